@@ -1,0 +1,83 @@
+"""Train generative adversarial networks with the schedule of the two-player game as a first-class object.
+
+Importing this package imports nothing heavy: every public name below is resolved on first use (PEP 562).
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from ganneal import (
+        data,
+        experiments,
+        losses,
+        metrics,
+        models,
+        optim,
+        regularizers,
+        schemes,
+        steps,
+        stop,
+        task,
+        weights,
+    )
+    from ganneal.experiment import Budget, Experiment, Records
+    from ganneal.sampling import load
+    from ganneal.training import train
+
+_MODULES = (
+    "data",
+    "experiments",
+    "losses",
+    "metrics",
+    "models",
+    "optim",
+    "regularizers",
+    "schemes",
+    "steps",
+    "stop",
+    "task",
+    "weights",
+)
+_NAMES = {
+    "Budget": "ganneal.experiment",
+    "Experiment": "ganneal.experiment",
+    "Records": "ganneal.experiment",
+    "load": "ganneal.sampling",
+    "train": "ganneal.training",
+}
+
+__all__ = [
+    "Budget",
+    "Experiment",
+    "Records",
+    "__version__",
+    "data",
+    "experiments",
+    "load",
+    "losses",
+    "metrics",
+    "models",
+    "optim",
+    "regularizers",
+    "schemes",
+    "steps",
+    "stop",
+    "task",
+    "train",
+    "weights",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"ganneal.{name}")
+    if name in _NAMES:
+        return getattr(import_module(_NAMES[name]), name)
+    raise AttributeError(f"module 'ganneal' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

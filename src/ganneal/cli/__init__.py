@@ -1,0 +1,52 @@
+"""The command line; each command is a module of its own, imported when it is called."""
+
+import sys
+from importlib import import_module
+
+from ganneal import __version__
+
+COMMANDS = {
+    "train": "train an experiment, or your own folder of images; the same command resumes",
+    "sample": "draw images from a trained run",
+    "plan": "print what a schedule does: moves, weights, cost",
+}
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    commands = "\n".join(f"  {name:<{width}}  {text}" for name, text in COMMANDS.items())
+    return (
+        "usage: ganneal COMMAND ...\n\n"
+        "Train generative adversarial networks; the schedule of the two-player game is a first-class object.\n\n"
+        f"commands:\n{commands}\n\n"
+        "ganneal COMMAND --help says more; ganneal --version prints the version."
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the process's exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_help())
+        return 0
+    if arguments[0] == "--version":
+        print(f"ganneal {__version__}")
+        return 0
+    name, *rest = arguments
+    if name not in COMMANDS:
+        from ganneal.registry import nearest
+
+        print(f"error: unknown command {name!r}. {nearest(name, COMMANDS)}", file=sys.stderr)
+        return 2
+    try:
+        import_module(f"ganneal.cli.{name}").main(rest)
+    except (ValueError, FileNotFoundError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt as error:
+        print(f"\n{error}" if str(error) else "\ninterrupted", file=sys.stderr)
+        return 128 + getattr(error, "signum", 2)
+    return 0

@@ -1,0 +1,72 @@
+"""Command-line options of dataclasses: fields by tyro, whole parts by their registered name.
+
+``--loss hinge`` puts another registered part in place, ``--loss.weight-on loss`` changes a field of the one in place.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, TypeVar
+
+import tyro
+
+from ganneal.registry import lookup, nearest
+
+Options = TypeVar("Options")
+Parts = Mapping[str, tuple[str, Mapping[str, Any]]]
+"""Option path -> (kind for messages, registry); a part comes before the parts inside it."""
+
+
+def _get(options: Any, path: list[str]) -> Any:
+    for name in path:
+        if not hasattr(options, name):
+            held = ", ".join(field.name for field in fields(options)) if is_dataclass(options) else ""
+            raise ValueError(f"--{'.'.join(path)}: {type(options).__name__} has no {name!r}, only: {held}.")
+        options = getattr(options, name)
+    return options
+
+
+def _put(options: Any, path: list[str], part: Any) -> Any:
+    name, *inner = path
+    return replace(options, **{name: _put(getattr(options, name), inner, part) if inner else part})
+
+
+def switch_parts(options: Options, arguments: Sequence[str], parts: Parts) -> tuple[Options, list[str]]:
+    """Put the parts named in ``arguments`` into ``options``.
+
+    Returns:
+        The new options, and the arguments that named no part.
+    Raises:
+        ValueError: A name is not registered, or the option has no name after it.
+    """
+    chosen: dict[str, str] = {}
+    rest: list[str] = []
+    queue = list(arguments)
+    while queue:
+        option, equals, value = queue.pop(0).partition("=")
+        path = option.removeprefix("--").replace("-", "_")
+        if not option.startswith("--") or path not in parts:
+            rest.append(f"{option}{equals}{value}")
+            continue
+        if not equals:
+            if not queue or queue[0].startswith("--"):
+                raise ValueError(f"{option} needs a name. {nearest('', parts[path][1])}")
+            value = queue.pop(0)
+        chosen[path] = value
+    for path, (kind, registry) in parts.items():
+        if path in chosen:
+            steps = path.split(".")
+            _get(options, steps)
+            options = _put(options, steps, lookup(kind, registry, chosen[path]))
+    return options, rest
+
+
+def parse(options: Options, arguments: Sequence[str], prog: str, description: str | None = None) -> Options:
+    """``options`` with the fields given in ``arguments`` changed; ``--help`` prints every field."""
+    return tyro.cli(
+        type(options),
+        default=options,
+        args=list(arguments),
+        prog=prog,
+        description=description,
+        add_help=True,
+    )

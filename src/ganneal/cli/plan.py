@@ -1,0 +1,105 @@
+"""`ganneal plan`: what a schedule does, in figures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ganneal.cli.options import Parts, parse, switch_parts
+from ganneal.plan import LevelPlan, plan
+from ganneal.registry import nearest
+from ganneal.schemes import SCHEMES, Scheme
+from ganneal.weights import WEIGHTS
+
+PARTS: Parts = {"scheme": ("scheme", SCHEMES), "scheme.weights": ("weight rule", WEIGHTS)}
+SHOWN_LEVELS = 20
+"""Anything longer keeps its first and last few."""
+KEPT = 5
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """The schedule and what its cost depends on."""
+
+    scheme: Scheme
+    g_cost: float = 1.0
+    """Cost of one generator update over that of one discriminator update."""
+
+    def __post_init__(self) -> None:
+        if not self.g_cost > 0:
+            raise ValueError(f"g_cost must be above 0, got {self.g_cost}.")
+
+
+def _help() -> str:
+    return f"""usage: ganneal plan NAME [options]
+
+Print one round of a schedule, its update counts, cost and step sizes. NAME is a scheme or an experiment.
+
+schemes: {", ".join(SCHEMES)}
+
+options:
+  --scheme.levels N        levels of a nested scheme (N_d)
+  --scheme.d-steps K       discriminator updates per level
+  --scheme.weights RULE    {" | ".join(WEIGHTS)}
+  --scheme.weights.first W, --scheme.weights.last W
+  --g-cost C               cost of a generator update over a discriminator update (default 1)"""
+
+
+def _shorten(items: Sequence[str], each: int = 1) -> list[str]:
+    """``items``, or the first and last few of a long list; ``each`` of them belong to one level."""
+    if len(items) <= SHOWN_LEVELS * each:
+        return list(items)
+    return [*items[: KEPT * each], "...", *items[-KEPT * each :]]
+
+
+def _row(level: LevelPlan) -> str:
+    return (
+        f"{level.level:>5} {level.d_updates:>4} {level.g_updates:>4} {level.weight:>11.6g} "
+        f"{level.effective_weight:>11.6g} {level.nominal_step:>11.4g}"
+    )
+
+
+def show(scheme: Scheme, g_cost: float = 1.0) -> str:
+    """One round of ``scheme`` as text."""
+    figures = plan(scheme)
+    moves = _shorten(figures.sequence.split(" "), each=2)
+    weights = _shorten([f"{level.weight:.6g}" for level in figures.levels])
+    return "\n".join(
+        [
+            f"scheme   {scheme}",
+            f"round    {' '.join(moves)}",
+            f"weights  {', '.join(weights)}",
+            "",
+            f"{'level':>5} {'D':>4} {'G':>4} {'weight':>11} {'effective':>11} {'Adam step':>11}",
+            *_shorten([_row(level) for level in figures.levels]),
+            "",
+            f"updates per round          {figures.d_updates} D, {figures.g_updates} G",
+            f"cost per D update          {figures.cost(g_cost):.3g} x CTS (a G update costs {g_cost:g} D updates)",
+            f"effective weight per D     {figures.effective_per_d_update:.3f}   under SGD; CTS: 1",
+            f"Adam steps per D           {figures.nominal_steps_per_d_update:.3f}   nominal; without annealing: "
+            f"{figures.g_updates / figures.d_updates:.3g}",
+            f"root mean square weight    {figures.rms_weight:.4f}",
+            "",
+            "effective = sum of the level's weights (j w_j). Adam cancels a constant weight: a step's nominal length",
+            "under it is weight / root mean square weight, in learning rates (beta2 = 0.999, equal gradients).",
+        ]
+    )
+
+
+def _resolve(name: str) -> Scheme:
+    if name in SCHEMES:
+        return SCHEMES[name]
+    from ganneal.experiments import EXPERIMENTS
+
+    if name in EXPERIMENTS:
+        return EXPERIMENTS[name]().scheme
+    raise ValueError(f"unknown scheme or experiment {name!r}. {nearest(name, SCHEMES | EXPERIMENTS)}")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Parse and print."""
+    if not arguments or "--help" in arguments or "-h" in arguments:
+        print(_help())
+        return
+    name, *rest = arguments
+    options, rest = switch_parts(PlanOptions(_resolve(name)), rest, PARTS)
+    options = parse(options, rest, prog=f"ganneal plan {name}")
+    print(show(options.scheme, options.g_cost))

@@ -1,0 +1,23 @@
+"""The four clocks every run counts, and every rule and budget can read. Pure Python."""
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+Clock = Literal["num_real", "d_updates", "g_updates"]
+"""A deterministic clock; ``seconds`` is left out because nothing that trains may depend on it."""
+
+
+@dataclass
+class Counters:
+    """How far a run is."""
+
+    num_real: int = 0
+    """Real images used to update the discriminator."""
+    d_updates: int = 0
+    g_updates: int = 0
+    seconds: float = 0.0
+    """Training only: sampling, evaluating and saving are not counted."""
+
+    def as_dict(self) -> dict[str, float]:
+        """All four, by name."""
+        return asdict(self)

@@ -1,0 +1,83 @@
+"""What a data source provides: all samples in one array, with labels where it has them."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Samples held in memory or in a read-only memory map.
+
+    ``samples`` is uint8 ``[N, C, H, W]`` for images (shown to players as x / 127.5 - 1) or float32 ``[N, D]`` for
+    points (shown as they are).
+    """
+
+    samples: np.ndarray
+    labels: np.ndarray | None = None
+    """int64 ``[N]`` in 0..num_classes-1, or None."""
+    num_classes: int = 0
+    description: dict[str, Any] = field(default_factory=dict)
+    """Name, count and licence for a model card."""
+
+    def __post_init__(self) -> None:
+        if len(self.samples) == 0:
+            raise ValueError("samples must not be empty; check the path and the file types in it.")
+        if self.labels is not None and len(self.labels) != len(self.samples):
+            raise ValueError(
+                f"labels must have one entry per sample, got {len(self.labels)} labels for {len(self.samples)} samples."
+            )
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one sample."""
+        return self.samples.shape[1:]
+
+    @property
+    def is_images(self) -> bool:
+        """Whether the samples are images rather than points."""
+        return self.samples.dtype == np.uint8
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Where data comes from, as a frozen dataclass; registered in `data.DATASETS`."""
+
+    def load(self) -> Dataset:
+        """Read everything.
+
+        Raises:
+            FileNotFoundError: A file is not where the source looks.
+            ValueError: A file does not hold what the source expects.
+        """
+        ...
+
+
+def find_data(path: str | Path) -> Path:
+    """``path`` as given, else below the folder named by the environment variable GANNEAL_DATA.
+
+    Raises:
+        FileNotFoundError: Neither exists; the message names both places.
+    """
+    root = Path(os.environ.get("GANNEAL_DATA", "../shared/data"))
+    places = [Path(path).expanduser(), root / path]
+    for place in places:
+        if place.exists():
+            return place
+    raise FileNotFoundError(
+        f"no data at {places[0]} nor at {places[1]}; give another path, or set GANNEAL_DATA to the folder that has it."
+    )
+
+
+def labels_from(values: np.ndarray) -> tuple[np.ndarray, int]:
+    """Labels as int64 with the number of classes, the largest label plus one."""
+    labels = values.astype(np.int64)
+    if labels.ndim != 1 or (labels.size and labels.min() < 0):
+        raise ValueError(f"labels must be one whole number >= 0 per sample, got shape {labels.shape}.")
+    return labels, int(labels.max()) + 1

@@ -1,0 +1,191 @@
+"""A run on disk: its configuration, its records and its checkpoints. It never imports the engine.
+
+experiment.json            what is trained, versions, hardware
+metrics.jsonl              one log row a line, the record
+tensorboard/               the same, for TensorBoard
+samples/000050000.png      grids from fixed latents, named by real images seen
+checkpoints/               the last two training states
+final/                     weights and a card (`sampling`)
+"""
+
+import fcntl
+import hashlib
+import io
+import json
+import os
+import platform
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ganneal import __version__
+from ganneal.atomic import write_bytes
+from ganneal.config import difference, encode
+from ganneal.data import Dataset
+from ganneal.experiment import Experiment
+
+CHECKPOINT_FORMAT = 1
+KEPT_CHECKPOINTS = 2
+CHECKPOINT_NAME = re.compile(r"(\d{12})-([0-9a-f]{16})\.pt")
+
+
+def provenance() -> dict[str, Any]:
+    """Versions and hardware, for `experiment.json` and cards."""
+    return {
+        "ganneal": __version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "safetensors": version("safetensors"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "threads": torch.get_num_threads(),
+        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
+
+
+class RunDirectory:
+    """The files of one run below ``path``."""
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.samples = self.path / "samples"
+        self.checkpoints = self.path / "checkpoints"
+        self.metrics = self.path / "metrics.jsonl"
+        self.description = self.path / "experiment.json"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the directory against a second training process; released when this one ends, however it ends."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ValueError(
+                    f"another process is training in {self.path}; wait for it, or train into another directory."
+                ) from None
+            yield
+        finally:
+            os.close(descriptor)
+
+    def check_identity(self, experiment: Experiment) -> None:
+        """Refuse to go on with another experiment than the directory's.
+
+        Raises:
+            ValueError: An identity field differs; the message shows which.
+        """
+        if not self.description.exists():
+            return
+        stored = json.loads(self.description.read_text())["experiment"]
+        identity = json.loads(json.dumps(experiment.identity()))
+        changes = difference({key: value for key, value in stored.items() if key in identity}, identity)
+        if changes:
+            listed = "\n  ".join(changes)
+            raise ValueError(
+                f"{self.path} holds a run of another experiment:\n  {listed}\n"
+                f"Train into another directory (--out), or go back to these settings to resume. "
+                f"Budget, records, divergence, device and threads may change."
+            )
+
+    def describe(self, experiment: Experiment, dataset: Dataset, num_classes: int) -> None:
+        """Write `experiment.json`: everything resolved, with the shape of the data."""
+        content = {
+            "experiment": encode(experiment),
+            "data": {"shape": list(dataset.shape), "num_classes": num_classes, **dataset.description},
+            "provenance": provenance(),
+        }
+        write_bytes(self.description, json.dumps(content, indent=2).encode())
+
+    def append(self, row: dict[str, Any]) -> None:
+        """Add one row to the record."""
+        with open(self.metrics, "a") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def truncate_metrics(self, size: int) -> None:
+        """Drop the rows written after a checkpoint that knew ``size`` bytes."""
+        if self.metrics.exists() and self.metrics.stat().st_size > size:
+            os.truncate(self.metrics, size)
+
+    def save_checkpoint(self, state: dict[str, Any], experiment: Experiment) -> Path:
+        """Write a training state beside the last one, then drop those before. The name holds the content's hash.
+
+        Raises:
+            OSError: It could not be written; earlier checkpoints are untouched.
+        """
+        steps = int(state["counters"]["d_updates"] + state["counters"]["g_updates"])
+        size = self.metrics.stat().st_size if self.metrics.exists() else 0
+        content = {
+            "format": CHECKPOINT_FORMAT,
+            "identity": json.dumps(experiment.identity()),
+            "metrics_bytes": size,
+            "state": state,
+        }
+        buffer = io.BytesIO()
+        torch.save(content, buffer)
+        data = buffer.getvalue()
+        path = self.checkpoints / f"{steps:012d}-{hashlib.sha256(data).hexdigest()[:16]}.pt"
+        try:
+            write_bytes(path, data)
+        except OSError as error:
+            kept = self.list_checkpoints()
+            raise OSError(
+                error.errno,
+                f"cannot save a checkpoint ({error.strerror}); the last, {kept[0] if kept else 'none'}, is untouched. "
+                f"Free {len(data) / 1e6:.0f} MB and run the same command to resume from it",
+                str(path),
+            ) from error
+        for old in self.list_checkpoints()[KEPT_CHECKPOINTS:]:
+            old.unlink()
+        return path
+
+    def list_checkpoints(self) -> list[Path]:
+        """Checkpoint files, newest first."""
+        names = self.checkpoints.glob("*.pt") if self.checkpoints.exists() else ()
+        return sorted((path for path in names if CHECKPOINT_NAME.fullmatch(path.name)), reverse=True)
+
+    def load_checkpoint(self, identity: dict[str, Any] | None = None) -> dict[str, Any] | None:
+        """The newest checkpoint that is whole and, where ``identity`` is given, of this experiment.
+
+        Warns about each newer one that is passed over.
+
+        Returns:
+            Its content, or None when there is no checkpoint at all.
+        Raises:
+            ValueError: There are checkpoints, but none can be used.
+        """
+        candidates = self.list_checkpoints()
+        for path in candidates:
+            try:
+                return _read_checkpoint(path, identity)
+            except ValueError as error:
+                warnings.warn(f"passing over the checkpoint {path}: {error}", stacklevel=2)
+        if candidates:
+            raise ValueError(f"no usable checkpoint in {self.checkpoints}; move the folder away to start again.")
+        return None
+
+
+def _read_checkpoint(path: Path, identity: dict[str, Any] | None) -> dict[str, Any]:
+    data = path.read_bytes()
+    named = CHECKPOINT_NAME.fullmatch(path.name)
+    if named is None or hashlib.sha256(data).hexdigest()[:16] != named[2]:
+        raise ValueError(f"its {len(data)} bytes are not the ones that were written (truncated, or changed since)")
+    try:
+        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many types for a file that is no checkpoint
+        raise ValueError(f"not a training state: {error}") from error
+    if not isinstance(content, dict) or content.get("format") != CHECKPOINT_FORMAT:
+        raise ValueError(f"not a training state of format {CHECKPOINT_FORMAT}")
+    if identity is not None:
+        changes = difference(json.loads(content["identity"]), json.loads(json.dumps(identity)))
+        if changes:
+            raise ValueError(f"from another experiment ({'; '.join(changes[:3])})")
+    return content

@@ -1,0 +1,82 @@
+"""What a person sees while training: a bar with rate and remaining time, or lines where there is no terminal."""
+
+import sys
+from dataclasses import fields
+from time import monotonic
+from typing import Any
+
+from ganneal.clocks import Counters
+from ganneal.experiment import Budget
+from ganneal.stop import Row
+
+SECONDS_PER_LINE = 10.0
+
+
+def fraction_done(counters: Counters, budget: Budget) -> float:
+    """How much of the budget is used, by the clock that is furthest."""
+    shares = [
+        getattr(counters, field.name) / limit
+        for field in fields(budget)
+        if (limit := getattr(budget, field.name)) is not None
+    ]
+    return min(max(shares, default=0.0), 1.0)
+
+
+def summary(row: Row) -> str:
+    """A row in a few words."""
+    parts = [f"{int(row['num_real']):,} images"]
+    if row.get("seconds"):
+        parts.append(f"{row['num_real'] / row['seconds']:,.0f}/s")
+    names = {"d_loss": "D loss", "g_loss": "G loss"}
+    parts += [f"{label} {row[key]:.3f}" for key, label in names.items() if key in row]
+    return "  ".join(parts)
+
+
+class Display:
+    """Progress on standard error; says nothing when not ``shown``."""
+
+    def __init__(self, budget: Budget, shown: bool):
+        self.budget = budget
+        self.shown = shown
+        self._said_at = monotonic()
+        self._bar: Any = None
+        self._task: Any = None
+
+    def __enter__(self) -> "Display":
+        if self.shown and sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+            columns = (
+                BarColumn(),
+                TextColumn("{task.percentage:>3.0f}%"),
+                TextColumn("{task.description}"),
+                TimeElapsedColumn(),
+                TextColumn("left"),
+                TimeRemainingColumn(elapsed_when_finished=False),
+            )
+            self._bar = Progress(*columns, console=Console(stderr=True))
+            self._bar.start()
+            self._task = self._bar.add_task("starting", total=1.0)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def update(self, row: Row, counters: Counters) -> None:
+        """Show where training is."""
+        done = fraction_done(counters, self.budget)
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, description=summary(row))
+        elif self.shown and monotonic() - self._said_at >= SECONDS_PER_LINE:
+            self._said_at = monotonic()
+            left = f"  {counters.seconds * (1 - done) / done:,.0f} s left" if done else ""
+            self.say(f"{100 * done:3.0f}%  {summary(row)}{left}")
+
+    def say(self, text: str) -> None:
+        """One line that stays."""
+        if self._bar is not None:
+            self._bar.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        elif self.shown:
+            print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,229 @@
+"""The loop: one `match` over the vocabulary of steps, the one place that calls an optimizer.
+
+Every move differentiates one player by `torch.autograd.grad` on raw modules, the other frozen. Real and fake pass the
+discriminator separately. The discriminator's buffers change only in its own moves.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import perf_counter
+from typing import Any, assert_never
+
+import torch
+from torch import Tensor, nn
+
+from ganneal.fakes import make_fakes
+from ganneal.optim import OptimizerConfig
+from ganneal.regularizers import Context, GeneratorContext
+from ganneal.run import Run
+from ganneal.steps import (
+    MOVES_GENERATOR,
+    DrawPool,
+    FitGenerator,
+    PushPool,
+    Step,
+    StoreDiscriminator,
+    UpdateDiscriminator,
+    UpdateGenerator,
+)
+from ganneal.stop import Row
+
+MEASURED_ROUNDS = 8
+"""The generator's step length is measured in one round of so many: it costs a copy of the weights a step."""
+
+Gradients = list[Tensor | None]
+
+
+def apply(step: Step, run: Run) -> None:
+    """Make one step."""
+    match step:
+        case UpdateDiscriminator():
+            update_discriminator(step, run)
+        case UpdateGenerator():
+            update_generator(step, run)
+        case DrawPool() | PushPool() | StoreDiscriminator() | FitGenerator():
+            raise ValueError(
+                f"{step} needs a pool of samples, which this version's engine does not keep; use a scheme of "
+                f"UpdateDiscriminator and UpdateGenerator steps."
+            )
+        case _:
+            assert_never(step)
+
+
+def update_discriminator(step: UpdateDiscriminator, run: Run) -> None:
+    """One optimizer step of the discriminator on the next real batch."""
+    experiment = run.experiment
+    count = experiment.batch_size // experiment.accumulate
+    gradients: Gradients | None = None
+    for _ in range(experiment.accumulate):
+        loss = _discriminator_loss(step, run, count)
+        gradients = _accumulate(gradients, loss, run.d_parameters, experiment.accumulate)
+    _optimize(run, run.d_optimizer, experiment.d_optimizer, run.d_parameters, gradients)
+    experiment.regularizer.constrain(run.discriminator)
+    run.counters.d_updates += 1
+    run.counters.num_real += experiment.batch_size
+
+
+def _discriminator_loss(step: UpdateDiscriminator, run: Run, count: int) -> Tensor:
+    experiment = run.experiment
+    with run.autocast():
+        real = experiment.task.real_view(run.next_batch(count), run.random["task"])
+        fake, condition = make_fakes(step.fakes, run, real)
+        real_logits = run.discriminator(real.samples, *real.condition)
+        fake_logits = run.discriminator(fake, *condition)
+    loss = experiment.loss.discriminator(real_logits, fake_logits).mean()
+    run.meters.add("d_loss", loss)
+    run.meters.add("d_real", real_logits)
+    run.meters.add("d_fake", fake_logits)
+    context = Context(
+        discriminator=lambda x: run.discriminator(x, *real.condition),
+        real=real.samples,
+        fake=fake.to(real.samples.dtype),
+        real_logits=real_logits,
+        fake_logits=fake_logits,
+        counters=run.counters,
+        random=run.random["penalty"],
+    )
+    penalty = experiment.regularizer.discriminator_term(context, run.regularizer_state)
+    if penalty is None:
+        return loss
+    run.meters.add("d_penalty", penalty)
+    return loss + penalty
+
+
+def update_generator(step: UpdateGenerator, run: Run) -> None:
+    """One optimizer step of the generator on fresh latents, through a frozen discriminator."""
+    experiment = run.experiment
+    count = experiment.generator_batch // experiment.accumulate
+    before = [p.detach().clone() for p in run.g_parameters] if _measured(run) else None
+    gradients: Gradients | None = None
+    with _frozen(run.discriminator, keep_buffers=experiment.keep_d_buffers):
+        for _ in range(experiment.accumulate):
+            loss = _generator_loss(step, run, count)
+            gradients = _accumulate(gradients, loss, run.g_parameters, experiment.accumulate)
+    _optimize(run, run.g_optimizer, experiment.g_optimizer, run.g_parameters, gradients)
+    if before is not None:
+        run.round_steps.append(_distance(before, run.g_parameters))
+    run.counters.g_updates += 1
+
+
+def _generator_loss(step: UpdateGenerator, run: Run, count: int) -> Tensor:
+    experiment, task, random = run.experiment, run.experiment.task, run.random["task"]
+    with run.autocast():
+        real = None
+        if task.needs_real or experiment.loss.needs_real:
+            real = task.real_view(run.next_batch(count), random)
+        latents = run.draw_latents(count)
+        condition = task.fake_condition(count, run.pair.num_classes, real, random)
+        fake = task.fake(run.generator, latents, condition, random)
+        fake_logits = run.discriminator(fake, *condition)
+        real_logits = None
+        if real is not None and experiment.loss.needs_real:
+            real_logits = run.discriminator(real.samples, *real.condition)
+    loss = experiment.loss.generator(fake_logits, real_logits, weight=step.weight).mean()
+    run.meters.add("g_loss", loss)
+    context = GeneratorContext(
+        generate=lambda z: task.fake(run.generator, z, condition, random),
+        latents=latents,
+        fake=fake,
+        counters=run.counters,
+        random=run.random["penalty"],
+    )
+    penalty = experiment.regularizer.generator_term(context, run.regularizer_state)
+    if penalty is None:
+        return loss
+    run.meters.add("g_penalty", penalty)
+    return loss + penalty
+
+
+@contextmanager
+def _frozen(module: nn.Module, *, keep_buffers: bool) -> Iterator[None]:
+    """``module`` without parameter gradients, and with every buffer as it was afterwards."""
+    buffers = list(module.buffers()) if keep_buffers else []
+    kept = [buffer.clone() for buffer in buffers]
+    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    for parameter in trained:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)
+        if buffers:
+            with torch.no_grad():
+                torch._foreach_copy_(buffers, kept)
+
+
+def _accumulate(total: Gradients | None, loss: Tensor, parameters: list[nn.Parameter], parts: int) -> Gradients:
+    """Add one micro-batch's gradients to ``total``; a parameter the loss does not reach has None."""
+    gradients = torch.autograd.grad(loss / parts if parts > 1 else loss, parameters, allow_unused=True)
+    if total is None:
+        return list(gradients)
+    return [a if b is None else b if a is None else a + b for a, b in zip(total, gradients, strict=True)]
+
+
+def _optimize(
+    run: Run,
+    optimizer: torch.optim.Optimizer,
+    config: OptimizerConfig,
+    parameters: list[nn.Parameter],
+    gradients: Gradients | None,
+) -> None:
+    assert gradients is not None
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        parameter.grad = gradient
+    lr = config.lr * config.rule(run.counters)
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+    optimizer.step()
+    for parameter in parameters:
+        parameter.grad = None
+
+
+def _measured(run: Run) -> bool:
+    return run.cursor.round % MEASURED_ROUNDS == 0
+
+
+@torch.no_grad()
+def _distance(before: list[Tensor], after: list[nn.Parameter]) -> Tensor:
+    """Euclidean length of the step between two sets of weights."""
+    current: list[Tensor] = list(after)
+    return torch.stack(torch._foreach_norm(torch._foreach_sub(current, before))).norm()
+
+
+def _close_measured_round(run: Run) -> None:
+    """Log how far the generator moved in the round just ended, per discriminator update."""
+    d_updates = sum(isinstance(step, UpdateDiscriminator) for step in run.experiment.scheme(run.cursor.round - 1))
+    run.meters.add("g_step_per_d_update", torch.stack(run.round_steps).sum() / max(d_updates, 1))
+    run.round_steps.clear()
+
+
+def train(run: Run, interrupted: Callable[[], bool] = lambda: False) -> Iterator[Row]:
+    """Step until the budget is reached or ``interrupted()``; yield a log row every ``records.log_every`` real images.
+
+    The last row carries ``stopped``, the budget that was reached. An interruption yields no row: everything pending
+    stays in the run, so that a saved and resumed run writes the same rows as an undisturbed one.
+    """
+    budget, every = run.experiment.budget, run.experiment.records.log_every
+    while (stopped := budget.reached(run.counters)) is None:
+        if interrupted():
+            return
+        started = perf_counter()
+        step, following = run.cursor.step, run.cursor.following
+        apply(step, run)
+        if isinstance(step, MOVES_GENERATOR) and not isinstance(following, MOVES_GENERATOR):
+            run.update_average()
+        if run.cursor.advance() and run.round_steps:
+            _close_measured_round(run)
+        run.counters.seconds += perf_counter() - started
+        if run.counters.num_real // every > run.logged_at // every and budget.reached(run.counters) is None:
+            yield _row(run)
+    if run.meters.values:
+        yield _row(run) | {"stopped": stopped}
+
+
+def _row(run: Run) -> Row:
+    run.logged_at = run.counters.num_real
+    row: dict[str, Any] = {**run.counters.as_dict(), "round": run.cursor.round}
+    row["d_lr"], row["g_lr"] = (optimizer.param_groups[0]["lr"] for optimizer in (run.d_optimizer, run.g_optimizer))
+    return row | run.meters.read()

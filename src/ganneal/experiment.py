@@ -1,0 +1,137 @@
+"""An experiment names one of each part, plus budget and seed; it is its own configuration.
+
+Two kinds of fields: *identity*, what is trained, which a resumed run may not change; and *operation* (budget, records,
+device, threads), which it may.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from ganneal.clocks import Counters
+from ganneal.config import encode
+from ganneal.data import Source
+from ganneal.losses import Loss, NonSaturating
+from ganneal.models import Model
+from ganneal.optim import Adam, Averaging, OptimizerConfig
+from ganneal.regularizers import Regularizer, Sum
+from ganneal.schemes import Alternating, Scheme
+from ganneal.stop import Divergence
+from ganneal.task import Task, Unconditional
+
+OPERATION = frozenset({"budget", "records", "divergence", "device", "threads"})
+"""The fields a resumed run may change."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The run ends at the first of these that is reached; None leaves a clock unlimited."""
+
+    num_real: int | None = None
+    """Real images used to update the discriminator."""
+    d_updates: int | None = None
+    g_updates: int | None = None
+    seconds: float | None = None
+    """Training time; the only budget that makes the result depend on the machine's speed."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not None and not value > 0:
+                raise ValueError(f"budget.{field.name} must be above 0, got {value}; leave it out for no limit.")
+
+    def reached(self, counters: Counters) -> str | None:
+        """The first clock at or past its limit, in words with the overshoot, or None."""
+        for field in fields(self):
+            limit, value = getattr(self, field.name), getattr(counters, field.name)
+            if limit is not None and value >= limit:
+                over = value - limit
+                return f"{field.name} reached {limit:,}" + (f" ({over:,.3g} over)" if over else "")
+        return None
+
+
+@dataclass(frozen=True)
+class Records:
+    """What a run writes down, and how often."""
+
+    log_every: int = 5_000
+    """Real images between log rows."""
+    sample_every: int = 50_000
+    """Real images between sample grids."""
+    sample_count: int = 64
+    evaluate_every: int = 0
+    """Real images between evaluations; 0 evaluates at the start and the end only."""
+    evaluate_count: int = 2_000
+    """Samples per evaluation; 0 never evaluates."""
+    checkpoint_seconds: float = 60.0
+    """Checkpoints are made at the first log row after so many seconds, on a signal, and at the end."""
+    tensorboard: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("log_every", "sample_every", "sample_count"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"records.{name} must be at least 1, got {getattr(self, name)}.")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything needed to repeat a run."""
+
+    name: str
+    data: Source
+    model: Model
+    scheme: Scheme = Alternating()
+    loss: Loss = NonSaturating()
+    regularizer: Regularizer = Sum()
+    task: Task = Unconditional()
+    d_optimizer: OptimizerConfig = Adam()
+    g_optimizer: OptimizerConfig = Adam()
+    averaging: Averaging = Averaging()
+    batch_size: int = 64
+    """Real images, and as many fakes, of one discriminator update."""
+    g_batch_size: int | None = None
+    """Fakes of one generator update; None takes batch_size."""
+    accumulate: int = 1
+    """Micro-batches per update, whose gradients are averaged."""
+    flip: bool = False
+    """Mirror each image with probability 1/2."""
+    precision: Literal["float32", "bf16"] = "float32"
+    keep_d_buffers: bool = True
+    """Leave the discriminator's buffers as they were in the generator's moves; False follows codes that do not."""
+    seed: int = 0
+    init_from: str | None = None
+    """Run directory whose players' weights start this run."""
+
+    budget: Budget = Budget(num_real=1_000_000)
+    records: Records = Records()
+    divergence: Divergence = Divergence()
+    device: str = "cpu"
+    threads: int | None = None
+    """CPU threads; None leaves torch's choice. Another number gives other bits."""
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "accumulate"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        for name, size in (("batch_size", self.batch_size), ("g_batch_size", self.generator_batch)):
+            if size < 1 or size % self.accumulate:
+                raise ValueError(
+                    f"{name} must be a multiple of accumulate, got {size} and accumulate={self.accumulate}."
+                )
+        if self.precision not in ("float32", "bf16"):
+            raise ValueError(f"precision must be 'float32' or 'bf16', got {self.precision!r}.")
+        if self.seed < 0:
+            raise ValueError(f"seed must be at least 0, got {self.seed}.")
+        if self.regularizer.on_lines and not self.task.paired:
+            raise ValueError(
+                "regularizer mixes each real sample with a fake, and task.paired=False gives them different labels; "
+                "use task.paired=True, or a penalty at points='Reals'."
+            )
+
+    @property
+    def generator_batch(self) -> int:
+        """Fakes of one generator update."""
+        return self.batch_size if self.g_batch_size is None else self.g_batch_size
+
+    def identity(self) -> dict[str, Any]:
+        """The identity fields as JSON types."""
+        return {key: value for key, value in encode(self).items() if key not in OPERATION}

@@ -1,0 +1,33 @@
+"""CIFAR-10 at 32 px with the hub's DCGAN, the setting of NATS's classical losses."""
+
+from dataclasses import replace
+
+from ganneal.data import Zip
+from ganneal.experiment import Budget, Experiment, Records
+from ganneal.models import DCGAN
+from ganneal.optim import Averaging
+from ganneal.schemes import Nested
+from ganneal.weights import Geometric
+
+
+def cifar10_cts() -> Experiment:
+    """CIFAR-10 (32 px, unconditional), common training scheme."""
+    return Experiment(
+        name="cifar10-cts",
+        data=Zip(path="cifar10-train.zip"),
+        model=DCGAN(),
+        averaging=Averaging(half_life=50_000),
+        precision="bf16",
+        budget=Budget(num_real=5_000_000),
+        records=Records(log_every=10_000, sample_every=100_000, evaluate_count=4_000),
+    )
+
+
+def cifar10_nts() -> Experiment:
+    """CIFAR-10 (32 px, unconditional), nested training."""
+    return replace(cifar10_cts(), name="cifar10-nts", scheme=Nested(levels=5))
+
+
+def cifar10_nats() -> Experiment:
+    """CIFAR-10 (32 px, unconditional), nested annealed training; N_d 5 of the paper's Table VI."""
+    return replace(cifar10_cts(), name="cifar10-nats", scheme=Nested(levels=5, weights=Geometric()))

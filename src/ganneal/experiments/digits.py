@@ -1,0 +1,33 @@
+"""scikit-learn's handwritten digits at 16 px: real images that need no download."""
+
+from dataclasses import replace
+
+from ganneal.data import Digits
+from ganneal.experiment import Budget, Experiment, Records
+from ganneal.models import DCGAN
+from ganneal.optim import Adam
+from ganneal.schemes import Nested
+from ganneal.weights import Geometric
+
+
+def digits_cts() -> Experiment:
+    """Handwritten digits (16 px), common training scheme."""
+    return Experiment(
+        name="digits-cts",
+        data=Digits(),
+        model=DCGAN(width=32, latent_size=64),
+        d_optimizer=Adam(lr=2e-4),
+        g_optimizer=Adam(lr=2e-4),
+        budget=Budget(num_real=150_000),
+        records=Records(log_every=2_000, sample_every=25_000),
+    )
+
+
+def digits_nts() -> Experiment:
+    """Handwritten digits (16 px), nested training."""
+    return replace(digits_cts(), name="digits-nts", scheme=Nested(levels=5))
+
+
+def digits_nats() -> Experiment:
+    """Handwritten digits (16 px), nested annealed training."""
+    return replace(digits_cts(), name="digits-nats", scheme=Nested(levels=5, weights=Geometric()))

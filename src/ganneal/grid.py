@@ -1,0 +1,60 @@
+"""Pictures of samples: image grids, and scatter plots of points."""
+
+import io
+from math import ceil, sqrt
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from ganneal.atomic import write_bytes
+
+SMALLEST_TILE = 48
+"""Smaller images are enlarged by a whole factor, pixel by pixel, so that a person can see them."""
+
+
+def to_uint8(images: Float[Tensor, "batch channels height width"]) -> np.ndarray:
+    """[-1, 1] to 0..255 as floor(127.5 x + 128) clamped, the exact inverse of x / 127.5 - 1."""
+    return (images * 127.5 + 128).clamp(0, 255).byte().cpu().numpy()
+
+
+def image_grid(images: Float[Tensor, "batch channels height width"], columns: int | None = None) -> Image.Image:
+    """Images side by side, row by row, two pixels apart; as square as can be where ``columns`` is None."""
+    tiles = to_uint8(images)
+    count, channels, height, width = tiles.shape
+    factor = max(1, ceil(SMALLEST_TILE / max(height, width)))
+    tiles = tiles.repeat(factor, axis=2).repeat(factor, axis=3)
+    height, width, gap = height * factor, width * factor, 2
+    columns = columns or ceil(sqrt(count))
+    rows = ceil(count / columns)
+    sheet = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, channels), 255, dtype=np.uint8)
+    for index, tile in enumerate(tiles):
+        top, left = (gap + (n * (size + gap)) for n, size in zip(divmod(index, columns), (height, width), strict=True))
+        sheet[top : top + height, left : left + width] = tile.transpose(1, 2, 0)
+    return Image.fromarray(sheet.squeeze(2) if channels == 1 else sheet)
+
+
+def scatter(points: Float[Tensor, "batch 2"], real: Float[Tensor, "count 2"] | None = None) -> Image.Image:
+    """Points in the plane over real ones, axes to scale."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 5), dpi=100, layout="constrained")
+    canvas, axes = FigureCanvasAgg(figure), figure.add_subplot()
+    if real is not None:
+        axes.scatter(*real.T.numpy(), s=4, color="0.75", label="real")
+    axes.scatter(*points.T.numpy(), s=4, color="tab:blue", alpha=0.6, label="generated")
+    axes.set_aspect("equal")
+    axes.legend(loc="upper right", markerscale=3)
+    buffer = io.BytesIO()
+    canvas.print_png(buffer)
+    return Image.open(buffer)
+
+
+def save_png(picture: Image.Image, path: Path) -> None:
+    """Write ``picture`` as PNG, atomically."""
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG")
+    write_bytes(path, buffer.getvalue())

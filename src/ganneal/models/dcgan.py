@@ -1,0 +1,119 @@
+"""DCGAN in the layout of the public code that NATS used for its four classical GANs, for 8 to 256 px.
+
+Only kernels of size 4 (7 at the 28-px base) and doublings: ``n`` stages between a 4x4 or 7x7 base and the image, widths
+``min(width * 2**i, 8 * width)``.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ganneal.models.protocol import ModelPair, Normal, Shape
+
+NormName = Literal["batch", "layer", "instance", "none"]
+
+SIZES = {4 * 2**n: (4, n) for n in range(1, 7)} | {7 * 2**n: (7, n) for n in range(1, 6)}
+"""Image size -> (base, number of doublings)."""
+
+
+def _norm(name: NormName, channels: int) -> list[nn.Module]:
+    """The normalisation after an inner layer; layer norm is one group with an affine map per channel."""
+    match name:
+        case "batch":
+            return [nn.BatchNorm2d(channels)]
+        case "layer":
+            return [nn.GroupNorm(1, channels)]
+        case "instance":
+            return [nn.InstanceNorm2d(channels, affine=True)]
+        case "none":
+            return []
+        case _:
+            raise ValueError(f"norm must be 'batch', 'layer', 'instance' or 'none', got {name!r}.")
+
+
+class DCGANGenerator(nn.Module):
+    """Latents to images in [-1, 1]: transposed convolutions, each doubling the size, ending in tanh."""
+
+    def __init__(self, latent_size: int, base: int, widths: list[int], channels: int, norm: NormName):
+        super().__init__()
+        bias = norm == "none"
+        layers: list[nn.Module] = []
+        inputs = latent_size
+        for stage, outputs in enumerate(reversed(widths)):
+            kernel, stride, padding = (base, 1, 0) if stage == 0 else (4, 2, 1)
+            layers += [
+                nn.ConvTranspose2d(inputs, outputs, kernel, stride, padding, bias=bias),
+                *_norm(norm, outputs),
+                nn.ReLU(inplace=True),
+            ]
+            inputs = outputs
+        layers += [nn.ConvTranspose2d(inputs, channels, 4, 2, 1), nn.Tanh()]
+        self.net = nn.Sequential(*layers)
+
+    def forward(self, latents: Float[Tensor, "batch size"]) -> Float[Tensor, "batch channels height width"]:
+        return self.net(latents[:, :, None, None])
+
+
+class DCGANDiscriminator(nn.Module):
+    """Images to one raw output each: strided convolutions, each halving the size, leaky ReLU 0.2."""
+
+    def __init__(self, base: int, widths: list[int], channels: int, norm: NormName):
+        super().__init__()
+        bias = norm == "none"
+        layers: list[nn.Module] = []
+        inputs = channels
+        for stage, outputs in enumerate(widths):
+            first = stage == 0
+            layers += [
+                nn.Conv2d(inputs, outputs, 4, 2, 1, bias=first or bias),
+                *([] if first else _norm(norm, outputs)),
+                nn.LeakyReLU(0.2, inplace=True),
+            ]
+            inputs = outputs
+        layers.append(nn.Conv2d(inputs, 1, base, 1, 0))
+        self.net = nn.Sequential(*layers)
+
+    def forward(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, " batch"]:
+        return self.net(images).flatten()
+
+
+@dataclass(frozen=True)
+class DCGAN:
+    """Deep convolutional GAN for square grey or RGB images; the defaults are the hub's 32-px RGB network.
+
+    Batch norm in the discriminator makes a sample's gradient depend on its batch: gradient penalties ask for
+    ``d_norm="layer"``, ``"instance"`` or ``"none"``.
+
+    References:
+        Radford et al., DCGAN, 2016; layout as in LynnHo's DCGAN-LSGAN-WGAN-GP-DRAGAN-Pytorch.
+    """
+
+    width: int = 64
+    latent_size: int = 128
+    g_norm: NormName = "batch"
+    d_norm: NormName = "batch"
+
+    def __post_init__(self) -> None:
+        for name in ("width", "latent_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+
+    def build(self, shape: Shape, num_classes: int = 0) -> ModelPair:
+        if num_classes:
+            raise ValueError(f"num_classes must be 0 for DCGAN, got {num_classes}; train without labels.")
+        if len(shape) != 3 or shape[1] != shape[2] or shape[1] not in SIZES:
+            raise ValueError(
+                f"shape must be (channels, size, size) with size in {sorted(SIZES)}, got {shape}; "
+                f"resize the images, for points use the model 'mlp'."
+            )
+        channels, size, _ = shape
+        base, doublings = SIZES[size]
+        widths = [min(self.width * 2**i, 8 * self.width) for i in range(doublings)]
+        return ModelPair(
+            DCGANGenerator(self.latent_size, base, widths, channels, self.g_norm),
+            DCGANDiscriminator(base, widths, channels, self.d_norm),
+            Normal(self.latent_size),
+            shape,
+        )

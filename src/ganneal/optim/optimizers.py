@@ -1,0 +1,91 @@
+"""Optimizers by configuration: a frozen dataclass that builds the torch optimizer it describes."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import isfinite
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch.nn import Parameter
+
+from ganneal.optim.lr_rules import Constant, LRRule
+
+
+@runtime_checkable
+class OptimizerConfig(Protocol):
+    """One player's optimizer with its learning-rate rule."""
+
+    @property
+    def lr(self) -> float:
+        """The base learning rate."""
+        ...
+
+    @property
+    def rule(self) -> LRRule:
+        """The factor on ``lr`` as training goes on."""
+        ...
+
+    def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
+        """A fresh optimizer over ``parameters``."""
+        ...
+
+
+def _check_lr(lr: float) -> None:
+    if not (isfinite(lr) and lr >= 0):
+        raise ValueError(f"lr must be a finite number >= 0, got {lr}.")
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam with the hub DCGAN's settings by default; fused where the device offers it.
+
+    References:
+        Kingma and Ba, Adam, 2015, Algorithm 1.
+    """
+
+    lr: float = 2e-4
+    beta1: float = 0.5
+    beta2: float = 0.999
+    eps: float = 1e-8
+    rule: LRRule = Constant()
+
+    def __post_init__(self) -> None:
+        _check_lr(self.lr)
+
+    def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
+        return torch.optim.Adam(parameters, lr=self.lr, betas=(self.beta1, self.beta2), eps=self.eps, fused=True)
+
+
+@dataclass(frozen=True)
+class SGD:
+    """Stochastic gradient descent, plain or with heavy-ball momentum."""
+
+    lr: float = 1e-2
+    momentum: float = 0.0
+    rule: LRRule = Constant()
+
+    def __post_init__(self) -> None:
+        _check_lr(self.lr)
+
+    def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
+        return torch.optim.SGD(parameters, lr=self.lr, momentum=self.momentum, fused=True)
+
+
+@dataclass(frozen=True)
+class RMSProp:
+    """RMSProp; ``smoothing`` is the decay of the squared-gradient average."""
+
+    lr: float = 2.5e-4
+    smoothing: float = 0.95
+    eps: float = 1e-8
+    rule: LRRule = Constant()
+
+    def __post_init__(self) -> None:
+        _check_lr(self.lr)
+
+    def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
+        return torch.optim.RMSprop(parameters, lr=self.lr, alpha=self.smoothing, eps=self.eps, foreach=True)
+
+
+OPTIMIZERS: dict[str, OptimizerConfig] = {"adam": Adam(), "sgd": SGD(), "rmsprop": RMSProp()}
+"""Optimizers by name."""

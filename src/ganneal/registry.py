@@ -1,0 +1,33 @@
+"""Looking up a part by name, with an error that names the nearest one.
+
+Registries are plain dicts in the module of their kind (`schemes.SCHEMES`, `losses.LOSSES`, ...), from a name to a
+frozen dataclass with its default fields. Register your own with ``LOSSES["mine"] = MyLoss()``.
+"""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import TypeVar
+
+Part = TypeVar("Part")
+
+
+def nearest(name: str, known: Mapping[str, object]) -> str:
+    """The registered names, the one closest to ``name`` first in a question of its own.
+
+    >>> nearest("lsgn", {"lsgan": 1, "wgan": 2})
+    "Did you mean 'lsgan'? Known: lsgan, wgan."
+    """
+    close = get_close_matches(name, known, n=1, cutoff=0.4)
+    question = f"Did you mean {close[0]!r}? " if close else ""
+    return f"{question}Known: {', '.join(known)}."
+
+
+def lookup(kind: str, registry: Mapping[str, Part], name: str) -> Part:
+    """The part called ``name``.
+
+    Raises:
+        ValueError: ``name`` is not registered; the message names the nearest registered name.
+    """
+    if name not in registry:
+        raise ValueError(f"unknown {kind} {name!r}. {nearest(name, registry)}")
+    return registry[name]

@@ -1,0 +1,40 @@
+"""Weight clipping, the constraint of the first Wasserstein GAN."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ganneal.regularizers.protocol import Context, GeneratorContext, State
+
+
+@dataclass(frozen=True)
+class WeightClipping:
+    """Every parameter of the discriminator clamped to [-limit, limit] after each of its updates.
+
+    References:
+        Arjovsky et al., Wasserstein GAN, 2017, Algorithm 1, line 7.
+    """
+
+    limit: float = 0.01
+    per_sample_gradients = False
+    on_lines = False
+
+    def __post_init__(self) -> None:
+        if not self.limit > 0:
+            raise ValueError(f"limit must be above 0, got {self.limit}.")
+
+    def init_state(self) -> State:
+        return {}
+
+    def discriminator_term(self, context: Context, state: State) -> None:
+        return None
+
+    def generator_term(self, context: GeneratorContext, state: State) -> None:
+        return None
+
+    @torch.no_grad()
+    def constrain(self, discriminator: nn.Module) -> None:
+        parameters: list[Tensor] = list(discriminator.parameters())
+        torch._foreach_clamp_min_(parameters, -self.limit)
+        torch._foreach_clamp_max_(parameters, self.limit)

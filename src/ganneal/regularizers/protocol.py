@@ -1,0 +1,74 @@
+"""What a regularizer sees and may do."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ganneal.clocks import Counters
+
+State = dict[str, Any]
+"""A regularizer's own state: tensors and plain values, kept in the run and saved with it."""
+
+Discriminator = Callable[[Tensor], Tensor]
+"""Samples ``[batch, ...]`` to raw outputs ``[batch]``, bound to the condition of the real batch."""
+
+
+@dataclass
+class Context:
+    """One discriminator's move as a regularizer sees it; outside mixed precision."""
+
+    discriminator: Discriminator
+    real: Tensor
+    fake: Tensor
+    """Without a graph to the generator."""
+    real_logits: Float[Tensor, " batch"]
+    fake_logits: Float[Tensor, " batch"]
+    counters: Counters
+    random: torch.Generator
+
+
+@dataclass
+class GeneratorContext:
+    """One generator's move as a regularizer sees it."""
+
+    generate: Callable[[Tensor], Tensor]
+    latents: Tensor
+    fake: Tensor
+    """With a graph to the generator."""
+    counters: Counters
+    random: torch.Generator
+
+
+@runtime_checkable
+class Regularizer(Protocol):
+    """Terms added to the players' losses, and a constraint put on the discriminator after its updates."""
+
+    @property
+    def per_sample_gradients(self) -> bool:
+        """Whether it differentiates the discriminator sample by sample, which batch norm in it would falsify."""
+        ...
+
+    @property
+    def on_lines(self) -> bool:
+        """Whether it mixes real i with fake i, which needs both to share a condition."""
+        ...
+
+    def init_state(self) -> State:
+        """State at the start of a run."""
+        ...
+
+    def discriminator_term(self, context: Context, state: State) -> Float[Tensor, ""] | None:
+        """Added to the discriminator's mean loss; None where nothing is due."""
+        ...
+
+    def generator_term(self, context: GeneratorContext, state: State) -> Float[Tensor, ""] | None:
+        """Added to the generator's mean loss, never multiplied by a schedule's weight."""
+        ...
+
+    def constrain(self, discriminator: nn.Module) -> None:
+        """Called after each discriminator update, without gradients."""
+        ...

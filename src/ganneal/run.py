@@ -1,0 +1,229 @@
+"""The only mutable state of training: players, optimizers, average, generators, positions and counters."""
+
+import zlib
+from collections import defaultdict
+from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ganneal.clocks import Counters
+from ganneal.data import Batch, Dataset, Sampler
+from ganneal.experiment import Experiment
+from ganneal.optim import average_
+from ganneal.sampling import TrainedGenerator
+from ganneal.schemes import Scheme
+from ganneal.steps import Step
+
+RANDOM_STREAMS = ("latents", "task", "penalty")
+"""Training's named random generators. The data stream has none: it is a function of its position."""
+
+
+def derive_seed(seed: int, name: str) -> int:
+    """A seed for the stream ``name``, independent of the other streams under the same ``seed``."""
+    sequence = np.random.SeedSequence([seed, zlib.crc32(name.encode())])
+    return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def random_stream(seed: int, name: str, device: torch.device | str = "cpu") -> torch.Generator:
+    """A torch generator for the stream ``name``."""
+    return torch.Generator(device).manual_seed(derive_seed(seed, name))
+
+
+class Cursor:
+    """Where a run stands in its scheme: ``index`` steps of ``round`` are done."""
+
+    def __init__(self, scheme: Scheme, round: int = 0, index: int = 0):
+        self.scheme = scheme
+        self.seek(round, index)
+
+    def seek(self, round: int, index: int) -> None:
+        """Go to a step."""
+        self.round, self.index = round, index
+        self._steps = list(self.scheme(round))
+
+    @property
+    def step(self) -> Step:
+        """The step to make now."""
+        return self._steps[self.index]
+
+    @property
+    def following(self) -> Step:
+        """The step after it, of the next round where this one ends."""
+        if self.index + 1 < len(self._steps):
+            return self._steps[self.index + 1]
+        return next(self.scheme(self.round + 1))
+
+    def advance(self) -> bool:
+        """The step has been made; True when it was the last of its round."""
+        self.index += 1
+        if self.index < len(self._steps):
+            return False
+        self.seek(self.round + 1, 0)
+        return True
+
+
+class Meters:
+    """Detached values between two log rows, kept without reading them; read once, at the row."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, list[Tensor]] = defaultdict(list)
+
+    def add(self, name: str, value: Tensor) -> None:
+        """Keep ``value``, of any shape."""
+        self.values[name].append(value.detach())
+
+    def read(self) -> dict[str, float]:
+        """The mean of everything under each name since the last reading."""
+        means = {
+            name: torch.cat([v.flatten() for v in kept]).float().mean().item() for name, kept in self.values.items()
+        }
+        self.values.clear()
+        return means
+
+
+def _check_players(experiment: Experiment, discriminator: nn.Module) -> None:
+    batch_norms = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in discriminator.modules())
+    if experiment.regularizer.per_sample_gradients and batch_norms:
+        raise ValueError(
+            "regularizer takes the discriminator's gradient sample by sample, and batch norm in it mixes the samples; "
+            "use another norm there, with DCGAN model.d_norm='layer', 'instance' or 'none'."
+        )
+
+
+class Run:
+    """One training run in memory; a directory on disk mirrors it (`directory.RunDirectory`).
+
+    Nothing but the engine changes it.
+    """
+
+    def __init__(self, experiment: Experiment, dataset: Dataset | None = None):
+        if experiment.threads is not None:
+            torch.set_num_threads(experiment.threads)
+        self.experiment = experiment
+        self.device = torch.device(experiment.device)
+        dataset = experiment.data.load() if dataset is None else dataset
+        if len(dataset) < experiment.batch_size:
+            raise ValueError(
+                f"batch_size must not exceed the data, got {experiment.batch_size} with {len(dataset)} samples; "
+                f"lower batch_size or add data."
+            )
+        self.data = Sampler(dataset, derive_seed(experiment.seed, "data"), experiment.flip, self.device)
+        self.data_position = 0
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive_seed(experiment.seed, "initial weights"))
+            self.pair = experiment.model.build(dataset.shape, experiment.task.num_classes(dataset))
+        _check_players(experiment, self.pair.discriminator)
+        for player in (self.generator, self.discriminator):
+            player.to(self.device, memory_format=self.memory_format)  # type: ignore[call-overload]
+        self.average = deepcopy(self.generator).requires_grad_(False).eval()
+        self.averaged_at = 0
+        self.d_parameters = [p for p in self.discriminator.parameters() if p.requires_grad]
+        self.g_parameters = [p for p in self.generator.parameters() if p.requires_grad]
+        self.d_optimizer = experiment.d_optimizer.build(self.d_parameters)
+        self.g_optimizer = experiment.g_optimizer.build(self.g_parameters)
+        self.regularizer_state = experiment.regularizer.init_state()
+        self.random = {name: random_stream(experiment.seed, name, self.device) for name in RANDOM_STREAMS}
+        self.cursor = Cursor(experiment.scheme)
+        self.counters = Counters()
+        self.meters = Meters()
+        self.round_steps: list[Tensor] = []
+        """Lengths of the generator's steps in the present round, where they are measured."""
+        self.logged_at = 0
+
+    @property
+    def generator(self) -> nn.Module:
+        """The player that makes samples, as it is trained; `average` is the one to sample from."""
+        return self.pair.generator
+
+    @property
+    def discriminator(self) -> nn.Module:
+        """The player that judges them."""
+        return self.pair.discriminator
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """Channels last suits the bf16 convolutions of CPUs and GPUs alike."""
+        return torch.channels_last if self.experiment.precision == "bf16" else torch.preserve_format
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The precision of one move's forward passes."""
+        if self.experiment.precision == "bf16":
+            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return nullcontext()
+
+    def next_batch(self, count: int) -> Batch:
+        """The next ``count`` samples of the data stream."""
+        batch = self.data.batch(self.data_position, count)
+        self.data_position += count
+        if self.experiment.precision == "bf16" and batch.samples.dim() == 4:
+            return batch._replace(samples=batch.samples.contiguous(memory_format=torch.channels_last))
+        return batch
+
+    def draw_latents(self, count: int) -> Tensor:
+        """Fresh latents for training."""
+        return self.pair.latent.sample(count, self.random["latents"])
+
+    def update_average(self) -> None:
+        """One update of the averaged generator for the real images seen since the last."""
+        now = self.counters.num_real
+        average_(self.average, self.generator, self.experiment.averaging.decay(now, self.averaged_at))
+        self.averaged_at = now
+
+    def sampler(self) -> TrainedGenerator:
+        """The averaged generator as it will be loaded from disk; drawing from it leaves training's bits alone."""
+        return TrainedGenerator(self.average, self.pair, self.experiment.task)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that decides what happens next, as tensors and plain types."""
+        return {
+            "generator": self.generator.state_dict(),
+            "discriminator": self.discriminator.state_dict(),
+            "average": self.average.state_dict(),
+            "averaged_at": self.averaged_at,
+            "d_optimizer": self.d_optimizer.state_dict(),
+            "g_optimizer": self.g_optimizer.state_dict(),
+            "regularizer": self.regularizer_state,
+            "random": {name: random.get_state() for name, random in self.random.items()},
+            "cursor": (self.cursor.round, self.cursor.index),
+            "data_position": self.data_position,
+            "counters": self.counters.as_dict(),
+            "meters": dict(self.meters.values),
+            "round_steps": self.round_steps,
+            "logged_at": self.logged_at,
+            "threads": torch.get_num_threads(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a `state_dict` of the same experiment."""
+        self.load_players(state)
+        self.averaged_at = state["averaged_at"]
+        self.d_optimizer.load_state_dict(state["d_optimizer"])
+        self.g_optimizer.load_state_dict(state["g_optimizer"])
+        self.regularizer_state = state["regularizer"]
+        for name, saved in state["random"].items():
+            self.random[name].set_state(saved)
+        self.cursor.seek(*state["cursor"])
+        self.data_position = state["data_position"]
+        self.counters = Counters(**state["counters"])
+        self.meters.values.update({name: list(values) for name, values in state["meters"].items()})
+        self.round_steps = list(state["round_steps"])
+        self.logged_at = state["logged_at"]
+
+    def load_players(self, state: dict[str, Any]) -> None:
+        """Take the weights of both players and of the average from a `state_dict`."""
+        self.generator.load_state_dict(state["generator"])
+        self.discriminator.load_state_dict(state["discriminator"])
+        self.average.load_state_dict(state["average"])
+
+    def digest(self) -> str:
+        """CRC-32 of every weight and buffer, for comparing runs bit for bit."""
+        modules = (self.generator, self.discriminator, self.average)
+        crc = 0
+        for tensor in chain.from_iterable(module.state_dict().values() for module in modules):
+            crc = zlib.crc32(tensor.detach().cpu().contiguous().numpy().tobytes(), crc)
+        return f"{crc:08x}"

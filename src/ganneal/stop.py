@@ -1,0 +1,62 @@
+"""When to stop: rules read one log row and give a reason, or None.
+
+They run in the caller's loop. Budgets are counted by the engine itself, after every step.
+"""
+
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any, Protocol, runtime_checkable
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Why a run ends early, and whether its present state is worth saving."""
+
+    reason: str
+    save: bool
+
+
+@runtime_checkable
+class StopRule(Protocol):
+    """A condition on log rows."""
+
+    def __call__(self, row: Row) -> Stop | None:
+        """A `Stop` when the run should end after ``row``."""
+        ...
+
+
+@dataclass(frozen=True)
+class NonFinite:
+    """Stop when a loss or a mean output is NaN or infinite; the state is not saved, the last checkpoint stands."""
+
+    def __call__(self, row: Row) -> Stop | None:
+        for key in ("d_loss", "g_loss", "d_real", "d_fake"):
+            if key in row and not isfinite(row[key]):
+                return Stop(
+                    f"{key} is {row[key]}; lower the learning rates, or add a regularizer such as r1",
+                    save=False,
+                )
+        return None
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """Stop when mean D(real) - mean D(fake) leaves [-limit, limit]: one player has lost touch with the other.
+
+    References:
+        The stopping rule of the authors' code for composite functional gradients, diff_max = 40.
+    """
+
+    limit: float = 40.0
+
+    def __post_init__(self) -> None:
+        if not self.limit > 0:
+            raise ValueError(f"limit must be above 0, got {self.limit}; use inf to never stop.")
+
+    def __call__(self, row: Row) -> Stop | None:
+        if "d_real" not in row or abs(row["d_real"] - row["d_fake"]) <= self.limit:
+            return None
+        gap = row["d_real"] - row["d_fake"]
+        return Stop(f"mean D(real) - mean D(fake) is {gap:.1f}, beyond {self.limit:g} (divergence.limit)", save=True)

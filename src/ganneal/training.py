@@ -1,0 +1,176 @@
+"""The caller's loop around the engine: log, sample, evaluate, checkpoint, stop. Plain code, on the num_real clock."""
+
+import warnings
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import torch
+
+from ganneal import engine
+from ganneal.directory import RunDirectory
+from ganneal.display import Display
+from ganneal.evaluation import PixelDistance
+from ganneal.experiment import Experiment
+from ganneal.grid import image_grid, save_png, scatter
+from ganneal.interruption import Interrupted, Interruption
+from ganneal.run import Run
+from ganneal.sampling import export
+from ganneal.stop import NonFinite, Row, Stop
+
+GRID_SEED = 0
+
+
+def train(experiment: Experiment, out: str | Path, *, progress: bool = False) -> Run:
+    """Train ``experiment`` in the directory ``out``, or go on where it stopped; blocks until a budget is reached.
+
+    The same call resumes, with a larger budget too, in the middle of a round if need be, with the same bits as a run
+    that was never stopped (same machine, same number of threads).
+
+    Args:
+        progress: Show a bar and what is written, on standard error.
+    Returns:
+        The finished run, its players in memory.
+    Raises:
+        ValueError: The experiment cannot be run, or ``out`` holds a run of another one.
+        Interrupted: SIGINT or SIGTERM came; the state is saved.
+        OSError: Something could not be written; the last checkpoint stands.
+    """
+    directory = RunDirectory(out)
+    directory.check_identity(experiment)
+    display = Display(experiment.budget, progress)
+    with directory.locked(), Interruption() as interruption, display:
+        session = Session(experiment, directory, display)
+        stop = session.loop(interruption)
+        if interruption.signum is not None and stop is None:
+            path = session.save()
+            message = f"stopped by a signal; saved {path}. The same command resumes."
+            raise Interrupted(interruption.signum, message)
+        session.finish(stop)
+    return session.run
+
+
+class Session:
+    """One process's part of a run: the run in memory, its directory, and what was last written when."""
+
+    def __init__(self, experiment: Experiment, directory: RunDirectory, display: Display):
+        self.experiment, self.directory, self.display = experiment, directory, display
+        self.records = experiment.records
+        self.run = Run(experiment)
+        dataset = self.run.data.dataset
+        self.real = self.run.data.batch(0, min(self.records.sample_count, len(dataset))).samples.cpu()
+        self.distance = PixelDistance(dataset, self.records.evaluate_count) if self.records.evaluate_count else None
+        content = directory.load_checkpoint(experiment.identity())
+        if content is None:
+            self._begin()
+        else:
+            self._resume(content)
+        self.saved_at = monotonic()
+        self.board = self._tensorboard()
+
+    def _begin(self) -> None:
+        self.directory.truncate_metrics(0)
+        self.directory.describe(self.experiment, self.run.data.dataset, self.run.pair.num_classes)
+        if self.experiment.init_from is not None:
+            self._take_weights(self.experiment.init_from)
+        save_png(self._picture(self.real), self.directory.samples / "real.png")
+        self._draw()
+        if values := self._evaluate():
+            self.directory.append(self.run.counters.as_dict() | values)
+
+    def _resume(self, content: dict[str, Any]) -> None:
+        state, now = content["state"], torch.get_num_threads()
+        if state["threads"] != now:
+            warnings.warn(
+                f"this run was made with {state['threads']} threads and goes on with {now}; the bits will differ. "
+                f"Use --threads {state['threads']} to repeat them.",
+                stacklevel=4,
+            )
+        self.run.load_state_dict(state)
+        self.directory.truncate_metrics(content["metrics_bytes"])
+        self.directory.describe(self.experiment, self.run.data.dataset, self.run.pair.num_classes)
+        self.display.say(f"resuming {self.directory.path} at {self.run.counters.num_real:,} real images")
+
+    def _take_weights(self, path: str) -> None:
+        content = RunDirectory(path).load_checkpoint()
+        if content is None:
+            raise ValueError(f"init_from must be a run directory with a checkpoint, got {path!r}, which has none.")
+        try:
+            self.run.load_players(content["state"])
+        except RuntimeError as error:
+            raise ValueError(
+                f"init_from {path!r} has players of other shapes than this experiment's: {error}"
+            ) from error
+
+    def _tensorboard(self) -> Any:
+        if not self.records.tensorboard:
+            return None
+        from torch.utils.tensorboard import SummaryWriter
+
+        return SummaryWriter(str(self.directory.path / "tensorboard"), purge_step=self.run.counters.num_real + 1)
+
+    def loop(self, interruption: Interruption) -> Stop | None:
+        """Drain the engine until its budget, a stop rule or a signal ends it."""
+        rules = (NonFinite(), self.experiment.divergence)
+        sampled = evaluated = self.run.counters.num_real
+        for row in engine.train(self.run, interruption):
+            now = self.run.counters.num_real
+            if now // self.records.sample_every > sampled // self.records.sample_every:
+                self._draw()
+                sampled = now
+            every = self.records.evaluate_every
+            if "stopped" in row or (every and now // every > evaluated // every):
+                row |= self._evaluate()
+                evaluated = now
+            self._record(row)
+            if stop := next((found for rule in rules if (found := rule(row))), None):
+                return stop
+            if monotonic() - self.saved_at >= self.records.checkpoint_seconds:
+                self.save()
+        return None
+
+    def _record(self, row: Row) -> None:
+        self.directory.append(row)
+        self.display.update(row, self.run.counters)
+        if self.board is not None:
+            for key, value in row.items():
+                if isinstance(value, int | float):
+                    self.board.add_scalar(key, value, row["num_real"])
+
+    def _evaluate(self) -> Row:
+        values = self.distance(self.run.sampler()) if self.distance is not None else {}
+        for name, value in values.items():
+            self.display.say(f"{name} {value:.4g} at {self.run.counters.num_real:,} images")
+        return values
+
+    def _picture(self, samples: torch.Tensor) -> Any:
+        return image_grid(samples) if samples.dim() == 4 else scatter(samples[:, :2], self.real[:, :2])
+
+    def _draw(self) -> Path:
+        path = self.directory.samples / f"{self.run.counters.num_real:09d}.png"
+        save_png(self._picture(self.run.sampler().sample(self.records.sample_count, GRID_SEED)), path)
+        return path
+
+    def save(self) -> Path:
+        """A checkpoint now."""
+        path = self.directory.save_checkpoint(self.run.state_dict(), self.experiment)
+        self.saved_at = monotonic()
+        return path
+
+    def finish(self, stop: Stop | None) -> None:
+        """The last checkpoint, grid and weights; or what went wrong."""
+        if self.board is not None:
+            self.board.close()
+        if stop is not None and not stop.save:
+            raise ValueError(f"training stopped: {stop.reason}. Checkpoints before this point are untouched.")
+        self.save()
+        grid = self._draw()
+        final = export(self.directory, self.run.state_dict(), self.run.pair)
+        why = stop.reason if stop else self.experiment.budget.reached(self.run.counters)
+        counters = self.run.counters
+        self.display.say(f"stopped: {why}")
+        self.display.say(
+            f"{counters.num_real:,} real images, {counters.d_updates:,} D updates, {counters.g_updates:,} G updates, "
+            f"{counters.seconds:.1f} s of training"
+        )
+        self.display.say(f"samples: {grid}\nweights: {final}")
