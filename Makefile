@@ -1,4 +1,4 @@
-# INDEX chooses where pip finds packages, e.g. INDEX="--index-url https://example.org/simple" for another build of torch.
+# INDEX chooses where pip finds packages: INDEX="--index-url URL" for another build of torch.
 INDEX ?=
 PYTHON ?= python3
 BIN := .venv/bin

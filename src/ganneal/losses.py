@@ -68,12 +68,30 @@ def _weighted(of: Callable[[Tensor], Tensor], fake: Tensor, weight: Weight, weig
         case "loss":
             return weight * of(fake)
         case _:
-            raise ValueError(f"weight_on must be 'output' or 'loss', got {weight_on!r}.")
+            raise _unknown_placement(weight_on)
+
+
+def _unknown_placement(weight_on: str) -> ValueError:
+    return ValueError(f"weight_on must be 'output' or 'loss', got {weight_on!r}; use 'output' for the paper's reading.")
+
+
+def softplus(x: Tensor) -> Tensor:
+    """log(1 + e^x) to the last digit; torch's own turns linear above 20, an error of 2e-9 that float64 shows."""
+    return -F.logsigmoid(-x)
+
+
+def _log_one_minus(t: Tensor, weight: Weight) -> Tensor:
+    """log(1 - w sigmoid(t)) for w <= 1, without a probability, to full relative accuracy of its slope on both sides.
+
+    1 - w sigmoid(t) = (1 + (1 - w) e^t) / (1 + e^t) = ((1 - w) + e^-t) / (1 + e^-t).
+    """
+    offset = torch.log1p(-torch.as_tensor(weight, dtype=t.dtype, device=t.device))
+    return torch.where(t > 0, torch.logaddexp(offset, -t) - softplus(-t), softplus(t + offset) - softplus(t))
 
 
 def _logistic(real: Logits, fake: Logits) -> PerSample:
     real, fake = _equal_sizes(real, fake)
-    return F.softplus(-real) + F.softplus(fake)
+    return softplus(-real) + softplus(fake)
 
 
 @dataclass(frozen=True)
@@ -91,7 +109,7 @@ class NonSaturating:
         return _logistic(real, fake)
 
     def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:
-        return _weighted(lambda t: F.softplus(-t), fake, weight, self.weight_on)
+        return _weighted(lambda t: softplus(-t), fake, weight, self.weight_on)
 
 
 @dataclass(frozen=True)
@@ -109,14 +127,15 @@ class Minimax:
         return _logistic(real, fake)
 
     def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:
-        return _weighted(lambda t: -F.softplus(t), fake, weight, self.weight_on)
+        return _weighted(lambda t: -softplus(t), fake, weight, self.weight_on)
 
 
 @dataclass(frozen=True)
 class MinimaxProbability:
     """Minimax with the weight on the probability, log(1 - w sigmoid(D(G(z)))): Algorithm 3 of NATS to the letter.
 
-    Weights above 1 are refused: the logarithm would leave its domain where the discriminator is confident.
+    Weights above 1 are refused: the logarithm would leave its domain where the discriminator is confident. (A weight in
+    a tensor is not read, and gives NaN there.)
     """
 
     weight_on: WeightOn = "output"
@@ -126,17 +145,18 @@ class MinimaxProbability:
         return _logistic(real, fake)
 
     def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:
-        if self.weight_on == "loss":
-            return _weighted(lambda t: -F.softplus(t), fake, weight, "loss")
-        if isinstance(weight, float | int) and weight > 1:
-            raise ValueError(
-                f"weight must be at most 1 for minimax-probability, got {weight}; use the loss 'minimax' or "
-                f"weight_on='loss'."
-            )
-        # 1 - w s(t) = (1 + (1 - w) e^t) / (1 + e^t): two softplus, no probability; at w = 1 the first is exactly 0
-        fake = upcast(fake)
-        offset = torch.log1p(-torch.as_tensor(weight, dtype=fake.dtype, device=fake.device))
-        return F.softplus(fake + offset) - F.softplus(fake)
+        match self.weight_on:
+            case "output" if isinstance(weight, float | int) and weight > 1:
+                raise ValueError(
+                    f"weight must be at most 1 for minimax-probability, got {weight}; use the loss 'minimax' or "
+                    f"weight_on='loss'."
+                )
+            case "output":
+                return _log_one_minus(upcast(fake), weight)
+            case "loss":
+                return weight * _log_one_minus(upcast(fake), 1.0)
+            case _:
+                raise _unknown_placement(self.weight_on)
 
 
 @dataclass(frozen=True)

@@ -47,12 +47,12 @@ class Plan:
     """Total generator step length per discriminator update, in nominal Adam steps."""
 
     def cost(self, g_cost: float = 1.0) -> float:
-        """Cost per discriminator update relative to `schemes.Alternating` with the same number of discriminator steps.
+        """Cost per discriminator update over that of `schemes.Alternating` with as many discriminator steps a level.
 
         Args:
             g_cost: Cost of one generator update over that of one discriminator update.
         """
-        d_steps = self.levels[0].d_updates
+        d_steps = self.d_updates / sum(level.d_updates > 0 for level in self.levels)
         per_d_update = 1 + g_cost * self.g_updates / self.d_updates
         return per_d_update / (1 + g_cost / d_steps)
 
@@ -91,8 +91,9 @@ def plan(scheme: Scheme, round: int = 0) -> Plan:
     levels = []
     for level, members in sorted(by_level.items()):
         own = [step.weight for step in members if isinstance(step, UpdateGenerator)]
+        judged = sum(isinstance(step, UpdateDiscriminator) for step in members)
         mean = sum(own) / len(own) if own else 0.0
-        levels.append(LevelPlan(level, len(members) - len(own), len(own), mean, sum(own), mean / rms))
+        levels.append(LevelPlan(level, judged, len(own), mean, sum(own), mean / rms))
     return Plan(
         sequence=_symbols(steps),
         levels=tuple(levels),

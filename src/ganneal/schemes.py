@@ -18,6 +18,7 @@ G 0.01
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import isfinite
 from typing import Protocol, runtime_checkable
 
 from ganneal.steps import Step, UpdateDiscriminator, UpdateGenerator
@@ -33,9 +34,11 @@ class Scheme(Protocol):
         ...
 
 
-def _check_at_least_one(name: str, value: int, fix: str) -> None:
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1, got {value}; {fix}")
+def _check_d_steps(d_steps: int) -> None:
+    if d_steps < 1:
+        raise ValueError(
+            f"d_steps must be at least 1, got {d_steps}; use 1, the generator needs a discriminator that moves."
+        )
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Alternating:
     d_steps: int = 1
 
     def __post_init__(self) -> None:
-        _check_at_least_one("d_steps", self.d_steps, "the generator needs a discriminator that moves.")
+        _check_d_steps(self.d_steps)
 
     def __call__(self, round: int) -> Iterator[Step]:
         yield from (UpdateDiscriminator(),) * self.d_steps
@@ -73,9 +76,17 @@ class Nested:
     weights: Weights = Ones()
 
     def __post_init__(self) -> None:
-        _check_at_least_one("levels", self.levels, "use Alternating() for a scheme without levels.")
-        _check_at_least_one("d_steps", self.d_steps, "the generator needs a discriminator that moves.")
-        self.weights(range(1, self.levels + 1), 0)  # a rule that does not fit the levels fails here, not in round 1000
+        if self.levels < 1:
+            raise ValueError(
+                f"levels must be at least 1, got {self.levels}; use Alternating() for a scheme without levels."
+            )
+        _check_d_steps(self.d_steps)
+        weights = self.weights(range(1, self.levels + 1), 0)  # a rule that does not fit fails here, not in round 1000
+        if len(weights) != self.levels or not all(isfinite(weight) and weight > 0 for weight in weights):
+            raise ValueError(
+                f"weights must give {self.levels} finite numbers above 0, got {weights} from {self.weights}; "
+                f"give one positive weight a level."
+            )
 
     def __call__(self, round: int) -> Iterator[Step]:
         weights = self.weights(range(1, self.levels + 1), round)

@@ -61,9 +61,9 @@ class Geometric:
     def __call__(self, counts: Sequence[int], round: int) -> tuple[float, ...]:
         last = len(counts) - 1
         if last <= 0:
-            return (self.first,) * len(counts)
+            return (float(self.first),) * len(counts)
         inner = (self.first ** (1 - j / last) * self.last ** (j / last) for j in range(1, last))
-        return (self.first, *inner, self.last)
+        return (float(self.first), *inner, float(self.last))
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,9 @@ class Linear:
     def __call__(self, counts: Sequence[int], round: int) -> tuple[float, ...]:
         last = len(counts) - 1
         if last <= 0:
-            return (self.first,) * len(counts)
-        inner = (self.first + (self.last - self.first) * j / last for j in range(1, last))
-        return (self.first, *inner, self.last)
+            return (float(self.first),) * len(counts)
+        inner = (self.first * (1 - j / last) + self.last * (j / last) for j in range(1, last))
+        return (float(self.first), *inner, float(self.last))
 
 
 @dataclass(frozen=True)
@@ -93,14 +93,17 @@ class Explicit:
     def __post_init__(self) -> None:
         for index, value in enumerate(self.values):
             if not (isfinite(value) and value > 0):
-                raise ValueError(f"values[{index}] must be a finite number above 0, got {value}; values={self.values}.")
+                raise ValueError(
+                    f"values[{index}] must be a finite number above 0, got {value} in {self.values}; use a small "
+                    f"positive weight, or fewer levels."
+                )
 
     def __call__(self, counts: Sequence[int], round: int) -> tuple[float, ...]:
         if len(counts) != len(self.values):
             raise ValueError(
                 f"values has {len(self.values)} weights, the scheme has {len(counts)} levels; give one weight a level."
             )
-        return self.values
+        return tuple(map(float, self.values))
 
 
 @dataclass(frozen=True)

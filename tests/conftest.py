@@ -1,0 +1,28 @@
+"""Shapes and types are checked in tests: jaxtyping wraps every function of ganneal as it is imported."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from jaxtyping import install_import_hook
+
+assert "ganneal" not in sys.modules, "ganneal was imported before its shape checker was installed"
+# The numeric tower is PEP 484's reading of `float`, and pyright's: Geometric(1, 0.01) is well typed.
+install_import_hook("ganneal", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
+
+# No deadline: the first example pays for imports. Derandomized: the same commit gives the same verdict.
+settings.register_profile("ganneal", deadline=None, derandomize=True)
+settings.load_profile("ganneal")
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The folder of shared test images and weights; tests that need it are skipped where it is absent."""
+    root = Path(os.environ.get("GANNEAL_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not root.is_dir():
+        pytest.skip(f"no test data at {root}; set GANNEAL_DATA to the folder that holds it")
+    return root

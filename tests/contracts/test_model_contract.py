@@ -1,0 +1,252 @@
+"""What every registered network family promises of both its players, at small sizes of each kind it supports."""
+
+import io
+import pickle
+from collections.abc import Callable
+from dataclasses import FrozenInstanceError, fields
+from time import perf_counter
+from typing import NamedTuple
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ganneal.models import DCGAN, MLP, MODELS, Latent, Model, ModelPair
+
+BATCH = 4
+
+
+class Case(NamedTuple):
+    model: Model
+    shape: tuple[int, ...]
+    num_classes: int = 0
+    bounded: bool = False
+    """Whether samples end in tanh."""
+
+
+CASES: dict[str, list[Case]] = {
+    "mlp": [Case(MLP(width=16, depth=2), (2,)), Case(MLP(width=16, depth=2), (2,), num_classes=3)],
+    "dcgan": [
+        Case(DCGAN(width=4, latent_size=8), (1, 8, 8), bounded=True),
+        Case(DCGAN(width=4, latent_size=8), (3, 32, 32), bounded=True),
+        Case(DCGAN(width=4, latent_size=8, d_norm="layer"), (1, 28, 28), bounded=True),
+        Case(DCGAN(width=4, latent_size=8, d_norm="instance"), (3, 16, 16), bounded=True),
+        Case(DCGAN(width=4, latent_size=8, g_norm="none", d_norm="none"), (3, 16, 16), bounded=True),
+    ],
+}
+"""Small members of each family; a family registered without any fails below."""
+
+ALL = [case for cases in CASES.values() for case in cases]
+CONDITIONAL = [case for case in ALL if case.num_classes]
+
+
+def name_of(case: Case) -> str:
+    return f"{case.model}-{'x'.join(map(str, case.shape))}-{case.num_classes}"
+
+
+every_case = pytest.mark.parametrize("case", ALL, ids=name_of)
+
+
+def build(case: Case, seed: int = 0) -> ModelPair:
+    torch.manual_seed(seed)
+    return case.model.build(case.shape, case.num_classes)
+
+
+def players(pair: ModelPair) -> tuple[nn.Module, nn.Module]:
+    return pair.generator, pair.discriminator
+
+
+def inputs(pair: ModelPair) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+    """Latents, samples and the condition of a batch."""
+    random = torch.Generator().manual_seed(1)
+    latents = pair.latent.sample(BATCH, random)
+    samples = torch.rand(BATCH, *pair.shape, generator=random) * 2 - 1
+    condition = (torch.arange(BATCH) % pair.num_classes,) if pair.num_classes else ()
+    return latents, samples, condition
+
+
+def same_bits(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+
+
+def copied(module: nn.Module) -> dict[str, Tensor]:
+    return {key: value.clone() for key, value in module.state_dict().items()}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_registered_family_is_tested_here(name: str) -> None:
+    assert CASES.get(name)
+    assert all(type(case.model) is type(MODELS[name]) for case in CASES[name])
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_registered_family_is_a_frozen_value(name: str) -> None:
+    model = MODELS[name]
+    assert isinstance(model, Model) and isinstance(hash(model), int)
+    assert pickle.loads(pickle.dumps(model)) == model
+    for field in fields(model):  # type: ignore[arg-type]
+        with pytest.raises(FrozenInstanceError):
+            setattr(model, field.name, getattr(model, field.name))
+
+
+@every_case
+def test_pair_says_what_it_was_built_for(case: Case) -> None:
+    pair = build(case)
+    assert (pair.shape, pair.num_classes) == (case.shape, case.num_classes)
+    assert isinstance(pair.latent, Latent)
+
+
+@every_case
+def test_latents_are_standard_normal_and_follow_their_generator_only(case: Case) -> None:
+    pair, before = build(case), torch.get_rng_state()
+    draws = [pair.latent.sample(20_000, torch.Generator().manual_seed(seed)) for seed in (3, 3, 4)]
+    assert torch.equal(draws[0], draws[1]) and not torch.equal(draws[0], draws[2])
+    assert torch.equal(torch.get_rng_state(), before)
+    # five standard errors of the mean and of the standard deviation
+    assert draws[0].mean(0).abs().max() < 5 / 20_000**0.5
+    assert (draws[0].std(0) - 1).abs().max() < 5 / 40_000**0.5
+
+
+@every_case
+def test_samples_have_the_shape_and_logits_are_one_each(case: Case) -> None:
+    pair = build(case)
+    latents, _, condition = inputs(pair)
+    samples = pair.generator(latents, *condition)
+    logits = pair.discriminator(samples, *condition)
+    assert samples.shape == (BATCH, *case.shape) and samples.dtype == torch.float32
+    assert logits.shape == (BATCH,) and logits.isfinite().all()
+    if case.bounded:
+        assert pair.generator(100 * latents, *condition).abs().max() <= 1
+
+
+@every_case
+def test_the_seed_decides_the_initial_weights(case: Case) -> None:
+    one, again, other = build(case), build(case), build(case, seed=1)
+    for player, repeated, different in zip(players(one), players(again), players(other), strict=True):
+        assert same_bits(player.state_dict(), repeated.state_dict())
+        assert not same_bits(player.state_dict(), different.state_dict())
+
+
+@every_case
+def test_players_share_no_tensor(case: Case) -> None:
+    generator, discriminator = (
+        {tensor.data_ptr() for tensor in player.state_dict().values()} for player in players(build(case))
+    )
+    assert not generator & discriminator
+
+
+@every_case
+def test_eval_mode_is_deterministic_and_changes_nothing(case: Case) -> None:
+    pair = build(case)
+    latents, samples, condition = inputs(pair)
+    for player, x in zip(players(pair), (latents, samples), strict=True):
+        player.eval()
+        before = copied(player)
+        assert torch.equal(player(x, *condition), player(x, *condition))
+        assert same_bits(before, player.state_dict())
+
+
+@every_case
+def test_train_mode_changes_exactly_the_batch_norm_statistics(case: Case) -> None:
+    pair = build(case)
+    latents, samples, condition = inputs(pair)
+    for player, x in zip(players(pair), (latents, samples), strict=True):
+        player.train()
+        before = copied(player)
+        player(x, *condition)
+        changed = {key for key, value in player.state_dict().items() if not torch.equal(value, before[key])}
+        norms = [name for name, module in player.named_modules() if isinstance(module, nn.BatchNorm2d)]
+        assert changed == {
+            f"{name}.{buffer}" for name in norms for buffer in ("running_mean", "running_var", "num_batches_tracked")
+        }
+
+
+@every_case
+def test_no_forward_pass_draws_random_numbers(case: Case) -> None:
+    pair = build(case)
+    latents, samples, condition = inputs(pair)
+    before = torch.get_rng_state()
+    for player, x in zip(players(pair), (latents, samples), strict=True):
+        player.train()(x, *condition)
+        player.eval()(x, *condition)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@every_case
+def test_inputs_are_left_as_they_were(case: Case) -> None:
+    pair = build(case)
+    latents, samples, condition = inputs(pair)
+    kept = latents.clone(), samples.clone()
+    pair.generator(latents, *condition), pair.discriminator(samples, *condition)
+    assert torch.equal(latents, kept[0]) and torch.equal(samples, kept[1])
+
+
+@every_case
+def test_samples_are_independent_in_eval_mode(case: Case) -> None:
+    pair = build(case)
+    latents, samples, condition = inputs(pair)
+    for player, x in zip(players(pair), (latents, samples), strict=True):
+        player.eval()
+        changed = x.clone()
+        changed[1] += 0.5
+        before, after = player(x, *condition), player(changed, *condition)
+        assert torch.equal(before[[0, 2, 3]], after[[0, 2, 3]])
+        assert not torch.equal(before[1], after[1])
+
+
+@every_case
+def test_gradients_reach_every_parameter_of_the_player_that_moves_and_none_of_the_other(case: Case) -> None:
+    pair = build(case)
+    latents, samples, condition = inputs(pair)
+    fake = pair.generator(latents, *condition)
+    d_loss = (pair.discriminator(samples, *condition) - pair.discriminator(fake.detach(), *condition).square()).sum()
+    d_loss.backward()
+    for name, parameter in pair.discriminator.named_parameters():
+        assert parameter.grad is not None and parameter.grad.any() and parameter.grad.isfinite().all(), name
+    assert all(parameter.grad is None for parameter in pair.generator.parameters())
+    pair.discriminator.requires_grad_(False).zero_grad()
+    pair.discriminator(fake, *condition).square().sum().backward()
+    for name, parameter in pair.generator.named_parameters():
+        assert parameter.grad is not None and parameter.grad.any() and parameter.grad.isfinite().all(), name
+    assert all(parameter.grad is None for parameter in pair.discriminator.parameters())
+
+
+@pytest.mark.parametrize("case", CONDITIONAL, ids=name_of)
+def test_labels_matter(case: Case) -> None:
+    pair = build(case)
+    latents, samples, _ = inputs(pair)
+    zeros, ones = torch.zeros(BATCH, dtype=torch.int64), torch.ones(BATCH, dtype=torch.int64)
+    for player, x in zip(players(pair), (latents, samples), strict=True):
+        player.eval()
+        assert (player(x, zeros) != player(x, ones)).any()
+
+
+@every_case
+def test_state_dict_survives_a_file_bit_for_bit(case: Case) -> None:
+    pair, other = build(case), build(case, seed=1)
+    latents, samples, condition = inputs(pair)
+    for player, target, x in zip(players(pair), players(other), (latents, samples), strict=True):
+        player(x, *condition)  # batch-norm statistics that are not the initial ones
+        file = io.BytesIO()
+        torch.save(player.state_dict(), file)
+        target.load_state_dict(torch.load(io.BytesIO(file.getvalue()), weights_only=True))
+        assert same_bits(player.state_dict(), target.state_dict())
+        assert torch.equal(player.eval()(x, *condition), target.eval()(x, *condition))
+
+
+@every_case
+def test_one_step_of_each_player_takes_less_than_a_second(case: Case) -> None:
+    pair = build(case)
+    latents, samples, condition = inputs(pair)
+
+    def seconds(step: Callable[[], Tensor]) -> float:
+        start = perf_counter()
+        step().backward()
+        return perf_counter() - start
+
+    def discriminate(x: Tensor) -> Tensor:
+        return pair.discriminator(x, *condition).sum()
+
+    d_step = min(seconds(lambda: discriminate(samples)) for _ in range(2))
+    g_step = min(seconds(lambda: discriminate(pair.generator(latents, *condition))) for _ in range(2))
+    assert d_step + g_step < 1

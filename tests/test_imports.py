@@ -1,0 +1,232 @@
+"""What importing costs and changes, and which way imports point."""
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+import ganneal
+
+PACKAGE = Path(ganneal.__file__).parent
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+SOURCES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def in_a_fresh_interpreter(script: str) -> Any:
+    """The JSON that ``script`` prints last; anything printed before it is an error."""
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    lines = result.stdout.splitlines()
+    assert len(lines) == 1, result.stdout
+    return json.loads(lines[0])
+
+
+@pytest.mark.parametrize("module", ["ganneal", "ganneal.schemes", "ganneal.plan", "ganneal.weights", "ganneal.steps"])
+def test_planning_a_schedule_imports_nothing_heavy(module: str) -> None:
+    script = f"""
+import json, sys
+import {module}
+heavy = ["torch", "numpy", "jaxtyping", "PIL", "sklearn", "matplotlib", "tyro", "rich"]
+print(json.dumps([name for name in heavy if name in sys.modules]))
+"""
+    assert in_a_fresh_interpreter(script) == []
+
+
+def test_public_names_are_listed_without_importing_them() -> None:
+    script = """
+import json, sys
+import ganneal
+names = dir(ganneal)
+print(json.dumps([names, "torch" in sys.modules]))
+"""
+    names, heavy = in_a_fresh_interpreter(script)
+    assert set(ganneal.__all__) <= set(names) and not heavy
+
+
+def test_an_unknown_public_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="'ganneal' has no attribute 'nonsense'"):
+        _ = ganneal.nonsense  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_importing_every_module_prints_nothing_and_changes_no_global_state() -> None:
+    script = f"""
+import json, random, sys
+from importlib import import_module
+import numpy, torch
+
+def state():
+    return [
+        random.getstate(),
+        str(numpy.random.get_state()),
+        torch.get_rng_state().tolist(),
+        torch.initial_seed(),
+        torch.get_num_threads(),
+        str(torch.get_default_dtype()),
+        torch.is_grad_enabled(),
+        torch.are_deterministic_algorithms_enabled(),
+        torch.backends.cudnn.benchmark,
+        torch.get_float32_matmul_precision(),
+    ]
+
+before = state()
+for module in {[name for name in SOURCES if not name.endswith("__main__")]!r}:
+    try:
+        import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name.partition(".")[0] == "ganneal":
+            raise
+print(json.dumps(state() == before))
+"""
+    assert in_a_fresh_interpreter(script) is True
+
+
+SAMPLING = [name for name in SOURCES if any("sampling" in part for part in name.split("."))]
+
+
+@pytest.mark.parametrize("module", SAMPLING)
+def test_loading_a_generator_loads_no_training_code(module: str) -> None:
+    script = f"""
+import json, sys
+import {module}
+print(json.dumps([m for m in ("ganneal.engine", "ganneal.run", "ganneal.training") if m in sys.modules]))
+"""
+    assert in_a_fresh_interpreter(script) == []
+
+
+class Rule(NamedTuple):
+    """Modules that match ``importers``, and all below them, never import ``forbidden`` or what is below it."""
+
+    importers: str
+    forbidden: tuple[str, ...]
+    unless: tuple[str, ...] = ()
+
+
+LOW = ("ganneal.registry", "ganneal.steps", "ganneal.weights", "ganneal.schemes", "ganneal.plan")
+"""The game itself: pure Python, these modules and the standard library only."""
+
+TRAINING = ("ganneal.training", "ganneal.train")
+"""``train`` is the package's lazy name for what lives in ``training``."""
+UPPER = (
+    "ganneal.engine",
+    "ganneal.run",
+    *TRAINING,
+    "ganneal.cli",
+    "ganneal.experiments",
+    "ganneal.report",
+)
+
+RULES = [
+    *(
+        Rule(f"ganneal.{part}", UPPER)
+        for part in ("losses", "optim", "models", "data", "metrics", "regularizers", "task")
+    ),
+    Rule("ganneal.engine", (*TRAINING, "ganneal.cli", "ganneal.experiments")),
+    Rule("ganneal.report", ("ganneal.engine",)),
+    Rule("ganneal.*sampling*", ("ganneal.engine", "ganneal.run", *TRAINING)),
+    Rule("*", ("ganneal.experiments",), unless=("ganneal.cli", "ganneal.experiments", "ganneal.__init__")),
+]
+
+
+def is_within(module: str, pattern: str) -> bool:
+    return fnmatchcase(module, pattern) or fnmatchcase(module, f"{pattern}.*")
+
+
+def imported(source: str, module: str, is_package: bool) -> Iterator[str]:
+    """Every module, or name in one, that ``source`` may import: at the top, in functions, for types only."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Import(names=names):
+                yield from (alias.name for alias in names)
+            case ast.ImportFrom(module=origin, names=names, level=level):
+                base = module.split(".")
+                package = base[: len(base) - level + is_package] if level else []
+                origin = ".".join([*package, *([origin] if origin else [])])
+                yield origin
+                yield from (f"{origin}.{alias.name}" for alias in names)
+            case ast.Call(
+                func=ast.Name(id=name) | ast.Attribute(attr=name), args=[ast.Constant(value=str(target)), *_]
+            ):
+                if name in ("import_module", "__import__"):
+                    yield target
+
+
+def imports_of(name: str) -> list[str]:
+    path = SOURCES[name]
+    return list(imported(path.read_text(encoding="utf-8"), name, path.stem == "__init__"))
+
+
+def violations(rule: Rule, module: str, targets: list[str]) -> list[str]:
+    # named apart, or a pattern for the package's own __init__ would match every module below it
+    importer = "ganneal.__init__" if module == "ganneal" else module
+    if not is_within(importer, rule.importers) or any(is_within(importer, exempt) for exempt in rule.unless):
+        return []
+    return [t for t in targets if any(is_within(t, forbidden) for forbidden in rule.forbidden)]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.importers} below {rule.forbidden[0]}")
+def test_imports_point_down(rule: Rule) -> None:
+    broken = {name: found for name in SOURCES if (found := violations(rule, name, imports_of(name)))}
+    assert broken == {}
+
+
+@pytest.mark.parametrize("name", LOW)
+def test_the_game_imports_itself_and_the_standard_library_only(name: str) -> None:
+    def allowed(target: str) -> bool:
+        return target.partition(".")[0] in sys.stdlib_module_names or any(is_within(target, low) for low in LOW)
+
+    assert [target for target in imports_of(name) if not allowed(target)] == []
+
+
+@pytest.mark.parametrize(
+    ("module", "is_package", "source"),
+    [
+        ("ganneal.losses", False, "import ganneal.engine"),
+        ("ganneal.losses", False, "from ganneal import engine"),
+        ("ganneal.losses", False, "from ganneal.engine import apply"),
+        ("ganneal.losses", False, "from . import engine"),
+        ("ganneal.losses", False, "from .engine import apply"),
+        ("ganneal.data.rings", False, "from ..engine import apply"),
+        ("ganneal.data", True, "from ..engine import apply"),
+        ("ganneal.data", True, "def f():\n    import ganneal.engine as e"),
+        ("ganneal.models.mlp", False, "if TYPE_CHECKING:\n    from ganneal.training import train"),
+        ("ganneal.task", False, "from importlib import import_module\nimport_module('ganneal.cli')"),
+        ("ganneal.task", False, "from ganneal import train"),
+        ("ganneal.engine", False, "from ganneal.experiments.digits import digits_nats"),
+        ("ganneal.sampling", False, "from ganneal.run import Run"),
+        ("ganneal.cli_tools", False, "import ganneal.experiments"),
+        ("ganneal.report.page", False, "from ..engine import apply"),
+    ],
+)
+def test_an_import_that_points_up_is_found(module: str, is_package: bool, source: str) -> None:
+    targets = list(imported(source, module, is_package))
+    assert any(violations(rule, module, targets) for rule in RULES)
+
+
+@pytest.mark.parametrize(
+    ("module", "is_package", "source"),
+    [
+        ("ganneal", True, "from ganneal import experiments"),
+        ("ganneal.cli.train", False, "import ganneal.experiments"),
+        ("ganneal.experiments", True, "from . import digits"),
+        ("ganneal.engine", False, "from ganneal.run import Run"),
+        ("ganneal.data.sampler", False, "from ganneal.experiment import Budget"),
+        ("ganneal.losses", False, "from ganneal.runs import anything"),
+        ("ganneal.training", False, "from .engine import apply"),
+    ],
+)
+def test_an_import_that_points_down_is_allowed(module: str, is_package: bool, source: str) -> None:
+    targets = list(imported(source, module, is_package))
+    assert not any(violations(rule, module, targets) for rule in RULES)
