@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, TypeVar
 
 import tyro
@@ -60,13 +60,35 @@ def switch_parts(options: Options, arguments: Sequence[str], parts: Parts) -> tu
     return options, rest
 
 
-def parse(options: Options, arguments: Sequence[str], prog: str, description: str | None = None) -> Options:
-    """``options`` with the fields given in ``arguments`` changed; ``--help`` prints every field."""
-    return tyro.cli(
-        type(options),
-        default=options,
-        args=list(arguments),
-        prog=prog,
-        description=description,
-        add_help=True,
+def _narrowed(options: Any) -> Any:
+    """``options`` in a class whose annotations name the class of each part it holds, in place of the part's protocol.
+
+    tyro narrows annotations by itself, but not protocols with properties.
+    """
+    values = (
+        {field.name: _narrowed(getattr(options, field.name)) for field in fields(options)} if _is_part(options) else {}
     )
+    annotations = {name: type(value) for name, value in values.items() if _is_part(value)}
+    if not annotations:
+        return options
+    own = type(options)
+    derived = type(own.__name__, (own,), {"__annotations__": annotations, "__doc__": own.__doc__})
+    return dataclass(frozen=True)(derived)(**values)
+
+
+def _is_part(value: Any) -> bool:
+    return is_dataclass(value) and not isinstance(value, type)
+
+
+def _widened(parsed: Any, like: Any) -> Any:
+    """``parsed`` in the classes of ``like``."""
+    if not _is_part(like):
+        return parsed
+    return type(like)(**{f.name: _widened(getattr(parsed, f.name), getattr(like, f.name)) for f in fields(like)})
+
+
+def parse(options: Options, arguments: Sequence[str], prog: str) -> Options:
+    """``options`` with the fields given in ``arguments`` changed; ``--help`` prints every field."""
+    narrowed = _narrowed(options)
+    parsed = tyro.cli(type(narrowed), default=narrowed, args=list(arguments), prog=prog)
+    return _widened(parsed, options)
