@@ -21,7 +21,9 @@ from ganneal.losses import LOSSES
 from ganneal.schemes import SCHEMES
 
 FLAGS = Path(__file__).with_name("cli_flags.txt")
-UPDATE_FLAGS = r"ganneal train digits-nats --help-all | grep -oE -- ' --[a-z][a-z0-9.-]+' | sort -u > tests/cli_flags.txt"
+UPDATE_FLAGS = (
+    r"ganneal train digits-nats --help-all | grep -oE -- ' --[a-z][a-z0-9.-]+' | sort -u > tests/cli_flags.txt"
+)
 
 Cli = Callable[..., tuple[int, str, str]]
 
@@ -60,9 +62,8 @@ def pixels(path: Path) -> np.ndarray:
 
 def field(out: str, path: str) -> str:
     """The value printed for the option ``path`` in the outline of a dry run."""
-    depth, lines = 0, iter(out.splitlines())
-    for name in path.split("."):
-        depth += 1
+    lines, line = iter(out.splitlines()), ""
+    for depth, name in enumerate(path.split("."), start=1):
         line = next(line for line in lines if line.startswith("  " * depth + f"{name}: "))
     return line.partition(": ")[2]
 
@@ -136,7 +137,8 @@ def test_plan_of_four_levels_prints_the_papers_sequence_and_weights(cli: Cli) ->
 
 
 @pytest.mark.parametrize(
-    ("levels", "g_updates", "cost"), [(4, 10, "1.75"), (5, 15, "2"), (10, 55, "3.25"), (15, 120, "4.5"), (20, 210, "5.75")]
+    ("levels", "g_updates", "cost"),
+    [(4, 10, "1.75"), (5, 15, "2"), (10, 55, "3.25"), (15, 120, "4.5"), (20, 210, "5.75")],
 )
 def test_plan_prints_counts_and_cost(cli: Cli, levels: int, g_updates: int, cost: str) -> None:
     _, out, _ = cli("plan", "nats", "--scheme.levels", str(levels))
@@ -173,7 +175,8 @@ def test_an_experiments_schedule_is_planned_by_its_name(cli: Cli) -> None:
 
 
 def test_planning_takes_another_weight_rule_and_its_fields(cli: Cli) -> None:
-    _, out, _ = cli("plan", "nats", "--scheme.levels", "3", "--scheme.weights", "linear", "--scheme.weights.last", "0.5")
+    rule = ("--scheme.weights", "linear", "--scheme.weights.last", "0.5")
+    _, out, _ = cli("plan", "nats", "--scheme.levels", "3", *rule)
     assert "weights  1, 0.75, 0.5\n" in out
 
 
@@ -387,7 +390,7 @@ def test_a_place_that_cannot_be_written_exits_with_1(cli: Cli, tmp_path: Path) -
 
 
 def test_the_process_exits_with_the_commands_status() -> None:
-    script = "import sys; sys.argv = ['ganneal', *sys.argv[1:]]; import runpy; runpy.run_module('ganneal.cli', run_name='__main__')"
+    script = "import runpy; runpy.run_module('ganneal.cli', run_name='__main__')"
     assert in_a_fresh_interpreter(script, "plan", "nats").returncode == 0
     failed = in_a_fresh_interpreter(script, "paln", "nats")
     assert (failed.returncode, failed.stdout) == (2, "")

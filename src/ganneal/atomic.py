@@ -39,6 +39,8 @@ def write_bytes(path: Path, data: bytes) -> None:
 def replaced_folder(path: Path) -> Iterator[Path]:
     """A fresh folder to fill, which takes the place of ``path`` when the block ends without an error."""
     temporary, old = path.with_name(f".{path.name}.tmp"), path.with_name(f".{path.name}.old")
+    if old.exists() and not path.exists():  # an earlier process died between the two renames
+        os.replace(old, path)
     for leftover in (temporary, old):
         shutil.rmtree(leftover, ignore_errors=True)
     temporary.mkdir(parents=True)
@@ -49,6 +51,11 @@ def replaced_folder(path: Path) -> Iterator[Path]:
         raise
     if path.exists():
         os.replace(path, old)
-    os.replace(temporary, path)
+    try:
+        os.replace(temporary, path)
+    except OSError:
+        if old.exists():
+            os.replace(old, path)
+        raise
     _sync_folder(path.parent)
     shutil.rmtree(old, ignore_errors=True)

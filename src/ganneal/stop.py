@@ -56,7 +56,7 @@ class Divergence:
             raise ValueError(f"limit must be above 0, got {self.limit}; use inf to never stop.")
 
     def __call__(self, row: Row) -> Stop | None:
-        if "d_real" not in row or abs(row["d_real"] - row["d_fake"]) <= self.limit:
+        gap = row.get("d_real", 0.0) - row.get("d_fake", 0.0)
+        if not abs(gap) > self.limit:  # NaN is `NonFinite`'s
             return None
-        gap = row["d_real"] - row["d_fake"]
         return Stop(f"mean D(real) - mean D(fake) is {gap:.1f}, beyond {self.limit:g} (divergence.limit)", save=True)

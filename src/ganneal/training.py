@@ -56,6 +56,7 @@ class Session:
     def __init__(self, experiment: Experiment, directory: RunDirectory, display: Display):
         self.experiment, self.directory, self.display = experiment, directory, display
         self.records = experiment.records
+        display.say(f"reading {experiment.data}")
         self.run = Run(experiment)
         dataset = self.run.data.dataset
         self.real = self.run.data.batch(0, min(self.records.sample_count, len(dataset))).samples.cpu()

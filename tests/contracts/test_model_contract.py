@@ -177,7 +177,8 @@ def test_inputs_are_left_as_they_were(case: Case) -> None:
     pair = build(case)
     latents, samples, condition = inputs(pair)
     kept = latents.clone(), samples.clone()
-    pair.generator(latents, *condition), pair.discriminator(samples, *condition)
+    pair.generator(latents, *condition)
+    pair.discriminator(samples, *condition)
     assert torch.equal(latents, kept[0]) and torch.equal(samples, kept[1])
 
 

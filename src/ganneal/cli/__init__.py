@@ -1,6 +1,7 @@
 """The command line; each command is a module of its own, imported when it is called."""
 
 import sys
+import warnings
 from importlib import import_module
 
 from ganneal import __version__
@@ -23,6 +24,11 @@ def _help() -> str:
     )
 
 
+def _show_warning(message: Warning | str, category: type[Warning], *place: object) -> None:
+    """A warning for a person: without the place in the source."""
+    print(f"warning: {message}", file=sys.stderr)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the process's exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -38,6 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
 
         print(f"error: unknown command {name!r}. {nearest(name, COMMANDS)}", file=sys.stderr)
         return 2
+    warnings.showwarning = _show_warning
     try:
         import_module(f"ganneal.cli.{name}").main(rest)
     except (ValueError, FileNotFoundError) as error:

@@ -4,7 +4,7 @@ import json
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +21,11 @@ def _check_format(size: int | None, channels: int | None) -> None:
         raise ValueError(f"size must be at least 1 pixel, got {size}; leave it out to follow the first image.")
     if channels not in (None, 1, 3):
         raise ValueError(f"channels must be 1 (grey) or 3 (RGB), got {channels}.")
+
+
+def _check_found(names: list[str], place: Path) -> None:
+    if not names:
+        raise ValueError(f"no images in {place}; known file types are {', '.join(sorted(EXTENSIONS))}.")
 
 
 @dataclass(frozen=True)
@@ -43,13 +48,8 @@ class Folder:
             for file in root.rglob("*")
             if file.suffix.lower() in EXTENSIONS and file.is_file()
         )
-
-        def opener(name: str) -> BinaryIO:
-            return open(root / name, "rb")
-
-        if not names:
-            raise ValueError(f"no images below {root}; known file types are {', '.join(sorted(EXTENSIONS))}.")
-        images = decode_all(names, opener, self.size, self.channels)
+        _check_found(names, root)
+        images = decode_all(names, lambda name: (root / name).read_bytes(), self.size, self.channels)
         folders = [PurePosixPath(name).parts[0] for name in names if "/" in name]
         if len(folders) < len(names):  # an image outside every sub-folder: the sub-folders are no classes
             return Dataset(images, description=_describe(root, len(names)))
@@ -77,22 +77,32 @@ class Zip:
             raise ValueError(f"{path} is not a zip file ({error}); make it again or give another path.") from error
         with archive:
             names = sorted(name for name in archive.namelist() if Path(name).suffix.lower() in EXTENSIONS)
-            if not names:
-                raise ValueError(f"no images in {path}; known file types are {', '.join(sorted(EXTENSIONS))}.")
-            images = decode_all(names, lambda name: archive.open(name), self.size, self.channels)  # type: ignore[arg-type]
-            listed = (
-                json.loads(archive.read("dataset.json"))["labels"] if "dataset.json" in archive.namelist() else None
-            )
+            _check_found(names, path)
+            listed = _listed_labels(archive, path)
+            images = decode_all(names, archive.read, self.size, self.channels)
         if listed is None:
             return Dataset(images, description=_describe(path, len(names)))
-        by_name = dict(listed)
-        missing = [name for name in names if name not in by_name]
+        missing = [name for name in names if name not in listed]
         if missing:
             raise ValueError(
-                f"dataset.json in {path} has no label for {len(missing)} images, the first {missing[0]!r}."
+                f"dataset.json in {path} has no label for {len(missing)} images, the first {missing[0]!r}; add them."
             )
-        labels, num_classes = labels_from(np.array([by_name[name] for name in names]))
+        labels, num_classes = labels_from([listed[name] for name in names], f"dataset.json of {path}")
         return Dataset(images, labels, num_classes, _describe(path, len(names)))
+
+
+def _listed_labels(archive: zipfile.ZipFile, path: Path) -> dict[str, Any] | None:
+    """The labels of ``dataset.json`` by image name; None where there is no such file or it says null."""
+    if "dataset.json" not in archive.namelist():
+        return None
+    try:
+        listed = json.loads(archive.read("dataset.json"))["labels"]
+        return None if listed is None else dict(listed)
+    except (ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f'dataset.json in {path} must be {{"labels": [[name, label], ...]}} or {{"labels": null}} '
+            f"({type(error).__name__}: {error}); mend or remove it."
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -108,17 +118,34 @@ class Arrays:
 
     def load(self) -> Dataset:
         path = find_data(self.path)
-        if path.suffix == ".npy":
-            return Dataset(_channels_first(np.load(path, mmap_mode="r"), path.name), description=_describe(path, 0))
-        with np.load(path, allow_pickle=False) as archive:
-            for key in (self.images, self.labels):
-                if key is not None and key not in archive:
-                    raise ValueError(f"{path} has no array {key!r}; it holds {', '.join(archive.files)}.")
-            images = _channels_first(archive[self.images], self.images)
-            if self.labels is None:
-                return Dataset(images, description=_describe(path, len(images)))
-            labels, num_classes = labels_from(archive[self.labels])
-        return Dataset(images, labels, num_classes, _describe(path, len(images)))
+        try:
+            images, labels = self._mapped(path) if path.suffix == ".npy" else self._archived(path)
+        except (EOFError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{path} is damaged ({error}); make it again.") from error
+        images = _channels_first(images, f"images in {path}")
+        description = _describe(path, len(images))
+        if labels is None:
+            return Dataset(images, description=description)
+        return Dataset(images, *labels_from(labels, f"{self.labels} of {path}"), description)
+
+    def _mapped(self, path: Path) -> tuple[np.ndarray, None]:
+        try:
+            return np.load(path, mmap_mode="r", allow_pickle=False), None
+        except ValueError as error:
+            raise ValueError(f"{path} is not an array file, or holds objects: {error}; save plain uint8.") from error
+
+    def _archived(self, path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+        with open(path, "rb") as file:  # numpy leaks a handle of its own when the archive is damaged
+            if not zipfile.is_zipfile(file):
+                raise ValueError(f"{path} is not an .npz archive, or is damaged; make it again with numpy.savez.")
+            with np.load(file, allow_pickle=False) as archive:
+                for key in (self.images, self.labels):
+                    if key is not None and key not in archive:
+                        raise ValueError(f"{path} has no array {key!r}; it holds {', '.join(archive.files)}.")
+                try:
+                    return archive[self.images], None if self.labels is None else archive[self.labels]
+                except ValueError as error:
+                    raise ValueError(f"{path} has arrays that cannot be read, or objects: {error}.") from error
 
 
 def _channels_first(images: np.ndarray, name: str) -> np.ndarray:

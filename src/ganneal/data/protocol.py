@@ -1,6 +1,7 @@
 """What a data source provides: all samples in one array, with labels where it has them."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -75,9 +76,18 @@ def find_data(path: str | Path) -> Path:
     )
 
 
-def labels_from(values: np.ndarray) -> tuple[np.ndarray, int]:
-    """Labels as int64 with the number of classes, the largest label plus one."""
-    labels = values.astype(np.int64)
-    if labels.ndim != 1 or (labels.size and labels.min() < 0):
-        raise ValueError(f"labels must be one whole number >= 0 per sample, got shape {labels.shape}.")
-    return labels, int(labels.max()) + 1
+def labels_from(values: Sequence[Any] | np.ndarray, name: str) -> tuple[np.ndarray, int]:
+    """Labels as int64 with the number of classes, the largest label plus one; ``name`` is for the message.
+
+    Raises:
+        ValueError: Not one whole number >= 0 per sample.
+    """
+    given = np.asarray(values)
+    whole = given.ndim == 1 and given.dtype.kind in "iuf" and bool((given == np.floor(given)).all())
+    if not whole or (given.size and given.min() < 0):
+        raise ValueError(
+            f"labels must be one whole number >= 0 per sample, got {given.dtype} of shape {given.shape} in {name}, as "
+            f"{given.flatten()[:3].tolist()}; number the classes from 0."
+        )
+    labels = given.astype(np.int64)
+    return labels, int(labels.max(initial=-1)) + 1

@@ -36,7 +36,7 @@ class Sampler:
     def _order(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """The order of pass ``epoch`` and which of its images are mirrored."""
         if self._epoch is None or self._epoch[0] != epoch:
-            random = np.random.default_rng([self.seed, epoch])
+            random = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(epoch,)))
             order = random.permutation(len(self.dataset))
             mirrored = random.random(len(order)) < 0.5 if self.flip else np.zeros(len(order), dtype=bool)
             self._epoch = (epoch, order, mirrored)

@@ -17,7 +17,6 @@ def cifar10_cts() -> Experiment:
         data=Zip(path="cifar10-train.zip"),
         model=DCGAN(),
         averaging=Averaging(half_life=50_000),
-        precision="bf16",
         budget=Budget(num_real=5_000_000),
         records=Records(log_every=10_000, sample_every=100_000, evaluate_count=4_000),
     )

@@ -16,9 +16,10 @@ def digits_cts() -> Experiment:
         name="digits-cts",
         data=Digits(),
         model=DCGAN(width=32, latent_size=64),
-        d_optimizer=Adam(lr=2e-4),
-        g_optimizer=Adam(lr=2e-4),
-        budget=Budget(num_real=150_000),
+        d_optimizer=Adam(lr=1e-4),
+        g_optimizer=Adam(lr=1e-3),
+        batch_size=32,
+        budget=Budget(num_real=120_000),
         records=Records(log_every=2_000, sample_every=25_000),
     )
 

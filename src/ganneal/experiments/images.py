@@ -26,7 +26,6 @@ def images(path: str) -> Experiment:
         data=_source(place),
         model=DCGAN(),
         scheme=Nested(levels=5, weights=Geometric()),
-        precision="bf16",
         budget=Budget(num_real=2_000_000),
         records=Records(log_every=5_000, sample_every=25_000),
     )

@@ -15,7 +15,6 @@ def mnist_cts() -> Experiment:
         name="mnist-cts",
         data=Arrays(path="mnist.npz"),
         model=DCGAN(),
-        precision="bf16",
         budget=Budget(num_real=1_000_000),
         records=Records(log_every=5_000, sample_every=50_000),
     )

@@ -5,7 +5,7 @@ Only kernels of size 4 (7 at the 28-px base) and doublings: ``n`` stages between
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -29,8 +29,6 @@ def _norm(name: NormName, channels: int) -> list[nn.Module]:
             return [nn.InstanceNorm2d(channels, affine=True)]
         case "none":
             return []
-        case _:
-            raise ValueError(f"norm must be 'batch', 'layer', 'instance' or 'none', got {name!r}.")
 
 
 class DCGANGenerator(nn.Module):
@@ -99,6 +97,9 @@ class DCGAN:
         for name in ("width", "latent_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        for name in ("g_norm", "d_norm"):
+            if getattr(self, name) not in get_args(NormName):
+                raise ValueError(f"{name} must be one of {', '.join(get_args(NormName))}, got {getattr(self, name)!r}.")
 
     def build(self, shape: Shape, num_classes: int = 0) -> ModelPair:
         if num_classes:

@@ -5,7 +5,7 @@ generator updates would run faster under nested training.
 """
 
 from dataclasses import dataclass
-from math import cos, pi
+from math import cos, isfinite, pi
 from typing import Protocol, runtime_checkable
 
 from ganneal.clocks import Clock, Counters
@@ -25,9 +25,11 @@ def _progress(counters: Counters, clock: Clock, start: int, end: int) -> float:
     return min(max((getattr(counters, clock) - start) / (end - start), 0.0), 1.0)
 
 
-def _check_span(start: int, end: int) -> None:
+def _check_span(start: int, end: int, final: float) -> None:
     if not 0 <= start < end:
         raise ValueError(f"start and end must satisfy 0 <= start < end, got start={start}, end={end}.")
+    if not (isfinite(final) and final >= 0):
+        raise ValueError(f"final must be a finite factor >= 0, got {final}; use 0 to end at rest.")
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class LinearDecay:
     clock: Clock = "num_real"
 
     def __post_init__(self) -> None:
-        _check_span(self.start, self.end)
+        _check_span(self.start, self.end, self.final)
 
     def __call__(self, counters: Counters) -> float:
         return 1.0 + (self.final - 1.0) * _progress(counters, self.clock, self.start, self.end)
@@ -68,7 +70,7 @@ class Cosine:
     clock: Clock = "num_real"
 
     def __post_init__(self) -> None:
-        _check_span(self.start, self.end)
+        _check_span(self.start, self.end, self.final)
 
     def __call__(self, counters: Counters) -> float:
         ticks = getattr(counters, self.clock)

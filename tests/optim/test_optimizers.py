@@ -1,0 +1,143 @@
+"""Optimizers built from configurations against their papers' first steps and torch's plain loops."""
+
+import pickle
+from copy import deepcopy
+from dataclasses import FrozenInstanceError, fields
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+
+from ganneal.clocks import Counters
+from ganneal.optim import OPTIMIZERS, SGD, Adam, Cosine, OptimizerConfig, RMSProp
+
+every_optimizer = pytest.mark.parametrize("name", OPTIMIZERS)
+CONFIGS: list[OptimizerConfig] = [
+    Adam(),
+    Adam(lr=3e-3, beta1=0.0, beta2=0.9, eps=1e-3),
+    SGD(),
+    SGD(lr=0.3, momentum=0.9),
+    RMSProp(),
+    RMSProp(lr=0.02, smoothing=0.5, eps=1e-2),
+]
+
+
+def parameters(dtype: torch.dtype = torch.float64) -> list[Parameter]:
+    random = torch.Generator().manual_seed(0)
+    return [Parameter(torch.randn(shape, generator=random, dtype=dtype)) for shape in ((3, 2), (5,), ())]
+
+
+def gradients(step: int) -> list[Tensor]:
+    random = torch.Generator().manual_seed(100 + step)
+    return [torch.randn(p.shape, generator=random, dtype=torch.float64) for p in parameters()]
+
+
+def walk(optimizer: torch.optim.Optimizer, weights: list[Parameter], steps: range) -> None:
+    for step in steps:
+        for weight, gradient in zip(weights, gradients(step), strict=True):
+            weight.grad = gradient.to(weight.dtype)
+        optimizer.step()
+
+
+def torchs_own(config: OptimizerConfig, weights: list[Parameter]) -> torch.optim.Optimizer:
+    """The optimizer of torch that ``config`` describes, in its plain loop."""
+    match config:
+        case Adam():
+            betas = (config.beta1, config.beta2)
+            return torch.optim.Adam(weights, lr=config.lr, betas=betas, eps=config.eps, foreach=False, fused=False)
+        case SGD():
+            return torch.optim.SGD(weights, lr=config.lr, momentum=config.momentum, foreach=False, fused=False)
+        case RMSProp():
+            alpha = config.smoothing
+            return torch.optim.RMSprop(weights, lr=config.lr, alpha=alpha, eps=config.eps, foreach=False)
+    raise AssertionError(config)
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=repr)
+@pytest.mark.parametrize("steps", [1, 5])
+def test_steps_are_those_of_torchs_plain_loop(config: OptimizerConfig, steps: int) -> None:
+    ours, theirs = parameters(), parameters()
+    walk(config.build(ours), ours, range(steps))
+    walk(torchs_own(config, theirs), theirs, range(steps))
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-13, atol=1e-15)  # fused kernels round in another order
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=repr)
+def test_first_step_is_the_papers(config: Any) -> None:
+    weights, before = parameters(), parameters()
+    walk(config.build(weights), weights, range(1))
+    for weight, start, g in zip(weights, before, gradients(0), strict=True):
+        match config:
+            case Adam():  # both averages corrected for their start: g and g^2
+                step = config.lr * g / (g.abs() + config.eps)
+            case SGD():
+                step = config.lr * g
+            case RMSProp():  # no correction: (1 - smoothing) g^2
+                step = config.lr * g / (((1 - config.smoothing) * g.square()).sqrt() + config.eps)
+            case _:
+                raise AssertionError(config)
+        torch.testing.assert_close(weight.detach(), start.detach() - step, rtol=1e-12, atol=1e-14)
+
+
+def test_defaults_are_the_published_settings() -> None:
+    assert OPTIMIZERS["adam"] == Adam(lr=2e-4, beta1=0.5, beta2=0.999, eps=1e-8)
+
+
+@every_optimizer
+def test_registered_optimizers_are_frozen_values(name: str) -> None:
+    config: Any = OPTIMIZERS[name]
+    assert config.lr > 0 and config.rule(Counters()) == 1.0
+    assert pickle.loads(pickle.dumps(config)) == config and isinstance(hash(config), int)
+    for field in fields(config):
+        with pytest.raises(FrozenInstanceError):
+            setattr(config, field.name, getattr(config, field.name))
+    assert isinstance(config, OptimizerConfig)
+
+
+@every_optimizer
+def test_a_configuration_builds_fresh_optimizers_over_exactly_the_given_parameters(name: str) -> None:
+    config, weights = OPTIMIZERS[name], parameters()
+    one, other = config.build(iter(weights)), config.build(parameters())
+    assert one is not other and not one.state
+    assert [id(p) for group in one.param_groups for p in group["params"]] == [id(p) for p in weights]
+    assert {group["lr"] for group in one.param_groups} == {config.lr}
+
+
+@every_optimizer
+def test_a_changed_rate_of_the_group_is_the_rate_of_the_next_step(name: str) -> None:
+    config, weights = OPTIMIZERS[name], parameters()
+    optimizer = config.build(weights)
+    for group in optimizer.param_groups:
+        group["lr"] = 0.0
+    before = [weight.detach().clone() for weight in weights]
+    walk(optimizer, weights, range(2))
+    assert all(torch.equal(old, new) for old, new in zip(before, weights, strict=True))
+
+
+@every_optimizer
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_state_round_trips_in_the_middle_of_a_walk(name: str, dtype: torch.dtype) -> None:
+    config, weights = OPTIMIZERS[name], parameters(dtype)
+    optimizer = config.build(weights)
+    walk(optimizer, weights, range(3))
+    copies = [Parameter(weight.detach().clone()) for weight in weights]
+    resumed = config.build(copies)
+    resumed.load_state_dict(deepcopy(optimizer.state_dict()))
+    walk(optimizer, weights, range(3, 6))
+    walk(resumed, copies, range(3, 6))
+    assert all(torch.equal(one, other) for one, other in zip(weights, copies, strict=True))
+
+
+@pytest.mark.parametrize("config", [Adam, SGD, RMSProp])
+def test_the_rule_is_kept_with_the_optimizer(config: Any) -> None:
+    assert config(rule=Cosine(end=10)).rule(Counters(num_real=5)) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("config", [Adam, SGD, RMSProp])
+@pytest.mark.parametrize("lr", [-1e-4, float("nan"), float("inf")])
+def test_bad_learning_rates_are_refused(config: Any, lr: float) -> None:
+    with pytest.raises(ValueError, match=f"lr must be a finite number >= 0, got {lr}"):
+        config(lr=lr)

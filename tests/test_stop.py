@@ -1,0 +1,63 @@
+"""Stop rules on log rows: values that are no numbers, players that have lost touch."""
+
+import math
+
+import pytest
+
+from ganneal.stop import Divergence, NonFinite, Row, StopRule
+
+HEALTHY: Row = {"num_real": 64, "round": 1, "d_loss": 1.3, "g_loss": 0.7, "d_real": 0.2, "d_fake": -0.2, "d_lr": 2e-4}
+
+
+@pytest.mark.parametrize("rule", [NonFinite(), Divergence()], ids=repr)
+def test_a_healthy_row_and_a_row_without_measurements_go_on(rule: StopRule) -> None:
+    assert isinstance(rule, StopRule)
+    assert rule(HEALTHY) is None
+    assert rule({"num_real": 0, "FD-pixels16": 12.3}) is None
+
+
+@pytest.mark.parametrize("key", ["d_loss", "g_loss", "d_real", "d_fake"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_what_is_not_finite_stops_without_saving_and_says_what_and_what_to_do(key: str, value: float) -> None:
+    stop = NonFinite()(HEALTHY | {key: value})
+    assert stop is not None and not stop.save
+    assert stop.reason.startswith(f"{key} is {value}; ") and "learning rate" in stop.reason
+
+
+def test_large_but_finite_values_go_on() -> None:
+    assert NonFinite()(HEALTHY | {"d_loss": 1e300, "g_loss": -1e300}) is None
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("limit", [40.0, 0.5])
+def test_divergence_stops_beyond_its_limit_on_either_side_and_saves(sign: int, limit: float) -> None:
+    def row(gap: float) -> Row:
+        return HEALTHY | {"d_real": sign * gap + 100, "d_fake": 100.0}
+
+    rule = Divergence(limit)
+    assert rule(row(limit)) is None
+    stop = rule(row(limit + 0.25))
+    assert stop is not None and stop.save
+    assert f"{sign * (limit + 0.25):.1f}, beyond {limit:g}" in stop.reason and "divergence.limit" in stop.reason
+
+
+def test_default_limit_is_forty() -> None:
+    assert Divergence() == Divergence(limit=40.0)
+
+
+def test_an_infinite_limit_never_stops() -> None:
+    never = Divergence(limit=math.inf)
+    for value in (1e300, math.inf, -math.inf, math.nan):
+        assert never(HEALTHY | {"d_real": value}) is None, value
+
+
+@pytest.mark.parametrize("rule", [NonFinite(), Divergence()], ids=repr)
+def test_no_rule_saves_a_state_that_is_no_number(rule: StopRule) -> None:
+    stop = rule(HEALTHY | {"d_real": math.nan})
+    assert stop is None or not stop.save
+
+
+@pytest.mark.parametrize("limit", [0.0, -40.0, math.nan])
+def test_limits_that_no_run_could_meet_are_refused(limit: float) -> None:
+    with pytest.raises(ValueError, match=f"limit must be above 0, got {limit}; use inf"):
+        Divergence(limit)
