@@ -15,6 +15,7 @@ import json
 import os
 import platform
 import re
+import subprocess
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,10 +37,20 @@ KEPT_CHECKPOINTS = 2
 CHECKPOINT_NAME = re.compile(r"(\d{12})-([0-9a-f]{16})\.pt")
 
 
+def _commit() -> str | None:
+    """The last commit of this package's files, where it runs from a git checkout."""
+    try:
+        command = ["git", "-C", str(Path(__file__).parent), "log", "-1", "--format=%H", "--", "."]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip() or None
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
 def provenance() -> dict[str, Any]:
     """Versions and hardware, for `experiment.json` and cards."""
     return {
         "ganneal": __version__,
+        "commit": _commit(),
         "torch": torch.__version__,
         "numpy": np.__version__,
         "safetensors": version("safetensors"),

@@ -171,6 +171,9 @@ def _optimize(
 ) -> None:
     assert gradients is not None
     for parameter, gradient in zip(parameters, gradients, strict=True):
+        if gradient is not None and gradient.stride() != parameter.stride():
+            # fused optimizers walk both in memory order: a gradient in another layout would go to the wrong weights
+            gradient = torch.empty_like(parameter).copy_(gradient)
         parameter.grad = gradient
     lr = config.lr * config.rule(run.counters)
     for group in optimizer.param_groups:

@@ -45,7 +45,8 @@ class Budget:
             limit, value = getattr(self, field.name), getattr(counters, field.name)
             if limit is not None and value >= limit:
                 over = value - limit
-                return f"{field.name} reached {limit:,}" + (f" ({over:,.3g} over)" if over else "")
+                shown = f"{over:,}" if isinstance(over, int) else f"{over:.3g}"
+                return f"{field.name} reached {limit:,}" + (f" ({shown} over)" if over else "")
         return None
 
 

@@ -205,6 +205,7 @@ class Run:
         self.cursor.seek(*state["cursor"])
         self.data_position = state["data_position"]
         self.counters = Counters(**state["counters"])
+        self.meters = Meters()
         self.meters.values.update({name: list(values) for name, values in state["meters"].items()})
         self.round_steps = list(state["round_steps"])
         self.logged_at = state["logged_at"]
@@ -214,6 +215,12 @@ class Run:
         self.generator.load_state_dict(state["generator"])
         self.discriminator.load_state_dict(state["discriminator"])
         self.average.load_state_dict(state["average"])
+
+    def is_finite(self) -> bool:
+        """Whether every weight of both players and of the average is a number."""
+        players = (self.generator, self.discriminator, self.average)
+        weights: list[Tensor] = [p.detach() for player in players for p in player.parameters()]
+        return bool(torch.stack(torch._foreach_norm(weights)).isfinite().all())
 
     def digest(self) -> str:
         """CRC-32 of every weight and buffer, for comparing runs bit for bit."""

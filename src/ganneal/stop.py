@@ -9,6 +9,8 @@ from typing import Any, Protocol, runtime_checkable
 
 Row = dict[str, Any]
 
+REMEDY = "lower the learning rates, or add a regularizer such as r1"
+
 
 @dataclass(frozen=True)
 class Stop:
@@ -35,7 +37,7 @@ class NonFinite:
         for key in ("d_loss", "g_loss", "d_real", "d_fake"):
             if key in row and not isfinite(row[key]):
                 return Stop(
-                    f"{key} is {row[key]}; lower the learning rates, or add a regularizer such as r1",
+                    f"{key} is {row[key]}; {REMEDY}",
                     save=False,
                 )
         return None

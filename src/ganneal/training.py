@@ -16,9 +16,10 @@ from ganneal.grid import image_grid, save_png, scatter
 from ganneal.interruption import Interrupted, Interruption
 from ganneal.run import Run
 from ganneal.sampling import export
-from ganneal.stop import NonFinite, Row, Stop
+from ganneal.stop import REMEDY, NonFinite, Row, Stop
 
 GRID_SEED = 0
+UNTOUCHED = "Checkpoints before this point are untouched."
 
 
 def train(experiment: Experiment, out: str | Path, *, progress: bool = False) -> Run:
@@ -70,10 +71,10 @@ class Session:
         self.board = self._tensorboard()
 
     def _begin(self) -> None:
-        self.directory.truncate_metrics(0)
-        self.directory.describe(self.experiment, self.run.data.dataset, self.run.pair.num_classes)
         if self.experiment.init_from is not None:
             self._take_weights(self.experiment.init_from)
+        self.directory.truncate_metrics(0)
+        self.directory.describe(self.experiment, self.run.data.dataset, self.run.pair.num_classes)
         save_png(self._picture(self.real), self.directory.samples / "real.png")
         self._draw()
         if values := self._evaluate():
@@ -113,16 +114,14 @@ class Session:
     def loop(self, interruption: Interruption) -> Stop | None:
         """Drain the engine until its budget, a stop rule or a signal ends it."""
         rules = (NonFinite(), self.experiment.divergence)
-        sampled = evaluated = self.run.counters.num_real
+        previous = self.run.logged_at
         for row in engine.train(self.run, interruption):
-            now = self.run.counters.num_real
-            if now // self.records.sample_every > sampled // self.records.sample_every:
+            now, every = self.run.counters.num_real, self.records.evaluate_every
+            if now // self.records.sample_every > previous // self.records.sample_every:
                 self._draw()
-                sampled = now
-            every = self.records.evaluate_every
-            if "stopped" in row or (every and now // every > evaluated // every):
+            if "stopped" in row or (every and now // every > previous // every):
                 row |= self._evaluate()
-                evaluated = now
+            previous = now
             self._record(row)
             if stop := next((found for rule in rules if (found := rule(row))), None):
                 return stop
@@ -153,7 +152,13 @@ class Session:
         return path
 
     def save(self) -> Path:
-        """A checkpoint now."""
+        """A checkpoint now.
+
+        Raises:
+            ValueError: A weight is NaN or infinite; the checkpoints before stand.
+        """
+        if not self.run.is_finite():
+            raise ValueError(f"training stopped: a weight is NaN or infinite; {REMEDY}. {UNTOUCHED}")
         path = self.directory.save_checkpoint(self.run.state_dict(), self.experiment)
         self.saved_at = monotonic()
         return path
@@ -163,7 +168,7 @@ class Session:
         if self.board is not None:
             self.board.close()
         if stop is not None and not stop.save:
-            raise ValueError(f"training stopped: {stop.reason}. Checkpoints before this point are untouched.")
+            raise ValueError(f"training stopped: {stop.reason}. {UNTOUCHED}")
         self.save()
         grid = self._draw()
         final = export(self.directory, self.run.state_dict(), self.run.pair)
