@@ -84,6 +84,10 @@ class RunDirectory:
                 raise ValueError(
                     f"another process is training in {self.path}; wait for it, or train into another directory."
                 ) from None
+            for folder in (self.path, self.checkpoints, self.samples):
+                for leftover in folder.glob(".*.tmp"):  # of a process that was killed while writing
+                    if leftover.is_file():
+                        leftover.unlink()
             yield
         finally:
             os.close(descriptor)
@@ -151,7 +155,7 @@ class RunDirectory:
             raise OSError(
                 error.errno,
                 f"cannot save a checkpoint ({error.strerror}); the last, {kept[0] if kept else 'none'}, is untouched. "
-                f"Free {len(data) / 1e6:.0f} MB and run the same command to resume from it",
+                f"Free {len(data) / 1e6:.0f} MB, and the same command goes on from it",
                 str(path),
             ) from error
         for old in self.list_checkpoints()[KEPT_CHECKPOINTS:]:

@@ -54,7 +54,7 @@ class Budget:
 class Records:
     """What a run writes down, and how often."""
 
-    log_every: int = 5_000
+    log_every: int = 1_000
     """Real images between log rows."""
     sample_every: int = 50_000
     """Real images between sample grids."""

@@ -197,9 +197,9 @@ class Run:
         """Continue from a `state_dict` of the same experiment."""
         self.load_players(state)
         self.averaged_at = state["averaged_at"]
-        self.d_optimizer.load_state_dict(state["d_optimizer"])
-        self.g_optimizer.load_state_dict(state["g_optimizer"])
-        self.regularizer_state = state["regularizer"]
+        self.d_optimizer.load_state_dict(deepcopy(state["d_optimizer"]))  # torch adopts the tensors it is given
+        self.g_optimizer.load_state_dict(deepcopy(state["g_optimizer"]))
+        self.regularizer_state = deepcopy(state["regularizer"])
         for name, saved in state["random"].items():
             self.random[name].set_state(saved)
         self.cursor.seek(*state["cursor"])
@@ -217,10 +217,10 @@ class Run:
         self.average.load_state_dict(state["average"])
 
     def is_finite(self) -> bool:
-        """Whether every weight of both players and of the average is a number."""
+        """Whether every weight and statistic of both players and of the average is a number."""
         players = (self.generator, self.discriminator, self.average)
-        weights: list[Tensor] = [p.detach() for player in players for p in player.parameters()]
-        return bool(torch.stack(torch._foreach_norm(weights)).isfinite().all())
+        tensors = [t for player in players for t in player.state_dict().values() if t.is_floating_point()]
+        return bool(torch.stack(torch._foreach_norm(tensors)).isfinite().all())
 
     def digest(self) -> str:
         """CRC-32 of every weight and buffer, for comparing runs bit for bit."""

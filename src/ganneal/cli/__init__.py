@@ -44,14 +44,18 @@ def main(arguments: list[str] | None = None) -> int:
 
         print(f"error: unknown command {name!r}. {nearest(name, COMMANDS)}", file=sys.stderr)
         return 2
-    warnings.showwarning = _show_warning
     try:
-        import_module(f"ganneal.cli.{name}").main(rest)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            import_module(f"ganneal.cli.{name}").main(rest)
     except (ValueError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"error: {error}", file=sys.stderr)
+        after = (
+            "\nNothing finished is lost: the same command goes on from the last checkpoint." if name == "train" else ""
+        )
+        print(f"error: {error}{after}", file=sys.stderr)
         return 1
     except KeyboardInterrupt as error:
         print(f"\n{error}" if str(error) else "\ninterrupted", file=sys.stderr)

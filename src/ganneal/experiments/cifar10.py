@@ -18,7 +18,7 @@ def cifar10_cts() -> Experiment:
         model=DCGAN(),
         averaging=Averaging(half_life=50_000),
         budget=Budget(num_real=5_000_000),
-        records=Records(log_every=10_000, sample_every=100_000, evaluate_count=4_000),
+        records=Records(log_every=2_000, sample_every=100_000, evaluate_count=4_000),
     )
 
 

@@ -19,8 +19,9 @@ def digits_cts() -> Experiment:
         d_optimizer=Adam(lr=1e-4),
         g_optimizer=Adam(lr=1e-3),
         batch_size=32,
-        budget=Budget(num_real=120_000),
-        records=Records(log_every=2_000, sample_every=25_000),
+        budget=Budget(num_real=100_000),
+        threads=1,  # networks too small for more
+        records=Records(log_every=1_000, sample_every=25_000),
     )
 
 

@@ -27,7 +27,7 @@ def images(path: str) -> Experiment:
         model=DCGAN(),
         scheme=Nested(levels=5, weights=Geometric()),
         budget=Budget(num_real=2_000_000),
-        records=Records(log_every=5_000, sample_every=25_000),
+        records=Records(log_every=500, sample_every=10_000),
     )
 
 

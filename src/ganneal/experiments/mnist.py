@@ -16,7 +16,7 @@ def mnist_cts() -> Experiment:
         data=Arrays(path="mnist.npz"),
         model=DCGAN(),
         budget=Budget(num_real=1_000_000),
-        records=Records(log_every=5_000, sample_every=50_000),
+        records=Records(log_every=2_000, sample_every=50_000),
     )
 
 

@@ -22,6 +22,7 @@ def ring_cts() -> Experiment:
         averaging=Averaging(half_life=20_000),
         batch_size=256,
         budget=Budget(num_real=1_000_000),
+        threads=1,  # networks too small for more
         records=Records(log_every=25_600, sample_every=256_000, sample_count=1_000),
     )
 
