@@ -3,7 +3,7 @@ INDEX ?=
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all lint bench docs-tables clean
+.PHONY: demo test test-all lint bench clean
 
 .venv/.core: pyproject.toml constraints.txt
 	test -d .venv || $(PYTHON) -m venv .venv
@@ -19,16 +19,17 @@ demo: .venv/.core          ## train a GAN on real handwritten digits, under two 
 	$(BIN)/python examples/digit_classes.py runs/demo
 
 test: .venv/.dev           ## the suite that CI runs: under eight minutes on two cores
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 test-all: .venv/.dev       ## everything, the slow tests too
-	$(BIN)/python -m pytest -m ''
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "" --timeout 1800
 
 lint: .venv/.dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pyright
 
 bench: .venv/.core         ## speed as ratios against a plain loop in the same process
 	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/convolutions.py
 	$(BIN)/python benchmarks/startup.py
 
 clean:
