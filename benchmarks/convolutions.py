@@ -29,9 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     torch.set_num_threads(parser.parse_args().threads)
-    print(
-        f"GFLOP/s in bf16, channels last, batch {BATCH}, {torch.get_num_threads()} threads; in brackets the matrix product"
-    )
+    print(f"GFLOP/s in bf16, channels last, batch {BATCH}, {torch.get_num_threads()} threads; (matrix product)")
     for inputs, outputs, size in LAYERS:
         half = size // 2
         gflop = 2 * BATCH * half**2 * inputs * outputs * 16 / 1e9
