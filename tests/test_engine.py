@@ -1156,3 +1156,16 @@ def test_every_loss_trains_in_mixed_precision_close_to_full_precision(name: str)
     for key in ("d_loss", "g_loss", "d_real", "d_fake"):
         assert mixed[key] == pytest.approx(full[key], abs=0.1)  # bfloat16 has 8 bits, the outputs are of order 1
         assert mixed[key] != full[key]
+
+
+@dataclass(frozen=True)
+class Resting:
+    """A scheme that does nothing in its second round."""
+
+    def __call__(self, round: int) -> Iterator[Step]:
+        yield from () if round == 1 else (UpdateDiscriminator(), UpdateGenerator())
+
+
+def test_a_round_without_steps_is_refused_by_its_number() -> None:
+    with pytest.raises(ValueError, match=r"at least one step a round, got none in round 1 of Resting"):
+        rows(Run(ring(scheme=Resting())))

@@ -44,7 +44,15 @@ class Cursor:
     def seek(self, round: int, index: int) -> None:
         """Go to a step."""
         self.round, self.index = round, index
-        self._steps = list(self.scheme(round))
+        self._steps = self._round(round)
+
+    def _round(self, round: int) -> list[Step]:
+        steps = list(self.scheme(round))
+        if not steps:
+            raise ValueError(
+                f"scheme must yield at least one step a round, got none in round {round} of {self.scheme}."
+            )
+        return steps
 
     @property
     def step(self) -> Step:
@@ -56,7 +64,7 @@ class Cursor:
         """The step after it, of the next round where this one ends."""
         if self.index + 1 < len(self._steps):
             return self._steps[self.index + 1]
-        return next(self.scheme(self.round + 1))
+        return self._round(self.round + 1)[0]
 
     def advance(self) -> bool:
         """The step has been made; True when it was the last of its round."""
