@@ -1169,3 +1169,20 @@ class Resting:
 def test_a_round_without_steps_is_refused_by_its_number() -> None:
     with pytest.raises(ValueError, match=r"at least one step a round, got none in round 1 of Resting"):
         rows(Run(ring(scheme=Resting())))
+
+
+@pytest.mark.parametrize("device", ["gpu", "meta", "cuda:77"])
+def test_a_device_that_is_not_there_is_refused_by_its_name(device: str) -> None:
+    with pytest.raises(ValueError, match=rf"device must be one that torch has here, as 'cpu', got '{device}'"):
+        Run(ring(device=device))
+
+
+def test_threads_below_one_are_refused() -> None:
+    with pytest.raises(ValueError, match="threads must be at least 1, got 0; leave it out"):
+        ring(threads=0)
+
+
+@pytest.mark.parametrize("name", ["evaluate_every", "evaluate_count", "checkpoint_seconds"])
+def test_negative_records_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"records\.{name} must be at least 0 .*, got -1"):
+        Records(**{name: -1})

@@ -71,6 +71,13 @@ class Records:
         for name in ("log_every", "sample_every", "sample_count"):
             if getattr(self, name) < 1:
                 raise ValueError(f"records.{name} must be at least 1, got {getattr(self, name)}.")
+        for name, none in (
+            ("evaluate_every", "start and end only"),
+            ("evaluate_count", "never"),
+            ("checkpoint_seconds", "always"),
+        ):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"records.{name} must be at least 0 ({none}), got {getattr(self, name)}.")
 
 
 @dataclass(frozen=True)
@@ -122,6 +129,8 @@ class Experiment:
             raise ValueError(f"precision must be 'float32' or 'bf16', got {self.precision!r}.")
         if self.seed < 0:
             raise ValueError(f"seed must be at least 0, got {self.seed}.")
+        if self.threads is not None and self.threads < 1:
+            raise ValueError(f"threads must be at least 1, got {self.threads}; leave it out for torch's choice.")
         if self.regularizer.on_lines and not self.task.paired:
             raise ValueError(
                 "regularizer mixes each real sample with a fake, and task.paired=False gives them different labels; "

@@ -94,6 +94,16 @@ class Meters:
         return means
 
 
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+        torch.Generator(device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0].split(". ")[0].rstrip(".")
+        raise ValueError(f"device must be one that torch has here, as 'cpu', got {name!r} ({reason}).") from error
+    return device
+
+
 def _check_players(experiment: Experiment, discriminator: nn.Module) -> None:
     batch_norms = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in discriminator.modules())
     if experiment.regularizer.per_sample_gradients and batch_norms:
@@ -113,7 +123,7 @@ class Run:
         if experiment.threads is not None:
             torch.set_num_threads(experiment.threads)
         self.experiment = experiment
-        self.device = torch.device(experiment.device)
+        self.device = _device(experiment.device)
         dataset = experiment.data.load() if dataset is None else dataset
         if len(dataset) < experiment.batch_size:
             raise ValueError(
