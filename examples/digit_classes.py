@@ -67,7 +67,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="seed of the samples (default: 0)")
     options = parser.parse_args(arguments)
 
-    shares = class_shares(ganneal.load(options.run).sample(options.count, seed=options.seed))
+    samples = ganneal.load(options.run).sample(options.count, seed=options.seed)
+    if samples.shape[1:] != (1, 16, 16):
+        raise SystemExit(f"error: {options.run} draws {tuple(samples.shape[1:])}, not digits of shape (1, 16, 16).")
+    shares = class_shares(samples)
     print(f"{options.count} samples of {options.run}, seed {options.seed}")
     print(f"classifier: {held_out_accuracy():.1%} of held-out real digits right\n")
     print("digit   share")

@@ -1178,11 +1178,19 @@ def test_a_device_that_is_not_there_is_refused_by_its_name(device: str) -> None:
 
 
 def test_threads_below_one_are_refused() -> None:
-    with pytest.raises(ValueError, match="threads must be at least 1, got 0; leave it out"):
+    with pytest.raises(ValueError, match="threads must be at least 1, at most 1024, got 0; leave it out"):
         ring(threads=0)
+
+
+@pytest.mark.parametrize("name", ["scheme", "loss", "model", "regularizer", "task", "data", "d_optimizer"])
+def test_a_name_where_a_part_belongs_is_refused(name: str) -> None:
+    experiment = ring()
+    object.__setattr__(experiment, name, "hinge")  # the shape checker of the tests would refuse it before
+    with pytest.raises(ValueError, match=rf"{name} must be a \w+, got 'hinge'; use a registered part"):
+        experiment.__post_init__()
 
 
 @pytest.mark.parametrize("name", ["evaluate_every", "evaluate_count", "checkpoint_seconds"])
 def test_negative_records_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=rf"records\.{name} must be at least 0 .*, got -1"):
-        Records(**{name: -1})
+        replace(Records(), **{name: -1})

@@ -105,19 +105,23 @@ def test_scatter_shows_points_and_data_without_touching_the_global_figures() -> 
 
     backend = matplotlib.get_backend()
     points = torch.randn(50, 2, generator=torch.Generator().manual_seed(0))
-    alone, over_real = scatter(points), scatter(points, points + 5)
-    assert alone.size == over_real.size == (500, 500)
-    exact = [np.asarray(picture.convert("RGB")).reshape(-1, 3) for picture in (alone, over_real)]
-    grey = [int((pixels == 191).all(1).sum()) for pixels in exact]  # "0.75", the data
-    blue = [int((pixels[:, 2] > pixels[:, 0] + 40).sum()) for pixels in exact]  # "tab:blue", the points
-    assert min(blue) > 300  # fifty markers of several pixels
-    assert grey[1] > grey[0] + 300
+    pictures = scatter(None, points), scatter(points + 5, points), scatter(points)
+    assert {picture.size for picture in pictures} == {(500, 500)}
+    exact = [np.asarray(picture.convert("RGB")).reshape(-1, 3).astype(int) for picture in pictures]
+    blue = [int((pixels[:, 2] > pixels[:, 0] + 40).sum()) for pixels in exact]  # "tab:blue", what was generated
+    light = [
+        int(((pixels == pixels[:, :1]).all(1) & (pixels[:, 0] > 190) & (pixels[:, 0] < 225)).sum()) for pixels in exact
+    ]
+    assert (
+        min(blue[:2]) > 300 and blue[2] == 0
+    )  # fifty markers of several pixels; the data alone shows nothing generated
+    assert min(light[1:]) > light[0] + 300  # the data, in light grey
     assert matplotlib.get_backend() == backend
 
 
 def test_scatter_keeps_axes_to_scale() -> None:
-    wide = scatter(torch.tensor([[-10.0, 0.0], [10.0, 0.0], [0.0, 1.0]]))
-    tall = scatter(torch.tensor([[0.0, -10.0], [0.0, 10.0], [1.0, 0.0]]))
+    wide = scatter(None, torch.tensor([[-10.0, 0.0], [10.0, 0.0], [0.0, 1.0]]))
+    tall = scatter(None, torch.tensor([[0.0, -10.0], [0.0, 10.0], [1.0, 0.0]]))
 
     def frame(picture: Image.Image) -> tuple[int, int]:
         """Width and height of the black box around the points."""

@@ -46,6 +46,18 @@ def _commit() -> str | None:
         return None
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """The content of a JSON file of a run.
+
+    Raises:
+        ValueError: The file is damaged; the message names it.
+    """
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}); restore it, or use another run directory.") from error
+
+
 def provenance() -> dict[str, Any]:
     """Versions and hardware, for `experiment.json` and cards."""
     return {
@@ -75,6 +87,8 @@ class RunDirectory:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the directory against a second training process; released when this one ends, however it ends."""
+        if self.path.exists() and not self.path.is_dir():
+            raise ValueError(f"out must be a directory for the run, got the file {self.path}; name another.")
         self.path.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT)
         try:
@@ -91,6 +105,9 @@ class RunDirectory:
             yield
         finally:
             os.close(descriptor)
+            if [file.name for file in self.path.iterdir()] == [".lock"]:  # nothing was begun: leave no trace
+                (self.path / ".lock").unlink()
+                self.path.rmdir()
 
     def check_identity(self, experiment: Experiment) -> None:
         """Refuse to go on with another experiment than the directory's.
@@ -100,7 +117,7 @@ class RunDirectory:
         """
         if not self.description.exists():
             return
-        stored = json.loads(self.description.read_text())["experiment"]
+        stored = read_json(self.description)["experiment"]
         identity = json.loads(json.dumps(experiment.identity()))
         changes = difference({key: value for key, value in stored.items() if key in identity}, identity)
         if changes:

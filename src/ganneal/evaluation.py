@@ -31,10 +31,19 @@ class PixelDistance:
         self.name = f"FD-pixels{self.size}" if dataset.is_images else "FD-points"
         self.real = Moments.of(pixel_features(real, size=self.size))
 
+    @property
+    def dimensions(self) -> int:
+        """Length of a feature vector."""
+        return len(self.real.mean)
+
+    @property
+    def possible(self) -> bool:
+        """Whether there are more samples and images than dimensions, without which there is no distance."""
+        return min(self.count, self.real.n) > self.dimensions
+
     def __call__(self, generator: TrainedGenerator) -> dict[str, float]:
-        """The distance under its name; empty where there are too few samples for one."""
-        dimensions = len(self.real.mean)
-        if min(self.count, self.real.n) <= dimensions:
+        """The distance under its name; empty where it is not possible, or a sample is no number."""
+        if not self.possible:
             return {}
         fake = pixel_features(generator.sample(self.count, self.seed), size=self.size)
         if not torch.isfinite(torch.as_tensor(np.asarray(fake))).all():

@@ -22,6 +22,21 @@ OPERATION = frozenset({"budget", "records", "divergence", "device", "threads"})
 """The fields a resumed run may change."""
 
 
+MOST_THREADS = 1_024
+
+KINDS: dict[str, type] = {
+    "data": Source,
+    "model": Model,
+    "scheme": Scheme,
+    "loss": Loss,
+    "regularizer": Regularizer,
+    "task": Task,
+    "d_optimizer": OptimizerConfig,
+    "g_optimizer": OptimizerConfig,
+}
+"""What each part of an experiment must be."""
+
+
 @dataclass(frozen=True)
 class Budget:
     """The run ends at the first of these that is reached; None leaves a clock unlimited."""
@@ -37,7 +52,7 @@ class Budget:
         for field in fields(self):
             value = getattr(self, field.name)
             if value is not None and not value > 0:
-                raise ValueError(f"budget.{field.name} must be above 0, got {value}; leave it out for no limit.")
+                raise ValueError(f"budget.{field.name} must be above 0, got {value}; use None for no limit.")
 
     def reached(self, counters: Counters) -> str | None:
         """The first clock at or past its limit, in words with the overshoot, or None."""
@@ -117,20 +132,28 @@ class Experiment:
     """CPU threads; None leaves torch's choice. Another number gives other bits."""
 
     def __post_init__(self) -> None:
+        for name, kind in KINDS.items():
+            if not isinstance(getattr(self, name), kind):
+                raise ValueError(
+                    f"{name} must be a {kind.__name__}, got {getattr(self, name)!r}; use a registered part, as "
+                    f"LOSSES['hinge'] for a loss, or one of your own."
+                )
         for name in ("batch_size", "accumulate"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
         for name, size in (("batch_size", self.batch_size), ("g_batch_size", self.generator_batch)):
             if size < 1 or size % self.accumulate:
                 raise ValueError(
-                    f"{name} must be a multiple of accumulate, got {size} and accumulate={self.accumulate}."
+                    f"{name} must be a multiple of accumulate, at least 1, got {size} and accumulate={self.accumulate}."
                 )
         if self.precision not in ("float32", "bf16"):
             raise ValueError(f"precision must be 'float32' or 'bf16', got {self.precision!r}.")
         if self.seed < 0:
             raise ValueError(f"seed must be at least 0, got {self.seed}.")
-        if self.threads is not None and self.threads < 1:
-            raise ValueError(f"threads must be at least 1, got {self.threads}; leave it out for torch's choice.")
+        if self.threads is not None and not 1 <= self.threads <= MOST_THREADS:
+            raise ValueError(
+                f"threads must be at least 1, at most {MOST_THREADS}, got {self.threads}; leave it out for torch's own."
+            )
         if self.regularizer.on_lines and not self.task.paired:
             raise ValueError(
                 "regularizer mixes each real sample with a fake, and task.paired=False gives them different labels; "

@@ -27,7 +27,9 @@ def image_grid(images: Float[Tensor, "batch channels height width"], columns: in
     factor = max(1, ceil(SMALLEST_TILE / max(height, width)))
     tiles = tiles.repeat(factor, axis=2).repeat(factor, axis=3)
     height, width, gap = height * factor, width * factor, 2
-    columns = columns or ceil(sqrt(count))
+    if columns is not None and columns < 1:
+        raise ValueError(f"columns must be at least 1, got {columns}; leave it out for a square grid.")
+    columns = min(columns or ceil(sqrt(count)), count)
     rows = ceil(count / columns)
     sheet = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, channels), 255, dtype=np.uint8)
     for index, tile in enumerate(tiles):
@@ -36,16 +38,16 @@ def image_grid(images: Float[Tensor, "batch channels height width"], columns: in
     return Image.fromarray(sheet.squeeze(2) if channels == 1 else sheet)
 
 
-def scatter(points: Float[Tensor, "batch 2"], real: Float[Tensor, "count 2"] | None = None) -> Image.Image:
-    """Points in the plane over real ones, axes to scale."""
+def scatter(real: Float[Tensor, "count 2"] | None, generated: Float[Tensor, "batch 2"] | None = None) -> Image.Image:
+    """Real points in the plane, generated ones over them, axes to scale; either may be None."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5, 5), dpi=100, layout="constrained")
     canvas, axes = FigureCanvasAgg(figure), figure.add_subplot()
-    if real is not None:
-        axes.scatter(*real.T.numpy(), s=4, color="0.75", label="real")
-    axes.scatter(*points.T.numpy(), s=4, color="tab:blue", alpha=0.6, label="generated")
+    for points, colour, label in ((real, "0.75", "real"), (generated, "tab:blue", "generated")):
+        if points is not None:
+            axes.scatter(*points.T.numpy(), s=4, color=colour, alpha=0.7, label=label)
     axes.set_aspect("equal")
     axes.legend(loc="upper right", markerscale=3)
     buffer = io.BytesIO()

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from ganneal.atomic import replaced_folder, write_bytes
 from ganneal.config import decode
-from ganneal.directory import RunDirectory, provenance
+from ganneal.directory import RunDirectory, provenance, read_json
 from ganneal.models import MODELS, ModelPair
 from ganneal.task import TASKS, Task
 
@@ -58,9 +59,13 @@ class TrainedGenerator:
         for name, value in (("count", count), ("batch_size", batch_size)):
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}.")
+        if not 0 <= seed < 2**63:
+            raise ValueError(f"seed must be in 0..2^63-1, got {seed}.")
         random = torch.Generator().manual_seed(seed)
         latents = self.latent.sample(count, random)
-        chosen = None if labels is None else torch.as_tensor(labels, dtype=torch.int64)
+        chosen = None if labels is None else torch.as_tensor(labels)
+        if chosen is not None and chosen.is_floating_point():
+            raise ValueError(f"labels must be whole numbers, got {labels}.")
         condition = self.task.sample_condition(chosen, count, self.num_classes, random)
         device = next(self.generator.parameters()).device
         parts = []
@@ -73,7 +78,7 @@ class TrainedGenerator:
 
 def export(directory: RunDirectory, state: dict[str, Any], pair: ModelPair) -> Path:
     """Write ``final/``: the averaged generator, the generator as trained, the discriminator, and a card."""
-    description = json.loads(directory.description.read_text())
+    description = read_json(directory.description)
     card = {
         "format": CARD_FORMAT,
         "experiment": description["experiment"],
@@ -105,6 +110,15 @@ def export(directory: RunDirectory, state: dict[str, Any], pair: ModelPair) -> P
     return final
 
 
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise ValueError(
+            f"cannot read {path}: {error}; remove {path.parent} to use the newest checkpoint, or train again."
+        ) from error
+
+
 def load(path: str | Path) -> TrainedGenerator:
     """The averaged generator of the run at ``path``: of ``final/``, or of the newest checkpoint of an unfinished run.
 
@@ -115,10 +129,10 @@ def load(path: str | Path) -> TrainedGenerator:
     directory = RunDirectory(path)
     final = directory.path / "final"
     if (final / "card.json").exists():
-        card = json.loads((final / "card.json").read_text())
-        weights = load_file(final / "generator.safetensors")
+        card = read_json(final / "card.json")
+        weights = _read_weights(final / "generator.safetensors")
     elif directory.description.exists() and (content := directory.load_checkpoint()) is not None:
-        card = json.loads(directory.description.read_text()) | {"counters": content["state"]["counters"]}
+        card = read_json(directory.description) | {"counters": content["state"]["counters"]}
         weights = content["state"]["average"]
     else:
         raise FileNotFoundError(

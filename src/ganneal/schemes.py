@@ -24,6 +24,9 @@ from typing import Protocol, runtime_checkable
 from ganneal.steps import Step, UpdateDiscriminator, UpdateGenerator
 from ganneal.weights import Geometric, MatchedConstant, Ones, Reversed, Weights
 
+MOST_LEVELS = 1_000
+"""A round of so many levels has half a million generator updates."""
+
 
 @runtime_checkable
 class Scheme(Protocol):
@@ -79,6 +82,10 @@ class Nested:
         if self.levels < 1:
             raise ValueError(
                 f"levels must be at least 1, got {self.levels}; use Alternating() for a scheme without levels."
+            )
+        if self.levels > MOST_LEVELS:
+            raise ValueError(
+                f"levels must be at most {MOST_LEVELS}, got {self.levels}; use a few, as the paper's 4 to 20."
             )
         _check_d_steps(self.d_steps)
         weights = self.weights(range(1, self.levels + 1), 0)  # a rule that does not fit fails here, not in round 1000

@@ -128,7 +128,10 @@ class Labelled:
         if labels is None:
             return self.fake_condition(count, num_classes, None, random)
         if labels.shape != (count,) or labels.min() < 0 or labels.max() >= num_classes:
-            raise ValueError(f"labels must be {count} whole numbers in 0..{num_classes - 1}, got {labels.tolist()}.")
+            raise ValueError(
+                f"labels must be {count} whole numbers in 0..{num_classes - 1}, got {labels.numel()} with the values "
+                f"{labels.unique().tolist()}."
+            )
         return (labels,)
 
     def sample(self, generator: nn.Module, latents: Tensor, condition: Condition, random: torch.Generator) -> Tensor:

@@ -37,6 +37,10 @@ def train(experiment: Experiment, out: str | Path, *, progress: bool = False) ->
         Interrupted: SIGINT or SIGTERM came; the state is saved.
         OSError: Something could not be written; the last checkpoint stands.
     """
+    if not isinstance(experiment, Experiment):
+        raise ValueError(
+            f"experiment must be an Experiment, got {experiment!r}; named ones are functions in ganneal.experiments."
+        )
     directory = RunDirectory(out)
     directory.check_identity(experiment)
     display = Display(experiment.budget, progress)
@@ -62,6 +66,8 @@ class Session:
         dataset = self.run.data.dataset
         self.real = self.run.data.batch(0, min(self.records.sample_count, len(dataset))).samples.cpu()
         self.distance = PixelDistance(dataset, self.records.evaluate_count) if self.records.evaluate_count else None
+        if self.distance is not None and not self.distance.possible:
+            display.say(f"no {self.distance.name}: it needs more than {self.distance.dimensions} samples and images")
         content = directory.load_checkpoint(experiment.identity())
         if content is None:
             self._begin()
@@ -75,7 +81,8 @@ class Session:
             self._take_weights(self.experiment.init_from)
         self.directory.truncate_metrics(0)
         self.directory.describe(self.experiment, self.run.data.dataset, self.run.pair.num_classes)
-        save_png(self._picture(self.real), self.directory.samples / "real.png")
+        real = image_grid(self.real) if self.real.dim() == 4 else scatter(self.real[:, :2])
+        save_png(real, self.directory.samples / "real.png")
         self._draw()
         if values := self._evaluate():
             self.directory.append(self.run.counters.as_dict() | values)
@@ -101,7 +108,8 @@ class Session:
             self.run.load_players(content["state"])
         except RuntimeError as error:
             raise ValueError(
-                f"init_from {path!r} has players of other shapes than this experiment's: {error}"
+                f"init_from {path!r} has players of other shapes than this experiment's: "
+                f"{' '.join(str(error).splitlines()[:2])}; use the same model and image size."
             ) from error
 
     def _tensorboard(self) -> Any:
@@ -144,7 +152,7 @@ class Session:
         return values
 
     def _picture(self, samples: torch.Tensor) -> Any:
-        return image_grid(samples) if samples.dim() == 4 else scatter(samples[:, :2], self.real[:, :2])
+        return image_grid(samples) if samples.dim() == 4 else scatter(self.real[:, :2], samples[:, :2])
 
     def _draw(self) -> Path:
         path = self.directory.samples / f"{self.run.counters.num_real:09d}.png"
@@ -171,10 +179,11 @@ class Session:
             raise ValueError(f"training stopped: {stop.reason}. {UNTOUCHED}")
         self.save()
         grid = self._draw()
+        if stop is not None:
+            raise ValueError(f"training stopped: {stop.reason}. The state is saved, its samples are {grid}.")
         final = export(self.directory, self.run.state_dict(), self.run.pair)
-        why = stop.reason if stop else self.experiment.budget.reached(self.run.counters)
         counters = self.run.counters
-        self.display.say(f"stopped: {why}")
+        self.display.say(f"stopped: {self.experiment.budget.reached(counters)}")
         self.display.say(
             f"{counters.num_real:,} real images, {counters.d_updates:,} D updates, {counters.g_updates:,} G updates, "
             f"{counters.seconds:.1f} s of training"

@@ -1,5 +1,6 @@
 """The command line; each command is a module of its own, imported when it is called."""
 
+import errno
 import sys
 import warnings
 from importlib import import_module
@@ -52,9 +53,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        after = (
-            "\nNothing finished is lost: the same command goes on from the last checkpoint." if name == "train" else ""
-        )
+        full = name == "train" and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        after = "\nNothing finished is lost: the same command goes on from the last checkpoint." if full else ""
         print(f"error: {error}{after}", file=sys.stderr)
         return 1
     except KeyboardInterrupt as error:

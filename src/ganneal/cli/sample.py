@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             np.savez_compressed(path, images=to_uint8(samples) if samples.dim() == 4 else samples.numpy())
         case ".png":
-            save_png(image_grid(samples, options.columns) if samples.dim() == 4 else scatter(samples), path)
+            save_png(image_grid(samples, options.columns) if samples.dim() == 4 else scatter(None, samples), path)
         case _:
             if samples.dim() != 4:
                 raise ValueError(f"out must end in .png or .npz for points, got {options.out!r}.")

@@ -60,7 +60,9 @@ common options:
   --seed N              fixes everything
   --scheme.levels N     levels of a nested scheme (N_d)
   --budget.num-real N   stop after so many real images; also .d-updates, .g-updates, .seconds
-  --precision bf16      bfloat16 mixed precision, 1.5 times as fast or more
+  --precision bf16      bfloat16 mixed precision: twice as fast on CPUs that compute in it, slower on others
+  --threads N           CPU threads
+  --device NAME         cpu, cuda, ...
   --help-all            every field of the experiment as it stands"""
 
 
@@ -79,6 +81,24 @@ def describe(value: Any, name: str = "", indent: int = 0) -> str:
         return f"{label}{value}"
     inner = [describe(getattr(value, field.name), field.name, indent + 1) for field in fields(value)]
     return "\n".join([f"{label}{type(value).__name__}", *inner])
+
+
+def _check(experiment: Experiment) -> str:
+    """Whether the experiment can start, found out by reading its data and building its players."""
+    from ganneal.run import Run
+
+    try:
+        run = Run(experiment)
+    except (ValueError, FileNotFoundError) as error:
+        return f"it would be refused: {error}"
+    generator, discriminator = (
+        sum(p.numel() for p in player.parameters()) for player in (run.generator, run.discriminator)
+    )
+    dataset = run.data.dataset
+    return (
+        f"data: {len(dataset):,} samples of shape {dataset.shape}\n"
+        f"parameters: generator {generator:,}, discriminator {discriminator:,}"
+    )
 
 
 def _take(arguments: list[str], option: str) -> str | None:
@@ -103,9 +123,7 @@ def main(arguments: Sequence[str]) -> None:
         print(_help())
         return
     if rest[0].startswith("-"):
-        raise ValueError(
-            f"the experiment comes first, got {rest[0]!r}. Try: ganneal train digits-nats {' '.join(rest)}"
-        )
+        raise ValueError(f"the experiment comes first, got {rest[0]!r}: ganneal train EXPERIMENT [options].")
     experiment = _resolve(rest.pop(0))
     out = _take(rest, "--out")
     dry_run = "--dry-run" in rest
@@ -120,7 +138,7 @@ def main(arguments: Sequence[str]) -> None:
     directory = out or f"runs/{experiment.name}{seeded}"
     if dry_run:
         print(describe(experiment))
-        print(f"\nrun directory: {directory}\n\nfirst round:\n{show(experiment.scheme)}")
+        print(f"\nrun directory: {directory}\n\nfirst round:\n{show(experiment.scheme)}\n\n{_check(experiment)}")
         return
     from ganneal.training import train
 

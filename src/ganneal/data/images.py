@@ -12,8 +12,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 GREY_MODES = frozenset({"1", "L", "LA", "I;16", "I;16B", "I"})
 SIXTEEN_BIT_MODES = frozenset({"I;16", "I;16B", "I"})
-DAMAGE = (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, zipfile.BadZipFile)
-"""What Pillow and zipfile raise for a file that is damaged, is no image, or claims an enormous size."""
+DAMAGE = (Image.DecompressionBombError, OSError, SyntaxError, zipfile.BadZipFile)
+"""What Pillow and zipfile raise for a file that is damaged, or claims an enormous size."""
 
 Reader = Callable[[str], bytes]
 """The bytes of an image by its name in the folder or archive."""
@@ -25,6 +25,10 @@ def _opened(read: Reader, name: str) -> Iterator[Image.Image]:
     try:
         with Image.open(BytesIO(read(name))) as image:
             yield image
+    except UnidentifiedImageError as error:
+        raise ValueError(
+            f"cannot read the image {name}: it is empty or no image; remove or replace the file."
+        ) from error
     except DAMAGE as error:
         raise ValueError(f"cannot read the image {name}: {error}; remove or replace the file.") from error
 

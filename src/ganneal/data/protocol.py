@@ -27,6 +27,13 @@ class Dataset:
     def __post_init__(self) -> None:
         if len(self.samples) == 0:
             raise ValueError("samples must not be empty; check the path and the file types in it.")
+        if not (self.is_images and self.samples.ndim == 4) and not (
+            self.samples.dtype == np.float32 and self.samples.ndim == 2
+        ):
+            raise ValueError(
+                f"samples must be uint8 [N, C, H, W] for images or float32 [N, D] for points, got {self.samples.dtype} "
+                f"{self.samples.shape}."
+            )
         if self.labels is not None and len(self.labels) != len(self.samples):
             raise ValueError(
                 f"labels must have one entry per sample, got {len(self.labels)} labels for {len(self.samples)} samples."

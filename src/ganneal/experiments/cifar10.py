@@ -28,5 +28,5 @@ def cifar10_nts() -> Experiment:
 
 
 def cifar10_nats() -> Experiment:
-    """CIFAR-10 (32 px, unconditional), nested annealed training; N_d 5 of the paper's Table VI."""
+    """CIFAR-10 (32 px, unconditional), nested annealed training."""
     return replace(cifar10_cts(), name="cifar10-nats", scheme=Nested(levels=5, weights=Geometric()))

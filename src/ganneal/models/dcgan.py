@@ -103,11 +103,13 @@ class DCGAN:
 
     def build(self, shape: Shape, num_classes: int = 0) -> ModelPair:
         if num_classes:
-            raise ValueError(f"num_classes must be 0 for DCGAN, got {num_classes}; train without labels.")
+            raise ValueError(
+                f"num_classes must be 0 for DCGAN, got {num_classes}; train without labels (task 'unconditional')."
+            )
         if len(shape) != 3 or shape[1] != shape[2] or shape[1] not in SIZES:
             raise ValueError(
                 f"shape must be (channels, size, size) with size in {sorted(SIZES)}, got {shape}; "
-                f"resize the images, for points use the model 'mlp'."
+                f"resize the images (data.size), for points use the model 'mlp'."
             )
         channels, size, _ = shape
         base, doublings = SIZES[size]

@@ -35,6 +35,17 @@ def _check_lr(lr: float) -> None:
         raise ValueError(f"lr must be a finite number >= 0, got {lr}.")
 
 
+def _check_decays(**decays: float) -> None:
+    for name, value in decays.items():
+        if not 0 <= value < 1:
+            raise ValueError(f"{name} must be at least 0 and below 1, got {value}.")
+
+
+def _check_eps(eps: float) -> None:
+    if not (isfinite(eps) and eps >= 0):
+        raise ValueError(f"eps must be a finite number >= 0, got {eps}.")
+
+
 @dataclass(frozen=True)
 class Adam:
     """Adam with the hub DCGAN's settings by default; fused where the device offers it.
@@ -51,6 +62,8 @@ class Adam:
 
     def __post_init__(self) -> None:
         _check_lr(self.lr)
+        _check_decays(beta1=self.beta1, beta2=self.beta2)
+        _check_eps(self.eps)
 
     def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
         return torch.optim.Adam(parameters, lr=self.lr, betas=(self.beta1, self.beta2), eps=self.eps, fused=True)
@@ -66,6 +79,7 @@ class SGD:
 
     def __post_init__(self) -> None:
         _check_lr(self.lr)
+        _check_decays(momentum=self.momentum)
 
     def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
         return torch.optim.SGD(parameters, lr=self.lr, momentum=self.momentum, fused=True)
@@ -82,6 +96,8 @@ class RMSProp:
 
     def __post_init__(self) -> None:
         _check_lr(self.lr)
+        _check_decays(smoothing=self.smoothing)
+        _check_eps(self.eps)
 
     def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
         return torch.optim.RMSprop(parameters, lr=self.lr, alpha=self.smoothing, eps=self.eps, foreach=True)
