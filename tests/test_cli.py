@@ -451,3 +451,8 @@ def test_every_loss_trains_from_the_command_line(cli: Cli) -> None:
     for name in LOSSES:
         status, _, err = cli("train", *TINY_RING, "--loss", name, "--out", name)
         assert status == 0, err
+
+
+def test_a_dry_run_says_what_training_would_refuse(cli: Cli) -> None:
+    assert "it would be refused: shape must be" in cli("train", "digits-nats", "--data.size", "20", "--dry-run")[1]
+    assert "data: 1,797 samples of shape (1, 16, 16)" in cli("train", "digits-nats", "--dry-run")[1]

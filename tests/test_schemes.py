@@ -175,3 +175,8 @@ def test_steps_of_different_kinds_are_never_equal() -> None:
 
 def test_the_steps_that_move_the_generator_are_updates_and_fits() -> None:
     assert set(steps.MOVES_GENERATOR) == {steps.UpdateGenerator, steps.FitGenerator}
+
+
+def test_more_levels_than_a_round_could_ever_finish_are_refused() -> None:
+    with pytest.raises(ValueError, match="levels must be at most 1000, got 100000"):
+        Nested(levels=100_000)

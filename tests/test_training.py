@@ -826,3 +826,43 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert main([*COMMAND, "--out", str(out)]) == 0
     torch.set_num_threads(before)
     return out
+
+
+# What a person may do to a run's files
+
+
+def test_damaged_weights_and_descriptions_are_named(tmp_path: Path) -> None:
+    ganneal.train(ring(), tmp_path / "run")
+    weights, card = (tmp_path / "run/final" / name for name in ("generator.safetensors", "card.json"))
+    weights.write_bytes(weights.read_bytes()[:50])
+    with pytest.raises(ValueError, match=r"cannot read .*generator\.safetensors.*; remove .*final to use the newest"):
+        ganneal.load(tmp_path / "run")
+    card.write_text("{")
+    with pytest.raises(ValueError, match=r"card\.json is damaged .*restore it"):
+        ganneal.load(tmp_path / "run")
+    (tmp_path / "run/experiment.json").write_text("{")
+    with pytest.raises(ValueError, match=r"experiment\.json is damaged"):
+        ganneal.train(ring(), tmp_path / "run")
+
+
+def test_a_refused_run_leaves_no_directory_behind(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="batch_size must not exceed the data"):
+        ganneal.train(ring(batch_size=201), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_file_in_place_of_the_directory_is_refused_and_kept(tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("mine")
+    with pytest.raises(ValueError, match="out must be a directory for the run, got the file .*notes"):
+        ganneal.train(ring(), tmp_path / "notes")
+    assert (tmp_path / "notes").read_text() == "mine"
+
+
+def test_too_few_samples_for_a_distance_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ganneal.train(recording(ring(), evaluate_count=2), tmp_path, progress=True)
+    assert "no FD-points: it needs more than 2 samples" in capsys.readouterr().err
+
+
+def test_labels_that_are_no_whole_numbers_are_refused(trained_classes: tuple[Path, Run]) -> None:
+    with pytest.raises(ValueError, match="labels must be whole numbers"):
+        ganneal.load(trained_classes[0]).sample(2, labels=torch.tensor([0.5, 1.0]))

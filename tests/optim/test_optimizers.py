@@ -1,6 +1,7 @@
 """Optimizers built from configurations against their papers' first steps and torch's plain loops."""
 
 import pickle
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import FrozenInstanceError, fields
 from typing import Any
@@ -141,3 +142,17 @@ def test_the_rule_is_kept_with_the_optimizer(config: Any) -> None:
 def test_bad_learning_rates_are_refused(config: Any, lr: float) -> None:
     with pytest.raises(ValueError, match=f"lr must be a finite number >= 0, got {lr}"):
         config(lr=lr)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Adam(beta1=2.0), "beta1 must be at least 0 and below 1, got 2"),
+        (lambda: Adam(eps=-1.0), "eps must be a finite number >= 0, got -1"),
+        (lambda: SGD(momentum=1.0), "momentum must be at least 0 and below 1, got 1"),
+        (lambda: RMSProp(smoothing=-0.1), "smoothing must be at least 0 and below 1, got -0.1"),
+    ],
+)
+def test_decays_and_eps_out_of_range_are_refused(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
