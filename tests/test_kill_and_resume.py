@@ -18,6 +18,9 @@ from safetensors.torch import load_file
 NETWORKS = ("generator", "generator-raw", "discriminator")
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 
+WATCHED = frozenset({"seconds", "cpu_seconds", "evaluating_seconds", "coverage", "duplicates", "d_accuracy"})
+"""Columns that tell how long it took, or what evaluations found."""
+
 
 def final_bits(out: Path) -> dict[str, bytes]:
     """Every weight and buffer of the three networks."""
@@ -30,7 +33,7 @@ def final_bits(out: Path) -> dict[str, bytes]:
 
 def rows(out: Path) -> list[dict[str, Any]]:
     read = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in row.items() if k != "seconds" and not k.startswith("FD-")} for row in read]
+    return [{k: v for k, v in row.items() if k not in WATCHED and not k.startswith("FD-")} for row in read]
 
 
 # Random moments

@@ -66,6 +66,7 @@ def ring(**changes: Any) -> Experiment:
             sample_every=10**9,
             sample_count=8,
             evaluate_count=0,
+            evaluate_share=1.0,
             checkpoint_seconds=0.0,
             tensorboard=False,
         ),
@@ -90,7 +91,10 @@ def rows(out: Path, *without: str) -> list[dict[str, Any]]:
 
     lines = (out / "metrics.jsonl").read_text().splitlines()
     read = [json.loads(line, parse_constant=refuse) for line in lines]
-    return [{k: v for k, v in row.items() if k not in ("seconds", *without)} for row in read]
+    return [
+        {k: v for k, v in row.items() if k not in ("seconds", "cpu_seconds", "evaluating_seconds", *without)}
+        for row in read
+    ]
 
 
 def checkpoints(out: Path) -> list[Path]:
@@ -156,6 +160,8 @@ def test_a_run_directory_holds_its_configuration_records_samples_checkpoints_and
         "metrics.jsonl",
         "samples",
         "checkpoints",
+        "best",
+        "health.jsonl",
         "final",
         "tensorboard",
     }

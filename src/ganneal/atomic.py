@@ -15,14 +15,17 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes, *, shared: bool = False) -> None:
     """Write ``data`` to ``path``: to a temporary file beside it, synced, then renamed.
 
+    Args:
+        shared: Several processes may write this path at once; each then has a temporary file of its own.
     Raises:
         OSError: The disk is full or read-only; ``path`` is as it was and the temporary file is gone.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
+    own = f".{os.getpid()}" if shared else ""
+    temporary = path.with_name(f".{path.name}{own}.tmp")
     try:
         with open(temporary, "wb") as file:
             file.write(data)

@@ -2,10 +2,12 @@
 
 experiment.json            what is trained, versions, hardware
 metrics.jsonl              one log row a line, the record
+health.jsonl               verdicts, one a line, each with its figure
 tensorboard/               the same, for TensorBoard
 samples/000050000.png      grids from fixed latents, named by real images seen
 checkpoints/               the last two training states
-final/                     weights and a card (`sampling`)
+best/                      weights and a card of the best evaluation (`sampling`)
+final/                     the same of the end
 """
 
 import fcntl
@@ -32,7 +34,7 @@ from ganneal.config import difference, encode
 from ganneal.data import Dataset
 from ganneal.experiment import Experiment
 
-CHECKPOINT_FORMAT = 1
+CHECKPOINT_FORMAT = 2
 KEPT_CHECKPOINTS = 2
 CHECKPOINT_NAME = re.compile(r"(\d{12})-([0-9a-f]{16})\.pt")
 
@@ -74,6 +76,10 @@ def provenance() -> dict[str, Any]:
     }
 
 
+class DirectoryInUse(ValueError):
+    """Another process trains in the directory."""
+
+
 class RunDirectory:
     """The files of one run below ``path``."""
 
@@ -82,6 +88,7 @@ class RunDirectory:
         self.samples = self.path / "samples"
         self.checkpoints = self.path / "checkpoints"
         self.metrics = self.path / "metrics.jsonl"
+        self.health = self.path / "health.jsonl"
         self.description = self.path / "experiment.json"
 
     @contextmanager
@@ -95,7 +102,7 @@ class RunDirectory:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise ValueError(
+                raise DirectoryInUse(
                     f"another process is training in {self.path}; wait for it, or train into another directory."
                 ) from None
             for folder in (self.path, self.checkpoints, self.samples):
@@ -128,9 +135,10 @@ class RunDirectory:
                 f"Budget, records, divergence, device and threads may change."
             )
 
-    def describe(self, experiment: Experiment, dataset: Dataset, num_classes: int) -> None:
-        """Write `experiment.json`: everything resolved, with the shape of the data."""
+    def describe(self, experiment: Experiment, dataset: Dataset, num_classes: int, command: str | None = None) -> None:
+        """Write `experiment.json`: everything resolved, with the shape of the data and the command that does it."""
         content = {
+            "command": command,
             "experiment": encode(experiment),
             "data": {"shape": list(dataset.shape), "num_classes": num_classes, **dataset.description},
             "provenance": provenance(),
@@ -139,13 +147,25 @@ class RunDirectory:
 
     def append(self, row: dict[str, Any]) -> None:
         """Add one row to the record."""
-        with open(self.metrics, "a") as file:
-            file.write(json.dumps(row) + "\n")
+        _append_line(self.metrics, row)
+
+    def append_verdict(self, verdict: dict[str, Any]) -> None:
+        """Add one verdict on the run's health."""
+        _append_line(self.health, verdict)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The record so far; a last line that was cut off is left out."""
+        return _read_lines(self.metrics)
 
     def truncate_metrics(self, size: int) -> None:
-        """Drop the rows written after a checkpoint that knew ``size`` bytes."""
+        """Drop the rows written after a checkpoint that knew ``size`` bytes, and the verdicts on them."""
         if self.metrics.exists() and self.metrics.stat().st_size > size:
             os.truncate(self.metrics, size)
+        rows, verdicts = self.rows(), _read_lines(self.health)
+        last = rows[-1]["num_real"] if rows else -1
+        kept = [verdict for verdict in verdicts if verdict["num_real"] <= last]
+        if kept != verdicts:
+            write_bytes(self.health, "".join(json.dumps(verdict) + "\n" for verdict in kept).encode())
 
     def save_checkpoint(self, state: dict[str, Any], experiment: Experiment) -> Path:
         """Write a training state beside the last one, then drop those before. The name holds the content's hash.
@@ -203,6 +223,23 @@ class RunDirectory:
         if candidates:
             raise ValueError(f"no usable checkpoint in {self.checkpoints}; move the folder away to start again.")
         return None
+
+
+def _append_line(path: Path, content: dict[str, Any]) -> None:
+    with open(path, "a") as file:
+        file.write(json.dumps(content) + "\n")
+
+
+def _read_lines(path: Path) -> list[dict[str, Any]]:
+    lines = path.read_text().splitlines() if path.exists() else []
+    read = []
+    for number, line in enumerate(lines, 1):
+        try:
+            read.append(json.loads(line))
+        except ValueError as error:
+            if number < len(lines):
+                raise ValueError(f"{path} is damaged in line {number} ({error}); remove that line.") from error
+    return read
 
 
 def _read_checkpoint(path: Path, identity: dict[str, Any] | None) -> dict[str, Any]:

@@ -5,14 +5,14 @@ discriminator separately. The discriminator's buffers change only in its own mov
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any, assert_never
 
 import torch
 from torch import Tensor, nn
 
 from ganneal.fakes import make_fakes
+from ganneal.freezing import frozen
 from ganneal.optim import OptimizerConfig
 from ganneal.regularizers import Context, GeneratorContext
 from ganneal.run import Run
@@ -29,7 +29,8 @@ from ganneal.steps import (
 from ganneal.stop import Row
 
 MEASURED_ROUNDS = 8
-"""The generator's step length is measured in one round of so many: it costs a copy of the weights a step."""
+"""One round of so many is measured: lengths of gradients and of the generator's steps, losses by level. A step's length
+costs a copy of the weights."""
 
 Gradients = list[Tensor | None]
 
@@ -58,6 +59,8 @@ def update_discriminator(step: UpdateDiscriminator, run: Run) -> None:
     for _ in range(experiment.accumulate):
         loss = _discriminator_loss(step, run, count)
         gradients = _accumulate(gradients, loss, run.d_parameters, experiment.accumulate)
+    if _measured(run):
+        _log(step, run, "d_grad_norm", _norm(gradients))
     _optimize(run, run.d_optimizer, experiment.d_optimizer, run.d_parameters, gradients)
     experiment.regularizer.constrain(run.discriminator)
     run.counters.d_updates += 1
@@ -72,7 +75,7 @@ def _discriminator_loss(step: UpdateDiscriminator, run: Run, count: int) -> Tens
         real_logits = run.discriminator(real.samples, *real.condition)
         fake_logits = run.discriminator(fake, *condition)
     loss = experiment.loss.discriminator(real_logits, fake_logits).mean()
-    run.meters.add("d_loss", loss)
+    _log(step, run, "d_loss", loss)
     run.meters.add("d_real", real_logits)
     run.meters.add("d_fake", fake_logits)
     context = Context(
@@ -95,15 +98,18 @@ def update_generator(step: UpdateGenerator, run: Run) -> None:
     """One optimizer step of the generator on fresh latents, through a frozen discriminator."""
     experiment = run.experiment
     count = experiment.generator_batch // experiment.accumulate
-    before = [p.detach().clone() for p in run.g_parameters] if _measured(run) else None
+    before = [p.detach().clone() for p in run.g_parameters] if _measured(run) else None  # for the length of the step
     gradients: Gradients | None = None
-    with _frozen(run.discriminator, keep_buffers=experiment.keep_d_buffers):
+    with frozen(run.discriminator, keep_buffers=experiment.keep_d_buffers):
         for _ in range(experiment.accumulate):
             loss = _generator_loss(step, run, count)
             gradients = _accumulate(gradients, loss, run.g_parameters, experiment.accumulate)
+    if before is not None:
+        _log(step, run, "g_grad_norm", _norm(gradients))
     _optimize(run, run.g_optimizer, experiment.g_optimizer, run.g_parameters, gradients)
     if before is not None:
         run.round_steps.append(_distance(before, run.g_parameters))
+        _log(step, run, "g_step", run.round_steps[-1])
     run.counters.g_updates += 1
 
 
@@ -121,7 +127,7 @@ def _generator_loss(step: UpdateGenerator, run: Run, count: int) -> Tensor:
         if real is not None and experiment.loss.needs_real:
             real_logits = run.discriminator(real.samples, *real.condition)
     loss = experiment.loss.generator(fake_logits, real_logits, weight=step.weight).mean()
-    run.meters.add("g_loss", loss)
+    _log(step, run, "g_loss", loss)
     context = GeneratorContext(
         generate=lambda z: task.fake(run.generator, z, condition, random),
         latents=latents,
@@ -134,24 +140,6 @@ def _generator_loss(step: UpdateGenerator, run: Run, count: int) -> Tensor:
         return loss
     run.meters.add("g_penalty", penalty)
     return loss + penalty
-
-
-@contextmanager
-def _frozen(module: nn.Module, *, keep_buffers: bool) -> Iterator[None]:
-    """``module`` without parameter gradients, and with every buffer as it was afterwards."""
-    buffers = list(module.buffers()) if keep_buffers else []
-    kept = [buffer.clone() for buffer in buffers]
-    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    for parameter in trained:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in trained:
-            parameter.requires_grad_(True)
-        if buffers:
-            with torch.no_grad():
-                torch._foreach_copy_(buffers, kept)
 
 
 def _accumulate(total: Gradients | None, loss: Tensor, parameters: list[nn.Parameter], parts: int) -> Gradients:
@@ -187,6 +175,20 @@ def _measured(run: Run) -> bool:
     return run.cursor.round % MEASURED_ROUNDS == 0
 
 
+def _log(step: Step, run: Run, name: str, value: Tensor) -> None:
+    """Meter ``value``; in measured rounds of several levels under its level too."""
+    run.meters.add(name, value)
+    if _measured(run) and run.cursor.levels > 1:
+        run.meters.add(f"level{step.level}/{name}", value)
+
+
+@torch.no_grad()
+def _norm(gradients: Gradients | None) -> Tensor:
+    """Euclidean length of all gradients together."""
+    present = [gradient for gradient in gradients or () if gradient is not None]
+    return torch.stack(torch._foreach_norm(present)).norm()
+
+
 @torch.no_grad()
 def _distance(before: list[Tensor], after: list[nn.Parameter]) -> Tensor:
     """Euclidean length of the step between two sets of weights."""
@@ -211,7 +213,7 @@ def train(run: Run, interrupted: Callable[[], bool] = lambda: False) -> Iterator
     while (stopped := budget.reached(run.counters)) is None:
         if interrupted():
             return
-        started = perf_counter()
+        started, worked = perf_counter(), process_time()
         step, following = run.cursor.step, run.cursor.following
         apply(step, run)
         if isinstance(step, MOVES_GENERATOR) and not isinstance(following, MOVES_GENERATOR):
@@ -219,6 +221,7 @@ def train(run: Run, interrupted: Callable[[], bool] = lambda: False) -> Iterator
         if run.cursor.advance() and run.round_steps:
             _close_measured_round(run)
         run.counters.seconds += perf_counter() - started
+        run.cpu_seconds += process_time() - worked
         if run.counters.num_real // every > run.logged_at // every and budget.reached(run.counters) is None:
             yield _row(run)
     if run.meters.values:
@@ -227,6 +230,6 @@ def train(run: Run, interrupted: Callable[[], bool] = lambda: False) -> Iterator
 
 def _row(run: Run) -> Row:
     run.logged_at = run.counters.num_real
-    row: dict[str, Any] = {**run.counters.as_dict(), "round": run.cursor.round}
+    row: dict[str, Any] = {**run.counters.as_dict(), "cpu_seconds": run.cpu_seconds, "round": run.cursor.round}
     row["d_lr"], row["g_lr"] = (optimizer.param_groups[0]["lr"] for optimizer in (run.d_optimizer, run.g_optimizer))
     return row | run.meters.read()

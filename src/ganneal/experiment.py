@@ -11,6 +11,7 @@ from ganneal.clocks import Counters
 from ganneal.config import encode
 from ganneal.data import Source
 from ganneal.losses import Loss, NonSaturating
+from ganneal.metrics.extractors import ExtractorConfig
 from ganneal.models import Model
 from ganneal.optim import Adam, Averaging, OptimizerConfig
 from ganneal.regularizers import Regularizer, Sum
@@ -74,10 +75,18 @@ class Records:
     sample_every: int = 50_000
     """Real images between sample grids."""
     sample_count: int = 64
-    evaluate_every: int = 0
+    evaluate_every: int = 25_000
     """Real images between evaluations; 0 evaluates at the start and the end only."""
     evaluate_count: int = 2_000
     """Samples per evaluation; 0 never evaluates."""
+    evaluate_share: float = 0.1
+    """Largest part of the time that evaluations may take; those that would take more are put off."""
+    extractor: ExtractorConfig | None = None
+    """Network whose features are compared; None takes pixels, as many as the number of samples allows."""
+    held_out: Source | None = None
+    """Data never trained on, for the discriminator's accuracy; None takes the training data."""
+    on_collapse: Literal["warn", "stop", "rollback"] = "warn"
+    """What an alarm of mode loss or duplicates does; rollback goes back to the best evaluation's weights and on."""
     checkpoint_seconds: float = 60.0
     """Checkpoints are made at the first log row after so many seconds, on a signal, and at the end."""
     tensorboard: bool = True
@@ -93,6 +102,13 @@ class Records:
         ):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"records.{name} must be at least 0 ({none}), got {getattr(self, name)}.")
+        if not 0 < self.evaluate_share <= 1:
+            raise ValueError(
+                f"records.evaluate_share must be above 0, at most 1, got {self.evaluate_share}; 0.1 is a tenth of the "
+                f"time. evaluate_count=0 never evaluates."
+            )
+        if self.on_collapse not in ("warn", "stop", "rollback"):
+            raise ValueError(f"records.on_collapse must be 'warn', 'stop' or 'rollback', got {self.on_collapse!r}.")
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ class Cursor:
         """Go to a step."""
         self.round, self.index = round, index
         self._steps = self._round(round)
+        self.levels = max(step.level for step in self._steps)
 
     def _round(self, round: int) -> list[Step]:
         steps = list(self.scheme(round))
@@ -148,6 +149,8 @@ class Run:
         self.random = {name: random_stream(experiment.seed, name, self.device) for name in RANDOM_STREAMS}
         self.cursor = Cursor(experiment.scheme)
         self.counters = Counters()
+        self.cpu_seconds = 0.0
+        """Processor time of training: far below ``seconds`` x threads, the machine was busy with something else."""
         self.meters = Meters()
         self.round_steps: list[Tensor] = []
         """Lengths of the generator's steps in the present round, where they are measured."""
@@ -205,6 +208,7 @@ class Run:
             "cursor": (self.cursor.round, self.cursor.index),
             "data_position": self.data_position,
             "counters": self.counters.as_dict(),
+            "cpu_seconds": self.cpu_seconds,
             "meters": dict(self.meters.values),
             "round_steps": self.round_steps,
             "logged_at": self.logged_at,
@@ -213,20 +217,25 @@ class Run:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a `state_dict` of the same experiment."""
-        self.load_players(state)
+        self.roll_back(state)
         self.averaged_at = state["averaged_at"]
-        self.d_optimizer.load_state_dict(deepcopy(state["d_optimizer"]))  # torch adopts the tensors it is given
-        self.g_optimizer.load_state_dict(deepcopy(state["g_optimizer"]))
-        self.regularizer_state = deepcopy(state["regularizer"])
         for name, saved in state["random"].items():
             self.random[name].set_state(saved)
         self.cursor.seek(*state["cursor"])
         self.data_position = state["data_position"]
         self.counters = Counters(**state["counters"])
+        self.cpu_seconds = state["cpu_seconds"]
         self.meters = Meters()
         self.meters.values.update({name: list(values) for name, values in state["meters"].items()})
         self.round_steps = list(state["round_steps"])
         self.logged_at = state["logged_at"]
+
+    def roll_back(self, state: dict[str, Any]) -> None:
+        """Take players, optimizers and regularizer from an earlier `state_dict`; clocks, data and randomness go on."""
+        self.load_players(state)
+        self.d_optimizer.load_state_dict(deepcopy(state["d_optimizer"]))  # torch adopts the tensors it is given
+        self.g_optimizer.load_state_dict(deepcopy(state["g_optimizer"]))
+        self.regularizer_state = deepcopy(state["regularizer"])
 
     def load_players(self, state: dict[str, Any]) -> None:
         """Take the weights of both players and of the average from a `state_dict`."""

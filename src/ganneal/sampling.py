@@ -4,10 +4,11 @@
 >>> images = ganneal.load("runs/demo").sample(16, seed=0)  # doctest: +SKIP
 """
 
+import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
@@ -76,8 +77,24 @@ class TrainedGenerator:
         return torch.cat(parts)
 
 
-def export(directory: RunDirectory, state: dict[str, Any], pair: ModelPair) -> Path:
-    """Write ``final/``: the averaged generator, the generator as trained, the discriminator, and a card."""
+TRAINING_STATE = "training-state.pt"
+
+
+def export(
+    folder: Path,
+    directory: RunDirectory,
+    state: dict[str, Any],
+    pair: ModelPair,
+    *,
+    measured: Mapping[str, float] | None = None,
+    with_state: bool = False,
+) -> Path:
+    """Write ``folder``: the averaged generator, the generator as trained, the discriminator, and a card.
+
+    Args:
+        measured: What was measured of these weights, for the card.
+        with_state: Add the whole training state, to go back to.
+    """
     description = read_json(directory.description)
     card = {
         "format": CARD_FORMAT,
@@ -85,6 +102,7 @@ def export(directory: RunDirectory, state: dict[str, Any], pair: ModelPair) -> P
         "data": description["data"],
         "provenance": provenance(),
         "counters": state["counters"],
+        "measured": dict(measured or {}),
         "licence": LICENCE,
         "files": {
             "generator.safetensors": "averaged over training; sample from this one in eval mode",
@@ -97,17 +115,20 @@ def export(directory: RunDirectory, state: dict[str, Any], pair: ModelPair) -> P
         },
         "usage": "import ganneal; images = ganneal.load(PATH_OF_THIS_RUN).sample(16, seed=0)  # in [-1, 1]",
     }
-    final = directory.path / "final"
-    with replaced_folder(final) as folder:
+    with replaced_folder(folder) as filled:
         for name, key in (
             ("generator", "average"),
             ("generator-raw", "generator"),
             ("discriminator", "discriminator"),
         ):
             tensors = {k: v.detach().cpu().contiguous() for k, v in state[key].items()}
-            write_bytes(folder / f"{name}.safetensors", save(tensors))
-        write_bytes(folder / "card.json", json.dumps(card, indent=2).encode())
-    return final
+            write_bytes(filled / f"{name}.safetensors", save(tensors))
+        if with_state:
+            buffer = io.BytesIO()
+            torch.save(state, buffer)
+            write_bytes(filled / TRAINING_STATE, buffer.getvalue())
+        write_bytes(filled / "card.json", json.dumps(card, indent=2).encode())
+    return folder
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:
@@ -119,18 +140,27 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
         ) from error
 
 
-def load(path: str | Path) -> TrainedGenerator:
-    """The averaged generator of the run at ``path``: of ``final/``, or of the newest checkpoint of an unfinished run.
+def load(path: str | Path, *, checkpoint: Literal["last", "best"] = "last") -> TrainedGenerator:
+    """The averaged generator of the run at ``path``.
 
+    Args:
+        checkpoint: "last" is ``final/``, or the newest checkpoint of an unfinished run; "best" is ``best/``, the
+            weights at the best evaluation during training.
     Raises:
         FileNotFoundError: ``path`` holds no run, or one without a checkpoint yet.
         ValueError: The run uses a model or task that is not registered.
     """
     directory = RunDirectory(path)
-    final = directory.path / "final"
+    if checkpoint not in ("last", "best"):
+        raise ValueError(f"checkpoint must be 'last' or 'best', got {checkpoint!r}.")
+    final = directory.path / ("final" if checkpoint == "last" else "best")
     if (final / "card.json").exists():
         card = read_json(final / "card.json")
         weights = _read_weights(final / "generator.safetensors")
+    elif checkpoint == "best":
+        raise FileNotFoundError(
+            f"no best weights at {final}; they are kept by a run that evaluates (records.evaluate-every) and improves."
+        )
     elif directory.description.exists() and (content := directory.load_checkpoint()) is not None:
         card = read_json(directory.description) | {"counters": content["state"]["counters"]}
         weights = content["state"]["average"]

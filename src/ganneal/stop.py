@@ -9,6 +9,11 @@ from typing import Any, Protocol, runtime_checkable
 
 Row = dict[str, Any]
 
+
+class TrainingStopped(ValueError):
+    """A stop rule ended the run: it diverged or collapsed. What it had saved stands."""
+
+
 REMEDY = "lower the learning rates, or add a regularizer such as r1"
 
 

@@ -10,19 +10,19 @@ import torch
 from ganneal import engine
 from ganneal.directory import RunDirectory
 from ganneal.display import Display
-from ganneal.evaluation import PixelDistance
+from ganneal.evaluation import Evaluations
 from ganneal.experiment import Experiment
 from ganneal.grid import image_grid, save_png, scatter
 from ganneal.interruption import Interrupted, Interruption
 from ganneal.run import Run
 from ganneal.sampling import export
-from ganneal.stop import REMEDY, NonFinite, Row, Stop
+from ganneal.stop import REMEDY, NonFinite, Row, Stop, TrainingStopped
 
 GRID_SEED = 0
 UNTOUCHED = "Checkpoints before this point are untouched."
 
 
-def train(experiment: Experiment, out: str | Path, *, progress: bool = False) -> Run:
+def train(experiment: Experiment, out: str | Path, *, progress: bool = False, command: str | None = None) -> Run:
     """Train ``experiment`` in the directory ``out``, or go on where it stopped; blocks until a budget is reached.
 
     The same call resumes, with a larger budget too, in the middle of a round if need be, with the same bits as a run
@@ -30,10 +30,12 @@ def train(experiment: Experiment, out: str | Path, *, progress: bool = False) ->
 
     Args:
         progress: Show a bar and what is written, on standard error.
+        command: What a person typed to get here, for the record.
     Returns:
         The finished run, its players in memory.
     Raises:
         ValueError: The experiment cannot be run, or ``out`` holds a run of another one.
+        TrainingStopped: It diverged or collapsed; a ValueError too.
         Interrupted: SIGINT or SIGTERM came; the state is saved.
         OSError: Something could not be written; the last checkpoint stands.
     """
@@ -45,7 +47,7 @@ def train(experiment: Experiment, out: str | Path, *, progress: bool = False) ->
     directory.check_identity(experiment)
     display = Display(experiment.budget, progress)
     with directory.locked(), Interruption() as interruption, display:
-        session = Session(experiment, directory, display)
+        session = Session(experiment, directory, display, command)
         stop = session.loop(interruption)
         if interruption.signum is not None and stop is None:
             path = session.save()
@@ -58,34 +60,34 @@ def train(experiment: Experiment, out: str | Path, *, progress: bool = False) ->
 class Session:
     """One process's part of a run: the run in memory, its directory, and what was last written when."""
 
-    def __init__(self, experiment: Experiment, directory: RunDirectory, display: Display):
-        self.experiment, self.directory, self.display = experiment, directory, display
+    def __init__(self, experiment: Experiment, directory: RunDirectory, display: Display, command: str | None = None):
+        self.experiment, self.directory, self.display, self.command = experiment, directory, display, command
         self.records = experiment.records
         display.say(f"reading {experiment.data}")
         self.run = Run(experiment)
         dataset = self.run.data.dataset
         self.real = self.run.data.batch(0, min(self.records.sample_count, len(dataset))).samples.cpu()
-        self.distance = PixelDistance(dataset, self.records.evaluate_count) if self.records.evaluate_count else None
-        if self.distance is not None and not self.distance.possible:
-            display.say(f"no {self.distance.name}: it needs more than {self.distance.dimensions} samples and images")
+        self.evaluations = Evaluations(self.run, directory, display) if self.records.evaluate_count else None
         content = directory.load_checkpoint(experiment.identity())
-        if content is None:
-            self._begin()
-        else:
-            self._resume(content)
+        self._begin() if content is None else self._resume(content)
         self.saved_at = monotonic()
         self.board = self._tensorboard()
+
+    def _describe(self) -> None:
+        run = self.run
+        self.directory.describe(self.experiment, run.data.dataset, run.pair.num_classes, self.command)
 
     def _begin(self) -> None:
         if self.experiment.init_from is not None:
             self._take_weights(self.experiment.init_from)
         self.directory.truncate_metrics(0)
-        self.directory.describe(self.experiment, self.run.data.dataset, self.run.pair.num_classes)
+        self._describe()
         real = image_grid(self.real) if self.real.dim() == 4 else scatter(self.real[:, :2])
         save_png(real, self.directory.samples / "real.png")
         self._draw()
-        if values := self._evaluate():
+        if self.evaluations is not None and (values := self.evaluations.measure()):
             self.directory.append(self.run.counters.as_dict() | values)
+            self.evaluations.watch(self.run.counters.as_dict() | values)
 
     def _resume(self, content: dict[str, Any]) -> None:
         state, now = content["state"], torch.get_num_threads()
@@ -97,7 +99,9 @@ class Session:
             )
         self.run.load_state_dict(state)
         self.directory.truncate_metrics(content["metrics_bytes"])
-        self.directory.describe(self.experiment, self.run.data.dataset, self.run.pair.num_classes)
+        if self.evaluations is not None:
+            self.evaluations.recall(self.directory.rows())
+        self._describe()
         self.display.say(f"resuming {self.directory.path} at {self.run.counters.num_real:,} real images")
 
     def _take_weights(self, path: str) -> None:
@@ -124,14 +128,13 @@ class Session:
         rules = (NonFinite(), self.experiment.divergence)
         previous = self.run.logged_at
         for row in engine.train(self.run, interruption):
-            now, every = self.run.counters.num_real, self.records.evaluate_every
+            now = self.run.counters.num_real
             if now // self.records.sample_every > previous // self.records.sample_every:
                 self._draw()
-            if "stopped" in row or (every and now // every > previous // every):
-                row |= self._evaluate()
             previous = now
+            collapse = self.evaluations.follow(row) if self.evaluations is not None else None
             self._record(row)
-            if stop := next((found for rule in rules if (found := rule(row))), None):
+            if stop := next((found for rule in rules if (found := rule(row))), collapse):
                 return stop
             if monotonic() - self.saved_at >= self.records.checkpoint_seconds:
                 self.save()
@@ -144,12 +147,6 @@ class Session:
             for key, value in row.items():
                 if isinstance(value, int | float):
                     self.board.add_scalar(key, value, row["num_real"])
-
-    def _evaluate(self) -> Row:
-        values = self.distance(self.run.sampler()) if self.distance is not None else {}
-        for name, value in values.items():
-            self.display.say(f"{name} {value:.4g} at {self.run.counters.num_real:,} images")
-        return values
 
     def _picture(self, samples: torch.Tensor) -> Any:
         return image_grid(samples) if samples.dim() == 4 else scatter(self.real[:, :2], samples[:, :2])
@@ -166,7 +163,7 @@ class Session:
             ValueError: A weight is NaN or infinite; the checkpoints before stand.
         """
         if not self.run.is_finite():
-            raise ValueError(f"training stopped: a weight is NaN or infinite; {REMEDY}. {UNTOUCHED}")
+            raise TrainingStopped(f"training stopped: a weight is NaN or infinite; {REMEDY}. {UNTOUCHED}")
         path = self.directory.save_checkpoint(self.run.state_dict(), self.experiment)
         self.saved_at = monotonic()
         return path
@@ -176,12 +173,12 @@ class Session:
         if self.board is not None:
             self.board.close()
         if stop is not None and not stop.save:
-            raise ValueError(f"training stopped: {stop.reason}. {UNTOUCHED}")
+            raise TrainingStopped(f"training stopped: {stop.reason}. {UNTOUCHED}")
         self.save()
         grid = self._draw()
         if stop is not None:
-            raise ValueError(f"training stopped: {stop.reason}. The state is saved, its samples are {grid}.")
-        final = export(self.directory, self.run.state_dict(), self.run.pair)
+            raise TrainingStopped(f"training stopped: {stop.reason}. The state is saved, its samples are {grid}.")
+        final = export(self.directory.path / "final", self.directory, self.run.state_dict(), self.run.pair)
         counters = self.run.counters
         self.display.say(f"stopped: {self.experiment.budget.reached(counters)}")
         self.display.say(

@@ -11,6 +11,7 @@ COMMANDS = {
     "train": "train an experiment, or your own folder of images; the same command resumes",
     "sample": "draw images from a trained run",
     "plan": "print what a schedule does: moves, weights, cost",
+    "compare": "experiments x seeds under one clock: a table with intervals and verdicts",
 }
 
 

@@ -1,38 +1,15 @@
 """`ganneal train`: train a named experiment, or somebody's own images."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from inspect import getdoc
-from pathlib import Path
 from typing import Any
 
-from ganneal.cli.options import Parts, parse, switch_parts
+from ganneal.cli.configure import PARTS, configure, resolve, take
 from ganneal.cli.plan import show
-from ganneal.data import DATASETS
 from ganneal.experiment import Experiment
-from ganneal.experiments import EXPERIMENTS, images
-from ganneal.losses import LOSSES
-from ganneal.models import MODELS
-from ganneal.optim import LR_RULES, OPTIMIZERS
-from ganneal.registry import nearest
-from ganneal.regularizers import REGULARIZERS
-from ganneal.schemes import SCHEMES
-from ganneal.task import TASKS
-from ganneal.weights import WEIGHTS
-
-PARTS: Parts = {
-    "scheme": ("scheme", SCHEMES),
-    "scheme.weights": ("weight rule", WEIGHTS),
-    "loss": ("loss", LOSSES),
-    "regularizer": ("regularizer", REGULARIZERS),
-    "model": ("model", MODELS),
-    "data": ("data source", DATASETS),
-    "task": ("task", TASKS),
-    "d_optimizer": ("optimizer", OPTIMIZERS),
-    "d_optimizer.rule": ("learning-rate rule", LR_RULES),
-    "g_optimizer": ("optimizer", OPTIMIZERS),
-    "g_optimizer.rule": ("learning-rate rule", LR_RULES),
-}
+from ganneal.experiments import EXPERIMENTS
 
 
 def _help() -> str:
@@ -66,14 +43,6 @@ common options:
   --help-all            every field of the experiment as it stands"""
 
 
-def _resolve(name: str) -> Experiment:
-    if name in EXPERIMENTS:
-        return EXPERIMENTS[name]()
-    if Path(name).exists():
-        return images(name)
-    raise ValueError(f"unknown experiment {name!r}, and no such path. {nearest(name, EXPERIMENTS)}")
-
-
 def describe(value: Any, name: str = "", indent: int = 0) -> str:
     """A configuration as an indented outline."""
     label = "  " * indent + (f"{name}: " if name else "")
@@ -101,21 +70,6 @@ def _check(experiment: Experiment) -> str:
     )
 
 
-def _take(arguments: list[str], option: str) -> str | None:
-    """The value after ``option``, both removed from ``arguments``."""
-    for index, argument in enumerate(arguments):
-        if argument == option:
-            if index + 1 == len(arguments):
-                raise ValueError(f"{option} needs a value.")
-            value = arguments[index + 1]
-            del arguments[index : index + 2]
-            return value
-        if argument.startswith(f"{option}="):
-            del arguments[index]
-            return argument.partition("=")[2]
-    return None
-
-
 def main(arguments: Sequence[str]) -> None:
     """Parse and train."""
     rest = list(arguments)
@@ -124,16 +78,15 @@ def main(arguments: Sequence[str]) -> None:
         return
     if rest[0].startswith("-"):
         raise ValueError(f"the experiment comes first, got {rest[0]!r}: ganneal train EXPERIMENT [options].")
-    experiment = _resolve(rest.pop(0))
-    out = _take(rest, "--out")
+    experiment = resolve(rest.pop(0))
+    out = take(rest, "--out")
     dry_run = "--dry-run" in rest
     rest = [argument for argument in rest if argument != "--dry-run"]
     if "--help" in rest or "-h" in rest:
         print(_help())
         return
-    experiment, rest = switch_parts(experiment, rest, PARTS)
     rest = ["--help" if argument == "--help-all" else argument for argument in rest]
-    experiment = parse(experiment, rest, prog=f"ganneal train {experiment.name}")
+    experiment = configure(experiment, rest, prog=f"ganneal train {experiment.name}")
     seeded = f"-seed{experiment.seed}" if experiment.seed else ""
     directory = out or f"runs/{experiment.name}{seeded}"
     if dry_run:
@@ -142,4 +95,4 @@ def main(arguments: Sequence[str]) -> None:
         return
     from ganneal.training import train
 
-    train(experiment, directory, progress=True)
+    train(experiment, directory, progress=True, command=shlex.join(["ganneal", "train", *arguments]))

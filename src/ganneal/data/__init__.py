@@ -1,7 +1,7 @@
 """Data sources. Register your own with ``DATASETS["mine"] = MySource()``."""
 
 from ganneal.data.digits import Digits
-from ganneal.data.files import Arrays, Folder, Zip
+from ganneal.data.files import Arrays, Folder, Zip, source_at, stored_sizes
 from ganneal.data.protocol import Dataset, Source, find_data
 from ganneal.data.sampler import Batch, Sampler
 from ganneal.data.toys import Gaussian, Grid, Mixture, Ring
@@ -32,4 +32,6 @@ __all__ = [
     "Source",
     "Zip",
     "find_data",
+    "source_at",
+    "stored_sizes",
 ]

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ganneal.data.images import EXTENSIONS, decode_all
-from ganneal.data.protocol import Dataset, find_data, labels_from
+from ganneal.data.images import EXTENSIONS, decode_all, stored_size
+from ganneal.data.protocol import Dataset, Source, find_data, labels_from
 
 
 def _describe(path: Path, count: int) -> dict[str, Any]:
@@ -159,3 +159,41 @@ def _channels_first(images: np.ndarray, name: str) -> np.ndarray:
     if images.ndim == 4 and images.shape[1] in (1, 3):
         return images
     raise ValueError(f"{name} must be [N, H, W], [N, H, W, C] or [N, C, H, W] with C 1 or 3, got {images.shape}.")
+
+
+def source_at(place: str | Path, size: int | None = None) -> Source:
+    """The source for a folder of images, a .zip, an .npz (key ``images``) or an .npy; ``size`` is for image files.
+
+    Raises:
+        FileNotFoundError: There is nothing at ``place``.
+        ValueError: It is a file of another kind.
+    """
+    path = Path(place)
+    if not path.exists():
+        raise FileNotFoundError(f"no data at {path}; give a folder, a .zip, an .npz or an .npy file.")
+    if path.is_dir():
+        return Folder(str(path), size=size)
+    match path.suffix.lower():
+        case ".zip":
+            return Zip(str(path), size=size)
+        case ".npz":
+            return Arrays(str(path), images="images", labels=None)
+        case ".npy":
+            return Arrays(str(path))
+        case suffix:
+            raise ValueError(f"path must be a folder, a .zip, an .npz or an .npy file, got {str(path)!r} ({suffix}).")
+
+
+def stored_sizes(source: Source) -> set[tuple[int, int]]:
+    """The sizes (width, height) of a folder's or zip's images as they are stored; empty for arrays."""
+    match source:
+        case Folder():
+            root = find_data(source.path)
+            names = [str(file.relative_to(root)) for file in root.rglob("*") if file.suffix.lower() in EXTENSIONS]
+            return {stored_size(lambda name: (root / name).read_bytes(), name) for name in names}
+        case Zip():
+            with zipfile.ZipFile(find_data(source.path)) as archive:
+                names = [name for name in archive.namelist() if Path(name).suffix.lower() in EXTENSIONS]
+                return {stored_size(archive.read, name) for name in names}
+        case _:
+            return set()

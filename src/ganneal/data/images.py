@@ -44,6 +44,12 @@ def default_format(read: Reader, name: str) -> tuple[int, int]:
         return size, 1 if image.mode in GREY_MODES else 3
 
 
+def stored_size(read: Reader, name: str) -> tuple[int, int]:
+    """Width and height of the image ``name`` as it is stored."""
+    with _opened(read, name) as image:
+        return image.size
+
+
 def decode(read: Reader, name: str, size: int, channels: int) -> np.ndarray:
     """One image, upright, as uint8 ``[channels, size, size]``; one of another size is cropped and resampled (Lanczos).
 

@@ -21,7 +21,7 @@ def digits_cts() -> Experiment:
         batch_size=32,
         budget=Budget(num_real=100_000),
         threads=1,  # networks too small for more
-        records=Records(log_every=1_000, sample_every=25_000),
+        records=Records(log_every=1_000, sample_every=10_000, evaluate_every=5_000),
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from ganneal.data import Arrays
 from ganneal.experiment import Budget, Experiment, Records
+from ganneal.metrics.extractors import MnistCNN
 from ganneal.models import DCGAN
 from ganneal.schemes import Nested
 from ganneal.weights import Geometric
@@ -16,7 +17,13 @@ def mnist_cts() -> Experiment:
         data=Arrays(path="mnist.npz"),
         model=DCGAN(),
         budget=Budget(num_real=1_000_000),
-        records=Records(log_every=2_000, sample_every=50_000),
+        records=Records(
+            log_every=2_000,
+            sample_every=25_000,
+            evaluate_every=10_000,
+            extractor=MnistCNN(),
+            held_out=Arrays(path="mnist.npz", images="x_test", labels="y_test"),
+        ),
     )
 
 

@@ -23,7 +23,7 @@ def ring_cts() -> Experiment:
         batch_size=256,
         budget=Budget(num_real=1_000_000),
         threads=1,  # networks too small for more
-        records=Records(log_every=25_600, sample_every=256_000, sample_count=1_000),
+        records=Records(log_every=25_600, sample_every=256_000, sample_count=1_000, evaluate_every=51_200),
     )
 
 

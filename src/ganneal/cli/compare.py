@@ -1,0 +1,144 @@
+"""`ganneal compare`: experiments side by side, over seeds, under one clock."""
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ganneal.cli.configure import configure, resolve, take
+from ganneal.comparison import Arm, Executor, LocalProcesses, Study, compare, controls
+from ganneal.comparison.study import CLOCKS, BudgetClock, annealed
+from ganneal.experiments import EXPERIMENTS
+from ganneal.registry import nearest
+
+DEFAULT_SEEDS = 3
+
+
+def _help() -> str:
+    return f"""usage: ganneal compare ARM... --CLOCK AMOUNT [options]
+
+Train every arm under every seed, equal in one clock, and print means with intervals, last and best, and a verdict
+only where the paired interval excludes 0. The same command goes on where it was stopped; a run that fails is a row.
+
+An ARM is an experiment, with a label and changes of its own if need be:
+  digits-nats                                          as `ganneal train` takes it; a path of images too
+  hinge=digits-nats,loss=hinge,scheme.levels=3         LABEL=EXPERIMENT,OPTION=VALUE,...
+
+equal in, one of:
+  --num-real N    real images        --d-updates N   discriminator updates
+  --seconds S     training time      --g-updates N   generator updates
+
+options:
+  --seeds N             seeds 0..N-1 (default {DEFAULT_SEEDS}), or a list as 0,3,7
+  --controls            beside the one nested annealed arm: CTS at equal updates and at equal seconds, NTS, and the
+                        control of equal total generator step (a matched learning rate, or weight under SGD)
+  --baseline ARM        what the others are compared with (default: the first arm, CTS with --controls)
+  --jobs N              runs at once on this machine (default: the cores)
+  --cluster ADDRESS     run on a Ray cluster instead ("auto", or "local" for one of this machine); needs the extra
+                        ganneal[cluster] and a directory that all machines share
+  --out DIR             directory (default runs/compare-FIRST ARM)
+  any other option changes every arm, as in `ganneal train`: --precision bf16 --records.evaluate-every 5000
+
+experiments: {", ".join(EXPERIMENTS)}"""
+
+
+def _arm(text: str, shared: Sequence[str]) -> Arm:
+    """An arm from ``[LABEL=]EXPERIMENT[,OPTION=VALUE]...`` and the options that all arms share."""
+    first, *changes = text.split(",")
+    label, equals, name = first.partition("=")
+    own = [f"--{change}" for change in changes]
+    if not all("=" in change for change in changes):
+        raise ValueError(f"changes of an arm are OPTION=VALUE, got {text!r}.")
+    experiment = resolve(name if equals else label)
+    arguments = [*shared, *own]
+    return Arm(
+        label if equals else experiment.name,
+        configure(experiment, arguments, prog=f"ganneal compare {first}"),
+    )
+
+
+def _clock(rest: list[str]) -> tuple[BudgetClock, float]:
+    given: list[tuple[BudgetClock, str]] = [
+        (clock, value) for clock in CLOCKS if (value := take(rest, f"--{clock.replace('_', '-')}")) is not None
+    ]
+    if len(given) != 1:
+        options = ", ".join(f"--{clock.replace('_', '-')}" for clock in CLOCKS)
+        raise ValueError(f"one of {options} must say what the arms are equal in, got {len(given)} of them.")
+    clock, value = given[0]
+    try:
+        return clock, float(value)
+    except ValueError:
+        raise ValueError(f"--{clock.replace('_', '-')} must be a number, got {value!r}.") from None
+
+
+def _seeds(text: str | None) -> tuple[int, ...]:
+    if text is None:
+        return tuple(range(DEFAULT_SEEDS))
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise ValueError(f"--seeds must be a number of seeds, or a list as 0,3,7, got {text!r}.") from None
+    return tuple(numbers) if len(numbers) > 1 else tuple(range(numbers[0]))
+
+
+def _flag(rest: list[str], option: str) -> bool:
+    found = option in rest
+    rest[:] = [argument for argument in rest if argument != option]
+    return found
+
+
+def _executor(jobs: str | None, cluster: str | None) -> Executor:
+    if cluster is not None:
+        from ganneal.comparison.cluster import RayCluster
+
+        return RayCluster(cluster)
+    cores = os.process_cpu_count() if hasattr(os, "process_cpu_count") else os.cpu_count()  # type: ignore[attr-defined]
+    if jobs is not None and not jobs.isdecimal():
+        raise ValueError(f"--jobs must be a whole number, got {jobs!r}.")
+    return LocalProcesses(int(jobs) if jobs is not None else cores or 1)
+
+
+def _with_threads(arm: Arm, slots: int) -> Arm:
+    """The arm with its share of the cores, where its experiment does not say: oversubscribed threads cost a lot."""
+    if arm.experiment.threads is not None:
+        return arm
+    threads = max(1, (os.cpu_count() or 1) // slots)
+    return replace(arm, experiment=replace(arm.experiment, threads=threads))
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Parse, run and print the table."""
+    rest = list(arguments)
+    if not rest or "--help" in rest or "-h" in rest:
+        print(_help())
+        return
+    count = next((index for index, argument in enumerate(rest) if argument.startswith("-")), len(rest))
+    named, rest = rest[:count], rest[count:]
+    if not named:
+        raise ValueError("the arms come first: ganneal compare ARM... --seconds 60 [options].")
+    out, baseline, seeds = take(rest, "--out"), take(rest, "--baseline"), _seeds(take(rest, "--seeds"))
+    jobs, cluster, with_controls = take(rest, "--jobs"), take(rest, "--cluster"), _flag(rest, "--controls")
+    clock, amount = _clock(rest)
+    arms = tuple(_arm(text, rest) for text in named)
+    if with_controls:
+        names = {arm.name for arm in arms}
+        arms += tuple(arm for arm in controls(annealed(arms), clock) if arm.name not in names)
+    executor = _executor(jobs, cluster)
+    arms = tuple(_with_threads(arm, executor.slots) for arm in arms)
+    first = baseline or ("cts" if with_controls else arms[0].name)
+    if first not in [arm.name for arm in arms]:
+        raise ValueError(f"--baseline must name an arm, got {first!r}. {nearest(first, {a.name: a for a in arms})}")
+    study = Study(arms[0].name, arms, seeds, clock, amount, first)
+    folder = out or f"runs/compare-{study.name}"
+
+    def say(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    command = shlex.join(["ganneal", "compare", *arguments])
+    try:
+        results = compare(study, folder, executor, say=say, command=command)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"stopped; finished runs are kept in {folder}. The same command goes on.") from None
+    print(results.table())
+    print(f"{folder}/table.md, {folder}/results.json")

@@ -1,0 +1,68 @@
+"""From words on the command line to an experiment; shared by the commands that train."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ganneal.cli.options import Parts, parse, switch_parts
+from ganneal.data import DATASETS
+from ganneal.experiment import Experiment
+from ganneal.experiments import EXPERIMENTS, images
+from ganneal.losses import LOSSES
+from ganneal.metrics.extractors import EXTRACTORS
+from ganneal.models import MODELS
+from ganneal.optim import LR_RULES, OPTIMIZERS
+from ganneal.registry import nearest
+from ganneal.regularizers import REGULARIZERS
+from ganneal.schemes import SCHEMES
+from ganneal.task import TASKS
+from ganneal.weights import WEIGHTS
+
+PARTS: Parts = {
+    "scheme": ("scheme", SCHEMES),
+    "scheme.weights": ("weight rule", WEIGHTS),
+    "loss": ("loss", LOSSES),
+    "regularizer": ("regularizer", REGULARIZERS),
+    "model": ("model", MODELS),
+    "data": ("data source", DATASETS),
+    "task": ("task", TASKS),
+    "d_optimizer": ("optimizer", OPTIMIZERS),
+    "d_optimizer.rule": ("learning-rate rule", LR_RULES),
+    "g_optimizer": ("optimizer", OPTIMIZERS),
+    "g_optimizer.rule": ("learning-rate rule", LR_RULES),
+    "records.extractor": ("extractor", EXTRACTORS),
+    "records.held_out": ("data source", DATASETS),
+}
+
+
+def resolve(name: str) -> Experiment:
+    """The experiment called ``name``, or one of the images at the path ``name``."""
+    if name in EXPERIMENTS:
+        return EXPERIMENTS[name]()
+    if Path(name).exists():
+        return images(name)
+    raise ValueError(f"unknown experiment {name!r}, and no such path. {nearest(name, EXPERIMENTS)}")
+
+
+def configure(experiment: Experiment, arguments: Sequence[str], prog: str) -> Experiment:
+    """``experiment`` with the parts and fields named in ``arguments`` changed.
+
+    Raises:
+        ValueError: An argument names no part and no field, or a value that does not fit.
+    """
+    experiment, rest = switch_parts(experiment, arguments, PARTS)
+    return parse(experiment, rest, prog=prog)
+
+
+def take(arguments: list[str], option: str) -> str | None:
+    """The value after ``option``, both removed from ``arguments``."""
+    for index, argument in enumerate(arguments):
+        if argument == option:
+            if index + 1 == len(arguments):
+                raise ValueError(f"{option} needs a value.")
+            value = arguments[index + 1]
+            del arguments[index : index + 2]
+            return value
+        if argument.startswith(f"{option}="):
+            del arguments[index]
+            return argument.partition("=")[2]
+    return None

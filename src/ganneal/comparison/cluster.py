@@ -1,0 +1,64 @@
+"""Runs of a study on a Ray cluster, or on several Ray workers of one machine.
+
+Every machine needs ganneal and the directory of the study at the same path (a shared file system). A worker that dies
+takes no run with it: Ray starts the task elsewhere, where it goes on from its checkpoint.
+"""
+
+from typing import Any
+
+from ganneal.comparison.job import Job, run
+
+RETRIES = 3
+
+
+class RayCluster:
+    """An executor over the Ray cluster at ``address``: "auto" for the one this machine is in, "local" to start one here.
+
+    Raises:
+        ValueError: Ray is not installed, or there is no cluster at the address.
+    """
+
+    def __init__(self, address: str = "auto", *, cpus_per_run: float = 1.0):
+        try:
+            import ray
+            from ray.exceptions import RayError
+        except ImportError as error:
+            raise ValueError(
+                "running on a cluster needs Ray: pip install 'ganneal[cluster]'; or leave --cluster out."
+            ) from error
+        self._ray, self._error_type = ray, RayError
+        self._cpus = cpus_per_run
+        if not ray.is_initialized():
+            try:
+                ray.init(address=None if address == "local" else address, log_to_driver=False)
+            except ConnectionError as error:
+                raise ValueError(
+                    f"address must be that of a running Ray cluster, or 'local', got {address!r} ({error}); start one "
+                    f"with `ray start --head`."
+                ) from error
+        self._task: Any = ray.remote(num_cpus=cpus_per_run, max_retries=RETRIES)(run)
+        self._running: dict[Any, Job] = {}
+
+    @property
+    def slots(self) -> int:
+        """Runs that the cluster's processors hold at once."""
+        return max(1, int(self._ray.cluster_resources().get("CPU", 1) / self._cpus))
+
+    def start(self, job: Job) -> None:
+        self._running[self._task.remote(job)] = job
+
+    def ended(self) -> list[tuple[Job, str | None]]:
+        done, _ = self._ray.wait(list(self._running), num_returns=1)
+        return [(self._running.pop(reference), self._error(reference)) for reference in done]
+
+    def stop(self) -> None:
+        for reference in self._running:
+            self._ray.cancel(reference)
+        self._running.clear()
+
+    def _error(self, reference: Any) -> str | None:
+        try:
+            self._ray.get(reference)
+        except self._error_type as error:
+            return f"its worker was lost {RETRIES + 1} times, or failed: {str(error).splitlines()[0]}"
+        return None

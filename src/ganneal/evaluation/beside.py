@@ -1,0 +1,135 @@
+"""What is measured beside training without touching it: distance, coverage, duplicates, the accuracy of D."""
+
+import warnings
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ganneal.data import Dataset, Sampler
+from ganneal.experiment import Records
+from ganneal.freezing import frozen
+from ganneal.grid import to_uint8
+from ganneal.metrics import Moments, frechet_distance
+from ganneal.metrics.distances import nearest_distances
+from ganneal.metrics.extractors import Extractor, Pixels, Points
+from ganneal.metrics.references import reference_features
+from ganneal.run import Run, random_stream
+from ganneal.sampling import TrainedGenerator
+from ganneal.stop import Row
+
+REAL_COUNT = 10_000
+SAMPLES_PER_DIMENSION = 5
+"""Below five samples a dimension the Fréchet distance is mostly bias."""
+NEIGHBOUR_COUNT = 2_000
+"""Samples of each side for coverage and duplicates, whose cost grows with the square."""
+COVERAGE_NEIGHBOUR = 5
+JUDGED_COUNT = 500
+JUDGED_BATCH = 100
+
+
+def suited_extractor(dataset: Dataset, count: int) -> Extractor:
+    """Pixels averaged to 16, 8 or 4 a side, the most with five samples a dimension on both sides; points as are."""
+    if not dataset.is_images:
+        return Points().build(dataset.shape)
+    channels, fewest = dataset.shape[0], min(count, len(dataset), REAL_COUNT)
+    sizes = [size for size in (16, 8, 4) if fewest >= SAMPLES_PER_DIMENSION * channels * size**2]
+    return Pixels(sizes[0] if sizes else 4).build(dataset.shape)
+
+
+def as_stored(samples: Tensor) -> Tensor:
+    """Generated samples as files hold them: images quantised to uint8, points as they are."""
+    return torch.from_numpy(to_uint8(samples)) if samples.dim() == 4 else samples
+
+
+class Evaluator:
+    """Measures a run's averaged generator against its data; the same samples each time, from ``seed``.
+
+    Not comparable between extractors, nor with FID; the name of the distance says which extractor it is.
+    """
+
+    def __init__(self, dataset: Dataset, records: Records, seed: int = 0):
+        self.count, self.seed = records.evaluate_count, seed
+        chosen = records.extractor
+        self.extractor = suited_extractor(dataset, self.count) if chosen is None else chosen.build(dataset.shape)
+        self.name = f"FD-{self.extractor.name}"
+        real = reference_features(dataset, self.extractor, count=REAL_COUNT).features.double()
+        self.moments = Moments.of(real)
+        self.real = real[torch.randperm(len(real), generator=torch.Generator().manual_seed(seed))[:NEIGHBOUR_COUNT]]
+        self.enough = len(self.real) > COVERAGE_NEIGHBOUR
+        if self.enough:
+            reach, _ = nearest_distances(self.real, self.real, k=COVERAGE_NEIGHBOUR, exclude_self=True)
+            self.radii, self.close = reach[:, -1], reach[:, 0].quantile(0.01)
+        unseen = dataset if records.held_out is None else records.held_out.load()
+        if unseen.shape != dataset.shape:
+            raise ValueError(
+                f"records.held_out must hold samples of shape {dataset.shape}, as the data, got {unseen.shape}; give "
+                f"a held-out part of the same data."
+            )
+        self.judged = Sampler(unseen, seed)
+
+    @property
+    def possible(self) -> bool:
+        """Whether there are more samples and images than dimensions, without which there is no distance."""
+        return min(self.count, self.moments.n) > self.extractor.dimensions
+
+    def __call__(self, run: Run) -> Row:
+        """Columns for a log row; the distance is left out where it is not possible, all where a sample is no number."""
+        samples = run.sampler().sample(self.count, self.seed)
+        if not samples.isfinite().all():
+            return {}
+        fake = self.extractor(as_stored(samples)).features.double()
+        return self._distance(fake) | self._neighbourhoods(fake[:NEIGHBOUR_COUNT]) | {"d_accuracy": self.accuracy(run)}
+
+    def distance(self, generator: TrainedGenerator, seed: int) -> float | None:
+        """The distance on other samples, of ``seed``, than those it is followed by in training."""
+        samples = generator.sample(self.count, seed)
+        if not self.possible or not samples.isfinite().all():
+            return None
+        return self._distance(self.extractor(as_stored(samples)).features.double())[self.name]
+
+    def _distance(self, fake: Float[Tensor, "n d"]) -> Row:
+        if not self.possible:
+            return {}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # below five samples a dimension: the best that was to be had
+            return {self.name: frechet_distance(self.moments, Moments.of(fake))}
+
+    def _neighbourhoods(self, fake: Float[Tensor, "n d"]) -> Row:
+        """Coverage as `metrics.neighbours.density_coverage` has it, whose radii need no second computation here."""
+        if not self.enough or len(fake) < 2:
+            return {}
+        reached = nearest_distances(self.real, fake)[0][:, 0] < self.radii
+        repeated = nearest_distances(fake, fake, exclude_self=True)[0][:, 0] < self.close
+        return {"coverage": float(reached.double().mean()), "duplicates": float(repeated.double().mean())}
+
+    @torch.no_grad()
+    def accuracy(self, run: Run) -> float:
+        """Share of pairs of a real and a generated sample that the discriminator ranks rightly, ties half.
+
+        0.5 is chance, 1 a discriminator that knows every sample. It works on ranks, so that any loss's outputs do. The
+        real ones are `Records.held_out`'s, or of the training data where there are none. Batch norm runs on batch
+        statistics, as in training; every buffer stays as it was.
+        """
+        random, task = random_stream(self.seed, "evaluation", run.device), run.experiment.task
+        real_logits, fake_logits = [], []
+        with frozen(run.discriminator, keep_buffers=True), torch.random.fork_rng(devices=[]), run.autocast():
+            for start in range(0, min(JUDGED_COUNT, len(self.judged.dataset)), JUDGED_BATCH):
+                batch = self.judged.batch(start, JUDGED_BATCH)
+                real = task.real_view(batch._replace(samples=batch.samples.to(run.device)), random)
+                latents = run.pair.latent.sample(JUDGED_BATCH, random)
+                condition = task.fake_condition(JUDGED_BATCH, run.pair.num_classes, real, random)
+                fake = task.fake(run.average, latents, condition, random)
+                real_logits.append(run.discriminator(real.samples, *real.condition).float().cpu())
+                fake_logits.append(run.discriminator(fake, *condition).float().cpu())
+        return ranking_accuracy(torch.cat(real_logits), torch.cat(fake_logits))
+
+
+def ranking_accuracy(real: Float[Tensor, " n"], fake: Float[Tensor, " m"]) -> float:
+    """Share of the n m pairs in which the real output is the larger, ties half: the area under the ROC curve.
+
+    >>> ranking_accuracy(torch.tensor([1.0, 3.0]), torch.tensor([1.0, 2.0]))
+    0.625
+    """
+    difference = real.double()[:, None] - fake.double()[None, :]
+    return float(((difference > 0).double() + 0.5 * (difference == 0).double()).mean())

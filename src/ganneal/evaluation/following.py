@@ -1,0 +1,118 @@
+"""The evaluations of one training run: when they are due, what they find, the best weights, verdicts on its health."""
+
+import io
+from collections.abc import Iterable
+from time import perf_counter
+
+import torch
+
+from ganneal.directory import RunDirectory
+from ganneal.display import Display
+from ganneal.evaluation.beside import Evaluator
+from ganneal.health import COLLAPSING, Verdict, Watch
+from ganneal.run import Run
+from ganneal.sampling import TRAINING_STATE, export
+from ganneal.stop import Row, Stop
+
+MOST_ROLLBACKS = 3
+
+
+class Evaluations:
+    """Follows a run row by row. It never changes training's bits, but for a rollback that was asked for."""
+
+    def __init__(self, run: Run, directory: RunDirectory, display: Display):
+        self.run, self.directory, self.display = run, directory, display
+        self.records = run.experiment.records
+        self.evaluator = Evaluator(run.data.dataset, self.records)
+        self.name = self.evaluator.name
+        self.watching = Watch(self.name)
+        self.evaluated_at = 0
+        self.spent = 0.0
+        """Seconds of evaluations during training."""
+        self.last_cost = 0.0
+        self.best: float | None = None
+        self.rollbacks = 0
+        if not self.evaluator.possible:
+            display.say(f"no {self.name}: it needs more than {self.evaluator.extractor.dimensions} samples and images")
+
+    def recall(self, rows: Iterable[Row]) -> None:
+        """Take up where a stopped run's record ends."""
+        rows = list(rows)
+        self.watching = Watch(self.name, rows)
+        for row in rows:
+            if "evaluating_seconds" in row:
+                self.evaluated_at, self.spent = row["num_real"], row["evaluating_seconds"]
+            if row["num_real"] and self.name in row:
+                self.best = min(row[self.name], self.best if self.best is not None else row[self.name])
+            self.rollbacks = row.get("rollbacks", self.rollbacks)
+
+    def follow(self, row: Row) -> Stop | None:
+        """Evaluate into ``row`` if it is time, keep the best weights, judge; a `Stop` if a collapse ends the run."""
+        if "stopped" in row or (self._due() and self._affordable()):
+            row |= self.measure()
+            self.evaluated_at = self.run.counters.num_real
+            self.spent += self.last_cost
+            row["evaluating_seconds"] = self.spent
+            self._keep_best(row)
+        collapse = [v for v in self.watch(row) if v.name in COLLAPSING and v.severity == "alarm"]
+        return self._react(collapse[0], row) if collapse else None
+
+    def measure(self) -> Row:
+        """The values of the run as it stands."""
+        started = perf_counter()
+        values = self.evaluator(self.run)
+        self.last_cost = perf_counter() - started
+        if self.name in values:
+            self.display.say(f"{self.name} {values[self.name]:.4g} at {self.run.counters.num_real:,} images")
+        return values
+
+    def watch(self, row: Row) -> list[Verdict]:
+        """Write and show what has changed in the run's health."""
+        place = {key: row[key] for key in ("num_real", "seconds")}
+        verdicts = self.watching(row)
+        for verdict in verdicts:
+            self.directory.append_verdict(place | verdict.as_dict())
+            self.display.say(f"{verdict.severity}: {verdict.text}")
+        return verdicts
+
+    def _due(self) -> bool:
+        every = self.records.evaluate_every
+        return bool(every) and self.run.counters.num_real // every > self.evaluated_at // every
+
+    def _affordable(self) -> bool:
+        spent = self.spent + self.last_cost
+        return spent <= self.records.evaluate_share * (self.run.counters.seconds + spent)
+
+    def _keep_best(self, row: Row) -> None:
+        value = row.get(self.name)
+        if value is None or (self.best is not None and value >= self.best):
+            return
+        self.best = value
+        export(
+            self.directory.path / "best",
+            self.directory,
+            self.run.state_dict(),
+            self.run.pair,
+            measured={self.name: value},
+            with_state=self.records.on_collapse == "rollback",
+        )
+
+    def _react(self, verdict: Verdict, row: Row) -> Stop | None:
+        match self.records.on_collapse:
+            case "warn":
+                return None
+            case "stop":
+                return Stop(f"{verdict.text} (records.on-collapse stop)", save=True)
+            case "rollback":
+                return self._roll_back(verdict, row)
+
+    def _roll_back(self, verdict: Verdict, row: Row) -> Stop | None:
+        path = self.directory.path / "best" / TRAINING_STATE
+        if self.rollbacks >= MOST_ROLLBACKS or not path.exists():
+            why = f"after {self.rollbacks} rollbacks" if self.rollbacks else "with no best weights to go back to"
+            return Stop(f"{verdict.text} It collapsed {why}", save=True)
+        self.run.roll_back(torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True))
+        self.rollbacks += 1
+        row["rollbacks"] = self.rollbacks
+        self.display.say(f"rolled back to best/, {self.name} {self.best:.4g}; clocks and data go on")
+        return None

@@ -1,0 +1,146 @@
+"""Any network as an extractor."""
+
+import hashlib
+from collections.abc import Mapping
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+
+from ganneal.metrics.extractors.arithmetic import arithmetic
+from ganneal.metrics.extractors.protocol import Extracted, Precision, Samples
+from ganneal.metrics.resize import SIGNED, Resize, Scaling, network_input
+
+
+def weights_sha256(state: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, types, shapes and values of ``state``, in the order of the names."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        value = state[name].detach().cpu().contiguous()
+        digest.update(f"{name} {value.dtype} {list(value.shape)}\n".encode())
+        digest.update(value.flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+class ModuleExtractor:
+    """A network with what it needs before it: resize, scaling, channels, batches, arithmetic.
+
+    ``module`` maps a float32 batch to features [n, d], or to a pair of features and logits [n, k]. It is copied, so
+    that training goes on without changing what is measured, and called on one sample of zeros to learn d and k.
+
+    Args:
+        shape: Of one sample; (C, H, W) for 8-bit images, (D,) for points, which reach the module as they are.
+        channels: What the module takes; grey images are repeated to it. None takes any.
+        sha256: Of the weights' canonical file; left out, it is computed from the state dict.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        *,
+        name: str,
+        shape: tuple[int, ...],
+        layer: str = "features",
+        resize: Resize | None = None,
+        scaling: Scaling = SIGNED,
+        channels: int | None = None,
+        batch_size: int = 64,
+        precision: Precision = "float32",
+        sha256: str | None = None,
+    ):
+        check_shape(name, shape, channels)
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
+        if precision not in ("float32", "bf16"):
+            raise ValueError(f"precision must be 'float32' or 'bf16', got {precision!r}.")
+        self.name, self.layer, self.shape, self.batch_size = name, layer, shape, batch_size
+        self.precision: Precision = precision
+        self.sha256 = sha256 or weights_sha256(module.state_dict())
+        self._resize, self._scaling, self._channels = resize, scaling, channels
+        self._module = deepcopy(module).float().eval().requires_grad_(False)
+        if self.is_images:
+            # faster on CPUs, and on GPUs in bf16; the stub of `to` lacks this form
+            self._module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self._device = next(iter(self._module.state_dict().values()), torch.empty(0)).device
+        probe = torch.zeros(1, *shape, dtype=torch.uint8 if self.is_images else torch.float32)
+        features, logits = self._batch(probe)
+        self._empty = Extracted(features[:0], None if logits is None else logits[:0])
+
+    @property
+    def is_images(self) -> bool:
+        """Whether samples are images rather than points."""
+        return len(self.shape) == 3
+
+    @property
+    def dimensions(self) -> int:
+        return self._empty.features.shape[1]
+
+    @property
+    def resize(self) -> str:
+        return "none" if self._resize is None else str(self._resize)
+
+    @property
+    def input_scaling(self) -> str:
+        return str(self._scaling) if self.is_images else "none"
+
+    def to(self, device: torch.device | str) -> "ModuleExtractor":
+        """Move the network; returns the extractor itself. Features come back to the CPU all the same."""
+        self._device = torch.device(device)
+        self._module.to(self._device)
+        return self
+
+    def __call__(self, samples: Samples) -> Extracted:
+        check_samples(self.name, self.shape, samples)
+        if len(samples) == 0:
+            return self._empty
+        parts = [self._batch(batch) for batch in samples.split(self.batch_size)]
+        logits = [part.logits for part in parts if part.logits is not None]
+        return Extracted(torch.cat([part.features for part in parts]), torch.cat(logits) if logits else None)
+
+    def _batch(self, samples: Samples) -> Extracted:
+        samples = samples.to(self._device)
+        with arithmetic(self.precision, self._device):
+            if self.is_images:
+                inputs = network_input(samples, self._resize, self._scaling, self._channels)
+                inputs = inputs.contiguous(memory_format=torch.channels_last)
+            else:
+                inputs = samples.float()
+            given = self._module(inputs)
+        features, logits = given if isinstance(given, tuple) else (given, None)
+        return Extracted(_plain(features), None if logits is None else _plain(logits))
+
+
+def _plain(values: Tensor) -> Tensor:
+    """An ordinary float32 tensor on the CPU; one made in inference mode may not be saved for a gradient."""
+    return values.float().cpu().clone()
+
+
+def check_shape(name: str, shape: tuple[int, ...], channels: int | None) -> None:
+    """Refuse what no network of ``channels`` input channels takes.
+
+    Raises:
+        ValueError: ``shape`` is not (C, H, W) with C = ``channels`` or 1, nor (D,) for one that takes points.
+    """
+    if len(shape) not in (1, 3) or (channels is not None and len(shape) != 3):
+        taken = "(C, H, W)" if channels is not None else "(C, H, W) or (D,)"
+        raise ValueError(f"shape must be {taken} for {name}, got {shape}; for points use the extractor 'points'.")
+    if channels is not None and shape[0] not in (1, channels):
+        allowed = "1" if channels == 1 else f"1 or {channels}"
+        raise ValueError(f"shape must have {allowed} channels for {name}, got {shape}; convert the images first.")
+
+
+def check_samples(name: str, shape: tuple[int, ...], samples: Tensor) -> None:
+    """Refuse samples of another shape or kind than the extractor was built for.
+
+    Raises:
+        ValueError: The shape of a sample is not ``shape``, images are not uint8, or points not floating point.
+    """
+    if samples.shape[1:] != shape:
+        raise ValueError(
+            f"samples must have shape [n, {', '.join(map(str, shape))}] for this {name}, got {list(samples.shape)}; "
+            f"build another for other samples."
+        )
+    if len(shape) == 3 and samples.dtype != torch.uint8:
+        raise ValueError(f"samples must be uint8 images for {name}, got {samples.dtype}; use ganneal.grid.to_uint8.")
+    if len(shape) == 1 and not samples.is_floating_point():
+        raise ValueError(f"samples must be floating-point points for {name}, got {samples.dtype}; convert them first.")

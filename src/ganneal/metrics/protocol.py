@@ -1,0 +1,194 @@
+"""What a metric is, and the record of a measured value: never a number without how it came about."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from ganneal.metrics.intervals import seed_interval
+
+OFFICIAL_INCEPTION = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+"""SHA-256 of the weights without which no value is called FID, KID or IS."""
+FEWEST_FOR_FID = 10_000
+
+
+class Evidence(NamedTuple):
+    """One side of a comparison, as an extractor sees it; labels and logits where there are any."""
+
+    features: Float[Tensor, "n d"]
+    logits: Float[Tensor, "n k"] | None = None
+    labels: Int64[Tensor, " n"] | None = None
+
+
+class Value(NamedTuple):
+    """One number of a metric. ``part`` tells several of one metric apart, as precision from recall."""
+
+    part: str
+    value: float
+    standard_error: float | None = None
+    better: Literal["lower", "higher"] = "lower"
+    extra: Mapping[str, Any] = {}
+    warnings: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Metric(Protocol):
+    """A frozen dataclass whose fields are the metric's parameters; registered in `measures.METRICS`."""
+
+    def __call__(self, real: Evidence, fake: Evidence, held_out: Evidence | None = None) -> Sequence[Value]:
+        """Measure; an empty sequence where the evidence holds nothing to measure (no logits, no labels).
+
+        Raises:
+            ValueError: There is something to measure, and it cannot be: too few samples, another dimension, NaN.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The real side."""
+
+    dataset: str
+    split: str
+    sha256: str
+    n_real: int
+    transform: str = "none"
+
+
+@dataclass(frozen=True)
+class MetricProtocol:
+    """Everything that two values must share to stand in one column of a table."""
+
+    part: str
+    metric: str
+    parameters: Mapping[str, Any]
+    extractor: str
+    extractor_sha256: str | None
+    layer: str
+    quantised: bool
+    resize: str
+    input_scaling: str
+    reference: Reference
+    n_fake: int
+    classes: str = "none"
+    truncation: float | None = None
+    generator_weights: str = "ema"
+    sampler_steps: int = 1
+
+    @property
+    def name(self) -> str:
+        """The display name: FID, KID and IS for the published protocol only, else the extractor's name is in it."""
+        count = _thousands(self.n_fake)
+        enough = min(self.n_fake, self.reference.n_real) >= FEWEST_FOR_FID
+        official = self.extractor_sha256 == OFFICIAL_INCEPTION and self.resize != "none" and self.quantised
+        published = {"FD": "FID", "KD": "KID", "exp-mean-KL": "IS"}
+        if official and enough and self.part in published:
+            return f"{published[self.part]}{count}-{self.reference.split}"
+        if self.part == "exp-mean-KL" and self.extractor == "inception-torchvision":
+            return f"IS-torchvision(resize={self.resize},splits={self.parameters.get('splits')})@{count}"
+        return f"{self.part}-{self.extractor}@{count}"
+
+
+def _thousands(count: int) -> str:
+    return f"{count // 1000}k" if count >= 1000 and count % 1000 == 0 else str(count)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in a training run the samples were drawn; None where they came from files."""
+
+    checkpoint: str | None = None
+    num_real: float | None = None
+    d_updates: float | None = None
+    g_updates: float | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Record:
+    """One measured value with its protocol, one JSON line each."""
+
+    protocol: MetricProtocol
+    value: float
+    better: Literal["lower", "higher"]
+    standard_error: float | None = None
+    interval: tuple[float, float] | None = None
+    """95 % t interval over evaluation seeds: how far the draw of samples moves the value; not over training."""
+    values: tuple[float, ...] = ()
+    seeds: tuple[int, ...] = ()
+    place: Place = Place()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The protocol's display name."""
+        return self.protocol.name
+
+    def as_dict(self) -> dict[str, Any]:
+        """Flat JSON types."""
+        own = asdict(self)
+        return (
+            {"name": self.name}
+            | own.pop("protocol")
+            | own.pop("place")
+            | own
+            | {"n_seeds": len(self.seeds), "interval": None if self.interval is None else list(self.interval)}
+        )
+
+    def line(self) -> str:
+        """The JSON line."""
+        return json.dumps(self.as_dict())
+
+
+def over_seeds(records: Sequence[Record]) -> Record:
+    """One record for the same measurement under several evaluation seeds: the mean with its interval.
+
+    Raises:
+        ValueError: The records are of different protocols or checkpoints.
+    """
+    first = records[0]
+    for other in records[1:]:
+        if (other.protocol, other.place) != (first.protocol, first.place):
+            raise ValueError(
+                f"records must share one protocol and one checkpoint, got {first.name} of {first.place} and "
+                f"{other.name} of {other.place}; average over seeds only."
+            )
+    values = tuple(record.value for record in records)
+    interval = seed_interval(values)
+    return Record(
+        protocol=first.protocol,
+        value=interval.mean,
+        better=first.better,
+        standard_error=first.standard_error if len(records) == 1 else None,
+        interval=None if interval.low is None or interval.high is None else (interval.low, interval.high),
+        values=values,
+        seeds=tuple(seed for record in records for seed in record.seeds),
+        place=first.place,
+        extra=first.extra if len(records) == 1 else {},
+        environment=first.environment,
+        warnings=tuple(dict.fromkeys(w for record in records for w in record.warnings)),
+    )
+
+
+def columns(records: Sequence[Record]) -> dict[str, list[Record]]:
+    """Records by display name, for a table.
+
+    Raises:
+        ValueError: Two records of one name differ in protocol, so that they may not stand in one column.
+    """
+    found: dict[str, list[Record]] = {}
+    for record in records:
+        column = found.setdefault(record.name, [])
+        if column and column[0].protocol != record.protocol:
+            ours, theirs = asdict(record.protocol), asdict(column[0].protocol)
+            differing = ", ".join(f"{k}: {theirs[k]} and {ours[k]}" for k in ours if ours[k] != theirs[k])
+            raise ValueError(
+                f"two values named {record.name} were measured differently ({differing}); measure both the same way."
+            )
+        column.append(record)
+    return found

@@ -1,0 +1,94 @@
+"""Features of real images, computed once per data set and extractor and kept in the cache.
+
+The key holds the content's hash, the extractor with its weights' hash and resize rule, and which samples were taken: a
+change of any of them is another entry; an extractor of your own whose code changes needs another name. An entry that
+cannot be read, or is not what it should be, is made again.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from ganneal.atomic import write_bytes
+from ganneal.cache import cache_folder
+from ganneal.data import Dataset
+from ganneal.metrics.extractors.protocol import Extracted, Extractor
+
+CACHE_FORMAT = 1
+LARGEST_ENTRY = 1 << 30
+"""Bytes; more features than this are computed each time."""
+
+
+def content_hash(dataset: Dataset) -> str:
+    """SHA-256 of the samples' bytes with their type and shape; labels are not part of it."""
+    digest = hashlib.sha256(f"{dataset.samples.dtype} {dataset.samples.shape}".encode())
+    for start in range(0, len(dataset), 4096):
+        digest.update(np.ascontiguousarray(dataset.samples[start : start + 4096]).data)
+    return digest.hexdigest()
+
+
+def chosen_samples(dataset: Dataset, count: int | None, seed: int) -> np.ndarray:
+    """Indices of ``count`` samples drawn without replacement, in rising order; of all where None or more."""
+    if count is None or count >= len(dataset):
+        return np.arange(len(dataset))
+    return np.sort(np.random.default_rng(seed).permutation(len(dataset))[:count])
+
+
+def extract(dataset: Dataset, extractor: Extractor, indices: np.ndarray, block: int = 1000) -> Extracted:
+    """The extractor's view of the samples at ``indices``, block by block."""
+    parts = [
+        extractor(torch.from_numpy(np.array(dataset.samples[indices[start : start + block]])))
+        for start in range(0, len(indices), block)
+    ]
+    logits = [part.logits for part in parts if part.logits is not None]
+    return Extracted(torch.cat([part.features for part in parts]), torch.cat(logits) if logits else None)
+
+
+def reference_features(
+    dataset: Dataset, extractor: Extractor, *, count: int | None = None, seed: int = 0, sha256: str | None = None
+) -> Extracted:
+    """Features (and logits) of ``count`` real samples, from the cache where they are there.
+
+    Args:
+        count: None takes every sample.
+        seed: Decides which samples; they come in the data set's order.
+        sha256: `content_hash` of the data, where it is known already.
+    """
+    indices = chosen_samples(dataset, count, seed)
+    key = {
+        "format": CACHE_FORMAT,
+        "content": sha256 or content_hash(dataset),
+        "extractor": [extractor.name, extractor.sha256, extractor.layer, extractor.resize, extractor.input_scaling, extractor.precision],
+        "samples": [len(indices), seed if len(indices) < len(dataset) else None],
+    }
+    path = cache_folder() / "features" / f"{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]}.safetensors"
+    try:
+        kept = load_file(path)
+        return Extracted(_checked(kept["features"], len(indices)), kept.get("logits"))
+    except (SafetensorError, OSError, KeyError, ValueError):
+        pass
+    made = extract(dataset, extractor, indices)
+    tensors = {"features": made.features} | ({} if made.logits is None else {"logits": made.logits})
+    if sum(tensor.nbytes for tensor in tensors.values()) <= LARGEST_ENTRY:
+        _write({name: tensor.contiguous() for name, tensor in tensors.items()}, path, key)
+    return made
+
+
+def _checked(features: Tensor, count: int) -> Tensor:
+    if features.ndim != 2 or len(features) != count or not features.isfinite().all():
+        raise ValueError(f"not {count} finite feature vectors")
+    return features
+
+
+def _write(tensors: dict[str, Tensor], path: Path, key: dict[str, Any]) -> None:
+    try:
+        write_bytes(path, save(tensors, metadata={"key": json.dumps(key)}), shared=True)
+    except OSError:
+        pass  # a full or read-only disk costs the cache, not the evaluation
