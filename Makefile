@@ -3,7 +3,7 @@ INDEX ?=
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all lint bench clean
+.PHONY: demo test test-all browser lint bench clean
 
 .venv/.core: pyproject.toml constraints.txt
 	test -d .venv || $(PYTHON) -m venv .venv
@@ -17,12 +17,21 @@ BIN := .venv/bin
 demo: .venv/.core          ## train a GAN on real handwritten digits, under two minutes on two cores
 	$(BIN)/ganneal train digits-nats --out runs/demo
 	$(BIN)/python examples/digit_classes.py runs/demo
+	$(BIN)/ganneal report runs/demo
 
 test: .venv/.dev           ## the suite that CI runs: under eight minutes on two cores
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 test-all: .venv/.dev       ## everything, the slow tests too
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "" --timeout 1800
+
+.venv/.browser: .venv/.dev
+	command -v chromium >/dev/null || { apt-get update && apt-get install -y chromium; }
+	$(BIN)/pip install -q $(INDEX) -c constraints.txt -e '.[browser]'
+	touch $@
+
+browser: .venv/.browser    ## the report's pages in headless Chromium; installing Debian's may need root
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/report/test_browser.py
 
 lint: .venv/.dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pyright
@@ -31,6 +40,7 @@ bench: .venv/.core         ## speed as ratios against a plain loop in the same p
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/convolutions.py
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/metrics.py
 
 clean:
 	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis

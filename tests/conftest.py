@@ -2,6 +2,8 @@
 
 import os
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,17 @@ settings.register_profile("ganneal", deadline=None, derandomize=True)
 settings.load_profile("ganneal")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+# Here, not in the fixture: test modules copy the environment for the processes they start as they are imported.
+CACHE = tempfile.TemporaryDirectory(prefix="ganneal-cache-")
+os.environ["GANNEAL_CACHE"] = CACHE.name
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_cache_at_home() -> Iterator[None]:
+    """What tests compute is cached in a folder of this session, which goes with it; the home directory stays alone."""
+    yield
+    CACHE.cleanup()
 
 
 @pytest.fixture(scope="session")

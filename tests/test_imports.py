@@ -134,7 +134,7 @@ RULES = [
         for part in ("losses", "optim", "models", "data", "metrics", "regularizers", "task")
     ),
     Rule("ganneal.engine", (*TRAINING, "ganneal.cli", "ganneal.experiments")),
-    Rule("ganneal.report", ("ganneal.engine",)),
+    Rule("ganneal.report", ("ganneal.engine", "ganneal.run", *TRAINING)),
     Rule("ganneal.*sampling*", ("ganneal.engine", "ganneal.run", *TRAINING)),
     Rule("*", ("ganneal.experiments",), unless=("ganneal.cli", "ganneal.experiments", "ganneal.__init__")),
 ]

@@ -170,11 +170,12 @@ class Oscillation:
 
     def __call__(self, series: Series) -> Verdict | None:
         recent = series[self.key][-(self.turns + 2) :]
-        if len(recent) < self.turns + 2:
+        if len(recent) < self.turns + 2 or min(recent) <= 0:
             return None
-        steps = [b / a for a, b in zip(recent, recent[1:], strict=False) if a > 0]
-        turning = all((a > 1) != (b > 1) for a, b in zip(steps, steps[1:], strict=False))
-        if not turning or min(max(step, 1 / step) for step in steps if step > 0) < self.swing:
+        steps = list(zip(recent, recent[1:], strict=False))
+        rises = [after > before for before, after in steps]
+        turning = all(a != b for a, b in zip(rises, rises[1:], strict=False))
+        if not turning or any(max(step) < self.swing * min(step) for step in steps):
             return None
         swing = max(recent) / min(recent)
         return Verdict(
@@ -240,7 +241,7 @@ class Watch:
     def __init__(self, distance: str, rows: Iterable[Row] = ()):
         self.distance = distance
         self.series: dict[str, list[float]] = defaultdict(list)
-        self.standing: dict[str, Severity] = {}
+        self.standing: dict[str, Verdict] = {}
         for row in rows:
             self(row)
 
@@ -251,11 +252,20 @@ class Watch:
                 self.series["distance" if column == self.distance else column].append(value)
         return [change for rule in HEALTH_RULES.values() if (change := self._change(rule)) is not None]
 
+    def collapse(self, row: Row) -> Verdict | None:
+        """The alarm in `COLLAPSING` that stands at the evaluation in ``row``, whether it is new or not."""
+        for name, rule in HEALTH_RULES.items():
+            verdict = self.standing.get(name)
+            if name in COLLAPSING and rule.key in row and verdict is not None and verdict.severity == "alarm":
+                return verdict
+        return None
+
     def _change(self, rule: HealthRule) -> Verdict | None:
-        verdict, before = rule(self.series), self.standing.get(rule.name)
-        if verdict is None:
-            if self.standing.pop(rule.name, None) is None:
-                return None
-            return Verdict(rule.name, "good", f"{rule.name}: no longer.", self.series[rule.key][-1], rule.key)
-        self.standing[rule.name] = verdict.severity
-        return verdict if verdict.severity != before else None
+        verdict, before = rule(self.series), self.standing.pop(rule.name, None)
+        if verdict is not None:
+            self.standing[rule.name] = verdict
+            return verdict if before is None or verdict.severity != before.severity else None
+        if before is None:
+            return None
+        latest = (self.series[rule.key] or [before.figure])[-1]
+        return Verdict(rule.name, "good", f"{rule.name}: no longer.", latest, rule.key)

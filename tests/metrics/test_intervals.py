@@ -172,11 +172,11 @@ def test_sign_flip_p_counts_sign_vectors(pairs):
     assert paired_comparison(a, b).p_sign_flip == np.mean(np.array(sums) >= seen)
 
 
-def test_ties_of_the_sign_flip_sum_survive_rounding():
-    # in tenths |0.1 + 0.2 - 0.3| differs from 0 by 5.6e-17, yet ties with the other way of summing to zero
-    a = np.array([0.1, 0.2, -0.3])
-    assert paired_comparison(a, np.zeros(3)).p_sign_flip == 1
-    assert paired_comparison(a / 3, np.zeros(3)).p_sign_flip == 1
+@given(st.lists(st.integers(-5, 5), min_size=1, max_size=8), st.sampled_from([10, 3, 7]))
+def test_ties_of_the_sign_flip_sum_survive_rounding(integers, divisor):
+    # in tenths 0.1 + 0.2 - 0.3 + 1 and 1 are two floats
+    a, zeros = np.array(integers, np.float64), np.zeros(len(integers))
+    assert paired_comparison(a / divisor, zeros).p_sign_flip == paired_comparison(a, zeros).p_sign_flip
 
 
 @given(VALUES, SEEDS)

@@ -10,8 +10,11 @@ from ganneal import __version__
 COMMANDS = {
     "train": "train an experiment, or your own folder of images; the same command resumes",
     "sample": "draw images from a trained run",
-    "plan": "print what a schedule does: moves, weights, cost",
+    "evaluate": "measure a run, or one set of images against another",
     "compare": "experiments x seeds under one clock: a table with intervals and verdicts",
+    "report": "one HTML page of a run, of several, or of a comparison",
+    "plan": "print what a schedule does: moves, weights, cost",
+    "fetch": "download the weights that FID needs, once, on request",
 }
 
 
@@ -54,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        full = name == "train" and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        full = name in ("train", "compare") and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         after = "\nNothing finished is lost: the same command goes on from the last checkpoint." if full else ""
         print(f"error: {error}{after}", file=sys.stderr)
         return 1

@@ -43,6 +43,16 @@ options:
 experiments: {", ".join(EXPERIMENTS)}"""
 
 
+def _refuse_what_the_study_sets(arguments: Sequence[str]) -> None:
+    for argument in arguments:
+        option = argument.partition("=")[0]
+        if option == "--seed":
+            raise ValueError("--seed is the study's to set; give --seeds 3, or a list as --seeds 0,3,7.")
+        if option.startswith("--budget."):
+            clock = option.removeprefix("--budget.").replace("_", "-")
+            raise ValueError(f"{option} is the study's to set, the same for every arm; give --{clock} AMOUNT.")
+
+
 def _arm(text: str, shared: Sequence[str]) -> Arm:
     """An arm from ``[LABEL=]EXPERIMENT[,OPTION=VALUE]...`` and the options that all arms share."""
     first, *changes = text.split(",")
@@ -52,6 +62,7 @@ def _arm(text: str, shared: Sequence[str]) -> Arm:
         raise ValueError(f"changes of an arm are OPTION=VALUE, got {text!r}.")
     experiment = resolve(name if equals else label)
     arguments = [*shared, *own]
+    _refuse_what_the_study_sets(arguments)
     return Arm(
         label if equals else experiment.name,
         configure(experiment, arguments, prog=f"ganneal compare {first}"),
@@ -78,7 +89,10 @@ def _seeds(text: str | None) -> tuple[int, ...]:
     try:
         numbers = [int(part) for part in text.split(",")]
     except ValueError:
-        raise ValueError(f"--seeds must be a number of seeds, or a list as 0,3,7, got {text!r}.") from None
+        numbers = []
+    least = 1 if len(numbers) == 1 else 0
+    if not numbers or min(numbers) < least:
+        raise ValueError(f"--seeds must be a number of seeds of at least 1, or a list as 0,3,7, got {text!r}.")
     return tuple(numbers) if len(numbers) > 1 else tuple(range(numbers[0]))
 
 
@@ -90,6 +104,8 @@ def _flag(rest: list[str], option: str) -> bool:
 
 def _executor(jobs: str | None, cluster: str | None) -> Executor:
     if cluster is not None:
+        if jobs is not None:
+            raise ValueError("--jobs is for this machine alone; leave it out with --cluster, whose processors count.")
         from ganneal.comparison.cluster import RayCluster
 
         return RayCluster(cluster)

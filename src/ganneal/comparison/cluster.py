@@ -12,7 +12,7 @@ RETRIES = 3
 
 
 class RayCluster:
-    """An executor over the Ray cluster at ``address``: "auto" for the one this machine is in, "local" to start one here.
+    """An executor over the Ray cluster at ``address``: "auto" for this machine's, "local" to start one here.
 
     Raises:
         ValueError: Ray is not installed, or there is no cluster at the address.
@@ -21,16 +21,16 @@ class RayCluster:
     def __init__(self, address: str = "auto", *, cpus_per_run: float = 1.0):
         try:
             import ray
-            from ray.exceptions import RayError
+            from ray.exceptions import RayError, RayTaskError
         except ImportError as error:
             raise ValueError(
                 "running on a cluster needs Ray: pip install 'ganneal[cluster]'; or leave --cluster out."
             ) from error
-        self._ray, self._error_type = ray, RayError
+        self._ray, self._error_type, self._task_error_type = ray, RayError, RayTaskError
         self._cpus = cpus_per_run
         if not ray.is_initialized():
             try:
-                ray.init(address=None if address == "local" else address, log_to_driver=False)
+                ray.init(address=address, log_to_driver=False)
             except ConnectionError as error:
                 raise ValueError(
                     f"address must be that of a running Ray cluster, or 'local', got {address!r} ({error}); start one "
@@ -54,11 +54,15 @@ class RayCluster:
     def stop(self) -> None:
         for reference in self._running:
             self._ray.cancel(reference)
+        self._ray.wait(list(self._running), num_returns=len(self._running))  # they are saving
         self._running.clear()
 
     def _error(self, reference: Any) -> str | None:
         try:
             self._ray.get(reference)
         except self._error_type as error:
-            return f"its worker was lost {RETRIES + 1} times, or failed: {str(error).splitlines()[0]}"
+            lines = str(error).splitlines()
+            if isinstance(error, self._task_error_type):
+                return f"it failed on its worker: {lines[-1]}"  # of a traceback
+            return f"its worker was lost {RETRIES + 1} times: {lines[0]}"
         return None

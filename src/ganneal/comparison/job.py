@@ -99,8 +99,11 @@ def _identity(job: Job) -> dict[str, Any]:
 
 
 def _of_record(job: Job) -> dict[str, Any]:
-    """What the run's own log says."""
-    rows = RunDirectory(job.path).rows()
+    """What the run's own log says: nothing where it is damaged, which then is the error of the run."""
+    try:
+        rows = RunDirectory(job.path).rows()
+    except ValueError:
+        rows = []
     distance = next((key for row in rows for key in row if key.startswith("FD-")), None)
     seen = [(row["num_real"], row[distance]) for row in rows if distance is not None and distance in row]
     trained = [value for num_real, value in seen if num_real]
@@ -121,7 +124,7 @@ def _of_record(job: Job) -> dict[str, Any]:
 def _measured(job: Job, status: Status) -> dict[str, Any]:
     """The record's figures, and the last and best weights measured on fresh samples.
 
-    A diverged run keeps its last finite evaluation as its last value.
+    A diverged run keeps its last finite evaluation as its last value, that of before training if there is no other.
     """
     found = _of_record(job)
     if status == "failed" or not job.experiment.records.evaluate_count:
@@ -130,7 +133,7 @@ def _measured(job: Job, status: Status) -> dict[str, Any]:
     if status == "finished":
         found["last"] = evaluator.distance(load(job.path), FRESH_SEED)
     if found["last"] is None:
-        found["last"] = found["last_seen"]
+        found["last"] = found["untrained"] if found["last_seen"] is None else found["last_seen"]
     if (job.path / "best" / "card.json").exists():
         found["best"] = evaluator.distance(load(job.path, checkpoint="best"), FRESH_SEED)
     return found

@@ -160,8 +160,8 @@ def _row(arm: Mapping[str, Any], seeds: int) -> list[str]:
     return [
         arm["name"],
         f"{arm['finished']} of {seeds}",
-        _span(arm["last"]),
-        _span(arm["best"]),
+        _span(arm["last"], seeds),
+        _span(arm["best"], seeds),
         "-" if arm["decay"] is None else f"{arm['decay']:.2f}",
         *("-" if clocks[clock] is None else f"{clocks[clock]:,.0f}" for clock in CLOCKS),
         "-" if clocks["cpu_seconds"] is None else f"{clocks['cpu_seconds']:,.0f}",
@@ -169,9 +169,10 @@ def _row(arm: Mapping[str, Any], seeds: int) -> list[str]:
     ]
 
 
-def _span(summary: Mapping[str, Any] | None) -> str:
+def _span(summary: Mapping[str, Any] | None, seeds: int) -> str:
     if summary is None:
         return "-"
     if summary["low"] is None:
         return f"{summary['mean']:.3g} (1 seed)"
-    return f"{summary['mean']:.3g} [{summary['low']:.3g}, {summary['high']:.3g}]"
+    fewer = f" ({summary['n']} seeds)" if summary["n"] < seeds else ""
+    return f"{summary['mean']:.3g} [{summary['low']:.3g}, {summary['high']:.3g}]{fewer}"

@@ -11,8 +11,9 @@ from ganneal.comparison.job import Job, failed
 from ganneal.comparison.results import Results
 from ganneal.comparison.study import Study, used_budget
 from ganneal.config import difference
-from ganneal.directory import read_json
+from ganneal.directory import RunDirectory, read_json
 
+STUDY = "study.json"
 STUDY_FORMAT = 1
 ATTEMPTS = 2
 """A run whose process died goes on from its checkpoint once more before it counts as failed."""
@@ -37,11 +38,17 @@ def compare(
         say: Called with a line on each run that starts or ends.
         command: What a person typed to get here, for the record.
     Raises:
-        ValueError: ``out`` holds another study; the message shows the difference.
+        ValueError: ``out`` holds another study, the message shows the difference; or it is in use.
         KeyboardInterrupt: Running jobs have saved; the same call goes on.
     """
     folder = Path(out).resolve()
-    _begin(study, folder, command)
+    _check_place(folder)
+    with RunDirectory(folder).locked():  # a second comparison here would start the same runs
+        _begin(study, folder, command)
+        return _run(study, folder, executor, say, command)
+
+
+def _run(study: Study, folder: Path, executor: Executor, say: Say, command: str | None) -> Results:
     outcomes: dict[tuple[str, int], dict[str, Any]] = {}
     waiting = [(arm.name, seed) for seed in study.seeds for arm in study.arms]
     attempts: dict[tuple[str, int], int] = {}
@@ -80,22 +87,20 @@ def compare(
     return results
 
 
-def _begin(study: Study, folder: Path, command: str | None) -> None:
-    file = folder / "study.json"
-    if file.exists():
-        stored = read_json(file)
-        ours = json.loads(json.dumps(study.describe()))
-        for arms in (stored["arms"], ours["arms"]):
-            for name in set(arms) - (set(stored["arms"]) & set(ours["arms"])):
-                del arms[name]  # an arm of one of them only is no contradiction
-        if changes := difference({key: stored[key] for key in ours}, ours):
-            listed = "\n  ".join(changes)
-            raise ValueError(
-                f"{folder} holds another study:\n  {listed}\nCompare into another directory (--out), or go back to "
-                f"these settings to go on. Seeds, arms and the amount may be added to."
-            )
-    elif folder.exists() and any(folder.iterdir()):
+def _check_place(folder: Path) -> None:
+    """Refuse a directory that holds something else; what a comparison leaves that was killed at once is nothing."""
+    held = {file.name for file in folder.iterdir()} if folder.is_dir() else set()
+    if STUDY not in held and held - {".lock", f".{STUDY}.tmp"}:
         raise ValueError(f"out must be a new directory or one of a comparison, got {folder}; name another.")
+
+
+def _begin(study: Study, folder: Path, command: str | None) -> None:
+    file = folder / STUDY
+    if file.exists():
+        _check_same(study, folder, read_json(file))
+    for arm in study.arms:
+        for seed in study.seeds:  # of an arm that a study in between left out, too
+            RunDirectory(_place(folder, arm.name, seed)).check_identity(study.experiment(arm, seed, None))
     content = study.describe() | {
         "format": STUDY_FORMAT,
         "command": command,
@@ -103,6 +108,33 @@ def _begin(study: Study, folder: Path, command: str | None) -> None:
         "seeds": list(study.seeds),
     }
     write_bytes(file, json.dumps(content, indent=2).encode())
+
+
+def _check_same(study: Study, folder: Path, stored: dict[str, Any]) -> None:
+    """Refuse to go on with another study than the ``stored`` one, or with less of it.
+
+    Raises:
+        ValueError: Something differs; the message shows what.
+    """
+    if stored.get("format") != STUDY_FORMAT:
+        raise ValueError(f"{folder / STUDY} is no comparison of format {STUDY_FORMAT}; name another directory (--out).")
+    ours = json.loads(json.dumps(study.describe()))
+    for arms in (stored["arms"], ours["arms"]):
+        for name in set(arms) - (set(stored["arms"]) & set(ours["arms"])):
+            del arms[name]  # an arm of one of them only is no contradiction
+    changes = difference({key: stored[key] for key in ours if key in stored}, {k: ours[k] for k in ours if k in stored})
+    if study.amount < stored["amount"]:  # runs that have used more would stand beside runs that may not
+        changes.append(f"amount: {stored['amount']:g} -> {study.amount:g}")
+    if changes:
+        listed = "\n  ".join(changes)
+        raise ValueError(
+            f"{folder} holds another study:\n  {listed}\nCompare into another directory (--out), or go back to "
+            f"these settings to go on. Seeds, arms and the amount may be added to."
+        )
+
+
+def _place(folder: Path, arm: str, seed: int) -> Path:
+    return folder / arm / f"seed{seed}"
 
 
 def _job(
@@ -120,7 +152,7 @@ def _job(
         if model is None:
             return None
         used = used_budget(arm.like, model) if model[arm.like.clock] else None
-    return Job(name, seed, study.experiment(arm, seed, used), folder / name / f"seed{seed}", command)
+    return Job(name, seed, study.experiment(arm, seed, used), _place(folder, name, seed), command)
 
 
 def _hopeless(study: Study, job: Job, outcomes: dict[tuple[str, int], dict[str, Any]]) -> dict[str, Any] | None:

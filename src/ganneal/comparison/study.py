@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any, Literal
 
-from ganneal.config import encode
+from ganneal.config import difference, encode
 from ganneal.experiment import Budget, Experiment
 from ganneal.optim import SGD, OptimizerConfig
 from ganneal.plan import plan
@@ -53,17 +54,24 @@ class Study:
         names = [arm.name for arm in self.arms]
         if not names or len(set(names)) < len(names):
             raise ValueError(f"arms must be one or more with different names, got {names}; give LABEL=EXPERIMENT.")
-        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
-            raise ValueError(f"seeds must be one or more different numbers, got {self.seeds}.")
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
+            raise ValueError(f"seeds must be one or more different numbers of at least 0, got {self.seeds}.")
         if self.clock not in CLOCKS:
             raise ValueError(f"clock must be one of {', '.join(CLOCKS)}, got {self.clock!r}.")
-        if not self.amount > 0 or (self.clock != "seconds" and self.amount != int(self.amount)):
-            raise ValueError(f"amount must be above 0, whole but for seconds, got {self.amount} {self.clock}.")
+        if not 0 < self.amount < inf or (self.clock != "seconds" and self.amount != int(self.amount)):
+            raise ValueError(f"amount must be above 0, finite, whole but for seconds, got {self.amount} {self.clock}.")
         if self.baseline not in names:
             raise ValueError(f"baseline must be one of the arms {', '.join(names)}, got {self.baseline!r}.")
         for arm in self.arms:
             if arm.like is not None and (arm.like.arm not in names or self.arm(arm.like.arm).like is not None):
                 raise ValueError(f"arm {arm.name} is like {arm.like.arm!r}, which is no arm with a budget of its own.")
+        for arm in self.arms[1:]:
+            if changes := difference(measured(self.arms[0]), measured(arm)):
+                raise ValueError(
+                    f"arms must be measured alike, got {self.arms[0].name} and {arm.name} with other "
+                    f"{'; '.join(changes)}; give all of them the same data, records.extractor and "
+                    f"records.evaluate_count."
+                )
 
     def arm(self, name: str) -> Arm:
         """The arm called ``name``."""
@@ -89,6 +97,7 @@ class Study:
             "name": self.name,
             "clock": self.clock,
             "baseline": self.baseline,
+            "measured": measured(self.arms[0]),
             "arms": {
                 arm.name: {
                     "experiment": {
@@ -99,6 +108,15 @@ class Study:
                 for arm in self.arms
             },
         }
+
+
+def measured(arm: Arm) -> dict[str, Any]:
+    """What decides the number that a run is judged by, as JSON types: with another one it is another number."""
+    records = arm.experiment.records
+    return {
+        "data": encode(arm.experiment.data),
+        "records": {"extractor": encode(records.extractor), "evaluate_count": records.evaluate_count},
+    }
 
 
 def _budget(clock: BudgetClock, amount: float) -> Budget:

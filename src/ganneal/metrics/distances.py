@@ -111,9 +111,9 @@ def ball_counts(
 def _check_squares(queries: Float64[Tensor, "n d"], points: Float64[Tensor, "m d"], block: int) -> None:
     if block < 1:
         raise ValueError(f"block must be at least 1 row, got {block}; 1000 is the default.")
-    largest = max(float(part.abs().max()) if part.numel() else 0.0 for part in (queries, points))
-    if not largest < _LARGEST:
-        raise ValueError(f"features must be below {_LARGEST:.0e} to be squared, got {largest:.3g}; rescale them.")
+    for part in (queries, points):
+        if not (part.abs() < _LARGEST).all():
+            raise ValueError(f"features must be finite and below {_LARGEST:.0e} to be squared; rescale them.")
 
 
 def _tiles(

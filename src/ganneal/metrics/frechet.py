@@ -41,50 +41,69 @@ def frechet_distance(real: Features | Moments, fake: Features | Moments, *, allo
     >>> round(frechet_distance(x, x + 3), 6)
     9.0
     """
-    first, second = _moments("real", real), _moments("fake", fake)
-    if first.mean.shape != second.mean.shape:
-        raise ValueError(
-            f"real and fake must have the same d, got d={len(first.mean)} and d={len(second.mean)}; use one "
-            f"extractor for both."
+    first, second = moments_of("real", real), moments_of("fake", fake)
+    d = len(first.mean)
+    check_shapes((first.n, d), (second.n, len(second.mean)), allow_singular)
+    warn_of_bias(min(first.n, second.n), d)
+    return gaussian_distance(first, second)
+
+
+def gaussian_distance(real: Moments, fake: Moments, root: Float64[Tensor, "d r"] | None = None) -> float:
+    """`frechet_distance` of any two moments of equal d, however few their samples.
+
+    Args:
+        root: `covariance_root` of the real covariance, where it serves for many fakes.
+    """
+    first, second = real.covariance, fake.covariance
+    spread = float(first.trace() + second.trace())
+    shift = float((real.mean - fake.mean).square().sum())
+    root = covariance_root(first) if root is None else root
+    return _rounded_up_to_zero(shift + spread - 2 * _trace_of_root(root, second), spread)
+
+
+def warn_of_bias(n: int, d: int) -> None:
+    """Warn the caller's caller where n samples are few for d features."""
+    if n < 5 * d:
+        warnings.warn(
+            f"the smaller sample has n={n} rows, below 5 d = {5 * d}: the Fréchet distance is strongly "
+            f"biased; compare it at equal sample counts only.",
+            stacklevel=3,
         )
-    _check_counts(first, second, allow_singular)
-    covariances = first.covariance, second.covariance
-    spread = float(sum(covariance.trace() for covariance in covariances))
-    shift = float((first.mean - second.mean).square().sum())
-    return _rounded_up_to_zero(shift + spread - 2 * _trace_of_root(*covariances), spread)
 
 
-def _moments(name: str, sample: Features | Moments) -> Moments:
+def moments_of(name: str, sample: Features | Moments) -> Moments:
+    """``sample``, or the moments of its features; ``name`` is what errors call it."""
     return sample if isinstance(sample, Moments) else Moments.of(checked_features(name, sample))
 
 
-def _check_counts(real: Moments, fake: Moments, allow_singular: bool) -> None:
-    d, smaller = len(real.mean), min(real.n, fake.n)
-    for name, n in (("real", real.n), ("fake", fake.n)):
+def check_shapes(real: tuple[int, int], fake: tuple[int, int], allow_singular: bool = False) -> None:
+    """Refuse two sets of features, by their shapes, that differ in d or are too few for a covariance."""
+    d = real[1]
+    if fake[1] != d:
+        raise ValueError(f"real and fake must have the same d, got d={d} and d={fake[1]}; use one extractor for both.")
+    for name, n in (("real", real[0]), ("fake", fake[0])):
         if n < 2:
             raise ValueError(f"{name} must have at least 2 rows, got {n}; a covariance needs two samples.")
         if n <= d and not allow_singular:
             raise ValueError(
                 f"{name} must have more rows than features, got n={n} for d={d}: its covariance is singular, "
                 f"the distance mostly bias. Use more samples, an extractor with smaller d or a kernel "
-                f"distance; allow_singular=True computes it all the same."
+                f"distance; frechet_distance with allow_singular=True computes it all the same."
             )
-    if smaller < 5 * d:
-        warnings.warn(
-            f"the smaller sample has n={smaller} rows, below 5 d = {5 * d}: the Fréchet distance is strongly "
-            f"biased; compare it at equal sample counts only.",
-            stacklevel=3,
-        )
 
 
-def _trace_of_root(first: Float64[Tensor, "d d"], second: Float64[Tensor, "d d"]) -> float:
+def covariance_root(covariance: Float64[Tensor, "d d"]) -> Float64[Tensor, "d r"]:
+    """A with A A' = ``covariance``, without the directions that are rounding errors."""
+    values, vectors = torch.linalg.eigh(covariance)
+    kept = values > len(values) * _EPSILON * values[-1]
+    return vectors[:, kept] * values[kept].sqrt()
+
+
+def _trace_of_root(root: Float64[Tensor, "d r"], second: Float64[Tensor, "d d"]) -> float:
     """The trace of (S_1^1/2 S_2 S_1^1/2)^1/2, from the eigenvalues of A' S_2 A where A A' = S_1.
 
-    Both cuts drop eigenvalues that are rounding errors: the square root would magnify 1e-16 to 1e-8.
+    The cuts, here and in A, drop eigenvalues that are rounding errors: the square root would magnify 1e-16 to 1e-8.
     """
-    values, vectors = torch.linalg.eigh(first)
-    kept = values > len(values) * _EPSILON * values[-1]
-    root = vectors[:, kept] * values[kept].sqrt()
     inner = root.T @ second @ root
     squares = torch.linalg.eigvalsh((inner + inner.T) / 2)
     return float(squares[squares > len(squares) * _EPSILON * squares[-1:]].sqrt().sum())

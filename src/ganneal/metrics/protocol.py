@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from math import isfinite
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Float, Int64
@@ -12,6 +13,7 @@ from ganneal.metrics.intervals import seed_interval
 
 OFFICIAL_INCEPTION = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 """SHA-256 of the weights without which no value is called FID, KID or IS."""
+LAYER_OF_FID = "2048"
 FEWEST_FOR_FID = 10_000
 
 
@@ -77,13 +79,15 @@ class MetricProtocol:
     truncation: float | None = None
     generator_weights: str = "ema"
     sampler_steps: int = 1
+    precision: str = "float32"
 
     @property
     def name(self) -> str:
         """The display name: FID, KID and IS for the published protocol only, else the extractor's name is in it."""
         count = _thousands(self.n_fake)
         enough = min(self.n_fake, self.reference.n_real) >= FEWEST_FOR_FID
-        official = self.extractor_sha256 == OFFICIAL_INCEPTION and self.resize != "none" and self.quantised
+        weights = self.extractor_sha256 == OFFICIAL_INCEPTION and self.layer == LAYER_OF_FID
+        official = weights and self.resize != "none" and self.quantised and self.precision == "float32"
         published = {"FD": "FID", "KD": "KID", "exp-mean-KL": "IS"}
         if official and enough and self.part in published:
             return f"{published[self.part]}{count}-{self.reference.split}"
@@ -141,16 +145,30 @@ class Record:
         )
 
     def line(self) -> str:
-        """The JSON line."""
-        return json.dumps(self.as_dict())
+        """The JSON line; a number that is undefined or infinite is null, which JSON has no other word for."""
+        return json.dumps(_finite(self.as_dict()), allow_nan=False)
+
+
+def _finite(content: Any) -> Any:
+    match content:
+        case float():
+            return content if isfinite(content) else None
+        case dict():
+            return {key: _finite(value) for key, value in content.items()}
+        case list() | tuple():
+            return [_finite(value) for value in content]
+        case _:
+            return content
 
 
 def over_seeds(records: Sequence[Record]) -> Record:
     """One record for the same measurement under several evaluation seeds: the mean with its interval.
 
     Raises:
-        ValueError: The records are of different protocols or checkpoints.
+        ValueError: There are none, or they are of different protocols or checkpoints.
     """
+    if not records:
+        raise ValueError("records must hold at least one, got none; measure under one seed or more.")
     first = records[0]
     for other in records[1:]:
         if (other.protocol, other.place) != (first.protocol, first.place):
@@ -169,7 +187,7 @@ def over_seeds(records: Sequence[Record]) -> Record:
         values=values,
         seeds=tuple(seed for record in records for seed in record.seeds),
         place=first.place,
-        extra=first.extra if len(records) == 1 else {},
+        extra=first.extra if all(record.extra == first.extra for record in records) else {},
         environment=first.environment,
         warnings=tuple(dict.fromkeys(w for record in records for w in record.warnings)),
     )

@@ -1,27 +1,29 @@
 """Features of real images, computed once per data set and extractor and kept in the cache.
 
 The key holds the content's hash, the extractor with its weights' hash and resize rule, and which samples were taken: a
-change of any of them is another entry; an extractor of your own whose code changes needs another name. An entry that
-cannot be read, or is not what it should be, is made again.
+change of any of them is another entry; an extractor of your own whose code changes needs another name. An entry holds
+a checksum: one that cannot be read, or is not what was written for its key, is made again.
 """
 
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import UInt8
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import Tensor
 
 from ganneal.atomic import write_bytes
 from ganneal.cache import cache_folder
 from ganneal.data import Dataset
+from ganneal.metrics.extractors.module import weights_sha256
 from ganneal.metrics.extractors.protocol import Extracted, Extractor
 
-CACHE_FORMAT = 1
+CACHE_FORMAT = 2
+CHECKSUM = "sha256"
 LARGEST_ENTRY = 1 << 30
 """Bytes; more features than this are computed each time."""
 
@@ -62,33 +64,39 @@ def reference_features(
         sha256: `content_hash` of the data, where it is known already.
     """
     indices = chosen_samples(dataset, count, seed)
-    key = {
-        "format": CACHE_FORMAT,
-        "content": sha256 or content_hash(dataset),
-        "extractor": [extractor.name, extractor.sha256, extractor.layer, extractor.resize, extractor.input_scaling, extractor.precision],
-        "samples": [len(indices), seed if len(indices) < len(dataset) else None],
-    }
-    path = cache_folder() / "features" / f"{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]}.safetensors"
+    key = _key(extractor, sha256 or content_hash(dataset), len(indices), seed if len(indices) < len(dataset) else None)
+    path = cache_folder() / "features" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.safetensors"
     try:
-        kept = load_file(path)
-        return Extracted(_checked(kept["features"], len(indices)), kept.get("logits"))
+        return _read(path, key)
     except (SafetensorError, OSError, KeyError, ValueError):
-        pass
-    made = extract(dataset, extractor, indices)
+        made = extract(dataset, extractor, indices)
     tensors = {"features": made.features} | ({} if made.logits is None else {"logits": made.logits})
     if sum(tensor.nbytes for tensor in tensors.values()) <= LARGEST_ENTRY:
         _write({name: tensor.contiguous() for name, tensor in tensors.items()}, path, key)
     return made
 
 
-def _checked(features: Tensor, count: int) -> Tensor:
-    if features.ndim != 2 or len(features) != count or not features.isfinite().all():
-        raise ValueError(f"not {count} finite feature vectors")
-    return features
+def _key(extractor: Extractor, content: str, count: int, seed: int | None) -> str:
+    own = [extractor.name, extractor.sha256, extractor.layer]
+    how = [extractor.resize, extractor.input_scaling, extractor.precision]
+    return json.dumps({"format": CACHE_FORMAT, "content": content, "extractor": own + how, "samples": [count, seed]})
 
 
-def _write(tensors: dict[str, Tensor], path: Path, key: dict[str, Any]) -> None:
+def _read(path: Path, key: str) -> Extracted:
+    kept = load(path.read_bytes())  # into memory: a mapped file could change under what is returned
+    if kept.pop(CHECKSUM).tolist() != _checksum(kept, key).tolist():
+        raise ValueError(f"{path} is not what was written for this key")
+    return Extracted(kept["features"], kept.get("logits"))
+
+
+def _checksum(tensors: dict[str, Tensor], key: str) -> UInt8[Tensor, "32"]:
+    digest = hashlib.sha256((key + weights_sha256(tensors)).encode()).digest()
+    return torch.tensor(list(digest), dtype=torch.uint8)
+
+
+def _write(tensors: dict[str, Tensor], path: Path, key: str) -> None:
+    content = save(tensors | {CHECKSUM: _checksum(tensors, key)}, metadata={"key": key})
     try:
-        write_bytes(path, save(tensors, metadata={"key": json.dumps(key)}), shared=True)
+        write_bytes(path, content, shared=True)
     except OSError:
         pass  # a full or read-only disk costs the cache, not the evaluation

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-Pixels = Float[Tensor, "n c h w"]
+Pixels = Float[Tensor, "n _ _ _"]
 """Pixel values on the scale 0..255."""
 
 

@@ -1,14 +1,24 @@
 """Feature networks. Register your own with ``EXTRACTORS["mine"] = MyExtractor()``."""
 
+from ganneal.metrics.extractors.inception import Inception, InceptionTorchvision
 from ganneal.metrics.extractors.mnist_cnn import MnistCNN, mnist_cnn_card, stacked_labels
+from ganneal.metrics.extractors.mobilenet import MobileNetV2
 from ganneal.metrics.extractors.module import ModuleExtractor, weights_sha256
 from ganneal.metrics.extractors.pixels import Pixels, Points
 from ganneal.metrics.extractors.protocol import Extracted, Extractor, ExtractorConfig, Precision, Samples
+from ganneal.metrics.extractors.random_convolutions import Random
+from ganneal.metrics.extractors.resnet import ResNet
 
 EXTRACTORS: dict[str, ExtractorConfig] = {
     "pixels": Pixels(),
     "points": Points(),
+    "resnet56": ResNet(56),
+    "resnet20": ResNet(20),
+    "mobilenet-v2": MobileNetV2(),
     "mnist-cnn": MnistCNN(),
+    "inception": Inception(),
+    "inception-torchvision": InceptionTorchvision(),
+    "random": Random(),
 }
 """Feature extractors by name, each with its default fields."""
 
@@ -17,11 +27,16 @@ __all__ = [
     "Extracted",
     "Extractor",
     "ExtractorConfig",
+    "Inception",
+    "InceptionTorchvision",
     "MnistCNN",
+    "MobileNetV2",
     "ModuleExtractor",
     "Pixels",
     "Points",
     "Precision",
+    "Random",
+    "ResNet",
     "Samples",
     "mnist_cnn_card",
     "stacked_labels",

@@ -48,7 +48,9 @@ def load_network(make: Callable[[], Network], state: Mapping[str, Tensor], sourc
     given, wanted = ({key: value for key, value in part.items() if not _is_count(key)} for part in (state, expected))
     for what, names in (("lacks", wanted.keys() - given.keys()), ("has unknown", given.keys() - wanted.keys())):
         if names:
-            raise ValueError(f"{source} {what} {len(names)} tensors, such as {min(names)!r}; it is for another network.")
+            raise ValueError(
+                f"{source} {what} {len(names)} tensors, such as {min(names)!r}; it is for another network."
+            )
     for key, value in given.items():
         if value.shape != wanted[key].shape:
             raise ValueError(

@@ -1,216 +1,124 @@
-"""The 2015 Inception network of FID and IS, and torchvision's variant of it, from the same blocks.
+"""The extractor of FID, KID and IS, and that of the Inception Score with torchvision's weights."""
 
-Names of modules follow the public weight files. Torchvision's network averages the zero padding in too, and pools the
-last block by the mean where the 2015 network takes the maximum.
-"""
-
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, get_args
 
-import torch
-import torch.nn.functional as F
-from jaxtyping import Float
-from torch import Tensor, nn
+from ganneal.metrics.extractors.files import load_network
+from ganneal.metrics.extractors.inception_file import (
+    FID_FILE,
+    TO_GET_FID,
+    TORCHVISION_FILE,
+    fetched_inception,
+    read_weight_file,
+)
+from ganneal.metrics.extractors.inception_network import InceptionNetwork, Layer
+from ganneal.metrics.extractors.module import ModuleExtractor, check_shape
+from ganneal.metrics.extractors.protocol import Precision
+from ganneal.metrics.resize import INCEPTION_SCALINGS, SIGNED, Resize
 
-Layer = Literal["64", "192", "768", "2048"]
-"""Where features are read, by their number; the first three are means over positions of the maps."""
-
-Maps = Float[Tensor, "n channels height width"]
-
-
-class Unit(nn.Module):
-    """Convolution, batch norm, ReLU; ``kernel`` and ``padding`` are one number or (rows, columns)."""
-
-    def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        kernel: int | tuple[int, int] = 1,
-        stride: int = 1,
-        padding: int | tuple[int, int] = 0,
-    ):
-        super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False)
-        self.bn = nn.BatchNorm2d(outputs, eps=1e-3)
-
-    def forward(self, maps: Maps) -> Maps:
-        return F.relu(self.bn(self.conv(maps)), inplace=True)
+Rule = Literal["pytorch-fid", "tf-legacy", "clean", "friendly"]
+SMALLEST = 75
+"""Pixels a side below which the network runs out of image."""
 
 
-def _row(inputs: int, outputs: int, length: int) -> Unit:
-    return Unit(inputs, outputs, (1, length), padding=(0, length // 2))
+@dataclass(frozen=True)
+class Inception:
+    """The 2015 TensorFlow Inception network, with its 2,048 features and 1,008 logits.
 
-
-def _column(inputs: int, outputs: int, length: int) -> Unit:
-    return Unit(inputs, outputs, (length, 1), padding=(length // 2, 0))
-
-
-class Pool(nn.Module):
-    """3x3 pooling that keeps the size: the mean, with or without the padding in it, or the maximum."""
-
-    def __init__(self, kind: Literal["mean", "padded mean", "max"]):
-        super().__init__()
-        self.kind = kind
-
-    def forward(self, maps: Maps) -> Maps:
-        if self.kind == "max":
-            return F.max_pool2d(maps, 3, stride=1, padding=1)
-        return F.avg_pool2d(maps, 3, stride=1, padding=1, count_include_pad=self.kind == "padded mean")
-
-
-class BlockA(nn.Module):
-    """Mixed_5b to 5d: 35x35."""
-
-    def __init__(self, inputs: int, pooled: int, pool: Pool):
-        super().__init__()
-        self.branch1x1 = Unit(inputs, 64)
-        self.branch5x5_1 = Unit(inputs, 48)
-        self.branch5x5_2 = Unit(48, 64, 5, padding=2)
-        self.branch3x3dbl_1 = Unit(inputs, 64)
-        self.branch3x3dbl_2 = Unit(64, 96, 3, padding=1)
-        self.branch3x3dbl_3 = Unit(96, 96, 3, padding=1)
-        self.pool = pool
-        self.branch_pool = Unit(inputs, pooled)
-
-    def forward(self, maps: Maps) -> Maps:
-        five = self.branch5x5_2(self.branch5x5_1(maps))
-        double = self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(maps)))
-        return torch.cat([self.branch1x1(maps), five, double, self.branch_pool(self.pool(maps))], dim=1)
-
-
-class BlockB(nn.Module):
-    """Mixed_6a: 35x35 to 17x17."""
-
-    def __init__(self, inputs: int):
-        super().__init__()
-        self.branch3x3 = Unit(inputs, 384, 3, stride=2)
-        self.branch3x3dbl_1 = Unit(inputs, 64)
-        self.branch3x3dbl_2 = Unit(64, 96, 3, padding=1)
-        self.branch3x3dbl_3 = Unit(96, 96, 3, stride=2)
-
-    def forward(self, maps: Maps) -> Maps:
-        double = self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(maps)))
-        return torch.cat([self.branch3x3(maps), double, F.max_pool2d(maps, 3, stride=2)], dim=1)
-
-
-class BlockC(nn.Module):
-    """Mixed_6b to 6e: 17x17, with 7x7 convolutions as rows and columns of ``width`` channels."""
-
-    def __init__(self, width: int, pool: Pool):
-        super().__init__()
-        self.branch1x1 = Unit(768, 192)
-        self.branch7x7_1 = Unit(768, width)
-        self.branch7x7_2 = _row(width, width, 7)
-        self.branch7x7_3 = _column(width, 192, 7)
-        self.branch7x7dbl_1 = Unit(768, width)
-        self.branch7x7dbl_2 = _column(width, width, 7)
-        self.branch7x7dbl_3 = _row(width, width, 7)
-        self.branch7x7dbl_4 = _column(width, width, 7)
-        self.branch7x7dbl_5 = _row(width, 192, 7)
-        self.pool = pool
-        self.branch_pool = Unit(768, 192)
-
-    def forward(self, maps: Maps) -> Maps:
-        seven = self.branch7x7_3(self.branch7x7_2(self.branch7x7_1(maps)))
-        double = self.branch7x7dbl_3(self.branch7x7dbl_2(self.branch7x7dbl_1(maps)))
-        double = self.branch7x7dbl_5(self.branch7x7dbl_4(double))
-        return torch.cat([self.branch1x1(maps), seven, double, self.branch_pool(self.pool(maps))], dim=1)
-
-
-class BlockD(nn.Module):
-    """Mixed_7a: 17x17 to 8x8."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.branch3x3_1 = Unit(768, 192)
-        self.branch3x3_2 = Unit(192, 320, 3, stride=2)
-        self.branch7x7x3_1 = Unit(768, 192)
-        self.branch7x7x3_2 = _row(192, 192, 7)
-        self.branch7x7x3_3 = _column(192, 192, 7)
-        self.branch7x7x3_4 = Unit(192, 192, 3, stride=2)
-
-    def forward(self, maps: Maps) -> Maps:
-        three = self.branch3x3_2(self.branch3x3_1(maps))
-        seven = self.branch7x7x3_4(self.branch7x7x3_3(self.branch7x7x3_2(self.branch7x7x3_1(maps))))
-        return torch.cat([three, seven, F.max_pool2d(maps, 3, stride=2)], dim=1)
-
-
-class BlockE(nn.Module):
-    """Mixed_7b and 7c: 8x8, with 3x3 convolutions as a row beside a column."""
-
-    def __init__(self, inputs: int, pool: Pool):
-        super().__init__()
-        self.branch1x1 = Unit(inputs, 320)
-        self.branch3x3_1 = Unit(inputs, 384)
-        self.branch3x3_2a = _row(384, 384, 3)
-        self.branch3x3_2b = _column(384, 384, 3)
-        self.branch3x3dbl_1 = Unit(inputs, 448)
-        self.branch3x3dbl_2 = Unit(448, 384, 3, padding=1)
-        self.branch3x3dbl_3a = _row(384, 384, 3)
-        self.branch3x3dbl_3b = _column(384, 384, 3)
-        self.pool = pool
-        self.branch_pool = Unit(inputs, 192)
-
-    def forward(self, maps: Maps) -> Maps:
-        three = self.branch3x3_1(maps)
-        double = self.branch3x3dbl_2(self.branch3x3dbl_1(maps))
-        crossed = [self.branch3x3_2a(three), self.branch3x3_2b(three)]
-        crossed += [self.branch3x3dbl_3a(double), self.branch3x3dbl_3b(double)]
-        return torch.cat([self.branch1x1(maps), *crossed, self.branch_pool(self.pool(maps))], dim=1)
-
-
-class InceptionNetwork(nn.Module):
-    """Scaled 299x299 images to the features of ``layer``, and logits where it is the last, "2048".
+    Its weights do not ship with ganneal; ``ganneal fetch inception`` downloads them.
 
     Args:
-        torchvision: Torchvision's pooling and 1,000 outputs, in place of the 2015 network's and 1,008.
-        biased_logits: Add the bias of the last layer; the Inception Score of the 2015 network leaves it out.
+        path: The file `FID_FILE`; left out, where ``ganneal fetch inception`` puts it.
+        resize: Rule that brings images to 299x299; values under different rules are not comparable.
+        layer: "2048" (pool3) is that of FID; features of the others are means over positions.
+        biased_logits: Add the last layer's bias; published Inception Scores leave it out.
     References:
-        Szegedy et al., Rethinking the Inception Architecture for Computer Vision, CVPR 2016.
+        Heusel et al., GANs Trained by a Two Time-Scale Update Rule, NeurIPS 2017; Salimans et al., Improved
+        Techniques for Training GANs, NeurIPS 2016; Parmar et al., On Aliased Resizing, CVPR 2022.
     """
 
-    def __init__(self, layer: Layer = "2048", *, biased_logits: bool = False, torchvision: bool = False):
-        super().__init__()
-        if layer not in get_args(Layer):
-            raise ValueError(f"layer must be one of {', '.join(get_args(Layer))}, got {layer!r}.")
-        self.layer, self.biased_logits = layer, biased_logits
-        mean, last = (Pool("padded mean"), Pool("padded mean")) if torchvision else (Pool("mean"), Pool("max"))
-        self.Conv2d_1a_3x3 = Unit(3, 32, 3, stride=2)
-        self.Conv2d_2a_3x3 = Unit(32, 32, 3)
-        self.Conv2d_2b_3x3 = Unit(32, 64, 3, padding=1)
-        self.Conv2d_3b_1x1 = Unit(64, 80)
-        self.Conv2d_4a_3x3 = Unit(80, 192, 3)
-        self.Mixed_5b = BlockA(192, 32, mean)
-        self.Mixed_5c = BlockA(256, 64, mean)
-        self.Mixed_5d = BlockA(288, 64, mean)
-        self.Mixed_6a = BlockB(288)
-        self.Mixed_6b = BlockC(128, mean)
-        self.Mixed_6c = BlockC(160, mean)
-        self.Mixed_6d = BlockC(160, mean)
-        self.Mixed_6e = BlockC(192, mean)
-        self.Mixed_7a = BlockD()
-        self.Mixed_7b = BlockE(1280, mean)
-        self.Mixed_7c = BlockE(2048, last)
-        self.fc = nn.Linear(2048, 1000 if torchvision else 1008)
+    path: str | None = None
+    resize: Rule = "tf-legacy"
+    layer: Layer = "2048"
+    biased_logits: bool = False
+    precision: Precision = "float32"
+    batch_size: int = 16
 
-    def forward(self, images: Float[Tensor, "n 3 h w"]) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n k"] | None]:
-        maps = self._maps(images)
-        features = maps.float().mean(dim=(2, 3))
-        if self.layer != "2048":
-            return features, None
-        with torch.autocast(features.device.type, enabled=False):  # one product, not worth bf16's rounding
-            return features, F.linear(features, self.fc.weight, self.fc.bias if self.biased_logits else None)
+    def __post_init__(self) -> None:
+        for name, allowed in (("resize", get_args(Rule)), ("layer", get_args(Layer))):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}.")
 
-    def _maps(self, images: Maps) -> Maps:
-        """The maps of ``layer``; what lies behind it is not computed."""
-        maps = self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(images)))
-        maps = F.max_pool2d(maps, 3, stride=2)
-        if self.layer == "64":
-            return maps
-        maps = F.max_pool2d(self.Conv2d_4a_3x3(self.Conv2d_3b_1x1(maps)), 3, stride=2)
-        if self.layer == "192":
-            return maps
-        maps = self.Mixed_6a(self.Mixed_5d(self.Mixed_5c(self.Mixed_5b(maps))))
-        maps = self.Mixed_6e(self.Mixed_6d(self.Mixed_6c(self.Mixed_6b(maps))))
-        if self.layer == "768":
-            return maps
-        return self.Mixed_7c(self.Mixed_7b(self.Mixed_7a(maps)))
+    def build(self, shape: tuple[int, ...]) -> ModuleExtractor:
+        check_shape("inception", shape, 3)
+        if self.path is None and not fetched_inception().is_file():
+            raise ValueError(
+                f"path must name {FID_FILE.name} for FID, and there is none in the cache: {TO_GET_FID}; without it use "
+                f"another extractor, whose distance is called FD-<name>."
+            )
+        path = Path(self.path).expanduser() if self.path is not None else fetched_inception()
+        state, sha256 = read_weight_file(path, FID_FILE)
+        return ModuleExtractor(
+            load_network(lambda: InceptionNetwork(self.layer, biased_logits=self.biased_logits), state, str(path)),
+            name="inception",
+            shape=shape,
+            layer=f"{self.layer}, biased logits" if self.biased_logits else self.layer,
+            resize=Resize(self.resize, 299),
+            scaling=INCEPTION_SCALINGS[self.resize],
+            channels=3,
+            batch_size=self.batch_size,
+            precision=self.precision,
+            sha256=sha256,
+        )
+
+
+@dataclass(frozen=True)
+class InceptionTorchvision:
+    """Torchvision's inception_v3: other weights, other pooling, 1,000 classes, input in [-1, 1].
+
+    Scores of it compare with one another only: CIFAR-10's training set reads about 10 where the 2015 network reads
+    11.24. They are called ``IS-torchvision(resize=...,splits=...)``. The usual tool neither applies the network's
+    ``transform_input`` nor needs it: that step turns ImageNet's normalisation into [-1, 1], the scale given here.
+
+    Args:
+        path: ``inception_v3_google-0cc3c7bd.pth``, or its older edition ``-1a9a5a14.pth``.
+        resize: "pytorch-fid" is bilinear to 299x299; "none" leaves images of at least 75 pixels a side as they are.
+    References:
+        Shane Barratt's inception-score-pytorch, the tool of several papers' CIFAR-10 tables.
+    """
+
+    path: str | None = None
+    resize: Literal["pytorch-fid", "none"] = "pytorch-fid"
+    precision: Precision = "float32"
+    batch_size: int = 16
+
+    def __post_init__(self) -> None:
+        if self.resize not in ("pytorch-fid", "none"):
+            raise ValueError(f"resize must be 'pytorch-fid' or 'none', got {self.resize!r}.")
+
+    def build(self, shape: tuple[int, ...]) -> ModuleExtractor:
+        check_shape("inception-torchvision", shape, 3)
+        if self.resize == "none" and min(shape[1:]) < SMALLEST:
+            raise ValueError(
+                f"shape must be at least {SMALLEST}x{SMALLEST} without resizing, got {shape}; use resize='pytorch-fid'."
+            )
+        if self.path is None:
+            raise ValueError(
+                f"path must name {TORCHVISION_FILE.name} for IS-torchvision; download it from "
+                f"https://download.pytorch.org/models/{TORCHVISION_FILE.name}."
+            )
+        state, sha256 = read_weight_file(Path(self.path).expanduser(), TORCHVISION_FILE)
+        used = {name: value for name, value in state.items() if not name.startswith("AuxLogits.")}
+        return ModuleExtractor(
+            load_network(lambda: InceptionNetwork(biased_logits=True, torchvision=True), used, self.path),
+            name="inception-torchvision",
+            shape=shape,
+            layer="2048",
+            resize=None if self.resize == "none" else Resize(self.resize, 299),
+            scaling=SIGNED,
+            channels=3,
+            batch_size=self.batch_size,
+            precision=self.precision,
+            sha256=sha256,
+        )

@@ -43,7 +43,15 @@ def train_mnist_cnn(
 
     AdamW with weight decay 0.05, warm-up and cosine decay, label smoothing 0.1, shifts by up to two pixels; the
     arithmetic of the convolutions is bf16.
+
+    Raises:
+        ValueError: There are fewer images than one batch takes, or not one label each.
     """
+    if len(images) < batch_size or len(labels) != len(images):
+        raise ValueError(
+            f"images must be at least batch_size={batch_size} with a label each, got {len(images)} images and "
+            f"{len(labels)} labels."
+        )
     random = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -7,6 +7,7 @@ import torch
 from ganneal.metrics.extractors.module import check_samples, check_shape
 from ganneal.metrics.extractors.protocol import Extracted, Precision, Samples
 from ganneal.metrics.pixels import pixel_features
+from ganneal.metrics.resize import SIGNED
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class PixelExtractor:
     """`Pixels` for images of one shape."""
 
     sha256: str | None = None
-    layer, input_scaling = "pixels", "u/127.5-1"
+    layer, input_scaling = "pixels", str(SIGNED)
     precision: Precision = "float32"
 
     def __init__(self, size: int, shape: tuple[int, ...]):

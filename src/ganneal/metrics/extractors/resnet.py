@@ -15,7 +15,7 @@ from ganneal.metrics.resize import Scaling
 IMAGENET = Scaling((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
 """The channel means and standard deviations of ImageNet."""
 
-Maps = Float[Tensor, "n channels height width"]
+Maps = Float[Tensor, "n _ _ _"]
 
 
 class Block(nn.Module):

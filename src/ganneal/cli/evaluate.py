@@ -1,0 +1,142 @@
+"""`ganneal evaluate`: measure a trained run, or any two sets of images."""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from ganneal.atomic import write_bytes
+from ganneal.cli.options import Parts, parse, switch_parts
+from ganneal.evaluation.stored import LINE_ON_FID, Settings, evaluate_images, evaluate_run
+from ganneal.metrics.extractors import EXTRACTORS, ExtractorConfig
+from ganneal.metrics.measures import DEFAULT_METRICS, METRICS
+from ganneal.metrics.protocol import Record
+from ganneal.registry import lookup
+
+PARTS: Parts = {"extractor": ("extractor", EXTRACTORS)}
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """What is measured, and how."""
+
+    run: Annotated[str | None, tyro.conf.Positional] = None
+    """Directory of the run, as `ganneal train` wrote it."""
+    real: str | None = None
+    """Real images: a folder, a .zip, an .npz or an .npy file; with --fake, in place of a run."""
+    fake: str | None = None
+    """Generated images, in the same forms."""
+    size: int | None = None
+    """Crop and resample all images to this side; left out, images that are not all of one size are refused."""
+    extractor: ExtractorConfig | None = None
+    """Feature network; left out, the one that the run was followed with, or pixels."""
+    metrics: tuple[str, ...] = tuple(name for name, metric in METRICS.items() if metric in DEFAULT_METRICS)
+    """Names of metrics."""
+    count: int = 10_000
+    """Samples drawn from a run."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """Evaluation seeds; each draws other samples, and the interval is over them."""
+    out: str | None = None
+    """File for the records, a JSON line each; of a run it is RUN/evaluation.jsonl if left out."""
+
+
+def _help() -> str:
+    default = ", ".join(name for name, metric in METRICS.items() if metric in DEFAULT_METRICS)
+    return f"""usage: ganneal evaluate RUN [options]
+       ganneal evaluate --real PATH --fake PATH [options]
+
+Measure the last and the best weights of a run against its data, or one set of images against another. Every value
+comes with its protocol; RUN/evaluation.jsonl keeps them.
+
+options:
+  --extractor NAME      {" | ".join(EXTRACTORS)}
+                        (left out: what the run was followed with, else pixels); a file of weights by --extractor.path
+  --metrics NAME...     {" ".join(METRICS)}
+                        (left out: {default})
+  --count N             samples drawn from a run (default 10000)
+  --seeds N...          evaluation seeds, whose spread gives the interval (default 0 1 2)
+  --size N              crop and resample all images of --real and --fake to N pixels
+  --out FILE            where the records go, a JSON line each
+
+Values are called FID, KID or IS with the 2015 Inception weights only (--extractor inception); else by their extractor.
+No weights are ever downloaded here: `ganneal fetch inception` does it once, on request."""
+
+
+def show(records: Sequence[Record]) -> str:
+    """The records as aligned text, one checkpoint after the other."""
+    width = max(len(record.name) for record in records)
+    lines = []
+    for checkpoint in dict.fromkeys(record.place.checkpoint for record in records):
+        own = [record for record in records if record.place.checkpoint == checkpoint]
+        if checkpoint is not None:
+            lines.append(f"{checkpoint} weights, {own[0].place.num_real or 0:,} real images seen")
+        lines += [f"  {record.name:<{width}}  {_value(record)}" for record in own]
+    return "\n".join(lines)
+
+
+def _value(record: Record) -> str:
+    spread = ""
+    if record.interval is not None:
+        spread = f"  [{record.interval[0]:.4g}, {record.interval[1]:.4g}] over {len(record.values)} evaluation seeds"
+    elif record.standard_error is not None:
+        spread = f"  (standard error {record.standard_error:.2g})"
+    floor = record.extra.get("between_halves_of_real")
+    spread += "" if floor is None else f"  ({floor:.3g} between halves of the real samples)"
+    said = f"  {', '.join(record.warnings)}" if record.warnings else ""
+    return f"{record.value:<9.4g} {record.better} is better{spread}{said}"
+
+
+def _write(records: Sequence[Record], path: Path) -> None:
+    """Add the records to those of the file, in place of earlier ones of the same name and checkpoint."""
+    new = {(record.name, record.place.checkpoint): record.line() for record in records}
+    kept = []
+    for line in path.read_text().splitlines() if path.exists() else ():
+        try:
+            old = json.loads(line)
+        except ValueError as error:
+            raise ValueError(f"{path} is damaged ({error}); move it away to write a new one.") from error
+        if (old["name"], old["checkpoint"]) not in new:
+            kept.append(line)
+    write_bytes(path, "".join(f"{line}\n" for line in (*kept, *new.values())).encode())
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Parse, measure, write and print."""
+    if not arguments or "--help" in arguments or "-h" in arguments:
+        print(_help())
+        return
+    options, rest = switch_parts(EvaluateOptions(), list(arguments), PARTS)
+    given = parse(options, rest, prog="ganneal evaluate")
+    if (given.run is None) == (given.real is None) or (given.real is None) != (given.fake is None):
+        raise ValueError(
+            f"give a run, or both --real and --fake, got run={given.run}, real={given.real}, fake={given.fake}."
+        )
+    metrics = tuple(lookup("metric", METRICS, name) for name in given.metrics)
+    settings = Settings(metrics, given.count, given.seeds)
+
+    def say(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    if given.run is not None:
+        records = evaluate_run(given.run, settings=settings, extractor=given.extractor, say=say)
+        path = Path(given.out) if given.out else Path(given.run) / "evaluation.jsonl"
+    else:
+        assert given.real is not None and given.fake is not None
+        records = evaluate_images(
+            given.real, given.fake, settings=settings, extractor=given.extractor, size=given.size, say=say
+        )
+        path = Path(given.out) if given.out else None
+    if not records:
+        raise ValueError(
+            f"nothing to measure with {', '.join(given.metrics)} here: no logits, labels or held-out data."
+        )
+    print(show(records))
+    if path is not None:
+        _write(records, path)
+        print(f"records: {path}")
+    if not any(record.name.startswith("FID") for record in records):
+        print(LINE_ON_FID)

@@ -1,0 +1,249 @@
+"""Measuring what is on disk: a run's last and best weights, or any two sets of images."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Literal, NamedTuple
+
+import torch
+
+from ganneal.config import decode
+from ganneal.data import DATASETS, Dataset, Source, source_at, stored_sizes
+from ganneal.directory import RunDirectory, provenance, read_json
+from ganneal.evaluation.beside import as_stored, suited_extractor
+from ganneal.metrics.extractors import EXTRACTORS, Extracted, Extractor, ExtractorConfig
+from ganneal.metrics.measures import DEFAULT_METRICS
+from ganneal.metrics.protocol import Evidence, Metric, MetricProtocol, Place, Record, Reference, over_seeds
+from ganneal.metrics.references import content_hash, reference_features
+from ganneal.sampling import TrainedGenerator, load
+
+Checkpoint = Literal["last", "best"]
+Say = Callable[[str], None]
+
+LINE_ON_FID = (
+    "These are not FID: that needs the 2015 Inception weights. `ganneal fetch inception` downloads them once, "
+    "`--extractor inception` then uses them."
+)
+
+
+class Side(NamedTuple):
+    """Real samples as evidence, with what the record says of them."""
+
+    evidence: Evidence
+    reference: Reference
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to measure."""
+
+    metrics: tuple[Metric, ...] = DEFAULT_METRICS
+    count: int = 10_000
+    """Generated samples; with a bundle of files all of them are taken."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """Evaluation seeds: each draws other samples from the same generator."""
+
+    def __post_init__(self) -> None:
+        if self.count < 2:
+            raise ValueError(f"count must be at least 2, got {self.count}.")
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds must be one or more different numbers, got {self.seeds}.")
+
+
+def evaluate_run(
+    path: str | Path,
+    *,
+    checkpoints: Sequence[Checkpoint] = ("last", "best"),
+    settings: Settings | None = None,
+    extractor: ExtractorConfig | None = None,
+    say: Say = lambda text: None,
+) -> list[Record]:
+    """Measure the averaged generator of the run at ``path`` against all of its data.
+
+    The extractor is the run's own where none is given, so that values continue those of its log. Held-out data of the
+    run, where it has any, serves the tests of memorisation.
+
+    Returns:
+        One record for each checkpoint and value, over the evaluation seeds; best is left out where there is none.
+    Raises:
+        FileNotFoundError: ``path`` is no run, has no weights yet, or its data are not where they were.
+        ValueError: A metric cannot be computed from so few samples, or the run uses parts that are not registered.
+    """
+    settings = settings or Settings()
+    directory = RunDirectory(path)
+    generators: dict[Checkpoint, TrainedGenerator] = {
+        name: load(path, checkpoint=name) for name in checkpoints if name == "last" or _has_best(directory)
+    }
+    dataset, held_out, own = _data_of(directory)
+    built = _extractor(extractor or own, dataset, settings.count)
+    say(f"{len(dataset):,} real samples through {built.name}")
+    real = _real_side(dataset, built)
+    unseen = None if held_out is None else _real_side(held_out, built).evidence
+    records = []
+    for checkpoint, generator in generators.items():
+        for seed in settings.seeds:
+            say(f"{checkpoint}: {settings.count:,} samples of seed {seed}")
+            samples = generator.sample(settings.count, seed)
+            if not samples.isfinite().all():
+                raise ValueError(f"the {checkpoint} generator of {path} makes samples that are no numbers.")
+            fake = _evidence(built(as_stored(samples)), None)
+            made = _measure(settings.metrics, real, fake, unseen, built, _sampling_of(generator), say)
+            records += [(record, seed, _place(checkpoint, generator)) for record in made]
+    return _joined(records)
+
+
+def evaluate_images(
+    real: str | Path,
+    fake: str | Path,
+    *,
+    settings: Settings | None = None,
+    extractor: ExtractorConfig | None = None,
+    size: int | None = None,
+    say: Say = lambda text: None,
+) -> list[Record]:
+    """Measure the images at ``fake`` against those at ``real``: folders, zips, npz or npy files.
+
+    Args:
+        size: Side that all images are cropped and resampled to; None refuses images that are not all of one size, for
+            resampling moves every metric.
+    Raises:
+        FileNotFoundError: There is nothing at one of the paths.
+        ValueError: A path holds no images, or the two are of different shapes.
+    """
+    settings = settings or Settings()
+    sides = [_images(name, path, size) for name, path in (("real", real), ("fake", fake))]
+    (reals, transform), (fakes, _) = sides
+    if reals.shape != fakes.shape:
+        raise ValueError(
+            f"real and fake must be images of one shape, got {reals.shape} in {real} and {fakes.shape} in {fake}; give "
+            f"size, or convert one of them."
+        )
+    built = _extractor(extractor, reals, len(fakes))
+    say(f"{len(reals):,} real and {len(fakes):,} generated images through {built.name}")
+    side = _real_side(reals, built, transform=transform)
+    seen = Evidence(*reference_features(fakes, built), _labels(fakes))
+    about = {"generator_weights": "files", "classes": "as in the files", "quantised": True}
+    made = _measure(settings.metrics, side, seen, None, built, about, say)
+    return [over_seeds([record]) for record in made]
+
+
+def _has_best(directory: RunDirectory) -> bool:
+    return (directory.path / "best" / "card.json").exists()
+
+
+def _data_of(directory: RunDirectory) -> tuple[Dataset, Dataset | None, ExtractorConfig | None]:
+    """The data of a run, its held-out data and its extractor."""
+    parts = {type(part) for registry in (DATASETS, EXTRACTORS) for part in registry.values()}
+    content = read_json(directory.description)["experiment"]
+    data: Source = decode(content["data"], parts)
+    held_out: Source | None = decode(content["records"].get("held_out"), parts)
+    extractor: ExtractorConfig | None = decode(content["records"].get("extractor"), parts)
+    return data.load(), None if held_out is None else held_out.load(), extractor
+
+
+def _extractor(config: ExtractorConfig | None, dataset: Dataset, count: int) -> Extractor:
+    return suited_extractor(dataset, count) if config is None else config.build(dataset.shape)
+
+
+def _images(name: str, path: str | Path, size: int | None) -> tuple[Dataset, str]:
+    """The images at ``path`` and what was done to them."""
+    source = source_at(path, size)
+    sizes = stored_sizes(source)
+    if size is None and sizes:
+        if len(sizes) > 1 or any(width != height for width, height in sizes):
+            shown = ", ".join(f"{width}x{height}" for width, height in sorted(sizes)[:3])
+            raise ValueError(
+                f"{name} must hold square images of one size, got {len(sizes)} sizes in {path}, as {shown}; give "
+                f"--size to crop and resample all of them, which moves every value."
+            )
+        source = source_at(path, sizes.pop()[0])
+        return source.load(), "none"
+    resampled = bool(sizes - {(size, size)})
+    return source.load(), f"centre crop, Lanczos to {size}" if resampled else "none"
+
+
+def _labels(dataset: Dataset) -> torch.Tensor | None:
+    return None if dataset.labels is None else torch.from_numpy(dataset.labels)
+
+
+def _evidence(extracted: Extracted, labels: torch.Tensor | None) -> Evidence:
+    return Evidence(extracted.features.double(), extracted.logits, labels)
+
+
+def _real_side(dataset: Dataset, extractor: Extractor, transform: str = "none") -> Side:
+    sha256 = content_hash(dataset)
+    evidence = _evidence(reference_features(dataset, extractor, sha256=sha256), _labels(dataset))
+    name = str(dataset.description.get("name", "data"))
+    return Side(evidence, Reference(name, "train", sha256, len(dataset), transform))
+
+
+def _sampling_of(generator: TrainedGenerator) -> dict[str, Any]:
+    return {
+        "generator_weights": "ema",
+        "classes": "uniform" if generator.num_classes else "none",
+        "quantised": len(generator.shape) == 3,
+    }
+
+
+def _place(checkpoint: Checkpoint, generator: TrainedGenerator) -> Place:
+    counters = generator.card.get("counters", {})
+    return Place(checkpoint, *(counters.get(key) for key in ("num_real", "d_updates", "g_updates", "seconds")))
+
+
+def _measure(
+    metrics: Sequence[Metric],
+    real: Side,
+    fake: Evidence,
+    held_out: Evidence | None,
+    extractor: Extractor,
+    about: dict[str, Any],
+    say: Say,
+) -> list[Record]:
+    """One record for each value of each metric."""
+    records = []
+    for metric in metrics:
+        started = perf_counter()
+        values = metric(real.evidence, fake, held_out)
+        environment = provenance() | {
+            "device": "cpu",
+            "dtype": "float64",
+            "extractor_precision": extractor.precision,
+            "seconds_metric": perf_counter() - started,
+            "world_size": 1,
+        }
+        for value in values:
+            protocol = MetricProtocol(
+                part=value.part,
+                metric=type(metric).__name__,
+                parameters=asdict(metric),  # type: ignore[call-overload]
+                extractor=extractor.name,
+                extractor_sha256=extractor.sha256,
+                layer=extractor.layer,
+                resize=extractor.resize,
+                input_scaling=extractor.input_scaling,
+                reference=real.reference,
+                n_fake=len(fake.features),
+                **about,
+            )
+            records.append(
+                Record(
+                    protocol,
+                    value.value,
+                    value.better,
+                    standard_error=value.standard_error,
+                    extra=value.extra,
+                    environment=environment,
+                    warnings=value.warnings,
+                )
+            )
+    return records
+
+
+def _joined(measured: Sequence[tuple[Record, int, Place]]) -> list[Record]:
+    """The records of several evaluation seeds as one each, in the order in which they first came."""
+    groups: dict[tuple[str | None, str], list[Record]] = {}
+    for record, seed, place in measured:
+        with_place = replace(record, place=place, seeds=(seed,))
+        groups.setdefault((place.checkpoint, record.name), []).append(with_place)
+    return [over_seeds(group) for group in groups.values()]

@@ -1,0 +1,199 @@
+"""The metrics by name, as parts to choose and configure: each turns two sides' evidence into values."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Literal, TypeVar
+
+import numpy as np
+from torch import Tensor
+
+from ganneal.metrics.copying import copying_test
+from ganneal.metrics.extrapolated import extrapolated_frechet
+from ganneal.metrics.frechet import frechet_distance
+from ganneal.metrics.inception_score import inception_score
+from ganneal.metrics.kernel import kernel_distance
+from ganneal.metrics.memorisation import memorisation
+from ganneal.metrics.neighbours import density_coverage, precision_recall
+from ganneal.metrics.per_class import per_class_frechet
+from ganneal.metrics.protocol import Evidence, Metric, Value
+
+Ball = Literal["open", "closed"]
+Found = TypeVar("Found")
+
+
+def _with_warnings(measure: Callable[[], Found]) -> tuple[Found, list[str]]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        found = measure()
+    return found, [str(warning.message) for warning in caught]
+
+
+def _at_most(side: Evidence, most: int, seed: int) -> Evidence:
+    """``side``, or ``most`` of its samples drawn without replacement."""
+    if len(side.features) <= most:
+        return side
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(side.features))[:most])
+    return Evidence(*(None if part is None else part[chosen] for part in side))  # type: ignore[arg-type]
+
+
+def _between_halves(features: Tensor) -> float | None:
+    """Distance between two random halves of the real samples, what a perfect generator of as many would have."""
+    half, d = len(features) // 2, features.shape[1]
+    if half <= d:
+        return None
+    order = np.random.default_rng(0).permutation(len(features))
+    first, second = features[order[:half]], features[order[half : 2 * half]]
+    return _with_warnings(lambda: frechet_distance(first, second))[0]
+
+
+@dataclass(frozen=True)
+class Frechet:
+    """Fréchet distance of the features; FID with the 2015 Inception network."""
+
+    allow_singular: bool = False
+    """Compute a value where there are no more samples than features, mostly bias; the record says so."""
+
+    def __call__(self, real: Evidence, fake: Evidence, held_out: Evidence | None = None) -> list[Value]:
+        value, said = _with_warnings(
+            lambda: frechet_distance(real.features, fake.features, allow_singular=self.allow_singular)
+        )
+        singular = min(len(real.features), len(fake.features)) <= real.features.shape[1]
+        floor = _between_halves(real.features)
+        extra = {} if floor is None else {"between_halves_of_real": floor}
+        return [Value("FD", value, extra=extra, warnings=("singular",) if singular else ("n<5d",) if said else ())]
+
+
+@dataclass(frozen=True)
+class ExtrapolatedFrechet:
+    """Fréchet distance extrapolated to infinitely many generated samples; the real side stays as it is."""
+
+    points: int = 15
+    seed: int = 0
+
+    def __call__(self, real: Evidence, fake: Evidence, held_out: Evidence | None = None) -> list[Value]:
+        found, _ = _with_warnings(
+            lambda: extrapolated_frechet(real.features, fake.features, points=self.points, seed=self.seed)
+        )
+        return [Value("FDinf", found.value, extra={"slope": found.slope, "sizes": list(found.sizes)})]
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """Kernel distance with its standard error; KID with the 2015 Inception network."""
+
+    most: int = 10_000
+    """Samples of either side, a seeded subset of more: the cost grows with the square."""
+    seed: int = 0
+
+    def __call__(self, real: Evidence, fake: Evidence, held_out: Evidence | None = None) -> list[Value]:
+        sides = (_at_most(side, self.most, self.seed).features for side in (real, fake))
+        found = kernel_distance(*sides, seed=self.seed)
+        return [Value("KD", found.value, found.standard_error)]
+
+
+@dataclass(frozen=True)
+class Score:
+    """Exponential of the mean KL of a classifier's answers from their mean: the Inception Score's formula."""
+
+    splits: int = 10
+    seed: int = 0
+
+    def __call__(self, real: Evidence, fake: Evidence, held_out: Evidence | None = None) -> list[Value]:
+        if fake.logits is None:
+            return []
+        found = inception_score(fake.logits, splits=self.splits, seed=self.seed)
+        extra = {"std_over_splits": found.std, "one_split": found.one_split}
+        return [Value("exp-mean-KL", found.mean, better="higher", extra=extra)]
+
+
+@dataclass(frozen=True)
+class PrecisionRecall:
+    """Improved precision and recall."""
+
+    k: int = 3
+    ball: Ball = "closed"
+    most: int = 10_000
+    seed: int = 0
+
+    def __call__(self, real: Evidence, fake: Evidence, held_out: Evidence | None = None) -> list[Value]:
+        sides = (_at_most(side, self.most, self.seed).features for side in (real, fake))
+        found = precision_recall(*sides, k=self.k, ball=self.ball)
+        return [
+            Value("precision", found.precision, better="higher"),
+            Value("recall", found.recall, better="higher"),
+        ]
+
+
+@dataclass(frozen=True)
+class DensityCoverage:
+    """Density and coverage."""
+
+    k: int = 5
+    ball: Ball = "open"
+    most: int = 10_000
+    seed: int = 0
+
+    def __call__(self, real: Evidence, fake: Evidence, held_out: Evidence | None = None) -> list[Value]:
+        sides = (_at_most(side, self.most, self.seed).features for side in (real, fake))
+        found = density_coverage(*sides, k=self.k, ball=self.ball)
+        return [
+            Value("density", found.density, better="higher"),
+            Value("coverage", found.coverage, better="higher"),
+        ]
+
+
+@dataclass(frozen=True)
+class PerClassFrechet:
+    """Fréchet distance class by class, where both sides have labels: their mean and the worst."""
+
+    def __call__(self, real: Evidence, fake: Evidence, held_out: Evidence | None = None) -> list[Value]:
+        if real.labels is None or fake.labels is None:
+            return []
+        labels = real.labels, fake.labels
+        found, _ = _with_warnings(lambda: per_class_frechet(real.features, labels[0], fake.features, labels[1]))
+        extra = {"worst": list(found.worst), "distances": {str(c): d for c, d in found.distances.items()}}
+        return [Value("class-FD", found.mean, extra=extra)]
+
+
+@dataclass(frozen=True)
+class Memorisation:
+    """Nearness of samples to the training data, judged by that of held-out data; nothing where there are none.
+
+    Every training sample is compared with every other, so that tens of thousands of them take minutes.
+    """
+
+    most: int = 10_000
+    """Samples of the held-out and the generated side, seeded subsets of more."""
+    cells: int = 10
+    seed: int = 0
+
+    def __call__(self, real: Evidence, fake: Evidence, held_out: Evidence | None = None) -> list[Value]:
+        if held_out is None:
+            return []
+        unseen, generated = (_at_most(side, self.most, self.seed).features for side in (held_out, fake))
+        near = memorisation(real.features, unseen, generated)
+        copied = copying_test(real.features, unseen, generated, cells=self.cells, seed=self.seed)
+        duplicates = (f"duplicates={near.train_duplicates}",) if near.train_duplicates else ()
+        return [
+            Value("nearness-ratio", near.ratio_median, better="higher", extra=asdict(near), warnings=duplicates),
+            Value("authenticity-gap", near.authenticity_gap, better="higher", warnings=duplicates),
+            Value("copying-test", copied.value, better="higher", extra=asdict(copied), warnings=duplicates),
+        ]
+
+
+METRICS: dict[str, Metric] = {
+    "frechet": Frechet(),
+    "extrapolated-frechet": ExtrapolatedFrechet(),
+    "kernel": Kernel(),
+    "score": Score(),
+    "precision-recall": PrecisionRecall(),
+    "density-coverage": DensityCoverage(),
+    "per-class-frechet": PerClassFrechet(),
+    "memorisation": Memorisation(),
+}
+"""Metrics by name, each with its default fields."""
+
+DEFAULT_METRICS: tuple[Metric, ...] = tuple(
+    METRICS[name] for name in ("frechet", "kernel", "precision-recall", "density-coverage")
+)

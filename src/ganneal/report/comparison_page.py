@@ -1,0 +1,201 @@
+"""The page of a comparison: what its results say, and nothing that they do not."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ganneal.config import difference
+from ganneal.directory import read_json
+from ganneal.report import words
+from ganneal.report.comparison_figures import distances, index_of, span, values_by_arm
+from ganneal.report.drawn import same_latents
+from ganneal.report.page import render
+from ganneal.report.pictures import Picture
+from ganneal.report.player import build_player
+from ganneal.report.records import CLOCKS, RunRecord, flatten, read_run
+from ganneal.report.run_page import generator_of
+
+Key = tuple[str, str]
+"""Arm and seed."""
+
+
+@dataclass(frozen=True)
+class ArmRow:
+    """One arm as a row of the table."""
+
+    name: str
+    colour: int
+    scheme: str
+    equal_in: str
+    finished: str
+    last: tuple[str, str]
+    """Mean, and interval or number of seeds."""
+    best: tuple[str, str]
+    decay: str
+    clocks: tuple[str, ...]
+    step: str
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """One run as a row of the table of runs."""
+
+    arm: str
+    seed: str
+    status: str
+    error: str
+    last: str
+    best: str
+    clocks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LatentRow:
+    """The samples of one run from the latents that all share."""
+
+    name: str
+    group: str
+    picture: Picture | None
+    note: str
+
+
+def arm_row(arms: Sequence[Mapping[str, Any]], arm: Mapping[str, Any], seeds: int) -> ArmRow:
+    """Means over seeds as text."""
+    clocks = arm.get("clocks") or {}
+    return ArmRow(
+        name=str(arm["name"]),
+        colour=index_of(arms, arm),
+        scheme=str(arm.get("scheme", "")),
+        equal_in=str(arm.get("equal_in", "")),
+        finished=f"{arm.get('finished', 0)} of {seeds}",
+        last=_parted(span(arm.get("last"))),
+        best=_parted(span(arm.get("best"))),
+        decay=words.number(arm.get("decay")),
+        clocks=_clocks(clocks),
+        step=words.number(arm.get("g_step_per_d_update")),
+    )
+
+
+def _parted(text: str) -> tuple[str, str]:
+    mean, _, rest = text.partition(" ")
+    return mean, rest
+
+
+def _clocks(values: Mapping[str, Any]) -> tuple[str, ...]:
+    found = []
+    for name in (*CLOCKS, "cpu_seconds"):
+        value = values.get(name)
+        timed = name in ("seconds", "cpu_seconds")
+        found.append("–" if value is None else words.duration(value) if timed else f"{value:,.0f}")
+    return tuple(found)
+
+
+def run_rows(arm: Mapping[str, Any], seeds: Sequence[int]) -> list[RunRow]:
+    """Every run the arm was to have: those that diverged or failed, and those that have not ended, too."""
+    ended = {run["seed"]: run for run in arm["runs"]}
+    return [_run_row(str(arm["name"]), seed, ended.get(seed)) for seed in seeds]
+
+
+def _run_row(arm: str, seed: int, run: Mapping[str, Any] | None) -> RunRow:
+    run = run or {"status": "not ended"}
+    error = str(run.get("error") or "")
+    last, best = words.number(run.get("last")), words.number(run.get("best"))
+    return RunRow(arm, str(seed), str(run["status"]), error, last, best, _clocks(run))
+
+
+def read_runs(folder: Path, arms: Sequence[Mapping[str, Any]]) -> dict[Key, RunRecord]:
+    """The runs whose directories are there, by arm and seed."""
+    found = {}
+    for arm in arms:
+        for run in arm["runs"]:
+            path = folder / run.get("path", f"{arm['name']}/seed{run['seed']}")
+            if (path / "experiment.json").exists():
+                found[str(arm["name"]), str(run["seed"])] = read_run(path, needs_samples=False)
+    return found
+
+
+def latent_rows(runs: Mapping[Key, RunRecord]) -> list[LatentRow]:
+    """A row of samples for each run, all from the same latents; a note where there are no weights."""
+    loaded = [generator_of(run) for run in runs.values()]
+    pictures = same_latents([generator for generator, _ in loaded])
+    rows = [
+        LatentRow(name, group, picture, note)
+        for (name, group), picture, (_, note) in zip(runs, pictures, loaded, strict=True)
+    ]
+    return rows if any(row.picture for row in rows) else []
+
+
+def differences(study: Mapping[str, Any], baseline: str) -> dict[str, list[str]]:
+    """For each arm, how its experiment differs from the baseline's."""
+    arms = study.get("arms", {})
+    if baseline not in arms:
+        return {}
+    before = arms[baseline].get("experiment", {})
+    return {name: difference(before, arm.get("experiment", {})) for name, arm in arms.items() if name != baseline}
+
+
+def summary(results: Mapping[str, Any]) -> str:
+    """What was compared with what, at equal what."""
+    arms, seeds = results["arms"], results["seeds"]
+    amount, clock = results["amount"], results["clock"]
+    equal = words.duration(amount) + " of training" if clock == "seconds" else words.clock(amount, clock)
+    return (
+        f"{len(arms)} arm{'' if len(arms) == 1 else 's'}, {len(seeds)} seed{'' if len(seeds) == 1 else 's'} each, "
+        f"{equal} a run unless said; judged by {results.get('metric') or 'nothing, as no distance was measured'}, "
+        f"lower is better. Baseline: {results['baseline']}."
+    )
+
+
+def trouble(results: Mapping[str, Any]) -> str:
+    """How many runs did not finish, in a sentence; empty when all did."""
+    runs = [run for arm in results["arms"] for run in arm["runs"]]
+    kinds = {kind: sum(run["status"] == kind for run in runs) for kind in ("diverged", "failed")}
+    kinds["not ended"] = len(results["arms"]) * len(results["seeds"]) - len(runs)
+    parts = [f"{count} {kind}" for kind, count in kinds.items() if count]
+    total = len(results["arms"]) * len(results["seeds"])
+    return f"Of {total} runs: {', '.join(parts)}. They are in the tables below." if parts else ""
+
+
+def comparison_page(folder: Path) -> str:
+    """The HTML of the comparison in ``folder``.
+
+    Raises:
+        FileNotFoundError: It has no results yet.
+        ValueError: A file is damaged.
+    """
+    if not (folder / "results.json").exists():
+        raise FileNotFoundError(
+            f"a comparison without results: no {folder / 'results.json'}; run `ganneal compare` until a run has ended."
+        )
+    study, results = read_json(folder / "study.json"), read_json(folder / "results.json")
+    arms, seeds = results["arms"], results["seeds"]
+    runs = read_runs(folder, arms)
+    unfinished = {
+        (str(arm["name"]), str(run["seed"])): str(run["status"])
+        for arm in arms
+        for run in arm["runs"]
+        if run["status"] != "finished"
+    }
+    metric, clock = results.get("metric"), results["clock"]
+    names = [str(arm["name"]) for arm in arms]
+    charts = [values_by_arm(arms, metric), distances(names, runs, unfinished, metric, clock)] if metric else []
+    table = folder / "table.md"
+    one = next(iter(runs.values()), None)
+    return render(
+        "comparison.html.j2",
+        results=results,
+        summary=summary(results),
+        trouble=trouble(results),
+        verdicts=[arm["verdict"] for arm in arms if arm.get("verdict")],
+        rows=[arm_row(arms, arm, len(seeds)) for arm in arms],
+        runs=[row for arm in arms for row in run_rows(arm, seeds)],
+        charts=[chart for chart in charts if chart is not None],
+        player=build_player({(arm, f"seed {seed}"): run for (arm, seed), run in runs.items()}, clock),
+        latents=latent_rows({(arm, f"seed {seed}"): run for (arm, seed), run in runs.items()}),
+        differences=differences(study, str(results["baseline"])),
+        data=flatten(one.data) if one else {},
+        provenance=flatten(results.get("hardware") or {}),
+        command=results.get("command") or study.get("command"),
+        markdown=table.read_text() if table.exists() else None,
+    )

@@ -1,0 +1,175 @@
+"""What only the trained generator can show: nearest real images, interpolations, the same latents under each run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from markupsafe import Markup
+from torch import Tensor
+
+from ganneal.config import decode
+from ganneal.data import DATASETS, Dataset
+from ganneal.grid import image_grid
+from ganneal.metrics import pixel_features
+from ganneal.metrics.distances import nearest_distances
+from ganneal.report.figures import MUTED, Chart, series
+from ganneal.report.pictures import Picture, picture
+from ganneal.report.records import RunRecord
+from ganneal.sampling import TrainedGenerator
+
+SEED = 20
+"""Of every latent drawn for a page; the samples over time have their own."""
+SHOWN = 8
+NEAREST = 3
+PROBES = 64
+"""Samples, and real images, whose distances to the data are put side by side."""
+SEARCHED = 60_000
+CHUNK = 2_000
+SIZE = 32
+"""Larger images are averaged to so many pixels a side before they are compared."""
+ROWS, STEPS = 6, 8
+PATHS = 12
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Samples beside the real images nearest to them."""
+
+    samples: Picture
+    nearest: Picture
+    sample_distance: float
+    """Median distance of a sample to the nearest real image, root mean square of 255 grey levels."""
+    real_distance: float
+    """The same from a real image to the nearest other one."""
+    searched: int
+    available: int
+
+
+def load_data(run: RunRecord) -> Dataset:
+    """The data the run was trained on.
+
+    Raises:
+        FileNotFoundError: It is not where it was.
+        ValueError: Its source is not registered, or it is of another shape now.
+    """
+    source = decode(run.experiment["data"], {type(source) for source in DATASETS.values()})
+    dataset = source.load()
+    if list(dataset.shape) != list(run.data["shape"]):
+        raise ValueError(f"the data has shape {dataset.shape} now, and had {tuple(run.data['shape'])} in training")
+    return dataset
+
+
+def _nearest_in(
+    queries: Float[Tensor, "n features"], dataset: Dataset, rows: np.ndarray, k: int
+) -> tuple[Float[Tensor, "n k"], np.ndarray]:
+    """Distances to, and rows of, the ``k`` nearest of the data's ``rows``, a part of them in memory at a time."""
+    distances, found = torch.empty(len(queries), 0, dtype=torch.float64), np.empty((len(queries), 0), dtype=np.int64)
+    for part in np.array_split(rows, max(1, len(rows) // CHUNK)):
+        features = _features(dataset, part)
+        near, places = nearest_distances(queries, features, k=min(k, len(part)))
+        distances = torch.cat([distances, near], dim=1)
+        found = np.concatenate([found, part[places.numpy()]], axis=1)
+        order = distances.argsort(dim=1, stable=True)[:, :k]
+        distances, found = distances.gather(1, order), np.take_along_axis(found, order.numpy(), axis=1)
+    return distances, found
+
+
+def _images(dataset: Dataset, rows: np.ndarray) -> Float[Tensor, "n c h w"]:
+    return torch.from_numpy(np.ascontiguousarray(dataset.samples[rows])).float() / 127.5 - 1
+
+
+def _features(dataset: Dataset, rows: np.ndarray) -> Float[Tensor, "n features"]:
+    return pixel_features(_images(dataset, rows), size=SIZE)
+
+
+def neighbours(generator: TrainedGenerator, dataset: Dataset) -> Neighbours | None:
+    """The nearest real images in pixel space; None for points, or fewer images than are shown."""
+    if not dataset.is_images or len(dataset) <= PROBES:
+        return None
+    rows = np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), SEARCHED)).astype(np.int64))
+    probes = np.unique(np.linspace(0, len(rows) - 1, PROBES).astype(np.int64))
+    samples = generator.sample(PROBES, SEED)
+    drawn = pixel_features(samples, size=SIZE)
+    distances, found = _nearest_in(drawn, dataset, rows, NEAREST)
+    # a probe is the nearest to itself, at a distance of 0: the second is the nearest other
+    among_real, _ = _nearest_in(_features(dataset, rows[probes]), dataset, rows, 2)
+    unit = 127.5 / sqrt(drawn.shape[1])
+    nearest = np.concatenate([found[:SHOWN, rank] for rank in range(NEAREST)])
+    return Neighbours(
+        picture(image_grid(samples[:SHOWN], SHOWN), f"{SHOWN} generated samples in a row"),
+        picture(
+            image_grid(_images(dataset, nearest), SHOWN),
+            f"Below each sample the {NEAREST} real images nearest to it, the nearest on top",
+        ),
+        float(distances[:, 0].median()) * unit,
+        float(among_real[:, 1].median()) * unit,
+        len(rows),
+        len(dataset),
+    )
+
+
+def spherical(start: Float[Tensor, " size"], end: Float[Tensor, " size"], steps: int) -> Float[Tensor, "{steps} size"]:
+    """Points on the great arc from ``start`` to ``end``, lengths in between too; Gaussian latents stay typical on it.
+
+    >>> spherical(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), 3)[1]
+    tensor([0.7071, 0.7071])
+    """
+    cosine = torch.dot(start, end) / (start.norm() * end.norm()).clamp_min(1e-12)
+    angle = torch.arccos(cosine.clamp(-1, 1))
+    t = torch.linspace(0, 1, steps)[:, None]
+    if angle.sin().abs() < 1e-4:  # parallel, or exactly opposite: a straight line
+        return (1 - t) * start + t * end
+    return (torch.sin((1 - t) * angle) * start + torch.sin(t * angle) * end) / angle.sin()
+
+
+@torch.no_grad()
+def _along(generator: TrainedGenerator, rows: int, steps: int) -> Tensor:
+    """Samples along ``rows`` arcs, each under one condition: ``[rows * steps, ...]``."""
+    random = torch.Generator().manual_seed(SEED)
+    ends = generator.latent.sample(2 * rows, random)
+    drawn = []
+    for row in range(rows):
+        latents = spherical(ends[2 * row], ends[2 * row + 1], steps)
+        condition = generator.task.sample_condition(None, 1, generator.num_classes, random)
+        held = tuple(c.expand(steps, *c.shape[1:]) for c in condition)
+        drawn.append(generator.task.sample(generator.generator, latents, held, random).float().cpu())
+    return torch.cat(drawn)
+
+
+def interpolation(generator: TrainedGenerator) -> Picture:
+    """Rows of images between two latents each."""
+    images = _along(generator, ROWS, STEPS)
+    return picture(
+        image_grid(images, STEPS), f"{ROWS} rows of {STEPS} generated images, each row from one latent to another"
+    )
+
+
+def paths(generator: TrainedGenerator, real: np.ndarray) -> Markup:
+    """Where points in the plane go between two latents each, over real points."""
+    steps = 60
+    points = _along(generator, PATHS, steps)[:, :2].view(PATHS, steps, 2).numpy()
+    chart = Chart("paths", width=3.75, height=3.75)
+    chart.axes.plot(real[:, 0], real[:, 1], ".", markersize=2.5, color=MUTED, alpha=0.5, label="real")
+    for index, path in enumerate(points):
+        line = series(0) | {"linestyle": "-", "linewidth": 1.1}
+        chart.axes.plot(path[:, 0], path[:, 1], label="generated, latent to latent" if index == 0 else None, **line)
+        chart.axes.plot(path[[0, -1], 0], path[[0, -1], 1], "o", markersize=3.5, color=line["color"])
+    chart.axes.set_aspect("equal")
+    return chart.svg(f"{PATHS} paths of generated points between two latents each, over real points.")
+
+
+def same_latents(generators: Sequence[TrainedGenerator | None], count: int = SHOWN) -> list[Picture | None]:
+    """One row of samples for each generator, all from the same seed; None where there is no generator of images."""
+    rows: list[Picture | None] = []
+    for generator in generators:
+        if generator is None or len(generator.shape) != 3:
+            rows.append(None)
+            continue
+        classes = generator.num_classes
+        labels = [index % classes for index in range(count)] if classes else None
+        images = generator.sample(count, SEED, labels=labels)
+        rows.append(picture(image_grid(images, count), f"{count} samples from the same latents"))
+    return rows

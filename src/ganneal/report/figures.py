@@ -1,0 +1,168 @@
+"""Charts as inline SVG that follows the page's colours, light or dark.
+
+matplotlib draws with stand-in colours, each of which becomes a variable of the page's style sheet.
+"""
+
+import io
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup, escape
+
+from ganneal.report.words import number
+
+INK, MUTED, RULE, PAPER, LEVEL = "#010101", "#020202", "#030303", "#040404", "#050505"
+SERIES = tuple(f"#0a0a0{index}" for index in range(8))
+"""Stand-ins for the colours of lines; `series` takes them in turn."""
+VARIABLES = {INK: "currentColor", MUTED: "var(--muted)", RULE: "var(--rule)", PAPER: "var(--card)"}
+VARIABLES |= {LEVEL: "var(--accent)"} | {colour: f"var(--s{index})" for index, colour in enumerate(SERIES)}
+STYLES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
+"""Line styles in turn, so that no line is told by its colour alone."""
+WIDTH, HEIGHT = 3.75, 2.4
+"""Inches; small, so that text stays readable on a phone."""
+LEGEND_LETTERS = 58
+"""Letters that a line of a legend has room for."""
+POINTS = 300
+"""A longer curve is averaged into so many bins."""
+LOG_RATIO = 10
+"""Positive values spread further than this are drawn on a logarithmic axis."""
+DECIMALS = re.compile(r"(\d+\.\d)\d+")
+"""A tenth of a point is enough in a path."""
+
+SETTINGS: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "font.size": 8.5,
+    "axes.edgecolor": RULE,
+    "axes.labelcolor": MUTED,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": RULE,
+    "grid.linewidth": 0.6,
+    "xtick.color": RULE,
+    "ytick.color": RULE,
+    "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": MUTED,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "ytick.minor.size": 0,
+    "xtick.minor.size": 0,
+    "text.color": INK,
+    "lines.linewidth": 1.6,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "path.simplify": True,
+}
+
+
+def series(index: int) -> dict[str, Any]:
+    """Colour and line style of line ``index``."""
+    return {"color": SERIES[index % len(SERIES)], "linestyle": STYLES[index % len(STYLES)]}
+
+
+class Chart:
+    """One pair of axes; `svg` ends it."""
+
+    def __init__(self, key: str, *, width: float = WIDTH, height: float = HEIGHT):
+        import matplotlib as mpl
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
+        from matplotlib.figure import Figure
+
+        self.key = key
+        self.settings: dict[Any, Any] = SETTINGS | {"svg.hashsalt": key}
+        with mpl.rc_context(self.settings):
+            self.figure = Figure(figsize=(width, height), layout="constrained", facecolor="none")
+            FigureCanvasSVG(self.figure)
+            self.axes = self.figure.add_subplot(facecolor="none")
+
+    def line(self, x: np.ndarray, y: np.ndarray, index: int, label: str | None = None) -> None:
+        """A curve, averaged in bins where it is long."""
+        self.axes.plot(*thin(x, y), label=label, **series(index))
+
+    def mark(self, x: float, y: float, index: int, *, hollow: bool = False, above: bool = True, text: str = "") -> None:
+        """A dot at one value, hollow for the best, with a word above or below it."""
+        face = PAPER if hollow else SERIES[index % len(SERIES)]
+        edge = SERIES[index % len(SERIES)]
+        self.axes.plot([x], [y], "o", markersize=5, markerfacecolor=face, markeredgecolor=edge, zorder=4)
+        if text:
+            low, high = self.axes.get_xlim()
+            side = "right" if x > low + 0.6 * (high - low) else "left"
+            place = (3 if side == "right" else -3, 7 if above else -13)
+            self.axes.annotate(text, (x, y), place, textcoords="offset points", ha=side, fontsize=8, zorder=5)
+
+    def clock_axis(self, label: str) -> None:
+        """Thousands and millions in short along x."""
+        self.axes.xaxis.set_major_formatter(lambda value, _: short(value))
+        self.axes.set_xlabel(label)
+
+    def scale(self, values: np.ndarray, axis: str = "y") -> None:
+        """A logarithmic axis where positive ``values`` spread widely, and labels without powers of ten."""
+        from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
+
+        chosen = self.axes.yaxis if axis == "y" else self.axes.xaxis
+        finite = values[np.isfinite(values)]
+        if len(finite) and finite.min() > 0 and finite.max() > LOG_RATIO * finite.min():
+            (self.axes.set_yscale if axis == "y" else self.axes.set_xscale)("log")
+            decades = np.log10(finite.max() / finite.min())
+            chosen.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 2.5 else (1,), numticks=9))
+            chosen.set_minor_locator(NullLocator())
+            chosen.set_minor_formatter(NullFormatter())
+        chosen.set_major_formatter(lambda value, _: short(value))
+
+    def svg(self, description: str) -> Markup:
+        """The chart as inline SVG; ``description`` is read out in its place."""
+        import matplotlib as mpl
+
+        buffer = io.StringIO()
+        with mpl.rc_context(self.settings):
+            if labels := self.axes.get_legend_handles_labels()[1]:
+                columns = max(1, min(4, LEGEND_LETTERS // (max(map(len, labels)) + 5)))
+                self.figure.legend(
+                    loc="outside upper left", ncols=columns, handlelength=1.8, borderpad=0, columnspacing=1.2
+                )
+            self.figure.savefig(buffer, format="svg", metadata={"Date": None})
+        return inline(buffer.getvalue(), self.key, description)
+
+
+def short(value: float) -> str:
+    """A tick's label.
+
+    >>> short(25_000), short(1.5e6), short(0.05), short(-2.0)
+    ('25k', '1.5M', '0.05', '−2')
+    """
+    for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= unit:
+            return f"{value / unit:g}{name}".replace("-", "−")
+    return number(round(value, 12)).replace("-", "−")
+
+
+def thin(x: np.ndarray, y: np.ndarray, points: int = POINTS) -> tuple[np.ndarray, np.ndarray]:
+    """A curve of at most ``points`` points, each the mean of as many values."""
+    if len(x) <= points:
+        return x, y
+    bins: Sequence[np.ndarray] = np.array_split(np.arange(len(x)), points)
+    return np.array([x[b].mean() for b in bins]), np.array([y[b].mean() for b in bins])
+
+
+def inline(svg: str, key: str, description: str) -> Markup:
+    """matplotlib's SVG made ready for a page: colours as variables, ids of its own, a description, no metadata."""
+    body = svg[svg.index("<svg") :]
+    body = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", body, flags=re.DOTALL)
+    opening = re.match(r"<svg[^>]*>", body)
+    assert opening is not None
+    box = re.search(r'viewBox="([^"]*)"', opening[0])
+    assert box is not None
+    body = body[opening.end() :]
+    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', body))
+    body = re.sub(r' id="([^"]*)"', lambda found: f' id="{key}-{found[1]}"' if found[1] in used else "", body)
+    body = re.sub(r'(href="#|url\(#)', rf"\g<1>{key}-", body)
+    body = re.sub(r"font-family: [^;\"]*;? ?", "", body)
+    for colour, variable in VARIABLES.items():
+        body = body.replace(colour, variable)
+    body = re.sub(r' (?:d|x|y|transform)="[^"]*"', lambda found: DECIMALS.sub(r"\1", found[0]), body)
+    body = re.sub(r"\s*\n\s*", " ", body)
+    label = escape(description)
+    return Markup(f'<svg class="chart" viewBox="{box[1]}" role="img" aria-label="{label}">{body}')

@@ -1,0 +1,77 @@
+"""One HTML file: templates, style and script put together so that nothing is fetched."""
+
+import base64
+import hashlib
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from ganneal import __version__
+from ganneal.atomic import write_bytes
+from ganneal.report import words
+
+DARK = (
+    "--paper: #141619; --card: #1c1f24; --ink: #e9e7e2; --muted: #a4a9b2; --rule: #343941; --accent: #8ab4f0; "
+    "--good: #6fd3ac; --warning: #e6b566; --alarm: #f4988f; --focus: #9cc2ff; "
+    "--s0: #7ab5f5; --s1: #f0a36b; --s2: #63cfa0; --s3: #dd9bd8; --s4: #d5c65c; --s5: #abb0ff; --s6: #f28b9a; "
+    "--s7: #7fd0de;"
+)
+"""Colours of the dark theme, which the style sheet needs twice: for the system's choice and for the reader's."""
+
+
+def _resource(name: str) -> str:
+    return files("ganneal.report").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("ganneal.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters |= {
+        "number": words.number,
+        "part": words.part,
+        "sentence": words.sentence,
+    }
+    return environment
+
+
+def policy(script: str) -> str:
+    """The Content-Security-Policy: no network whatsoever, and no script but ``script``."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (
+        f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
+        f"base-uri 'none'; form-action 'none'"
+    )
+
+
+def render(template: str, **content: Any) -> str:
+    """The page of ``template``; everything but our own markup is escaped."""
+    script = _resource("script.js").strip()
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            **content,
+            style=Markup(_resource("style.css").replace("/* dark */", DARK)),
+            script=Markup(script),
+            policy=policy(script),
+            version=__version__,
+        )
+    )
+
+
+def write(html: str, path: Path) -> Path:
+    """Put the page at ``path``, atomically."""
+    if path.is_dir():
+        raise ValueError(f"out must be a file for the page, got the directory {path}; add a name, as page.html.")
+    write_bytes(path, html.encode())
+    return path

@@ -1,0 +1,169 @@
+"""The page of one run."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from markupsafe import Markup
+
+from ganneal.data import Dataset
+from ganneal.report import words
+from ganneal.report.curves import curves
+from ganneal.report.drawn import Neighbours, interpolation, load_data, neighbours, paths
+from ganneal.report.page import render
+from ganneal.report.pictures import Picture, evenly
+from ganneal.report.player import build_player
+from ganneal.report.records import RunRecord, flatten, read_run
+from ganneal.report.schedule import Round, first_round, level_figures, read_scheme
+from ganneal.report.verdicts import history, measurements, verdicts
+from ganneal.sampling import TrainedGenerator, load
+
+SHOWN_POINTS = 1_500
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What the generator itself shows, or why it cannot."""
+
+    neighbours: Neighbours | None = None
+    interpolation: Picture | None = None
+    paths: Markup | None = None
+    neighbours_note: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Command:
+    """What to type to repeat a run, and a word of caution where it had to be guessed."""
+
+    text: str
+    note: str = ""
+
+
+def command(run: RunRecord) -> Command:
+    """The recorded command, else the nearest that can be said."""
+    if run.command:
+        return Command(run.command)
+    seed = run.experiment.get("seed", 0)
+    text = f"ganneal train {shlex.quote(run.name)} --out {shlex.quote(str(run.path))}" + (
+        f" --seed {seed}" if seed else ""
+    )
+    return Command(
+        text,
+        "The command was not recorded. This one names the experiment; options that were changed from its defaults "
+        "have to be added: the configuration below lists every one as it was.",
+    )
+
+
+def scheme_and_round(run: RunRecord) -> tuple[Round | None, str]:
+    """The first round, and the scheme in words; no round for a scheme that is not registered here."""
+    encoded = run.experiment.get("scheme")
+    try:
+        round = first_round(read_scheme(encoded))
+    except (ValueError, TypeError):  # a part of somebody's own, or with other fields than it has today
+        return None, words.scheme(encoded)
+    return round, words.scheme(encoded, [level.weight for level in round.figures.levels])
+
+
+def figures(run: RunRecord) -> list[tuple[str, str]]:
+    """The numbers at the top."""
+    last, name = run.last, run.distance
+    found = []
+    if name is not None:
+        values = run.series(name)[1]
+        found.append((f"{name}, start to end", f"{words.number(values[0])} → {words.number(values[-1])}"))
+    for key, label in (("num_real", run.unit), ("d_updates", "D updates"), ("g_updates", "G updates")):
+        if key in last:
+            found.append((label, words.number(last[key])))
+    if "seconds" in last:
+        found.append(("training time", words.duration(last["seconds"])))
+    return found
+
+
+def summary(run: RunRecord, scheme: str) -> str:
+    """What was trained, on what, for how long, in three sentences."""
+    model = run.experiment.get("model", {}).get("type", "unknown")
+    loss = run.experiment.get("loss", {}).get("type", "unknown")
+    last = run.last
+    threads = run.provenance.get("threads")
+    place = run.provenance.get("accelerator") or (
+        f"{threads} CPU thread{'' if threads == 1 else 's'}" if threads else "unknown hardware"
+    )
+    severity, ended = words.status(run)
+    d_updates, g_updates = last.get("d_updates", 0), last.get("g_updates", 0)
+    return (
+        f"A generator and a discriminator ({model}) trained on {words.samples(run)}. The schedule: {scheme}; the loss: "
+        f"{loss}. It saw {words.clock(last.get('num_real', 0), 'num_real', run.unit)} in {d_updates:,} discriminator "
+        f"and {g_updates:,} generator updates, {words.duration(last.get('seconds', 0))} on {place}."
+        + (f" {ended}" if severity == "good" else "")
+    )
+
+
+def provenance(run: RunRecord) -> Mapping[str, str]:
+    """Versions, machine, seed and data, as shown."""
+    data = {f"data: {key}": value for key, value in flatten(run.data).items()}
+    seed = {"seed": run.experiment.get("seed", "not recorded")}
+    return {
+        key.replace("_", " "): "–" if value is None else str(value)
+        for key, value in (seed | data | dict(flatten(run.provenance))).items()
+    }
+
+
+def generator_of(run: RunRecord) -> tuple[TrainedGenerator | None, str]:
+    """The trained generator, or why there is none."""
+    try:
+        return load(run.path), ""
+    except (FileNotFoundError, ValueError, RuntimeError, TypeError) as error:  # absent, damaged, not registered here
+        return None, f"No weights could be read: {error}"
+
+
+def draw(run: RunRecord) -> Drawn:
+    """Everything that takes the weights; what takes the data too only where that is found."""
+    generator, note = generator_of(run)
+    if generator is None:
+        return Drawn(note=note)
+    try:
+        dataset, missing = load_data(run), ""
+    except (FileNotFoundError, ValueError, TypeError, KeyError) as error:
+        dataset, missing = None, f"The training data was not found here, so its nearest images are not shown: {error}"
+    if not run.is_images:
+        return Drawn(paths=paths(generator, _some(dataset)), neighbours_note=missing)
+    found = neighbours(generator, dataset) if dataset is not None else None
+    return Drawn(found, interpolation(generator), None, missing)
+
+
+def _some(dataset: Dataset | None) -> np.ndarray:
+    if dataset is None:
+        return np.empty((0, 2))
+    return dataset.samples[evenly(range(len(dataset)), SHOWN_POINTS)][:, :2]
+
+
+def run_page(path: str | Path) -> str:
+    """The HTML of the run at ``path``.
+
+    Raises:
+        FileNotFoundError: There is no run, or one without samples.
+        ValueError: A file is damaged.
+    """
+    run = read_run(path)
+    round, scheme = scheme_and_round(run)
+    return render(
+        "run.html.j2",
+        run=run,
+        summary=summary(run, scheme),
+        scheme=scheme,
+        verdicts=verdicts(run),
+        figures=figures(run),
+        player=build_player({(run.name, ""): run}),
+        curves=curves(run),
+        round=round,
+        levels=level_figures(run, round) if round else [],
+        drawn=draw(run),
+        history=history(run),
+        measurements=measurements(run),
+        command=command(run),
+        provenance=provenance(run),
+        configuration=flatten(run.experiment),
+    )

@@ -1,0 +1,170 @@
+"""One round of the schedule drawn as moves, and what each level did."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ganneal.config import decode
+from ganneal.plan import LevelPlan, Plan, plan
+from ganneal.report.curves import Figure
+from ganneal.report.figures import LEVEL, Chart, series
+from ganneal.report.records import RunRecord
+from ganneal.report.words import number
+from ganneal.schemes import SCHEMES, Scheme
+from ganneal.weights import WEIGHTS, Explicit
+
+SHOWN_LEVELS = 20
+KEPT = 5
+"""A longer schedule shows its first and last few levels."""
+LETTERS = 24
+"""More updates of one level are drawn as one move with their number."""
+PHASES = ("early", "middle", "late")
+
+
+@dataclass(frozen=True)
+class Move:
+    """One update, or many alike, as a box: its letter and what it does in words."""
+
+    player: str
+    letter: str
+
+
+@dataclass(frozen=True)
+class LevelMoves:
+    """The moves of one level in a row; ``shade`` from 0 to 1 with the level."""
+
+    figures: LevelPlan
+    moves: tuple[Move, ...]
+    shade: float
+    gap: bool = False
+    """Levels before this one are left out."""
+
+    @property
+    def words(self) -> str:
+        """The level read aloud."""
+        level = self.figures
+        weight = f", each with weight {number(level.weight)}" if level.g_updates else ""
+        return f"level {level.level}: {level.d_updates} discriminator and {level.g_updates} generator updates{weight}"
+
+
+@dataclass(frozen=True)
+class Round:
+    """The first round of a scheme."""
+
+    figures: Plan
+    levels: tuple[LevelMoves, ...]
+
+
+def read_scheme(encoded: Any) -> Scheme:
+    """The scheme as it is written in an experiment.
+
+    Raises:
+        ValueError: It has a part that is not registered.
+    """
+    parts = {type(part) for part in (*SCHEMES.values(), *WEIGHTS.values())} | {Explicit}
+    return decode(encoded, parts)
+
+
+def first_round(scheme: Scheme) -> Round:
+    """Round 0 as moves.
+
+    Raises:
+        ValueError: It does not update both players.
+    """
+    figures = plan(scheme)
+    count = len(figures.levels)
+    drawn = [_level(level, index / max(count - 1, 1)) for index, level in enumerate(figures.levels)]
+    if count > SHOWN_LEVELS:
+        after = drawn[-KEPT]
+        drawn = [*drawn[:KEPT], LevelMoves(after.figures, after.moves, after.shade, gap=True), *drawn[1 - KEPT :]]
+    return Round(figures, tuple(drawn))
+
+
+def _level(level: LevelPlan, shade: float) -> LevelMoves:
+    return LevelMoves(level, (*_moves("D", level.d_updates), *_moves("G", level.g_updates)), shade)
+
+
+def _moves(player: str, count: int) -> tuple[Move, ...]:
+    if count > LETTERS:
+        return (Move(player, f"{player} × {count}"),)
+    return (Move(player, player),) * count
+
+
+def level_figures(run: RunRecord, round: Round) -> list[Figure]:
+    """What each level of a nested scheme is given, and measured early, midway and late; none for a single level."""
+    levels = [level.level for level in round.figures.levels]
+    if len(levels) < 2:
+        return []
+    found = [_given(round)]
+    for column, title, caption in (
+        ("g_step", "Step length by level", "Mean length of one generator step at each level."),
+        ("g_loss", "Generator loss by level", "Mean generator loss at each level, its weight within."),
+        ("d_loss", "Discriminator loss by level", "Mean discriminator loss at each level."),
+    ):
+        if (figure := _measured(run, levels, column, title, caption)) is not None:
+            found.append(figure)
+    return found
+
+
+def _shaded(key: str, levels: list[int], draw: Callable[[Chart], None]) -> Chart:
+    """A chart over levels, each on a band whose shade grows with the level as in the drawing of the moves."""
+    from matplotlib.ticker import MaxNLocator
+
+    chart = Chart(key)
+    for index, level in enumerate(levels):
+        share = index / (len(levels) - 1)
+        chart.axes.axvspan(level - 0.5, level + 0.5, color=LEVEL, alpha=0.04 + 0.2 * share, lw=0)
+    draw(chart)
+    chart.axes.set_xlim(levels[0] - 0.5, levels[-1] + 0.5)
+    chart.axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    chart.axes.grid(visible=False, axis="x")
+    chart.axes.set_xlabel("level")
+    return chart
+
+
+def _given(round: Round) -> Figure:
+    levels = round.figures.levels
+    weights = np.array([level.weight for level in levels])
+    updates = np.array([level.g_updates for level in levels], dtype=np.float64)
+    places = [level.level for level in levels]
+
+    def draw(chart: Chart) -> None:
+        for index, (values, label) in enumerate(((weights, "weight"), (updates, "G updates"))):
+            chart.axes.plot(places, values, marker="o", markersize=4, label=label, **series(index))
+        chart.scale(np.concatenate([weights, updates]))
+
+    chart = _shaded("levels-given", places, draw)
+    said = "; ".join(f"level {v.level}: weight {number(v.weight)}, {v.g_updates} generator updates" for v in levels)
+    return Figure(
+        "Weight and updates by level",
+        chart.svg(said),
+        "What the schedule gives each level. A stronger shade: later in the round.",
+    )
+
+
+def _measured(run: RunRecord, levels: list[int], column: str, title: str, caption: str) -> Figure | None:
+    """Means over the first, middle and last third of the run at each level."""
+    by_level = [run.series(f"level{level}/{column}") for level in levels]
+    if min(len(x) for x, _ in by_level) < len(PHASES):
+        return None
+    end = max(x[-1] for x, _ in by_level)
+    edges = np.linspace(0, end, len(PHASES) + 1)
+    table = np.full((len(PHASES), len(levels)), np.nan)
+    for place, (x, y) in enumerate(by_level):
+        for phase in range(len(PHASES)):
+            inside = y[(x > edges[phase]) & (x <= edges[phase + 1])]
+            table[phase, place] = inside.mean() if len(inside) else np.nan
+
+    def draw(chart: Chart) -> None:
+        for index, (phase, values) in enumerate(zip(PHASES, table, strict=True)):
+            chart.axes.plot(levels, values, marker="o", markersize=4, label=phase, **series(index))
+        chart.scale(table.ravel())
+
+    chart = _shaded(f"levels-{column.replace('_', '-')}", levels, draw)
+    said = "; ".join(
+        f"{phase}: " + ", ".join(f"level {level} {number(value)}" for level, value in zip(levels, values, strict=True))
+        for phase, values in zip(PHASES, table, strict=True)
+    )
+    return Figure(title, chart.svg(f"{title}. {said}"), f"{caption} Early, middle, late: thirds of the run.")

@@ -1,0 +1,81 @@
+"""What is said of a run: how it ended, whether it helped, what is wrong, and what was measured afterwards."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ganneal.report import words
+from ganneal.report.records import Row, RunRecord, flatten
+
+PROTOCOL = (
+    *("metric", "parameters", "extractor", "extractor_sha256", "layer", "quantised", "resize", "input_scaling"),
+    *("reference", "n_fake", "classes", "truncation", "generator_weights", "sampler_steps", "seeds", "seed", "n_seeds"),
+    *("checkpoint", "evaluation_index", "num_real", "d_updates", "g_updates", "seconds"),
+)
+"""What a measured value is worth nothing without, in the order in which it is shown."""
+SEVERITIES = ("good", "warning", "alarm")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One sentence on the run, and how grave it is: "good", "warning" or "alarm"."""
+
+    severity: str
+    text: str
+    figure: str = ""
+
+
+def standing(run: RunRecord) -> list[Verdict]:
+    """What is wrong as the run stands: the last verdict of each kind, those left out that are over."""
+    last: dict[str, Row] = {str(row.get("name")): row for row in run.health}
+    found = [_verdict(row) for row in last.values() if row.get("severity") != "good"]
+    return sorted(found, key=lambda verdict: -SEVERITIES.index(verdict.severity))
+
+
+def _verdict(row: Row) -> Verdict:
+    severity = str(row.get("severity"))
+    figure, name = row.get("figure"), row.get("figure_name")
+    shown = f"{name}: {words.number(figure)}" if isinstance(figure, int | float) and name else ""
+    return Verdict(severity if severity in SEVERITIES else "warning", str(row.get("text", "")), shown)
+
+
+def verdicts(run: RunRecord) -> list[Verdict]:
+    """The summary's sentences: how it ended, whether it helped, what is wrong; the gravest first."""
+    ended = Verdict(*words.status(run))
+    helped = words.progress(run)
+    measured = Verdict(*helped) if helped else Verdict("warning", "No distance to the data was measured.")
+    found = [measured, *([ended] if ended.severity != "good" else []), *standing(run)]
+    return sorted(found, key=lambda verdict: -SEVERITIES.index(verdict.severity))
+
+
+def history(run: RunRecord) -> list[dict[str, str]]:
+    """Every verdict on the run's health with its place, in order."""
+    return [
+        {
+            "at": words.clock(row.get("num_real", 0), "num_real", run.unit),
+            "severity": _verdict(row).severity,
+            "text": _verdict(row).text,
+            "figure": _verdict(row).figure,
+        }
+        for row in run.health
+    ]
+
+
+def measurements(run: RunRecord) -> list[dict[str, Any]]:
+    """The typed metric records, each with its protocol."""
+    found = []
+    for row in run.evaluations:
+        interval = row.get("interval")
+        protocol = {key: value for key in PROTOCOL if (value := row.get(key)) not in (None, [], {}, ())}
+        found.append(
+            {
+                "name": str(row.get("name", "unnamed")),
+                "value": words.number(row.get("value"), 4),
+                "error": words.number(row.get("standard_error")),
+                "interval": f"{words.number(interval[0])} to {words.number(interval[1])}" if interval else "–",
+                "of": f"{row.get('checkpoint') or 'files'}",
+                "at": words.number(row.get("num_real")),
+                "protocol": flatten(protocol),
+                "warnings": [str(warning) for warning in row.get("warnings") or ()],
+            }
+        )
+    return found

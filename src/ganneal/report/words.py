@@ -1,0 +1,141 @@
+"""Numbers, configurations and outcomes in plain words."""
+
+from collections.abc import Sequence
+from math import isfinite
+from typing import Any
+
+from ganneal.report.records import RunRecord
+
+CLOCK_WORDS = {
+    "num_real": "real images",
+    "d_updates": "discriminator updates",
+    "g_updates": "generator updates",
+    "seconds": "seconds of training",
+    "cpu_seconds": "seconds of CPU time",
+}
+EVALUATIONS_OF_A_TREND = 4
+"""Fewer evaluations cannot tell a best one from noise."""
+WORSE = 1.1
+"""Beyond this ratio of the last distance to the best one the page says that the end is worse."""
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """``value`` to so many significant digits, without a power of ten where it reads well.
+
+    >>> number(161.046), number(100032), number(0.01234), number(2.0), number(1e-9), number(None)
+    ('161', '100,032', '0.0123', '2', '1e-09', '–')
+    """
+    if value is None or not isfinite(value):
+        return "–"
+    if value == int(value) and abs(value) < 1e15:
+        return f"{int(value):,}"
+    if abs(value) >= 10**digits:
+        return f"{value:,.0f}"
+    return f"{value:.{digits}g}"
+
+
+def duration(seconds: float) -> str:
+    """A time a person can grasp.
+
+    >>> duration(0.42), duration(71.4), duration(750), duration(11_100)
+    ('0.4 s', '71 s', '12 min 30 s', '3 h 5 min')
+    """
+    if seconds < 120:
+        return f"{round(seconds, 1 if seconds < 10 else 0):g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def clock(value: float, name: str, unit: str = "real images") -> str:
+    """A reading of one clock; ``unit`` is what ``num_real`` counts.
+
+    >>> clock(1500, "num_real"), clock(1500, "seconds")
+    ('1,500 real images', '25 min')
+    """
+    if name in ("seconds", "cpu_seconds"):
+        return duration(value)
+    return f"{round(value):,} {unit if name == 'num_real' else CLOCK_WORDS.get(name, name)}"
+
+
+def sentence(text: str) -> str:
+    """``text`` with a capital at its start, the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
+def part(encoded: Any) -> str:
+    """An encoded part of an experiment as one would write it.
+
+    >>> part({"type": "Nested", "levels": 5, "weights": {"type": "Ones"}})
+    'Nested(levels=5, weights=Ones())'
+    """
+    if isinstance(encoded, dict) and "type" in encoded:
+        fields = ", ".join(f"{key}={part(value)}" for key, value in encoded.items() if key != "type")
+        return f"{encoded['type']}({fields})"
+    if isinstance(encoded, list):
+        return f"({', '.join(map(part, encoded))}{',' if len(encoded) == 1 else ''})"
+    return repr(encoded)
+
+
+def scheme(encoded: dict[str, Any] | None, weights: Sequence[float] = ()) -> str:
+    """A scheme in a few words; ``weights`` are those of its levels where they are known."""
+    match encoded:
+        case {"type": "Alternating", "d_steps": d_steps}:
+            each = "one discriminator update" if d_steps == 1 else f"{d_steps} discriminator updates"
+            return f"common training: {each}, then one of the generator"
+        case {"type": "Nested", "levels": levels}:
+            if not weights or len(set(weights)) == 1:
+                return f"nested training, {levels} levels"
+            falling = all(later <= earlier for earlier, later in zip(weights, weights[1:], strict=False))
+            kind = "nested annealed training" if falling else "nested training with weights that rise"
+            return f"{kind}, {levels} levels, weights {number(weights[0])} to {number(weights[-1])}"
+        case {"type": name}:
+            return str(name)
+    return "an unknown scheme"
+
+
+def samples(run: RunRecord) -> str:
+    """The data in a few words."""
+    count, shape = run.data.get("count"), run.data.get("shape", [])
+    size = f", {shape[2]}×{shape[1]} {'grey' if shape[0] == 1 else 'colour'}" if len(shape) == 3 else ""
+    counted = f"{count:,} {run.unit}" if isinstance(count, int) else run.unit
+    return f"{counted} of {run.data.get('name', 'a data set whose name was not recorded')}{size}"
+
+
+def status(run: RunRecord) -> tuple[str, str]:
+    """How the run ended: "good", "warning" or "alarm", and a sentence."""
+    ended = (run.outcome or {}).get("status")
+    if ended in ("diverged", "failed"):
+        reason = (run.outcome or {}).get("error") or "no reason was recorded"
+        return "alarm", f"The run {ended}: {reason}."
+    if "stopped" in run.last or ended == "finished":
+        reason = run.last.get("stopped")
+        return "good", f"The run finished: {reason}." if reason else "The run finished."
+    if not run.rows:
+        return "warning", "Nothing was recorded: the run had only begun."
+    reached = clock(run.last.get("num_real", 0), "num_real", run.unit)
+    return "warning", f"The run has not finished: its last record is at {reached}."
+
+
+def progress(run: RunRecord) -> tuple[str, str] | None:
+    """Whether training moved towards the data, as "good", "warning" or "alarm" and a sentence; None if unmeasured."""
+    name = run.distance
+    if name is None:
+        return None
+    at, values = run.series(name)
+    first, last, best = values[0], values[-1], values.min()
+    if len(values) == 1:
+        return "warning", f"{name} was measured once, {number(first)}: nothing says whether training helped."
+    if last >= first:
+        return "alarm", (
+            f"The samples did not come closer to the data: {name} was {number(first)} before training and is "
+            f"{number(last)} now (lower is better)."
+        )
+    closer = (
+        f"The samples came closer to the data: {name} fell from {number(first)} to {number(last)} (lower is better)."
+    )
+    if len(values) >= EVALUATIONS_OF_A_TREND and last > WORSE * best:
+        where = f"{number(best)} after {clock(at[values.argmin()], 'num_real', run.unit)}"
+        return "warning", f"{closer} The end is worse than the best, {where}: {number(last / best)} times as far."
+    return "good", closer

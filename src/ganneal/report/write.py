@@ -1,0 +1,38 @@
+"""Which page suits which directories."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ganneal.report.comparison_page import comparison_page
+from ganneal.report.page import write
+from ganneal.report.run_page import run_page
+from ganneal.report.several_page import several_page
+
+STUDY = "study.json"
+
+
+def write_report(paths: Sequence[str | Path], out: str | Path | None = None) -> Path:
+    """Write the page of one run, of one comparison, or of several runs side by side.
+
+    Args:
+        paths: One directory of a run or comparison, or several of runs.
+        out: Where to; None puts ``report.html`` into the one directory.
+    Returns:
+        Where the page is.
+    Raises:
+        FileNotFoundError: A directory holds no run, or one without samples.
+        ValueError: The directories do not fit one page, or a file is damaged.
+    """
+    folders = [Path(path) for path in paths]
+    if not folders:
+        raise ValueError("a report needs a run directory, a comparison directory, or several run directories.")
+    if len(folders) == 1:
+        (folder,) = folders
+        html = comparison_page(folder) if (folder / STUDY).exists() else run_page(folder)
+        return write(html, Path(out) if out is not None else folder / "report.html")
+    for folder in folders:
+        if (folder / STUDY).exists():
+            raise ValueError(f"{folder} is a comparison: it has a page of its own; give it alone.")
+    if out is None:
+        raise ValueError("--out is needed with several runs, as --out page.html: the page belongs to none of them.")
+    return write(several_page(folders), Path(out))

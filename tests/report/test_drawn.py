@@ -1,0 +1,141 @@
+"""Neighbours, interpolations and shared latents of a generator whose samples are known."""
+
+import base64
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from torch import Tensor, nn
+
+from ganneal.data import Dataset, Digits
+from ganneal.models.protocol import ModelPair, Normal
+from ganneal.report import drawn
+from ganneal.report.pictures import Picture
+from ganneal.report.records import RunRecord
+from ganneal.sampling import TrainedGenerator
+from ganneal.task import Labelled, Unconditional
+
+DIGITS = Digits(size=8).load()
+SIDE = 48 + 2
+"""Pixels from one tile of a sheet to the next."""
+
+
+class Lookup(nn.Module):
+    """Returns image number ``first`` of the data, the next one, ... whatever the latents."""
+
+    def __init__(self, dataset: Dataset, first: int, brighter: float = 0.0):
+        super().__init__()
+        self.unused = nn.Parameter(torch.zeros(1))
+        self.images = torch.from_numpy(dataset.samples[first : first + drawn.PROBES]).float() / 127.5 - 1 + brighter
+
+    def forward(self, latents: Tensor) -> Tensor:
+        return self.images[: len(latents)]
+
+
+class Linear(nn.Module):
+    """The first latent as brightness, the label as a shift."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unused = nn.Parameter(torch.zeros(1))
+
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        shift = 0 if labels is None else labels.float() / 10
+        return (latents[:, 0] / 10 + shift)[:, None, None, None].expand(-1, 1, 8, 8)
+
+
+def trained(generator: nn.Module, num_classes: int = 0) -> TrainedGenerator:
+    pair = ModelPair(generator, nn.Identity(), Normal(3), (1, 8, 8), num_classes)
+    return TrainedGenerator(generator, pair, Labelled() if num_classes else Unconditional())
+
+
+def tiles(picture: Picture, rows: int, columns: int) -> np.ndarray:
+    """The first pixel of each tile of a sheet."""
+    data = base64.b64decode(picture.uri.partition(",")[2])
+    with Image.open(io.BytesIO(data)) as image:
+        pixels = np.asarray(image.convert("L"))
+    return np.array([[pixels[2 + row * SIDE + 20, 2 + column * SIDE + 20] for column in range(columns)]
+                     for row in range(rows)])  # fmt: skip
+
+
+def test_copies_of_the_data_are_found_at_distance_zero() -> None:
+    found = drawn.neighbours(trained(Lookup(DIGITS, 300)), DIGITS)
+    assert found is not None
+    assert found.sample_distance == pytest.approx(0, abs=1e-4)  # float32 samples of uint8 images
+    assert found.real_distance > 1
+    assert (found.searched, found.available) == (len(DIGITS), len(DIGITS))
+    samples, nearest = tiles(found.samples, 1, drawn.SHOWN), tiles(found.nearest, 1, drawn.SHOWN)
+    np.testing.assert_allclose(samples, nearest, atol=6)  # WebP may be lossy
+
+
+def test_distances_are_grey_levels() -> None:
+    found = drawn.neighbours(trained(Lookup(DIGITS, 0, brighter=2 / 255)), DIGITS)
+    assert found is not None
+    assert found.sample_distance == pytest.approx(1, rel=1e-3)  # one level of 255 everywhere, less than to any other
+
+
+def test_the_size_of_the_parts_searched_at_a_time_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = drawn.neighbours(trained(Lookup(DIGITS, 5)), DIGITS)
+    monkeypatch.setattr(drawn, "CHUNK", 150)
+    assert drawn.neighbours(trained(Lookup(DIGITS, 5)), DIGITS) == whole
+
+
+def test_too_few_images_and_points_have_no_neighbours() -> None:
+    few = Dataset(DIGITS.samples[: drawn.PROBES])
+    points = Dataset(np.zeros((100, 2), dtype=np.float32))
+    assert drawn.neighbours(trained(Lookup(DIGITS, 0)), few) is None
+    assert drawn.neighbours(trained(Lookup(DIGITS, 0)), points) is None
+
+
+@given(st.integers(0, 10_000), st.integers(2, 20))
+def test_spherical_paths_start_and_end_where_they_should_and_keep_the_length(seed: int, steps: int) -> None:
+    start, end = torch.randn(2, 5, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    path = drawn.spherical(start, end * start.norm() / end.norm(), steps)
+    torch.testing.assert_close(path[0], start)
+    torch.testing.assert_close(path[-1], end * start.norm() / end.norm())
+    torch.testing.assert_close(path.norm(dim=1), start.norm().expand(steps))
+
+
+@pytest.mark.parametrize("factor", [1.0, 2.0, -1.0])
+def test_spherical_paths_between_parallel_latents_are_straight(factor: float) -> None:
+    start = torch.tensor([1.0, 2.0])
+    path = drawn.spherical(start, factor * start, 3)
+    torch.testing.assert_close(path[1], (1 + factor) / 2 * start)
+
+
+def test_an_interpolation_keeps_one_class_along_a_row() -> None:
+    plain = tiles(drawn.interpolation(trained(Linear())), drawn.ROWS, drawn.STEPS).astype(int)
+    classed = tiles(drawn.interpolation(trained(Linear(), num_classes=10)), drawn.ROWS, drawn.STEPS).astype(int)
+    shifts = classed - plain
+    assert np.ptp(shifts, axis=1).max() <= 6  # a row is shifted as a whole, but for WebP
+    assert np.ptp(shifts) > 6
+
+
+def test_the_same_latents_give_equal_generators_equal_rows() -> None:
+    first, second, missing = drawn.same_latents([trained(Linear()), trained(Linear()), None])
+    assert first is not None and first == second and missing is None
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """A source nobody registered."""
+
+
+def record(**data: object) -> RunRecord:
+    return RunRecord(Path("run"), {"data": data}, {"shape": [1, 8, 8]})
+
+
+def test_data_is_loaded_again_from_its_description_and_must_have_its_shape() -> None:
+    assert len(drawn.load_data(record(type="Digits", size=8))) == len(DIGITS)
+    with pytest.raises(ValueError, match="shape"):
+        drawn.load_data(record(type="Digits", size=16))
+    with pytest.raises(ValueError, match="unknown part 'Elsewhere'"):
+        drawn.load_data(record(type=Elsewhere.__name__))
+    with pytest.raises(FileNotFoundError, match="no data at"):
+        drawn.load_data(record(type="Folder", path="/nowhere/at/all", size=None, channels=None))
