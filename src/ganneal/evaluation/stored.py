@@ -222,6 +222,7 @@ def _measure(
                 layer=extractor.layer,
                 resize=extractor.resize,
                 input_scaling=extractor.input_scaling,
+                precision=extractor.precision,
                 reference=real.reference,
                 n_fake=len(fake.features),
                 **about,
