@@ -31,7 +31,7 @@ class RayCluster:
         if not ray.is_initialized():
             try:
                 ray.init(address=address, log_to_driver=False)
-            except ConnectionError as error:
+            except (ConnectionError, ValueError) as error:
                 raise ValueError(
                     f"address must be that of a running Ray cluster, or 'local', got {address!r} ({error}); start one "
                     f"with `ray start --head`."
