@@ -175,7 +175,9 @@ def test_modes_are_lost_below_half_the_best_coverage_and_collapsed_below_a_tenth
         ([1.0, above(0.2)], "warning"),
         ([0.0, 0.8], "warning"),
         ([0.0, above(0.8)], "alarm"),
-        ([1.0, 1.0], "alarm"),
+        ([1.0, 1.0], "warning"),  # it never was better: no collapse
+        ([1.0, above(0.2), 1.0], "warning"),
+        ([1.0, 0.2, 1.0, above(0.8)], "alarm"),
         ([1.0, 1.0, 0.01], None),
     ],
 )

@@ -18,7 +18,9 @@ from safetensors.torch import load_file
 NETWORKS = ("generator", "generator-raw", "discriminator")
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 
-WATCHED = frozenset({"seconds", "cpu_seconds", "evaluating_seconds", "coverage", "duplicates", "d_accuracy"})
+WATCHED = frozenset(
+    {"seconds", "cpu_seconds", "evaluating_seconds", "evaluation_cost", "coverage", "duplicates", "d_accuracy"}
+)
 """Columns that tell how long it took, or what evaluations found."""
 
 

@@ -92,7 +92,11 @@ def rows(out: Path, *without: str) -> list[dict[str, Any]]:
     lines = (out / "metrics.jsonl").read_text().splitlines()
     read = [json.loads(line, parse_constant=refuse) for line in lines]
     return [
-        {k: v for k, v in row.items() if k not in ("seconds", "cpu_seconds", "evaluating_seconds", *without)}
+        {
+            k: v
+            for k, v in row.items()
+            if k not in ("seconds", "cpu_seconds", "evaluating_seconds", "evaluation_cost", *without)
+        }
         for row in read
     ]
 

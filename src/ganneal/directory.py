@@ -161,15 +161,21 @@ class RunDirectory:
         """Drop the rows written after a checkpoint that knew ``size`` bytes, and the verdicts on them."""
         if self.metrics.exists() and self.metrics.stat().st_size > size:
             os.truncate(self.metrics, size)
-        rows, verdicts = self.rows(), _read_lines(self.health)
-        last = rows[-1]["num_real"] if rows else -1
-        kept = [verdict for verdict in verdicts if verdict["num_real"] <= last]
-        if kept != verdicts:
-            write_bytes(self.health, "".join(json.dumps(verdict) + "\n" for verdict in kept).encode())
+        if not self.health.exists():
+            return
+        places = {(row["num_real"], row["seconds"]) for row in self.rows()}
+        kept = [v for v in _read_lines(self.health) if (v["num_real"], v["seconds"]) in places]
+        content = "".join(json.dumps(verdict) + "\n" for verdict in kept).encode()
+        if content != self.health.read_bytes():
+            write_bytes(self.health, content)
 
-    def save_checkpoint(self, state: dict[str, Any], experiment: Experiment) -> Path:
+    def save_checkpoint(
+        self, state: dict[str, Any], experiment: Experiment, best_state: dict[str, Any] | None = None
+    ) -> Path:
         """Write a training state beside the last one, then drop those before. The name holds the content's hash.
 
+        Args:
+            best_state: The state that a rollback would go back to.
         Raises:
             OSError: It could not be written; earlier checkpoints are untouched.
         """
@@ -180,6 +186,7 @@ class RunDirectory:
             "identity": json.dumps(experiment.identity()),
             "metrics_bytes": size,
             "state": state,
+            "best_state": best_state,
         }
         buffer = io.BytesIO()
         torch.save(content, buffer)

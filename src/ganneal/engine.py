@@ -15,7 +15,7 @@ from ganneal.fakes import make_fakes
 from ganneal.freezing import frozen
 from ganneal.optim import OptimizerConfig
 from ganneal.regularizers import Context, GeneratorContext
-from ganneal.run import Run
+from ganneal.run import Run, unnamed_draws
 from ganneal.steps import (
     MOVES_GENERATOR,
     DrawPool,
@@ -215,7 +215,8 @@ def train(run: Run, interrupted: Callable[[], bool] = lambda: False) -> Iterator
             return
         started, worked = perf_counter(), process_time()
         step, following = run.cursor.step, run.cursor.following
-        apply(step, run)
+        with unnamed_draws(run.random["players"]):
+            apply(step, run)
         if isinstance(step, MOVES_GENERATOR) and not isinstance(following, MOVES_GENERATOR):
             run.update_average()
         if run.cursor.advance() and run.round_steps:

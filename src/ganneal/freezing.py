@@ -9,8 +9,16 @@ from torch import nn
 
 @contextmanager
 def frozen(module: nn.Module, *, keep_buffers: bool) -> Iterator[None]:
-    """``module`` without parameter gradients, and with every buffer as it was afterwards."""
-    buffers = list(module.buffers()) if keep_buffers else []
+    """``module`` without parameter gradients, and with every buffer as it was afterwards.
+
+    A buffer that a pass replaced by another tensor, and did not change in place, is put back too.
+    """
+    places = [
+        (owner, name, buffer)
+        for owner in (module.modules() if keep_buffers else ())
+        for name, buffer in owner.named_buffers(recurse=False)
+    ]
+    buffers = [buffer for _, _, buffer in places]
     kept = [buffer.clone() for buffer in buffers]
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     for parameter in trained:
@@ -20,6 +28,9 @@ def frozen(module: nn.Module, *, keep_buffers: bool) -> Iterator[None]:
     finally:
         for parameter in trained:
             parameter.requires_grad_(True)
+        for owner, name, buffer in places:
+            if getattr(owner, name) is not buffer:
+                setattr(owner, name, buffer)
         if buffers:
             with torch.no_grad():
                 torch._foreach_copy_(buffers, kept)

@@ -138,7 +138,7 @@ class ModeLoss:
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Many samples are all but copies of one another."""
+    """Many samples are all but copies of one another; an alarm where that had been otherwise, so not at the start."""
 
     warn: float = 0.2
     alarm: float = 0.8
@@ -149,9 +149,10 @@ class Duplicates:
         shares = series["duplicates"]
         if len(shares) < 2 or shares[-1] <= self.warn:  # the first is that of the untrained generator
             return None
+        collapsed = shares[-1] > self.alarm and min(shares) <= self.warn
         return Verdict(
             self.name,
-            "alarm" if shares[-1] > self.alarm else "warning",
+            "alarm" if collapsed else "warning",
             f"{100 * shares[-1]:.0f} % of the samples lie closer to another sample than 99 % of real ones lie to "
             f"another real one: near duplicates. Expected of a perfect generator: 1 %.",
             shares[-1],

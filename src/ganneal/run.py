@@ -2,7 +2,8 @@
 
 import zlib
 from collections import defaultdict
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
 from itertools import chain
 from typing import Any
@@ -19,7 +20,7 @@ from ganneal.sampling import TrainedGenerator
 from ganneal.schemes import Scheme
 from ganneal.steps import Step
 
-RANDOM_STREAMS = ("latents", "task", "penalty")
+RANDOM_STREAMS = ("latents", "task", "penalty", "players")
 """Training's named random generators. The data stream has none: it is a function of its position."""
 
 
@@ -32,6 +33,24 @@ def derive_seed(seed: int, name: str) -> int:
 def random_stream(seed: int, name: str, device: torch.device | str = "cpu") -> torch.Generator:
     """A torch generator for the stream ``name``."""
     return torch.Generator(device).manual_seed(derive_seed(seed, name))
+
+
+@contextmanager
+def unnamed_draws(random: torch.Generator) -> Iterator[None]:
+    """Draws without a named generator on the device of ``random``, as dropout's, come from it meanwhile."""
+    device = random.device
+    shared = (
+        torch.default_generator
+        if device.type == "cpu"
+        else getattr(torch, device.type).default_generators[device.index or 0]
+    )
+    outside = shared.get_state()
+    shared.set_state(random.get_state())
+    try:
+        yield
+    finally:
+        random.set_state(shared.get_state())
+        shared.set_state(outside)
 
 
 class Cursor:

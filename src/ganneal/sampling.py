@@ -4,7 +4,6 @@
 >>> images = ganneal.load("runs/demo").sample(16, seed=0)  # doctest: +SKIP
 """
 
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -77,9 +76,6 @@ class TrainedGenerator:
         return torch.cat(parts)
 
 
-TRAINING_STATE = "training-state.pt"
-
-
 def export(
     folder: Path,
     directory: RunDirectory,
@@ -87,13 +83,11 @@ def export(
     pair: ModelPair,
     *,
     measured: Mapping[str, float] | None = None,
-    with_state: bool = False,
 ) -> Path:
     """Write ``folder``: the averaged generator, the generator as trained, the discriminator, and a card.
 
     Args:
         measured: What was measured of these weights, for the card.
-        with_state: Add the whole training state, to go back to.
     """
     description = read_json(directory.description)
     card = {
@@ -123,10 +117,6 @@ def export(
         ):
             tensors = {k: v.detach().cpu().contiguous() for k, v in state[key].items()}
             write_bytes(filled / f"{name}.safetensors", save(tensors))
-        if with_state:
-            buffer = io.BytesIO()
-            torch.save(state, buffer)
-            write_bytes(filled / TRAINING_STATE, buffer.getvalue())
         write_bytes(filled / "card.json", json.dumps(card, indent=2).encode())
     return folder
 

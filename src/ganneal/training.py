@@ -85,9 +85,10 @@ class Session:
         real = image_grid(self.real) if self.real.dim() == 4 else scatter(self.real[:, :2])
         save_png(real, self.directory.samples / "real.png")
         self._draw()
-        if self.evaluations is not None and (values := self.evaluations.measure()):
-            self.directory.append(self.run.counters.as_dict() | values)
-            self.evaluations.watch(self.run.counters.as_dict() | values)
+        if self.evaluations is not None:
+            row = self.run.counters.as_dict() | self.evaluations.measure()
+            self.directory.append(row)
+            self.evaluations.watch(row)
 
     def _resume(self, content: dict[str, Any]) -> None:
         state, now = content["state"], torch.get_num_threads()
@@ -100,7 +101,7 @@ class Session:
         self.run.load_state_dict(state)
         self.directory.truncate_metrics(content["metrics_bytes"])
         if self.evaluations is not None:
-            self.evaluations.recall(self.directory.rows())
+            self.evaluations.recall(self.directory.rows(), content.get("best_state"))
         self._describe()
         self.display.say(f"resuming {self.directory.path} at {self.run.counters.num_real:,} real images")
 
@@ -164,7 +165,8 @@ class Session:
         """
         if not self.run.is_finite():
             raise TrainingStopped(f"training stopped: a weight is NaN or infinite; {REMEDY}. {UNTOUCHED}")
-        path = self.directory.save_checkpoint(self.run.state_dict(), self.experiment)
+        best_state = None if self.evaluations is None else self.evaluations.best_state
+        path = self.directory.save_checkpoint(self.run.state_dict(), self.experiment, best_state)
         self.saved_at = monotonic()
         return path
 

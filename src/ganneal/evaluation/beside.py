@@ -14,7 +14,7 @@ from ganneal.metrics import Moments, frechet_distance
 from ganneal.metrics.distances import nearest_distances
 from ganneal.metrics.extractors import Extractor, Pixels, Points
 from ganneal.metrics.references import reference_features
-from ganneal.run import Run, random_stream
+from ganneal.run import Run, random_stream, unnamed_draws
 from ganneal.sampling import TrainedGenerator
 from ganneal.stop import Row
 
@@ -113,7 +113,8 @@ class Evaluator:
         """
         random, task = random_stream(self.seed, "evaluation", run.device), run.experiment.task
         real_logits, fake_logits = [], []
-        with frozen(run.discriminator, keep_buffers=True), torch.random.fork_rng(devices=[]), run.autocast():
+        players = random_stream(self.seed, "players", run.device)
+        with frozen(run.discriminator, keep_buffers=True), unnamed_draws(players), run.autocast():
             for start in range(0, min(JUDGED_COUNT, len(self.judged.dataset)), JUDGED_BATCH):
                 batch = self.judged.batch(start, JUDGED_BATCH)
                 real = task.real_view(batch._replace(samples=batch.samples.to(run.device)), random)

@@ -1,17 +1,16 @@
 """The evaluations of one training run: when they are due, what they find, the best weights, verdicts on its health."""
 
-import io
 from collections.abc import Iterable
+from copy import deepcopy
 from time import perf_counter
-
-import torch
+from typing import Any
 
 from ganneal.directory import RunDirectory
 from ganneal.display import Display
 from ganneal.evaluation.beside import Evaluator
-from ganneal.health import COLLAPSING, Verdict, Watch
+from ganneal.health import Verdict, Watch
 from ganneal.run import Run
-from ganneal.sampling import TRAINING_STATE, export
+from ganneal.sampling import export
 from ganneal.stop import Row, Stop
 
 MOST_ROLLBACKS = 3
@@ -31,20 +30,24 @@ class Evaluations:
         """Seconds of evaluations during training."""
         self.last_cost = 0.0
         self.best: float | None = None
+        self.best_state: dict[str, Any] | None = None
+        """The run at its best evaluation, to go back to; only kept where a rollback is asked for."""
         self.rollbacks = 0
         if not self.evaluator.possible:
             display.say(f"no {self.name}: it needs more than {self.evaluator.extractor.dimensions} samples and images")
 
-    def recall(self, rows: Iterable[Row]) -> None:
-        """Take up where a stopped run's record ends."""
+    def recall(self, rows: Iterable[Row], best_state: dict[str, Any] | None) -> None:
+        """Take up where a stopped run's record ends; ``best_state`` is what its checkpoint kept of it."""
         rows = list(rows)
         self.watching = Watch(self.name, rows)
         for row in rows:
+            self.last_cost = row.get("evaluation_cost", self.last_cost)
             if "evaluating_seconds" in row:
                 self.evaluated_at, self.spent = row["num_real"], row["evaluating_seconds"]
             if row["num_real"] and self.name in row:
                 self.best = min(row[self.name], self.best if self.best is not None else row[self.name])
             self.rollbacks = row.get("rollbacks", self.rollbacks)
+        self.best_state = None if self.best is None else best_state
 
     def follow(self, row: Row) -> Stop | None:
         """Evaluate into ``row`` if it is time, keep the best weights, judge; a `Stop` if a collapse ends the run."""
@@ -54,8 +57,9 @@ class Evaluations:
             self.spent += self.last_cost
             row["evaluating_seconds"] = self.spent
             self._keep_best(row)
-        collapse = [v for v in self.watch(row) if v.name in COLLAPSING and v.severity == "alarm"]
-        return self._react(collapse[0], row) if collapse else None
+        self.watch(row)
+        collapse = self.watching.collapse(row)
+        return None if collapse is None else self._react(collapse, row)
 
     def measure(self) -> Row:
         """The values of the run as it stands."""
@@ -64,7 +68,7 @@ class Evaluations:
         self.last_cost = perf_counter() - started
         if self.name in values:
             self.display.say(f"{self.name} {values[self.name]:.4g} at {self.run.counters.num_real:,} images")
-        return values
+        return values | {"evaluation_cost": self.last_cost}
 
     def watch(self, row: Row) -> list[Verdict]:
         """Write and show what has changed in the run's health."""
@@ -87,15 +91,9 @@ class Evaluations:
         value = row.get(self.name)
         if value is None or (self.best is not None and value >= self.best):
             return
-        self.best = value
-        export(
-            self.directory.path / "best",
-            self.directory,
-            self.run.state_dict(),
-            self.run.pair,
-            measured={self.name: value},
-            with_state=self.records.on_collapse == "rollback",
-        )
+        self.best, state = value, self.run.state_dict()
+        self.best_state = deepcopy(state) if self.records.on_collapse == "rollback" else None
+        export(self.directory.path / "best", self.directory, state, self.run.pair, measured={self.name: value})
 
     def _react(self, verdict: Verdict, row: Row) -> Stop | None:
         match self.records.on_collapse:
@@ -107,12 +105,11 @@ class Evaluations:
                 return self._roll_back(verdict, row)
 
     def _roll_back(self, verdict: Verdict, row: Row) -> Stop | None:
-        path = self.directory.path / "best" / TRAINING_STATE
-        if self.rollbacks >= MOST_ROLLBACKS or not path.exists():
+        if self.rollbacks >= MOST_ROLLBACKS or self.best_state is None:
             why = f"after {self.rollbacks} rollbacks" if self.rollbacks else "with no best weights to go back to"
             return Stop(f"{verdict.text} It collapsed {why}", save=True)
-        self.run.roll_back(torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True))
+        self.run.roll_back(self.best_state)
         self.rollbacks += 1
         row["rollbacks"] = self.rollbacks
-        self.display.say(f"rolled back to best/, {self.name} {self.best:.4g}; clocks and data go on")
+        self.display.say(f"rolled back to the best evaluation, {self.name} {self.best:.4g}; clocks and data go on")
         return None

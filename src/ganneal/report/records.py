@@ -14,7 +14,16 @@ from ganneal.directory import read_json
 CLOCKS = ("num_real", "d_updates", "g_updates", "seconds")
 LOGGED = frozenset(
     (*CLOCKS, "cpu_seconds", "round", "d_lr", "g_lr", "d_loss", "g_loss", "d_real", "d_fake", "d_penalty", "g_penalty")
-    + ("g_step", "g_step_per_d_update", "d_grad_norm", "g_grad_norm", "evaluating_seconds", "rollbacks", "stopped")
+    + (
+        "g_step",
+        "g_step_per_d_update",
+        "d_grad_norm",
+        "g_grad_norm",
+        "evaluating_seconds",
+        "evaluation_cost",
+        "rollbacks",
+        "stopped",
+    )
 )
 """Keys of a log row that training writes; any other number in a row is an evaluation, but for those of a level."""
 DISTANCE = re.compile(r"(FD|KD|FID|KID)\b")
