@@ -20,9 +20,15 @@ demo: .venv/.core          ## train a GAN on real handwritten digits, under two 
 	$(BIN)/ganneal report runs/demo
 
 test: .venv/.dev           ## the suite that CI runs: under eight minutes on two cores
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
-test-all: .venv/.dev       ## everything, the slow tests too
+# torch-fidelity for its parity test, without its torchvision, which does not import beside another build of torch
+.venv/.parity: .venv/.dev
+	$(BIN)/pip install -q --no-deps torch-fidelity==0.4.0
+	$(BIN)/pip install -q $(INDEX) -c constraints.txt tqdm
+	touch $@
+
+test-all: .venv/.parity    ## everything, the slow tests too
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "" --timeout 1800
 
 .venv/.browser: .venv/.dev
