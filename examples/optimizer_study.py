@@ -1,0 +1,196 @@
+"""The sweep behind the tables of docs/conjugate-gradient.md: ten optimizers on the DCGAN of CIFAR-10.
+
+    OMP_NUM_THREADS=1 python examples/optimizer_study.py --out runs/optimizer-study --jobs 2
+
+Each method runs at the same ten points (lr of D, lr of G, coefficient c of the conjugate-gradient rules), drawn without
+replacement from the grid of Naganuma and Iiduka (AISTATS 2023) by a fixed seed. The budget is a count of real images,
+so that other work on the machine changes no result. The same command goes on where it was stopped, and ends by
+writing ``docs/optimizer-study.json`` and ``.png`` and printing the table.
+"""
+
+import argparse
+import json
+import random
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ganneal.comparison import Arm, LocalProcesses, Study, compare
+from ganneal.data import Arrays, Zip
+from ganneal.experiment import Experiment, Records
+from ganneal.experiments import EXPERIMENTS
+from ganneal.metrics.extractors import ResNet
+from ganneal.models import DCGAN
+from ganneal.optim import CG, SGD, Adam, OptimizerConfig
+
+LEARNING_RATES = (5e-3, 1e-3, 5e-4, 1e-4, 5e-5)
+COEFFICIENTS = (0.5, 0.75, 1.0)
+POINTS = 10
+POINTS_SEED = 2023
+NUM_REAL = 80_000
+
+METHODS: dict[str, Callable[[float, float], OptimizerConfig]] = {
+    "Adam": lambda lr, c: Adam(lr=lr),
+    "SGD": lambda lr, c: SGD(lr=lr),
+    "momentum": lambda lr, c: SGD(lr=lr, momentum=0.9),
+} | {
+    rule: lambda lr, c, rule=rule: CG(lr=lr, beta_rule=rule, beta_coeff=c)
+    for rule in ("DY", "FR", "FR_PRP", "HS", "HS_DY", "HZ", "PRP")
+}
+"""A player's optimizer from its learning rate and the coefficient c, which only the conjugate-gradient rules have."""
+
+
+class Point(NamedTuple):
+    """One place in the grid, the same for every method."""
+
+    d_lr: float
+    g_lr: float
+    c: float
+
+
+def points(count: int = POINTS, seed: int = POINTS_SEED) -> list[Point]:
+    """Different places of the grid, in the order drawn."""
+    grid = [Point(*place) for place in product(LEARNING_RATES, LEARNING_RATES, COEFFICIENTS)]
+    return random.Random(seed).sample(grid, count)
+
+
+def base(data: str) -> Experiment:
+    """What all runs share."""
+    return replace(
+        EXPERIMENTS["cifar10-cts"](),
+        data=Arrays(path=data),
+        model=DCGAN(width=32),
+        precision="bf16",
+        threads=1,
+        records=Records(
+            log_every=4_000,
+            sample_every=NUM_REAL,
+            evaluate_every=NUM_REAL // 2,
+            evaluate_count=2_000,
+            evaluate_share=1.0,
+            extractor=ResNet(20),
+            tensorboard=False,
+        ),
+    )
+
+
+def study(data: str) -> Study:
+    """Every method at every point; point by point, so that an unfinished study compares the same points."""
+    arms = tuple(
+        Arm(
+            f"{method}-{number:02d}",
+            replace(base(data), d_optimizer=make(point.d_lr, point.c), g_optimizer=make(point.g_lr, point.c)),
+        )
+        for number, point in enumerate(points())
+        for method, make in METHODS.items()
+    )
+    return Study("optimizers", arms, (0,), "num_real", NUM_REAL, arms[0].name)
+
+
+def decoded(folder: Path) -> str:
+    """CIFAR-10's training images as one array that every run maps into memory."""
+    path = folder.with_name(f"{folder.name}-cifar10.npy")
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, Zip(path="cifar10-train.zip").load().samples)
+    return str(path.resolve())
+
+
+def _spread(values: Sequence[float]) -> dict[str, float]:
+    return {"best": min(values), "mean": fmean(values), "sd": stdev(values), "worst": max(values)}
+
+
+def summary(results: dict[str, Any]) -> dict[str, Any]:
+    """What each method reached over its points: at the end of training, and at each run's best evaluation.
+
+    A run that diverged counts with its last finite evaluation, that of the untrained generator if there was no other.
+    """
+    methods = {}
+    runs = {arm["name"]: run for arm in results["arms"] for run in arm["runs"]}
+    for method in METHODS:
+        own = [runs[f"{method}-{number:02d}"] for number in range(POINTS)]
+        last = [run["last"] for run in own]
+        best = [run["last"] if run["best"] is None else run["best"] for run in own]
+        methods[method] = {
+            "last": _spread(last),
+            "best": _spread(best),
+            "runs": [{"last": a, "best": b, "status": run["status"]} for a, b, run in zip(last, best, own, strict=True)],
+            "stopped": sum(run["status"] != "finished" for run in own),
+            "cpu_seconds": fmean(run["cpu_seconds"] for run in own),
+        }
+    untrained = {round(run["untrained"], 6) for run in runs.values()}
+    return {
+        "metric": results["metric"],
+        "num_real": results["amount"],
+        "untrained": sorted(untrained),
+        "points": [point._asdict() for point in points()],
+        "hardware": results["hardware"],
+        "methods": methods,
+    }
+
+
+def table(content: dict[str, Any]) -> str:
+    """The summary as Markdown."""
+    head = (
+        f"| optimizer | best run, {content['metric']} last | best run, best | ten runs, last | ten runs, best | "
+        f"diverged | CPU s a run |\n| --- | --- | --- | --- | --- | --- | --- |"
+    )
+    rows = [
+        f"| {name} | {m['last']['best']:.2f} | {m['best']['best']:.2f} | {m['last']['mean']:.2f} ± {m['last']['sd']:.2f} | "
+        f"{m['best']['mean']:.2f} ± {m['best']['sd']:.2f} | {m['stopped']} | {m['cpu_seconds']:.0f} |"
+        for name, m in content["methods"].items()
+    ]
+    return "\n".join([head, *rows])
+
+
+def draw(content: dict[str, Any], path: Path) -> None:
+    """One dot a run, one row a method, the mean as a bar."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
+    names = list(content["methods"])
+    for row, name in enumerate(names):
+        runs = content["methods"][name]["runs"]
+        for status, marker, label in (("finished", "o", "run"), ("diverged", "x", "diverged: its last finite value")):
+            values = [run["last"] for run in runs if run["status"] == status]
+            axes.plot(values, [row] * len(values), marker, color="#0072b2", alpha=0.7, label=label if not row else None)
+        axes.plot([content["methods"][name]["last"]["mean"]] * 2, [row - 0.3, row + 0.3], color="#d55e00", linewidth=2)
+    axes.axvline(content["untrained"][0], color="0.5", linestyle=":", label="untrained generator")
+    axes.plot([], [], color="#d55e00", linewidth=2, label="mean of the ten points")
+    axes.plot([], [], "x", color="#0072b2", label="diverged: its last finite value")
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.set_xscale("log")
+    axes.set_xlabel(f"{content['metric']} after {content['num_real']:,.0f} real images, log scale; lower is better")
+    handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, frameon=False, fontsize="small")
+    figure.savefig(path, dpi=110)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Ten optimizers on the DCGAN of CIFAR-10, ten points each.")
+    parser.add_argument("--out", type=Path, default=Path("runs/optimizer-study"))
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--page", type=Path, default=Path("docs/optimizer-study"), help="where the summary goes")
+    options = parser.parse_args(arguments)
+    results = compare(
+        study(decoded(options.out)), options.out, LocalProcesses(options.jobs), say=lambda text: print(text, flush=True)
+    )
+    content = summary(results.content)
+    options.page.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n")
+    draw(content, options.page.with_suffix(".png"))
+    print(table(content))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
