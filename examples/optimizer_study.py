@@ -117,10 +117,11 @@ def summary(results: dict[str, Any]) -> dict[str, Any]:
         own = [runs[f"{method}-{number:02d}"] for number in range(POINTS)]
         last = [run["last"] for run in own]
         best = [run["last"] if run["best"] is None else run["best"] for run in own]
+        rows = zip(last, best, own, strict=True)
         methods[method] = {
             "last": _spread(last),
             "best": _spread(best),
-            "runs": [{"last": a, "best": b, "status": run["status"]} for a, b, run in zip(last, best, own, strict=True)],
+            "runs": [{"last": end, "best": least, "status": run["status"]} for end, least, run in rows],
             "stopped": sum(run["status"] != "finished" for run in own),
             "cpu_seconds": fmean(run["cpu_seconds"] for run in own),
         }
@@ -142,8 +143,9 @@ def table(content: dict[str, Any]) -> str:
         f"diverged | CPU s a run |\n| --- | --- | --- | --- | --- | --- | --- |"
     )
     rows = [
-        f"| {name} | {m['last']['best']:.2f} | {m['best']['best']:.2f} | {m['last']['mean']:.2f} ± {m['last']['sd']:.2f} | "
-        f"{m['best']['mean']:.2f} ± {m['best']['sd']:.2f} | {m['stopped']} | {m['cpu_seconds']:.0f} |"
+        f"| {name} | {m['last']['best']:.2f} | {m['best']['best']:.2f} | "
+        f"{m['last']['mean']:.2f} ± {m['last']['sd']:.2f} | {m['best']['mean']:.2f} ± {m['best']['sd']:.2f} | "
+        f"{m['stopped']} | {m['cpu_seconds']:.0f} |"
         for name, m in content["methods"].items()
     ]
     return "\n".join([head, *rows])
@@ -172,7 +174,9 @@ def draw(content: dict[str, Any], path: Path) -> None:
     axes.set_xscale("log")
     axes.set_xlabel(f"{content['metric']} after {content['num_real']:,.0f} real images, log scale; lower is better")
     handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, frameon=False, fontsize="small")
+    figure.legend(
+        handles.values(), handles.keys(), loc="outside lower center", ncols=4, frameon=False, fontsize="small"
+    )
     figure.savefig(path, dpi=110)
 
 
