@@ -27,7 +27,7 @@ from ganneal.experiment import Experiment, Records
 from ganneal.experiments import EXPERIMENTS
 from ganneal.metrics.extractors import ResNet
 from ganneal.models import DCGAN
-from ganneal.optim import CG, SGD, Adam, OptimizerConfig
+from ganneal.optim import CG, SGD, Adam, BetaRule, OptimizerConfig
 
 LEARNING_RATES = (5e-3, 1e-3, 5e-4, 1e-4, 5e-5)
 COEFFICIENTS = (0.5, 0.75, 1.0)
@@ -35,13 +35,23 @@ POINTS = 10
 POINTS_SEED = 2023
 NUM_REAL = 80_000
 
+
+def conjugate(beta_rule: BetaRule) -> Callable[[float, float], OptimizerConfig]:
+    """A conjugate-gradient method from its learning rate and coefficient."""
+    return lambda lr, c: CG(lr=lr, beta_rule=beta_rule, beta_coeff=c)
+
+
 METHODS: dict[str, Callable[[float, float], OptimizerConfig]] = {
     "Adam": lambda lr, c: Adam(lr=lr),
     "SGD": lambda lr, c: SGD(lr=lr),
     "momentum": lambda lr, c: SGD(lr=lr, momentum=0.9),
-} | {
-    rule: lambda lr, c, rule=rule: CG(lr=lr, beta_rule=rule, beta_coeff=c)
-    for rule in ("DY", "FR", "FR_PRP", "HS", "HS_DY", "HZ", "PRP")
+    "DY": conjugate("DY"),
+    "FR": conjugate("FR"),
+    "FR_PRP": conjugate("FR_PRP"),
+    "HS": conjugate("HS"),
+    "HS_DY": conjugate("HS_DY"),
+    "HZ": conjugate("HZ"),
+    "PRP": conjugate("PRP"),
 }
 """A player's optimizer from its learning rate and the coefficient c, which only the conjugate-gradient rules have."""
 

@@ -1,15 +1,21 @@
 """Optimizers as configurations, learning-rate rules as pure functions of a clock, and weight averaging."""
 
 from ganneal.optim.averaging import Averaging, average_
+from ganneal.optim.beta_rules import BETA_RULES
+from ganneal.optim.conjugate_gradient import ConjugateGradient
 from ganneal.optim.lr_rules import LR_RULES, Constant, Cosine, LinearDecay, LRRule
-from ganneal.optim.optimizers import OPTIMIZERS, SGD, Adam, OptimizerConfig, RMSProp
+from ganneal.optim.optimizers import CG, OPTIMIZERS, SGD, Adam, BetaRule, OptimizerConfig, RMSProp
 
 __all__ = [
+    "BETA_RULES",
+    "CG",
     "LR_RULES",
     "OPTIMIZERS",
     "SGD",
     "Adam",
     "Averaging",
+    "BetaRule",
+    "ConjugateGradient",
     "Constant",
     "Cosine",
     "LRRule",

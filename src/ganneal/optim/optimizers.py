@@ -3,12 +3,15 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import isfinite
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from torch.nn import Parameter
 
+from ganneal.optim.conjugate_gradient import BetaScope, ConjugateGradient
 from ganneal.optim.lr_rules import Constant, LRRule
+
+BetaRule = Literal["FR", "PRP", "HS", "DY", "HZ", "FR_PRP", "HS_DY"]
 
 
 @runtime_checkable
@@ -103,5 +106,42 @@ class RMSProp:
         return torch.optim.RMSprop(parameters, lr=self.lr, alpha=self.smoothing, eps=self.eps, foreach=True)
 
 
-OPTIMIZERS: dict[str, OptimizerConfig] = {"adam": Adam(), "sgd": SGD(), "rmsprop": RMSProp()}
+@dataclass(frozen=True)
+class CG:
+    """Conjugate-gradient steps, :class:`~ganneal.optim.ConjugateGradient`; ``beta_min=0`` keeps each beta >= 0.
+
+    References:
+        Naganuma and Iiduka, Conjugate Gradient Method for Generative Adversarial Networks, AISTATS 2023.
+    """
+
+    lr: float = 1e-3
+    beta_rule: BetaRule = "FR"
+    beta_coeff: float = 1.0
+    mu: float = 2.0
+    beta_max: float | None = 0.5
+    beta_min: float | None = None
+    beta_scope: BetaScope = "tensor"
+    restart_tol: float = 1e-12
+    weight_decay: float = 0.0
+    rule: LRRule = Constant()
+
+    def __post_init__(self) -> None:
+        self.build([Parameter(torch.zeros(1))])  # the optimizer refuses what it does not allow
+
+    def build(self, parameters: Iterable[Parameter]) -> ConjugateGradient:
+        return ConjugateGradient(
+            parameters,
+            lr=self.lr,
+            beta_rule=self.beta_rule,
+            beta_coeff=self.beta_coeff,
+            mu=self.mu,
+            beta_max=self.beta_max,
+            beta_min=self.beta_min,
+            beta_scope=self.beta_scope,
+            restart_tol=self.restart_tol,
+            weight_decay=self.weight_decay,
+        )
+
+
+OPTIMIZERS: dict[str, OptimizerConfig] = {"adam": Adam(), "sgd": SGD(), "rmsprop": RMSProp(), "cg": CG()}
 """Optimizers by name."""
