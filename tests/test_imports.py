@@ -131,7 +131,18 @@ UPPER = (
 RULES = [
     *(
         Rule(f"ganneal.{part}", UPPER)
-        for part in ("losses", "optim", "models", "data", "metrics", "regularizers", "task")
+        for part in (
+            "logits",
+            "divergences",
+            "theory",
+            "losses",
+            "optim",
+            "models",
+            "data",
+            "metrics",
+            "regularizers",
+            "task",
+        )
     ),
     Rule("ganneal.engine", (*TRAINING, "ganneal.cli", "ganneal.experiments")),
     Rule("ganneal.report", ("ganneal.engine", "ganneal.run", *TRAINING)),

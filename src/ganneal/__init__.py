@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from ganneal import (
         data,
+        divergences,
         experiments,
         losses,
         metrics,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _MODULES = (
     "data",
+    "divergences",
     "experiments",
     "losses",
     "metrics",
@@ -57,6 +59,7 @@ __all__ = [
     "Records",
     "__version__",
     "data",
+    "divergences",
     "experiments",
     "load",
     "losses",

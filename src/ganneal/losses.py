@@ -20,6 +20,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from ganneal.logits import softplus, upcast
+
 Logits = Float[Tensor, " batch"]
 PerSample = Float[Tensor, " batch"]
 WeightOn = Literal["output", "loss"]
@@ -45,11 +47,6 @@ class Loss(Protocol):
         ...
 
 
-def upcast(logits: Tensor) -> Tensor:
-    """``logits`` in at least float32: bfloat16 resolves a logit near 0 to 2^-8 relative only."""
-    return logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
-
-
 def _equal_sizes(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
     if real.shape != fake.shape:
         raise ValueError(
@@ -73,11 +70,6 @@ def _weighted(of: Callable[[Tensor], Tensor], fake: Tensor, weight: Weight, weig
 
 def _unknown_placement(weight_on: str) -> ValueError:
     return ValueError(f"weight_on must be 'output' or 'loss', got {weight_on!r}; use 'output' for the paper's reading.")
-
-
-def softplus(x: Tensor) -> Tensor:
-    """log(1 + e^x) to the last digit; torch's own turns linear above 20, an error of 2e-9 that float64 shows."""
-    return -F.logsigmoid(-x)
 
 
 def _log_one_minus(t: Tensor, weight: Weight) -> Tensor:

@@ -1,0 +1,1 @@
+"""Exact statements on small cases: what the divergences and the generator's gradients are, without a network."""
