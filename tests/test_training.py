@@ -431,6 +431,28 @@ def test_a_checkpoint_of_another_experiment_is_passed_over(tmp_path: Path) -> No
     assert again.digest() == whole.digest()
 
 
+def test_a_run_made_before_a_field_existed_goes_on_while_the_field_is_at_its_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def older(encoded: dict[str, Any]) -> dict[str, Any]:
+        """As written by a version in which experiments could not flip and Adam had no rule."""
+        optimizer = {key: value for key, value in encoded["d_optimizer"].items() if key != "rule"}
+        return {key: value for key, value in encoded.items() if key != "flip"} | {"d_optimizer": optimizer}
+
+    longer = Budget(num_real=20 * BATCH)
+    whole = ganneal.train(ring(budget=longer), tmp_path / "whole")
+    with monkeypatch.context() as patched:
+        identity = Experiment.identity
+        patched.setattr(Experiment, "identity", lambda experiment: older(identity(experiment)))
+        ganneal.train(ring(), tmp_path / "run")
+    description = tmp_path / "run" / "experiment.json"
+    content = json.loads(description.read_text())
+    description.write_text(json.dumps(content | {"experiment": older(content["experiment"])}))
+    assert ganneal.train(ring(budget=longer), tmp_path / "run").digest() == whole.digest()
+    with pytest.raises(ValueError, match="d_optimizer.rule.type: Constant -> LinearDecay"):
+        ganneal.train(ring(d_optimizer=Adam(lr=1e-2, rule=LinearDecay())), tmp_path / "run")
+
+
 def test_a_file_that_is_no_checkpoint_is_passed_over(tmp_path: Path) -> None:
     import hashlib
 

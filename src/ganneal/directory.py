@@ -30,9 +30,9 @@ import torch
 
 from ganneal import __version__
 from ganneal.atomic import write_bytes
-from ganneal.config import difference, encode
+from ganneal.config import completed, difference, encode
 from ganneal.data import Dataset
-from ganneal.experiment import Experiment
+from ganneal.experiment import OPERATION, Experiment
 
 CHECKPOINT_FORMAT = 2
 KEPT_CHECKPOINTS = 2
@@ -124,9 +124,7 @@ class RunDirectory:
         """
         if not self.description.exists():
             return
-        stored = read_json(self.description)["experiment"]
-        identity = json.loads(json.dumps(experiment.identity()))
-        changes = difference({key: value for key, value in stored.items() if key in identity}, identity)
+        changes = _changes(read_json(self.description)["experiment"], experiment)
         if changes:
             listed = "\n  ".join(changes)
             raise ValueError(
@@ -211,8 +209,8 @@ class RunDirectory:
         names = self.checkpoints.glob("*.pt") if self.checkpoints.exists() else ()
         return sorted((path for path in names if CHECKPOINT_NAME.fullmatch(path.name)), reverse=True)
 
-    def load_checkpoint(self, identity: dict[str, Any] | None = None) -> dict[str, Any] | None:
-        """The newest checkpoint that is whole and, where ``identity`` is given, of this experiment.
+    def load_checkpoint(self, experiment: Experiment | None = None) -> dict[str, Any] | None:
+        """The newest checkpoint that is whole and, where ``experiment`` is given, of this one.
 
         Warns about each newer one that is passed over.
 
@@ -224,12 +222,18 @@ class RunDirectory:
         candidates = self.list_checkpoints()
         for path in candidates:
             try:
-                return _read_checkpoint(path, identity)
+                return _read_checkpoint(path, experiment)
             except ValueError as error:
                 warnings.warn(f"passing over the checkpoint {path}: {error}", stacklevel=2)
         if candidates:
             raise ValueError(f"no usable checkpoint in {self.checkpoints}; move the folder away to start again.")
         return None
+
+
+def _changes(stored: dict[str, Any], experiment: Experiment) -> list[str]:
+    """What differs between the identity of a stored experiment and that of ``experiment``."""
+    before = {key: value for key, value in completed(stored, experiment).items() if key not in OPERATION}
+    return difference(before, json.loads(json.dumps(experiment.identity())))
 
 
 def _append_line(path: Path, content: dict[str, Any]) -> None:
@@ -249,7 +253,7 @@ def _read_lines(path: Path) -> list[dict[str, Any]]:
     return read
 
 
-def _read_checkpoint(path: Path, identity: dict[str, Any] | None) -> dict[str, Any]:
+def _read_checkpoint(path: Path, experiment: Experiment | None) -> dict[str, Any]:
     data = path.read_bytes()
     named = CHECKPOINT_NAME.fullmatch(path.name)
     if named is None or hashlib.sha256(data).hexdigest()[:16] != named[2]:
@@ -260,8 +264,8 @@ def _read_checkpoint(path: Path, identity: dict[str, Any] | None) -> dict[str, A
         raise ValueError(f"not a training state: {error}") from error
     if not isinstance(content, dict) or content.get("format") != CHECKPOINT_FORMAT:
         raise ValueError(f"not a training state of format {CHECKPOINT_FORMAT}")
-    if identity is not None:
-        changes = difference(json.loads(content["identity"]), json.loads(json.dumps(identity)))
+    if experiment is not None:
+        changes = _changes(json.loads(content["identity"]), experiment)
         if changes:
             raise ValueError(f"from another experiment ({'; '.join(changes[:3])})")
     return content

@@ -68,7 +68,7 @@ class Session:
         dataset = self.run.data.dataset
         self.real = self.run.data.batch(0, min(self.records.sample_count, len(dataset))).samples.cpu()
         self.evaluations = Evaluations(self.run, directory, display) if self.records.evaluate_count else None
-        content = directory.load_checkpoint(experiment.identity())
+        content = directory.load_checkpoint(experiment)
         self._begin() if content is None else self._resume(content)
         self.saved_at = monotonic()
         self.board = self._tensorboard()
