@@ -20,7 +20,7 @@ import re
 import subprocess
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ from ganneal.experiment import OPERATION, Experiment
 
 CHECKPOINT_FORMAT = 2
 KEPT_CHECKPOINTS = 2
+LOCK_ATTEMPTS = 1_000
 CHECKPOINT_NAME = re.compile(r"(\d{12})-([0-9a-f]{16})\.pt")
 
 
@@ -94,27 +95,42 @@ class RunDirectory:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the directory against a second training process; released when this one ends, however it ends."""
-        if self.path.exists() and not self.path.is_dir():
-            raise ValueError(f"out must be a directory for the run, got the file {self.path}; name another.")
-        self.path.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT)
+        descriptor = self._take_lock()
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise DirectoryInUse(
-                    f"another process is training in {self.path}; wait for it, or train into another directory."
-                ) from None
             for folder in (self.path, self.checkpoints, self.samples):
                 for leftover in folder.glob(".*.tmp"):  # of a process that was killed while writing
                     if leftover.is_file():
                         leftover.unlink()
             yield
         finally:
+            with suppress(OSError):  # somebody else may be about to begin here
+                if [file.name for file in self.path.iterdir()] == [".lock"]:  # nothing was begun: leave no trace
+                    (self.path / ".lock").unlink()
+                    self.path.rmdir()
             os.close(descriptor)
-            if [file.name for file in self.path.iterdir()] == [".lock"]:  # nothing was begun: leave no trace
-                (self.path / ".lock").unlink()
-                self.path.rmdir()
+
+    def _take_lock(self) -> int:
+        """The descriptor of the lock file, held: of the file that is there now, not of one just removed."""
+        file = self.path / ".lock"
+        for _ in range(LOCK_ATTEMPTS):
+            try:
+                self.path.mkdir(parents=True, exist_ok=True)
+                descriptor = os.open(file, os.O_RDWR | os.O_CREAT)
+            except (FileNotFoundError, FileExistsError):  # its last holder is just leaving no trace
+                continue
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.path.samestat(os.fstat(descriptor), os.stat(file)):
+                    return descriptor
+            except BlockingIOError:
+                os.close(descriptor)
+                raise DirectoryInUse(
+                    f"another process is training in {self.path}; wait for it, or train into another directory."
+                ) from None
+            except FileNotFoundError:
+                pass
+            os.close(descriptor)
+        raise ValueError(f"out must be a directory for the run, got the file {self.path}; name another.")
 
     def check_identity(self, experiment: Experiment) -> None:
         """Refuse to go on with another experiment than the directory's.

@@ -227,7 +227,10 @@ def test_a_random_p_is_never_zero():
 
 def test_a_verdict_says_who_is_better_by_how_much_and_what_the_seeds_can_show():
     decided = PairedComparison(-0.84, -1.47, -0.21, 0.0625, 0.0625, 5, decided=True)
-    tail = "by 0.84 [0.21, 1.47] over 5 seeds (sign-flip p = 0.0625, the smallest 5 seeds can reach)"
+    tail = (
+        "by 0.84 [0.21, 1.47] over 5 seeds, by the t interval alone "
+        "(sign-flip p = 0.0625, the smallest 5 seeds can reach: too few seeds for 0.05)"
+    )
     assert verdict(decided, "nats", "cts", better="lower") == f"nats better than cts {tail}"
     assert verdict(decided, "nats", "cts", better="higher") == f"nats worse than cts {tail}"
 
@@ -236,7 +239,7 @@ def test_a_verdict_on_nothing_shown_gives_the_difference():
     comparison = PairedComparison(0.3, -0.5, 1.1, 0.375, 0.0625, 5, decided=False)
     assert verdict(comparison, "nats", "cts", better="lower") == (
         "no difference shown: nats minus cts is 0.30 [-0.50, 1.10] over 5 seeds "
-        "(sign-flip p = 0.375; 5 seeds cannot go below 0.0625)"
+        "(sign-flip p = 0.375; 5 seeds cannot go below 0.0625: too few seeds for 0.05)"
     )
     one = paired_comparison([1.5], [1.0])
     assert verdict(one, "nats", "cts", better="lower") == (
@@ -251,6 +254,34 @@ def test_a_verdict_says_where_a_p_is_random_and_leaves_out_what_does_not_bind():
     assert verdict(eight, "a", "b", better="higher") == (
         "a better than b by 1.00 [0.20, 1.80] over 8 seeds (sign-flip p = 0.02344)"
     )
+
+
+def test_a_verdict_says_where_interval_and_sign_flips_disagree():
+    alone = PairedComparison(1.0, 0.1, 1.9, 0.0625, 2**-5, 6, decided=True)
+    assert verdict(alone, "a", "b", better="higher") == (
+        "a better than b by 1.00 [0.10, 1.90] over 6 seeds, by the t interval alone (sign-flip p = 0.0625)"
+    )
+    flips = paired_comparison([0.1, 0.1, 0.1, 0.1, 0.1, 9.0], [0.0] * 6)  # all of one sign, one far from the others
+    assert not flips.decided and flips.p_sign_flip == 2**-5
+    words = verdict(flips, "a", "b", better="lower")
+    assert words.startswith("no difference shown by the t interval: a minus b is ")
+    assert words.endswith("over 6 seeds (sign-flip p = 0.03125, the smallest 6 seeds can reach)")
+
+
+@pytest.mark.parametrize(("pairs", "few"), [(5, True), (6, False)])
+def test_too_few_seeds_are_those_whose_smallest_p_is_above_005(pairs, few):
+    words = verdict(paired_comparison(np.arange(pairs) + 1.0, np.zeros(pairs)), "a", "b", better="lower")
+    assert ("too few seeds for 0.05" in words) == ("by the t interval alone" in words) == few
+
+
+def test_zero_has_no_sign():
+    nothing = verdict(paired_comparison([1.0, 2.0], [1.0, 2.0]), "a", "b", better="lower")
+    assert " is 0 [0, 0] over 2 seeds" in nothing
+    about = PairedComparison(-0.4, -21.0, 20.2, 1.0, 0.25, 3, decided=False)
+    assert " is 0 [-21, 20] over" in verdict(about, "a", "b", better="lower")
+    one = verdict(paired_comparison([-0.0], [0.0]), "a", "b", better="lower")
+    assert "a minus b is 0, but" in one
+    assert str(seed_interval([-0.0])) == "0 (1 seed)"
 
 
 def test_an_end_near_zero_is_not_printed_as_zero():

@@ -57,7 +57,7 @@ def take(arguments: list[str], option: str) -> str | None:
     """The value after ``option``, both removed from ``arguments``."""
     for index, argument in enumerate(arguments):
         if argument == option:
-            if index + 1 == len(arguments):
+            if index + 1 == len(arguments) or arguments[index + 1].startswith("--"):
                 raise ValueError(f"{option} needs a value.")
             value = arguments[index + 1]
             del arguments[index : index + 2]

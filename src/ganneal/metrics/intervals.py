@@ -16,6 +16,8 @@ Values = Sequence[float] | Float[np.ndarray, " seeds"]
 Better = Literal["lower", "higher"]
 """Which values of a metric are the good ones."""
 
+LEVEL = 0.05
+"""Of the intervals, and what a p is held against in words."""
 _EXACT_PAIRS = 16
 _RANDOM_FLIPS = 65_535  # with the signs as they are 2^16, as many as the largest enumeration
 
@@ -37,7 +39,7 @@ class Interval:
     def __str__(self) -> str:
         seeds = f"{self.n} seed" + ("s" if self.n > 1 else "")
         if self.low is None or self.high is None:
-            return f"{self.mean:.3g} ({seeds})"
+            return f"{self.mean:z.3g} ({seeds})"
         return f"{_span(self.mean, self.low, self.high)} over {seeds}"
 
 
@@ -202,16 +204,22 @@ def verdict(comparison: PairedComparison, ours: str, theirs: str, *, better: Bet
 
     >>> nats, cts = [3.1, 2.9, 3.4], [4.1, 3.8, 4.5]
     >>> print(verdict(paired_comparison(nats, cts), "nats", "cts", better="lower"))
-    nats better than cts by 1.00 [0.75, 1.25] over 3 seeds (sign-flip p = 0.25, the smallest 3 seeds can reach)
+    nats better than cts by 1.00 [0.75, 1.25] over 3 seeds, by the t interval alone (sign-flip p = 0.25, the smallest \
+3 seeds can reach: too few seeds for 0.05)
     """
     _check_better(better)
     sign = 1 if better == "higher" else -1
     if comparison.low is None or comparison.high is None:
-        return f"no difference shown: {ours} minus {theirs} is {comparison.difference:.3g}, but 1 seed has no interval"
-    over = f"over {comparison.pairs} seeds ({_sign_flip_words(comparison)})"
+        return f"no difference shown: {ours} minus {theirs} is {comparison.difference:z.3g}, but 1 seed has no interval"
+    flips_agree = comparison.decided == (comparison.p_sign_flip <= LEVEL)
     if not comparison.decided:
         span = _span(comparison.difference, comparison.low, comparison.high)
-        return f"no difference shown: {ours} minus {theirs} is {span} {over}"
+        shown = "no difference shown" + ("" if flips_agree else " by the t interval")
+        return (
+            f"{shown}: {ours} minus {theirs} is {span} over {comparison.pairs} seeds ({_sign_flip_words(comparison)})"
+        )
+    alone = "" if flips_agree else ", by the t interval alone"
+    over = f"over {comparison.pairs} seeds{alone} ({_sign_flip_words(comparison)})"
     low, high = sorted((sign * comparison.low, sign * comparison.high))
     if low > 0:
         return f"{ours} better than {theirs} by {_span(sign * comparison.difference, low, high)} {over}"
@@ -222,10 +230,11 @@ def _sign_flip_words(comparison: PairedComparison) -> str:
     p, smallest = comparison.p_sign_flip, comparison.smallest_p
     if comparison.random_flips is not None:
         return f"sign-flip p = {p:.4g} from {comparison.random_flips:,} random flips"
+    few = f": too few seeds for {LEVEL}" if smallest > LEVEL else ""
     if p <= smallest * (1 + 1e-9):
-        return f"sign-flip p = {p:.4g}, the smallest {comparison.pairs} seeds can reach"
-    if smallest > 0.05:
-        return f"sign-flip p = {p:.4g}; {comparison.pairs} seeds cannot go below {smallest:.4g}"
+        return f"sign-flip p = {p:.4g}, the smallest {comparison.pairs} seeds can reach{few}"
+    if few:
+        return f"sign-flip p = {p:.4g}; {comparison.pairs} seeds cannot go below {smallest:.4g}{few}"
     return f"sign-flip p = {p:.4g}"
 
 
@@ -233,10 +242,10 @@ def _span(value: float, low: float, high: float) -> str:
     """The value and its interval: two digits of the half width, and at least one of an end that is near 0."""
     half, nearest = (high - low) / 2, min(abs(low), abs(high))
     if half == 0 or not isfinite(half):
-        return f"{value:.3g} [{low:.3g}, {high:.3g}]"
+        return f"{value:z.3g} [{low:z.3g}, {high:z.3g}]"
     # an end that is zero up to rounding would ask for fifteen decimals
     decimals = max(0, 1 - floor(log10(half)), -floor(log10(nearest)) if nearest > half / 1000 else 0)
-    return f"{value:.{decimals}f} [{low:.{decimals}f}, {high:.{decimals}f}]"
+    return f"{value:z.{decimals}f} [{low:z.{decimals}f}, {high:z.{decimals}f}]"
 
 
 def last_over_best(last: float, best: float, *, better: Better = "lower") -> float:
