@@ -1,7 +1,10 @@
 """Data sources. Register your own with ``DATASETS["mine"] = MySource()``."""
 
+from ganneal.data.archive import Zip
+from ganneal.data.arrays import Arrays
 from ganneal.data.digits import Digits
-from ganneal.data.files import Arrays, Folder, Zip, source_at, stored_sizes
+from ganneal.data.files import source_at, stored_sizes
+from ganneal.data.folder import Folder
 from ganneal.data.protocol import Dataset, Source, find_data
 from ganneal.data.sampler import Batch, Sampler
 from ganneal.data.toys import Gaussian, Grid, Mixture, Ring

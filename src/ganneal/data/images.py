@@ -1,42 +1,98 @@
-"""Decoding image files to one size: centre crop to a square, antialiased resize."""
+"""One image file to pixels of a given format; whatever is wrong with a file becomes a `Damaged` that names it."""
 
-import zipfile
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import BytesIO
+from typing import Literal, get_args
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
-GREY_MODES = frozenset({"1", "L", "LA", "I;16", "I;16B", "I"})
-SIXTEEN_BIT_MODES = frozenset({"I;16", "I;16B", "I"})
-DAMAGE = (Image.DecompressionBombError, OSError, SyntaxError, zipfile.BadZipFile)
-"""What Pillow and zipfile raise for a file that is damaged, or claims an enormous size."""
+GREY_MODES = frozenset({"1", "L", "LA", "I;16", "I;16B", "I;16L", "I"})
+SIXTEEN_BIT_MODES = frozenset({"I;16", "I;16B", "I;16L", "I"})
+LONGEST_NAME = 120
 
+Fit = Literal["crop", "pad", "stretch"]
+OnDamaged = Literal["fail", "skip"]
 Reader = Callable[[str], bytes]
 """The bytes of an image by its name in the folder or archive."""
 
 
+class Damaged(ValueError):
+    """An image that cannot be used; the message is the reason alone, without its name."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """What every image of a set is made into."""
+
+    size: int
+    """Side in pixels."""
+    channels: int
+    """1 for grey, 3 for RGB."""
+    fit: Fit = "crop"
+    """Other shapes are cropped in the middle to a square, padded with black, or stretched; then resampled (Lanczos)."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of one image, channels first."""
+        return self.channels, self.size, self.size
+
+
+def check_options(size: int | None, channels: int | None, fit: str, on_damaged: str) -> None:
+    """Refuse options of a source that no image can have.
+
+    Raises:
+        ValueError: One of them is out of range; the message names it.
+    """
+    if size is not None and size < 1:
+        raise ValueError(f"size must be at least 1 pixel, got {size}; leave it out to follow the first image.")
+    if channels not in (None, 1, 3):
+        raise ValueError(f"channels must be 1 (grey) or 3 (RGB), got {channels}.")
+    for name, value, known in (("fit", fit, get_args(Fit)), ("on_damaged", on_damaged, get_args(OnDamaged))):
+        if value not in known:
+            raise ValueError(f"{name} must be one of {', '.join(map(repr, known))}, got {value!r}.")
+
+
+def shown(name: str) -> str:
+    """A file name for a message: bytes that are no UTF-8 as escapes, the middle of a long one left out.
+
+    >>> shown("caf\\udce9.png")
+    'caf\\\\xe9.png'
+    """
+    readable = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    if len(readable) <= LONGEST_NAME:
+        return readable
+    half = LONGEST_NAME // 2
+    return f"{readable[:half]}...{readable[-half:]}"
+
+
 @contextmanager
 def _opened(read: Reader, name: str) -> Iterator[Image.Image]:
-    """The image ``name``; whatever is wrong with it becomes a ValueError that names it."""
+    """The image ``name``; whatever goes wrong with it becomes a `Damaged`."""
     try:
-        with Image.open(BytesIO(read(name))) as image:
+        content = read(name)
+        if not content:
+            raise Damaged("it is empty or no image (0 bytes)")
+        with Image.open(BytesIO(content)) as image:
             yield image
+    except Damaged:
+        raise
     except UnidentifiedImageError as error:
-        raise ValueError(
-            f"cannot read the image {name}: it is empty or no image; remove or replace the file."
-        ) from error
-    except DAMAGE as error:
-        raise ValueError(f"cannot read the image {name}: {error}; remove or replace the file.") from error
+        raise Damaged("it is empty or no image") from error
+    except Exception as error:  # damaged files make Pillow and zipfile raise almost any type
+        raise Damaged(f"{error}" if isinstance(error, OSError) else f"{type(error).__name__}: {error}") from error
 
 
 def default_format(read: Reader, name: str) -> tuple[int, int]:
     """The size and channels to use for images like this one.
 
     The size is the shorter side if that is a power of two or 28, else the largest power of two below it.
+
+    Raises:
+        Damaged: The file is damaged or no image.
     """
     with _opened(read, name) as image:
         side = min(image.size)
@@ -45,37 +101,60 @@ def default_format(read: Reader, name: str) -> tuple[int, int]:
 
 
 def stored_size(read: Reader, name: str) -> tuple[int, int]:
-    """Width and height of the image ``name`` as it is stored."""
-    with _opened(read, name) as image:
-        return image.size
-
-
-def decode(read: Reader, name: str, size: int, channels: int) -> np.ndarray:
-    """One image, upright, as uint8 ``[channels, size, size]``; one of another size is cropped and resampled (Lanczos).
+    """Width and height of the image ``name`` as it is stored.
 
     Raises:
-        ValueError: The file is damaged or not an image; the message names it.
+        Damaged: The file is damaged or no image.
     """
-    with _opened(read, name) as opened:
-        image = ImageOps.exif_transpose(opened)
-        if image.mode in SIXTEEN_BIT_MODES:  # Pillow's own conversion clips at 255
-            image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).astype(np.uint8))
-        image = image.convert("L" if channels == 1 else "RGB")
-        if image.size != (size, size):
-            image = ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
-        return np.asarray(image).reshape(size, size, channels).transpose(2, 0, 1)
+    return stored_format(read, name)[:2]
 
 
-def decode_all(names: Sequence[str], read: Reader, size: int | None, channels: int | None) -> np.ndarray:
-    """Every image, uint8 ``[N, C, size, size]``; the size and channels left open follow the first image."""
-    own_size, own_channels = default_format(read, names[0])
-    size, channels = size or own_size, channels or own_channels
-    images = np.empty((len(names), channels, size, size), dtype=np.uint8)
+def stored_format(read: Reader, name: str) -> tuple[int, int, str]:
+    """Width and height of the image ``name`` as it is shown, upright, and Pillow's name of its mode.
 
-    def fill(index: int) -> None:
-        images[index] = decode(read, names[index], size, channels)
+    Raises:
+        Damaged: The file is damaged or no image.
+    """
+    with _opened(read, name) as image:
+        width, height = image.size
+        on_its_side = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+        return (height, width, image.mode) if on_its_side else (width, height, image.mode)
 
-    with ThreadPoolExecutor() as pool:
-        for _ in pool.map(fill, range(len(names))):
-            pass
-    return images
+
+def _flat(image: Image.Image, mode: str) -> Image.Image:
+    """``image`` in ``mode``, L or RGB: 16-bit levels scaled, transparency on white."""
+    if image.mode in SIXTEEN_BIT_MODES:  # Pillow's own conversion clips at 255
+        levels = np.asarray(image).astype(np.int64).clip(0, 65_535) >> 8
+        image = Image.fromarray(levels.astype(np.uint8))
+    if image.mode == "F":
+        raise Damaged("its pixels are floating-point numbers, whose range is not known; save it as 8 or 16 bits")
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        image = Image.alpha_composite(white, image)
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _fitted(image: Image.Image, size: int, fit: Fit) -> Image.Image:
+    if image.size == (size, size):
+        return image
+    match fit:
+        case "crop":
+            return ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
+        case "pad":
+            return ImageOps.pad(image, (size, size), Image.Resampling.LANCZOS)
+        case "stretch":
+            return image.resize((size, size), Image.Resampling.LANCZOS)
+
+
+def decode(read: Reader, name: str, format: Format) -> np.ndarray:
+    """One image, upright, as uint8 ``[channels, size, size]``; of an animation, its first picture.
+
+    Raises:
+        Damaged: The file is damaged or no image.
+    """
+    with _opened(read, name) as image:
+        ImageOps.exif_transpose(image, in_place=True)
+        flat = _flat(image, "L" if format.channels == 1 else "RGB")
+        pixels = np.asarray(_fitted(flat, format.size, format.fit))
+        return pixels.reshape(format.size, format.size, format.channels).transpose(2, 0, 1)

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
-from ganneal.data.images import decode_all
+from ganneal.data.images import Format, decode
 from ganneal.metrics.extractors import MobileNetV2
 from ganneal.metrics.extractors.mobilenet import Convolution, InvertedResidual, MobileNet, dequantised
 
@@ -16,7 +16,7 @@ def daisies(data_root: Path, count: int) -> torch.Tensor:
     """The first photographs of the zip, whose entries are sorted by class."""
     with zipfile.ZipFile(data_root / "flowers-256.zip") as archive:
         names = [name for name in archive.namelist() if name.startswith("daisy/")][:count]
-        return torch.from_numpy(decode_all(names, archive.read, 256, 3))
+        return torch.from_numpy(np.stack([decode(archive.read, name, Format(256, 3)) for name in names]))
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,105 @@
+"""Images in a zip file, in the layout of the StyleGAN tools."""
+
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ganneal.data.dataset_json import LABELS, LARGEST_JSON, parse_labels
+from ganneal.data.decoding import load_images
+from ganneal.data.images import Fit, OnDamaged, Reader, check_options, shown
+from ganneal.data.listing import Listing, check_found, described, is_image, labelled, stamp
+from ganneal.data.protocol import Dataset, find_data
+
+LARGEST_FILE = 2**28
+"""Bytes that one image of an archive may claim: far above photographs, far below a decompression bomb's."""
+ENCRYPTED = 1
+"""The bit of a zip entry's flags."""
+
+
+@dataclass(frozen=True)
+class ZipImages:
+    """The entries of the zip file ``path``."""
+
+    path: str
+
+    @contextmanager
+    def open(self) -> Iterator[Reader]:
+        with zipfile.ZipFile(self.path) as archive:
+            yield archive.read
+
+
+@dataclass(frozen=True)
+class Zip:
+    """Images in a zip file; labels from its ``dataset.json``, ``{"labels": [[name, label], ...]}`` or null.
+
+    Nothing is unpacked. The fields are those of `Folder`.
+    """
+
+    path: str = "images.zip"
+    size: int | None = None
+    channels: int | None = None
+    fit: Fit = "crop"
+    on_damaged: OnDamaged = "fail"
+
+    def __post_init__(self) -> None:
+        check_options(self.size, self.channels, self.fit, self.on_damaged)
+
+    def load(self) -> Dataset:
+        return load_images(self.listing(), self.size, self.channels, self.fit, self.on_damaged)
+
+    def listing(self) -> Listing:
+        """The images and labels, without decoding."""
+        return list_zip(find_data(self.path), self.on_damaged)
+
+
+def list_zip(path: Path, on_damaged: OnDamaged = "fail") -> Listing:
+    """The images of a zip file with their labels.
+
+    Raises:
+        ValueError: ``path`` is no zip file, holds no image, or a dataset.json that disagrees with them.
+    """
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, IsADirectoryError, EOFError, ValueError, NotImplementedError) as error:
+        raise ValueError(
+            f"{shown(str(path))} is not a zip file ({error}); make it again or give another path."
+        ) from error
+    with archive:
+        entries = {entry.filename: entry for entry in archive.infolist() if is_image(entry.filename)}
+        names, damaged = [], {}
+        for name in sorted(entries):
+            if reason := _refused(entries[name]):
+                damaged[name] = reason
+            else:
+                names.append(name)
+        check_found(names, damaged, path)
+        listing = Listing(
+            ZipImages(str(path.resolve())),
+            path,
+            names,
+            stamp(*((name, entries[name].CRC, entries[name].file_size) for name in names)),
+            description=described(path, len(names)),
+            damaged=damaged,
+        )
+        source = f"{LABELS} in {shown(str(path))}"
+        listed = parse_labels(lambda: _label_file(archive), source) if LABELS in archive.NameToInfo else None
+    return listing if listed is None else labelled(listing, listed, source, on_damaged)
+
+
+def _label_file(archive: zipfile.ZipFile) -> bytes:
+    if (size := archive.getinfo(LABELS).file_size) > LARGEST_JSON:
+        raise ValueError(f"it claims {size:,} bytes")
+    return archive.read(LABELS)
+
+
+def _refused(entry: zipfile.ZipInfo) -> str | None:
+    """Why an entry is not even read."""
+    if entry.flag_bits & ENCRYPTED:
+        return "it is encrypted"
+    if ".." in entry.filename.split("/") or entry.filename.startswith("/"):
+        return "its name leads out of the archive"
+    if entry.file_size > LARGEST_FILE:
+        return f"it claims {entry.file_size:,} bytes, as a decompression bomb does"
+    return None

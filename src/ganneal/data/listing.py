@@ -1,0 +1,143 @@
+"""Encoded images before they are decoded: where they lie, their names and labels, and what shows that they changed."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from ganneal.data.images import EXTENSIONS, OnDamaged, Reader, shown
+from ganneal.data.protocol import labels_from
+
+NAMED = 5
+"""Damaged files that a message names; the rest are counted."""
+
+
+@runtime_checkable
+class Container(Protocol):
+    """Where encoded images lie, as a frozen dataclass of plain values, so that another process can open it too."""
+
+    def open(self) -> AbstractContextManager[Reader]:
+        """A reader of single images, for any number of threads."""
+        ...
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The images of a container in the order in which they are samples."""
+
+    container: Container
+    place: Path
+    """The folder or file, for messages."""
+    names: Sequence[str]
+    stamp: str
+    """Changes when an image does; says nothing of labels."""
+    labels: np.ndarray | None = None
+    num_classes: int = 0
+    description: Mapping[str, Any] = field(default_factory=dict)
+    damaged: Mapping[str, str] = field(default_factory=dict)
+    """Files that are seen to be unusable without decoding them, which ``names`` leaves out, each with the reason."""
+
+    def without(self, damaged: Mapping[str, str]) -> "Listing":
+        """The same without the images in ``damaged``, which is remembered."""
+        if not damaged:
+            return self
+        kept = [index for index, name in enumerate(self.names) if name not in damaged]
+        return replace(
+            self,
+            names=[self.names[index] for index in kept],
+            labels=None if self.labels is None else self.labels[kept],
+            damaged={**self.damaged, **damaged},
+        )
+
+
+def is_image(name: str) -> bool:
+    """Whether a file is taken for an image: by its ending, and hidden files are not, which macOS leaves in archives."""
+    parts = name.split("/")
+    dot = parts[-1].rfind(".")
+    if dot < 0 or parts[-1][dot:].lower() not in EXTENSIONS:
+        return False
+    return not any(part.startswith(".") and part not in (".", "..") or part == "__MACOSX" for part in parts)
+
+
+def described(path: Path, count: int) -> dict[str, Any]:
+    """What is known of somebody's own images."""
+    return {"name": shown(path.name), "count": count, "licence": "that of the images; not known to ganneal"}
+
+
+def stamp(*lines: Iterable[object]) -> str:
+    """A hash of everything given, line by line."""
+    digest = hashlib.sha256()
+    for line in lines:
+        digest.update("\0".join(map(str, line)).encode("utf-8", "surrogateescape") + b"\n")
+    return digest.hexdigest()
+
+
+def check_found(names: Sequence[str], damaged: Mapping[str, str], place: Path) -> None:
+    """Refuse a place without a single image."""
+    if not names and not damaged:
+        raise ValueError(f"no images in {shown(str(place))}; known file types are {', '.join(sorted(EXTENSIONS))}.")
+
+
+def damage_report(damaged: Mapping[str, str], count: int, place: Path) -> str:
+    """What is wrong with which of ``count`` images, on one line, with the ways out."""
+    if len(damaged) == 1:
+        ((name, reason),) = damaged.items()
+        return (
+            f"cannot read the image {shown(name)}: {reason}; remove or replace the file, or pass over it with "
+            f"on_damaged='skip'."
+        )
+    named = "; ".join(f"the image {shown(name)}: {reason}" for name, reason in list(damaged.items())[:NAMED])
+    more = f"; and {len(damaged) - NAMED:,} more" if len(damaged) > NAMED else ""
+    return (
+        f"cannot read {len(damaged):,} of {count:,} images in {shown(str(place))}: {named}{more}; remove or replace "
+        f"the files, or pass over them with on_damaged='skip'."
+    )
+
+
+def settle(damaged: Mapping[str, str], count: int, place: Path, on_damaged: OnDamaged) -> str | None:
+    """What to do about damaged images: None without any, a warning to give where they are passed over.
+
+    Raises:
+        ValueError: They are not to be passed over, or there are no others.
+    """
+    if not damaged:
+        return None
+    report = damage_report(damaged, count, place)
+    if on_damaged == "fail" or len(damaged) >= count:
+        raise ValueError(report)
+    return f"passed over: {report.partition('; remove or replace')[0]}."
+
+
+def labelled(listing: Listing, listed: Mapping[str, Any], source: str, on_damaged: OnDamaged) -> Listing:
+    """``listing`` with the labels of a list by name, which should speak of exactly its images.
+
+    Args:
+        source: What holds the list, for messages.
+        on_damaged: "skip" leaves out images without a label, and passes over labels without an image.
+    Raises:
+        ValueError: The list disagrees with the images and nothing may be passed over, or a label is no class number.
+    """
+    unlabelled = [name for name in listing.names if name not in listed]
+    if on_damaged == "fail" or len(unlabelled) == len(listing.names):
+        _check_agreement(listing, listed, unlabelled, source)
+    listing = listing.without({name: f"{source} has no label for it" for name in unlabelled})
+    labels, num_classes = labels_from([listed[name] for name in listing.names], source)
+    return replace(listing, labels=labels, num_classes=num_classes)
+
+
+def _check_agreement(listing: Listing, listed: Mapping[str, Any], unlabelled: Sequence[str], source: str) -> None:
+    if unlabelled:
+        raise ValueError(
+            f"{source} has no label for {len(unlabelled)} images, the first {shown(unlabelled[0])!r}; add them, or "
+            f"leave them out with on_damaged='skip'."
+        )
+    there = {*listing.names, *listing.damaged}
+    if absent := [name for name in listed if name not in there]:
+        raise ValueError(
+            f"{source} has labels for {len(absent)} images that are not there, the first {shown(absent[0])!r}; remove "
+            f"the labels, add the images, or pass over them with on_damaged='skip'."
+        )
