@@ -24,6 +24,11 @@ def growth(d: Tensor, rate: float, cap: float | None = None) -> Tensor:
         return d
     t = rate * d
     if cap is None:
-        return torch.expm1(t) / rate
-    below = torch.expm1(t.clamp(max=cap))
+        return _expm1(t) / rate
+    below = _expm1(t.clamp(max=cap))
     return torch.where(t > cap, below + (below + 1) * (t - cap), below) / rate
+
+
+def _expm1(t: Tensor) -> Tensor:
+    """e^t - 1, whose derivative is e^t far below 0 too: torch's is (e^t - 1) + 1, in float32 nothing below -17."""
+    return torch.where(t < -1, t.clamp(max=-1).exp() - 1, torch.expm1(t.clamp(min=-1)))

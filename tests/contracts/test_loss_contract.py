@@ -1,6 +1,6 @@
 """What every registered loss promises; where it puts the weights of NATS, arXiv 2501.11318."""
 
-import importlib.util
+import importlib
 import inspect
 import math
 import pickle
@@ -21,11 +21,11 @@ from ganneal.losses import LOSSES, Loss, WeightOn
 DTYPES = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
 PLACEMENTS: list[WeightOn] = list(get_args(WeightOn))
 
-OVERFLOWS: frozenset[str] = frozenset()
+OVERFLOWS = frozenset({"exponential"})
 """Losses with exponential terms, which promise nothing at logits of 1e4."""
-COUPLES_SAMPLES: frozenset[str] = frozenset()
+COUPLES_SAMPLES = frozenset({"ragan", "rahinge"})
 """Losses in which one sample's value depends on the rest of the batch."""
-PULLS_BACK = frozenset({"lsgan"})
+PULLS_BACK = frozenset({"lsgan", "rplsgan"})
 """Losses with a target: beyond it the sign of the gradient turns."""
 
 every_loss = pytest.mark.parametrize("name", LOSSES)
@@ -259,8 +259,23 @@ PULLS: dict[tuple[str, WeightOn], Pull] = {
     ("hinge", "loss"): lambda w, t: w,
     ("hinge-hinged", "output"): lambda w, t: w * (w * t < 1),
     ("hinge-hinged", "loss"): lambda w, t: w * (t < 1),
+    ("hybrid", "output"): lambda w, t: 2 * w * sigmoid(-w * t),
+    ("hybrid", "loss"): lambda w, t: 2 * w * sigmoid(-t),
+    ("total-variation", "output"): lambda w, t: 0.5 * w / math.cosh(w * t) ** 2,
+    ("total-variation", "loss"): lambda w, t: 0.5 * w / math.cosh(t) ** 2,
+    ("arcsinh", "output"): lambda w, t: w / math.hypot(1, w * t),
+    ("arcsinh", "loss"): lambda w, t: w / math.hypot(1, t),
+    ("shifted-minimax", "output"): lambda w, t: w * sigmoid(w * t + 5),
+    ("shifted-minimax", "loss"): lambda w, t: w * sigmoid(t + 5),
+    ("exponential", "output"): lambda w, t: 1.5 * w * math.exp(1.5 * w * t),
+    ("exponential", "loss"): lambda w, t: 1.5 * w * math.exp(1.5 * t),
+    ("rpgan", "output"): lambda w, t: w * sigmoid(-w * t),
+    ("rpgan", "loss"): lambda w, t: w * sigmoid(-t),
+    ("rplsgan", "output"): lambda w, t: 2 * w * (1 - w * t),
+    ("rplsgan", "loss"): lambda w, t: 2 * w * (1 - t),
 }
-"""The generator's update follows E_z[a(t) J^T grad D], t = D(G(z)); a(t) of each loss and placement."""
+"""The generator's update follows E_z[a(t) J^T grad D], t = D(G(z)), at real outputs of 0; a(t) of each loss and
+placement. Losses that couple the samples of a batch have tests of their own."""
 
 
 def assert_pull(name: str, weight_on: WeightOn, weight: float, logits: list[float]) -> None:
@@ -287,16 +302,25 @@ def test_logistic_gradients_are_exact_in_float64_where_torch_softplus_turns_line
     assert_pull(name, weight_on, 0.5, [-25.0, -22.0, -20.5, 20.5, 22.0, 25.0])
 
 
+def test_every_registered_loss_is_in_the_table_of_pulls() -> None:
+    assert {name for name, _ in PULLS} | COUPLES_SAMPLES == set(LOSSES)
+
+
 @pytest.fixture(scope="module")
 def unchecked() -> Iterator[ModuleType]:
-    """The module of losses as users import it, without the shape checker."""
-    spec = importlib.util.spec_from_file_location("losses_without_shape_checks", ganneal.losses.__file__)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
+    """The losses as users import them, without the shape checker."""
+    checker = [finder for finder in sys.meta_path if type(finder).__module__.startswith("jaxtyping")]
+    checked = {name: module for name, module in sys.modules.items() if name.startswith("ganneal.losses")}
+    assert checker and checked
+    sys.meta_path[:] = [finder for finder in sys.meta_path if finder not in checker]
+    for name in checked:
+        del sys.modules[name]
+    yield importlib.import_module("ganneal.losses")
+    for name in [name for name in sys.modules if name.startswith("ganneal.losses")]:
+        del sys.modules[name]
+    sys.modules.update(checked)
+    sys.meta_path[:0] = checker
+    ganneal.losses = checked["ganneal.losses"]
 
 
 @every_loss
@@ -304,8 +328,22 @@ def unchecked() -> Iterator[ModuleType]:
 def test_unequal_batches_are_refused_in_production_instead_of_broadcast(
     unchecked: ModuleType, name: str, num_real: int, num_fake: int
 ) -> None:
-    with pytest.raises(ValueError, match=rf"real and fake .* equal size, got \({num_real},\) and \({num_fake},\); "):
-        unchecked.LOSSES[name].discriminator(torch.zeros(num_real), torch.zeros(num_fake))
+    real, fake, loss = torch.zeros(num_real), torch.zeros(num_fake), unchecked.LOSSES[name]
+    message = rf"real and fake .* equal size, got \({num_real},\) and \({num_fake},\); "
+    with pytest.raises(ValueError, match=message):
+        loss.discriminator(real, fake)
+    if loss.needs_real:
+        with pytest.raises(ValueError, match=message):
+            loss.generator(fake, real)
+
+
+@every_loss
+def test_a_generator_loss_that_needs_real_outputs_says_so(name: str) -> None:
+    if not LOSSES[name].needs_real:
+        assert LOSSES[name].generator(torch.zeros(3)).shape == (3,)
+        return
+    with pytest.raises(ValueError, match="real must be given, got None: .* pass the raw outputs"):
+        LOSSES[name].generator(torch.zeros(3))
 
 
 @every_loss

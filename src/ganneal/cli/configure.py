@@ -7,7 +7,7 @@ from ganneal.cli.options import Parts, parse, switch_parts
 from ganneal.data import DATASETS
 from ganneal.experiment import Experiment
 from ganneal.experiments import EXPERIMENTS, images
-from ganneal.losses import LOSSES
+from ganneal.losses import LOSSES, MONOTONE
 from ganneal.metrics.extractors import EXTRACTORS
 from ganneal.models import MODELS
 from ganneal.optim import LR_RULES, OPTIMIZERS
@@ -21,6 +21,7 @@ PARTS: Parts = {
     "scheme": ("scheme", SCHEMES),
     "scheme.weights": ("weight rule", WEIGHTS),
     "loss": ("loss", LOSSES),
+    "loss.h": ("increasing function", MONOTONE),
     "regularizer": ("regularizer", REGULARIZERS),
     "model": ("model", MODELS),
     "data": ("data source", DATASETS),

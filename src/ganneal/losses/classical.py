@@ -1,75 +1,23 @@
-"""Adversarial losses as pure functions of the discriminator's raw output, one value per sample.
+"""Losses on raw outputs of real and fake samples apart: the original GAN, LSGAN, WGAN, hinge."""
 
-A loss has two methods, ``discriminator(real, fake)`` and ``generator(fake, real=None, *, weight=1.0)``; both return
-``[batch]`` values to be averaged by the caller, in at least float32 (float64 stays float64). The loss owns where a
-schedule's weight goes: ``weight_on="output"`` multiplies the raw output before the loss, the literal reading of
-w[j] D(G(z)) in the NATS paper; ``weight_on="loss"`` multiplies the loss itself. At weight 1 both are the same bits.
-
->>> import torch
->>> loss = LOSSES["nonsaturating"]
->>> loss.generator(torch.zeros(2)).tolist()
-[0.6931471824645996, 0.6931471824645996]
-"""
-
-from collections.abc import Callable
+import warnings
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
 from torch import Tensor
 
 from ganneal.logits import softplus, upcast
-
-Logits = Float[Tensor, " batch"]
-PerSample = Float[Tensor, " batch"]
-WeightOn = Literal["output", "loss"]
-Weight = float | Float[Tensor, ""]
-"""A schedule's weight: a float, or a 0-dim tensor in compiled and graph-captured code."""
-
-
-@runtime_checkable
-class Loss(Protocol):
-    """What each player minimises, before averaging over the batch."""
-
-    @property
-    def needs_real(self) -> bool:
-        """Whether the generator's loss reads ``real``; the engine then draws a real batch for the generator's moves."""
-        ...
-
-    def discriminator(self, real: Logits, fake: Logits) -> PerSample:
-        """The discriminator's loss; ``real`` and ``fake`` have equal size."""
-        ...
-
-    def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:
-        """The generator's loss at a schedule's ``weight``."""
-        ...
-
-
-def _equal_sizes(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-    if real.shape != fake.shape:
-        raise ValueError(
-            f"real and fake must have equal size, got {tuple(real.shape)} and {tuple(fake.shape)}; draw as many fakes "
-            f"as there are real samples."
-        )
-    return upcast(real), upcast(fake)
-
-
-def _weighted(of: Callable[[Tensor], Tensor], fake: Tensor, weight: Weight, weight_on: WeightOn) -> Tensor:
-    """The generator loss ``of`` with its weight inside (on the raw output) or outside (on the loss)."""
-    fake = upcast(fake)
-    match weight_on:
-        case "output":
-            return of(weight * fake)
-        case "loss":
-            return weight * of(fake)
-        case _:
-            raise _unknown_placement(weight_on)
-
-
-def _unknown_placement(weight_on: str) -> ValueError:
-    return ValueError(f"weight_on must be 'output' or 'loss', got {weight_on!r}; use 'output' for the paper's reading.")
+from ganneal.losses.protocol import (
+    Logits,
+    PerSample,
+    Weight,
+    WeightOn,
+    equal_sizes,
+    logistic,
+    unknown_placement,
+    weighted,
+)
 
 
 def _log_one_minus(t: Tensor, weight: Weight) -> Tensor:
@@ -79,11 +27,6 @@ def _log_one_minus(t: Tensor, weight: Weight) -> Tensor:
     """
     offset = torch.log1p(-torch.as_tensor(weight, dtype=t.dtype, device=t.device))
     return torch.where(t > 0, torch.logaddexp(offset, -t) - softplus(-t), softplus(t + offset) - softplus(t))
-
-
-def _logistic(real: Logits, fake: Logits) -> PerSample:
-    real, fake = _equal_sizes(real, fake)
-    return softplus(-real) + softplus(fake)
 
 
 @dataclass(frozen=True)
@@ -98,10 +41,10 @@ class NonSaturating:
     needs_real = False
 
     def discriminator(self, real: Logits, fake: Logits) -> PerSample:
-        return _logistic(real, fake)
+        return logistic(real, fake)
 
     def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:
-        return _weighted(lambda t: softplus(-t), fake, weight, self.weight_on)
+        return weighted(lambda t: softplus(-t), weight, self.weight_on, fake)
 
 
 @dataclass(frozen=True)
@@ -116,10 +59,10 @@ class Minimax:
     needs_real = False
 
     def discriminator(self, real: Logits, fake: Logits) -> PerSample:
-        return _logistic(real, fake)
+        return logistic(real, fake)
 
     def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:
-        return _weighted(lambda t: -softplus(t), fake, weight, self.weight_on)
+        return weighted(lambda t: -softplus(t), weight, self.weight_on, fake)
 
 
 @dataclass(frozen=True)
@@ -134,7 +77,7 @@ class MinimaxProbability:
     needs_real = False
 
     def discriminator(self, real: Logits, fake: Logits) -> PerSample:
-        return _logistic(real, fake)
+        return logistic(real, fake)
 
     def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:
         match self.weight_on:
@@ -148,26 +91,47 @@ class MinimaxProbability:
             case "loss":
                 return weight * _log_one_minus(upcast(fake), 1.0)
             case _:
-                raise _unknown_placement(self.weight_on)
+                raise unknown_placement(self.weight_on)
 
 
 @dataclass(frozen=True)
 class LeastSquares:
-    """LSGAN with targets 1 for real and 0 for fake: 1/2 (D(x) - 1)^2 + 1/2 D(G(z))^2 against 1/2 (w D(G(z)) - 1)^2.
+    """LSGAN: 1/2 (D(x) - b)^2 + 1/2 (D(G(z)) - a)^2 against 1/2 (w D(G(z)) - c)^2.
+
+    Symbol -> name: a -> fake_target; b -> real_target; c -> generator_target. The best output is (b p + a q)/(p + q)
+    of data p and model q. A generator's target short of the real one, as c = 0 of (-1, 1, 0), pushes the best fakes
+    away from the data: such targets are taken with a warning.
 
     References:
-        Mao et al., Least Squares Generative Adversarial Networks, 2017, Eq. 9.
+        Mao et al., Least Squares Generative Adversarial Networks, 2017, Eq. 2, 8 and 9.
     """
 
+    fake_target: float = 0.0
+    real_target: float = 1.0
+    generator_target: float = 1.0
     weight_on: WeightOn = "output"
     needs_real = False
 
+    def __post_init__(self) -> None:
+        a, b, c = self.fake_target, self.real_target, self.generator_target
+        if a == b:
+            raise ValueError(
+                f"real_target must differ from fake_target, got {b} for both: there would be nothing to tell apart; "
+                f"use 1 and 0."
+            )
+        if (c - b) * (b - a) < 0:
+            warnings.warn(
+                f"generator_target {c} is short of real_target {b}: fakes whose output is between them are pushed "
+                f"away from the data; use generator_target={b}.",
+                stacklevel=3,
+            )
+
     def discriminator(self, real: Logits, fake: Logits) -> PerSample:
-        real, fake = _equal_sizes(real, fake)
-        return 0.5 * (real - 1).square() + 0.5 * fake.square()
+        real, fake = equal_sizes(real, fake)
+        return 0.5 * (real - self.real_target).square() + 0.5 * (fake - self.fake_target).square()
 
     def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:
-        return _weighted(lambda t: 0.5 * (t - 1).square(), fake, weight, self.weight_on)
+        return weighted(lambda t: 0.5 * (t - self.generator_target).square(), weight, self.weight_on, fake)
 
 
 @dataclass(frozen=True)
@@ -182,11 +146,11 @@ class Wasserstein:
     needs_real = False
 
     def discriminator(self, real: Logits, fake: Logits) -> PerSample:
-        real, fake = _equal_sizes(real, fake)
+        real, fake = equal_sizes(real, fake)
         return fake - real
 
     def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:
-        return _weighted(torch.neg, fake, weight, self.weight_on)
+        return weighted(torch.neg, weight, self.weight_on, fake)
 
 
 @dataclass(frozen=True)
@@ -202,21 +166,9 @@ class Hinge:
     needs_real = False
 
     def discriminator(self, real: Logits, fake: Logits) -> PerSample:
-        real, fake = _equal_sizes(real, fake)
+        real, fake = equal_sizes(real, fake)
         return F.relu(1 - real) + F.relu(1 + fake)
 
     def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:
         of = (lambda t: F.relu(1 - t)) if self.hinged_generator else torch.neg
-        return _weighted(of, fake, weight, self.weight_on)
-
-
-LOSSES: dict[str, Loss] = {
-    "nonsaturating": NonSaturating(),
-    "minimax": Minimax(),
-    "minimax-probability": MinimaxProbability(),
-    "lsgan": LeastSquares(),
-    "wgan": Wasserstein(),
-    "hinge": Hinge(),
-    "hinge-hinged": Hinge(hinged_generator=True),
-}
-"""Losses by name, each with its default fields."""
+        return weighted(of, weight, self.weight_on, fake)

@@ -192,3 +192,32 @@ def test_registered_hinges_differ_in_the_generator_only() -> None:
     assert torch.equal(linear.discriminator(REAL, FAKE), hinged.discriminator(REAL, FAKE))
     assert hinged.generator(FAKE).tolist() == [2.5, 0.75, 0.0]
     assert linear.generator(FAKE).tolist() == [1.5, -0.25, -3.0]
+
+
+@pytest.mark.parametrize("targets", [(0.0, 1.0, 1.0), (-1.0, 1.0, 1.0), (0.0, 1.0, 1.5), (1.0, 0.0, 0.0)])
+def test_least_squares_with_its_own_targets_is_least_at_their_mean_under_the_densities(targets: tuple) -> None:
+    a, b, c = targets
+    loss, p, q = LeastSquares(*targets), 0.7, 0.2
+    best = (b * p + a * q) / (p + q)
+    score = best + torch.tensor([0.0, -0.1, 0.1], dtype=torch.float64)
+    other = torch.zeros_like(score)
+    at_optimum, *elsewhere = (p * loss.discriminator(score, other) + q * loss.discriminator(other, score)).tolist()
+    assert all(value > at_optimum for value in elsewhere)
+    assert gradient(loss, torch.tensor([c], dtype=torch.float64)).item() == 0
+    # raising the ratio of data to model at a fake lowers its loss, wherever the best output is
+    slope = gradient(loss, torch.tensor([best], dtype=torch.float64)).item() * (b - a)
+    assert slope < 0
+
+
+@pytest.mark.parametrize("targets", [(-1.0, 1.0, 0.0), (0.0, 1.0, 0.5), (1.0, 0.0, 0.5)])
+def test_a_generator_target_short_of_the_real_one_is_warned_of(targets: tuple) -> None:
+    with pytest.warns(UserWarning, match="generator_target .* is short of real_target .*: fakes .* away from the data"):
+        loss = LeastSquares(*targets)
+    a, b, c = targets
+    near_real = torch.tensor([(c + b) / 2], dtype=torch.float64)  # an output the discriminator gives to good fakes
+    assert gradient(loss, near_real).item() * (b - a) > 0
+
+
+def test_least_squares_with_one_target_for_both_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"real_target must differ from fake_target, got 0.5 for both.*use 1 and 0"):
+        LeastSquares(fake_target=0.5, real_target=0.5)

@@ -1,0 +1,122 @@
+"""Generator losses from any increasing function of the log ratio: the view of MonoFlow.
+
+Samples that follow the gradient of h(log p/q) never raise KL(q ‖ p) if h increases everywhere, whatever h is:
+d/dt KL(q ‖ p) = -E_q[h'(log p/q) |grad log p/q|^2]. Its loss is -h(D(G(z))).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ganneal.logits import softplus
+from ganneal.losses.protocol import Logits, PerSample, Weight, WeightOn, logistic, weighted
+
+MonotoneFunction = Callable[[Tensor], Tensor]
+"""Raw outputs to values, elementwise and differentiable; a frozen dataclass if a run is to write it down."""
+
+LIMIT, STEP = 20, 0.01
+
+
+@dataclass(frozen=True)
+class Arcsinh:
+    """h(d) = arcsinh d: reverse KL near 0, bounded by a logarithm far away."""
+
+    def __call__(self, d: Tensor) -> Tensor:
+        return torch.asinh(d)
+
+
+@dataclass(frozen=True)
+class ShiftedSoftplus:
+    """h(d) = softplus(d + shift): minimax that saturates only on fakes below -shift; about reverse KL above."""
+
+    shift: float = 5.0
+
+    def __post_init__(self) -> None:
+        if not self.shift > 0:
+            raise ValueError(f"shift must be above 0, got {self.shift}; use the loss 'minimax' for 0.")
+
+    def __call__(self, d: Tensor) -> Tensor:
+        return softplus(d + self.shift)
+
+
+@dataclass(frozen=True)
+class Exponential:
+    """h(d) = e^(rate d); a rate of 1 is KL, of 1/2 squared Hellinger, of 2 Pearson's chi squared."""
+
+    rate: float = 1.5
+    exp_cap: float | None = None
+    """Exponents beyond it go on along the tangent; None never, 15 is sensible in training."""
+
+    def __post_init__(self) -> None:
+        if not self.rate > 0:
+            raise ValueError(f"rate must be above 0, got {self.rate}; h would not increase.")
+        if self.exp_cap is not None and not self.exp_cap > 0:
+            raise ValueError(f"exp_cap must be above 0, got {self.exp_cap}; use 15, or None for no cap.")
+
+    def __call__(self, d: Tensor) -> Tensor:
+        t = self.rate * d
+        if self.exp_cap is None:
+            return t.exp()
+        return t.clamp(max=self.exp_cap).exp() * (1 + F.relu(t - self.exp_cap))
+
+
+MONOTONE: dict[str, MonotoneFunction] = {
+    "arcsinh": Arcsinh(),
+    "shifted-softplus": ShiftedSoftplus(),
+    "exponential": Exponential(),
+}
+"""Increasing functions by name."""
+
+
+def check_increases(h: MonotoneFunction) -> None:
+    """Refuse ``h`` unless it increases, in float64, between all neighbours of a grid from -20 to 20.
+
+    Raises:
+        ValueError: The message names the first place where it does not.
+    """
+    last = round(LIMIT / STEP)
+    d = torch.arange(-last, last + 1, dtype=torch.float64) * STEP
+    values = h(d)
+    stuck = ~(values.diff() > 0)  # so that NaN is refused
+    if stuck.any():
+        i = int(stuck.nonzero()[0])
+        raise ValueError(
+            f"h must increase everywhere from {-LIMIT} to {LIMIT}, got {h!r}, which goes from {values[i]:.6g} at "
+            f"{d[i]:.2f} to {values[i + 1]:.6g} at {d[i + 1]:.2f}; fakes there would be left alone or pushed away from "
+            f"the data. Use an increasing function, as Arcsinh()."
+        )
+
+
+@dataclass(frozen=True)
+class FromMonotone:
+    """The logistic discriminator against -h(w D(G(z))), for any increasing ``h``.
+
+    >>> FromMonotone(torch.sin)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: h must increase everywhere from -20 to 20, ... at -17.28 to ... at -17.27; fakes there would be left ...
+
+    References:
+        Yi, Zhu and Xu, MonoFlow: Rethinking Divergence GANs via the Perspective of Wasserstein Gradient Flows, 2023.
+    """
+
+    h: MonotoneFunction = Arcsinh()
+    weight_on: WeightOn = "output"
+    needs_real = False
+
+    def __post_init__(self) -> None:
+        check_increases(self.h)
+
+    def discriminator(self, real: Logits, fake: Logits) -> PerSample:
+        return logistic(real, fake)
+
+    def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:
+        return weighted(lambda t: -self.h(t), weight, self.weight_on, fake)
+
+    def f_second(self, u: Tensor) -> Tensor:
+        """f'' of the canonical divergence whose gradient the generator follows: h'(log u) / (u^2 h'(0))."""
+        d = torch.cat([u.detach().log(), u.new_zeros(1)]).requires_grad_()
+        (slope,) = torch.autograd.grad(self.h(d).sum(), d)
+        return slope[:-1] / (u**2 * slope[-1])

@@ -1,0 +1,69 @@
+"""What a loss is, and what the losses share: equal sizes, the schedule's weight, the logistic discriminator."""
+
+from collections.abc import Callable
+from typing import Literal, Protocol, runtime_checkable
+
+from jaxtyping import Float
+from torch import Tensor
+
+from ganneal.logits import softplus, upcast
+
+Logits = Float[Tensor, " batch"]
+PerSample = Float[Tensor, " batch"]
+WeightOn = Literal["output", "loss"]
+Weight = float | Float[Tensor, ""]
+"""A schedule's weight: a float, or a 0-dim tensor in compiled and graph-captured code."""
+
+
+@runtime_checkable
+class Loss(Protocol):
+    """What each player minimises, before averaging over the batch."""
+
+    @property
+    def needs_real(self) -> bool:
+        """Whether the generator's loss reads ``real``; the engine then draws a real batch for the generator's moves."""
+        ...
+
+    def discriminator(self, real: Logits, fake: Logits) -> PerSample:
+        """The discriminator's loss; ``real`` and ``fake`` have equal size."""
+        ...
+
+    def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:
+        """The generator's loss at a schedule's ``weight``."""
+        ...
+
+
+def equal_sizes(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """Both in at least float32.
+
+    Raises:
+        ValueError: They differ in size, and would be broadcast.
+    """
+    if real.shape != fake.shape:
+        raise ValueError(
+            f"real and fake must have equal size, got {tuple(real.shape)} and {tuple(fake.shape)}; draw as many fakes "
+            f"as there are real samples."
+        )
+    return upcast(real), upcast(fake)
+
+
+def weighted(of: Callable[..., Tensor], weight: Weight, weight_on: WeightOn, *logits: Tensor) -> Tensor:
+    """The generator loss ``of`` raw outputs with its weight inside (on every raw output) or outside (on the loss)."""
+    logits = tuple(upcast(each) for each in logits)
+    match weight_on:
+        case "output":
+            return of(*(weight * each for each in logits))
+        case "loss":
+            return weight * of(*logits)
+        case _:
+            raise unknown_placement(weight_on)
+
+
+def unknown_placement(weight_on: str) -> ValueError:
+    return ValueError(f"weight_on must be 'output' or 'loss', got {weight_on!r}; use 'output' for the paper's reading.")
+
+
+def logistic(real: Logits, fake: Logits) -> PerSample:
+    """softplus(-D(x)) + softplus(D(G(z))), least at the log ratio of data and model."""
+    real, fake = equal_sizes(real, fake)
+    return softplus(-real) + softplus(fake)

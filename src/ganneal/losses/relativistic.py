@@ -1,0 +1,114 @@
+"""Relativistic losses: fakes judged against real samples, in the generator's moves too.
+
+The generator's loss needs the raw outputs at as many real samples (the engine draws them); a schedule's weight on the
+output multiplies those of both sides.
+"""
+
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from ganneal.logits import softplus
+from ganneal.losses.protocol import Logits, PerSample, Weight, WeightOn, equal_sizes, weighted
+
+
+def _both(fake: Tensor, real: Tensor | None) -> tuple[Tensor, Tensor]:
+    if real is None:
+        raise ValueError(
+            "real must be given, got None: a relativistic generator is judged against real samples; pass the raw "
+            "outputs at as many of them."
+        )
+    real, fake = equal_sizes(real, fake)
+    return fake, real
+
+
+@dataclass(frozen=True)
+class RelativisticPaired:
+    """RpGAN: softplus(-(D(x) - D(G(z)))), the i-th fake against the i-th real sample; the generator exchanges them.
+
+    The best output is the log ratio up to a constant. With R1 and R2 it is the loss of R3GAN.
+
+    References:
+        Jolicoeur-Martineau, The relativistic discriminator, 2018; Huang et al., The GAN is dead; long live the GAN!
+        A Modern GAN Baseline, 2024, Eq. 2.
+    """
+
+    weight_on: WeightOn = "output"
+    needs_real = True
+
+    def discriminator(self, real: Logits, fake: Logits) -> PerSample:
+        real, fake = equal_sizes(real, fake)
+        return softplus(fake - real)
+
+    def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:
+        return weighted(lambda f, r: softplus(r - f), weight, self.weight_on, *_both(fake, real))
+
+
+@dataclass(frozen=True)
+class RelativisticPairedSquares:
+    """RpLSGAN: (D(x) - D(G(z)) - 1)^2, the i-th fake against the i-th real sample; the generator exchanges them.
+
+    References:
+        Jolicoeur-Martineau, On Relativistic f-Divergences, 2020.
+    """
+
+    weight_on: WeightOn = "output"
+    needs_real = True
+
+    def discriminator(self, real: Logits, fake: Logits) -> PerSample:
+        real, fake = equal_sizes(real, fake)
+        return (real - fake - 1).square()
+
+    def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:
+        return weighted(lambda f, r: (f - r - 1).square(), weight, self.weight_on, *_both(fake, real))
+
+
+@dataclass(frozen=True)
+class RelativisticAverage:
+    """RaGAN: each sample against the mean output of the other side, softplus(-(D(x) - mean D(G(z)))) +
+    softplus(D(G(z)) - mean D(x)); the generator exchanges them.
+
+    The means are those of the batch given (of the micro-batch, where gradients are accumulated), and gradients pass
+    through them.
+
+    References:
+        Jolicoeur-Martineau, The relativistic discriminator, 2018, Eq. 7 and 8.
+    """
+
+    weight_on: WeightOn = "output"
+    needs_real = True
+
+    def discriminator(self, real: Logits, fake: Logits) -> PerSample:
+        real, fake = equal_sizes(real, fake)
+        return softplus(fake.mean() - real) + softplus(fake - real.mean())
+
+    def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:
+        def exchanged(f: Tensor, r: Tensor) -> Tensor:
+            return softplus(r.mean() - f) + softplus(r - f.mean())
+
+        return weighted(exchanged, weight, self.weight_on, *_both(fake, real))
+
+
+@dataclass(frozen=True)
+class RelativisticAverageHinge:
+    """RaHinge: relu(1 - (D(x) - mean D(G(z)))) + relu(1 + D(G(z)) - mean D(x)); the generator exchanges them.
+
+    Some codes halve it. Means as in `RelativisticAverage`.
+
+    References:
+        Jolicoeur-Martineau, The relativistic discriminator, 2018, appendix.
+    """
+
+    weight_on: WeightOn = "output"
+    needs_real = True
+
+    def discriminator(self, real: Logits, fake: Logits) -> PerSample:
+        real, fake = equal_sizes(real, fake)
+        return F.relu(1 - (real - fake.mean())) + F.relu(1 + (fake - real.mean()))
+
+    def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:
+        def exchanged(f: Tensor, r: Tensor) -> Tensor:
+            return F.relu(1 - (f - r.mean())) + F.relu(1 + (r - f.mean()))
+
+        return weighted(exchanged, weight, self.weight_on, *_both(fake, real))
