@@ -2,9 +2,11 @@
 
 from ganneal.data.archive import Zip
 from ganneal.data.arrays import Arrays
+from ganneal.data.cifar import Cifar10, Cifar100
 from ganneal.data.digits import Digits
 from ganneal.data.files import source_at, stored_sizes
 from ganneal.data.folder import Folder
+from ganneal.data.mnist import Idx, StackedMNIST
 from ganneal.data.protocol import Dataset, Source, find_data
 from ganneal.data.sampler import Batch, Sampler
 from ganneal.data.toys import Gaussian, Grid, Mixture, Ring
@@ -17,6 +19,11 @@ DATASETS: dict[str, Source] = {
     "folder": Folder(),
     "zip": Zip(),
     "arrays": Arrays(),
+    "mnist": Idx("mnist"),
+    "fashion-mnist": Idx("fashion-mnist"),
+    "stacked-mnist": StackedMNIST(),
+    "cifar10": Cifar10(),
+    "cifar100": Cifar100(),
 }
 """Data sources by name, each with its default fields."""
 
@@ -24,15 +31,19 @@ __all__ = [
     "DATASETS",
     "Arrays",
     "Batch",
+    "Cifar10",
+    "Cifar100",
     "Dataset",
     "Digits",
     "Folder",
     "Gaussian",
     "Grid",
+    "Idx",
     "Mixture",
     "Ring",
     "Sampler",
     "Source",
+    "StackedMNIST",
     "Zip",
     "find_data",
     "source_at",

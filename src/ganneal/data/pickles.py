@@ -1,0 +1,104 @@
+"""Reading pickles of plain values and numpy arrays without running anything they ask for.
+
+A pickle names functions to call and fills objects with state. Here the few names that numpy's arrays need are answered
+by classes of this module, which check that state, and every other name ends the reading.
+"""
+
+import io
+import pickle
+import sys
+from math import prod
+from typing import Any
+
+import numpy as np
+
+BIG_ENDIAN = {"|": False, "<": False, "=": sys.byteorder == "big", ">": True}
+KINDS = "biuf"
+
+
+class _Type:
+    """Stands for a dtype of numbers; its state may only set the byte order."""
+
+    def __init__(self, code: Any, *_: Any):
+        self.dtype = np.dtype(_text(code))
+        if self.dtype.kind not in KINDS:
+            raise pickle.UnpicklingError(f"arrays of {self.dtype} are not read")
+
+    def __setstate__(self, state: Any) -> None:
+        _, order, *rest = state
+        if _text(order) not in BIG_ENDIAN or any(value not in (None, -1, 0) for value in rest):
+            raise pickle.UnpicklingError("a dtype has more than a byte order")
+        self.dtype = self.dtype.newbyteorder(">" if BIG_ENDIAN[_text(order)] else "<")
+
+
+class _Array:
+    """Stands for an array, which is made from its bytes."""
+
+    value: np.ndarray
+
+    def __init__(self, *_: Any):
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        _, shape, kind, by_columns, content = state
+        if not isinstance(kind, _Type) or not isinstance(content, bytes):
+            raise pickle.UnpicklingError("an array is not made of bytes")
+        if prod(shape) * kind.dtype.itemsize != len(content):
+            raise pickle.UnpicklingError(f"an array of shape {shape} has {len(content):,} bytes")
+        self.value = np.frombuffer(content, kind.dtype).reshape(shape, order="F" if by_columns else "C")
+
+
+class _Bytes:
+    """Stands for `codecs.encode`, by which Python 3 writes bytes in old pickles."""
+
+    def __new__(cls, text: Any, encoding: Any) -> Any:
+        if encoding not in ("latin1", b"latin1"):
+            raise pickle.UnpicklingError(f"the encoding {encoding!r} is not read")
+        return text.encode("latin1")
+
+
+ANSWERS: dict[tuple[str, str], Any] = {
+    ("numpy.core.multiarray", "_reconstruct"): _Array,
+    ("numpy._core.multiarray", "_reconstruct"): _Array,
+    ("numpy", "ndarray"): "ndarray",
+    ("numpy", "dtype"): _Type,
+    ("_codecs", "encode"): _Bytes,
+}
+"""What stands for each function or class that a pickle may name."""
+
+
+def _text(value: Any) -> str:
+    return value.decode("ascii") if isinstance(value, bytes) else str(value)
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str, /) -> Any:
+        if (module, name) not in ANSWERS:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no array needs; nothing of it was run")
+        return ANSWERS[module, name]
+
+
+def _plain(value: Any) -> Any:
+    """``value`` with arrays for what stands for them."""
+    match value:
+        case _Array():
+            return value.value
+        case dict():
+            return {_plain(key): _plain(item) for key, item in value.items()}
+        case list():
+            return [_plain(item) for item in value]
+        case None | bool() | int() | float() | str() | bytes():
+            return value
+    raise pickle.UnpicklingError(f"it holds a {type(value).__name__}")
+
+
+def load_pickle(name: str, content: bytes) -> Any:
+    """The value of a pickle of dicts, lists, plain values and arrays of numbers; text of Python 2 comes as bytes.
+
+    Raises:
+        ValueError: It is damaged or asks for anything else; nothing that it asks for is run.
+    """
+    try:
+        return _plain(_Unpickler(io.BytesIO(content), encoding="bytes").load())
+    except Exception as error:  # a damaged pickle makes the reader raise almost any type
+        raise ValueError(f"{name} cannot be read as a pickle of arrays ({error}); download it again.") from error
