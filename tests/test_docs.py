@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ganneal.data import DATASETS
+from ganneal.divergences import DIVERGENCES
 from ganneal.experiments import EXPERIMENTS
 from ganneal.losses import LOSSES
 from ganneal.models import MODELS
@@ -19,7 +20,7 @@ LINK = re.compile(r"\]\(([^)#:]+)\)")
 
 @pytest.fixture
 def registries_restored():
-    registries = (DATASETS, EXPERIMENTS, LOSSES, MODELS, SCHEMES)
+    registries = (DATASETS, DIVERGENCES, EXPERIMENTS, LOSSES, MODELS, SCHEMES)
     kept = [dict(registry) for registry in registries]
     yield
     for registry, before in zip(registries, kept, strict=True):
