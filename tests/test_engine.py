@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganneal import engine
-from ganneal.clocks import Counters
+from ganneal.clocks import RuleClock
 from ganneal.data import Digits, Ring
 from ganneal.evaluation import Evaluator
 from ganneal.experiment import Budget, Experiment, Records
@@ -521,19 +521,30 @@ class Watched:
     """A learning-rate rule that remembers when it was asked."""
 
     factor: float = 0.5
-    asked: list[tuple[int, int, int]] = field(default_factory=list)
+    clock: RuleClock = "own_updates"
+    asked: list[int] = field(default_factory=list)
 
-    def __call__(self, counters: Counters) -> float:
-        self.asked.append((counters.num_real, counters.d_updates, counters.g_updates))
+    def at(self, ticks: int) -> float:
+        self.asked.append(ticks)
         return self.factor
 
 
-def test_learning_rate_rules_are_asked_at_every_update_of_their_player_with_the_clocks_before_it() -> None:
-    d_rule, g_rule = Watched(), Watched()
+@pytest.mark.parametrize(
+    ("clock", "d_ticks", "g_ticks"),
+    [
+        ("own_updates", [0, 1, 2], [0, 1, 2]),
+        ("num_real", [0, 16, 32], [16, 32, 32]),
+        ("d_updates", [0, 1, 2], [1, 2, 2]),
+        ("g_updates", [0, 1, 3], [0, 1, 2]),
+    ],
+)
+def test_learning_rate_rules_are_asked_at_every_update_of_their_player_with_its_clock_before_it(
+    clock: RuleClock, d_ticks: list[int], g_ticks: list[int]
+) -> None:
+    d_rule, g_rule = Watched(clock=clock), Watched(clock=clock)
     run = Run(ring(d_optimizer=SGD(0.1, rule=d_rule), g_optimizer=SGD(0.2, rule=g_rule), scheme=Nested(levels=2)))
     row = next(iter(engine.train(replace_budget(run, Budget(d_updates=3)))))
-    assert d_rule.asked == [(0, 0, 0), (16, 1, 1), (32, 2, 3)]
-    assert g_rule.asked == [(16, 1, 0), (32, 2, 1), (32, 2, 2)]
+    assert (d_rule.asked, g_rule.asked) == (d_ticks, g_ticks)
     assert (row["d_lr"], row["g_lr"]) == (0.05, 0.1)
 
 

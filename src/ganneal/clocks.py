@@ -6,6 +6,9 @@ from typing import Literal
 Clock = Literal["num_real", "d_updates", "g_updates"]
 """A deterministic clock; ``seconds`` is left out because nothing that trains may depend on it."""
 
+RuleClock = Literal[Clock, "own_updates"]
+"""What a player's learning-rate rule may count: the clocks, or the updates of the player itself."""
+
 
 @dataclass
 class Counters:
@@ -17,6 +20,10 @@ class Counters:
     g_updates: int = 0
     seconds: float = 0.0
     """Training only: sampling, evaluating and saving are not counted."""
+
+    def read(self, clock: RuleClock, own: Clock) -> int:
+        """The ticks of ``clock`` for the player whose updates ``own`` counts."""
+        return getattr(self, own if clock == "own_updates" else clock)
 
     def as_dict(self) -> dict[str, float]:
         """All four, by name."""

@@ -11,6 +11,7 @@ from typing import Any, assert_never
 import torch
 from torch import Tensor, nn
 
+from ganneal.clocks import Clock
 from ganneal.fakes import make_fakes
 from ganneal.freezing import frozen
 from ganneal.optim import OptimizerConfig
@@ -61,7 +62,8 @@ def update_discriminator(step: UpdateDiscriminator, run: Run) -> None:
         gradients = _accumulate(gradients, loss, run.d_parameters, experiment.accumulate)
     if _measured(run):
         _log(step, run, "d_grad_norm", _norm(gradients))
-    _optimize(run, run.d_optimizer, experiment.d_optimizer, run.d_parameters, gradients)
+    d_lr = _rate(experiment.d_optimizer, run, own="d_updates")
+    _optimize(run.d_optimizer, d_lr, run.d_parameters, gradients)
     experiment.regularizer.constrain(run.discriminator)
     run.counters.d_updates += 1
     run.counters.num_real += experiment.batch_size
@@ -106,7 +108,8 @@ def update_generator(step: UpdateGenerator, run: Run) -> None:
             gradients = _accumulate(gradients, loss, run.g_parameters, experiment.accumulate)
     if before is not None:
         _log(step, run, "g_grad_norm", _norm(gradients))
-    _optimize(run, run.g_optimizer, experiment.g_optimizer, run.g_parameters, gradients)
+    g_lr = _rate(experiment.g_optimizer, run, own="g_updates")
+    _optimize(run.g_optimizer, g_lr, run.g_parameters, gradients)
     if before is not None:
         run.round_steps.append(_distance(before, run.g_parameters))
         _log(step, run, "g_step", run.round_steps[-1])
@@ -150,12 +153,13 @@ def _accumulate(total: Gradients | None, loss: Tensor, parameters: list[nn.Param
     return [a if b is None else b if a is None else a + b for a, b in zip(total, gradients, strict=True)]
 
 
+def _rate(config: OptimizerConfig, run: Run, own: Clock) -> float:
+    """The learning rate of a player's next step."""
+    return config.lr * config.rule.at(run.counters.read(config.rule.clock, own))
+
+
 def _optimize(
-    run: Run,
-    optimizer: torch.optim.Optimizer,
-    config: OptimizerConfig,
-    parameters: list[nn.Parameter],
-    gradients: Gradients | None,
+    optimizer: torch.optim.Optimizer, lr: float, parameters: list[nn.Parameter], gradients: Gradients | None
 ) -> None:
     assert gradients is not None
     for parameter, gradient in zip(parameters, gradients, strict=True):
@@ -163,7 +167,6 @@ def _optimize(
             # fused optimizers walk both in memory order: a gradient in another layout would go to the wrong weights
             gradient = torch.empty_like(parameter).copy_(gradient)
         parameter.grad = gradient
-    lr = config.lr * config.rule(run.counters)
     for group in optimizer.param_groups:
         group["lr"] = lr
     optimizer.step()

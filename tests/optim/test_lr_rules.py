@@ -1,37 +1,34 @@
-"""Learning-rate rules at their corners, on every clock."""
+"""Learning-rate rules at their corners and at given values, on every clock."""
 
 import pickle
+from collections.abc import Callable
 from dataclasses import FrozenInstanceError, fields, replace
+from math import cos, pi
 from typing import Any, get_args
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganneal.clocks import Clock, Counters
-from ganneal.optim import LR_RULES, Constant, Cosine, LinearDecay, LRRule
+from ganneal.clocks import Clock, Counters, RuleClock
+from ganneal.optim import LR_RULES, Constant, Cosine, Exponential, LinearDecay, LRRule, Power, StepDecay, two_time_scale
 
-CLOCKS: list[Clock] = list(get_args(Clock))
+CLOCKS: list[RuleClock] = list(get_args(RuleClock))
 SHAPED = [LinearDecay, Cosine]
 
 every_rule = pytest.mark.parametrize("name", LR_RULES)
 every_clock = pytest.mark.parametrize("clock", CLOCKS)
 
 
-def at(rule: LRRule, ticks: int, clock: Clock = "num_real") -> float:
-    return rule(Counters(**{clock: ticks}))
-
-
-@every_clock
 @pytest.mark.parametrize(
     ("ticks", "factor"), [(0, 1.0), (20, 1.0), (21, 1 - 0.9 / 80), (60, 0.55), (100, 0.1), (101, 0.1), (10**9, 0.1)]
 )
-def test_linear_decay_waits_falls_evenly_and_stays(clock: Clock, ticks: int, factor: float) -> None:
-    rule = LinearDecay(end=100, start=20, final=0.1, clock=clock)
-    assert at(rule, ticks, clock) == pytest.approx(factor, rel=1e-14)
+def test_linear_decay_waits_falls_evenly_and_stays(ticks: int, factor: float) -> None:
+    rule = LinearDecay(end=100, start=20, final=0.1)
+    assert rule.at(ticks) == pytest.approx(factor, rel=1e-14)
 
 
-@every_clock
 @pytest.mark.parametrize(
     ("ticks", "factor"),
     [
@@ -45,31 +42,90 @@ def test_linear_decay_waits_falls_evenly_and_stays(clock: Clock, ticks: int, fac
         (10**9, 0.1),
     ],
 )
-def test_cosine_warms_up_and_falls_by_half_a_cosine(clock: Clock, ticks: int, factor: float) -> None:
-    rule = Cosine(end=100, start=20, final=0.1, clock=clock)
-    assert at(rule, ticks, clock) == pytest.approx(factor, rel=1e-14)
+def test_cosine_warms_up_and_falls_by_half_a_cosine(ticks: int, factor: float) -> None:
+    rule = Cosine(end=100, start=20, final=0.1)
+    assert rule.at(ticks) == pytest.approx(factor, rel=1e-14)
 
 
 def test_cosine_without_warm_up_starts_at_the_base_rate() -> None:
-    assert at(Cosine(end=100), 0) == 1.0
+    assert Cosine(end=100).at(0) == 1.0
 
 
 def test_rules_reach_zero_exactly_by_default() -> None:
-    assert at(LinearDecay(end=100), 100) == at(Cosine(end=100), 100) == 0.0
+    assert LinearDecay(end=100).at(100) == Cosine(end=100).at(100) == 0.0
 
 
 def test_constant_never_changes() -> None:
-    assert {Constant()(Counters(n, n, n, float(n))) for n in (0, 1, 10**9)} == {1.0}
+    assert {Constant().at(n) for n in (0, 1, 10**9)} == {1.0}
 
 
-@pytest.mark.parametrize("rule", SHAPED)
 @every_clock
-def test_only_the_named_clock_counts(rule: type[LinearDecay] | type[Cosine], clock: Clock) -> None:
-    chosen = rule(end=100, start=20, clock=clock)
-    still = Counters(num_real=60, d_updates=60, g_updates=60, seconds=60.0)
-    setattr(still, clock, 0)
-    assert chosen(still) == at(chosen, 0, clock)
-    assert chosen(Counters(**{clock: 60})) == pytest.approx(0.5)
+@pytest.mark.parametrize(("own", "ticks"), [("d_updates", 2), ("g_updates", 3)])
+def test_a_players_own_updates_are_its_own(clock: RuleClock, own: Clock, ticks: int) -> None:
+    counters = Counters(num_real=1, d_updates=2, g_updates=3, seconds=4.0)
+    expected = {"num_real": 1, "d_updates": 2, "g_updates": 3, "own_updates": ticks}
+    assert counters.read(clock, own) == expected[clock]
+
+
+S = (0, 1, 99, 9999)
+
+
+@pytest.mark.parametrize(
+    ("rule", "factors"),
+    [
+        (Constant(), (1, 1, 1, 1)),
+        (Power(0.5), (1, 0.5**0.5, 0.1, 0.01)),
+        (Power(0.75), (1, 2**-0.75, 100**-0.75, 0.001)),
+        (StepDecay(), (1, 1, 1, 1)),
+        (StepDecay(every=50, factor=0.5), (1, 1, 0.5, 0.5**199)),
+        (Exponential(), (1, 0.99999, 0.99999**99, 0.99999**9999)),
+        (LinearDecay(end=100, clock="own_updates"), (1, 0.99, 0.01, 0)),
+        (Cosine(end=100, clock="own_updates"), (1, (1 + cos(pi / 100)) / 2, (1 + cos(0.99 * pi)) / 2, 0)),
+    ],
+    ids=repr,
+)
+def test_factors_after_0_1_99_and_9999_updates(rule: LRRule, factors: tuple[float, ...]) -> None:
+    assert [rule.at(s) for s in S] == pytest.approx(factors, rel=1e-12, abs=1e-15)
+
+
+def test_step_decay_falls_exactly_at_its_steps() -> None:
+    assert [StepDecay().at(s) for s in (9_999, 10_000, 19_999, 20_000)] == pytest.approx([1, 0.9, 0.9, 0.81])
+
+
+@pytest.mark.parametrize("rule", [Power(0.75), StepDecay(every=2), Exponential(0.9), Cosine(end=8, start=2)], ids=repr)
+def test_torchs_scheduler_takes_a_rule(rule: LRRule) -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.25)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, rule.at)
+    seen = []
+    for _ in range(6):
+        seen.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    assert seen == [0.25 * rule.at(s) for s in range(6)]
+
+
+def test_two_time_scales_are_named_by_player() -> None:
+    assert two_time_scale(d_eta=0.6, g_eta=0.9) == (Power(0.6), Power(0.9))
+    d_rule, g_rule = two_time_scale()
+    assert d_rule == g_rule == Power(0.75)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: two_time_scale(d_eta=0.5), "d_eta must be above 0.5 and below 1, got 0.5"),
+        (lambda: two_time_scale(g_eta=1.0), "g_eta must be above 0.5 and below 1, got 1.0"),
+        (lambda: Power(0.0), "eta must be above 0 and below 1, got 0.0"),
+        (lambda: Power(1.0), "eta must be above 0 and below 1, got 1.0"),
+        (lambda: Power(float("nan")), "eta must be above 0 and below 1, got nan"),
+        (lambda: StepDecay(every=0), "every must be at least 1 tick, got 0"),
+        (lambda: StepDecay(factor=1.5), "factor must be above 0 and at most 1, got 1.5"),
+        (lambda: Exponential(0.0), "factor must be above 0 and at most 1, got 0.0"),
+    ],
+)
+def test_bad_fields_are_refused(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
 
 
 @pytest.mark.parametrize("rule", SHAPED)
@@ -83,7 +139,7 @@ def test_factors_stay_between_final_and_one_and_never_rise_after_the_start(
     rule: type[LinearDecay] | type[Cosine], start: int, span: int, final: float, ticks: tuple[int, int]
 ) -> None:
     shaped = rule(end=start + span, start=start, final=final)
-    earlier, later = (at(shaped, start + offset) for offset in sorted(ticks))
+    earlier, later = (shaped.at(start + offset) for offset in sorted(ticks))
     rounding = 1e-15
     assert final - rounding <= later <= earlier + rounding <= 1 + 2 * rounding
 
@@ -115,8 +171,7 @@ def test_registered_rules_are_frozen_values(name: str) -> None:
 
 
 @every_rule
-def test_registered_rules_only_read_the_counters(name: str) -> None:
-    counters = Counters(500_000, 8_000, 16_000, 12.5)
-    before = counters.as_dict()
-    assert LR_RULES[name](counters) == LR_RULES[name](counters) >= 0
-    assert counters.as_dict() == before
+def test_registered_rules_are_pure_and_give_factors(name: str) -> None:
+    rule = LR_RULES[name]
+    assert all(0 <= rule.at(s) == rule.at(s) <= 1 for s in (*S, 500_000))
+    assert rule.clock in get_args(RuleClock)

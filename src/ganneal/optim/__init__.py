@@ -3,7 +3,17 @@
 from ganneal.optim.averaging import Averaging, average_
 from ganneal.optim.beta_rules import BETA_RULES
 from ganneal.optim.conjugate_gradient import ConjugateGradient
-from ganneal.optim.lr_rules import LR_RULES, Constant, Cosine, LinearDecay, LRRule
+from ganneal.optim.lr_rules import (
+    LR_RULES,
+    Constant,
+    Cosine,
+    Exponential,
+    LinearDecay,
+    LRRule,
+    Power,
+    StepDecay,
+    two_time_scale,
+)
 from ganneal.optim.optimizers import CG, OPTIMIZERS, SGD, Adam, BetaRule, OptimizerConfig, RMSProp
 
 __all__ = [
@@ -18,9 +28,13 @@ __all__ = [
     "ConjugateGradient",
     "Constant",
     "Cosine",
+    "Exponential",
     "LRRule",
     "LinearDecay",
     "OptimizerConfig",
+    "Power",
     "RMSProp",
+    "StepDecay",
     "average_",
+    "two_time_scale",
 ]

@@ -3,7 +3,7 @@
 Each player has an instance of its own. There is no line search and no restart: the learning rate is the step size.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any, Literal, overload
@@ -116,19 +116,7 @@ class ConjugateGradient(torch.optim.Optimizer):
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group of tensors that start with plain descent; its options are checked like the constructor's."""
-        options = self.defaults | param_group
-        check_options(
-            lr=options["lr"],
-            beta_rule=options["beta_rule"],
-            beta_coeff=options["beta_coeff"],
-            mu=options["mu"],
-            beta_max=options["beta_max"],
-            beta_min=options["beta_min"],
-            beta_scope=options["beta_scope"],
-            restart_tol=options["restart_tol"],
-            weight_decay=options["weight_decay"],
-            compat=options["compat"],
-        )
+        _check_options(self.defaults | param_group)
         super().add_param_group(param_group)
 
     @overload
@@ -144,6 +132,10 @@ class ConjugateGradient(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        for group in self.param_groups:  # all of them before the first is touched
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    _check_gradient(parameter.grad)
         members = [part for group in self.param_groups for part in self._gather(group)]
         shared = _sums([part for part in members if part.options["beta_scope"] == "global"])
         for part in members:
@@ -172,26 +164,15 @@ class ConjugateGradient(torch.optim.Optimizer):
         return list(parts.values())
 
 
-def check_options(
-    *,
-    lr: float,
-    beta_rule: str,
-    beta_coeff: float,
-    mu: float,
-    beta_max: float | None,
-    beta_min: float | None,
-    beta_scope: str,
-    restart_tol: float,
-    weight_decay: float,
-    compat: str | None = None,
-) -> None:
+def _check_options(options: Mapping[str, Any]) -> None:
     """Refuse what :class:`ConjugateGradient` does not allow, naming the option."""
+    lr, mu, beta_max, beta_min = (options[name] for name in ("lr", "mu", "beta_max", "beta_min"))
     if not (isfinite(lr) and lr >= 0):
         raise ValueError(f"lr must be a finite number >= 0, got {lr}; use maximize=True to ascend.")
-    rule_name(beta_rule)
-    for name, value in (("beta_coeff", beta_coeff), ("restart_tol", restart_tol), ("weight_decay", weight_decay)):
-        if not (isfinite(value) and value >= 0):
-            raise ValueError(f"{name} must be a finite number >= 0, got {value}.")
+    rule_name(options["beta_rule"])
+    for name in ("beta_coeff", "restart_tol", "weight_decay"):
+        if not (isfinite(options[name]) and options[name] >= 0):
+            raise ValueError(f"{name} must be a finite number >= 0, got {options[name]}.")
     if not (isfinite(mu) and mu > 0):
         raise ValueError(f"mu must be a finite number > 0, got {mu}; the paper's is 2.")
     if beta_max is not None and not beta_max > 0:
@@ -199,16 +180,13 @@ def check_options(
     if beta_min is not None and not beta_min <= (0.0 if beta_max is None else beta_max):
         allowed = "0" if beta_max is None else f"beta_max={beta_max}"
         raise ValueError(f"beta_min must be <= {allowed}, or None for no lower bound, got {beta_min}.")
-    if beta_scope not in ("tensor", "global"):
-        raise ValueError(f"beta_scope must be 'tensor' or 'global', got {beta_scope!r}.")
-    if compat not in (None, "published"):
-        raise ValueError(f"compat must be None or 'published', got {compat!r}.")
+    if options["beta_scope"] not in ("tensor", "global"):
+        raise ValueError(f"beta_scope must be 'tensor' or 'global', got {options['beta_scope']!r}.")
+    if options["compat"] not in (None, "published"):
+        raise ValueError(f"compat must be None or 'published', got {options['compat']!r}.")
 
 
-def _followed(parameter: Tensor, group: dict[str, Any]) -> tuple[Tensor, Tensor]:
-    """The gradient to follow, and the one to store for the next step."""
-    gradient = parameter.grad
-    assert gradient is not None
+def _check_gradient(gradient: Tensor) -> None:
     if gradient.layout != torch.strided:
         raise RuntimeError(
             f"ConjugateGradient needs dense gradients, got one of layout {gradient.layout}; "
@@ -216,6 +194,12 @@ def _followed(parameter: Tensor, group: dict[str, Any]) -> tuple[Tensor, Tensor]
         )
     if gradient.is_complex():
         raise RuntimeError(f"ConjugateGradient needs real gradients, got {gradient.dtype}; use torch.view_as_real.")
+
+
+def _followed(parameter: Tensor, group: dict[str, Any]) -> tuple[Tensor, Tensor]:
+    """The gradient to follow, and the one to store for the next step."""
+    gradient = parameter.grad
+    assert gradient is not None
     if group["maximize"]:
         gradient = -gradient
     decayed = gradient.add(parameter, alpha=group["weight_decay"]) if group["weight_decay"] else gradient
