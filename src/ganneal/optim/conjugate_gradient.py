@@ -6,7 +6,7 @@ Each player has an instance of its own. There is no line search and no restart: 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import Any, Literal, overload
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -119,14 +119,8 @@ class ConjugateGradient(torch.optim.Optimizer):
         _check_options(self.defaults | param_group)
         super().add_param_group(param_group)
 
-    @overload
-    def step(self, closure: None = None) -> None: ...
-
-    @overload
-    def step(self, closure: Callable[[], float]) -> float: ...
-
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step of every tensor that has a gradient; the others keep their state. Returns the closure's value."""
         loss = None
         if closure is not None:
