@@ -19,7 +19,7 @@ from ganneal.evaluation import Evaluator
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.losses import LOSSES, Hinge, Wasserstein
 from ganneal.models import DCGAN, MLP
-from ganneal.optim import SGD, Adam, Averaging, Cosine, LinearDecay, RMSProp
+from ganneal.optim import CG, SGD, Adam, Averaging, ConjugateGradient, Cosine, LinearDecay, Power, RMSProp
 from ganneal.regularizers import (
     REGULARIZERS,
     Context,
@@ -941,6 +941,13 @@ RESUMED = {
         budget=Budget(g_updates=14),
         records=Records(log_every=3 * BATCH),
     ),
+    "conjugate gradients": ring(
+        scheme=nats(3),
+        d_optimizer=CG(1e-3, beta_rule="HZ", rule=Power(0.75)),
+        g_optimizer=CG(1e-3, beta_rule="FR_PRP", beta_scope="global"),
+        budget=Budget(g_updates=14),
+        records=Records(log_every=3 * BATCH),
+    ),
 }
 STEPS_OF_TWO_ROUNDS = 2 * (3 + 6)
 
@@ -1169,6 +1176,31 @@ def test_every_loss_trains_in_mixed_precision_close_to_full_precision(name: str)
     for key in ("d_loss", "g_loss", "d_real", "d_fake"):
         assert mixed[key] == pytest.approx(full[key], abs=0.1)  # bfloat16 has 8 bits, the outputs are of order 1
         assert mixed[key] != full[key]
+
+
+@pytest.mark.parametrize("player", ["d_optimizer", "g_optimizer"])
+@pytest.mark.parametrize("scheme", [Alternating(), Nested(levels=3), nats(3)], ids=repr)
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_conjugate_gradients_move_either_player_by_the_gradients_it_is_given(
+    precision: str, scheme: Any, player: str
+) -> None:
+    """Under a schedule's weights too: the same steps from the gradients that the engine sets, replayed by hand."""
+    run = Run(ring(scheme=scheme, precision=precision, budget=Budget(g_updates=6), **{player: CG(1e-3)}))
+    optimizer: Any = getattr(run, player)
+    weights = run.d_parameters if player == "d_optimizer" else run.g_parameters
+    copies = [nn.Parameter(w.detach().clone()) for w in weights]
+    alone = ConjugateGradient(copies, 1e-3)
+
+    def replay(_: torch.optim.Optimizer, *rest: Any) -> None:
+        for copy, weight in zip(copies, weights, strict=True):
+            assert weight.grad is not None and weight.grad.dtype == torch.float32
+            copy.grad = weight.grad.clone()
+        alone.step()
+
+    optimizer.register_step_pre_hook(replay)
+    rows(run)
+    assert all(int(optimizer.state[w]["step"]) >= 3 for w in weights)
+    assert same_bits([c.detach() for c in copies], [w.detach() for w in weights])
 
 
 @dataclass(frozen=True)

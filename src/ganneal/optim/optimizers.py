@@ -126,6 +126,7 @@ class CG:
     rule: LRRule = Constant()
 
     def __post_init__(self) -> None:
+        _check_lr(self.lr)
         self.build([Parameter(torch.zeros(1))])  # the optimizer refuses what it does not allow
 
     def build(self, parameters: Iterable[Parameter]) -> ConjugateGradient:
