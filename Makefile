@@ -44,6 +44,7 @@ lint: .venv/.dev
 
 bench: .venv/.core         ## speed as ratios against a plain loop in the same process
 	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/losses.py
 	$(BIN)/python benchmarks/convolutions.py
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/metrics.py
