@@ -74,6 +74,14 @@ class Display:
             left = f"  {counters.seconds * (1 - done) / done:,.0f} s left" if done else ""
             self.say(f"{100 * done:3.0f}%  {summary(row)}{left}")
 
+    def reading(self, what: str, done: int, total: int) -> None:
+        """Show how far a long reading is, before training begins."""
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done / total, description=f"{what}: {done:,} of {total:,}")
+        elif monotonic() - self._said_at >= SECONDS_PER_LINE:
+            self._said_at = monotonic()
+            self.say(f"{100 * done / total:3.0f}%  {what}: {done:,} of {total:,}")
+
     def say(self, text: str) -> None:
         """One line that stays."""
         if self._bar is not None:

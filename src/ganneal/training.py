@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from ganneal import engine
+from ganneal.data import reporting
 from ganneal.directory import RunDirectory
 from ganneal.display import Display
 from ganneal.evaluation import Evaluations
@@ -64,7 +65,8 @@ class Session:
         self.experiment, self.directory, self.display, self.command = experiment, directory, display, command
         self.records = experiment.records
         display.say(f"reading {experiment.data}")
-        self.run = Run(experiment)
+        with reporting(display.reading):
+            self.run = Run(experiment)
         dataset = self.run.data.dataset
         self.real = self.run.data.batch(0, min(self.records.sample_count, len(dataset))).samples.cpu()
         self.evaluations = Evaluations(self.run, directory, display) if self.records.evaluate_count else None

@@ -7,6 +7,7 @@ from ganneal.data.digits import Digits
 from ganneal.data.files import source_at, stored_sizes
 from ganneal.data.folder import Folder
 from ganneal.data.mnist import Idx, StackedMNIST
+from ganneal.data.progress import reporting
 from ganneal.data.protocol import Dataset, Source, find_data
 from ganneal.data.sampler import Batch, Sampler
 from ganneal.data.toys import Gaussian, Grid, Mixture, Ring
@@ -46,6 +47,7 @@ __all__ = [
     "StackedMNIST",
     "Zip",
     "find_data",
+    "reporting",
     "source_at",
     "stored_sizes",
 ]

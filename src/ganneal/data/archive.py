@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ganneal.data.dataset_json import LABELS, LARGEST_JSON, parse_labels
-from ganneal.data.decoding import load_images
 from ganneal.data.images import Fit, OnDamaged, Reader, check_options, shown
 from ganneal.data.listing import Listing, check_found, described, is_image, labelled, stamp
+from ganneal.data.loading import load_images
 from ganneal.data.protocol import Dataset, find_data
 
 LARGEST_FILE = 2**28

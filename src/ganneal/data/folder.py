@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from ganneal.data.dataset_json import LABELS, parse_labels
-from ganneal.data.decoding import load_images
 from ganneal.data.images import Fit, OnDamaged, Reader, check_options, shown
 from ganneal.data.listing import Listing, check_found, described, is_image, labelled, stamp
+from ganneal.data.loading import load_images
 from ganneal.data.protocol import Dataset, find_data
 
 

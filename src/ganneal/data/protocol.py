@@ -11,13 +11,13 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Dataset:
-    """Samples held in memory or in a read-only memory map.
+    """Samples held in memory, in a read-only memory map, or decoded on demand.
 
     ``samples`` is uint8 ``[N, C, H, W]`` for images (shown to players as x / 127.5 - 1) or float32 ``[N, D]`` for
-    points (shown as they are).
+    points (shown as they are). Rows are taken from it: `lazy.LazyImages` decodes those that are asked for.
     """
 
-    samples: np.ndarray
+    samples: Any
     labels: np.ndarray | None = None
     """int64 ``[N]`` in 0..num_classes-1, or None."""
     num_classes: int = 0

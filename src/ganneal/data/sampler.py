@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from ganneal.data.lazy import LazyImages
 from ganneal.data.protocol import Dataset
 
 
@@ -42,8 +43,8 @@ class Sampler:
             self._epoch = (epoch, order, mirrored)
         return self._epoch[1:]
 
-    def batch(self, position: int, count: int) -> Batch:
-        """Samples ``position`` to ``position + count`` of the stream; a batch may span two passes."""
+    def _rows(self, position: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Which samples are at ``position`` to ``position + count`` of the stream, and which of them are mirrored."""
         indices, mirrored = [], []
         while count > 0:
             epoch, start = divmod(position, len(self.dataset))
@@ -52,13 +53,19 @@ class Sampler:
             mirrored.append(mirrors[start : start + count])
             position += len(indices[-1])
             count -= len(indices[-1])
-        index = np.concatenate(indices)
+        return np.concatenate(indices), np.concatenate(mirrored)
+
+    def batch(self, position: int, count: int) -> Batch:
+        """Samples ``position`` to ``position + count`` of the stream; a batch may span two passes."""
+        index, mirrored = self._rows(position, count)
         samples = torch.from_numpy(self.dataset.samples[index]).to(self.device)
         labels = self.dataset.labels
         chosen = None if labels is None else torch.from_numpy(labels[index]).to(self.device)
         if self.flip:
-            mirror = torch.from_numpy(np.concatenate(mirrored)).to(self.device)
+            mirror = torch.from_numpy(mirrored).to(self.device)
             samples = torch.where(mirror[:, None, None, None], samples.flip(3), samples)
+        if isinstance(self.dataset.samples, LazyImages):
+            self.dataset.samples.ahead(self._rows(position + count, count)[0])
         if self.dataset.is_images:
             samples = samples.float().div_(127.5).sub_(1.0)
         return Batch(samples, chosen)

@@ -1,0 +1,79 @@
+"""From a list of encoded images to a data set: in memory, in a kept memory map, or decoded as they are asked for."""
+
+import os
+import warnings
+
+import numpy as np
+
+from ganneal.cache import cache_folder
+from ganneal.data.decoding import decode_to_memory, quiet
+from ganneal.data.images import Damaged, Fit, Format, OnDamaged, default_format
+from ganneal.data.lazy import LazyImages
+from ganneal.data.listing import Listing, settle
+from ganneal.data.protocol import Dataset
+from ganneal.data.store import kept_images, store_limit
+
+SMALL = 2**24
+"""Bytes of decoded images that are not worth a file: they are decoded again in a second or two."""
+SHARE_OF_MEMORY = 0.25
+"""Of the memory that is free, what decoded images may take where they cannot be kept in a file."""
+
+
+def load_images(listing: Listing, size: int | None, channels: int | None, fit: Fit, on_damaged: OnDamaged) -> Dataset:
+    """Every image of ``listing``; the size and channels left open follow the first that can be read.
+
+    Raises:
+        ValueError: There are damaged images and they are not to be passed over, or no others.
+    """
+    format = choose_format(listing, size, channels, fit) or Format(1, 1)  # not one can be read: each is named below
+    samples, damaged = _samples(listing, format, on_damaged)
+    every = {**listing.damaged, **damaged}
+    warning = settle(every, len(listing.names) + len(listing.damaged), listing.place, on_damaged)
+    if warning is not None:
+        warnings.warn(warning, stacklevel=3)
+    kept = listing.without(damaged)
+    description = {**kept.description, "count": len(kept.names)} | ({"passed_over": len(every)} if every else {})
+    return Dataset(samples, kept.labels, kept.num_classes, description)
+
+
+def choose_format(listing: Listing, size: int | None, channels: int | None, fit: Fit) -> Format | None:
+    """What the images are made into; None where not one can be read."""
+    with listing.container.open() as read, quiet():
+        for name in listing.names:
+            try:
+                own_size, own_channels = default_format(read, name)
+            except Damaged:
+                continue
+            return Format(size or own_size, channels or own_channels, fit)
+    return None
+
+
+def _samples(listing: Listing, format: Format, on_damaged: OnDamaged) -> tuple[np.ndarray | LazyImages, dict[str, str]]:
+    """The images that can be read, and why the others cannot."""
+    size = len(listing.names) * format.channels * format.size**2
+    if size <= SMALL:
+        return decode_to_memory(listing, format)
+    limit = store_limit()
+    if size > limit:
+        _say_why(f"{size / 1e9:.1f} GB of decoded images are above the limit of {limit / 1e9:g} GB", size)
+        return LazyImages(listing, format, on_damaged), {}
+    try:
+        return kept_images(listing, format)
+    except OSError as error:
+        _say_why(f"decoded images cannot be kept in {cache_folder() / 'images'} ({error.strerror or error})", size)
+    if size <= SHARE_OF_MEMORY * free_memory():
+        return decode_to_memory(listing, format)
+    return LazyImages(listing, format, on_damaged), {}
+
+
+def _say_why(reason: str, size: int) -> None:
+    warnings.warn(
+        f"{reason}: they are decoded anew in each process. For speed, set GANNEAL_CACHE to a folder with room for "
+        f"{size / 1e9:.2g} GB, and GANNEAL_CACHE_GB to at least that.",
+        stacklevel=5,
+    )
+
+
+def free_memory() -> int:
+    """Bytes of memory that nobody uses."""
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
