@@ -21,6 +21,7 @@ import subprocess
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ LOCK_ATTEMPTS = 1_000
 CHECKPOINT_NAME = re.compile(r"(\d{12})-([0-9a-f]{16})\.pt")
 
 
+@cache
 def _commit() -> str | None:
     """The last commit of this package's files, where it runs from a git checkout."""
     try:
@@ -56,9 +58,12 @@ def read_json(path: Path) -> dict[str, Any]:
         ValueError: The file is damaged; the message names it.
     """
     try:
-        return json.loads(path.read_text())
+        content = json.loads(path.read_text())
+        if not isinstance(content, dict):
+            raise ValueError("it holds no object")
     except ValueError as error:
         raise ValueError(f"{path} is damaged ({error}); restore it, or use another run directory.") from error
+    return content
 
 
 def provenance() -> dict[str, Any]:

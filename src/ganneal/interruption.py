@@ -2,6 +2,8 @@
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 
 
@@ -40,3 +42,29 @@ class Interruption:
     ) -> None:
         for signum, handler in self._previous.items():
             signal.signal(signum, handler)  # type: ignore[arg-type]
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """While entered, the first SIGINT or SIGTERM raises `Interrupted`; after it only SIGINT does anything, and insists.
+
+    For waiting, where there is no loop to look at an `Interruption`. Only the main thread can listen.
+    """
+    came: list[int] = []
+
+    def end(signum: int, frame: FrameType | None) -> None:
+        came.append(signum)
+        if len(came) == 1:
+            raise Interrupted(signum, "stopped by a signal.")
+        if signum == signal.SIGINT:
+            raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = {signum: signal.signal(signum, end) for signum in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for signum, handler in previous.items():
+            signal.signal(signum, handler)

@@ -1,15 +1,16 @@
 """`ganneal compare`: experiments side by side, over seeds, under one clock."""
 
-import os
 import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
 from ganneal.cli.configure import configure, resolve, take
-from ganneal.comparison import Arm, Executor, LocalProcesses, Study, compare, controls
-from ganneal.comparison.study import CLOCKS, BudgetClock, annealed
+from ganneal.comparison import Arm, Executor, LocalProcesses, Study, compare
+from ganneal.comparison.executors import cores
+from ganneal.comparison.study import CLOCKS, BudgetClock, with_controls
 from ganneal.experiments import EXPERIMENTS
+from ganneal.interruption import Interrupted
 from ganneal.registry import nearest
 
 DEFAULT_SEEDS = 3
@@ -24,6 +25,7 @@ only where the paired interval excludes 0. The same command goes on where it was
 An ARM is an experiment, with a label and changes of its own if need be:
   digits-nats                                          as `ganneal train` takes it; a path of images too
   hinge=digits-nats,loss=hinge,scheme.levels=3         LABEL=EXPERIMENT,OPTION=VALUE,...
+  mirrored=digits-nats,flip                            a switch has no value: flip, no-flip
 
 equal in, one of:
   --num-real N    real images        --d-updates N   discriminator updates
@@ -54,12 +56,12 @@ def _refuse_what_the_study_sets(arguments: Sequence[str]) -> None:
 
 
 def _arm(text: str, shared: Sequence[str]) -> Arm:
-    """An arm from ``[LABEL=]EXPERIMENT[,OPTION=VALUE]...`` and the options that all arms share."""
+    """An arm from ``[LABEL=]EXPERIMENT[,OPTION=VALUE | ,SWITCH]...`` and the options that all arms share."""
     first, *changes = text.split(",")
     label, equals, name = first.partition("=")
+    if not all(change and not change.startswith("-") for change in changes):
+        raise ValueError(f"changes of an arm are OPTION=VALUE, or a SWITCH as flip, without dashes, got {text!r}.")
     own = [f"--{change}" for change in changes]
-    if not all("=" in change for change in changes):
-        raise ValueError(f"changes of an arm are OPTION=VALUE, got {text!r}.")
     experiment = resolve(name if equals else label)
     arguments = [*shared, *own]
     _refuse_what_the_study_sets(arguments)
@@ -109,17 +111,15 @@ def _executor(jobs: str | None, cluster: str | None) -> Executor:
         from ganneal.comparison.cluster import RayCluster
 
         return RayCluster(cluster)
-    cores = os.process_cpu_count() if hasattr(os, "process_cpu_count") else os.cpu_count()  # type: ignore[attr-defined]
     if jobs is not None and not jobs.isdecimal():
         raise ValueError(f"--jobs must be a whole number, got {jobs!r}.")
-    return LocalProcesses(int(jobs) if jobs is not None else cores or 1)
+    return LocalProcesses(int(jobs) if jobs is not None else cores())
 
 
-def _with_threads(arm: Arm, slots: int) -> Arm:
+def _with_threads(arm: Arm, threads: int) -> Arm:
     """The arm with its share of the cores, where its experiment does not say: oversubscribed threads cost a lot."""
     if arm.experiment.threads is not None:
         return arm
-    threads = max(1, (os.cpu_count() or 1) // slots)
     return replace(arm, experiment=replace(arm.experiment, threads=threads))
 
 
@@ -134,15 +134,14 @@ def main(arguments: Sequence[str]) -> None:
     if not named:
         raise ValueError("the arms come first: ganneal compare ARM... --seconds 60 [options].")
     out, baseline, seeds = take(rest, "--out"), take(rest, "--baseline"), _seeds(take(rest, "--seeds"))
-    jobs, cluster, with_controls = take(rest, "--jobs"), take(rest, "--cluster"), _flag(rest, "--controls")
+    jobs, cluster, controlled = take(rest, "--jobs"), take(rest, "--cluster"), _flag(rest, "--controls")
     clock, amount = _clock(rest)
     arms = tuple(_arm(text, rest) for text in named)
-    if with_controls:
-        names = {arm.name for arm in arms}
-        arms += tuple(arm for arm in controls(annealed(arms), clock) if arm.name not in names)
+    if controlled:
+        arms = with_controls(arms, clock)
     executor = _executor(jobs, cluster)
-    arms = tuple(_with_threads(arm, executor.slots) for arm in arms)
-    first = baseline or ("cts" if with_controls else arms[0].name)
+    arms = tuple(_with_threads(arm, executor.threads) for arm in arms)
+    first = baseline or ("cts" if controlled else arms[0].name)
     if first not in [arm.name for arm in arms]:
         raise ValueError(f"--baseline must name an arm, got {first!r}. {nearest(first, {a.name: a for a in arms})}")
     study = Study(arms[0].name, arms, seeds, clock, amount, first)
@@ -154,7 +153,8 @@ def main(arguments: Sequence[str]) -> None:
     command = shlex.join(["ganneal", "compare", *arguments])
     try:
         results = compare(study, folder, executor, say=say, command=command)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"stopped; finished runs are kept in {folder}. The same command goes on.") from None
+    except Interrupted as stop:
+        kept = f"stopped; finished runs are kept in {folder}. The same command goes on."
+        raise Interrupted(stop.signum, kept) from None
     print(results.table())
     print(f"{folder}/table.md, {folder}/results.json")

@@ -4,6 +4,7 @@ Every machine needs ganneal and the directory of the study at the same path (a s
 takes no run with it: Ray starts the task elsewhere, where it goes on from its checkpoint.
 """
 
+import os
 from typing import Any
 
 from ganneal.comparison.job import Job, run
@@ -13,6 +14,8 @@ RETRIES = 3
 
 class RayCluster:
     """An executor over the Ray cluster at ``address``: "auto" for this machine's, "local" to start one here.
+
+    Each run has the threads of ``cpus_per_run``. Ray's usage reports are off unless RAY_USAGE_STATS_ENABLED says so.
 
     Raises:
         ValueError: Ray is not installed, or there is no cluster at the address.
@@ -28,6 +31,7 @@ class RayCluster:
             ) from error
         self._ray, self._error_type, self._task_error_type = ray, RayError, RayTaskError
         self._cpus = cpus_per_run
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         if not ray.is_initialized():
             try:
                 ray.init(address=address, log_to_driver=False)
@@ -44,6 +48,11 @@ class RayCluster:
         """Runs that the cluster's processors hold at once."""
         return max(1, int(self._ray.cluster_resources().get("CPU", 1) / self._cpus))
 
+    @property
+    def threads(self) -> int:
+        """A run's share of its machine."""
+        return max(1, int(self._cpus))
+
     def start(self, job: Job) -> None:
         self._running[self._task.remote(job)] = job
 
@@ -54,7 +63,8 @@ class RayCluster:
     def stop(self) -> None:
         for reference in self._running:
             self._ray.cancel(reference)
-        self._ray.wait(list(self._running), num_returns=len(self._running))  # they are saving
+        if self._running:
+            self._ray.wait(list(self._running), num_returns=len(self._running))  # they are saving
         self._running.clear()
 
     def _error(self, reference: Any) -> str | None:

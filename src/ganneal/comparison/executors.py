@@ -4,7 +4,9 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from typing import Protocol, runtime_checkable
@@ -21,6 +23,11 @@ class Executor(Protocol):
         """How many jobs may run at once."""
         ...
 
+    @property
+    def threads(self) -> int:
+        """CPU threads that each of them has to itself."""
+        ...
+
     def start(self, job: Job) -> None:
         """Begin ``job``."""
         ...
@@ -34,8 +41,14 @@ class Executor(Protocol):
         ...
 
 
+def cores() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _child(job: Job) -> None:
     """A process that ends, politely, when the one that started it is gone."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     parent = multiprocessing.parent_process()
     assert parent is not None
 
@@ -50,6 +63,21 @@ def _child(job: Job) -> None:
         raise SystemExit(128 + signal.SIGTERM) from None
 
 
+@contextmanager
+def _signals_later() -> Iterator[None]:
+    """Let SIGINT and SIGTERM wait: between the start of a process and the note of it they would make it an orphan.
+
+    The process starts with both held back. It lets SIGTERM in once it can be asked to save; Ctrl-C, which reaches
+    every process of a terminal, stays the business of the one that started it.
+    """
+    resource_tracker.ensure_running()  # it lets both in again when it starts, so it starts before
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class LocalProcesses:
     """Processes on this machine, each with its share of the cores' threads."""
 
@@ -57,12 +85,14 @@ class LocalProcesses:
         if slots < 1:
             raise ValueError(f"jobs must be at least 1, got {slots}.")
         self.slots = slots
+        self.threads = max(1, cores() // slots)
         self._running: dict[int, tuple[Job, BaseProcess]] = {}
 
     def start(self, job: Job) -> None:
         process = multiprocessing.get_context("spawn").Process(target=_child, args=(job,), name=f"{job.arm}-{job.seed}")
-        process.start()
-        self._running[process.sentinel] = (job, process)
+        with _signals_later():
+            process.start()
+            self._running[process.sentinel] = (job, process)
 
     def ended(self) -> list[tuple[Job, str | None]]:
         done = []

@@ -1,22 +1,30 @@
 """One run of a study, in a process of its own: train, measure once more on fresh samples, write the outcome."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from math import isfinite
 from pathlib import Path
 from time import monotonic, sleep
+from traceback import print_exception
 from typing import Any, Literal
 
 from ganneal.atomic import write_bytes
 from ganneal.directory import DirectoryInUse, RunDirectory, read_json
 from ganneal.evaluation import Evaluator
-from ganneal.experiment import Experiment
-from ganneal.sampling import load
-from ganneal.stop import Row, TrainingStopped
+from ganneal.experiment import Budget, Experiment
+from ganneal.sampling import TrainedGenerator, load
+from ganneal.stop import Row, Stop, TrainingStopped
 from ganneal.training import train
 
 FRESH_SEED = 1_000_003
 """Evaluation seed of the reported values: other samples than those that chose the best checkpoint."""
 OUTCOME = "outcome.json"
+STEP = "g_step_per_d_update"
+FIELDS = frozenset(
+    ("status", "error", "arm", "seed", "budget", "metric", "untrained", "last_seen", "best_seen", "evaluations")
+    + ("last", "best", STEP, "num_real", "d_updates", "g_updates", "seconds", "cpu_seconds")
+)
+"""What every outcome holds."""
 MOST_SECONDS_TO_LET_GO = 120.0
 
 Status = Literal["finished", "diverged", "failed"]
@@ -38,22 +46,42 @@ class Job:
         return self.arm, self.seed
 
     def outcome(self) -> dict[str, Any] | None:
-        """What came of it, or None while it has not ended with the present budget."""
-        return read_outcome(self.path, self.experiment)
+        """What came of it, or None while it has not ended with the present budget.
+
+        Raises:
+            ValueError: The file that says so is damaged; the message names it.
+        """
+        outcome = read_outcome(self.path)
+        return outcome if outcome is not None and _holds(outcome, self.experiment.budget) else None
 
 
-def read_outcome(path: Path, experiment: Experiment) -> dict[str, Any] | None:
-    """The outcome in ``path`` if it is of ``experiment`` with its present budget; a failed one is to be tried again."""
+def read_outcome(path: Path) -> dict[str, Any] | None:
+    """What is written in the run directory ``path``, of whatever budget; None where nothing is.
+
+    Raises:
+        ValueError: The file is damaged.
+    """
     file = path / OUTCOME
     if not file.exists():
         return None
     outcome = read_json(file)
-    same = outcome["budget"] == _budget(experiment) and outcome["status"] != "failed"
-    return outcome if same else None
+    if FIELDS - outcome.keys():
+        raise ValueError(f"{file} is damaged: it is not the outcome of a run.")
+    return outcome
 
 
-def _budget(experiment: Experiment) -> dict[str, Any]:
-    return {name: getattr(experiment.budget, name) for name in ("num_real", "d_updates", "g_updates", "seconds")}
+def _holds(outcome: dict[str, Any], budget: Budget) -> bool:
+    """Whether the outcome is that of ``budget`` too; a run that diverged earlier has diverged, a failed one may not."""
+    match outcome["status"]:
+        case "failed":
+            return False
+        case "diverged" if all(limit is None or outcome[clock] < limit for clock, limit in _limits(budget).items()):
+            return True
+    return outcome["budget"] == _limits(budget)
+
+
+def _limits(budget: Budget) -> dict[str, Any]:
+    return {field.name: getattr(budget, field.name) for field in fields(budget)}
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -67,18 +95,52 @@ def run(job: Job) -> dict[str, Any]:
         _train(job)
     except TrainingStopped as error:
         status, message = "diverged", str(error)
-    except (ValueError, OSError, RuntimeError, MemoryError) as error:
-        status, message = "failed", f"{type(error).__name__}: {error}"
-    outcome = {"status": status, "error": message} | _identity(job) | _measured(job, status)
-    write_bytes(job.path / OUTCOME, json.dumps(outcome, indent=2).encode())
+    except Exception as error:
+        status, message = "failed", _said(error)
+    try:
+        found = _measured(job, status)
+    except Exception as error:
+        before = "" if message is None else f"{message} "
+        status, message = "failed", f"{before}It could not be measured: {_said(error)}"
+        found = _of_record(job)
+    return _write(job, status, message, found)
+
+
+def failed(job: Job, error: str) -> dict[str, Any]:
+    """The outcome of a job whose process ended without one, written to its directory."""
+    return _write(job, "failed", error, _of_record(job))
+
+
+def _said(error: Exception) -> str:
+    if not isinstance(error, ValueError | OSError):  # a fault in somebody's part, for whom the place is of use
+        print_exception(error)
+    return f"{type(error).__name__}: {error}"
+
+
+def _write(job: Job, status: Status, message: str | None, found: dict[str, Any]) -> dict[str, Any]:
+    outcome = {
+        "status": status,
+        "error": message,
+        "arm": job.arm,
+        "seed": job.seed,
+        "budget": _limits(job.experiment.budget),
+        **found,
+    }
+    # shared: the process of a comparison that was killed may be at its end when the next one begins
+    write_bytes(job.path / OUTCOME, json.dumps(outcome, indent=2, allow_nan=False).encode(), shared=True)
     return outcome
 
 
 def _train(job: Job) -> None:
-    """Train; a process of a comparison that was killed may take a moment to save and let go of the directory."""
+    """Train; a process of a comparison that was killed may take a moment to save and let go of the directory.
+
+    A run whose record ends where it diverged is not trained on: its process died before it could say so.
+    """
     patience = monotonic() + MOST_SECONDS_TO_LET_GO
     while True:
         try:
+            if (stop := _diverged(job)) is not None:
+                raise TrainingStopped(f"training stopped: {stop.reason}.")
             train(job.experiment, job.path, command=job.command)
             return
         except DirectoryInUse:
@@ -87,15 +149,9 @@ def _train(job: Job) -> None:
             sleep(0.5)
 
 
-def failed(job: Job, error: str) -> dict[str, Any]:
-    """The outcome of a job whose process ended without one, written to its directory."""
-    outcome = {"status": "failed", "error": error} | _identity(job) | _of_record(job)
-    write_bytes(job.path / OUTCOME, json.dumps(outcome, indent=2).encode())
-    return outcome
-
-
-def _identity(job: Job) -> dict[str, Any]:
-    return {"arm": job.arm, "seed": job.seed, "budget": _budget(job.experiment)}
+def _diverged(job: Job) -> Stop | None:
+    rows = RunDirectory(job.path).rows()
+    return job.experiment.divergence(rows[-1]) if rows else None
 
 
 def _of_record(job: Job) -> dict[str, Any]:
@@ -105,10 +161,10 @@ def _of_record(job: Job) -> dict[str, Any]:
     except ValueError:
         rows = []
     distance = next((key for row in rows for key in row if key.startswith("FD-")), None)
-    seen = [(row["num_real"], row[distance]) for row in rows if distance is not None and distance in row]
+    seen = [(row["num_real"], row[distance]) for row in rows if distance is not None and _is_number(row.get(distance))]
     trained = [value for num_real, value in seen if num_real]
     last: Row = rows[-1] if rows else {}
-    steps = [row["g_step_per_d_update"] for row in rows if "g_step_per_d_update" in row]
+    steps = [row[STEP] for row in rows if _is_number(row.get(STEP))]
     return {
         "metric": distance,
         "untrained": seen[0][1] if seen and not seen[0][0] else None,
@@ -117,8 +173,12 @@ def _of_record(job: Job) -> dict[str, Any]:
         "evaluations": len(trained),
         "last": None,
         "best": None,
-        "g_step_per_d_update": sum(steps) / len(steps) if steps else None,
+        STEP: sum(steps) / len(steps) if steps else None,
     } | {key: last.get(key, 0) for key in ("num_real", "d_updates", "g_updates", "seconds", "cpu_seconds")}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and isfinite(value)
 
 
 def _measured(job: Job, status: Status) -> dict[str, Any]:
@@ -131,9 +191,14 @@ def _measured(job: Job, status: Status) -> dict[str, Any]:
         return found
     evaluator = Evaluator(job.experiment.data.load(), job.experiment.records)
     if status == "finished":
-        found["last"] = evaluator.distance(load(job.path), FRESH_SEED)
+        found["last"] = _fresh(evaluator, load(job.path))
     if found["last"] is None:
         found["last"] = found["untrained"] if found["last_seen"] is None else found["last_seen"]
     if (job.path / "best" / "card.json").exists():
-        found["best"] = evaluator.distance(load(job.path, checkpoint="best"), FRESH_SEED)
+        found["best"] = _fresh(evaluator, load(job.path, checkpoint="best"))
     return found
+
+
+def _fresh(evaluator: Evaluator, generator: TrainedGenerator) -> float | None:
+    distance = evaluator.distance(generator, FRESH_SEED)
+    return distance if _is_number(distance) else None

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ganneal.metrics.intervals import (
     seed_interval,
     verdict,
 )
+from ganneal.report.words import number
 
 RESULTS_FORMAT = 1
 Outcome = Mapping[str, Any]
@@ -27,9 +29,7 @@ class Results:
     content: dict[str, Any]
 
     @staticmethod
-    def collect(
-        study: Study, folder: Path, outcomes: Mapping[tuple[str, int], Outcome], command: str | None = None
-    ) -> "Results":
+    def collect(study: Study, outcomes: Mapping[tuple[str, int], Outcome], command: str | None = None) -> "Results":
         """Summarise the ``outcomes`` there are; those of runs that have not ended are missing, not zero."""
         by_arm = {arm.name: _in_order(arm, study, outcomes) for arm in study.arms}
         metrics = {o["metric"] for runs in by_arm.values() for o in runs if o["metric"]}
@@ -38,7 +38,7 @@ class Results:
                 f"the arms must be measured by one metric, got {', '.join(sorted(metrics))}; give all of them the same "
                 f"records.extractor and data."
             )
-        baseline = by_arm[study.baseline]
+        baseline = [run for run in by_arm[study.baseline] if run["status"] != "failed"]
         return Results(
             {
                 "format": RESULTS_FORMAT,
@@ -57,7 +57,8 @@ class Results:
 
     def write(self, folder: Path) -> None:
         """``results.json`` and ``table.md`` in ``folder``."""
-        write_bytes(folder / "results.json", json.dumps(self.content, indent=2).encode())
+        content = json.dumps(_in_json(self.content), indent=2, allow_nan=False)
+        write_bytes(folder / "results.json", content.encode())
         write_bytes(folder / "table.md", self.table().encode())
 
     def table(self) -> str:
@@ -68,17 +69,19 @@ class Results:
             "runs",
             f"{content['metric'] or 'value'}, last",
             "best",
-            "last/best",
+            "last/best, geometric",
             *(clock.replace("_", " ") for clock in CLOCKS),
             "CPU seconds",
             "G step per D update",
         ]
         rows = [_row(arm, len(content["seeds"])) for arm in content["arms"]]
         lines = [head, ["---"] * len(head), *rows]
-        seeds = f"{len(content['seeds'])} seed" + ("s" if len(content["seeds"]) > 1 else "")
+        several = len(content["seeds"]) > 1
+        over = f"Mean over {len(content['seeds'])} seeds with 95 % t interval" if several else "1 seed, so no interval"
+        lost = "Runs that failed are in no mean. " if any(_failed(arm) for arm in content["arms"]) else ""
         said = [f"- {arm['verdict']['text']}" for arm in content["arms"] if arm["verdict"]]
         trouble = [
-            f"- {arm['name']} seed {run['seed']} {run['status']}: {str(run['error']).splitlines()[0]}"
+            f"- {arm['name']} seed {run['seed']} {run['status']}: {first_line(run['error'])}"
             for arm in content["arms"]
             for run in arm["runs"]
             if run["status"] != "finished"
@@ -87,7 +90,7 @@ class Results:
             [
                 *(f"| {' | '.join(line)} |" for line in lines),
                 "",
-                f"Mean over {seeds} with 95 % t interval; lower is better. Equal in: "
+                f"{over}; lower is better. {lost}Equal in: "
                 + "; ".join(f"{arm['name']}, {arm['equal_in']}" for arm in content["arms"])
                 + ".",
                 "",
@@ -98,8 +101,26 @@ class Results:
         )
 
 
+def _failed(arm: Mapping[str, Any]) -> bool:
+    return any(run["status"] == "failed" for run in arm["runs"])
+
+
+def first_line(error: str | None) -> str:
+    """The gist of an error."""
+    return next(iter(str(error).splitlines()), "")
+
+
+def _in_json(value: Any) -> Any:
+    """``value`` without numbers that JSON cannot hold."""
+    if isinstance(value, dict):
+        return {key: _in_json(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_in_json(item) for item in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
+
+
 def _in_order(arm: Arm, study: Study, outcomes: Mapping[tuple[str, int], Outcome]) -> list[Outcome]:
-    return [outcomes[arm.name, seed] for seed in study.seeds if (arm.name, seed) in outcomes]
+    return [_in_json(dict(outcomes[arm.name, seed])) for seed in study.seeds if (arm.name, seed) in outcomes]
 
 
 def _values(runs: Sequence[Outcome], key: str) -> list[float]:
@@ -118,21 +139,29 @@ def _summary(values: Sequence[float]) -> dict[str, Any] | None:
 
 
 def _arm(study: Study, arm: Arm, runs: Sequence[Outcome], baseline: Sequence[Outcome]) -> dict[str, Any]:
-    seen = [run for run in runs if run["last_seen"] and run["best_seen"]]
-    decay = last_over_best_interval(_values(seen, "last_seen"), _values(seen, "best_seen")).mean if seen else None
+    counted = [run for run in runs if run["status"] != "failed"]
     return {
         "name": arm.name,
         "scheme": str(arm.experiment.scheme),
         "equal_in": study.equal_in(arm),
         "runs": [dict(run) | {"path": f"{arm.name}/seed{run['seed']}"} for run in runs],
         "finished": sum(run["status"] == "finished" for run in runs),
-        "last": _summary(_values(runs, "last")),
-        "best": _summary(_values(runs, "best")),
-        "decay": decay,
-        "clocks": {clock: _mean(_values(runs, clock)) for clock in (*CLOCKS, "cpu_seconds")},
-        "g_step_per_d_update": _mean(_values(runs, "g_step_per_d_update")),
-        "verdict": None if arm.name == study.baseline else _verdict(arm.name, study.baseline, runs, baseline),
+        "last": _summary(_values(counted, "last")),
+        "best": _summary(_values(counted, "best")),
+        **_decay(counted),
+        "clocks": {clock: _mean(_values(counted, clock)) for clock in (*CLOCKS, "cpu_seconds")},
+        "g_step_per_d_update": _mean(_values(counted, "g_step_per_d_update")),
+        "verdict": None if arm.name == study.baseline else _verdict(arm.name, study.baseline, counted, baseline),
     }
+
+
+def _decay(runs: Sequence[Outcome]) -> dict[str, Any]:
+    """Geometric mean of last over best in training's own evaluations, and its interval."""
+    seen = [run for run in runs if run["last_seen"] and run["best_seen"]]
+    if not seen:
+        return {"decay": None, "decay_interval": None}
+    found = last_over_best_interval(_values(seen, "last_seen"), _values(seen, "best_seen"))
+    return {"decay": found.mean, "decay_interval": None if found.low is None else [found.low, found.high]}
 
 
 def _verdict(ours: str, theirs: str, runs: Sequence[Outcome], baseline: Sequence[Outcome]) -> dict[str, Any] | None:
@@ -156,23 +185,34 @@ def _verdict(ours: str, theirs: str, runs: Sequence[Outcome], baseline: Sequence
 
 
 def _row(arm: Mapping[str, Any], seeds: int) -> list[str]:
-    clocks = arm["clocks"]
     return [
         arm["name"],
         f"{arm['finished']} of {seeds}",
         _span(arm["last"], seeds),
         _span(arm["best"], seeds),
-        "-" if arm["decay"] is None else f"{arm['decay']:.2f}",
-        *("-" if clocks[clock] is None else f"{clocks[clock]:,.0f}" for clock in CLOCKS),
-        "-" if clocks["cpu_seconds"] is None else f"{clocks['cpu_seconds']:,.0f}",
-        "-" if arm["g_step_per_d_update"] is None else f"{arm['g_step_per_d_update']:.3g}",
+        _ratio(arm["decay"], arm["decay_interval"]),
+        *(_whole(arm["clocks"][clock]) for clock in (*CLOCKS, "cpu_seconds")),
+        number(arm["g_step_per_d_update"]),
     ]
 
 
 def _span(summary: Mapping[str, Any] | None, seeds: int) -> str:
     if summary is None:
-        return "-"
+        return number(None)
     if summary["low"] is None:
-        return f"{summary['mean']:.3g} (1 seed)"
+        return f"{number(summary['mean'])} (1 seed)"
     fewer = f" ({summary['n']} seeds)" if summary["n"] < seeds else ""
-    return f"{summary['mean']:.3g} [{summary['low']:.3g}, {summary['high']:.3g}]{fewer}"
+    return f"{number(summary['mean'])} [{number(summary['low'])}, {number(summary['high'])}]{fewer}"
+
+
+def _ratio(mean: float | None, interval: Sequence[float] | None) -> str:
+    words = [
+        f"{value:.2f}" if value < 100 else number(value) for value in (mean, *(interval or ())) if value is not None
+    ]
+    if not words:
+        return number(None)
+    return words[0] if interval is None else f"{words[0]} [{words[1]}, {words[2]}]"
+
+
+def _whole(value: float | None) -> str:
+    return number(None) if value is None else f"{value:,.0f}"

@@ -1,24 +1,31 @@
 """Running a study: every job once, in the order its budget allows; one that was cut off goes on, none runs twice."""
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ganneal.atomic import write_bytes
 from ganneal.comparison.executors import Executor
-from ganneal.comparison.job import Job, failed
-from ganneal.comparison.results import Results
-from ganneal.comparison.study import Study, used_budget
+from ganneal.comparison.job import Job, failed, read_outcome
+from ganneal.comparison.results import Results, first_line
+from ganneal.comparison.study import WORDS, Study, count, used_budget
 from ganneal.config import difference
 from ganneal.directory import RunDirectory, read_json
+from ganneal.interruption import ended_by_signals
+from ganneal.report.words import number
 
 STUDY = "study.json"
 STUDY_FORMAT = 1
 ATTEMPTS = 2
 """A run whose process died goes on from its checkpoint once more before it counts as failed."""
 
+NO_OUTCOME = "its process ended without an outcome"
+
 Say = Callable[[str], None]
+Key = tuple[str, int]
+"""Arm and seed."""
 
 
 def compare(
@@ -31,60 +38,128 @@ def compare(
 ) -> Results:
     """Run ``study`` in the directory ``out``, or go on where it was stopped; blocks until every run has ended.
 
-    A run that fails or diverges is a row of the result. Runs that had ended are not repeated; more seeds, more arms
-    and a larger amount may be asked for later.
+    A run that fails or diverges is a row of the result. Runs that had ended are not repeated; more seeds, more arms,
+    another baseline and a larger amount may be asked for later.
 
     Args:
         say: Called with a line on each run that starts or ends.
         command: What a person typed to get here, for the record.
     Raises:
         ValueError: ``out`` holds another study, the message shows the difference; or it is in use.
-        KeyboardInterrupt: Running jobs have saved; the same call goes on.
+        KeyboardInterrupt: SIGINT or SIGTERM came; running jobs have saved, the same call goes on.
     """
     folder = Path(out).resolve()
     _check_place(folder)
-    with RunDirectory(folder).locked():  # a second comparison here would start the same runs
+    with RunDirectory(folder).locked(), ended_by_signals():  # a second comparison here would start the same runs
         _begin(study, folder, command)
-        return _run(study, folder, executor, say, command)
+        return _Course(study, folder, executor, say, command).run()
 
 
-def _run(study: Study, folder: Path, executor: Executor, say: Say, command: str | None) -> Results:
-    outcomes: dict[tuple[str, int], dict[str, Any]] = {}
-    waiting = [(arm.name, seed) for seed in study.seeds for arm in study.arms]
-    attempts: dict[tuple[str, int], int] = {}
-    running = 0
-    try:
-        while waiting or running:
-            for key in list(waiting):
-                job = _job(study, folder, key, outcomes, command)
-                if job is None or running >= executor.slots:
-                    continue
-                waiting.remove(key)
-                if (outcome := job.outcome() or _hopeless(study, job, outcomes)) is not None:
-                    outcomes[key] = outcome
-                    continue
-                say(f"{job.arm} seed {job.seed}: {'going on' if job.path.exists() else 'begins'}")
-                executor.start(job)
-                running += 1
-            if not running:
-                continue
-            for job, error in executor.ended():
-                running -= 1
-                attempts[job.key] = attempts.get(job.key, 0) + 1
-                outcome = _ended(job, error)
-                if outcome is None and attempts[job.key] < ATTEMPTS:
-                    say(f"{job.arm} seed {job.seed}: {error}; once more")
-                    waiting.insert(0, job.key)
-                    continue
-                outcomes[job.key] = outcome or failed(job, error or "its process ended without an outcome")
-                say(_line(outcomes[job.key]))
-                Results.collect(study, folder, outcomes, command).write(folder)
-    except BaseException:
-        executor.stop()
-        raise
-    results = Results.collect(study, folder, outcomes, command)
-    results.write(folder)
-    return results
+class _Course:
+    """A study under way."""
+
+    def __init__(self, study: Study, folder: Path, executor: Executor, say: Say, command: str | None):
+        self.study, self.folder, self.executor, self.say, self.command = study, folder, executor, say, command
+        self.outcomes: dict[Key, dict[str, Any]] = {}
+        self.waiting: list[Key] = [(arm.name, seed) for seed in study.seeds for arm in study.arms]
+        self.looked_at: set[Key] = set()
+        """Jobs whose directory has told what an earlier process left there."""
+        self.attempts: Counter[Key] = Counter()
+        self.running = 0
+
+    def run(self) -> Results:
+        """Start what may run and take in what has ended, until nothing is left."""
+        try:
+            while self.waiting or self.running:
+                self._start()
+                if self.running:
+                    for job, error in self.executor.ended():
+                        self._take(job, error)
+        except BaseException:
+            self.executor.stop()
+            raise
+        return self._write()
+
+    def _write(self) -> Results:
+        results = Results.collect(self.study, self.outcomes, self.command)
+        results.write(self.folder)
+        return results
+
+    def _start(self) -> None:
+        """Settle what has ended before, which may free others; fill the slots from what has not, in order."""
+        while settled := [key for key in self.waiting if self._settle(key)]:
+            self.waiting = [key for key in self.waiting if key not in settled]
+        for key in list(self.waiting):
+            if self.running >= self.executor.slots:
+                return
+            if (job := self._job(key)) is not None:
+                self.waiting.remove(key)
+                self.say(f"{job.arm} seed {job.seed}: {'going on' if job.path.exists() else 'begins'}")
+                self.executor.start(job)
+                self.running += 1
+
+    def _settle(self, key: Key) -> bool:
+        """Whether nothing has to be run, as the outcome is known."""
+        if key in self.looked_at or (job := self._job(key)) is None:
+            return False
+        self.looked_at.add(key)
+        outcome = self._written(job) or self._hopeless(job)
+        if outcome is not None:
+            self.outcomes[key] = outcome
+        return outcome is not None
+
+    def _job(self, key: Key) -> Job | None:
+        """The job of one arm and seed; None while the run its budget comes from has not ended."""
+        name, seed = key
+        arm, used = self.study.arm(name), None
+        if arm.like is not None:
+            model = self.outcomes.get((arm.like.arm, seed))
+            if model is None:
+                return None
+            used = used_budget(arm.like, model) if model[arm.like.clock] else None
+        experiment = self.study.experiment(arm, seed, used)
+        return Job(name, seed, experiment, _place(self.folder, name, seed), self.command)
+
+    def _written(self, job: Job) -> dict[str, Any] | None:
+        """The outcome in the job's directory; None, and said, where it is damaged: the run goes on from there."""
+        try:
+            return job.outcome()
+        except ValueError as error:
+            self.say(f"{job.arm} seed {job.seed}: passing over its outcome, which is made again: {error}")
+            return None
+
+    def _hopeless(self, job: Job) -> dict[str, Any] | None:
+        """The outcome of a job that has nothing to be equal to, because the run it is like failed."""
+        like = self.study.arm(job.arm).like
+        if like is None:
+            return None
+        model = self.outcomes[like.arm, job.seed]
+        if model["status"] != "failed" and model[like.clock]:
+            return None
+        what = "failed" if model["status"] == "failed" else "did nothing"
+        return failed(job, f"{like.arm} seed {job.seed} {what}, so there are no {WORDS[like.clock]} to be equal to")
+
+    def _take(self, job: Job, error: str | None) -> None:
+        """Take in the outcome of a job that has ended, or let it go on once more."""
+        self.running -= 1
+        self.attempts[job.key] += 1
+        outcome = self._ended(job, error)
+        if outcome is None and self.attempts[job.key] < ATTEMPTS:
+            self.say(f"{job.arm} seed {job.seed}: {error or NO_OUTCOME}; once more")
+            self.waiting.insert(0, job.key)
+            return
+        self.outcomes[job.key] = outcome or failed(job, error or NO_OUTCOME)
+        self.say(_line(self.outcomes[job.key]))
+        self._write()
+
+    def _ended(self, job: Job, error: str | None) -> dict[str, Any] | None:
+        """The outcome that the job's process wrote before it ended; a failure written by one that died may be old."""
+        if error is not None:
+            return self._written(job)
+        try:
+            return read_outcome(job.path)
+        except ValueError:
+            return None
 
 
 def _check_place(folder: Path) -> None:
@@ -100,14 +175,26 @@ def _begin(study: Study, folder: Path, command: str | None) -> None:
         _check_same(study, folder, read_json(file))
     for arm in study.arms:
         for seed in study.seeds:  # of an arm that a study in between left out, too
-            RunDirectory(_place(folder, arm.name, seed)).check_identity(study.experiment(arm, seed, None))
+            directory = RunDirectory(_place(folder, arm.name, seed))
+            if _is_readable(directory.description):
+                directory.check_identity(study.experiment(arm, seed, None))
     content = study.describe() | {
         "format": STUDY_FORMAT,
+        "name": study.name,
         "command": command,
+        "baseline": study.baseline,
         "amount": study.amount,
         "seeds": list(study.seeds),
     }
     write_bytes(file, json.dumps(content, indent=2).encode())
+
+
+def _is_readable(file: Path) -> bool:
+    """Whether it is there and whole; a damaged one is the error of its run, which is a row of the result."""
+    try:
+        return file.exists() and "experiment" in read_json(file)
+    except ValueError:
+        return False
 
 
 def _check_same(study: Study, folder: Path, stored: dict[str, Any]) -> None:
@@ -124,12 +211,12 @@ def _check_same(study: Study, folder: Path, stored: dict[str, Any]) -> None:
             del arms[name]  # an arm of one of them only is no contradiction
     changes = difference({key: stored[key] for key in ours if key in stored}, {k: ours[k] for k in ours if k in stored})
     if study.amount < stored["amount"]:  # runs that have used more would stand beside runs that may not
-        changes.append(f"amount: {stored['amount']:g} -> {study.amount:g}")
+        changes.append(f"amount: {count(stored['amount'])} -> {count(study.amount)}")
     if changes:
         listed = "\n  ".join(changes)
         raise ValueError(
             f"{folder} holds another study:\n  {listed}\nCompare into another directory (--out), or go back to "
-            f"these settings to go on. Seeds, arms and the amount may be added to."
+            f"these settings to go on. Seeds, arms and the amount may be added to, and the baseline is free."
         )
 
 
@@ -137,43 +224,9 @@ def _place(folder: Path, arm: str, seed: int) -> Path:
     return folder / arm / f"seed{seed}"
 
 
-def _job(
-    study: Study,
-    folder: Path,
-    key: tuple[str, int],
-    outcomes: dict[tuple[str, int], dict[str, Any]],
-    command: str | None,
-) -> Job | None:
-    """The job of one arm and seed; None while the run its budget comes from has not ended."""
-    name, seed = key
-    arm, used = study.arm(name), None
-    if arm.like is not None:
-        model = outcomes.get((arm.like.arm, seed))
-        if model is None:
-            return None
-        used = used_budget(arm.like, model) if model[arm.like.clock] else None
-    return Job(name, seed, study.experiment(arm, seed, used), _place(folder, name, seed), command)
-
-
-def _hopeless(study: Study, job: Job, outcomes: dict[tuple[str, int], dict[str, Any]]) -> dict[str, Any] | None:
-    """The outcome of a job that has nothing to be equal to, because the run it is like never began."""
-    like = study.arm(job.arm).like
-    if like is None or outcomes[like.arm, job.seed][like.clock]:
-        return None
-    return failed(job, f"{like.arm} seed {job.seed} made no {like.clock} to be equal to")
-
-
-def _ended(job: Job, error: str | None) -> dict[str, Any] | None:
-    """The outcome that the job's process wrote before it ended, failures included."""
-    file = job.path / "outcome.json"
-    if error is not None or not file.exists():
-        return None
-    return read_json(file)
-
-
 def _line(outcome: dict[str, Any]) -> str:
-    value = "no value" if outcome["last"] is None else f"{outcome['metric']} {outcome['last']:.4g}"
-    reason = f" ({str(outcome['error']).splitlines()[0]})" if outcome["error"] else ""
+    value = "no value" if outcome["last"] is None else f"{outcome['metric']} {number(outcome['last'], 4)}"
+    reason = f" ({first_line(outcome['error'])})" if outcome["error"] else ""
     return (
         f"{outcome['arm']} seed {outcome['seed']}: {outcome['status']}{reason}, {value}, "
         f"{outcome['num_real']:,} images, {outcome['seconds']:.0f} s"

@@ -14,6 +14,11 @@ from ganneal.weights import MatchedConstant, Ones
 
 BudgetClock = Literal["num_real", "d_updates", "g_updates", "seconds"]
 CLOCKS: tuple[BudgetClock, ...] = ("num_real", "d_updates", "g_updates", "seconds")
+TAKEN = ("study.json", "results.json", "table.md", "report.html")
+"""What stands beside the folders of the arms."""
+LONGEST_NAME = 200
+ROUNDING = 1e-9
+"""Weights that differ by less, relatively, are one weight: powers of a constant come out so."""
 WORDS = {"num_real": "real images", "d_updates": "D updates", "g_updates": "G updates", "seconds": "seconds"}
 
 
@@ -35,8 +40,12 @@ class Arm:
     """None gives it the study's own clock and amount."""
 
     def __post_init__(self) -> None:
-        if not self.name or "/" in self.name or self.name.startswith("."):
-            raise ValueError(f"an arm's name must be fit for a folder, got {self.name!r}; give LABEL=EXPERIMENT.")
+        bad = not self.name or self.name[0] == "." or self.name in TAKEN or len(self.name.encode()) > LONGEST_NAME
+        if bad or any(letter in "/|" or not letter.isprintable() for letter in self.name):
+            raise ValueError(
+                f"an arm's name must be fit for a folder and a table: without / and |, not beginning with a dot, "
+                f"none of {', '.join(TAKEN)}; got {self.name!r}, give LABEL=EXPERIMENT."
+            )
 
 
 @dataclass(frozen=True)
@@ -88,26 +97,21 @@ class Study:
     def equal_in(self, arm: Arm) -> str:
         """In words, what the arm's budget is equal in."""
         if arm.like is None:
-            return f"{self.amount:g} {WORDS[self.clock]}"
+            return f"{count(self.amount)} {WORDS[self.clock]}"
         return f"{WORDS[arm.like.clock]} of {arm.like.arm}, seed by seed"
 
     def describe(self) -> dict[str, Any]:
-        """The study as JSON types, seeds apart: what may not change when it is taken up again."""
+        """As JSON types what may not change when it is taken up again: seeds, amount, name and baseline may."""
         return {
-            "name": self.name,
             "clock": self.clock,
-            "baseline": self.baseline,
             "measured": measured(self.arms[0]),
-            "arms": {
-                arm.name: {
-                    "experiment": {
-                        key: value for key, value in arm.experiment.identity().items() if key not in ("seed", "name")
-                    },
-                    "like": encode(arm.like),
-                }
-                for arm in self.arms
-            },
+            "arms": {arm.name: {"experiment": _trained(arm), "like": encode(arm.like)} for arm in self.arms},
         }
+
+
+def _trained(arm: Arm) -> dict[str, Any]:
+    """What the arm trains under every seed, as JSON types."""
+    return {key: value for key, value in arm.experiment.identity().items() if key not in ("seed", "name")}
 
 
 def measured(arm: Arm) -> dict[str, Any]:
@@ -117,6 +121,15 @@ def measured(arm: Arm) -> dict[str, Any]:
         "data": encode(arm.experiment.data),
         "records": {"extractor": encode(records.extractor), "evaluate_count": records.evaluate_count},
     }
+
+
+def count(amount: float) -> str:
+    """An amount of a clock, every digit of it.
+
+    >>> count(1e6), count(2.5)
+    ('1,000,000', '2.5')
+    """
+    return f"{int(amount):,}" if amount == int(amount) else f"{amount:,}"
 
 
 def _budget(clock: BudgetClock, amount: float) -> Budget:
@@ -154,6 +167,14 @@ def _with_lr(optimizer: OptimizerConfig, factor: float) -> OptimizerConfig:
     return replace(optimizer, lr=optimizer.lr * factor)  # type: ignore[type-var]
 
 
+def is_annealed(scheme: Scheme) -> bool:
+    """Whether it is nested with weights that differ from level to level."""
+    if not isinstance(scheme, Nested):
+        return False
+    weights = scheme.weights(range(1, scheme.levels + 1), 0)
+    return max(weights) > min(weights) * (1 + ROUNDING)
+
+
 def controls(nats: Arm, clock: BudgetClock) -> tuple[Arm, ...]:
     """What a claim for nested annealed training must be held against.
 
@@ -164,7 +185,7 @@ def controls(nats: Arm, clock: BudgetClock) -> tuple[Arm, ...]:
         ValueError: The arm's scheme is not nested and annealed.
     """
     scheme = nats.experiment.scheme
-    if not isinstance(scheme, Nested) or isinstance(scheme.weights, Ones):
+    if not isinstance(scheme, Nested) or not is_annealed(scheme):
         raise ValueError(
             f"controls are for a nested annealed scheme, got {scheme} in {nats.name}; leave --controls out."
         )
@@ -181,17 +202,26 @@ def controls(nats: Arm, clock: BudgetClock) -> tuple[Arm, ...]:
     )
 
 
-def annealed(arms: Sequence[Arm]) -> Arm:
-    """The one arm whose scheme is nested and annealed.
+def with_controls(arms: Sequence[Arm], clock: BudgetClock) -> tuple[Arm, ...]:
+    """The arms and the controls of the one that is nested and annealed; a control that is there already is not added.
 
     Raises:
-        ValueError: There is none, or more than one.
+        ValueError: No arm is nested and annealed, or more than one; or an arm has a control's name and is another.
     """
-    found = [
-        a for a in arms if isinstance(a.experiment.scheme, Nested) and not isinstance(a.experiment.scheme.weights, Ones)
-    ]
+    found = [arm for arm in arms if is_annealed(arm.experiment.scheme)]
     if len(found) != 1:
         raise ValueError(
-            f"--controls needs one arm with a nested annealed scheme, got {[a.name for a in found]}; name one."
+            f"--controls needs one arm with a nested annealed scheme, got {[arm.name for arm in found]}; compare each "
+            f"of several in a study of its own."
         )
-    return found[0]
+    own = {arm.name: arm for arm in arms}
+    added = controls(found[0], clock)
+    for control in added:
+        mine = own.get(control.name)
+        if mine is not None and (mine.like != control.like or _trained(mine) != _trained(control)):
+            raise ValueError(
+                f"the arm {mine.name} has the name of a control and is another:\n  "
+                f"{'; '.join(difference(_trained(control), _trained(mine))) or f'like: {control.like} -> {mine.like}'}"
+                f"\ngive it another label, as my-{mine.name}=EXPERIMENT."
+            )
+    return (*arms, *(control for control in added if control.name not in own))

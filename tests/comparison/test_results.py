@@ -1,0 +1,215 @@
+"""What follows from the outcomes of a study: given values, every run counted, strict JSON, a readable table."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ganneal.comparison.results import Results
+from ganneal.comparison.study import Study
+
+Make = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def known_hardware(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ganneal.comparison.results.provenance", lambda: {"ganneal": "0", "accelerator": None})
+
+
+def collected(study: Study, *outcomes: dict[str, Any]) -> Results:
+    return Results.collect(study, {(o["arm"], o["seed"]): o for o in outcomes})
+
+
+def arm(results: Results, name: str) -> dict[str, Any]:
+    return next(arm for arm in results.content["arms"] if arm["name"] == name)
+
+
+def cells(results: Results, name: str) -> dict[str, str]:
+    """The row of an arm by the names of the columns."""
+    head, _, *rows = [line.strip("| ").split(" | ") for line in results.table().splitlines() if line.startswith("|")]
+    return dict(zip(head, next(row for row in rows if row[0] == name), strict=True))
+
+
+def strictly(text: str) -> Any:
+    """JSON as the standard has it: no NaN and no Infinity."""
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+# Figures
+
+
+def test_means_and_intervals_over_seeds_are_the_given_ones(study: Make, outcome: Make) -> None:
+    found = collected(
+        study(seeds=(0, 1, 2)), *(outcome(seed=seed, last=value) for seed, value in enumerate([1.0, 2.0, 4.0]))
+    )
+    last = arm(found, "nats")["last"]
+    assert last["n"] == 3 and last["mean"] == pytest.approx(7 / 3) and last["sd"] == pytest.approx(1.5275252)
+    assert (last["low"], last["high"]) == pytest.approx((-1.4612497, 6.1279164))
+    assert cells(found, "nats")["FD-points, last"] == "2.33 [-1.46, 6.13]"
+
+
+def test_last_over_best_is_a_geometric_mean_of_trainings_own_evaluations(study: Make, outcome: Make) -> None:
+    # ratios 1, 2, 4: geometric mean 2, interval of the logarithms [0.3574621, 11.1899967]
+    runs = [outcome(seed=seed, last_seen=3.0 * ratio, best_seen=3.0) for seed, ratio in enumerate([1, 2, 4])]
+    found = arm(results := collected(study(seeds=(0, 1, 2)), *runs), "nats")
+    assert found["decay"] == pytest.approx(2) and found["decay_interval"] == pytest.approx([0.3574621, 11.1899967])
+    assert cells(results, "nats")["last/best, geometric"] == "2.00 [0.36, 11.19]"
+
+
+def test_a_distance_of_zero_has_no_ratio(study: Make, outcome: Make) -> None:
+    found = arm(collected(study(), outcome(last_seen=0.0, best_seen=0.0)), "nats")
+    assert found["decay"] is None and found["last"]["n"] == 1
+
+
+def test_clocks_and_step_are_means_of_the_runs_that_did_not_fail(study: Make, outcome: Make) -> None:
+    clocks = {"num_real": 64, "d_updates": 4, "g_updates": 6, "seconds": 0.5, "cpu_seconds": 0.25}
+    found = arm(
+        collected(
+            study(seeds=(0, 1, 2)),
+            outcome(seed=0, g_step_per_d_update=0.5),
+            outcome(seed=1, status="diverged", **clocks),
+            outcome(seed=2, status="failed", num_real=0, d_updates=0, g_updates=0, seconds=0.0, cpu_seconds=0.0)
+            | {"g_step_per_d_update": 9.0},
+        ),
+        "nats",
+    )
+    assert found["clocks"] == {"num_real": 96, "d_updates": 6, "g_updates": 9, "seconds": 1.0, "cpu_seconds": 0.75}
+    assert found["g_step_per_d_update"] == 0.375
+
+
+# Every run counted
+
+
+def test_a_diverged_run_counts_with_its_last_value_and_a_failed_one_is_a_row(study: Make, outcome: Make) -> None:
+    found = collected(
+        study(seeds=(0, 1, 2)),
+        outcome(seed=0, last=2.0),
+        outcome(seed=1, status="diverged", last=10.0, error="d_loss is nan\nlonger"),
+        outcome(seed=2, status="failed", error="OSError: no space"),
+    )
+    nats = arm(found, "nats")
+    assert nats["last"]["mean"] == 6.0 and nats["last"]["n"] == 2 and nats["finished"] == 1
+    assert [run["status"] for run in nats["runs"]] == ["finished", "diverged", "failed"]
+    assert [run["path"] for run in nats["runs"]] == ["nats/seed0", "nats/seed1", "nats/seed2"]
+    row = cells(found, "nats")
+    assert row["runs"] == "1 of 3" and row["FD-points, last"].endswith(" (2 seeds)")
+    lines = found.table().splitlines()
+    assert "- nats seed 1 diverged: d_loss is nan" in lines and "- nats seed 2 failed: OSError: no space" in lines
+    assert "Runs that failed are in no mean." in found.table()
+
+
+def test_runs_that_have_not_ended_are_missing_not_zero(study: Make, outcome: Make) -> None:
+    found = collected(study(), outcome(seed=1))
+    assert arm(found, "cts")["last"] is None and arm(found, "nats")["last"]["n"] == 1
+    row = cells(found, "cts")
+    assert row["runs"] == "0 of 2" and set(list(row.values())[2:]) == {"–"}
+    assert cells(found, "nats")["FD-points, last"] == "3 (1 seed)"
+    assert "failed" not in found.table()
+
+
+def test_an_error_without_words_is_no_error(study: Make, outcome: Make) -> None:
+    assert "- nats seed 0 failed: \n" in collected(study(), outcome(status="failed", error="")).table()
+
+
+def test_a_study_that_measured_nothing_has_a_table(study: Make, outcome: Make) -> None:
+    nothing = dict.fromkeys(("metric", "last", "best", "untrained", "last_seen", "best_seen"))
+    found = collected(study(), outcome(**nothing))
+    assert found.content["metric"] is None and cells(found, "nats")["value, last"] == "–"
+
+
+def test_values_of_two_metrics_are_not_put_in_one_column(study: Make, outcome: Make) -> None:
+    with pytest.raises(ValueError, match="measured by one metric, got FD-pixels4, FD-points"):
+        collected(study(), outcome(), outcome(arm="cts", metric="FD-pixels4"))
+
+
+# Verdicts
+
+
+def test_verdicts_pair_the_seeds_that_both_arms_have(study: Make, outcome: Make) -> None:
+    ours = [outcome(seed=seed, last=value) for seed, value in enumerate([1.0, 2.0, 3.0, 4.0])]
+    theirs = [outcome(arm="cts", seed=seed, last=value) for seed, value in [(0, 2.0), (2, 4.5), (3, 5.0)]]
+    theirs.append(outcome(arm="cts", seed=1, status="failed"))
+    found = collected(study(seeds=(0, 1, 2, 3)), *ours, *theirs)
+    verdict = arm(found, "nats")["verdict"]
+    assert verdict["pairs"] == 3 and verdict["difference"] == pytest.approx((-1 - 1.5 - 1) / 3)
+    assert verdict["against"] == "cts" and verdict["p"] == 0.25 and verdict["decided"]
+    assert arm(found, "cts")["verdict"] is None
+    assert (
+        "- nats better than cts by 1.17 [0.45, 1.88] over 3 seeds, by the t interval alone (sign-flip p = 0.25, the "
+        "smallest 3 seeds can reach: too few seeds for 0.05)" in found.table()
+    )
+
+
+def test_another_baseline_gives_the_opposite_verdict(study: Make, outcome: Make) -> None:
+    outcomes = [
+        outcome(a, seed, last=value + seed / 8) for a, value in (("nats", 1.0), ("cts", 2.0)) for seed in (0, 1)
+    ]
+    forward = arm(collected(study(), *outcomes), "nats")["verdict"]
+    back = arm(collected(study(baseline="nats"), *outcomes), "cts")["verdict"]
+    assert back["difference"] == -forward["difference"] and "worse than nats" in back["text"]
+
+
+def test_no_common_seed_no_verdict(study: Make, outcome: Make) -> None:
+    found = collected(study(), outcome(seed=0), outcome(arm="cts", seed=1))
+    assert arm(found, "nats")["verdict"] is None
+
+
+# On paper and on disk
+
+
+def test_numbers_are_written_out(study: Make, outcome: Make) -> None:
+    runs = [outcome(seed=s, num_real=1_000_000, seconds=12_345.6, last=1234.5 + s, best=-0.0) for s in (0, 1)]
+    found = collected(study(amount=1e6), *runs)
+    row = cells(found, "nats")
+    assert (row["num real"], row["seconds"], row["CPU seconds"]) == ("1,000,000", "12,346", "1")
+    assert row["FD-points, last"] == "1,235 [1,229, 1,241]" and row["best"] == "0 [0, 0]"
+    assert "Equal in: nats, 1,000,000 real images; cts, 1,000,000 real images." in found.table()
+    assert "e+" not in found.table() and "-0" not in found.table()
+
+
+def test_one_seed_has_no_interval_and_says_so(study: Make, outcome: Make) -> None:
+    table = collected(study(seeds=(0,)), outcome()).table()
+    assert "1 seed, so no interval; lower is better." in table and "95 %" not in table
+
+
+def test_results_on_disk_are_strict_json_whatever_a_run_left(study: Make, outcome: Make, tmp_path: Path) -> None:
+    wild = [outcome(seed=0, g_step_per_d_update=float("nan"), last=float("inf"), last_seen=1e150, best_seen=1e-150)]
+    wild.append(outcome(seed=1, g_step_per_d_update=0.5, last=2.0))
+    collected(study(), *wild).write(tmp_path)
+    nats = strictly((tmp_path / "results.json").read_text())["arms"][0]
+    assert nats["g_step_per_d_update"] == 0.5 and nats["last"]["mean"] == 2.0
+    assert nats["decay"] is not None and nats["decay_interval"][1] is None  # beyond the largest float
+    assert (tmp_path / "table.md").read_text().startswith("| arm | runs | FD-points, last | best |")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["results.json", "table.md"]
+
+
+VALUES = st.one_of(st.none(), st.floats(0, 1e6, allow_subnormal=False), st.just(float("nan")))
+STATUS = st.sampled_from(["finished", "diverged", "failed"])
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(
+    ended=st.dictionaries(
+        st.tuples(st.sampled_from(["nats", "cts"]), st.integers(0, 2)), st.tuples(STATUS, VALUES, VALUES), max_size=6
+    )
+)
+def test_any_outcomes_make_a_table_and_no_run_is_lost(
+    ended: dict[tuple[str, int], tuple[str, Any, Any]], study: Make, outcome: Make, tmp_path: Path
+) -> None:
+    runs = [outcome(*key, status, last=last, best=best) for key, (status, last, best) in ended.items()]
+    found = collected(study(seeds=(0, 1, 2)), *runs)
+    found.write(tmp_path)
+    content = strictly((tmp_path / "results.json").read_text())
+    assert sum(len(arm["runs"]) for arm in content["arms"]) == len(ended)
+    lines = [line for line in found.table().splitlines() if line.startswith("|")]
+    assert len(lines) == 4 and len({line.count("|") for line in lines}) == 1
+    told = sum(" seed " in line and line.startswith("- ") for line in found.table().splitlines())
+    assert told >= sum(status != "finished" for status, _, _ in ended.values())

@@ -1,0 +1,256 @@
+"""What may be compared with what, the budgets of the arms, and the controls of nested annealed training."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from math import inf, nan
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ganneal.comparison.study import Arm, Like, controls, count, is_annealed, used_budget, with_controls
+from ganneal.data import Ring
+from ganneal.experiment import Budget, Records
+from ganneal.metrics.extractors import Points
+from ganneal.optim import SGD, Adam, RMSProp
+from ganneal.plan import plan
+from ganneal.schemes import Alternating, Nested, Scheme
+from ganneal.weights import Explicit, Geometric, Linear, MatchedConstant, Ones, Reversed
+
+Make = Callable[..., Any]
+
+
+# What a study refuses
+
+
+@pytest.mark.parametrize("name", ["nats", "N_d = 10", "été", "a.b", "r1+ema", "x" * 200])
+def test_names_that_fit_a_folder_and_a_table_are_taken(name: str, ring: Make) -> None:
+    assert Arm(name, ring()).name == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "a/b", ".hidden", ".", "a|b", "a\nb", "a\0b", "x" * 201, "study.json", "results.json", "table.md"]
+    + ["report.html"],
+)
+def test_names_that_would_break_a_folder_or_a_table_are_refused(name: str, ring: Make) -> None:
+    with pytest.raises(ValueError, match="an arm's name must be fit for a folder and a table"):
+        Arm(name, ring())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"arms": ()}, "arms must be one or more with different names"),
+        ({"seeds": ()}, "seeds must be one or more different numbers"),
+        ({"seeds": (0, 0)}, "seeds must be one or more different numbers"),
+        ({"seeds": (-1,)}, "seeds must be one or more different numbers of at least 0"),
+        ({"clock": "epochs"}, "clock must be one of num_real, d_updates, g_updates, seconds, got 'epochs'"),
+        ({"amount": 0}, "amount must be above 0"),
+        ({"amount": nan}, "amount must be above 0, finite"),
+        ({"amount": inf}, "amount must be above 0, finite"),
+        ({"amount": 1.5}, "whole but for seconds, got 1.5 num_real"),
+        ({"amount": inf, "clock": "seconds"}, "amount must be above 0, finite"),
+        ({"baseline": "other"}, "baseline must be one of the arms nats, cts, got 'other'"),
+    ],
+)
+@pytest.mark.usefixtures("no_shape_checks")
+def test_a_study_that_makes_no_sense_is_refused(changes: dict[str, Any], message: str, study: Make) -> None:
+    with pytest.raises(ValueError, match=message):
+        study(**changes)
+
+
+@pytest.fixture
+def no_shape_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets a wrong argument reach the class's own error, as it does outside of tests."""
+    import jaxtyping
+
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+
+
+def test_two_arms_of_one_name_are_refused(study: Make, ring: Make) -> None:
+    with pytest.raises(ValueError, match=r"different names, got \['a', 'a'\]"):
+        study(arms=(Arm("a", ring()), Arm("a", ring(flip=True))), baseline="a")
+
+
+@pytest.mark.parametrize("like", [Like("nobody", "seconds"), Like("b", "seconds")])
+def test_an_arm_is_like_one_with_a_budget_of_its_own(like: Like, study: Make, ring: Make) -> None:
+    arms = (Arm("a", ring(), like), Arm("b", ring(), Like("c", "seconds")), Arm("c", ring()))
+    with pytest.raises(ValueError, match=f"arm a is like '{like.arm}', which is no arm with a budget of its own"):
+        study(arms=arms, baseline="c")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"data": Ring(num_samples=300)}, "data.num_samples: 200 -> 300"),
+        ({"records": Records(evaluate_count=41)}, "records.evaluate_count: 40 -> 41"),
+        ({"records": Records(evaluate_count=40, extractor=Points())}, "records.extractor"),
+    ],
+)
+def test_arms_that_are_not_measured_alike_are_refused(
+    changes: dict[str, Any], said: str, study: Make, ring: Make
+) -> None:
+    with pytest.raises(ValueError, match=f"arms must be measured alike, got a and b with other .*{said}"):
+        study(arms=(Arm("a", ring()), Arm("b", ring(**changes))), baseline="a")
+
+
+# Budgets
+
+
+@pytest.mark.parametrize("clock", ["num_real", "d_updates", "g_updates", "seconds"])
+def test_the_studys_clock_is_the_only_budget_of_an_arm(clock: str, study: Make) -> None:
+    made = study(clock=clock, amount=7.0)
+    given = made.experiment(made.arm("nats"), 3, None)
+    assert given.budget == Budget(**{clock: 7})
+    assert given.seed == 3 and given == replace(made.arm("nats").experiment, seed=3, budget=given.budget)
+
+
+def test_an_arm_like_another_has_what_the_other_used(study: Make, ring: Make, outcome: Make) -> None:
+    like = Like("nats", "seconds")
+    arms = (Arm("nats", ring()), Arm("cts", ring(scheme=Alternating()), like))
+    made = study(arms=arms)
+    used = used_budget(like, outcome(seconds=2.75))
+    assert made.experiment(made.arm("cts"), 0, used).budget == Budget(seconds=2.75)
+    assert used_budget(Like("nats", "d_updates"), outcome(d_updates=8)) == Budget(d_updates=8)
+    assert made.equal_in(made.arm("cts")) == "seconds of nats, seed by seed"
+
+
+@pytest.mark.parametrize(
+    ("amount", "clock", "words"),
+    [
+        (1e6, "num_real", "1,000,000 real images"),
+        (1_234_567, "d_updates", "1,234,567 D updates"),
+        (240.0, "seconds", "240 seconds"),
+        (1000.25, "seconds", "1,000.25 seconds"),
+    ],
+)
+def test_amounts_are_written_out(amount: float, clock: str, words: str, study: Make) -> None:
+    made = study(amount=amount, clock=clock)
+    assert made.equal_in(made.arm("nats")) == words
+
+
+@given(st.integers(1, 10**15), st.integers(1, 10**15))
+def test_different_amounts_read_differently(a: int, b: int) -> None:
+    assert (count(a) == count(b)) == (a == b)
+    assert int(count(float(a)).replace(",", "")) == a
+
+
+def test_what_may_not_change_leaves_out_what_no_run_depends_on(study: Make) -> None:
+    described = study().describe()
+    assert study(name="other", baseline="nats", seeds=(5,), amount=1000).describe() == described
+    assert study(clock="seconds").describe() != described
+
+
+# Annealing
+
+
+ANNEALED = [Geometric(), Geometric(1, 0.999), Geometric(20, 1), Linear(), Reversed(), Explicit((1, 1, 1, 1, 0.5))]
+CONSTANT = [Ones(), Geometric(1, 1), Geometric(0.3, 0.3), Linear(0.7, 0.7), Explicit((2.0,) * 5), MatchedConstant()]
+CONSTANT += [Reversed(Ones()), MatchedConstant(Linear())]
+
+
+@pytest.mark.parametrize("weights", ANNEALED, ids=str)
+def test_weights_that_differ_by_level_are_annealed(weights: Any) -> None:
+    assert is_annealed(Nested(5, weights=weights))
+
+
+@pytest.mark.parametrize("weights", CONSTANT, ids=str)
+def test_one_constant_weight_is_not_annealed_whatever_rule_gives_it(weights: Any, ring: Make) -> None:
+    scheme = Nested(5, weights=weights)
+    assert not is_annealed(scheme)
+    with pytest.raises(ValueError, match="controls are for a nested annealed scheme"):
+        controls(Arm("a", ring(scheme=scheme)), "num_real")
+
+
+@given(st.floats(1e-6, 1e3), st.integers(1, 40))
+def test_rounding_anneals_nothing(weight: float, levels: int) -> None:
+    for rule in (Geometric(weight, weight), Linear(weight, weight), MatchedConstant(Geometric(1, weight))):
+        assert not is_annealed(Nested(levels, weights=rule))
+
+
+@pytest.mark.parametrize("scheme", [Alternating(), Nested(1, weights=Geometric()), Nested(5)])
+def test_common_and_plain_nested_training_are_not_annealed(scheme: Scheme) -> None:
+    assert not is_annealed(scheme)
+
+
+# Controls
+
+
+def test_controls_are_common_nested_and_matched_training(ring: Make) -> None:
+    nats = Arm("nats", ring(scheme=Nested(5, d_steps=2, weights=Geometric())))
+    found = {arm.name: arm for arm in controls(nats, "num_real")}
+    assert list(found) == ["cts", "cts-equal-seconds", "nts", "matched-step"]
+    assert found["cts"] == Arm("cts", replace(nats.experiment, scheme=Alternating(d_steps=2)))
+    assert found["cts-equal-seconds"].like == Like("nats", "seconds")
+    assert found["cts-equal-seconds"].experiment == found["cts"].experiment
+    assert found["nts"] == Arm("nts", replace(nats.experiment, scheme=Nested(5, d_steps=2)))
+
+
+def test_equal_updates_are_the_other_control_of_a_study_by_time(ring: Make) -> None:
+    found = {arm.name: arm for arm in controls(Arm("mine", ring()), "seconds")}
+    assert found["cts-equal-updates"].like == Like("mine", "d_updates") and "cts-equal-seconds" not in found
+
+
+@pytest.mark.parametrize(
+    ("levels", "annealed", "plain"), [(4, 1.21, 2.5), (5, 1.47, 3), (10, 2.87, 5.5), (20, 5.76, 10.5)]
+)
+@pytest.mark.parametrize("optimizer", [Adam(lr=1e-3), RMSProp(lr=1e-3)], ids=lambda o: type(o).__name__)
+def test_the_matched_step_has_the_ratio_of_adam_nominal_steps(
+    levels: int, annealed: float, plain: float, optimizer: Any, ring: Make
+) -> None:
+    # Adam-nominal generator steps per discriminator update with weights 1 to 0.01 and without, to three digits
+    nats = Arm("nats", ring(scheme=Nested(levels, weights=Geometric(1, 0.01)), g_optimizer=optimizer))
+    control = controls(nats, "num_real")[-1]
+    assert control.name == "matched-step" and control.experiment.scheme == Nested(levels)
+    assert control.experiment.g_optimizer.lr == pytest.approx(1e-3 * annealed / plain, rel=5e-3)
+    assert control.experiment == replace(
+        nats.experiment, scheme=Nested(levels), g_optimizer=control.experiment.g_optimizer
+    )
+
+
+@given(st.integers(2, 12), st.floats(0.01, 0.5))
+def test_under_sgd_the_matched_constant_has_the_same_total_weight(levels: int, last: float) -> None:
+    scheme = Nested(levels, weights=Geometric(1, last))
+    from ganneal.experiments import ring_nats
+
+    nats = Arm("nats", replace(ring_nats(), scheme=scheme, g_optimizer=SGD(lr=0.1)))
+    control = controls(nats, "num_real")[-1]
+    assert control.name == "matched-constant" and control.experiment.g_optimizer == SGD(lr=0.1)
+    ours, theirs = plan(control.experiment.scheme), plan(scheme)
+    assert ours.effective_per_d_update == pytest.approx(theirs.effective_per_d_update)
+    assert not is_annealed(control.experiment.scheme)
+
+
+def test_controls_are_added_to_the_one_annealed_arm(ring: Make) -> None:
+    arms = (Arm("plain", ring(scheme=Nested(2))), Arm("nats", ring()))
+    assert with_controls(arms, "num_real") == (*arms, *controls(arms[1], "num_real"))
+
+
+def test_a_control_that_is_there_already_is_not_added(ring: Make) -> None:
+    own = Arm("cts", ring(name="another name of the experiment", scheme=Alternating()))
+    found = with_controls((Arm("nats", ring()), own), "num_real")
+    assert [arm.name for arm in found] == ["nats", "cts", "cts-equal-seconds", "nts", "matched-step"]
+    assert found[1] is own
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        (lambda ring: Arm("cts", ring(scheme=Alternating(), flip=True)), r"flip: False -> True"),
+        (lambda ring: Arm("cts", ring(scheme=Alternating()), Like("nats", "seconds")), r"like: None -> Like"),
+        (lambda ring: Arm("nts", ring(scheme=Nested(3))), r"scheme.levels: 2 -> 3"),
+    ],
+)
+def test_an_arm_that_only_has_the_name_of_a_control_is_refused(own: Make, said: str, ring: Make) -> None:
+    with pytest.raises(ValueError, match=f"has the name of a control and is another:(.|\n)*{said}"):
+        with_controls((Arm("nats", ring()), own(ring)), "num_real")
+
+
+def test_controls_of_two_annealed_arms_or_of_none_are_refused(ring: Make) -> None:
+    two = (Arm("a", ring()), Arm("b", ring(flip=True)))
+    with pytest.raises(ValueError, match=r"needs one arm with a nested annealed scheme, got \['a', 'b'\]"):
+        with_controls(two, "num_real")
+    with pytest.raises(ValueError, match=r"got \[\]"):
+        with_controls((Arm("a", ring(scheme=Nested(5, weights=MatchedConstant()))),), "num_real")
