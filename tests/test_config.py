@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ganneal.augment import AUGMENTATIONS, PROBABILITIES
 from ganneal.config import completed, decode, difference, encode
 from ganneal.data import DATASETS, Arrays, Gaussian
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.experiments import EXPERIMENTS
 from ganneal.losses import LOSSES
 from ganneal.models import DCGAN, MLP, MODELS
+from ganneal.normalization import NORMALIZATIONS
 from ganneal.optim import LR_RULES, OPTIMIZERS, SGD, Averaging, Cosine, RMSProp
 from ganneal.regularizers import REGULARIZERS, Dragan, Generated, GradientPenalty, Sum, WeightClipping
 from ganneal.schemes import SCHEMES, Nested
@@ -28,6 +30,9 @@ REGISTRIES: dict[str, dict[str, Any]] = {
     "tasks": dict(TASKS),
     "losses": dict(LOSSES),
     "regularizers": dict(REGULARIZERS),
+    "normalizations": dict(NORMALIZATIONS),
+    "augmentations": dict(AUGMENTATIONS),
+    "probabilities": dict(PROBABILITIES),
     "schemes": dict(SCHEMES),
     "weights": dict(WEIGHTS),
     "data": dict(DATASETS),

@@ -18,7 +18,7 @@ from ganneal.data import Digits, Ring
 from ganneal.evaluation import Evaluator
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.losses import LOSSES, Hinge, Wasserstein
-from ganneal.models import DCGAN, MLP
+from ganneal.models import DCGAN, MLP, ModelPair
 from ganneal.optim import CG, SGD, Adam, Averaging, ConjugateGradient, Cosine, LinearDecay, Power, RMSProp
 from ganneal.regularizers import (
     REGULARIZERS,
@@ -26,9 +26,12 @@ from ganneal.regularizers import (
     Dragan,
     GeneratorContext,
     GradientPenalty,
+    LatentEntropy,
+    LeCam,
     Reals,
     Sum,
     WeightClipping,
+    latent_log_density,
 )
 from ganneal.run import Run
 from ganneal.schemes import Alternating, Nested, Scheme
@@ -899,6 +902,9 @@ class Towards:
     per_sample_gradients = False
     on_lines = False
 
+    def build(self, pair: ModelPair) -> None:
+        return None
+
     def init_state(self) -> dict[str, Any]:
         return {"mean": torch.zeros(())}
 
@@ -1239,3 +1245,67 @@ def test_a_name_where_a_part_belongs_is_refused(name: str) -> None:
 def test_negative_records_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=rf"records\.{name} must be at least 0 .*, got -1"):
         replace(Records(), **{name: -1})
+
+
+# Regularizers that keep a state or a network, and look at fakes
+
+
+STATEFUL = Sum((LeCam(start=1), LatentEntropy(width=8), GradientPenalty(points=Reals(), interval=2)))
+
+
+@pytest.mark.parametrize("make", [ring, lambda **changes: digits(model=LAYER_NORM, **changes)], ids=["ring", "digits"])
+def test_averages_and_networks_of_regularizers_resume_bit_for_bit_in_a_round(make: Callable[..., Experiment]) -> None:
+    experiment = make(regularizer=STATEFUL, scheme=nats(2), budget=Budget(d_updates=4), accumulate=2)
+    whole = trained(experiment)
+    network = whole.network
+    assert network is not None and not same_bits(weights_of(network), weights_of(Run(experiment).network or network))
+    for steps in (1, 2, 4):
+        half = Run(experiment)
+        rows(half, After(steps))
+        resumed = Run(experiment)
+        resumed.load_state_dict(through_disk(half))
+        rows(resumed)
+        assert differences(state_of(resumed), state_of(whole)) == []
+
+
+def test_a_regularizers_network_moves_with_the_generator_and_by_its_optimizer() -> None:
+    run = Run(ring(regularizer=LatentEntropy(coefficient=2.0, width=8), g_optimizer=SGD(lr=0.1), loss=Wasserstein()))
+    twin = deepcopy(run.random)
+    network = run.network
+    assert network is not None
+    before = [weights_of(network), weights_of(run.generator)]
+    engine.apply(UpdateDiscriminator(), run)
+    assert same_bits(weights_of(network), before[0])
+    twin["latents"].set_state(run.random["latents"].get_state())
+    latents = run.pair.latent.sample(BATCH, twin["latents"])
+    fake = run.generator(latents)
+    mean, log_deviation = network(fake)
+    entropy = -2.0 * latent_log_density(mean, log_deviation, latents).mean()
+    loss = -run.discriminator(fake).mean() + entropy
+    parameters = [*network.parameters(), *run.generator.parameters()]
+    expected = [p.detach() - 0.1 * g for p, g in zip(parameters, torch.autograd.grad(loss, parameters), strict=True)]
+    engine.apply(UpdateGenerator(), run)
+    torch.testing.assert_close(weights_of(network) + weights_of(run.generator), expected)
+    assert run.meters.values["g_penalty"][0].item() == pytest.approx(entropy.item())
+
+
+def test_fakes_of_other_classes_are_penalised_under_their_own_labels() -> None:
+    run = Run(ring(task=Labelled(paired=False), regularizer=REGULARIZERS["r2"]))
+    seen: list[tuple[Tensor, Tensor]] = []
+    run.discriminator.register_forward_pre_hook(
+        lambda module, inputs: seen.append((inputs[0].detach().clone(), inputs[1].clone()))
+    )
+    engine.apply(UpdateDiscriminator(), run)
+    real, fake, points = seen
+    assert torch.equal(points[0], fake[0]) and torch.equal(points[1], fake[1])
+    assert not torch.equal(fake[1], real[1])
+
+
+@pytest.mark.parametrize("name", ["lecam", "cr", "bcr", "zcr", "ver", "r1-r2", "eps-gp", "max-gp"])
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_every_regularizer_trains_in_both_precisions(name: str, precision: Any) -> None:
+    part = replace(LeCam(), start=0) if name == "lecam" else REGULARIZERS[name]
+    run = Run(digits(model=LAYER_NORM, regularizer=part, precision=precision, budget=Budget(g_updates=2)))
+    row = last_row(run)
+    assert run.is_finite()
+    assert ("d_penalty" in row, "g_penalty" in row) == (name != "ver", name in ("zcr", "ver"))

@@ -10,12 +10,14 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from ganneal import (
+        augment,
         data,
         divergences,
         experiments,
         losses,
         metrics,
         models,
+        normalization,
         optim,
         plan,
         regularizers,
@@ -30,12 +32,14 @@ if TYPE_CHECKING:
     from ganneal.training import train
 
 _MODULES = (
+    "augment",
     "data",
     "divergences",
     "experiments",
     "losses",
     "metrics",
     "models",
+    "normalization",
     "optim",
     "plan",
     "regularizers",
@@ -58,6 +62,7 @@ __all__ = [
     "Experiment",
     "Records",
     "__version__",
+    "augment",
     "data",
     "divergences",
     "experiments",
@@ -65,6 +70,7 @@ __all__ = [
     "losses",
     "metrics",
     "models",
+    "normalization",
     "optim",
     "plan",
     "regularizers",

@@ -65,29 +65,36 @@ def update_discriminator(step: UpdateDiscriminator, run: Run) -> None:
     d_lr = _rate(experiment.d_optimizer, run, own="d_updates")
     _optimize(run.d_optimizer, d_lr, run.d_parameters, gradients)
     experiment.regularizer.constrain(run.discriminator)
+    if (probability := experiment.augmentation.probability_now(run.augmentation_state, run.counters)) is not None:
+        run.meters.add("augmentation", torch.as_tensor(probability))
     run.counters.d_updates += 1
     run.counters.num_real += experiment.batch_size
 
 
 def _discriminator_loss(step: UpdateDiscriminator, run: Run, count: int) -> Tensor:
-    experiment = run.experiment
+    experiment, random = run.experiment, run.random["task"]
     with run.autocast():
-        real = experiment.task.real_view(run.next_batch(count), run.random["task"])
-        fake, condition = make_fakes(step.fakes, run, real)
-        real_logits = run.discriminator(real.samples, *real.condition)
-        fake_logits = run.discriminator(fake, *condition)
+        real = experiment.task.real_view(run.next_batch(count), random)
+        fake = make_fakes(step.fakes, run, real)
+        real_logits = run.judge(real.samples, real.condition)
+        fake_logits = run.judge(fake.samples, fake.condition)
+    experiment.augmentation.observe(real_logits.detach(), run.augmentation_state)
     loss = experiment.loss.discriminator(real_logits, fake_logits).mean()
     _log(step, run, "d_loss", loss)
     run.meters.add("d_real", real_logits)
     run.meters.add("d_fake", fake_logits)
     context = Context(
-        discriminator=lambda x: run.discriminator(x, *real.condition),
+        discriminator=lambda x: run.judge(x, real.condition),
+        fake_discriminator=lambda x: run.judge(x, fake.condition),
         real=real.samples,
-        fake=fake.to(real.samples.dtype),
+        fake=fake.samples.to(real.samples.dtype),
         real_logits=real_logits,
         fake_logits=fake_logits,
         counters=run.counters,
         random=run.random["penalty"],
+        latents=fake.latents,
+        generate=lambda z: experiment.task.fake(run.generator, z, fake.condition, random),
+        network=run.network,
     )
     penalty = experiment.regularizer.discriminator_term(context, run.regularizer_state)
     if penalty is None:
@@ -101,15 +108,20 @@ def update_generator(step: UpdateGenerator, run: Run) -> None:
     experiment = run.experiment
     count = experiment.generator_batch // experiment.accumulate
     before = [p.detach().clone() for p in run.g_parameters] if _measured(run) else None  # for the length of the step
+    parameters = run.g_parameters + run.network_parameters
     gradients: Gradients | None = None
     with frozen(run.discriminator, keep_buffers=experiment.keep_d_buffers):
         for _ in range(experiment.accumulate):
             loss = _generator_loss(step, run, count)
-            gradients = _accumulate(gradients, loss, run.g_parameters, experiment.accumulate)
+            gradients = _accumulate(gradients, loss, parameters, experiment.accumulate)
+    assert gradients is not None
+    own, networks = gradients[: len(run.g_parameters)], gradients[len(run.g_parameters) :]
     if before is not None:
-        _log(step, run, "g_grad_norm", _norm(gradients))
+        _log(step, run, "g_grad_norm", _norm(own))
     g_lr = _rate(experiment.g_optimizer, run, own="g_updates")
-    _optimize(run.g_optimizer, g_lr, run.g_parameters, gradients)
+    _optimize(run.g_optimizer, g_lr, run.g_parameters, own)
+    if run.network_optimizer is not None:
+        _optimize(run.network_optimizer, g_lr, run.network_parameters, networks)
     if before is not None:
         run.round_steps.append(_distance(before, run.g_parameters))
         _log(step, run, "g_step", run.round_steps[-1])
@@ -125,10 +137,10 @@ def _generator_loss(step: UpdateGenerator, run: Run, count: int) -> Tensor:
         latents = run.draw_latents(count)
         condition = task.fake_condition(count, run.pair.num_classes, real, random)
         fake = task.fake(run.generator, latents, condition, random)
-        fake_logits = run.discriminator(fake, *condition)
+        fake_logits = run.judge(fake, condition)
         real_logits = None
         if real is not None and experiment.loss.needs_real:
-            real_logits = run.discriminator(real.samples, *real.condition)
+            real_logits = run.judge(real.samples, real.condition)
     loss = experiment.loss.generator(fake_logits, real_logits, weight=step.weight).mean()
     _log(step, run, "g_loss", loss)
     context = GeneratorContext(
@@ -137,6 +149,7 @@ def _generator_loss(step: UpdateGenerator, run: Run, count: int) -> Tensor:
         fake=fake,
         counters=run.counters,
         random=run.random["penalty"],
+        network=run.network,
     )
     penalty = experiment.regularizer.generator_term(context, run.regularizer_state)
     if penalty is None:

@@ -7,12 +7,14 @@ device, threads), which it may.
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
+from ganneal.augment import Augmentation, Unchanged
 from ganneal.clocks import Counters
 from ganneal.config import encode
 from ganneal.data import Source
 from ganneal.losses import Loss, NonSaturating
 from ganneal.metrics.extractors import ExtractorConfig
 from ganneal.models import Model
+from ganneal.normalization import Normalization, Unnormalized
 from ganneal.optim import Adam, Averaging, OptimizerConfig
 from ganneal.regularizers import Regularizer, Sum
 from ganneal.schemes import Alternating, Scheme
@@ -31,6 +33,8 @@ KINDS: dict[str, type] = {
     "scheme": Scheme,
     "loss": Loss,
     "regularizer": Regularizer,
+    "normalization": Normalization,
+    "augmentation": Augmentation,
     "task": Task,
     "d_optimizer": OptimizerConfig,
     "g_optimizer": OptimizerConfig,
@@ -121,6 +125,10 @@ class Experiment:
     scheme: Scheme = Alternating()
     loss: Loss = NonSaturating()
     regularizer: Regularizer = Sum()
+    normalization: Normalization = Unnormalized()
+    """Of the discriminator, beside what its model has."""
+    augmentation: Augmentation = Unchanged()
+    """Of everything that enters the discriminator."""
     task: Task = Unconditional()
     d_optimizer: OptimizerConfig = Adam()
     g_optimizer: OptimizerConfig = Adam()

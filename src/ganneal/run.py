@@ -13,14 +13,16 @@ import torch
 from torch import Tensor, nn
 
 from ganneal.clocks import Counters
+from ganneal.compatibility import check_combination
 from ganneal.data import Batch, Dataset, Sampler
 from ganneal.experiment import Experiment
 from ganneal.optim import average_
 from ganneal.sampling import TrainedGenerator
 from ganneal.schemes import Scheme
 from ganneal.steps import Step
+from ganneal.task import Condition
 
-RANDOM_STREAMS = ("latents", "task", "penalty", "players")
+RANDOM_STREAMS = ("latents", "task", "penalty", "augmentation", "players")
 """Training's named random generators. The data stream has none: it is a function of its position."""
 
 
@@ -124,15 +126,6 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def _check_players(experiment: Experiment, discriminator: nn.Module) -> None:
-    batch_norms = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in discriminator.modules())
-    if experiment.regularizer.per_sample_gradients and batch_norms:
-        raise ValueError(
-            "regularizer takes the discriminator's gradient sample by sample, and batch norm in it mixes the samples; "
-            "use another norm there, with DCGAN model.d_norm='layer', 'instance' or 'none'."
-        )
-
-
 class Run:
     """One training run in memory; a directory on disk mirrors it (`directory.RunDirectory`).
 
@@ -155,16 +148,22 @@ class Run:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(experiment.seed, "initial weights"))
             self.pair = experiment.model.build(dataset.shape, experiment.task.num_classes(dataset))
-        _check_players(experiment, self.pair.discriminator)
-        for player in (self.generator, self.discriminator):  # channels last: convolutions are faster in every precision
-            player.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            check_combination(experiment, self.discriminator, dataset.shape)
+            torch.manual_seed(derive_seed(experiment.seed, "initial normalization and regularizer"))
+            self.pair.discriminator = experiment.normalization.apply(self.discriminator)
+            self.network = experiment.regularizer.build(self.pair)
+        for module in self.modules:  # channels last: convolutions are faster in every precision
+            module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = deepcopy(self.generator).requires_grad_(False).eval()
         self.averaged_at = 0
         self.d_parameters = [p for p in self.discriminator.parameters() if p.requires_grad]
         self.g_parameters = [p for p in self.generator.parameters() if p.requires_grad]
         self.d_optimizer = experiment.d_optimizer.build(self.d_parameters)
         self.g_optimizer = experiment.g_optimizer.build(self.g_parameters)
+        self.network_parameters = [] if self.network is None else list(self.network.parameters())
+        self.network_optimizer = None if self.network is None else experiment.g_optimizer.build(self.network_parameters)
         self.regularizer_state = experiment.regularizer.init_state()
+        self.augmentation_state = experiment.augmentation.init_state()
         self.random = {name: random_stream(experiment.seed, name, self.device) for name in RANDOM_STREAMS}
         self.cursor = Cursor(experiment.scheme)
         self.counters = Counters()
@@ -184,6 +183,19 @@ class Run:
     def discriminator(self) -> nn.Module:
         """The player that judges them."""
         return self.pair.discriminator
+
+    @property
+    def modules(self) -> list[nn.Module]:
+        """Everything that is trained: both players, and the regularizer's own network where it has one."""
+        return [self.generator, self.discriminator, *([] if self.network is None else [self.network])]
+
+    def judge(self, samples: Tensor, condition: Condition) -> Tensor:
+        """The discriminator's raw outputs in training: on augmented ``samples``."""
+        with torch.autocast(self.device.type, enabled=False):
+            samples = self.experiment.augmentation(
+                samples, self.random["augmentation"], self.augmentation_state, self.counters
+            )
+        return self.discriminator(samples, *condition)
 
     def autocast(self) -> AbstractContextManager[Any]:
         """The precision of one move's forward passes."""
@@ -223,6 +235,9 @@ class Run:
             "d_optimizer": self.d_optimizer.state_dict(),
             "g_optimizer": self.g_optimizer.state_dict(),
             "regularizer": self.regularizer_state,
+            "augmentation": self.augmentation_state,
+            "network": None if self.network is None else self.network.state_dict(),
+            "network_optimizer": None if self.network_optimizer is None else self.network_optimizer.state_dict(),
             "random": {name: random.get_state() for name, random in self.random.items()},
             "cursor": (self.cursor.round, self.cursor.index),
             "data_position": self.data_position,
@@ -238,6 +253,7 @@ class Run:
         """Continue from a `state_dict` of the same experiment."""
         self.roll_back(state)
         self.averaged_at = state["averaged_at"]
+        self.augmentation_state = deepcopy(state.get("augmentation", {}))  # before there were any, none had a state
         for name, saved in state["random"].items():
             self.random[name].set_state(saved)
         self.cursor.seek(*state["cursor"])
@@ -255,6 +271,9 @@ class Run:
         self.d_optimizer.load_state_dict(deepcopy(state["d_optimizer"]))  # torch adopts the tensors it is given
         self.g_optimizer.load_state_dict(deepcopy(state["g_optimizer"]))
         self.regularizer_state = deepcopy(state["regularizer"])
+        if self.network is not None and self.network_optimizer is not None:
+            self.network.load_state_dict(state["network"])
+            self.network_optimizer.load_state_dict(deepcopy(state["network_optimizer"]))
 
     def load_players(self, state: dict[str, Any]) -> None:
         """Take the weights of both players and of the average from a `state_dict`."""
@@ -263,14 +282,14 @@ class Run:
         self.average.load_state_dict(state["average"])
 
     def is_finite(self) -> bool:
-        """Whether every weight and statistic of both players and of the average is a number."""
-        players = (self.generator, self.discriminator, self.average)
-        tensors = [t for player in players for t in player.state_dict().values() if t.is_floating_point()]
+        """Whether every weight and statistic of what is trained and of the average is a number."""
+        modules = (*self.modules, self.average)
+        tensors = [t for module in modules for t in module.state_dict().values() if t.is_floating_point()]
         return bool(torch.stack(torch._foreach_norm(tensors)).isfinite().all())
 
     def digest(self) -> str:
         """CRC-32 of every weight and buffer, for comparing runs bit for bit."""
-        modules = (self.generator, self.discriminator, self.average)
+        modules = (*self.modules, self.average)
         crc = 0
         for tensor in chain.from_iterable(module.state_dict().values() for module in modules):
             crc = zlib.crc32(tensor.detach().cpu().contiguous().numpy().tobytes(), crc)

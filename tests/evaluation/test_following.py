@@ -58,6 +58,9 @@ class Remembering:
     per_sample_gradients = False
     on_lines = False
 
+    def build(self, pair: ModelPair) -> None:
+        return None
+
     def init_state(self) -> State:
         return {"calls": torch.zeros(())}
 

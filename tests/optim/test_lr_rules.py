@@ -12,7 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ganneal.clocks import Clock, Counters, RuleClock
-from ganneal.optim import LR_RULES, Constant, Cosine, Exponential, LinearDecay, LRRule, Power, StepDecay, two_time_scale
+from ganneal.optim import (
+    LR_RULES,
+    Constant,
+    Cosine,
+    Exponential,
+    LinearDecay,
+    LRRule,
+    Power,
+    Rise,
+    StepDecay,
+    two_time_scale,
+)
 
 CLOCKS: list[RuleClock] = list(get_args(RuleClock))
 SHAPED = [LinearDecay, Cosine]
@@ -45,6 +56,26 @@ def test_linear_decay_waits_falls_evenly_and_stays(ticks: int, factor: float) ->
 def test_cosine_warms_up_and_falls_by_half_a_cosine(ticks: int, factor: float) -> None:
     rule = Cosine(end=100, start=20, final=0.1)
     assert rule.at(ticks) == pytest.approx(factor, rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("ticks", "factor"),
+    [(0, 0.2), (20, 0.2), (40, 0.2 + 0.8 * (1 - 0.5**0.5) / 2), (60, 0.6), (100, 1.0), (10**9, 1.0)],
+)
+def test_rise_waits_rises_by_half_a_cosine_and_stays(ticks: int, factor: float) -> None:
+    assert Rise(end=100, start=20, initial=0.2).at(ticks) == pytest.approx(factor, rel=1e-14)
+
+
+def test_rise_is_r3gans_schedule() -> None:
+    # v(n) = v0 + (1 - (1 + cos(pi n / N)) / 2) (v1 - v0), from 0 to 1
+    for n in (0, 3, 7, 10):
+        assert Rise(end=10).at(n) == pytest.approx(1 - (1 + cos(pi * n / 10)) / 2)
+
+
+@pytest.mark.parametrize("initial", [-0.1, float("nan")])
+def test_a_rise_from_below_nothing_is_refused(initial: float) -> None:
+    with pytest.raises(ValueError, match=f"initial must be a finite factor >= 0, got {initial}"):
+        Rise(initial=initial)
 
 
 def test_cosine_without_warm_up_starts_at_the_base_rate() -> None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from ganneal.clocks import Counters
+from ganneal.optim import Cosine
 from ganneal.regularizers import (
     REGULARIZERS,
     Context,
@@ -19,11 +20,15 @@ from ganneal.regularizers import (
     Line,
     Points,
     Reals,
+    centered_gp,
     dragan_points,
+    even_center,
+    functional_value_and_input_gradient,
     line_points,
     r1,
     r2,
     squared_input_gradient,
+    value_and_input_gradient,
     wgan_gp,
     wgan_lp,
     zero_gp,
@@ -68,6 +73,7 @@ class Between:
     """Points at the check set's shares rather than random ones."""
 
     on_lines = True
+    on_fakes = False
 
     def __call__(self, real: Tensor, fake: Tensor, random: torch.Generator) -> Tensor:
         return line_points(real, fake, SHARE)
@@ -78,6 +84,7 @@ class Around:
     """Points at the check set's noise."""
 
     on_lines = False
+    on_fakes = False
 
     def __call__(self, real: Tensor, fake: Tensor, random: torch.Generator) -> Tensor:
         noise = torch.tensor([[0.1, 0.9], [0.6, 0.4]], dtype=torch.float64)
@@ -317,3 +324,93 @@ def test_bad_intervals_are_refused(interval: int) -> None:
 def test_bad_numbers_are_refused(field: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"{field} must be a finite number >= 0, got {value}"):
         GradientPenalty(**{field: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("center", [0.0, 0.3, 1.0])
+def test_a_centre_between_gives_the_penalties_at_its_ends(center: float) -> None:
+    penalty = GradientPenalty(center=center, points=Between(), coefficient=1.0)
+    squared = squared_input_gradient(quadratic, line_points(REAL, FAKE, SHARE))
+    expected = (squared.sqrt() - center).square().mean()
+    torch.testing.assert_close(term(penalty, quadratic, REAL, FAKE), expected)
+    if center != 0.3:
+        named: Any = REGULARIZERS["wgan-gp" if center else "zero-gp"]
+        assert replace(penalty, points=Line(), coefficient=10.0) == named
+
+
+def test_a_vector_as_centre_is_subtracted_from_the_gradient_itself() -> None:
+    gradient = W + REAL @ M
+    for vector in (torch.tensor([0.3, -0.1], dtype=torch.float64), even_center(0.3, REAL)):
+        expected = (gradient - vector).square().sum(1)
+        torch.testing.assert_close(centered_gp(quadratic, REAL, center=vector), expected)
+    even = GradientPenalty(center=0.3, even=True, points=Reals(), coefficient=1.0)
+    torch.testing.assert_close(term(even, quadratic, REAL, FAKE), expected.mean())
+    assert even_center(0.3, REAL).norm().item() == pytest.approx(0.3)
+
+
+def test_an_even_centre_has_no_positive_side() -> None:
+    with pytest.raises(ValueError, match="one_sided must be False with even=True"):
+        GradientPenalty(even=True, one_sided=True)
+
+
+def test_the_largest_of_the_batch_takes_the_place_of_the_mean() -> None:
+    squared = squared_input_gradient(quadratic, line_points(REAL, FAKE, SHARE))
+    largest = GradientPenalty(center=0.0, points=Between(), largest=True)
+    torch.testing.assert_close(term(largest, quadratic, REAL, FAKE), 10 * squared.max())
+    assert REGULARIZERS["max-gp"] == replace(largest, points=Line())
+
+
+def test_r1_and_r2_together_are_their_sum() -> None:
+    both = REGULARIZERS["r1-r2"]
+    value = both.discriminator_term(context(quadratic, REAL, FAKE), both.init_state())
+    assert value is not None and value.item() == pytest.approx(5 * (2.225 + 1.7977), rel=DIGITS)
+
+
+def test_the_coefficient_follows_its_rule_on_images_shown() -> None:
+    # R3GAN's gamma on CIFAR-10: 0.05 to 0.005 by half a cosine over 20 million images
+    penalty = replace(r1_penalty(0.05), rule=Cosine(end=20_000_000, final=0.1))
+    for num_real, gamma in [(0, 0.05), (10_000_000, 0.0275), (20_000_000, 0.005), (30_000_000, 0.005)]:
+        given = context(quadratic, REAL, FAKE)
+        given.counters.num_real = num_real
+        value = penalty.discriminator_term(given, {})
+        assert value is not None and value.item() == pytest.approx(gamma / 2 * 2.225, rel=1e-9)
+
+
+def r1_penalty(gamma: float) -> GradientPenalty:
+    return GradientPenalty(center=0.0, points=Reals(), coefficient=gamma / 2)
+
+
+def test_a_coefficient_that_has_come_to_zero_costs_nothing() -> None:
+    calls = []
+
+    def counted(x: Tensor) -> Tensor:
+        calls.append(x)
+        return quadratic(x)
+
+    assert GradientPenalty(coefficient=0.0).discriminator_term(context(counted, REAL, FAKE), {}) is None
+    assert calls == []
+
+
+# Through torch.func, as inside torch.compile
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 4, 4)], ids=str)
+def test_the_functional_gradient_is_the_eager_one_with_its_second_derivatives(shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    size = torch.Size(shape).numel()
+    discriminator = nn.Sequential(nn.Flatten(), nn.Linear(size, 6), nn.Softplus(), nn.Linear(6, 1), nn.Flatten(0))
+    discriminator.double()
+    x = torch.randn(5, *shape, dtype=torch.float64)
+    found = []
+    for way in (value_and_input_gradient, functional_value_and_input_gradient):
+        logits, gradient = way(discriminator, x)
+        penalty = gradient.square().flatten(1).sum(1).mean()
+        seconds = torch.autograd.grad(penalty, list(discriminator.parameters()), allow_unused=True)
+        found.append([logits, gradient, *(second for second in seconds if second is not None)])
+    torch.testing.assert_close(found[0], found[1])
+    assert len(found[0]) == len(found[1]) > 3
+
+
+def test_the_functional_gradient_is_that_of_each_sample_alone() -> None:
+    _, gradient = functional_value_and_input_gradient(quadratic, REAL)
+    alone = torch.func.vmap(torch.func.grad(lambda x: quadratic(x[None])[0]))(REAL)
+    torch.testing.assert_close(gradient, alone)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ganneal.clocks import Counters
+from ganneal.models import ModelPair
 from ganneal.regularizers import (
     REGULARIZERS,
     Context,
@@ -34,6 +35,9 @@ class Counting:
     per_sample_gradients = False
     on_lines = False
 
+    def build(self, pair: ModelPair) -> None:
+        return None
+
     def init_state(self) -> State:
         return {"calls": torch.zeros(()), "name": self.name}
 
@@ -51,10 +55,20 @@ class Counting:
 
 
 def context(d_updates: int = 0) -> Context:
-    real, fake = torch.ones(2, 3), torch.zeros(2, 3)
+    real, fake = torch.ones(2, 1, 4, 4), torch.zeros(2, 1, 4, 4)
     logits = torch.zeros(2)
     random = torch.Generator().manual_seed(0)
-    return Context(lambda x: x.square().sum(1), real, fake, logits, logits, Counters(d_updates=d_updates), random)
+    return Context(
+        lambda x: x.square().flatten(1).sum(1),
+        real,
+        fake,
+        logits,
+        logits,
+        Counters(d_updates=d_updates),
+        random,
+        latents=torch.zeros(2, 3),
+        generate=lambda z: z.sum(1).view(-1, 1, 1, 1).expand(-1, 1, 4, 4),
+    )
 
 
 def generator_context() -> GeneratorContext:

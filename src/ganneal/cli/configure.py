@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from ganneal.augment import AUGMENTATIONS, PROBABILITIES
 from ganneal.cli.options import Parts, parse, switch_parts
 from ganneal.data import DATASETS
 from ganneal.experiment import Experiment
@@ -10,6 +11,7 @@ from ganneal.experiments import EXPERIMENTS, images
 from ganneal.losses import LOSSES, MONOTONE
 from ganneal.metrics.extractors import EXTRACTORS
 from ganneal.models import MODELS
+from ganneal.normalization import NORMALIZATIONS
 from ganneal.optim import LR_RULES, OPTIMIZERS
 from ganneal.registry import nearest
 from ganneal.regularizers import REGULARIZERS
@@ -23,6 +25,10 @@ PARTS: Parts = {
     "loss": ("loss", LOSSES),
     "loss.h": ("increasing function", MONOTONE),
     "regularizer": ("regularizer", REGULARIZERS),
+    "regularizer.rule": ("rule", LR_RULES),
+    "normalization": ("normalization", NORMALIZATIONS),
+    "augmentation": ("augmentation", AUGMENTATIONS),
+    "augmentation.probability": ("probability rule", PROBABILITIES),
     "model": ("model", MODELS),
     "data": ("data source", DATASETS),
     "task": ("task", TASKS),

@@ -11,6 +11,7 @@ from ganneal.optim.lr_rules import (
     LinearDecay,
     LRRule,
     Power,
+    Rise,
     StepDecay,
     two_time_scale,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "OptimizerConfig",
     "Power",
     "RMSProp",
+    "Rise",
     "StepDecay",
     "average_",
     "two_time_scale",

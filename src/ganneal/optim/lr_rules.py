@@ -5,6 +5,8 @@ equal data asks for ``num_real``: a rule counted in generator updates would run 
 of one's own, ``at`` is what `torch.optim.lr_scheduler.LambdaLR` takes::
 
     LambdaLR(optimizer, Power(eta=0.75).at)
+
+Regularizers' coefficients and augmentation's probability take the same rules.
 """
 
 from dataclasses import dataclass
@@ -33,11 +35,12 @@ def _progress(ticks: int, start: int, end: int) -> float:
     return min(max((ticks - start) / (end - start), 0.0), 1.0)
 
 
-def _check_span(start: int, end: int, final: float) -> None:
+def _check_span(start: int, end: int, **factors: float) -> None:
     if not 0 <= start < end:
         raise ValueError(f"start and end must satisfy 0 <= start < end, got start={start}, end={end}.")
-    if not (isfinite(final) and final >= 0):
-        raise ValueError(f"final must be a finite factor >= 0, got {final}; use 0 to end at rest.")
+    for name, value in factors.items():
+        if not (isfinite(value) and value >= 0):
+            raise ValueError(f"{name} must be a finite factor >= 0, got {value}; use 0 for rest.")
 
 
 def _check_factor(factor: float, best: str) -> None:
@@ -67,7 +70,7 @@ class LinearDecay:
     clock: RuleClock = "num_real"
 
     def __post_init__(self) -> None:
-        _check_span(self.start, self.end, self.final)
+        _check_span(self.start, self.end, final=self.final)
 
     def at(self, ticks: int) -> float:
         return 1.0 + (self.final - 1.0) * _progress(ticks, self.start, self.end)
@@ -87,7 +90,7 @@ class Cosine:
     clock: RuleClock = "num_real"
 
     def __post_init__(self) -> None:
-        _check_span(self.start, self.end, self.final)
+        _check_span(self.start, self.end, final=self.final)
 
     def at(self, ticks: int) -> float:
         if ticks < self.start:
@@ -149,6 +152,23 @@ class Exponential:
         return self.factor**ticks
 
 
+@dataclass(frozen=True)
+class Rise:
+    """``initial`` (a factor) until ``start``, then half a cosine up to 1 at ``end``: for coefficients that come in."""
+
+    end: int = 1_000_000
+    start: int = 0
+    initial: float = 0.0
+    clock: RuleClock = "num_real"
+
+    def __post_init__(self) -> None:
+        _check_span(self.start, self.end, initial=self.initial)
+
+    def at(self, ticks: int) -> float:
+        progress = _progress(ticks, self.start, self.end)
+        return self.initial + (1.0 - self.initial) * 0.5 * (1.0 - cos(pi * progress))
+
+
 def two_time_scale(d_eta: float = 0.75, g_eta: float = 0.75) -> tuple[Power, Power]:
     """Rules for the discriminator and the generator whose rates fall at two speeds, each eta in (0.5, 1).
 
@@ -168,6 +188,7 @@ LR_RULES: dict[str, LRRule] = {
     "constant": Constant(),
     "linear": LinearDecay(),
     "cosine": Cosine(),
+    "rise": Rise(),
     "inverse-sqrt": Power(0.5),
     "power": Power(0.75),
     "step": StepDecay(),

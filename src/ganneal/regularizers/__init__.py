@@ -1,22 +1,19 @@
 """Terms and constraints beside the adversarial loss. Register your own with ``REGULARIZERS["mine"] = Mine()``."""
 
 from ganneal.regularizers.clipping import WeightClipping
-from ganneal.regularizers.gradient_penalty import (
-    Dragan,
-    Generated,
-    GradientPenalty,
-    Line,
-    Points,
-    Reals,
-    dragan_points,
-    line_points,
-    r1,
-    r2,
+from ganneal.regularizers.consistency import Consistency, consistency
+from ganneal.regularizers.entropy import LatentEntropy, latent_log_density
+from ganneal.regularizers.gradient_penalty import GradientPenalty
+from ganneal.regularizers.input_gradient import (
+    functional_value_and_input_gradient,
+    input_gradient,
     squared_input_gradient,
-    wgan_gp,
-    wgan_lp,
-    zero_gp,
+    value_and_input_gradient,
 )
+from ganneal.regularizers.latent_consistency import LatentConsistency
+from ganneal.regularizers.lecam import LeCam, lecam
+from ganneal.regularizers.penalties import centered_gp, even_center, r1, r2, wgan_gp, wgan_lp, zero_gp
+from ganneal.regularizers.points import Dragan, Generated, Line, Points, Reals, dragan_points, line_points
 from ganneal.regularizers.protocol import Context, Discriminator, GeneratorContext, Regularizer, State
 from ganneal.regularizers.sum import Sum
 
@@ -25,21 +22,38 @@ REGULARIZERS: dict[str, Regularizer] = {
     "wgan-gp": GradientPenalty(),
     "wgan-lp": GradientPenalty(one_sided=True),
     "zero-gp": GradientPenalty(center=0.0),
+    "eps-gp": GradientPenalty(center=0.3, coefficient=1.0),
+    "max-gp": GradientPenalty(center=0.0, largest=True),
     "r1": GradientPenalty(center=0.0, points=Reals(), coefficient=5.0),
     "r2": GradientPenalty(center=0.0, points=Generated(), coefficient=5.0),
+    "r1-r2": Sum(
+        (
+            GradientPenalty(center=0.0, points=Reals(), coefficient=5.0),
+            GradientPenalty(center=0.0, points=Generated(), coefficient=5.0),
+        )
+    ),
     "dragan": GradientPenalty(points=Dragan()),
+    "lecam": LeCam(),
+    "cr": Consistency(),
+    "bcr": Consistency(fake_coefficient=10.0),
+    "zcr": LatentConsistency(),
+    "ver": LatentEntropy(),
     "clipping": WeightClipping(),
 }
 """Regularizers by name; r1 and r2 have gamma 10, written as the coefficient gamma / 2."""
 
 __all__ = [
     "REGULARIZERS",
+    "Consistency",
     "Context",
     "Discriminator",
     "Dragan",
     "Generated",
     "GeneratorContext",
     "GradientPenalty",
+    "LatentConsistency",
+    "LatentEntropy",
+    "LeCam",
     "Line",
     "Points",
     "Reals",
@@ -47,11 +61,19 @@ __all__ = [
     "State",
     "Sum",
     "WeightClipping",
+    "centered_gp",
+    "consistency",
     "dragan_points",
+    "even_center",
+    "functional_value_and_input_gradient",
+    "input_gradient",
+    "latent_log_density",
+    "lecam",
     "line_points",
     "r1",
     "r2",
     "squared_input_gradient",
+    "value_and_input_gradient",
     "wgan_gp",
     "wgan_lp",
     "zero_gp",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ganneal.models import ModelPair
 from ganneal.regularizers.protocol import Context, GeneratorContext, State
 
 
@@ -23,6 +24,9 @@ class WeightClipping:
     def __post_init__(self) -> None:
         if not self.limit > 0:
             raise ValueError(f"limit must be above 0, got {self.limit}.")
+
+    def build(self, pair: ModelPair) -> None:
+        return None
 
     def init_state(self) -> State:
         return {}

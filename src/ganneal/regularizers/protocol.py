@@ -9,12 +9,16 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganneal.clocks import Counters
+from ganneal.models import ModelPair
 
 State = dict[str, Any]
 """A regularizer's own state: tensors and plain values, kept in the run and saved with it."""
 
 Discriminator = Callable[[Tensor], Tensor]
-"""Samples ``[batch, ...]`` to raw outputs ``[batch]``, bound to the condition of the real batch."""
+"""Samples ``[batch, ...]`` to raw outputs ``[batch]``, bound to the condition of a batch."""
+
+Generate = Callable[[Tensor], Tensor]
+"""Latents to what the discriminator sees of the generator, under the condition of the fakes of the move."""
 
 
 @dataclass
@@ -22,6 +26,7 @@ class Context:
     """One discriminator's move as a regularizer sees it; outside mixed precision."""
 
     discriminator: Discriminator
+    """Bound to the condition of the real batch."""
     real: Tensor
     fake: Tensor
     """Without a graph to the generator."""
@@ -29,18 +34,32 @@ class Context:
     fake_logits: Float[Tensor, " batch"]
     counters: Counters
     random: torch.Generator
+    fake_discriminator: Discriminator | None = None
+    """Bound to the condition of the fakes; None where it is that of the reals."""
+    latents: Tensor | None = None
+    """What the fakes were made of; None where the generator did not make them in this move."""
+    generate: Generate | None = None
+    """Makes more fakes under the condition of ``fake``, without a graph to the generator."""
+    network: nn.Module | None = None
+    """What the regularizer's `build` gave."""
+
+    def judge_fakes(self, samples: Tensor) -> Tensor:
+        """Raw outputs of ``samples`` under the condition of the fakes."""
+        return (self.fake_discriminator or self.discriminator)(samples)
 
 
 @dataclass
 class GeneratorContext:
     """One generator's move as a regularizer sees it."""
 
-    generate: Callable[[Tensor], Tensor]
+    generate: Generate
     latents: Tensor
     fake: Tensor
     """With a graph to the generator."""
     counters: Counters
     random: torch.Generator
+    network: nn.Module | None = None
+    """What the regularizer's `build` gave."""
 
 
 @runtime_checkable
@@ -55,6 +74,14 @@ class Regularizer(Protocol):
     @property
     def on_lines(self) -> bool:
         """Whether it mixes real i with fake i, which needs both to share a condition."""
+        ...
+
+    def build(self, pair: ModelPair) -> nn.Module | None:
+        """A network of its own, trained in the generator's moves with the generator's term; None for most.
+
+        Raises:
+            ValueError: It cannot work with such players or samples.
+        """
         ...
 
     def init_state(self) -> State:

@@ -1,12 +1,16 @@
 """Several regularizers as one; none of them as the neutral element."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ganneal.models import ModelPair
 from ganneal.regularizers.protocol import Context, GeneratorContext, Regularizer, State
+
+AnyContext = TypeVar("AnyContext", Context, GeneratorContext)
 
 
 def _total(terms: Iterable[Tensor | None]) -> Tensor | None:
@@ -14,9 +18,17 @@ def _total(terms: Iterable[Tensor | None]) -> Tensor | None:
     return sum(due[1:], due[0]) if due else None
 
 
+def _own(context: AnyContext, index: int) -> AnyContext:
+    """``context`` with the network of part ``index`` alone."""
+    if not isinstance(context.network, nn.ModuleDict):
+        return context
+    own = context.network[str(index)] if str(index) in context.network else None
+    return replace(context, network=own)
+
+
 @dataclass(frozen=True)
 class Sum:
-    """All of ``terms``, each with its own state; without terms, no regularization."""
+    """All of ``terms``, each with its own state and network; without terms, no regularization."""
 
     terms: tuple[Regularizer, ...] = ()
 
@@ -28,14 +40,19 @@ class Sum:
     def on_lines(self) -> bool:
         return any(term.on_lines for term in self.terms)
 
+    def build(self, pair: ModelPair) -> nn.Module | None:
+        built = {str(index): term.build(pair) for index, term in enumerate(self.terms)}
+        networks = {index: network for index, network in built.items() if network is not None}
+        return nn.ModuleDict(networks) if networks else None
+
     def init_state(self) -> State:
         return {str(index): term.init_state() for index, term in enumerate(self.terms)}
 
     def discriminator_term(self, context: Context, state: State) -> Float[Tensor, ""] | None:
-        return _total(term.discriminator_term(context, state[str(i)]) for i, term in enumerate(self.terms))
+        return _total(t.discriminator_term(_own(context, i), state[str(i)]) for i, t in enumerate(self.terms))
 
     def generator_term(self, context: GeneratorContext, state: State) -> Float[Tensor, ""] | None:
-        return _total(term.generator_term(context, state[str(i)]) for i, term in enumerate(self.terms))
+        return _total(t.generator_term(_own(context, i), state[str(i)]) for i, t in enumerate(self.terms))
 
     def constrain(self, discriminator: nn.Module) -> None:
         for term in self.terms:

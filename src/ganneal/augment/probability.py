@@ -1,0 +1,94 @@
+"""How often a random change is made: on a schedule, or adapted to how much the discriminator overfits."""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from ganneal.augment.protocol import State
+from ganneal.clocks import Counters
+from ganneal.optim.lr_rules import Constant, LRRule
+
+
+@runtime_checkable
+class Probability(Protocol):
+    """The probability of each change, in [0, 1]."""
+
+    def init_state(self) -> State:
+        """State at the start of a run."""
+        ...
+
+    def now(self, state: State, counters: Counters) -> Tensor | float:
+        """The probability at this point of training."""
+        ...
+
+    def observe(self, real_logits: Tensor, state: State) -> None:
+        """Take note of the discriminator's outputs on augmented reals."""
+        ...
+
+
+@dataclass(frozen=True)
+class Scheduled:
+    """``highest`` times the factor of ``rule``."""
+
+    highest: float = 0.5
+    rule: LRRule = Constant()
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.highest <= 1:
+            raise ValueError(f"highest must be a probability in 0..1, got {self.highest}.")
+
+    def init_state(self) -> State:
+        return {}
+
+    def now(self, state: State, counters: Counters) -> float:
+        return self.highest * self.rule.at(counters.read(self.rule.clock, own="d_updates"))
+
+    def observe(self, real_logits: Tensor, state: State) -> None:
+        return None
+
+
+@dataclass(frozen=True)
+class Adaptive:
+    """Raised while the discriminator's sign on reals, r = E[sign D(x)], is above ``target``, lowered while below.
+
+    Every ``every`` real images the probability moves by their number over ``speed``; from 0 to 1 takes ``speed`` images
+    at least. Above 0.8 the changes would leak into the generator's samples.
+
+    References:
+        Karras et al., Training Generative Adversarial Networks with Limited Data, 2020, sec. 3.1 and Fig. 3.
+    """
+
+    target: float = 0.6
+    speed: int = 500_000
+    every: int = 256
+    limit: float = 0.8
+    boundary: float = 0.0
+    """The output between real and fake: 0 for log-odds and hinge, 0.5 for least squares with targets 0 and 1."""
+
+    def __post_init__(self) -> None:
+        if not -1 < self.target < 1:
+            raise ValueError(f"target must be a mean sign between -1 and 1, got {self.target}; 0.6 is the paper's.")
+        for name in ("speed", "every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1 real image, got {getattr(self, name)}.")
+        if not 0 < self.limit <= 1:
+            raise ValueError(f"limit must be a probability above 0, at most 1, got {self.limit}.")
+
+    def init_state(self) -> State:
+        return {"probability": torch.zeros(()), "signs": torch.zeros(()), "count": 0}
+
+    def now(self, state: State, counters: Counters) -> Tensor:
+        return state["probability"]
+
+    @torch.no_grad()
+    def observe(self, real_logits: Tensor, state: State) -> None:
+        state["signs"] = (real_logits - self.boundary).sign().float().sum() + state["signs"]
+        state["count"] += len(real_logits)
+        if state["count"] < self.every:
+            return
+        count, signs = state["count"], state["signs"]
+        step = (signs / count - self.target).sign() * (count / self.speed)
+        state["probability"] = (step + state["probability"]).clamp(0.0, self.limit)
+        state["signs"], state["count"] = torch.zeros_like(signs), 0

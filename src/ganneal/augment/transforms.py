@@ -1,0 +1,122 @@
+"""The operator set of adaptive augmentation (ADA), each change with its own chance."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import isfinite, log, pi
+
+import torch
+from torch import Tensor
+
+from ganneal.augment.images import at_least_single, cut_out, hue_turned, normal, saturated, transformed, uniform, whole
+from ganneal.augment.probability import Adaptive, Probability
+from ganneal.augment.protocol import State, check_images
+from ganneal.clocks import Counters
+
+
+def _rows(*numbers: Tensor) -> Tensor:
+    """3x3 matrices ``[batch, 3, 3]`` from the six upper entries, each ``[batch, 1, 1, 1]``."""
+    zero, one = torch.zeros_like(numbers[0]), torch.ones_like(numbers[0])
+    return torch.cat([*numbers, zero, zero, one], dim=1).view(-1, 3, 3)
+
+
+def _scale(x: Tensor, y: Tensor) -> Tensor:
+    zero = torch.zeros_like(x)
+    return _rows(x, zero, zero, zero, y, zero)
+
+
+def _rotation(angle: Tensor) -> Tensor:
+    zero = torch.zeros_like(angle)
+    return _rows(angle.cos(), -angle.sin(), zero, angle.sin(), angle.cos(), zero)
+
+
+def _move(x: Tensor, y: Tensor) -> Tensor:
+    zero, one = torch.zeros_like(x), torch.ones_like(x)
+    return _rows(one, zero, x, zero, one, y)
+
+
+@dataclass(frozen=True)
+class Transforms:
+    """Mirroring, quarter turns, shifts, scaling, rotation, colour, each with ``probability`` and its own parameters.
+
+    All geometry is one affine map, read bilinearly with reflection at the edges (the authors filter with wavelets
+    instead). Hue and saturation act on RGB images, brightness, contrast and luma flip on all.
+
+    References:
+        Karras et al., Training Generative Adversarial Networks with Limited Data, 2020, appendix B.
+    """
+
+    probability: Probability = Adaptive()
+    geometry: bool = True
+    color: float = 1.0
+    """Strength of the colour changes; 0 leaves them out. R3GAN takes 0.5."""
+    cutout: bool = False
+
+    def __post_init__(self) -> None:
+        if not (isfinite(self.color) and self.color >= 0):
+            raise ValueError(f"color must be a finite strength >= 0, got {self.color}; 1 is ADA's.")
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        check_images(shape, "Transforms")
+
+    def init_state(self) -> State:
+        return self.probability.init_state()
+
+    def __call__(self, images: Tensor, random: torch.Generator, state: State, counters: Counters) -> Tensor:
+        images, p = at_least_single(images), self.probability.now(state, counters)
+        if self.geometry:
+            matrix = torch.eye(3, device=images.device)
+            for part in self._geometry(images, random, p):
+                matrix = matrix @ part
+            images = transformed(images, matrix[:, :2])
+        if self.color:
+            images = self._colored(images, random, p)
+        if self.cutout:
+            rows, columns = (whole(images, random, 0, side - 1) for side in images.shape[2:])
+            images = cut_out(images, rows, columns, uniform(images, random) < p)
+        return images.contiguous(memory_format=torch.channels_last)
+
+    def _geometry(self, images: Tensor, random: torch.Generator, p: Tensor | float) -> Iterator[Tensor]:
+        """One matrix per change, from the output's places to the input's; the identity where a change is not made."""
+        height, width = images.shape[2:]
+
+        def by_chance(value: Tensor, neutral: float, chance: Tensor | float = p) -> Tensor:
+            return torch.where(uniform(images, random) < chance, value, neutral)
+
+        def chosen_of(count: int) -> Tensor:
+            return whole(images, random, 0, count - 1).float().view(-1, 1, 1, 1)
+
+        either = 1 - (1 - p) ** 0.5  # two rotations: one of them at least with probability p
+        mirror = by_chance(1 - 2 * chosen_of(2), 1.0)
+        yield _scale(mirror, torch.ones_like(mirror))
+        yield _rotation(by_chance(pi / 2 * chosen_of(4), 0.0))
+        right, down = ((uniform(images, random, -0.125, 0.125) * side).round() for side in (width, height))
+        moved = uniform(images, random) < p
+        yield _move(right * moved, down * moved)
+        grown = by_chance(normal(images, random, 0.2 * log(2)).exp(), 1.0)
+        yield _scale(grown, grown)
+        yield _rotation(by_chance(uniform(images, random, -pi, pi), 0.0, either))
+        stretched = by_chance(normal(images, random, 0.2 * log(2)).exp(), 1.0)
+        yield _scale(stretched, 1 / stretched)
+        yield _rotation(by_chance(uniform(images, random, -pi, pi), 0.0, either))
+        right, down = (normal(images, random, 0.125) * side for side in (width, height))
+        moved = uniform(images, random) < p
+        yield _move(right * moved, down * moved)
+
+    def _colored(self, images: Tensor, random: torch.Generator, p: Tensor | float) -> Tensor:
+        def by_chance(value: Tensor, neutral: float) -> Tensor:
+            return torch.where(uniform(images, random) < p, value, neutral)
+
+        images = images + by_chance(normal(images, random, 0.2 * self.color), 0.0)
+        images = images * by_chance(normal(images, random, 0.5 * self.color * log(2)).exp(), 1.0)
+        flipped = by_chance(whole(images, random, 0, 1).float().view(-1, 1, 1, 1), 0.0)
+        images = images - 2 * flipped * images.mean(1, keepdim=True)
+        if images.shape[1] == 3:
+            images = hue_turned(images, by_chance(uniform(images, random, -pi, pi) * self.color, 0.0))
+            images = saturated(images, by_chance(normal(images, random, self.color * log(2)).exp(), 1.0))
+        return images
+
+    def observe(self, real_logits: Tensor, state: State) -> None:
+        self.probability.observe(real_logits, state)
+
+    def probability_now(self, state: State, counters: Counters) -> Tensor | float:
+        return self.probability.now(state, counters)

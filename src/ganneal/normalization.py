@@ -1,0 +1,186 @@
+"""Normalisations of the discriminator: changes of the network itself, made once when a run is built."""
+
+from dataclasses import dataclass
+from math import isfinite
+from typing import Protocol, runtime_checkable
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.utils.parametrize import register_parametrization
+
+from ganneal.regularizers.input_gradient import norm, value_and_input_gradient
+
+PerSample = Float[Tensor, " batch"]
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+
+
+@runtime_checkable
+class Normalization(Protocol):
+    """A change of the discriminator, applied to it once."""
+
+    @property
+    def per_sample_gradients(self) -> bool:
+        """Whether it differentiates the discriminator sample by sample, which batch norm in it would falsify."""
+        ...
+
+    def apply(self, discriminator: nn.Module) -> nn.Module:
+        """The changed discriminator; it may be the same object.
+
+        Raises:
+            ValueError: There is nothing in it to normalise.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Unnormalized:
+    """The discriminator as its model builds it."""
+
+    per_sample_gradients = False
+
+    def apply(self, discriminator: nn.Module) -> nn.Module:
+        return discriminator
+
+
+class SpectralWeight(nn.Module):
+    """A weight divided by its largest singular value, from one power iteration a pass.
+
+    With u kept: v = n(u W), u' = n(v W^T), sigma = v W^T u'^T, in at least float32; u becomes u' in train mode.
+    """
+
+    u: Tensor
+
+    def __init__(self, weight: Tensor, axis: int, eps: float):
+        super().__init__()
+        self.axis, self.eps = axis, eps
+        self.register_buffer("u", torch.randn(1, weight.shape[axis], dtype=weight.dtype, device=weight.device))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        with torch.autocast(weight.device.type, enabled=False):
+            matrix = weight.movedim(self.axis, 0).flatten(1)
+            with torch.no_grad():
+                v = F.normalize(self.u @ matrix, dim=1, eps=self.eps)
+                u = F.normalize(v @ matrix.T, dim=1, eps=self.eps)
+            if self.training:
+                self.u = u  # another tensor, not a change in place: earlier passes' graphs keep theirs
+            return weight / (v @ matrix.T @ u.T).view(())
+
+
+@dataclass(frozen=True)
+class Spectral:
+    """Spectral normalisation: every convolution and linear layer's weight over its largest singular value.
+
+    One power iteration in every pass of the discriminator's moves; elsewhere from the kept vector, which stays.
+
+    References:
+        Miyato et al., Spectral Normalization for Generative Adversarial Networks, 2018, Algorithm 1.
+    """
+
+    inner_only: bool = False
+    """Leave out the first and the last layer, as the conjugate-gradient paper's DCGAN-SN does."""
+    eps: float = 1e-8
+    per_sample_gradients = False
+
+    def __post_init__(self) -> None:
+        if not (isfinite(self.eps) and self.eps > 0):
+            raise ValueError(f"eps must be a finite number above 0, got {self.eps}.")
+
+    def apply(self, discriminator: nn.Module) -> nn.Module:
+        layers = [m for m in discriminator.modules() if isinstance(m, (nn.Linear, *CONVOLUTIONS, *TRANSPOSED))]
+        if self.inner_only:
+            layers = layers[1:-1]
+        if not layers:
+            raise ValueError(
+                "normalization Spectral needs convolutions or linear layers in the discriminator, and found none"
+                + (" between the first and the last; use inner_only=False." if self.inner_only else ".")
+            )
+        for layer in layers:
+            if hasattr(layer, "parametrizations"):
+                raise ValueError(
+                    "normalization Spectral found a layer whose weight is parametrized already; use the normalization "
+                    "'none' for a model that normalises by itself."
+                )
+            axis = 1 if isinstance(layer, TRANSPOSED) else 0
+            register_parametrization(layer, "weight", SpectralWeight(layer.weight, axis, self.eps), unsafe=True)
+        return discriminator
+
+
+def gradient_normalized(logits: PerSample, gradient_norm: PerSample) -> PerSample:
+    r""":math:`\hat D = D / (\|g\| + |D|)`, within (-1, 1).
+
+    References:
+        Wu et al., Gradient Normalization for Generative Adversarial Networks, 2021, Eq. 12.
+    """
+    return logits / (gradient_norm + logits.abs())
+
+
+def gran(logits: PerSample, gradient_norm: PerSample, *, scale: float = 1.0, eps: float = 0.1) -> PerSample:
+    r""":math:`\hat D = K D \|g\| / (\|g\|^2 + \epsilon)`, of slope below K where D is piecewise linear.
+
+    References:
+        Bhaskara et al., GraN-GAN: Piecewise Gradient Normalization for Generative Adversarial Networks, 2022.
+    """
+    return scale * logits * gradient_norm / (gradient_norm.square() + eps)
+
+
+class GradientNormalized(nn.Module):
+    """A discriminator whose output is divided by a function of its own input gradient, outside mixed precision."""
+
+    def __init__(self, net: nn.Module, of: "GradientNormalization | GraN"):
+        super().__init__()
+        self.net, self.of = net, of
+
+    def forward(self, x: Float[Tensor, "batch ..."], *condition: Tensor) -> PerSample:
+        with torch.autocast(x.device.type, enabled=False):
+            x = x if x.dtype == torch.float64 else x.float()
+            logits, gradient = value_and_input_gradient(lambda points: self.net(points, *condition), x)
+            output = self.of(logits, norm(gradient.square().flatten(1).sum(1)))
+        return output if torch.is_grad_enabled() else output.detach()
+
+
+@dataclass(frozen=True)
+class GradientNormalization:
+    """GN-GAN: `gradient_normalized` in both players' moves."""
+
+    per_sample_gradients = True
+
+    def __call__(self, logits: PerSample, gradient_norm: PerSample) -> PerSample:
+        return gradient_normalized(logits, gradient_norm)
+
+    def apply(self, discriminator: nn.Module) -> nn.Module:
+        return GradientNormalized(discriminator, self)
+
+
+@dataclass(frozen=True)
+class GraN:
+    """GraN-GAN: `gran` in both players' moves.
+
+    Symbols: K -> ``scale``.
+    """
+
+    scale: float = 1.0
+    eps: float = 0.1
+    per_sample_gradients = True
+
+    def __post_init__(self) -> None:
+        for name in ("scale", "eps"):
+            if not (isfinite(getattr(self, name)) and getattr(self, name) > 0):
+                raise ValueError(f"{name} must be a finite number above 0, got {getattr(self, name)}.")
+
+    def __call__(self, logits: PerSample, gradient_norm: PerSample) -> PerSample:
+        return gran(logits, gradient_norm, scale=self.scale, eps=self.eps)
+
+    def apply(self, discriminator: nn.Module) -> nn.Module:
+        return GradientNormalized(discriminator, self)
+
+
+NORMALIZATIONS: dict[str, Normalization] = {
+    "none": Unnormalized(),
+    "spectral": Spectral(),
+    "gradient": GradientNormalization(),
+    "gran": GraN(),
+}
+"""Normalisations of the discriminator by name."""

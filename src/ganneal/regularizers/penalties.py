@@ -1,0 +1,79 @@
+r"""Penalties on the discriminator's input gradient :math:`g(x) = \nabla_x D(x)`, for a loop of your own.
+
+Per sample and unscaled; the norm is over all axes but the batch's, always in at least float32.
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from ganneal.regularizers.input_gradient import PerSample, Samples, input_gradient, norm, squared_input_gradient
+from ganneal.regularizers.points import line_points
+from ganneal.regularizers.protocol import Discriminator
+
+Share = Float[Tensor, " batch"]
+
+
+def r1(discriminator: Discriminator, real: Samples, fake: Samples) -> PerSample:
+    r"""Squared norm of the discriminator's gradient at real samples, :math:`\|\nabla_x D(x)\|^2`.
+
+    The published penalty scales it by :math:`\gamma/2`. ``fake`` is unused, so that penalties share one signature.
+
+    References:
+        Mescheder et al., Which Training Methods for GANs do actually Converge?, 2018, sec. 4.1.
+    """
+    return squared_input_gradient(discriminator, real)
+
+
+def r2(discriminator: Discriminator, real: Samples, fake: Samples) -> PerSample:
+    """`r1` at fake samples."""
+    return squared_input_gradient(discriminator, fake)
+
+
+def wgan_gp(discriminator: Discriminator, real: Samples, fake: Samples, *, share: Share) -> PerSample:
+    r"""One-centred penalty :math:`(\|\nabla D(\hat x)\| - 1)^2` at points ``share`` of the way from fake to real.
+
+    References:
+        Gulrajani et al., Improved Training of Wasserstein GANs, 2017, Eq. 3.
+    """
+    return centered_gp(discriminator, line_points(real, fake, share), center=1.0)
+
+
+def wgan_lp(discriminator: Discriminator, real: Samples, fake: Samples, *, share: Share) -> PerSample:
+    r"""One-sided penalty :math:`\max(0, \|\nabla D(\hat x)\| - 1)^2`.
+
+    References:
+        Petzka et al., On the Regularization of Wasserstein GANs, 2018, Eq. 8.
+    """
+    return F.relu(norm(squared_input_gradient(discriminator, line_points(real, fake, share))) - 1).square()
+
+
+def zero_gp(discriminator: Discriminator, real: Samples, fake: Samples, *, share: Share) -> PerSample:
+    r"""Zero-centred penalty :math:`\|\nabla D(\hat x)\|^2` on the line.
+
+    References:
+        Thanh-Tung et al., Improving Generalization and Stability of GANs, 2019.
+    """
+    return squared_input_gradient(discriminator, line_points(real, fake, share))
+
+
+def centered_gp(discriminator: Discriminator, points: Samples, *, center: float | Tensor) -> PerSample:
+    r""":math:`(\|g\| - \varepsilon)^2` for a number ``center``, :math:`\|g - \varepsilon\|^2` for a tensor.
+
+    Experimental for other centres than 0 and 1: Li-CFG is known from its abstract and a summary, so which of the two
+    its authors use is not.
+
+    References:
+        A New Formulation of Lipschitz Constrained With Functional Gradient Learning for GANs, arXiv 2501.11236.
+    """
+    gradient = input_gradient(discriminator, points)
+    if isinstance(center, Tensor):
+        return (gradient - center.to(gradient)).square().flatten(1).sum(1)
+    squared = gradient.square().flatten(1).sum(1)
+    return (norm(squared) - center).square() if center else squared
+
+
+def even_center(center: float, points: Samples) -> Tensor:
+    r"""The vector of length ``center`` with equal components, :math:`\varepsilon \mathbf 1 / \sqrt d`."""
+    return torch.full_like(points[0], center / points[0].numel() ** 0.5)
