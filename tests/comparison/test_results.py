@@ -169,7 +169,7 @@ def test_numbers_are_written_out(study: Make, outcome: Make) -> None:
     runs = [outcome(seed=s, num_real=1_000_000, seconds=12_345.6, last=1234.5 + s, best=-0.0) for s in (0, 1)]
     found = collected(study(amount=1e6), *runs)
     row = cells(found, "nats")
-    assert (row["num real"], row["seconds"], row["CPU seconds"]) == ("1,000,000", "12,346", "1")
+    assert (row["num real"], row["seconds"], row["CPU seconds"]) == ("1,000,000", "12,346", "1.25")
     assert row["FD-points, last"] == "1,235 [1,229, 1,241]" and row["best"] == "0 [0, 0]"
     assert "Equal in: nats, 1,000,000 real images; cts, 1,000,000 real images." in found.table()
     assert "e+" not in found.table() and "-0" not in found.table()

@@ -191,7 +191,7 @@ def _row(arm: Mapping[str, Any], seeds: int) -> list[str]:
         _span(arm["last"], seeds),
         _span(arm["best"], seeds),
         _ratio(arm["decay"], arm["decay_interval"]),
-        *(_whole(arm["clocks"][clock]) for clock in (*CLOCKS, "cpu_seconds")),
+        *(_clock(clock, arm["clocks"][clock]) for clock in (*CLOCKS, "cpu_seconds")),
         number(arm["g_step_per_d_update"]),
     ]
 
@@ -214,5 +214,5 @@ def _ratio(mean: float | None, interval: Sequence[float] | None) -> str:
     return words[0] if interval is None else f"{words[0]} [{words[1]}, {words[2]}]"
 
 
-def _whole(value: float | None) -> str:
-    return number(None) if value is None else f"{value:,.0f}"
+def _clock(clock: str, value: float | None) -> str:
+    return number(value) if value is None or clock.endswith("seconds") else f"{value:,.0f}"

@@ -1,0 +1,113 @@
+"""Processes of this machine: the same outcomes as here, ends that are told, runs that save when they are asked to."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from multiprocessing import active_children
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ganneal.comparison import executors
+from ganneal.comparison.executors import LocalProcesses
+from ganneal.comparison.job import Job, read_outcome, run
+from ganneal.experiment import Budget, Experiment
+
+Make = Callable[..., Any]
+TIMES = ("seconds", "cpu_seconds")
+
+
+def timeless(outcome: dict[str, Any] | None) -> dict[str, Any]:
+    assert outcome is not None
+    return {key: value for key, value in outcome.items() if key not in TIMES}
+
+
+def endless(experiment: Experiment) -> Experiment:
+    records = replace(experiment.records, evaluate_count=0, log_every=160)
+    return replace(experiment, budget=Budget(num_real=10**9), records=records)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    limit = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < limit, "it did not come to that"
+        time.sleep(0.02)
+
+
+def recorded(job: Job) -> int:
+    """Bytes of the job's record so far."""
+    file = job.path / "metrics.jsonl"
+    return file.stat().st_size if file.exists() else 0
+
+
+@pytest.mark.parametrize(("slots", "processors", "threads"), [(1, 8, 8), (2, 8, 4), (3, 8, 2), (9, 8, 1)])
+def test_processes_share_the_processors(
+    slots: int, processors: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executors, "cores", lambda: processors)
+    executor = LocalProcesses(slots)
+    assert (executor.slots, executor.threads) == (slots, threads)
+
+
+def test_the_processors_are_those_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3, 5}, raising=False)
+    assert executors.cores() == 2
+
+
+@pytest.mark.parametrize("slots", [0, -1])
+def test_no_slots_are_refused(slots: int) -> None:
+    with pytest.raises(ValueError, match=f"jobs must be at least 1, got {slots}"):
+        LocalProcesses(slots)
+
+
+@pytest.mark.parametrize(
+    ("exitcode", "said"),
+    [
+        (0, None),
+        (3, "its process ended with status 3"),
+        (-signal.SIGSEGV, "its process was killed by SIGSEGV"),
+        (-signal.SIGKILL, "its process was killed by SIGKILL; out of memory, perhaps: give --jobs 1"),
+    ],
+)
+def test_how_a_process_ended_is_told(exitcode: int, said: str | None) -> None:
+    assert executors._why(exitcode) == said
+
+
+def test_processes_come_to_the_same_outcomes(ring: Make, tmp_path: Path) -> None:
+    executor = LocalProcesses(2)
+    made = [Job("nats", seed, ring(seed=seed), tmp_path / f"seed{seed}") for seed in (0, 1)]
+    for job in made:
+        executor.start(job)
+    ended: list[tuple[Job, str | None]] = []
+    while len(ended) < 2:
+        ended += executor.ended()
+    assert sorted(((job.seed, error) for job, error in ended), key=str) == [(0, None), (1, None)]
+    for job in made:
+        here = run(replace(job, path=tmp_path / f"here{job.seed}"))
+        assert here["status"] == "finished" and timeless(read_outcome(job.path)) == timeless(here)
+    executor.stop()  # of nothing
+
+
+def test_a_killed_process_is_told_and_the_others_save_when_they_are_stopped(ring: Make, tmp_path: Path) -> None:
+    executor = LocalProcesses(2)
+    lost, kept = (Job(name, 0, endless(ring()), tmp_path / name) for name in ("lost", "kept"))
+    for job in (lost, kept):
+        executor.start(job)
+    try:
+        until(lambda: all(recorded(job) for job in (lost, kept)))
+        processes = {child.name: child for child in active_children()}
+        assert processes["lost-0"].pid is not None and processes["kept-0"].pid is not None
+        os.kill(processes["lost-0"].pid, signal.SIGKILL)
+        assert executor.ended() == [(lost, "its process was killed by SIGKILL; out of memory, perhaps: give --jobs 1")]
+
+        os.kill(processes["kept-0"].pid, signal.SIGINT)  # as Ctrl-C in a terminal: the business of the parent alone
+        written = recorded(kept)
+        until(lambda: recorded(kept) > written)
+        assert processes["kept-0"].is_alive() and not list(kept.path.glob("checkpoints/*.pt"))
+    finally:
+        executor.stop()
+    assert not processes["kept-0"].is_alive() and processes["kept-0"].exitcode == 128 + signal.SIGTERM
+    assert len(list(kept.path.glob("checkpoints/*.pt"))) == 1 and read_outcome(kept.path) is None
