@@ -1,0 +1,211 @@
+"""Which parts go together: every pair of them tried, and a pairwise cover of the allowed ones trained for a step.
+
+    python examples/combinations.py            # writes docs/combinations.md
+    python examples/combinations.py --check    # fails where the page is not what it would write
+
+A cover is a list of experiments in which any two allowed parts of different kinds meet at least once; each makes one
+update of either player on tiny networks and images of noise.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations, product
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ganneal import engine
+from ganneal.augment import AUGMENTATIONS
+from ganneal.compatibility import check_combination
+from ganneal.data import Dataset
+from ganneal.experiment import Budget, Experiment, Records
+from ganneal.losses import LOSSES
+from ganneal.models import DCGAN, MLP, Model
+from ganneal.normalization import NORMALIZATIONS
+from ganneal.regularizers import REGULARIZERS
+from ganneal.run import Run
+from ganneal.schemes import SCHEMES
+from ganneal.steps import UpdateDiscriminator, UpdateGenerator
+
+PAGE = Path(__file__).parents[1] / "docs" / "combinations.md"
+COUNT = 4
+
+MODELS: dict[str, Model] = {
+    "DCGAN, layer norm": DCGAN(width=2, latent_size=2, d_norm="layer"),
+    "DCGAN, batch norm": DCGAN(width=2, latent_size=2, d_norm="batch"),
+    "DCGAN, no norm": DCGAN(width=2, latent_size=2, d_norm="none"),
+    "MLP on points": MLP(width=4, depth=2),
+}
+PARTS: dict[str, Mapping[str, Any]] = {
+    "scheme": SCHEMES,
+    "loss": LOSSES,
+    "regularizer": REGULARIZERS,
+    "normalization": NORMALIZATIONS,
+    "augmentation": AUGMENTATIONS,
+    "model": MODELS,
+}
+KINDS = list(PARTS)
+Choice = tuple[str, str]
+"""A kind and a name."""
+Row = tuple[str, ...]
+"""A name for each kind."""
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Images of noise at 16 px, or points; what they show does not matter."""
+
+    points: bool = False
+
+    def load(self) -> Dataset:
+        random = torch.Generator().manual_seed(0)
+        if self.points:
+            return Dataset(torch.randn(16, 2, generator=random).numpy())
+        return Dataset(torch.randint(0, 256, (16, 1, 16, 16), generator=random, dtype=torch.uint8).numpy())
+
+
+def experiment(row: Mapping[str, str]) -> Experiment:
+    """An experiment of the named parts, with the first of each other kind."""
+    parts = {kind: PARTS[kind][row.get(kind, next(iter(PARTS[kind])))] for kind in KINDS}
+    return Experiment(
+        name="combination",
+        data=Noise(points=isinstance(parts["model"], MLP)),
+        batch_size=COUNT,
+        budget=Budget(d_updates=1),
+        records=Records(log_every=10**9),
+        **parts,
+    )
+
+
+def refusal(row: Mapping[str, str], datasets: Mapping[bool, Dataset]) -> str | None:
+    """Why the parts of ``row`` cannot be combined, or None."""
+    try:
+        made = experiment(row)
+        dataset = datasets[made.data.points]  # type: ignore[attr-defined]
+        pair = made.model.build(dataset.shape)
+        check_combination(made, pair.discriminator, dataset.shape)
+        pair.discriminator = made.normalization.apply(pair.discriminator)
+        made.regularizer.build(pair)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def refused_pairs(datasets: Mapping[bool, Dataset]) -> dict[frozenset[Choice], str]:
+    """The pairs of parts that are refused, with the reason."""
+    found = {}
+    for one, other in combinations(KINDS, 2):
+        for a, b in product(PARTS[one], PARTS[other]):
+            if reason := refusal({one: a, other: b}, datasets):
+                found[frozenset({(one, a), (other, b)})] = reason
+    return found
+
+
+def pairs_of(row: Mapping[str, str]) -> Iterator[frozenset[Choice]]:
+    for choice, other in combinations(row.items(), 2):
+        yield frozenset({choice, other})
+
+
+def cover(refused: Mapping[frozenset[Choice], str]) -> list[dict[str, str]]:
+    """Rows of allowed parts in which every allowed pair meets: greedy, each row built around a pair not yet met."""
+    missing = {
+        frozenset({(one, a), (other, b)}): None
+        for one, other in combinations(KINDS, 2)
+        for a, b in product(PARTS[one], PARTS[other])
+        if frozenset({(one, a), (other, b)}) not in refused
+    }  # a dict keeps the order, so that every run makes the same rows
+    rows = []
+    while missing:
+        row = dict(sorted(next(iter(missing)), key=lambda choice: KINDS.index(choice[0])))
+        for kind in KINDS:
+            if kind not in row:
+                row[kind] = _best(row, kind, missing, refused)
+        for pair in pairs_of(row):
+            missing.pop(pair, None)
+        rows.append(row)
+    return rows
+
+
+def _best(row: dict[str, str], kind: str, missing: Mapping[Any, Any], refused: Mapping[Any, Any]) -> str:
+    """The allowed part that meets most of the others for the first time."""
+
+    def met(name: str) -> int:
+        return sum(frozenset({(kind, name), other}) in missing for other in row.items())
+
+    allowed = [
+        name for name in PARTS[kind] if not any(frozenset({(kind, name), other}) in refused for other in row.items())
+    ]
+    return max(allowed, key=met)
+
+
+def train(row: Mapping[str, str], datasets: Mapping[bool, Dataset]) -> None:
+    """One update of either player.
+
+    Raises:
+        RuntimeError: It failed, or a weight is no number afterwards.
+    """
+    made = experiment(row)
+    try:
+        run = Run(made, datasets[made.data.points])  # type: ignore[attr-defined]
+        for step in (UpdateDiscriminator(), UpdateGenerator()):
+            engine.apply(step, run)
+    except Exception as error:
+        raise RuntimeError(f"allowed by pairs, but it failed: {dict(row)}") from error
+    if not run.is_finite():
+        raise RuntimeError(f"weights that are no numbers after one update of {dict(row)}")
+
+
+def _matrix(one: str, other: str, refused: Mapping[frozenset[Choice], str], reasons: list[str]) -> list[str]:
+    lines = [f"| {one}, {other} | {' | '.join(PARTS[other])} |", f"| --- |{' --- |' * len(PARTS[other])}"]
+    for a in PARTS[one]:
+        cells = [refused.get(frozenset({(one, a), (other, b)})) for b in PARTS[other]]
+        lines.append(f"| `{a}` | {' | '.join('yes' if c is None else f'no ({reasons.index(c) + 1})' for c in cells)} |")
+    return [*lines, ""]
+
+
+def page(refused: Mapping[frozenset[Choice], str]) -> str:
+    """The page on what goes with what; parts that go with everything are not listed one by one."""
+    reasons = list(dict.fromkeys(refused.values()))
+    kinds = {frozenset(kind for kind, _ in pair) for pair in refused}
+    free = [kind for kind in KINDS if not any(kind in pair for pair in kinds)]
+    lines = [
+        "# What goes with what",
+        "",
+        "Written by `python examples/combinations.py`; a test runs it again. Every pair of registered parts",
+        f"of different kinds ({', '.join(KINDS)}) was tried. A pairwise cover of the",
+        "allowed ones, experiments in which any two of them meet, made one update of either player. A combination is",
+        "refused where two of its parts refuse each other, before anything is trained.",
+        "",
+        f"Every {' and every '.join(free)} goes with everything. The rest:",
+        "",
+    ]
+    for one, other in combinations(KINDS, 2):
+        if frozenset({one, other}) in kinds:
+            lines += _matrix(one, other, refused, reasons)
+    lines += ["Reasons, as the error says them:", ""]
+    lines += [f"{number}. {reason}" for number, reason in enumerate(reasons, start=1)]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    datasets = {points: Noise(points).load() for points in (False, True)}
+    refused = refused_pairs(datasets)
+    rows = cover(refused)
+    for row in rows:
+        train(row, datasets)
+    print(f"{len(refused)} pairs refused; {len(rows)} experiments trained in which all others meet")
+    if not options.check:
+        PAGE.write_text(page(refused))
+    elif PAGE.read_text() != page(refused):
+        sys.exit(f"{PAGE} is not current: run python examples/combinations.py")
+
+
+if __name__ == "__main__":
+    main()
