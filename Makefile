@@ -48,6 +48,7 @@ bench: .venv/.core         ## speed as ratios against a plain loop in the same p
 	$(BIN)/python benchmarks/convolutions.py
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/metrics.py
+	$(BIN)/python benchmarks/regularizers.py
 	$(BIN)/python benchmarks/optimizers.py
 
 clean:

@@ -2,8 +2,8 @@
 
     python benchmarks/regularizers.py [--repeats 5] [--threads 1]
 
-DCGAN at 32 px with layer norm in the discriminator, batch 64, float32. The turns of the plain moves and of the changed
-ones alternate; a figure is the median of the ratios of neighbouring turns, in processor time. Penalties are taken at every update.
+DCGAN at 32 px with layer norm in the discriminator, batch 64, float32, penalties at every update. Turns of the plain
+moves and the changed ones alternate; a figure is the median of the ratios of neighbouring turns, in processor time.
 """
 
 import argparse

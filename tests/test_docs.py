@@ -10,6 +10,7 @@ from ganneal.divergences import DIVERGENCES
 from ganneal.experiments import EXPERIMENTS
 from ganneal.losses import LOSSES
 from ganneal.models import MODELS
+from ganneal.regularizers import REGULARIZERS
 from ganneal.schemes import SCHEMES
 
 ROOT = Path(__file__).parents[1]
@@ -20,7 +21,7 @@ LINK = re.compile(r"\]\(([^)#:]+)\)")
 
 @pytest.fixture
 def registries_restored():
-    registries = (DATASETS, DIVERGENCES, EXPERIMENTS, LOSSES, MODELS, SCHEMES)
+    registries = (DATASETS, DIVERGENCES, EXPERIMENTS, LOSSES, MODELS, REGULARIZERS, SCHEMES)
     kept = [dict(registry) for registry in registries]
     yield
     for registry, before in zip(registries, kept, strict=True):
