@@ -13,6 +13,7 @@ COMMANDS = {
     "evaluate": "measure a run, or one set of images against another",
     "compare": "experiments x seeds under one clock: a table with intervals and verdicts",
     "report": "one HTML page of a run, of several, or of a comparison",
+    "games": "optimizers on small games with a known equilibrium: a picture and a table",
     "plan": "print what a schedule does: moves, weights, cost",
     "fetch": "download the weights that FID needs, once, on request",
 }

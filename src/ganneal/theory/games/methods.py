@@ -1,0 +1,113 @@
+"""How a player moves: torch's optimizers and the conjugate-gradient rules by configuration, and two lookahead steps."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from math import isfinite
+from typing import Protocol, overload, runtime_checkable
+
+import torch
+from torch.nn import Parameter
+
+from ganneal.optim import CG, SGD, Adam
+
+
+@runtime_checkable
+class Method(Protocol):
+    """What moves one player; every `optim.OptimizerConfig` is one."""
+
+    @property
+    def lr(self) -> float:
+        """The learning rate."""
+        ...
+
+    def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
+        """A fresh optimizer over ``parameters``."""
+        ...
+
+
+def _check_lr(lr: float) -> None:
+    if not (isfinite(lr) and lr >= 0):
+        raise ValueError(f"lr must be a finite number >= 0, got {lr}.")
+
+
+@dataclass(frozen=True)
+class Extragradient:
+    """Gradient steps with the gradient of one step ahead: x − lr g(x − lr g(x, y), y − lr g(x, y)).
+
+    The gradient is `playing.play`'s to take, at the point where both players would be; what is left is a plain step.
+
+    References:
+        Korpelevich, The extragradient method for finding saddle points and other problems, 1976.
+    """
+
+    lr: float = 0.1
+
+    def __post_init__(self) -> None:
+        _check_lr(self.lr)
+
+    def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
+        return torch.optim.SGD(parameters, lr=self.lr)
+
+
+class OptimisticGradient(torch.optim.Optimizer):
+    """Steps along the extrapolated gradient 2 g_n − g_{n−1}, the first along g_0.
+
+    References:
+        Daskalakis et al., Training GANs with Optimism, ICLR 2018, equation (6); Popov, 1980.
+    """
+
+    def __init__(self, params: Iterable[Parameter], lr: float = 1e-3):
+        _check_lr(lr)
+        super().__init__(params, {"lr": lr})
+
+    @overload
+    def step(self, closure: None = None) -> None: ...
+
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """One step of every tensor that has a gradient. Returns the closure's value."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is None:
+                    continue
+                before = self.state[parameter].get("prev_grad", parameter.grad)
+                parameter.add_(2 * parameter.grad - before, alpha=-group["lr"])
+                self.state[parameter]["prev_grad"] = parameter.grad.clone()
+        return loss
+
+
+@dataclass(frozen=True)
+class Optimistic:
+    """:class:`OptimisticGradient` by configuration."""
+
+    lr: float = 0.1
+
+    def __post_init__(self) -> None:
+        _check_lr(self.lr)
+
+    def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
+        return OptimisticGradient(parameters, lr=self.lr)
+
+
+METHODS: dict[str, Method] = {
+    "sgd": SGD(lr=0.1),
+    "momentum": SGD(lr=0.1, momentum=0.5),
+    "adam": Adam(lr=0.02),
+    "extragradient": Extragradient(),
+    "optimistic": Optimistic(),
+    "fr": CG(lr=0.1, beta_rule="FR"),
+    "prp": CG(lr=0.1, beta_rule="PRP"),
+    "hs": CG(lr=0.1, beta_rule="HS"),
+    "dy": CG(lr=0.1, beta_rule="DY"),
+    "hz": CG(lr=0.1, beta_rule="HZ"),
+    "fr-prp": CG(lr=0.1, beta_rule="FR_PRP"),
+    "hs-dy": CG(lr=0.1, beta_rule="HS_DY"),
+}
+"""Methods by name: gradient steps, heavy ball, Adam, two lookaheads, and the seven conjugate-gradient rules."""

@@ -1,0 +1,184 @@
+"""Playing a game: who moves when, and the path that comes of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import Literal, get_args
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+from torch.nn import Parameter
+
+from ganneal.theory.games.methods import Extragradient, Method
+from ganneal.theory.games.problems import Game, Vector
+
+Order = Literal["alternating", "simultaneous"]
+ORDERS: tuple[Order, ...] = get_args(Order)
+ESCAPED = 1e12
+"""Play ends at a distance of so many times the start's, or 1 if that is more: there is no way back from there."""
+SAME = 1e-9
+"""Paths nearer than this, relative to the start's distance, are one path."""
+
+
+@dataclass(frozen=True)
+class Walk:
+    """What one player did."""
+
+    points: Float64[Tensor, "places n"]
+    """The start, and where each step ended."""
+    gradients: Float64[Tensor, "steps n"]
+    """The gradient that each step was given: in alternating play y's is taken after x has moved."""
+    rates: Float64[Tensor, " steps"]
+    """The learning rate of each step."""
+
+
+@dataclass(frozen=True)
+class Path:
+    """What both players did."""
+
+    x: Walk
+    y: Walk
+    distances: Float64[Tensor, " places"]
+    """Euclidean distance of both players together to the equilibrium, at the start and after each step."""
+    asked: int
+    """The steps that were asked for."""
+
+    @property
+    def steps(self) -> int:
+        """The steps that were made."""
+        return len(self.x.rates)
+
+    @property
+    def escaped(self) -> bool:
+        """Whether play ended early, too far from the equilibrium to return."""
+        return self.steps < self.asked
+
+
+def play(
+    game: Game,
+    x_method: Method,
+    y_method: Method | None = None,
+    *,
+    steps: int = 400,
+    order: Order = "alternating",
+    decay: float = 0.0,
+) -> Path:
+    """Both players from the game's start, in float64.
+
+    Args:
+        y_method: The second player's method; the first one's if left out.
+        order: In "alternating" play x moves, then y with the gradient at the new x; in "simultaneous" play both move
+            with the gradients at the same point.
+        decay: The n-th step, from 0, has lr (n + 1)^-decay.
+    Raises:
+        ValueError: For an argument out of range, named with its value.
+    """
+    _check(steps, order, decay)
+    points = [Parameter(start) for start in game.start]
+    methods = [x_method, y_method if y_method is not None else x_method]
+    optimizers = [method.build([point]) for method, point in zip(methods, points, strict=True)]
+    places, gradients, factors = [_copies(points)], [], []
+    goal = torch.cat(game.equilibrium)
+    distances = [torch.linalg.vector_norm(torch.cat(places[0]) - goal)]
+    limit = ESCAPED * max(1.0, float(distances[0]))
+    for step in range(steps):
+        factor = (step + 1) ** -decay
+        for method, optimizer in zip(methods, optimizers, strict=True):
+            optimizer.param_groups[0]["lr"] = method.lr * factor
+        followed = _move(game, points, methods, optimizers, order)
+        place = _copies(points)
+        distance = torch.linalg.vector_norm(torch.cat(place) - goal)
+        if not distance <= limit:  # NaN too
+            break
+        distances.append(distance)
+        places.append(place)
+        gradients.append(followed)
+        factors.append(factor)
+    walks = [_walk(player, method, places, gradients, factors) for player, method in enumerate(methods)]
+    return Path(walks[0], walks[1], torch.stack(distances), steps)
+
+
+def _check(steps: int, order: str, decay: float) -> None:
+    if steps < 1:
+        raise ValueError(f"steps must be at least 1, got {steps}.")
+    if order not in ORDERS:
+        raise ValueError(f"order must be {' or '.join(map(repr, ORDERS))}, got {order!r}.")
+    if not (isfinite(decay) and decay >= 0):
+        raise ValueError(f"decay must be a finite number >= 0, got {decay}; 0 is a constant learning rate.")
+
+
+def _copies(points: list[Parameter]) -> tuple[Vector, Vector]:
+    x, y = (point.detach().clone() for point in points)
+    return x, y
+
+
+def _move(
+    game: Game,
+    points: list[Parameter],
+    methods: list[Method],
+    optimizers: list[torch.optim.Optimizer],
+    order: Order,
+) -> tuple[Vector, Vector]:
+    """One move of each player; the gradients they followed."""
+    if order == "simultaneous":
+        followed = [_gradient(game, points, methods, optimizers, player) for player in (0, 1)]
+        for player in (0, 1):
+            _step(points[player], optimizers[player], followed[player])
+    else:
+        followed = []
+        for player in (0, 1):
+            followed.append(_gradient(game, points, methods, optimizers, player))
+            _step(points[player], optimizers[player], followed[player])
+    return followed[0], followed[1]
+
+
+def _gradient(
+    game: Game, points: list[Parameter], methods: list[Method], optimizers: list[torch.optim.Optimizer], player: int
+) -> Vector:
+    """The gradient that ``player`` follows: here, or where one plain step of both would lead."""
+    x, y = (point.detach() for point in points)
+    match methods[player]:
+        case Extragradient():
+            of_x, of_y = game.gradients(x, y)
+            x_lr, y_lr = (optimizer.param_groups[0]["lr"] for optimizer in optimizers)
+            return game.gradients(x - x_lr * of_x, y - y_lr * of_y)[player]
+        case _:
+            return game.gradients(x, y)[player]
+
+
+def _step(point: Parameter, optimizer: torch.optim.Optimizer, gradient: Vector) -> None:
+    point.grad = gradient.clone()
+    optimizer.step()
+
+
+def _walk(
+    player: int,
+    method: Method,
+    places: list[tuple[Vector, Vector]],
+    gradients: list[tuple[Vector, Vector]],
+    factors: list[float],
+) -> Walk:
+    points = torch.stack([place[player] for place in places])
+    followed = torch.stack([g[player] for g in gradients]) if gradients else points[:0]
+    return Walk(points, followed, method.lr * torch.tensor(factors, dtype=torch.float64))
+
+
+def coinciding(paths: Mapping[str, Path]) -> list[list[str]]:
+    """The names of ``paths``, those of one and the same path together, in the order of the first of them."""
+    groups: list[list[str]] = []
+    for name, path in paths.items():
+        for group in groups:
+            if _same(paths[group[0]], path):
+                group.append(name)
+                break
+        else:
+            groups.append([name])
+    return groups
+
+
+def _same(one: Path, other: Path) -> bool:
+    if one.steps != other.steps:
+        return False
+    apart = torch.cat([one.x.points - other.x.points, one.y.points - other.y.points], dim=1).abs().amax(dim=1)
+    return bool((apart <= SAME * torch.maximum(one.distances, one.distances[:1])).all())
