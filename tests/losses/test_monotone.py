@@ -17,16 +17,16 @@ from ganneal.losses import (
     LOSSES,
     MONOTONE,
     Arcsinh,
-    Exponential,
     FromMonotone,
     Minimax,
     MonotoneFunction,
     NonSaturating,
+    PowerOfRatio,
     ShiftedSoftplus,
     check_increases,
 )
 from ganneal.theory.generator_gradients import generator_gradient
-from ganneal.theory.normals import Normal1D
+from ganneal.theory.normals import Normal1D, log_ratio, nodes
 
 FAKE = torch.tensor([-1.5, 0.25, 3.0], dtype=torch.float64)
 U = torch.logspace(-4, 4, 81, base=math.e, dtype=torch.float64)
@@ -41,7 +41,7 @@ def test_generator_loss_on_the_check_batch(h: MonotoneFunction, value: float) ->
 
 def test_exponential_is_minus_the_power_of_the_ratio() -> None:
     expected = -torch.exp(1.5 * FAKE)
-    torch.testing.assert_close(FromMonotone(Exponential()).generator(FAKE), expected, rtol=1e-14, atol=0)
+    torch.testing.assert_close(FromMonotone(PowerOfRatio()).generator(FAKE), expected, rtol=1e-14, atol=0)
 
 
 def test_every_registered_h_is_a_loss_and_increases() -> None:
@@ -77,10 +77,10 @@ CANONICAL: list[tuple[str, MonotoneFunction, Callable[[Tensor], Tensor]]] = [
         lambda u: torch.sigmoid(u.log() + 5) / (torch.sigmoid(torch.tensor(5.0, dtype=u.dtype)) * u**2),
     ),
     ("arcsinh", Arcsinh(), lambda u: 1 / (u**2 * (1 + u.log() ** 2).sqrt())),
-    ("KL", Exponential(1.0), lambda u: 1 / u),
-    ("Hellinger", Exponential(0.5), lambda u: u**-1.5),
-    ("Pearson", Exponential(2.0), lambda u: torch.ones_like(u)),
-    ("exponential", Exponential(1.5), lambda u: u**-0.5),
+    ("KL", PowerOfRatio(1.0), lambda u: 1 / u),
+    ("Hellinger", PowerOfRatio(0.5), lambda u: u**-1.5),
+    ("Pearson", PowerOfRatio(2.0), lambda u: torch.ones_like(u)),
+    ("exponential", PowerOfRatio(1.5), lambda u: u**-0.5),
     ("least squares", lambda d: -0.5 * torch.sigmoid(-d) ** 2, lambda u: 8 / (u * (1 + u) ** 3)),
     ("half tanh", lambda d: 0.5 * torch.tanh(d / 2), lambda u: 4 / (u * (1 + u) ** 2)),
 ]
@@ -151,10 +151,37 @@ def test_f_at_a_frozen_ratio_pushes_samples_away_from_the_data() -> None:
     assert generator_gradient(lambda d: d.exp() * d, p, q).mean < 0 < generator_gradient(lambda d: -d, p, q).mean
 
 
+FLOWS: dict[str, MonotoneFunction] = {
+    **MONOTONE,
+    **{name: row.fake_term for name, row in DIVERGENCES.items()},
+    "f of kl, frozen": lambda d: -DIVERGENCES["kl"].f(d.exp()),
+}
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_samples_that_follow_an_increasing_function_never_raise_reverse_kl(name: str) -> None:
+    # x' = v = h'(log r) grad log r with r = p/q; d/dt KL(q || p) = -E_q[v' + v grad log p] = -E_q[h' |grad log r|^2]
+    p, q = Normal1D(0, 1), Normal1D(0.6, 0.9)
+    x = nodes(p, q).requires_grad_()
+
+    def slope(value: Tensor) -> Tensor:
+        return torch.autograd.grad(value.sum(), x, create_graph=True)[0]
+
+    ratio = log_ratio(p, q)(x)
+    d = ratio.detach().requires_grad_()
+    pull = torch.autograd.grad(FLOWS[name](d).sum(), d)[0]
+    velocity = torch.autograd.grad(FLOWS[name](ratio).sum(), x, create_graph=True)[0]
+    density = q.log_prob(x).exp().detach()
+    rate = -torch.trapezoid(density * (slope(velocity) + velocity * slope(p.log_prob(x))), x).item()
+    expected = -torch.trapezoid(density * pull * slope(ratio).square(), x).item()
+    assert rate == pytest.approx(expected, rel=1e-9)
+    assert (rate < 0) == (name != "f of kl, frozen")
+
+
 @pytest.mark.parametrize("cap", [None, 15.0])
 def test_exponential_pulls_at_every_output_it_can_represent(cap: float | None) -> None:
     far = torch.tensor([-40.0, -20.0, 0.0, 20.0, 1e4 if cap else 50.0], requires_grad=True)
-    loss = FromMonotone(Exponential(exp_cap=cap)).generator(far)
+    loss = FromMonotone(PowerOfRatio(exp_cap=cap)).generator(far)
     (slope,) = torch.autograd.grad(loss.sum(), far)
     assert loss.isfinite().all() and slope.isfinite().all() and (slope < 0).all()
 
@@ -163,8 +190,8 @@ def test_exponential_pulls_at_every_output_it_can_represent(cap: float | None) -
     ("part", "message"),
     [
         (lambda: ShiftedSoftplus(0.0), "shift must be above 0, got 0.0; use the loss 'minimax'"),
-        (lambda: Exponential(-1.0), "rate must be above 0, got -1.0"),
-        (lambda: Exponential(exp_cap=-1.0), "exp_cap must be above 0, got -1.0; use 15"),
+        (lambda: PowerOfRatio(-1.0), "rate must be above 0, got -1.0"),
+        (lambda: PowerOfRatio(exp_cap=-1.0), "exp_cap must be above 0, got -1.0; use 15"),
     ],
 )
 def test_fields_out_of_range_are_refused(part: Callable[[], object], message: str) -> None:

@@ -17,9 +17,9 @@ from ganneal.losses.divergence_pair import DivergencePair, Hybrid, TotalVariatio
 from ganneal.losses.monotone import (
     MONOTONE,
     Arcsinh,
-    Exponential,
     FromMonotone,
     MonotoneFunction,
+    PowerOfRatio,
     ShiftedSoftplus,
     check_increases,
 )
@@ -44,7 +44,7 @@ LOSSES: dict[str, Loss] = {
     "total-variation": TotalVariation(),
     "arcsinh": FromMonotone(Arcsinh()),
     "shifted-minimax": FromMonotone(ShiftedSoftplus()),
-    "exponential": FromMonotone(Exponential()),
+    "exponential": FromMonotone(PowerOfRatio()),
     "rpgan": RelativisticPaired(),
     "rplsgan": RelativisticPairedSquares(),
     "ragan": RelativisticAverage(),
@@ -57,7 +57,7 @@ __all__ = [
     "MONOTONE",
     "Arcsinh",
     "DivergencePair",
-    "Exponential",
+    "PowerOfRatio",
     "FromMonotone",
     "Hinge",
     "Hybrid",

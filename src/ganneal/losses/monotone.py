@@ -43,8 +43,8 @@ class ShiftedSoftplus:
 
 
 @dataclass(frozen=True)
-class Exponential:
-    """h(d) = e^(rate d); a rate of 1 is KL, of 1/2 squared Hellinger, of 2 Pearson's chi squared."""
+class PowerOfRatio:
+    """h(d) = e^(rate d), a power of the ratio: 1 for KL, 1/2 for squared Hellinger, 2 for Pearson's chi squared."""
 
     rate: float = 1.5
     exp_cap: float | None = None
@@ -66,7 +66,7 @@ class Exponential:
 MONOTONE: dict[str, MonotoneFunction] = {
     "arcsinh": Arcsinh(),
     "shifted-softplus": ShiftedSoftplus(),
-    "exponential": Exponential(),
+    "exponential": PowerOfRatio(),
 }
 """Increasing functions by name."""
 
