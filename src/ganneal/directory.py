@@ -19,7 +19,7 @@ import platform
 import re
 import subprocess
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.metadata import version
@@ -154,15 +154,31 @@ class RunDirectory:
                 f"Budget, records, divergence, device and threads may change."
             )
 
-    def describe(self, experiment: Experiment, dataset: Dataset, num_classes: int, command: str | None = None) -> None:
-        """Write `experiment.json`: everything resolved, with the shape of the data and the command that does it."""
+    def describe(
+        self,
+        experiment: Experiment,
+        dataset: Dataset,
+        num_classes: int,
+        command: str | None = None,
+        chosen: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write `experiment.json`: everything resolved, with the shape of the data and the command that does it.
+
+        Args:
+            chosen: What was chosen automatically, by option, for `chosen` to find.
+        """
         content = {
             "command": command,
             "experiment": encode(experiment),
+            "chosen": dict(chosen or {}),
             "data": {"shape": list(dataset.shape), "num_classes": num_classes, **dataset.description},
             "provenance": provenance(),
         }
         write_bytes(self.description, json.dumps(content, indent=2).encode())
+
+    def chosen(self) -> dict[str, Any] | None:
+        """What was chosen automatically when the run began; None where nothing was, or there is no run."""
+        return read_json(self.description).get("chosen") or None if self.description.exists() else None
 
     def append(self, row: dict[str, Any]) -> None:
         """Add one row to the record."""

@@ -1,6 +1,7 @@
 """The caller's loop around the engine: log, sample, evaluate, checkpoint, stop. Plain code, on the num_real clock."""
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -23,7 +24,14 @@ GRID_SEED = 0
 UNTOUCHED = "Checkpoints before this point are untouched."
 
 
-def train(experiment: Experiment, out: str | Path, *, progress: bool = False, command: str | None = None) -> Run:
+def train(
+    experiment: Experiment,
+    out: str | Path,
+    *,
+    progress: bool = False,
+    command: str | None = None,
+    chosen: Mapping[str, Any] | None = None,
+) -> Run:
     """Train ``experiment`` in the directory ``out``, or go on where it stopped; blocks until a budget is reached.
 
     The same call resumes, with a larger budget too, in the middle of a round if need be, with the same bits as a run
@@ -32,6 +40,7 @@ def train(experiment: Experiment, out: str | Path, *, progress: bool = False, co
     Args:
         progress: Show a bar and what is written, on standard error.
         command: What a person typed to get here, for the record.
+        chosen: What was chosen automatically, as plain values, for the record.
     Returns:
         The finished run, its players in memory.
     Raises:
@@ -48,7 +57,7 @@ def train(experiment: Experiment, out: str | Path, *, progress: bool = False, co
     directory.check_identity(experiment)
     display = Display(experiment.budget, progress)
     with directory.locked(), Interruption() as interruption, display:
-        session = Session(experiment, directory, display, command)
+        session = Session(experiment, directory, display, command, chosen)
         stop = session.loop(interruption)
         if interruption.signum is not None and stop is None:
             path = session.save()
@@ -61,8 +70,16 @@ def train(experiment: Experiment, out: str | Path, *, progress: bool = False, co
 class Session:
     """One process's part of a run: the run in memory, its directory, and what was last written when."""
 
-    def __init__(self, experiment: Experiment, directory: RunDirectory, display: Display, command: str | None = None):
-        self.experiment, self.directory, self.display, self.command = experiment, directory, display, command
+    def __init__(
+        self,
+        experiment: Experiment,
+        directory: RunDirectory,
+        display: Display,
+        command: str | None = None,
+        chosen: Mapping[str, Any] | None = None,
+    ):
+        self.experiment, self.directory, self.display = experiment, directory, display
+        self.command, self.chosen = command, chosen
         self.records = experiment.records
         display.say(f"reading {experiment.data}")
         with reporting(display.reading):
@@ -77,7 +94,7 @@ class Session:
 
     def _describe(self) -> None:
         run = self.run
-        self.directory.describe(self.experiment, run.data.dataset, run.pair.num_classes, self.command)
+        self.directory.describe(self.experiment, run.data.dataset, run.pair.num_classes, self.command, self.chosen)
 
     def _begin(self) -> None:
         if self.experiment.init_from is not None:

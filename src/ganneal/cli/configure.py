@@ -1,7 +1,8 @@
 """From words on the command line to an experiment; shared by the commands that train."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ganneal.augment import AUGMENTATIONS, PROBABILITIES
 from ganneal.cli.options import Parts, parse, switch_parts
@@ -41,12 +42,12 @@ PARTS: Parts = {
 }
 
 
-def resolve(name: str) -> Experiment:
-    """The experiment called ``name``, or one of the images at the path ``name``."""
+def resolve(name: str, chosen: Mapping[str, Any] | None = None) -> Experiment:
+    """The experiment called ``name``, or one of the images at the path ``name`` with the settings ``chosen``."""
     if name in EXPERIMENTS:
         return EXPERIMENTS[name]()
     if Path(name).exists():
-        return images(name)
+        return images(name, chosen)
     raise ValueError(f"unknown experiment {name!r}, and no such path. {nearest(name, EXPERIMENTS)}")
 
 

@@ -1,17 +1,24 @@
 """The source that fits what lies at a path."""
 
+import zipfile
 from pathlib import Path
 
 from ganneal.data.archive import Zip
 from ganneal.data.arrays import Arrays
+from ganneal.data.cifar import Cifar10, Cifar100
 from ganneal.data.folder import Folder
-from ganneal.data.images import Damaged, stored_size
+from ganneal.data.images import Damaged, shown, stored_size
 from ganneal.data.listing import damage_report
+from ganneal.data.mnist import Idx
 from ganneal.data.protocol import Source
+
+KINDS = "a folder of images, a .zip, an .npz or an .npy file, MNIST's files or CIFAR's archive"
+KEYS = (("images", "labels"), ("x_train", "y_train"))
+"""Names under which an .npz holds images and their labels."""
 
 
 def source_at(place: str | Path, size: int | None = None) -> Source:
-    """The source for a folder of images, a .zip, an .npz (key ``images``) or an .npy; ``size`` is for image files.
+    """The source for a folder of images, a .zip, an .npz, an .npy, MNIST's files or CIFAR's; ``size`` is for images.
 
     Raises:
         FileNotFoundError: There is nothing at ``place``.
@@ -19,18 +26,45 @@ def source_at(place: str | Path, size: int | None = None) -> Source:
     """
     path = Path(place)
     if not path.exists():
-        raise FileNotFoundError(f"no data at {path}; give a folder, a .zip, an .npz or an .npy file.")
+        raise FileNotFoundError(f"no data at {shown(str(path))}; give {KINDS}.")
     if path.is_dir():
-        return Folder(str(path), size=size)
+        return _in_folder(path) or Folder(str(path), size=size)
     match path.suffix.lower():
         case ".zip":
             return Zip(str(path), size=size)
         case ".npz":
-            return Arrays(str(path), images="images", labels=None)
+            return _in_npz(path)
         case ".npy":
             return Arrays(str(path))
+        case ".gz" | ".tgz" | ".tar" if "cifar-100" in path.name:
+            return Cifar100(str(path))
+        case ".gz" | ".tgz" | ".tar" if "cifar" in path.name:
+            return Cifar10(str(path))
         case suffix:
-            raise ValueError(f"path must be a folder, a .zip, an .npz or an .npy file, got {str(path)!r} ({suffix}).")
+            raise ValueError(f"path must be {KINDS}, got {str(path)!r} ({suffix}).")
+
+
+def _in_folder(path: Path) -> Source | None:
+    """The source for an original data set's folder; None for a folder of images."""
+    if any(path.glob("train-images*idx3-ubyte*")):
+        return Idx(str(path))
+    if (path / "data_batch_1").is_file() or (path / "data_batch_1.bin").is_file():
+        return Cifar10(str(path))
+    if (path / "train").is_file() or (path / "train.bin").is_file():
+        return Cifar100(str(path))
+    return None
+
+
+def _in_npz(path: Path) -> Source:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            held = {name.removesuffix(".npy") for name in archive.namelist()}
+    except zipfile.BadZipFile:
+        held = set()  # reading it says what is wrong
+    for images, labels in KEYS:
+        if images in held:
+            return Arrays(str(path), images=images, labels=labels if labels in held else None)
+    return Arrays(str(path), images="images", labels=None)
 
 
 def stored_sizes(source: Source) -> set[tuple[int, int]]:

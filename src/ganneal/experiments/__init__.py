@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 from ganneal.experiment import Experiment
+from ganneal.experiments.choices import Choice
 from ganneal.experiments.cifar10 import cifar10_cts, cifar10_nats, cifar10_nts
 from ganneal.experiments.digits import digits_cts, digits_nats, digits_nts
-from ganneal.experiments.images import images
+from ganneal.experiments.images import image_choices, images, run_name
 from ganneal.experiments.mnist import mnist_cts, mnist_nats, mnist_nts
 from ganneal.experiments.ring import ring_cts, ring_labelled_nats, ring_nats, ring_nts
 
@@ -28,12 +29,14 @@ EXPERIMENTS: dict[str, Callable[[], Experiment]] = {
 
 __all__ = [
     "EXPERIMENTS",
+    "Choice",
     "cifar10_cts",
     "cifar10_nats",
     "cifar10_nts",
     "digits_cts",
     "digits_nats",
     "digits_nts",
+    "image_choices",
     "images",
     "mnist_cts",
     "mnist_nats",
@@ -42,4 +45,5 @@ __all__ = [
     "ring_labelled_nats",
     "ring_nats",
     "ring_nts",
+    "run_name",
 ]

@@ -1,30 +1,59 @@
-"""Somebody's own images: a folder, a zip or an array file, with settings that suit most."""
+"""Somebody's own images: settings that follow from the data and the machine."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from ganneal.data import source_at
+from ganneal.data import Folder, Source, Zip, source_at
+from ganneal.data.survey import survey
 from ganneal.experiment import Budget, Experiment, Records
+from ganneal.experiments.choices import Choice, choose, this_machine
 from ganneal.models import DCGAN
 from ganneal.schemes import Nested
 from ganneal.weights import Geometric
 
-SIZE = 64
+
+def image_choices(path: str) -> dict[str, Choice]:
+    """What `images` chooses for the images at ``path`` on this machine, and why."""
+    source = source_at(path)
+    choices = choose(survey(source), this_machine())
+    if not isinstance(source, Folder | Zip):
+        del choices["data.size"], choices["data.channels"]
+    return choices
 
 
-def images(path: str) -> Experiment:
-    """The images at ``path`` at 64 px, nested annealed training.
+def run_name(path: str) -> str:
+    """The name of the experiment, and of its run directory where none is given."""
+    return f"{Path(path).resolve().stem}-nats"
 
+
+def images(path: str, chosen: Mapping[str, Any] | None = None) -> Experiment:
+    """The images at ``path``, nested annealed training.
+
+    Args:
+        chosen: Values by option, as an earlier `image_choices` had them; None chooses now.
     Raises:
         FileNotFoundError: There is nothing at ``path``.
-        ValueError: ``path`` is a file of another kind.
+        ValueError: ``path`` is a file of another kind, or no image in it can be read.
     """
-    place = Path(path)
-    data = source_at(place, SIZE)
+    if chosen is None:
+        chosen = {option: choice.value for option, choice in image_choices(path).items()}
     return Experiment(
-        name=f"{place.resolve().stem}-nats",
-        data=data,
-        model=DCGAN(),
+        name=run_name(path),
+        data=_formatted(source_at(path), chosen),
+        model=DCGAN(width=chosen["model.width"]),
         scheme=Nested(levels=5, weights=Geometric()),
+        batch_size=chosen["batch_size"],
+        flip=chosen["flip"],
+        precision=chosen["precision"],
+        device=chosen["device"],
         budget=Budget(num_real=2_000_000),
-        records=Records(log_every=500, sample_every=10_000),
+        records=Records(log_every=500, sample_every=10_000, evaluate_count=chosen["records.evaluate_count"]),
     )
+
+
+def _formatted(source: Source, chosen: Mapping[str, Any]) -> Source:
+    if isinstance(source, Folder | Zip):
+        return replace(source, size=chosen["data.size"], channels=chosen["data.channels"])
+    return source

@@ -1,0 +1,92 @@
+"""Settings chosen from the data and the machine, each with its reason; plain values that a run directory remembers."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ganneal.data.survey import Survey
+from ganneal.models.dcgan import SIZES
+
+LARGEST_ON_CPU, LARGEST_ON_GPU = 64, 256
+BATCH, SMALLEST_BATCH = 64, 8
+BATCHES_A_PASS = 8
+"""At least so many where batches are not below the smallest, or a small set would be seen whole in every update."""
+FEW = 10_000
+BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A value and why."""
+
+    value: Any
+    reason: str
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What decides how large and how precise a network may be."""
+
+    accelerator: bool
+    bfloat16: bool
+    """Whether bfloat16 is computed in, rather than emulated."""
+
+
+def this_machine() -> Machine:
+    """The machine at hand."""
+    if torch.cuda.is_available():
+        return Machine(True, torch.cuda.is_bf16_supported(including_emulation=False))
+    try:
+        flags = Path("/proc/cpuinfo").read_text().split()
+    except OSError:
+        flags = []
+    return Machine(False, any(flag in flags for flag in BFLOAT16_FLAGS))
+
+
+def choose(data: Survey, machine: Machine) -> dict[str, Choice]:
+    """The settings for training on ``data`` with this machine, by their option on the command line."""
+    size = _size(data, machine)
+    narrow = not machine.accelerator and size.value > 32
+    return {
+        "data.size": size,
+        "data.channels": Choice(1, "all images are grey") if data.grey else Choice(3, "the images have colours"),
+        "model.width": Choice(32, f"half the usual width: {size.value} px on a CPU") if narrow else Choice(64, "usual"),
+        "batch_size": _batch(data),
+        "precision": Choice("bf16", "this machine computes in bfloat16")
+        if machine.bfloat16
+        else Choice("float32", "this machine does not compute in bfloat16"),
+        "flip": _flip(data),
+        "device": Choice("cuda", "there is a GPU") if machine.accelerator else Choice("cpu", "there is no GPU"),
+        "records.evaluate_count": Choice(min(2_000, data.count), "as many as there are, at most 2,000"),
+    }
+
+
+def _size(data: Survey, machine: Machine) -> Choice:
+    largest = LARGEST_ON_GPU if machine.accelerator else LARGEST_ON_CPU
+    powers = [size for size in SIZES if size & (size - 1) == 0]
+    fitting = [size for size in powers if size <= min(data.side, largest)]
+    shown = f"shorter side {data.sides[0]}" + (f" to {data.sides[-1]} px" if data.sides[-1] > data.sides[0] else " px")
+    if data.side in SIZES and data.side <= largest:
+        return Choice(data.side, shown)
+    if not fitting:
+        return Choice(min(powers), f"{shown}, which is below the smallest network")
+    limit = f", at most {largest} px on a {'GPU' if machine.accelerator else 'CPU'}" if data.side > largest else ""
+    return Choice(max(fitting), f"{shown}, the largest network below the median{limit}")
+
+
+def _batch(data: Survey) -> Choice:
+    most = data.count // BATCHES_A_PASS
+    if most >= BATCH:
+        return Choice(BATCH, "usual")
+    fitting = max(SMALLEST_BATCH, 1 << max(most, 1).bit_length() - 1)
+    return Choice(min(fitting, data.count), f"few images: {data.count:,}")
+
+
+def _flip(data: Survey) -> Choice:
+    if data.grey:
+        return Choice(False, "grey images may be writing, which has no mirror image")
+    if data.count >= FEW:
+        return Choice(False, "there are enough images without their mirror images")
+    return Choice(True, f"{data.count:,} images become twice as many with their mirror images; not for writing")
