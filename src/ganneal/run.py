@@ -191,7 +191,7 @@ class Run:
 
     def judge(self, samples: Tensor, condition: Condition) -> Tensor:
         """The discriminator's raw outputs in training: on augmented ``samples``."""
-        with torch.autocast(self.device.type, enabled=False):
+        with self.full_precision():
             samples = self.experiment.augmentation(
                 samples, self.random["augmentation"], self.augmentation_state, self.counters
             )
@@ -202,6 +202,12 @@ class Run:
         if self.experiment.precision == "bf16":
             return torch.autocast(self.device.type, dtype=torch.bfloat16)
         return nullcontext()
+
+    def full_precision(self) -> AbstractContextManager[Any]:
+        """Out of `autocast` inside it."""
+        if self.experiment.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.device.type, enabled=False)
 
     def next_batch(self, count: int) -> Batch:
         """The next ``count`` samples of the data stream."""

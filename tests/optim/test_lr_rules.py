@@ -16,7 +16,7 @@ from ganneal.optim import (
     LR_RULES,
     Constant,
     Cosine,
-    Exponential,
+    ExponentialDecay,
     LinearDecay,
     LRRule,
     Power,
@@ -109,7 +109,7 @@ S = (0, 1, 99, 9999)
         (Power(0.75), (1, 2**-0.75, 100**-0.75, 0.001)),
         (StepDecay(), (1, 1, 1, 1)),
         (StepDecay(every=50, factor=0.5), (1, 1, 0.5, 0.5**199)),
-        (Exponential(), (1, 0.99999, 0.99999**99, 0.99999**9999)),
+        (ExponentialDecay(), (1, 0.99999, 0.99999**99, 0.99999**9999)),
         (LinearDecay(end=100, clock="own_updates"), (1, 0.99, 0.01, 0)),
         (Cosine(end=100, clock="own_updates"), (1, (1 + cos(pi / 100)) / 2, (1 + cos(0.99 * pi)) / 2, 0)),
     ],
@@ -123,7 +123,9 @@ def test_step_decay_falls_exactly_at_its_steps() -> None:
     assert [StepDecay().at(s) for s in (9_999, 10_000, 19_999, 20_000)] == pytest.approx([1, 0.9, 0.9, 0.81])
 
 
-@pytest.mark.parametrize("rule", [Power(0.75), StepDecay(every=2), Exponential(0.9), Cosine(end=8, start=2)], ids=repr)
+@pytest.mark.parametrize(
+    "rule", [Power(0.75), StepDecay(every=2), ExponentialDecay(0.9), Cosine(end=8, start=2)], ids=repr
+)
 def test_torchs_scheduler_takes_a_rule(rule: LRRule) -> None:
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.25)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, rule.at)
@@ -151,7 +153,7 @@ def test_two_time_scales_are_named_by_player() -> None:
         (lambda: Power(float("nan")), "eta must be above 0 and below 1, got nan"),
         (lambda: StepDecay(every=0), "every must be at least 1 tick, got 0"),
         (lambda: StepDecay(factor=1.5), "factor must be above 0 and at most 1, got 1.5"),
-        (lambda: Exponential(0.0), "factor must be above 0 and at most 1, got 0.0"),
+        (lambda: ExponentialDecay(0.0), "factor must be above 0 and at most 1, got 0.0"),
     ],
 )
 def test_bad_fields_are_refused(make: Callable[[], object], message: str) -> None:

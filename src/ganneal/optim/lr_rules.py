@@ -139,7 +139,7 @@ class StepDecay:
 
 
 @dataclass(frozen=True)
-class Exponential:
+class ExponentialDecay:
     """Times ``factor`` at each tick."""
 
     factor: float = 0.99999
@@ -192,6 +192,6 @@ LR_RULES: dict[str, LRRule] = {
     "inverse-sqrt": Power(0.5),
     "power": Power(0.75),
     "step": StepDecay(),
-    "exponential": Exponential(),
+    "exponential": ExponentialDecay(),
 }
 """Learning-rate rules by name."""
