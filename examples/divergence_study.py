@@ -256,10 +256,11 @@ def draw(content: dict[str, Any], path: Path) -> None:
                     axes.plot([at], [exact], "D", color="k", fillstyle="none", label="exact minimiser")
                     if led := rows[name]["descended"].get("std"):
                         axes.plot([at], [led], "x", color="k", label="exact gradient, from the GANs' start")
-                axes.annotate(name, (at, 0.02 * top), rotation=90, fontsize=7, ha="center", va="bottom", color="0.35")
+                if part == "line":
+                    axes.annotate(name, (at, 0.03), rotation=90, fontsize=7, ha="center", color="0.35")
         axes.set_ylim(0, top)
         axes.set_title(title, fontsize="medium")
-        axes.set_xlabel("mass-covering  ←  tail-weight index  →  mode-seeking")
+        axes.set_xlabel("mass-covering  ←  tail-weight index  →  mode-seeking", fontsize="small")
     handles = dict(zip(*reversed(panels[0].get_legend_handles_labels()), strict=True))
     figure.legend(
         handles.values(), handles.keys(), loc="outside lower center", ncols=4, frameon=False, fontsize="small"
