@@ -87,7 +87,7 @@ def kill_a_run(process: subprocess.Popen[str], out: Path) -> None:
     kill_all(process, out)
 
 
-STATUS = {
+STATUS: dict[End, int] = {
     kill_all: -signal.SIGKILL,
     kill_parent: -signal.SIGKILL,
     kill_a_run: -signal.SIGKILL,
