@@ -330,7 +330,7 @@ def test_an_interruption_is_saved_and_says_so(signum: int, tmp_path: Path, signa
 @pytest.mark.parametrize(
     ("change", "shown"),
     [
-        ({"loss": LOSSES["lsgan"]}, "loss.type: NonSaturating -> LeastSquares"),
+        ({"loss": LOSSES["wgan"]}, "loss.type: NonSaturating -> Wasserstein"),
         ({"seed": 1}, "seed: 0 -> 1"),
         ({"batch_size": 8}, "batch_size: 16 -> 8"),
         ({"precision": "bf16"}, "precision: float32 -> bf16"),
