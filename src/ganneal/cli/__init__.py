@@ -15,6 +15,7 @@ COMMANDS = {
     "report": "one HTML page of a run, of several, or of a comparison",
     "games": "optimizers on small games with a known equilibrium: a picture and a table",
     "plan": "print what a schedule does: moves, weights, cost",
+    "data": "look at a set of images, convert it, fetch a small public one",
     "fetch": "download the weights that FID needs, once, on request",
 }
 

@@ -7,9 +7,9 @@ import numpy as np
 
 from ganneal.cache import cache_folder
 from ganneal.data.decoding import decode_to_memory, quiet
-from ganneal.data.images import Damaged, Fit, Format, OnDamaged, default_format
+from ganneal.data.images import Damaged, Fit, Format, OnDamaged, default_format, shown
 from ganneal.data.lazy import LazyImages
-from ganneal.data.listing import Listing, settle
+from ganneal.data.listing import NAMED, Listing, settle
 from ganneal.data.protocol import Dataset
 from ganneal.data.store import kept_images, store_limit
 
@@ -32,7 +32,8 @@ def load_images(listing: Listing, size: int | None, channels: int | None, fit: F
     if warning is not None:
         warnings.warn(warning, stacklevel=3)
     kept = listing.without(damaged)
-    description = {**kept.description, "count": len(kept.names)} | ({"passed_over": len(every)} if every else {})
+    left_out = {"passed_over": len(every), "damaged": {shown(name): every[name] for name in list(every)[:NAMED]}}
+    description = {**kept.description, "count": len(kept.names)} | (left_out if every else {})
     return Dataset(samples, kept.labels, kept.num_classes, description)
 
 

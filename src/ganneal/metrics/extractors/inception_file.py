@@ -122,7 +122,7 @@ def fetch_inception(
 ) -> Path:
     """Download the weights of FID to ``out``, checked before anything is written.
 
-    Nothing else in ganneal opens a connection, and nothing calls this but `ganneal fetch inception`.
+    Nothing calls this but `ganneal fetch inception`; only it and `ganneal data fetch` open connections.
 
     Args:
         out: Left out, where extractors look by themselves: below the cache folder.

@@ -1,0 +1,168 @@
+"""`ganneal data`: look at images, convert them, fetch the small public sets."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import monotonic
+from typing import Annotated
+
+import numpy as np
+import tyro
+
+from ganneal.data import Folder, Source, Zip, reporting, source_at
+from ganneal.data.convert import write_zip
+from ganneal.data.download import DOWNLOADS, fetch_files
+from ganneal.data.images import Fit
+from ganneal.data.inspection import Inspection, inspect
+from ganneal.data.pairwise import fitted_first_weight, suggest_weights
+from ganneal.registry import lookup, nearest
+
+HELP = """usage: ganneal data inspect PATH    what is in a set of images, and what it suggests
+       ganneal data convert PATH OUT.zip    any set of images as a zip of PNG files with labels
+       ganneal data fetch NAME    download mnist, fashion-mnist, cifar10 or cifar100
+
+ganneal data COMMAND --help says more."""
+SHEET = 64
+SECONDS_PER_LINE = 10.0
+
+
+@dataclass(frozen=True)
+class InspectOptions:
+    """Count, sizes, classes, damaged files, duplicates, pixel statistics, distances, and a contact sheet."""
+
+    path: Annotated[str, tyro.conf.Positional]
+    """A folder, .zip, .npz, .npy, MNIST's files or CIFAR's archive."""
+    size: int | None = None
+    """Side in pixels to look at them in; left out, it follows the first image."""
+    fit: Fit = "crop"
+    sheet: str | None = None
+    """Write a contact sheet of 64 images to this PNG file."""
+
+
+@dataclass(frozen=True)
+class ConvertOptions:
+    """Write a set of images as a zip in the layout of the StyleGAN tools, lossless, of one size, with labels."""
+
+    path: Annotated[str, tyro.conf.Positional]
+    out: Annotated[str, tyro.conf.Positional]
+    size: int | None = None
+    """Side in pixels; left out, it follows the first image."""
+    fit: Fit = "crop"
+    skip_damaged: bool = False
+    """Pass over images that cannot be read, naming them, rather than stop."""
+
+
+@dataclass(frozen=True)
+class FetchOptions:
+    """Download the original files of a small data set, checked by their published checksums."""
+
+    name: Annotated[str, tyro.conf.Positional]
+    """mnist, fashion-mnist, cifar10 or cifar100."""
+    out: str | None = None
+    """Folder to write to; left out, data/NAME."""
+    url: str | None = None
+    """A mirror: the address before the files' names."""
+
+
+@contextmanager
+def _lines() -> Iterator[None]:
+    """Long readings say how far they are every ten seconds, on standard error."""
+    said_at = monotonic()
+
+    def say(what: str, done: int, total: int) -> None:
+        nonlocal said_at
+        if monotonic() - said_at >= SECONDS_PER_LINE:
+            said_at = monotonic()
+            print(f"{100 * done / total:3.0f}%  {what}: {done:,} of {total:,}", file=sys.stderr)
+
+    with reporting(say):
+        yield
+
+
+def _source(path: str, size: int | None, fit: Fit, skip: bool) -> Source:
+    source = source_at(path, size)
+    if isinstance(source, Folder | Zip):
+        return replace(source, fit=fit, on_damaged="skip" if skip else "fail")
+    if size is not None:
+        raise ValueError(f"--size is for image files, and {path} holds arrays of one size; leave it out.")
+    return source
+
+
+def text(found: Inspection) -> str:
+    """An inspection for a person."""
+    lines = [f"images      {found.count:,} of shape {found.shape} as trained on"]
+    for kind, count in found.sizes.most_common(5):
+        lines.append(f"stored as   {kind}  {count:,}")
+    if len(found.sizes) > 5:
+        lines.append(f"            and {len(found.sizes) - 5:,} other sizes or modes")
+    if found.classes:
+        few, many = min(found.classes), max(found.classes)
+        lines.append(f"classes     {len(found.classes):,}, with {few:,} to {many:,} images each")
+    lines.append(f"damaged     {len(found.damaged):,}")
+    lines += [f"            {name}: {reason}" for name, reason in list(found.damaged.items())[:20]]
+    lines.append(f"duplicates  {found.duplicates:,} images have the pixels of another")
+    lines.append(f"mean        {' '.join(f'{value:.4f}' for value in found.mean)}  of each channel, in [0, 1]")
+    lines.append(f"std         {' '.join(f'{value:.4f}' for value in found.std)}")
+    for name, what, d in (("D1", "between images", found.d1), ("D2", "from images to noise", found.d2)):
+        if d is not None:
+            lines.append(
+                f"{name}          {d.median:.1f} median, {d.percentile_95:.1f} at 95 %, {d.largest:.1f} largest, {what}"
+            )
+    if found.d1 is not None and found.d1.median > 0:
+        weights = suggest_weights(found.d1.median)
+        lines.append(
+            f"weights     annealed CFG: ({weights.first:g}, {weights.last:g}) by the paper's rule on D1; our curve "
+            f"through its two settings begins at {fitted_first_weight(found.d2.median):.3g}. NATS: (1, 0.01) always."
+        )
+    return "\n".join(lines)
+
+
+def _inspect(arguments: list[str]) -> None:
+    options = tyro.cli(InspectOptions, args=arguments, prog="ganneal data inspect")
+    with _lines():
+        found, data = inspect(_source(options.path, options.size, options.fit, True))
+    print(text(found))
+    if options.sheet is not None:
+        import torch
+
+        from ganneal.grid import image_grid, save_png
+
+        rows = np.linspace(0, len(data) - 1, min(SHEET, len(data))).astype(int)
+        images = torch.from_numpy(np.array(data.samples[rows])).float() / 127.5 - 1
+        save_png(image_grid(images), Path(options.sheet))
+        print(f"sheet       {options.sheet}")
+
+
+def _convert(arguments: list[str]) -> None:
+    options = tyro.cli(ConvertOptions, args=arguments, prog="ganneal data convert")
+    if not options.out.endswith(".zip"):
+        raise ValueError(f"out must end in .zip, got {options.out!r}.")
+    with _lines():
+        data = _source(options.path, options.size, options.fit, options.skip_damaged).load()
+        write_zip(data, Path(options.out))
+    print(f"{options.out}: {len(data):,} images of shape {data.shape}, {data.num_classes or 'no'} classes")
+
+
+def _fetch(arguments: list[str]) -> None:
+    options = tyro.cli(FetchOptions, args=arguments, prog="ganneal data fetch")
+    download = lookup("data set", DOWNLOADS, options.name)
+    out = Path(options.out or f"data/{options.name}").expanduser()
+    paths = fetch_files(download, out, address=options.url)
+    for path in paths:
+        print(f"{path}: MD5 as published")
+    print(f"ganneal train {paths[0] if len(paths) == 1 else out}")
+
+
+COMMANDS = {"inspect": _inspect, "convert": _convert, "fetch": _fetch}
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run one of the data commands."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(HELP)
+        return
+    if arguments[0] not in COMMANDS:
+        raise ValueError(f"unknown data command {arguments[0]!r}. {nearest(arguments[0], COMMANDS)}")
+    COMMANDS[arguments[0]](list(arguments[1:]))

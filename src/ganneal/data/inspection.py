@@ -1,0 +1,101 @@
+"""Everything worth knowing about a set of images before training on it."""
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from ganneal.data.archive import Zip
+from ganneal.data.decoding import quiet
+from ganneal.data.folder import Folder
+from ganneal.data.images import Damaged, stored_format
+from ganneal.data.listing import Listing
+from ganneal.data.pairwise import PairwiseDistances, noise_like, pairwise_distances
+from ganneal.data.protocol import Dataset, Source
+
+BLOCK = 1_024
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What `inspect` found."""
+
+    count: int
+    shape: tuple[int, ...]
+    """Of one sample as it is trained on."""
+    sizes: Counter[str]
+    """Width x height and mode of the files, most frequent first; empty where there are no files."""
+    damaged: dict[str, str]
+    classes: tuple[int, ...]
+    """Images of each class."""
+    duplicates: int
+    """Images whose pixels an earlier one has."""
+    mean: tuple[float, ...]
+    """Of each channel, in [0, 1]."""
+    std: tuple[float, ...]
+    d1: PairwiseDistances | None
+    """Between images in [-1, 1]; None for a single image."""
+    d2: PairwiseDistances
+    """From images to standard normal pixels."""
+
+
+def inspect(source: Source, *, seed: int = 0) -> tuple[Inspection, Dataset]:
+    """Look at every image of ``source``; damaged ones are passed over and named.
+
+    Raises:
+        ValueError: Not one image can be read, or the data is points.
+    """
+    sizes: Counter[str] = Counter()
+    damaged: dict[str, str] = {}
+    if isinstance(source, Folder | Zip):
+        listing = source.listing()
+        sizes, damaged = _headers(listing)
+    data = source.load()
+    if not data.is_images:
+        raise ValueError(f"data must be images, got points of shape {data.shape}.")
+    damaged |= data.description.get("damaged", {})
+    mean, std, duplicates = _pixels(data)
+    found = Inspection(
+        len(data),
+        data.shape,
+        sizes,
+        damaged,
+        () if data.labels is None else tuple(np.bincount(data.labels, minlength=data.num_classes).tolist()),
+        duplicates,
+        mean,
+        std,
+        pairwise_distances(data.samples, seed=seed) if len(data) > 1 else None,
+        pairwise_distances(data.samples, noise_like(data.shape, seed=seed), seed=seed),
+    )
+    return found, data
+
+
+def _headers(listing: Listing) -> tuple[Counter[str], dict[str, str]]:
+    sizes: Counter[str] = Counter()
+    damaged = dict(listing.damaged)
+    with listing.container.open() as read, quiet():
+        for name in listing.names:
+            try:
+                width, height, mode = stored_format(read, name)
+            except Damaged as error:
+                damaged[name] = str(error)
+            else:
+                sizes[f"{width}x{height} {mode}"] += 1
+    return sizes, damaged
+
+
+def _pixels(data: Dataset) -> tuple[tuple[float, ...], tuple[float, ...], int]:
+    """Mean and standard deviation of each channel, and how many images are copies of earlier ones."""
+    seen: set[bytes] = set()
+    histogram = np.zeros((data.shape[0], 256))
+    for start in range(0, len(data), BLOCK):
+        block = np.ascontiguousarray(data.samples[start : start + BLOCK])
+        seen.update(hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in block)
+        for channel in range(data.shape[0]):
+            histogram[channel] += np.bincount(block[:, channel].ravel(), minlength=256)
+    levels = np.arange(256) / 255
+    share = histogram / histogram.sum(1, keepdims=True)
+    mean = share @ levels
+    variance = (share * (levels - mean[:, None]) ** 2).sum(1)
+    return tuple(mean.tolist()), tuple(np.sqrt(variance).tolist()), len(data) - len(seen)

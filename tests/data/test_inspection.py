@@ -1,0 +1,203 @@
+"""`ganneal data`: what is in a set of images, converting it, fetching the public ones from a folder of this test."""
+
+import json
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ganneal.cli import main
+from ganneal.data import Arrays, Dataset, Zip
+from ganneal.data import download as downloads
+from ganneal.data.convert import write_zip
+from ganneal.data.inspection import inspect
+from ganneal.data.pairwise import (
+    fitted_first_weight,
+    median_pairwise_distance,
+    noise_like,
+    pairwise_distances,
+    suggest_weights,
+)
+from ganneal.weights import Geometric
+
+# Distances
+
+
+def test_distances_are_over_distinct_pairs_each_once() -> None:
+    points = np.array([[0.0], [1.0], [4.0]])  # 1, 3, 4
+    found = pairwise_distances(points)
+    assert (found.median, found.largest) == (3.0, 4.0)
+    assert found.percentile_95 == pytest.approx(3.9)
+
+
+def test_distances_to_others_are_over_all_pairs() -> None:
+    found = pairwise_distances(np.array([[0.0, 0.0]]), np.array([[3.0, 4.0], [0.0, 1.0], [0.0, 2.0]]))
+    assert (found.median, found.largest) == (2.0, 5.0)
+
+
+def test_bytes_are_scaled_to_minus_one_to_one() -> None:
+    images = np.zeros((2, 3, 4, 4), np.uint8)
+    images[1] = 255
+    assert median_pairwise_distance(images) == pytest.approx(2 * np.sqrt(48))
+
+
+def test_noise_is_as_far_from_noise_as_theory_says() -> None:
+    # squared distances are 2 chi-squared with d degrees of freedom
+    x, y = (noise_like((3, 32, 32), count=200, seed=seed) for seed in (0, 1))
+    assert median_pairwise_distance(x, y) == pytest.approx(np.sqrt(2 * 3072), rel=0.01)
+    assert median_pairwise_distance(x) == pytest.approx(np.sqrt(2 * 3072), rel=0.01)
+
+
+def test_the_samples_are_chosen_by_the_seed() -> None:
+    points = np.random.default_rng(0).normal(size=(400, 5))
+    first, again, other = (pairwise_distances(points, count=20, seed=seed) for seed in (1, 1, 2))
+    assert first == again != other
+
+
+@pytest.mark.parametrize(("d1", "expected"), [(38, (1, 0.01)), (80, (1, 0.01)), (330, (20, 1))])
+def test_the_papers_settings_are_suggested_where_it_gives_them(d1: float, expected: tuple[float, float]) -> None:
+    assert suggest_weights(d1) == Geometric(*expected)
+
+
+def test_the_fitted_curve_goes_through_both_settings() -> None:
+    assert fitted_first_weight(62) == 1 and fitted_first_weight(125) == 1
+    assert fitted_first_weight(520) == pytest.approx(20, rel=0.01)
+
+
+@pytest.mark.parametrize("points", [np.zeros((1, 3)), np.zeros((0, 3))])
+def test_a_single_sample_has_no_pair(points: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="at least 2 samples"):
+        pairwise_distances(points)
+
+
+# Inspecting
+
+
+def folder(root: Path) -> Path:
+    flat = {"cat/a.png": 0, "cat/b.png": 255, "dog/c.png": 0}
+    for name, level in flat.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (16, 16), (level, level, 51)).save(root / name)
+    (root / "dog" / "broken.png").write_bytes(b"no image")
+    return root
+
+
+def test_an_inspection_counts_names_and_measures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        status = main(["data", "inspect", str(folder(tmp_path / "mine")), "--sheet", str(tmp_path / "sheet.png")])
+    said = capsys.readouterr().out
+    assert status == 0
+    for line in (
+        "images      3 of shape (3, 16, 16) as trained on",
+        "stored as   16x16 RGB  3",
+        "classes     2, with 1 to 2 images each",
+        "damaged     1",
+        "            dog/broken.png: it is empty or no image",
+        "duplicates  1 images have the pixels of another",
+        "mean        0.3333 0.3333 0.2000",
+        "std         0.4714 0.4714 0.0000",
+        "annealed CFG: (1, 0.01) by the paper's rule on D1",
+    ):
+        assert line in said, said
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.width > 2 * 48
+
+
+def test_arrays_are_inspected_too(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", images=np.random.default_rng(0).integers(0, 256, (9, 8, 8), dtype=np.uint8))
+    found, _ = inspect(Arrays(str(tmp_path / "a.npz"), "images", None))
+    assert found.count == 9 and not found.sizes and found.duplicates == 0 and found.classes == ()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "d1", "d2"), [("cifar10-train.zip", 38, 62), ("celeba10k-64.zip", 80, 130)])
+def test_distances_of_real_images_are_the_papers(data_root: Path, name: str, d1: float, d2: float) -> None:
+    data = Zip(str(data_root / name)).load()
+    assert median_pairwise_distance(data.samples) == pytest.approx(d1, rel=0.05)
+    assert median_pairwise_distance(data.samples, noise_like(data.shape)) == pytest.approx(d2, rel=0.05)
+
+
+# Converting
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("labelled", [True, False])
+def test_a_converted_set_is_the_same_set(tmp_path: Path, channels: int, labelled: bool) -> None:
+    random = np.random.default_rng(0)
+    samples = random.integers(0, 256, (1_003, channels, 4, 4), dtype=np.uint8)
+    labels = random.integers(0, 5, len(samples)) if labelled else None
+    data = Dataset(samples, labels, 5 if labelled else 0)
+    write_zip(data, tmp_path / "a.zip")
+    read = Zip(str(tmp_path / "a.zip")).load()
+    assert np.array_equal(read.samples, samples) and (read.labels is None) == (not labelled)
+    if labels is not None and read.labels is not None:
+        assert np.array_equal(read.labels, labels)
+    first = (tmp_path / "a.zip").read_bytes()
+    write_zip(data, tmp_path / "a.zip")
+    assert (tmp_path / "a.zip").read_bytes() == first
+
+
+def test_converting_is_a_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, out = str(folder(tmp_path / "mine")), str(tmp_path / "new" / "out.zip")
+    assert main(["data", "convert", source, out]) == 2
+    assert "dog/broken.png" in capsys.readouterr().err and not Path(out).exists()
+    (tmp_path / "mine" / "dog" / "broken.png").unlink()
+    assert main(["data", "convert", source, out, "--size", "8"]) == 0
+    with zipfile.ZipFile(out) as archive:
+        assert archive.namelist() == [f"00000/img0000000{n}.png" for n in range(3)] + ["dataset.json"]
+        assert [label for _, label in json.loads(archive.read("dataset.json"))["labels"]] == [0, 0, 1]
+    assert [path.name for path in Path(out).parent.iterdir()] == ["out.zip"]
+    assert main(["data", "convert", source, str(tmp_path / "out.tar")]) == 2
+
+
+# Fetching
+
+
+@pytest.fixture
+def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A folder that stands for the public address of one file."""
+    (tmp_path / "public").mkdir()
+    (tmp_path / "public" / "train").write_bytes(b"images")
+    address = (tmp_path / "public").as_uri() + "/"
+    md5 = "59b514174bffe4ae402b3d63aad79fe0"
+    entry = replace(downloads.DOWNLOADS["mnist"], address=address, files=(("train", md5),))
+    monkeypatch.setitem(downloads.DOWNLOADS, "mnist", entry)
+    monkeypatch.chdir(tmp_path)
+    return address
+
+
+def test_what_is_fetched_is_checked_and_not_fetched_again(
+    published: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["data", "fetch", "mnist"]) == 0
+    said = capsys.readouterr().out
+    assert Path("data/mnist/train").read_bytes() == b"images" and "ganneal train data/mnist/train" in said
+    (tmp_path / "public" / "train").unlink()
+    assert main(["data", "fetch", "mnist"]) == 0
+
+
+def test_another_file_is_refused(published: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "public" / "train").write_bytes(b"other")
+    assert main(["data", "fetch", "mnist"]) == 2
+    assert "is not the published train: its MD5 must be" in capsys.readouterr().err
+    assert not Path("data/mnist/train").exists()
+
+
+@pytest.mark.parametrize("url", ["file:///nowhere/", "no address"])
+def test_without_a_connection_one_line_says_what_to_do(published: str, url: str, capsys: Any) -> None:
+    assert main(["data", "fetch", "mnist", "--url", url]) == 1
+    err = capsys.readouterr().err
+    assert "cannot download" in err and "copy train from a machine with a network, or give --url" in err
+
+
+def test_unknown_names_are_answered_with_the_nearest(published: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "fetch", "cifar"]) == 2 and "Did you mean 'cifar10" in capsys.readouterr().err
+    assert main(["data", "inspct", "x"]) == 2 and "Did you mean 'inspect'" in capsys.readouterr().err
+    assert main(["data"]) == 0 and "ganneal data inspect" in capsys.readouterr().out
