@@ -182,6 +182,9 @@ def draw(content: dict[str, Any], path: Path) -> None:
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
     axes.set_xscale("log")
+    axes.set_xticks([20, 30, 40, 50, 60, 80, 100], minor=False)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("")
     axes.set_xlabel(f"{content['metric']} after {content['num_real']:,.0f} real images, log scale; lower is better")
     handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
     figure.legend(
