@@ -5,7 +5,7 @@
 Each method runs at the same ten points (lr of D, lr of G, coefficient c of the conjugate-gradient rules), drawn without
 replacement from the grid of Naganuma and Iiduka (AISTATS 2023) by a fixed seed. The budget is a count of real images,
 so that other work on the machine changes no result. The same command goes on where it was stopped, and ends by
-writing ``docs/optimizer-study.json`` and ``.png`` and printing the table.
+writing ``docs/optimizer-study.json`` and ``.png`` and printing the tables.
 """
 
 import argparse
@@ -26,6 +26,7 @@ from ganneal.data import Arrays, Zip
 from ganneal.experiment import Experiment, Records
 from ganneal.experiments import EXPERIMENTS
 from ganneal.metrics.extractors import ResNet
+from ganneal.metrics.intervals import paired_comparison
 from ganneal.models import DCGAN
 from ganneal.optim import CG, SGD, Adam, BetaRule, OptimizerConfig
 
@@ -161,6 +162,24 @@ def table(content: dict[str, Any]) -> str:
     return "\n".join([head, *rows])
 
 
+def differences(content: dict[str, Any]) -> str:
+    """Each rule's last value less those of three others at the same points, with t intervals, as Markdown."""
+
+    def last(method: str) -> list[float]:
+        return [run["last"] for run in content["methods"][method]["runs"]]
+
+    def against(rule: str, other: str) -> str:
+        pair = paired_comparison(last(rule), last(other))
+        return f"{pair.difference:.1f} [{pair.low:.1f}, {pair.high:.1f}]"
+
+    others = ("SGD", "momentum", "Adam")
+    head = "| | against SGD | against momentum | against Adam |\n| --- | --- | --- | --- |"
+    rules = [method for method in content["methods"] if method not in others]
+    return "\n".join(
+        [head, *(f"| {rule} | {' | '.join(against(rule, other) for other in others)} |" for rule in rules)]
+    )
+
+
 def draw(content: dict[str, Any], path: Path) -> None:
     """One dot a run, one row a method, the mean as a bar."""
     import matplotlib
@@ -206,6 +225,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.page.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n")
     draw(content, options.page.with_suffix(".png"))
     print(table(content))
+    print(differences(content))
     return 0
 
 
