@@ -22,6 +22,8 @@ CONFIGS: list[OptimizerConfig] = [
     RMSProp(),
     RMSProp(lr=0.02, smoothing=0.5, eps=1e-2),
 ]
+INSIDE = [RMSProp(eps=1e-18, eps_inside=True), RMSProp(lr=0.02, smoothing=0.5, eps=1e-2, eps_inside=True)]
+"""No optimizer of torch."""
 
 
 def parameters(dtype: torch.dtype = torch.float64) -> list[Parameter]:
@@ -65,7 +67,7 @@ def test_steps_are_those_of_torchs_plain_loop(config: OptimizerConfig, steps: in
         torch.testing.assert_close(one, other, rtol=1e-13, atol=1e-15)  # fused kernels round in another order
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=repr)
+@pytest.mark.parametrize("config", [*CONFIGS, *INSIDE], ids=repr)
 def test_first_step_is_the_papers(config: Any) -> None:
     weights, before = parameters(), parameters()
     walk(config.build(weights), weights, range(1))
@@ -75,6 +77,8 @@ def test_first_step_is_the_papers(config: Any) -> None:
                 step = config.lr * g / (g.abs() + config.eps)
             case SGD():
                 step = config.lr * g
+            case RMSProp(eps_inside=True):
+                step = config.lr * g / ((1 - config.smoothing) * g.square() + config.eps).sqrt()
             case RMSProp():  # no correction: (1 - smoothing) g^2
                 step = config.lr * g / (((1 - config.smoothing) * g.square()).sqrt() + config.eps)
             case _:
@@ -82,8 +86,41 @@ def test_first_step_is_the_papers(config: Any) -> None:
         torch.testing.assert_close(weight.detach(), start.detach() - step, rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.parametrize("config", INSIDE, ids=repr)
+def test_eps_inside_the_root_walks_as_written_by_hand(config: RMSProp) -> None:
+    weights = parameters()
+    walk(config.build(weights), weights, range(5))
+    for index, (weight, start) in enumerate(zip(weights, parameters(), strict=True)):
+        point, average = start.detach().clone(), torch.zeros_like(start)
+        for step in range(5):
+            gradient = gradients(step)[index]
+            average = config.smoothing * average + (1 - config.smoothing) * gradient**2
+            point = point - config.lr * gradient / (average + config.eps) ** 0.5
+        torch.testing.assert_close(weight.detach(), point, rtol=1e-13, atol=1e-15)
+
+
+def test_where_eps_stands_matters_unless_it_is_zero() -> None:
+    for eps, same in ((0.0, True), (1e-2, False)):
+        inside, outside = parameters(), parameters()
+        walk(RMSProp(eps=eps, eps_inside=True).build(inside), inside, range(3))
+        walk(RMSProp(eps=eps).build(outside), outside, range(3))
+        pairs = zip(inside, outside, strict=True)
+        assert all(torch.allclose(a, b, rtol=1e-13, atol=1e-15) for a, b in pairs) == same
+
+
+@pytest.mark.parametrize("eps", [0.0, 1e-18])
+def test_eps_inside_leaves_what_has_had_no_gradient_where_it_is(eps: float) -> None:
+    still, moving, without = (Parameter(torch.ones(2)) for _ in range(3))
+    optimizer = RMSProp(eps=eps, eps_inside=True).build([still, moving, without])
+    still.grad, moving.grad = torch.zeros(2), torch.tensor([0.0, 1e-30])  # whose square is 0 in float32
+    optimizer.step()
+    assert torch.equal(still, torch.ones(2)) and torch.equal(without, torch.ones(2))
+    assert moving.isfinite().all() and moving[0] == 1 and without not in optimizer.state
+
+
 def test_defaults_are_the_published_settings() -> None:
     assert OPTIMIZERS["adam"] == Adam(lr=2e-4, beta1=0.5, beta2=0.999, eps=1e-8)
+    assert OPTIMIZERS["rmsprop-cfg"] == RMSProp(lr=2.5e-4, smoothing=0.95, eps=1e-18, eps_inside=True)
 
 
 @every_optimizer

@@ -16,6 +16,7 @@ from ganneal.optim.lr_rules import (
     two_time_scale,
 )
 from ganneal.optim.optimizers import CG, OPTIMIZERS, SGD, Adam, BetaRule, OptimizerConfig, RMSProp
+from ganneal.optim.rmsprop import InsideRMSProp
 
 __all__ = [
     "BETA_RULES",
@@ -30,6 +31,7 @@ __all__ = [
     "Constant",
     "Cosine",
     "ExponentialDecay",
+    "InsideRMSProp",
     "LRRule",
     "LinearDecay",
     "OptimizerConfig",

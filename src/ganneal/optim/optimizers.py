@@ -10,6 +10,7 @@ from torch.nn import Parameter
 
 from ganneal.optim.conjugate_gradient import BetaScope, ConjugateGradient
 from ganneal.optim.lr_rules import Constant, LRRule
+from ganneal.optim.rmsprop import InsideRMSProp
 
 BetaRule = Literal["FR", "PRP", "HS", "DY", "HZ", "FR_PRP", "HS_DY"]
 
@@ -90,11 +91,18 @@ class SGD:
 
 @dataclass(frozen=True)
 class RMSProp:
-    """RMSProp; ``smoothing`` is the decay of the squared-gradient average."""
+    """RMSProp; ``smoothing`` is the decay of the squared-gradient average.
+
+    References:
+        Johnson and Zhang, Composite Functional Gradient Learning of Generative Adversarial Models, 2018: the code has
+        ``eps_inside`` and eps 1e-18, here the optimizer `rmsprop-cfg`.
+    """
 
     lr: float = 2.5e-4
     smoothing: float = 0.95
     eps: float = 1e-8
+    eps_inside: bool = False
+    """Add eps inside the square root; outside it is torch's optimizer."""
     rule: LRRule = Constant()
 
     def __post_init__(self) -> None:
@@ -103,6 +111,8 @@ class RMSProp:
         _check_eps(self.eps)
 
     def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
+        if self.eps_inside:
+            return InsideRMSProp(parameters, lr=self.lr, smoothing=self.smoothing, eps=self.eps)
         return torch.optim.RMSprop(parameters, lr=self.lr, alpha=self.smoothing, eps=self.eps, foreach=True)
 
 
@@ -144,5 +154,11 @@ class CG:
         )
 
 
-OPTIMIZERS: dict[str, OptimizerConfig] = {"adam": Adam(), "sgd": SGD(), "rmsprop": RMSProp(), "cg": CG()}
+OPTIMIZERS: dict[str, OptimizerConfig] = {
+    "adam": Adam(),
+    "sgd": SGD(),
+    "rmsprop": RMSProp(),
+    "rmsprop-cfg": RMSProp(eps=1e-18, eps_inside=True),
+    "cg": CG(),
+}
 """Optimizers by name."""
