@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ganneal.models import DCGAN, MLP, MODELS, Latent, Model, ModelPair
+from ganneal.models import DCGAN, FC2, MLP, MODELS, DCGANExt, Latent, Model, ModelPair, ResNet4
 
 BATCH = 4
 
@@ -32,6 +32,19 @@ CASES: dict[str, list[Case]] = {
         Case(DCGAN(width=4, latent_size=8, d_norm="layer"), (1, 28, 28), bounded=True),
         Case(DCGAN(width=4, latent_size=8, d_norm="instance"), (3, 16, 16), bounded=True),
         Case(DCGAN(width=4, latent_size=8, g_norm="none", d_norm="none"), (3, 16, 16), bounded=True),
+    ],
+    "dcgan-ext": [
+        Case(DCGANExt(width=4, latent_size=8), (3, 32, 32), bounded=True),
+        Case(DCGANExt(width=4, latent_size=8, d_norm="layer"), (1, 28, 28), bounded=True),
+        Case(DCGANExt(width=4, latent_size=8, g_norm="none", d_norm="none"), (3, 16, 16), bounded=True),
+    ],
+    "resnet-4": [
+        Case(ResNet4(width=4, latent_size=8), (3, 32, 32), bounded=True),
+        Case(ResNet4(width=4, latent_size=8, g_norm="none", d_norm="none"), (1, 28, 28), bounded=True),
+    ],
+    "fc-2": [
+        Case(FC2(hidden=16, width=4, latent_size=8), (1, 28, 28), bounded=True),
+        Case(FC2(hidden=16, width=4, latent_size=8, d_norm="none"), (3, 16, 16), bounded=True),
     ],
 }
 """Small members of each family; a family registered without any fails below."""

@@ -1,10 +1,31 @@
 """Network families. Register your own with ``MODELS["mine"] = MyModel()``."""
 
 from ganneal.models.dcgan import DCGAN
+from ganneal.models.dcgan_ext import DCGANExt
+from ganneal.models.fc2 import FC2
 from ganneal.models.mlp import MLP
 from ganneal.models.protocol import Latent, Model, ModelPair, Normal, Shape
+from ganneal.models.resnet4 import ResNet4
 
-MODELS: dict[str, Model] = {"mlp": MLP(), "dcgan": DCGAN()}
+MODELS: dict[str, Model] = {
+    "mlp": MLP(),
+    "dcgan": DCGAN(),
+    "dcgan-ext": DCGANExt(),
+    "resnet-4": ResNet4(),
+    "fc-2": FC2(),
+}
 """Network families by name, each with its default fields."""
 
-__all__ = ["DCGAN", "MLP", "MODELS", "Latent", "Model", "ModelPair", "Normal", "Shape"]
+__all__ = [
+    "DCGAN",
+    "FC2",
+    "MLP",
+    "MODELS",
+    "DCGANExt",
+    "Latent",
+    "Model",
+    "ModelPair",
+    "Normal",
+    "ResNet4",
+    "Shape",
+]

@@ -18,7 +18,7 @@ SIZES = {4 * 2**n: (4, n) for n in range(1, 7)} | {7 * 2**n: (7, n) for n in ran
 """Image size -> (base, number of doublings)."""
 
 
-def _norm(name: NormName, channels: int) -> list[nn.Module]:
+def norm_layers(name: NormName, channels: int) -> list[nn.Module]:
     """The normalisation after an inner layer; layer norm is one group with an affine map per channel."""
     match name:
         case "batch":
@@ -43,7 +43,7 @@ class DCGANGenerator(nn.Module):
             kernel, stride, padding = (base, 1, 0) if stage == 0 else (4, 2, 1)
             layers += [
                 nn.ConvTranspose2d(inputs, outputs, kernel, stride, padding, bias=bias),
-                *_norm(norm, outputs),
+                *norm_layers(norm, outputs),
                 nn.ReLU(inplace=True),
             ]
             inputs = outputs
@@ -66,7 +66,7 @@ class DCGANDiscriminator(nn.Module):
             first = stage == 0
             layers += [
                 nn.Conv2d(inputs, outputs, 4, 2, 1, bias=first or bias),
-                *([] if first else _norm(norm, outputs)),
+                *([] if first else norm_layers(norm, outputs)),
                 nn.LeakyReLU(0.2, inplace=True),
             ]
             inputs = outputs
