@@ -11,7 +11,7 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from ganneal.data import Folder, Source, Zip, reporting, source_at
+from ganneal.data import Encoded, Source, reporting, source_at
 from ganneal.data.convert import write_zip
 from ganneal.data.download import DOWNLOADS, fetch_files
 from ganneal.data.images import Fit
@@ -83,7 +83,7 @@ def _lines() -> Iterator[None]:
 
 def _source(path: str, size: int | None, fit: Fit, skip: bool) -> Source:
     source = source_at(path, size)
-    if isinstance(source, Folder | Zip):
+    if isinstance(source, Encoded):
         return replace(source, fit=fit, on_damaged="skip" if skip else "fail")
     if size is not None:
         raise ValueError(f"--size is for image files, and {path} holds arrays of one size; leave it out.")

@@ -2,10 +2,12 @@
 
 from ganneal.data.archive import Zip
 from ganneal.data.arrays import Arrays
+from ganneal.data.celeba import CelebA
 from ganneal.data.cifar import Cifar10, Cifar100
 from ganneal.data.digits import Digits
 from ganneal.data.files import source_at, stored_sizes
 from ganneal.data.folder import Folder
+from ganneal.data.listing import Encoded
 from ganneal.data.mnist import Idx, StackedMNIST
 from ganneal.data.progress import reporting
 from ganneal.data.protocol import Dataset, Source, find_data
@@ -25,6 +27,7 @@ DATASETS: dict[str, Source] = {
     "stacked-mnist": StackedMNIST(),
     "cifar10": Cifar10(),
     "cifar100": Cifar100(),
+    "celeba": CelebA(),
 }
 """Data sources by name, each with its default fields."""
 
@@ -32,10 +35,12 @@ __all__ = [
     "DATASETS",
     "Arrays",
     "Batch",
+    "CelebA",
     "Cifar10",
     "Cifar100",
     "Dataset",
     "Digits",
+    "Encoded",
     "Folder",
     "Gaussian",
     "Grid",

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from ganneal.data.archive import Zip
 from ganneal.data.arrays import Arrays
+from ganneal.data.celeba import CelebA, is_celeba
 from ganneal.data.cifar import Cifar10, Cifar100
 from ganneal.data.folder import Folder
 from ganneal.data.images import Damaged, shown, stored_size
-from ganneal.data.listing import damage_report
+from ganneal.data.listing import Encoded, damage_report
 from ganneal.data.mnist import Idx
 from ganneal.data.protocol import Source
 
@@ -28,7 +29,7 @@ def source_at(place: str | Path, size: int | None = None) -> Source:
     if not path.exists():
         raise FileNotFoundError(f"no data at {shown(str(path))}; give {KINDS}.")
     if path.is_dir():
-        return _in_folder(path) or Folder(str(path), size=size)
+        return _in_folder(path, size) or Folder(str(path), size=size)
     match path.suffix.lower():
         case ".zip":
             return Zip(str(path), size=size)
@@ -44,7 +45,7 @@ def source_at(place: str | Path, size: int | None = None) -> Source:
             raise ValueError(f"path must be {KINDS}, got {str(path)!r} ({suffix}).")
 
 
-def _in_folder(path: Path) -> Source | None:
+def _in_folder(path: Path, size: int | None) -> Source | None:
     """The source for an original data set's folder; None for a folder of images."""
     if any(path.glob("train-images*idx3-ubyte*")):
         return Idx(str(path))
@@ -52,7 +53,7 @@ def _in_folder(path: Path) -> Source | None:
         return Cifar10(str(path))
     if (path / "train").is_file() or (path / "train.bin").is_file():
         return Cifar100(str(path))
-    return None
+    return CelebA(str(path), size=size) if is_celeba(path) else None
 
 
 def _in_npz(path: Path) -> Source:
@@ -73,11 +74,9 @@ def stored_sizes(source: Source) -> set[tuple[int, int]]:
     Raises:
         ValueError: An image is damaged; the message names it.
     """
-    match source:
-        case Folder() | Zip():
-            listing = source.listing()
-        case _:
-            return set()
+    if not isinstance(source, Encoded):
+        return set()
+    listing = source.listing()
     sizes = set()
     with listing.container.open() as read:
         for name in listing.names:

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ganneal.data.archive import Zip
 from ganneal.data.decoding import quiet
-from ganneal.data.folder import Folder
 from ganneal.data.images import Damaged, stored_format
-from ganneal.data.listing import Listing
+from ganneal.data.listing import Encoded, Listing
 from ganneal.data.pairwise import PairwiseDistances, noise_like, pairwise_distances
 from ganneal.data.protocol import Dataset, Source
 
@@ -48,7 +46,7 @@ def inspect(source: Source, *, seed: int = 0) -> tuple[Inspection, Dataset]:
     """
     sizes: Counter[str] = Counter()
     damaged: dict[str, str] = {}
-    if isinstance(source, Folder | Zip):
+    if isinstance(source, Encoded):
         listing = source.listing()
         sizes, damaged = _headers(listing)
     data = source.load()

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
-from ganneal.data.images import EXTENSIONS, OnDamaged, Reader, shown
-from ganneal.data.protocol import labels_from
+from ganneal.data.images import EXTENSIONS, Fit, OnDamaged, Reader, shown
+from ganneal.data.protocol import Dataset, labels_from
 
 NAMED = 5
 """Damaged files that a message names; the rest are counted."""
@@ -52,6 +52,31 @@ class Listing:
             labels=None if self.labels is None else self.labels[kept],
             damaged={**self.damaged, **damaged},
         )
+
+
+@runtime_checkable
+class Encoded(Protocol):
+    """A source of encoded images, as a frozen dataclass, which makes all of them into one size."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def size(self) -> int | None: ...
+
+    @property
+    def channels(self) -> int | None: ...
+
+    @property
+    def fit(self) -> Fit: ...
+
+    @property
+    def on_damaged(self) -> OnDamaged: ...
+
+    def load(self) -> Dataset: ...
+
+    def listing(self) -> Listing:
+        """The images and labels, without decoding."""
+        ...
 
 
 def is_image(name: str) -> bool:

@@ -58,7 +58,8 @@ def kept_images(listing: Listing, format: Format) -> tuple[np.ndarray, dict[str,
         OSError: The store cannot be written, or lacks room.
     """
     folder = cache_folder() / "images"
-    key = stamp([listing.stamp, VERSION, PIL.__version__, json.dumps(encode(format))])[:32]
+    # the names too: a part of what lies in one place, and all of it, are two sets
+    key = stamp([listing.stamp, VERSION, PIL.__version__, json.dumps(encode(format))], listing.names)[:32]
     if (found := _read(folder, key, format)) is not None:
         return found
     folder.mkdir(parents=True, exist_ok=True)

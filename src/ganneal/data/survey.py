@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass
 
-from ganneal.data.archive import Zip
 from ganneal.data.decoding import quiet
-from ganneal.data.folder import Folder
 from ganneal.data.images import GREY_MODES, Damaged, stored_format
-from ganneal.data.listing import Listing, settle
+from ganneal.data.listing import Encoded, Listing, settle
 from ganneal.data.protocol import Source
 
 MOST = 500
@@ -36,9 +34,8 @@ def survey(source: Source) -> Survey:
     Raises:
         ValueError: They are no images, or not one can be read.
     """
-    match source:
-        case Folder() | Zip():
-            return _of_files(source.listing())
+    if isinstance(source, Encoded):
+        return _of_files(source.listing())
     data = source.load()
     if not data.is_images:
         raise ValueError(f"data must be images, got points of shape {data.shape}; name an experiment for points.")

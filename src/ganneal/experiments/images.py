@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ganneal.data import Folder, Source, Zip, source_at
+from ganneal.data import Encoded, Source, source_at
 from ganneal.data.survey import survey
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.experiments.choices import Choice, choose, this_machine
@@ -18,7 +18,7 @@ def image_choices(path: str) -> dict[str, Choice]:
     """What `images` chooses for the images at ``path`` on this machine, and why."""
     source = source_at(path)
     choices = choose(survey(source), this_machine())
-    if not isinstance(source, Folder | Zip):
+    if not isinstance(source, Encoded):
         del choices["data.size"], choices["data.channels"]
     return choices
 
@@ -54,6 +54,6 @@ def images(path: str, chosen: Mapping[str, Any] | None = None) -> Experiment:
 
 
 def _formatted(source: Source, chosen: Mapping[str, Any]) -> Source:
-    if isinstance(source, Folder | Zip):
+    if isinstance(source, Encoded):
         return replace(source, size=chosen["data.size"], channels=chosen["data.channels"])
     return source
