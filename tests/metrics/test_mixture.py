@@ -47,6 +47,40 @@ def test_a_toys_mixture_keeps_its_density(toy):
     assert_close(GaussianMixture.of(toy.mixture).log_prob(x), toy.mixture.log_prob(x))
 
 
+def test_the_score_is_the_gradient_of_the_log_density():
+    mixture, x = correlated_pair(), (3 * normal(50, 2)).requires_grad_()
+    (gradient,) = torch.autograd.grad(mixture.log_prob(x).sum(), x)
+    assert_close(mixture.score(x.detach()), gradient, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("toy", [Ring(), Grid()], ids=["ring", "grid"])
+def test_a_toys_mixture_keeps_its_score(toy):
+    x = normal(40, 2)
+    assert_close(GaussianMixture.of(toy.mixture).score(x), toy.mixture.score(x))
+
+
+def test_a_normal_on_the_line_has_a_linear_score():
+    line = GaussianMixture(tensor([1.0]), tensor([[1.0]]), tensor([[[0.64]]]))
+    assert_close(line.score(tensor([[1.0], [2.0], [-3.0]])), tensor([[0.0], [-1 / 0.64], [4 / 0.64]]))
+
+
+def test_samples_have_the_moments_of_the_mixture_also_when_smoothed():
+    for mixture in (correlated_pair(), correlated_pair().smoothed(0.7)):
+        points = mixture.sample(100_000, torch.Generator().manual_seed(0))
+        mean = mixture.weights @ mixture.means
+        spread = mixture.means - mean
+        outer = mixture.covariances + spread[:, :, None] * spread[:, None]
+        covariance = (mixture.weights[:, None, None] * outer).sum(0)
+        # five standard errors of a mean; of a second moment, whose standard deviation is at most about 2 trace
+        assert_close(points.mean(0), mean, rtol=0, atol=5 * float(covariance.max() / 100_000) ** 0.5)
+        assert_close(points.T.cov(), covariance, rtol=0, atol=10 * float(covariance.trace()) / 100_000**0.5)
+
+
+def test_smoothing_adds_variance_in_all_directions():
+    smoothed = correlated_pair().smoothed(0.5)
+    assert_close(smoothed.covariances, correlated_pair().covariances + 0.25 * torch.eye(2).double())
+
+
 def test_isotropic_components_take_one_width_or_one_each():
     means = tensor([[0.0, 0.0], [3.0, 1.0]])
     one, each = GaussianMixture.isotropic(means, 0.5), GaussianMixture.isotropic(means, tensor([0.5, 2.0]))

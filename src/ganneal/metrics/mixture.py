@@ -76,6 +76,25 @@ class GaussianMixture:
         constants = self.weights.log() - volumes - 0.5 * self.means.shape[1] * log(2 * pi)
         return torch.logsumexp(constants - 0.5 * self.mahalanobis(x).square(), dim=1)
 
+    def score(self, x: Float64[Tensor, "n d"]) -> Float64[Tensor, "n d"]:
+        """Gradient of the log density in each point."""
+        volumes = torch.linalg.cholesky(self.covariances).diagonal(dim1=1, dim2=2).log().sum(dim=1)
+        shares = torch.softmax(self.weights.log() - volumes - 0.5 * self.mahalanobis(x).square(), dim=1)
+        pulls = torch.linalg.solve(self.covariances, (self.means - x[:, None]).movedim(0, 2)).movedim(2, 0)
+        return (shares[:, :, None] * pulls).sum(1)
+
+    def smoothed(self, std: float) -> "GaussianMixture":
+        """The density of x + std z, z standard normal."""
+        noise = std**2 * torch.eye(self.means.shape[1], dtype=torch.float64)
+        return GaussianMixture(self.weights, self.means, self.covariances + noise)
+
+    def sample(self, count: int, random: torch.Generator) -> Float64[Tensor, "count d"]:
+        """Independent points."""
+        modes = torch.multinomial(self.weights, count, replacement=True, generator=random)
+        noise = torch.randn(count, self.means.shape[1], generator=random, dtype=torch.float64)
+        roots = torch.linalg.cholesky(self.covariances)[modes]
+        return self.means[modes] + (roots @ noise[:, :, None]).squeeze(2)
+
 
 @dataclass(frozen=True)
 class MixtureQuality:

@@ -1,0 +1,97 @@
+"""The tables of docs/theory.md, measured.
+
+    python examples/propositions.py            # writes the tables into docs/theory.md; about 15 s of a core
+
+They go between the marks of the page. The exit status is 1 where a statement does not hold.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ganneal.theory.normals import kl
+from ganneal.theory.propositions import PROPOSITIONS, Statement, annealed
+from ganneal.theory.propositions.chains import RULES, divergences
+from ganneal.theory.propositions.optimal import DATA
+from ganneal.theory.propositions.vector_fields import ETAS, accumulated_error
+
+PAGE = Path(__file__).parents[1] / "docs" / "theory.md"
+MARKS = {name: (f"<!-- {name}, by examples/propositions.py -->", f"<!-- end of {name} -->") for name in
+         ("statements", "chains", "step sizes")}  # fmt: skip
+
+
+def shown(statement: Statement, value: float) -> str:
+    """A measured figure; rounding errors, which differ between machines, as such."""
+    small = statement.at_most is not None and 0 < statement.at_most <= 1e-9
+    return "rounding" if small and statement.holds(value) else f"{value:.3g}"
+
+
+def bound(statement: Statement) -> str:
+    sides = [(sign, side) for sign, side in (("≥", statement.at_least), ("≤", statement.at_most)) if side is not None]
+    return ", ".join(f"{sign} {side:g}" for sign, side in sides)
+
+
+def row(name: str) -> str:
+    """One measured statement; slow ones train a network."""
+    statement = PROPOSITIONS[name]
+    value = statement.measure()
+    holds = "yes" if statement.holds(value) else "NO"
+    return f"| {name} | {statement.says} | {shown(statement, value)} | {bound(statement)} | {holds} |"
+
+
+def statements(names: Sequence[str]) -> str:
+    """The statements as Markdown."""
+    head = "| check | statement | measured | bound | holds |\n| --- | --- | --- | --- | --- |"
+    return "\n".join([head, *map(row, names)])
+
+
+def chains() -> str:
+    """Where ideal pushes take the model of setting S1 under each weight rule."""
+    head = "| weights | final mean | final std | KL | falls at every push |\n| --- | --- | --- | --- | --- |"
+    rows = []
+    for name, rule in RULES.items():
+        path = annealed(rule)
+        values = divergences(path)
+        falls = all(after < before for before, after in zip(values, values[1:], strict=False))
+        end = path[-1]
+        rows.append(
+            f"| {name} | {end.mean:.6f} | {end.std:.6f} | {kl(DATA, end):.6f} | "
+            f"{'yes' if falls else f'no, up to {max(values):.1f}'} |"
+        )
+    return "\n".join([head, *rows])
+
+
+def step_sizes() -> str:
+    """The error of T4.3 at halved step sizes."""
+    head = "| step size | " + " | ".join(f"{eta:g}" for eta in ETAS) + " |\n| --- |" + " --- |" * len(ETAS)
+    return f"{head}\n| relative error | " + " | ".join(f"{accumulated_error(eta):.2g}" for eta in ETAS) + " |"
+
+
+def printed(page: str, name: str) -> str:
+    """What ``page`` has between the marks of ``name``."""
+    begin, end = MARKS[name]
+    return page.partition(begin)[2].partition(end)[0].strip()
+
+
+def written(page: str, tables: dict[str, str]) -> str:
+    """``page`` with ``tables`` between their marks."""
+    for name, table in tables.items():
+        begin, end = MARKS[name]
+        before, _, rest = page.partition(begin)
+        page = f"{before}{begin}\n{table}\n{end}{rest.partition(end)[2]}"
+    return page
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Measure the propositions of docs/theory.md.")
+    parser.add_argument("--page", type=Path, default=PAGE)
+    page = parser.parse_args(arguments).page
+    table = statements(list(PROPOSITIONS))
+    page.write_text(written(page.read_text(), {"statements": table, "chains": chains(), "step sizes": step_sizes()}))
+    print(table)
+    return 1 if "| NO |" in table else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

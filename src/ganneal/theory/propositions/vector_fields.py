@@ -1,0 +1,100 @@
+"""Proposition 4: the generator moves of nested annealed training and of annealed CFG follow one vector field.
+
+Both have the form E[Jᵀ (positive scalar) grad D]. They are equal for generator losses linear in D(G(z)), and else with
+the scalar a(t) of the loss in place of the weight; accumulated over frozen discriminators they agree to first order in
+the step size. Discriminators, optimizer steps and norms differ.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ganneal.losses import LOSSES, Loss
+from ganneal.theory.propositions.networks import LATENTS, critics, generator, random_points
+from ganneal.theory.pushes import pushes
+from ganneal.theory.scores import input_gradients
+from ganneal.weights import Geometric, Weights
+
+COUNT = 64
+WEIGHT = 0.3
+ETAS = (0.2, 0.1, 0.05, 0.025)
+LEVELS = 5
+
+
+def pull(loss: Loss, logits: Tensor, real: Tensor | None = None, *, weight: float = 1.0) -> Tensor:
+    """a(t) = -batch d(mean loss)/dt: how hard each fake of raw output t is moved along grad D.
+
+    >>> pull(LOSSES["nonsaturating"], torch.zeros(2), weight=0.5).tolist()
+    [0.25, 0.25]
+    """
+    logits = logits.detach().clone().requires_grad_()
+    return -torch.autograd.grad(loss.generator(logits, real, weight=weight).sum(), logits)[0]
+
+
+def relative_error(one: Sequence[Tensor], other: Sequence[Tensor]) -> float:
+    """L2 norm of the difference over that of ``other``, all tensors together."""
+    flat = [torch.cat([tensor.flatten() for tensor in tensors]) for tensors in (one, other)]
+    return ((flat[0] - flat[1]).norm() / flat[1].norm()).item()
+
+
+def _fit_gradient(network: nn.Module, z: Tensor, target: Tensor) -> tuple[Tensor, ...]:
+    loss = 0.5 * (network(z) - target.detach()).square().sum(1).mean()
+    return torch.autograd.grad(loss, list(network.parameters()))
+
+
+def loss_error(loss: Loss, weight: float = WEIGHT) -> float:
+    """T4.1, T4.2: the gradient of ``loss`` in the generator against that of one fit to x + a(D(x)) grad D(x).
+
+    Relative, over small random networks. Relativistic losses see real samples, the same on both sides.
+    """
+    network, (critic,), z = generator(), critics(1), random_points(COUNT, LATENTS)
+    real = critic(random_points(COUNT, seed=3)).detach()
+    own = loss.generator(critic(network(z)), real if loss.needs_real else None, weight=weight).mean()
+    direct = torch.autograd.grad(own, list(network.parameters()))
+    x = network(z).detach()
+    a = pull(loss, critic(x), real if loss.needs_real else None, weight=weight)
+    return relative_error(_fit_gradient(network, z, x + a[:, None] * input_gradients(critic, x)), direct)
+
+
+def linear_loss_error() -> float:
+    """T4.1: for a linear loss a is the weight, so that the fit is to x + w grad D(x), nothing else known."""
+    network, (critic,), z = generator(), critics(1), random_points(COUNT, LATENTS)
+    loss = LOSSES["wgan"].generator(critic(network(z)), weight=WEIGHT).mean()
+    x = network(z).detach()
+    push = pushes(x, [critic], [WEIGHT])[-1].samples
+    return relative_error(_fit_gradient(network, z, push), torch.autograd.grad(loss, list(network.parameters())))
+
+
+def accumulated_error(eta: float, levels: int = LEVELS, weights: Weights | None = None) -> float:
+    """T4.3: the annealed chain's fit gradient over eta against the sum of single-step gradients with w_m, relative.
+
+    Discriminators are frozen. The error is of first order in eta: one evaluates all grad D_m at G(z), the other along
+    the moving x.
+    """
+    of = (weights or Geometric(1, 0.01))((1,) * levels, 0)
+    network, frozen, z = generator(), critics(levels), random_points(COUNT, LATENTS)
+    target = pushes(network(z).detach(), frozen, [eta * w for w in of])[-1].samples
+    chained = [gradient / eta for gradient in _fit_gradient(network, z, target)]
+    nested = sum((-w * critic(network(z))).mean() for w, critic in zip(of, frozen, strict=True))
+    return relative_error(chained, torch.autograd.grad(torch.as_tensor(nested), list(network.parameters())))
+
+
+def convergence_order() -> float:
+    """T4.3: the order in eta of the error, log2 of its ratio at the two smallest of `ETAS`."""
+    errors = [accumulated_error(eta) for eta in ETAS[-2:]]
+    return torch.tensor(errors[0] / errors[1]).log2().item()
+
+
+def cycle_error(levels: int = 4, eta: float = 1e-7) -> float:
+    """T4.3: a whole NATS cycle, j single steps at level j, against a chain with weights j w_j; relative, eta small."""
+    of = [j * w for j, w in enumerate(Geometric(1, 0.01)(range(1, levels + 1), 0), start=1)]
+    network, frozen, z = generator(), critics(levels), random_points(COUNT, LATENTS)
+    target = pushes(network(z).detach(), frozen, [eta * w for w in of])[-1].samples
+    chained = [gradient / eta for gradient in _fit_gradient(network, z, target)]
+    steps = [
+        -w * critic(network(z)).mean()
+        for j, (w, critic) in enumerate(zip(Geometric(1, 0.01)(range(1, levels + 1), 0), frozen, strict=True), start=1)
+        for _ in range(j)
+    ]
+    return relative_error(chained, torch.autograd.grad(torch.stack(steps).sum(), list(network.parameters())))

@@ -1,0 +1,50 @@
+"""Samples moved along the gradients of discriminators, one push each: composite functional gradients without a run."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ganneal.theory.scores import Critic, input_gradients
+
+Samples = Float[Tensor, "batch ..."]
+
+
+class Push(NamedTuple):
+    """One step: where it led and along what."""
+
+    samples: Samples
+    """After the push."""
+    gradients: Samples
+    """Of the discriminator in the samples before it; the move is ``step_size`` times it."""
+    norms: Float[Tensor, " batch"]
+    """Euclidean length of each gradient."""
+
+
+def pushes(
+    samples: Samples,
+    critics: Sequence[Critic],
+    step_sizes: Sequence[float],
+    *,
+    gradient: Callable[[Critic, Tensor], Tensor] = input_gradients,
+) -> list[Push]:
+    """x <- x + step_size grad D_m(x) for m = 1..M, from ``samples``.
+
+    Symbols: eta_m w_m -> ``step_sizes``, D_m -> ``critics``, M -> their number.
+
+    References:
+        Nested Annealed Training Scheme for GANs, arXiv 2501.11318, Algorithm 2.
+    """
+    if len(critics) != len(step_sizes):
+        raise ValueError(
+            f"step_sizes must have one number for each critic, got {len(step_sizes)} for {len(critics)} critics."
+        )
+    trail: list[Push] = []
+    with torch.no_grad():
+        for critic, step_size in zip(critics, step_sizes, strict=True):
+            along = gradient(critic, samples)
+            samples = samples + step_size * along
+            trail.append(Push(samples, along, along.flatten(1).norm(dim=1)))
+    return trail
