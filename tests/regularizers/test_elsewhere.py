@@ -1,6 +1,7 @@
 """Gradient penalties compiled, and on two processes; each in interpreters of its own, without the shape checker."""
 
 import json
+import shutil
 import subprocess
 import sys
 from typing import Any
@@ -33,15 +34,22 @@ def run(script: str) -> Any:
     return json.loads(result.stdout.splitlines()[-1])
 
 
+@pytest.fixture(params=["aot_eager", "inductor"])
+def backend(request: pytest.FixtureRequest) -> str:
+    """aot_eager traces and differentiates as inductor, the default, does, without generating code."""
+    if request.param == "inductor" and not shutil.which("g++"):
+        pytest.skip("inductor needs a C++ compiler")
+    return request.param
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("penalty", ["r1(discriminator, x, y)", "wgan_gp(discriminator, x, y, share=share)"])
-def test_a_compiled_penalty_has_the_eager_value_and_gradients(penalty: str) -> None:
-    # aot_eager traces and differentiates as the default compiler does, without generating code
+def test_a_compiled_penalty_has_the_eager_value_and_gradients(penalty: str, backend: str) -> None:
     worst = run(f"""
 def loss(x, y):
     return nn.functional.softplus(-discriminator(x)).mean() + {penalty}.mean()
 
-compiled = torch.compile(loss, backend="aot_eager", fullgraph=True)
+compiled = torch.compile(loss, backend={backend!r}, fullgraph=True)
 one, other = loss(real, fake), compiled(real, fake)
 pairs = [(one, other), *zip(gradients(one), gradients(other))]
 print(json.dumps(max((a - b).abs().max().item() for a, b in pairs)))
@@ -51,11 +59,11 @@ print(json.dumps(max((a - b).abs().max().item() for a, b in pairs)))
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["gradient", "gran"])
-def test_a_compiled_normalised_discriminator_has_the_eager_gradients(name: str) -> None:
+def test_a_compiled_normalised_discriminator_has_the_eager_gradients(name: str, backend: str) -> None:
     worst = run(f"""
 from ganneal.normalization import NORMALIZATIONS
 normalized = NORMALIZATIONS[{name!r}].apply(discriminator)
-compiled = torch.compile(normalized, backend="aot_eager", fullgraph=True)
+compiled = torch.compile(normalized, backend={backend!r}, fullgraph=True)
 one, other = normalized(real).square().sum(), compiled(real).square().sum()
 pairs = [(one, other), *zip(gradients(one), gradients(other))]
 print(json.dumps(max((a - b).abs().max().item() for a, b in pairs)))
