@@ -7,6 +7,7 @@ from ganneal.data.cifar import Cifar10, Cifar100
 from ganneal.data.digits import Digits
 from ganneal.data.files import source_at, stored_sizes
 from ganneal.data.folder import Folder
+from ganneal.data.imagenet import ImageNetBatches
 from ganneal.data.listing import Encoded
 from ganneal.data.mnist import Idx, StackedMNIST
 from ganneal.data.progress import reporting
@@ -28,6 +29,7 @@ DATASETS: dict[str, Source] = {
     "cifar10": Cifar10(),
     "cifar100": Cifar100(),
     "celeba": CelebA(),
+    "imagenet64": ImageNetBatches(),
 }
 """Data sources by name, each with its default fields."""
 
@@ -45,6 +47,7 @@ __all__ = [
     "Gaussian",
     "Grid",
     "Idx",
+    "ImageNetBatches",
     "Mixture",
     "Ring",
     "Sampler",

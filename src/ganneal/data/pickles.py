@@ -8,7 +8,7 @@ import io
 import pickle
 import sys
 from math import prod
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -92,13 +92,16 @@ def _plain(value: Any) -> Any:
     raise pickle.UnpicklingError(f"it holds a {type(value).__name__}")
 
 
-def load_pickle(name: str, content: bytes) -> Any:
+def load_pickle(name: str, content: bytes | BinaryIO) -> Any:
     """The value of a pickle of dicts, lists, plain values and arrays of numbers; text of Python 2 comes as bytes.
+
+    From an open file, arrays are in memory once.
 
     Raises:
         ValueError: It is damaged or asks for anything else; nothing that it asks for is run.
     """
     try:
-        return _plain(_Unpickler(io.BytesIO(content), encoding="bytes").load())
+        file = io.BytesIO(content) if isinstance(content, bytes) else content
+        return _plain(_Unpickler(file, encoding="bytes").load())
     except Exception as error:  # a damaged pickle makes the reader raise almost any type
         raise ValueError(f"{name} cannot be read as a pickle of arrays ({error}); download it again.") from error

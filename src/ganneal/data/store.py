@@ -11,9 +11,10 @@ import json
 import os
 import shutil
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from ganneal.data.images import Format
 from ganneal.data.listing import Listing, stamp
 from ganneal.data.progress import report
 
+Writer = Callable[[Path], dict[str, str]]
 VERSION = 1
 BLOCK = 2**24
 LIMIT_GIGABYTES = 32.0
@@ -52,24 +54,43 @@ def store_limit() -> int:
 def kept_images(listing: Listing, format: Format) -> tuple[np.ndarray, dict[str, str]]:
     """The images that can be read as a read-only memory map, and why the others cannot; decoded if they are not kept.
 
-    Several processes may ask at once: one decodes, the others wait for it.
+    Raises:
+        OSError: The store cannot be written, or lacks room.
+    """
+    # the names too: a part of what lies in one place, and all of it, are two sets
+    key = stamp([listing.stamp, VERSION, PIL.__version__, json.dumps(encode(format))], listing.names)[:32]
+    size = len(listing.names) * prod(format.shape)
 
+    def write(path: Path) -> dict[str, str]:
+        os.truncate(path, size)
+        damaged = decode_to_file(listing, format, path)
+        _compact(path, [name in damaged for name in listing.names], format)
+        return damaged
+
+    return kept_rows(key, format.shape, size, write)
+
+
+def kept_rows(key: str, shape: tuple[int, ...], size: int, write: Writer) -> tuple[np.ndarray, dict[str, str]]:
+    """A read-only memory map uint8 ``[N, *shape]`` of what is kept under ``key``; ``write`` makes it if it is not.
+
+    Several processes may ask at once: one writes, the others wait for it.
+
+    Args:
+        size: Bytes that it takes at most.
+        write: Fills an empty file with whole rows; returns why some are left out.
     Raises:
         OSError: The store cannot be written, or lacks room.
     """
     folder = cache_folder() / "images"
-    # the names too: a part of what lies in one place, and all of it, are two sets
-    key = stamp([listing.stamp, VERSION, PIL.__version__, json.dumps(encode(format))], listing.names)[:32]
-    if (found := _read(folder, key, format)) is not None:
+    if (found := _read(folder, key, shape)) is not None:
         return found
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder / f"{key}.lock"):
-        if (found := _read(folder, key, format)) is not None:
+        if (found := _read(folder, key, shape)) is not None:
             return found
-        size = len(listing.names) * format.channels * format.size**2
         _make_room(folder, size)
-        _write(folder, key, listing, format, size)
-    found = _read(folder, key, format)
+        _write(folder, key, shape, write)
+    found = _read(folder, key, shape)
     if found is None:
         raise OSError(errno.EIO, f"what was just written to {folder} reads back differently; check that disk")
     return found
@@ -89,16 +110,15 @@ def _locked(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _write(folder: Path, key: str, listing: Listing, format: Format, size: int) -> None:
+def _write(folder: Path, key: str, shape: tuple[int, ...], write: Writer) -> None:
     temporary = folder / f".{key}.tmp"
     try:
-        with open(temporary, "wb") as file:
-            file.truncate(size)
-        damaged = decode_to_file(listing, format, temporary)
-        rows = _compact(temporary, [name in damaged for name in listing.names], format)
+        temporary.write_bytes(b"")
+        damaged = write(temporary)
         with open(temporary, "r+b") as file:
             os.fsync(file.fileno())
-        content = {"rows": rows, "damaged": damaged, "blocks": _checksums(temporary), "names": len(listing.names)}
+        rows = temporary.stat().st_size // prod(shape)
+        content = {"rows": rows, "damaged": damaged, "blocks": _checksums(temporary)}
         (folder / f"{key}.json").unlink(missing_ok=True)
         os.replace(temporary, folder / f"{key}.bin")
         body = json.dumps(content)
@@ -107,8 +127,8 @@ def _write(folder: Path, key: str, listing: Listing, format: Format, size: int) 
         temporary.unlink(missing_ok=True)
 
 
-def _compact(path: Path, damaged: list[bool], format: Format) -> int:
-    """Move the rows of whole images together; returns how many there are."""
+def _compact(path: Path, damaged: list[bool], format: Format) -> None:
+    """Move the rows of whole images together."""
     rows = len(damaged) - sum(damaged)
     if rows < len(damaged):
         samples = np.memmap(path, np.uint8, "r+", shape=(len(damaged), *format.shape))
@@ -117,8 +137,7 @@ def _compact(path: Path, damaged: list[bool], format: Format) -> int:
                 samples[target] = samples[source]
         samples.flush()
         del samples
-        os.truncate(path, rows * format.channels * format.size**2)
-    return rows
+        os.truncate(path, rows * prod(format.shape))
 
 
 def _hash(text: str) -> str:
@@ -142,7 +161,7 @@ def _checksums(path: Path) -> list[int]:
     return sums
 
 
-def _read(folder: Path, key: str, format: Format) -> tuple[np.ndarray, dict[str, str]] | None:
+def _read(folder: Path, key: str, shape: tuple[int, ...]) -> tuple[np.ndarray, dict[str, str]] | None:
     """What is kept under ``key``, or None where it is not there or not what was written."""
     data, description = folder / f"{key}.bin", folder / f"{key}.json"
     try:
@@ -153,8 +172,8 @@ def _read(folder: Path, key: str, format: Format) -> tuple[np.ndarray, dict[str,
         if _checksums(data) != content["blocks"]:
             return None
         if not content["rows"]:
-            return np.empty((0, *format.shape), np.uint8), content["damaged"]
-        mapped = np.memmap(data, np.uint8, "r", shape=(content["rows"], *format.shape))
+            return np.empty((0, *shape), np.uint8), content["damaged"]
+        mapped = np.memmap(data, np.uint8, "r", shape=(content["rows"], *shape))
     except (OSError, ValueError, KeyError, TypeError):
         return None
     try:
