@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ganneal.theory.langevin import noise_ratio
 from ganneal.theory.normals import kl
 from ganneal.theory.propositions import PROPOSITIONS, Statement, annealed
 from ganneal.theory.propositions.chains import RULES, divergences
@@ -18,7 +19,7 @@ from ganneal.theory.propositions.vector_fields import ETAS, accumulated_error
 
 PAGE = Path(__file__).parents[1] / "docs" / "theory.md"
 MARKS = {name: (f"<!-- {name}, by examples/propositions.py -->", f"<!-- end of {name} -->") for name in
-         ("statements", "chains", "step sizes")}  # fmt: skip
+         ("statements", "chains", "step sizes", "noise ratios")}  # fmt: skip
 
 
 def shown(statement: Statement, value: float) -> str:
@@ -68,6 +69,13 @@ def step_sizes() -> str:
     return f"{head}\n| relative error | " + " | ".join(f"{accumulated_error(eta):.2g}" for eta in ETAS) + " |"
 
 
+def noise_ratios() -> str:
+    """The ratio of neighbouring noise levels for RGB images of three sizes."""
+    sides = (32, 64, 256)
+    head = "| image | " + " | ".join(f"{side} px, d = {3 * side**2:,}" for side in sides) + " |\n" + "| --- " * 4 + "|"
+    return f"{head}\n| γ | " + " | ".join(f"{noise_ratio(3 * side**2):.4f}" for side in sides) + " |"
+
+
 def printed(page: str, name: str) -> str:
     """What ``page`` has between the marks of ``name``."""
     begin, end = MARKS[name]
@@ -88,7 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--page", type=Path, default=PAGE)
     page = parser.parse_args(arguments).page
     table = statements(list(PROPOSITIONS))
-    page.write_text(written(page.read_text(), {"statements": table, "chains": chains(), "step sizes": step_sizes()}))
+    tables = {"statements": table, "chains": chains(), "step sizes": step_sizes(), "noise ratios": noise_ratios()}
+    page.write_text(written(page.read_text(), tables))
     print(table)
     return 1 if "| NO |" in table else 0
 

@@ -34,7 +34,12 @@ def test_quick_statements_of_the_page_are_the_measured_ones(example: ModuleType,
 
 
 def test_tables_of_the_page_are_the_measured_ones(example: ModuleType) -> None:
-    for name, table in (("chains", example.chains()), ("step sizes", example.step_sizes())):
+    tables = {
+        "chains": example.chains(),
+        "step sizes": example.step_sizes(),
+        "noise ratios": example.noise_ratios(),
+    }
+    for name, table in tables.items():
         assert example.printed(PAGE, name) == table, "run python examples/propositions.py"
 
 

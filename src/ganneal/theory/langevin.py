@@ -1,0 +1,138 @@
+"""Annealed Langevin sampling, from exact and from learned scores of smoothed data: where annealing has its name from.
+
+References:
+    Song and Ermon, Generative Modeling by Estimating Gradients of the Data Distribution, NeurIPS 2019, Algorithm 1;
+    Improved Techniques for Training Score-Based Generative Models, NeurIPS 2020, Technique 2.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from math import erf, sqrt
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ganneal.metrics.mixture import GaussianMixture
+from ganneal.weights import Geometric
+
+Points = Float[Tensor, "n d"]
+Stds = Float[Tensor, "n 1"]
+Score = Callable[[Tensor, Tensor], Tensor]
+"""Points ``[n, d]`` and the noise on each ``[n, 1]`` to the gradient of the smoothed log density ``[n, d]``."""
+
+
+def noise_levels(first: float, last: float, count: int) -> tuple[float, ...]:
+    """Standard deviations sigma_1 > ... > sigma_L, geometric.
+
+    >>> noise_levels(1.0, 0.01, 3)
+    (1.0, 0.1, 0.01)
+    """
+    return Geometric(first, last)((1,) * count, 0)
+
+
+def step_sizes(levels: Sequence[float], eps: float) -> tuple[float, ...]:
+    """alpha_i = eps sigma_i²/sigma_L²: the last one is eps, and a step is as long beside the noise at every level."""
+    return tuple(eps * (level / levels[-1]) ** 2 for level in levels)
+
+
+def overlap(dim: int, ratio: float) -> float:
+    """Φ(√(2d)(γ - 1) + 3γ) - Φ(√(2d)(γ - 1) - 3γ), how likely noise of one level is seen at the next, γ times less.
+
+    Symbols: d -> ``dim``, γ -> ``ratio`` of neighbouring levels.
+    """
+    shift, width = sqrt(2 * dim) * (ratio - 1), 3 * ratio
+    return 0.5 * (erf((shift + width) / sqrt(2)) - erf((shift - width) / sqrt(2)))
+
+
+def noise_ratio(dim: int, probability: float = 0.5) -> float:
+    """The ratio of neighbouring noise levels whose `overlap` is ``probability``, by bisection.
+
+    >>> [round(noise_ratio(3 * side**2), 4) for side in (32, 64, 256)]
+    [1.0398, 1.0195, 1.0048]
+    """
+    if dim < 5:
+        raise ValueError(f"dim must be at least 5, got {dim}; below, levels of any ratio overlap by more than a half.")
+    if not 0 < probability < overlap(dim, 1.0):
+        raise ValueError(f"probability must be above 0 and below {overlap(dim, 1.0):.4f}, got {probability}; use 0.5.")
+    low, high = 1.0, 2.0
+    while overlap(dim, high) > probability:
+        high *= 2
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if overlap(dim, middle) > probability else (low, middle)
+    return (low + high) / 2
+
+
+def exact_score(mixture: GaussianMixture) -> Score:
+    """The score of ``mixture`` smoothed by the noise of each point."""
+
+    def score(x: Points, stds: Stds) -> Points:
+        result = torch.empty_like(x)
+        for std in stds.unique().tolist():
+            at = stds[:, 0] == std
+            result[at] = mixture.smoothed(std).score(x[at].double()).to(x)
+        return result
+
+    return score
+
+
+class ScoreNetwork(nn.Module):
+    """A perceptron of points and of the logarithm of their noise, divided by the noise."""
+
+    def __init__(self, dim: int = 2, width: int = 128):
+        super().__init__()
+        layers = nn.Linear(dim + 1, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, dim)
+        self.net = nn.Sequential(*layers)
+
+    def forward(self, x: Points, stds: Stds) -> Points:
+        return self.net(torch.cat([x, stds.log()], dim=1)) / stds
+
+
+def denoising_loss(score: Score, x: Points, stds: Stds, noise: Points) -> Float[Tensor, " n"]:
+    """½ σ² ‖s(x + σ ε, σ) + ε/σ‖² of each point: least, over the noise, at the score of the smoothed density.
+
+    Symbols: σ -> ``stds``, ε -> ``noise``, s -> ``score``.
+
+    References:
+        Vincent, A Connection Between Score Matching and Denoising Autoencoders, 2011; Song and Ermon, 2019, Eq. 5, 6.
+    """
+    return 0.5 * (stds * score(x + stds * noise, stds) + noise).square().sum(1)
+
+
+def fit_score(
+    points: Points, levels: Sequence[float], *, steps: int = 4_000, width: int = 128, batch: int = 256, seed: int = 0
+) -> ScoreNetwork:
+    """A network fitted to the scores of ``points`` smoothed by each of ``levels``: Adam, lr 2e-3 along a cosine."""
+    random = torch.Generator().manual_seed(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = ScoreNetwork(points.shape[1], width)
+    optimizer = torch.optim.Adam(network.parameters(), lr=2e-3, fused=True)
+    rule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    choices = torch.tensor(levels, dtype=torch.float32)[:, None]
+    for _ in range(steps):
+        x = points[torch.randint(len(points), (batch,), generator=random)].float()
+        stds = choices[torch.randint(len(choices), (batch,), generator=random)]
+        loss = denoising_loss(network, x, stds, torch.randn(x.shape, generator=random)).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        rule.step()
+    return network
+
+
+@torch.no_grad()
+def annealed_langevin(
+    score: Score, start: Points, levels: Sequence[float], *, eps: float, steps: int, random: torch.Generator
+) -> Iterator[Points]:
+    """Samples after each noise level, from ``start``: ``steps`` times x <- x + ½ α_i s(x, σ_i) + √α_i z.
+
+    Symbols: α_i -> `step_sizes`, σ_i -> ``levels``, ε -> ``eps``, T -> ``steps``.
+    """
+    x = start
+    for level, alpha in zip(levels, step_sizes(levels, eps), strict=True):
+        stds = torch.full((len(x), 1), level, dtype=x.dtype)
+        for _ in range(steps):
+            z = torch.randn(x.shape, generator=random, dtype=x.dtype)
+            x = x + 0.5 * alpha * score(x, stds) + sqrt(alpha) * z
+        yield x
