@@ -9,6 +9,7 @@ from ganneal.data.files import source_at, stored_sizes
 from ganneal.data.folder import Folder
 from ganneal.data.imagenet import ImageNetBatches
 from ganneal.data.listing import Encoded
+from ganneal.data.lsun import LSUN
 from ganneal.data.mnist import Idx, StackedMNIST
 from ganneal.data.progress import reporting
 from ganneal.data.protocol import Dataset, Source, find_data
@@ -30,6 +31,7 @@ DATASETS: dict[str, Source] = {
     "cifar100": Cifar100(),
     "celeba": CelebA(),
     "imagenet64": ImageNetBatches(),
+    "lsun": LSUN(),
 }
 """Data sources by name, each with its default fields."""
 
@@ -48,6 +50,7 @@ __all__ = [
     "Grid",
     "Idx",
     "ImageNetBatches",
+    "LSUN",
     "Mixture",
     "Ring",
     "Sampler",

@@ -11,10 +11,12 @@ from ganneal.data.folder import Folder
 from ganneal.data.imagenet import ImageNetBatches, is_imagenet
 from ganneal.data.images import Damaged, shown, stored_size
 from ganneal.data.listing import Encoded, damage_report
+from ganneal.data.lsun import FILE as LMDB_FILE
+from ganneal.data.lsun import LSUN
 from ganneal.data.mnist import Idx
 from ganneal.data.protocol import Source
 
-KINDS = "a folder of images, a .zip, an .npz or an .npy file, or the files of MNIST, CIFAR, CelebA or ImageNet-64"
+KINDS = "a folder of images, a .zip, an .npz or an .npy file, or the files of MNIST, CIFAR, CelebA, ImageNet-64 or LSUN"
 KEYS = (("images", "labels"), ("x_train", "y_train"))
 """Names under which an .npz holds images and their labels."""
 
@@ -54,6 +56,8 @@ def _in_folder(path: Path, size: int | None) -> Source | None:
         return Cifar10(str(path))
     if (path / "train").is_file() or (path / "train.bin").is_file():
         return Cifar100(str(path))
+    if (path / LMDB_FILE).is_file():
+        return LSUN(str(path), size=size)
     if is_imagenet(path):
         return ImageNetBatches(str(path))
     return CelebA(str(path), size=size) if is_celeba(path) else None

@@ -10,8 +10,9 @@ from ganneal.data.archive import ZipImages
 from ganneal.data.decoding import chunks, decode_chunk, quiet
 from ganneal.data.folder import FolderImages
 from ganneal.data.images import Format
+from ganneal.data.lsun import LmdbImages
 
-CONTAINERS = (FolderImages, ZipImages)
+CONTAINERS = (FolderImages, ZipImages, LmdbImages)
 
 
 def work(order: dict[str, Any]) -> None:
