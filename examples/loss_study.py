@@ -69,7 +69,7 @@ ARMS: dict[str, dict[str, Any]] = {
     "gn-hinge": {"loss": Hinge(), "normalization": GradientNormalization()},
 }
 """The fields that make each arm; another arm is another line. hybrid-srkl is non-saturating with both losses doubled,
-which Adam cancels but for its epsilon: how far the two lie apart is what chance does."""
+which Adam cancels but for its epsilon: how far the two lie apart is what rounding and the clock do."""
 
 
 def base(data: str) -> Experiment:
@@ -173,12 +173,14 @@ def draw(content: dict[str, Any], path: Path) -> None:
         for row, name in enumerate(arms):
             values = [run[key] for run in content["arms"][name] if key in run]
             axes.plot(values, [row] * len(values), "o", color="#0072b2", alpha=0.7)
-            if values:
+            if len(values) > 1:
                 axes.plot([fmean(values)] * 2, [row - 0.3, row + 0.3], color="#d55e00", linewidth=2)
         axes.set_xlabel(f"{content['metric']}, lower is better" if key == "distance" else f"{key}, higher is better")
     panels[0].set_yticks(range(len(arms)), arms)
     panels[0].invert_yaxis()
-    figure.suptitle(f"{content['seconds']:g} training seconds each; a dot is a seed, a bar the mean", fontsize="medium")
+    figure.suptitle(
+        f"{content['seconds']:g} training seconds each; a dot is a seed, a bar their mean", fontsize="medium"
+    )
     figure.savefig(path, dpi=110)
 
 
