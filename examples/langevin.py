@@ -29,15 +29,15 @@ def sampled(score: Score) -> list[Tensor]:
     random = torch.Generator().manual_seed(1)
     start = LEVELS[0] * torch.randn(COUNT, 2, generator=random)
     eps = 0.1 * LEVELS[-1] ** 2
-    return list(annealed_langevin(score, start, LEVELS, eps=eps, steps=STEPS, random=random))
+    return annealed_langevin(score, start, LEVELS, eps=eps, steps=STEPS, random=random)
 
 
 def table(paths: dict[str, list[Tensor]]) -> str:
     """How well the last samples fit the data smoothed by the last level."""
     target = GaussianMixture.of(RING.mixture).smoothed(LEVELS[-1])
     rows = [
-        "| sampled by | within 3 std of a mode | modes of 8 | KL of the modes' shares |",
-        "| --- | --- | --- | --- |",
+        "| sampled by | within 3 std of a mode | modes of 8 | KL of the modes' shares | mean log density |",
+        "| --- | --- | --- | --- | --- |",
     ]
     ends = {f"{name} scores": path[-1].double() for name, path in paths.items()}
     ends["none: the smoothed data themselves"] = target.sample(COUNT, torch.Generator().manual_seed(2))

@@ -5,7 +5,7 @@ References:
     Improved Techniques for Training Score-Based Generative Models, NeurIPS 2020, Technique 2.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from math import erf, sqrt
 
 import torch
@@ -124,15 +124,16 @@ def fit_score(
 @torch.no_grad()
 def annealed_langevin(
     score: Score, start: Points, levels: Sequence[float], *, eps: float, steps: int, random: torch.Generator
-) -> Iterator[Points]:
+) -> list[Points]:
     """Samples after each noise level, from ``start``: ``steps`` times x <- x + ½ α_i s(x, σ_i) + √α_i z.
 
     Symbols: α_i -> `step_sizes`, σ_i -> ``levels``, ε -> ``eps``, T -> ``steps``.
     """
-    x = start
+    x, after = start, []
     for level, alpha in zip(levels, step_sizes(levels, eps), strict=True):
         stds = torch.full((len(x), 1), level, dtype=x.dtype)
         for _ in range(steps):
             z = torch.randn(x.shape, generator=random, dtype=x.dtype)
             x = x + 0.5 * alpha * score(x, stds) + sqrt(alpha) * z
-        yield x
+        after.append(x)
+    return after
