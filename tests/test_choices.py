@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from ganneal.cli import chosen as chosen_settings
 from ganneal.cli import main
-from ganneal.cli import train as train_command
 from ganneal.data import Arrays, Cifar10, Cifar100, Folder, Idx, Zip, source_at
 from ganneal.data.survey import Survey, survey
 from ganneal.experiments import EXPERIMENTS, choices
@@ -178,7 +178,7 @@ def test_on_resume_nothing_is_chosen_again(ganneal: Any, tmp_path: Path, monkeyp
     assert ganneal("mine", "--seed", "3", *QUICK)[0] == 0
     before = stored("runs/mine-nats-seed3")
     monkeypatch.setattr(sys.modules["ganneal.experiments.images"], "this_machine", lambda: GPU)
-    monkeypatch.setattr(train_command, "image_choices", lambda path: pytest.fail("it chose again"))
+    monkeypatch.setattr(chosen_settings, "image_choices", lambda path: pytest.fail("it chose again"))
     status, said = ganneal("mine", "--seed", "3", *QUICK, "--budget.d-updates", "4")
     assert status == 0 and "resuming" in said
     after = stored("runs/mine-nats-seed3")

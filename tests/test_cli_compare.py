@@ -3,14 +3,16 @@
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from ganneal.cli import chosen, main
 from ganneal.cli import compare as command
-from ganneal.cli import main
 from ganneal.comparison import LocalProcesses, Study
 from ganneal.comparison.job import Job, run
 from ganneal.comparison.study import Like
@@ -254,6 +256,29 @@ def test_the_table_is_printed_and_the_same_command_repeats_nothing(cli: Cli, her
     assert again == (0, out, "") and len(here) == 4
     status, other, _ = cli(*arguments, "--baseline", "b")
     assert status == 0 and other != out and len(here) == 4
+
+
+def test_all_arms_on_a_path_share_choices_that_the_study_keeps(
+    cli: Cli, here: list[Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8)
+    np.savez(tmp_path / "mine.npz", images=images)
+    asked: list[str] = []
+    choose = chosen.image_choices
+    monkeypatch.setattr(chosen, "image_choices", lambda path: asked.append(path) or choose(path))
+    tiny = [option for option in TINY if option not in ("--data.num-samples", "200", "--batch-size", "16")]
+    arguments = ("a=mine.npz,scheme.levels=2", "mine.npz,loss=hinge", *CLOCK, "--seeds", "1", *tiny)
+    status, out, err = cli(*arguments)
+    assert status == 0 and asked == ["mine.npz"] and "mine.npz: chosen from the data" in err
+    kept = json.loads((tmp_path / "runs/compare-a/study.json").read_text())["chosen"]["mine.npz"]
+    assert (kept["batch_size"]["value"], kept["batch_size"]["reason"]) == (8, "few images: 40")
+
+    other = replace(choose("mine.npz")["batch_size"], value=4)
+    monkeypatch.setattr(chosen, "image_choices", lambda path: choose(path) | {"batch_size": other})
+    assert cli(*arguments)[:2] == (0, out) and len(here) == 2
+    status, _, err = cli(*arguments[:1], "b=mine.npz", *arguments[1:])
+    assert status == 0, err
+    assert len(here) == 3 and here[-1].experiment.batch_size == 8
 
 
 def test_a_stopped_comparison_says_where_it_is_kept_and_how_it_ended(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,15 +5,20 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ganneal.cli.chosen import choices, reasons, values
 from ganneal.cli.configure import configure, resolve, take
 from ganneal.comparison import Arm, Executor, LocalProcesses, Study, compare
 from ganneal.comparison.executors import cores
+from ganneal.comparison.schedule import stored_choices
 from ganneal.comparison.study import CLOCKS, BudgetClock, with_controls
-from ganneal.experiments import EXPERIMENTS
+from ganneal.config import encode
+from ganneal.experiments import EXPERIMENTS, Choice, run_name
 from ganneal.interruption import Interrupted
 from ganneal.registry import nearest
 
 DEFAULT_SEEDS = 3
+Chosen = dict[str, dict[str, Choice]]
+"""Automatic choices by option, for each path of images."""
 
 
 def _help() -> str:
@@ -55,18 +60,42 @@ def _refuse_what_the_study_sets(arguments: Sequence[str]) -> None:
             raise ValueError(f"{option} is the study's to set, the same for every arm; give --{clock} AMOUNT.")
 
 
-def _arm(text: str, shared: Sequence[str]) -> Arm:
+def _named(text: str) -> tuple[str | None, str]:
+    """Label and experiment of an arm."""
+    label, equals, name = text.partition(",")[0].partition("=")
+    return (label, name) if equals else (None, label)
+
+
+def _folder(first: str) -> str:
+    """The study's directory where none is given; named by the first arm."""
+    label, name = _named(first)
+    if label is None:
+        label = name if name in EXPERIMENTS else run_name(name)
+    return f"runs/compare-{label}"
+
+
+def _chosen(named: Sequence[str], folder: str) -> Chosen:
+    """One set of choices for each path of images, whatever the number of arms: as the study in ``folder`` has it."""
+    stored = stored_choices(folder)
+    found: Chosen = {}
+    for _, name in map(_named, named):
+        if name not in found and (chosen := choices(name, stored.get(name))) is not None:
+            found[name] = chosen
+    return found
+
+
+def _arm(text: str, shared: Sequence[str], chosen: Chosen) -> Arm:
     """An arm from ``[LABEL=]EXPERIMENT[,OPTION=VALUE | ,SWITCH]...`` and the options that all arms share."""
     first, *changes = text.split(",")
-    label, equals, name = first.partition("=")
+    label, name = _named(text)
     if not all(change and not change.startswith("-") for change in changes):
         raise ValueError(f"changes of an arm are OPTION=VALUE, or a SWITCH as flip, without dashes, got {text!r}.")
     own = [f"--{change}" for change in changes]
-    experiment = resolve(name if equals else label)
+    experiment = resolve(name, values(chosen.get(name)))
     arguments = [*shared, *own]
     _refuse_what_the_study_sets(arguments)
     return Arm(
-        label if equals else experiment.name,
+        experiment.name if label is None else label,
         configure(experiment, arguments, prog=f"ganneal compare {first}"),
     )
 
@@ -136,7 +165,9 @@ def main(arguments: Sequence[str]) -> None:
     out, baseline, seeds = take(rest, "--out"), take(rest, "--baseline"), _seeds(take(rest, "--seeds"))
     jobs, cluster, controlled = take(rest, "--jobs"), take(rest, "--cluster"), _flag(rest, "--controls")
     clock, amount = _clock(rest)
-    arms = tuple(_arm(text, rest) for text in named)
+    folder = out or _folder(named[0])
+    chosen = _chosen(named, folder)
+    arms = tuple(_arm(text, rest, chosen) for text in named)
     if controlled:
         arms = with_controls(arms, clock)
     executor = _executor(jobs, cluster)
@@ -145,14 +176,15 @@ def main(arguments: Sequence[str]) -> None:
     if first not in [arm.name for arm in arms]:
         raise ValueError(f"--baseline must name an arm, got {first!r}. {nearest(first, {a.name: a for a in arms})}")
     study = Study(arms[0].name, arms, seeds, clock, amount, first)
-    folder = out or f"runs/compare-{study.name}"
 
     def say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
+    for name, settings in chosen.items():
+        say(f"{name}: {reasons(settings)}")
     command = shlex.join(["ganneal", "compare", *arguments])
     try:
-        results = compare(study, folder, executor, say=say, command=command)
+        results = compare(study, folder, executor, say=say, command=command, chosen=encode(chosen))
     except Interrupted as stop:
         kept = f"stopped; finished runs are kept in {folder}. The same command goes on."
         raise Interrupted(stop.signum, kept) from None

@@ -2,18 +2,18 @@
 
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from inspect import getdoc
-from pathlib import Path
 from typing import Any
 
+from ganneal.cli.chosen import choices, reasons, values
 from ganneal.cli.configure import PARTS, configure, resolve, take
 from ganneal.cli.plan import show
 from ganneal.config import encode
 from ganneal.directory import RunDirectory
 from ganneal.experiment import Experiment
-from ganneal.experiments import EXPERIMENTS, Choice, image_choices, run_name
+from ganneal.experiments import EXPERIMENTS, run_name
 
 
 def _help() -> str:
@@ -84,29 +84,6 @@ def _seed(arguments: list[str]) -> int:
     return int(given) if given is not None and given.isdecimal() else 0
 
 
-def _chosen(name: str, directory: str) -> dict[str, Choice] | None:
-    """What is chosen for the images at the path ``name``: as the run in ``directory`` has it, else now."""
-    if name in EXPERIMENTS or not Path(name).exists():
-        return None
-    if (stored := RunDirectory(directory).chosen()) is not None:
-        return {option: Choice(choice["value"], choice["reason"]) for option, choice in stored.items()}
-    return image_choices(name)
-
-
-def _reasons(chosen: Mapping[str, Choice], experiment: Experiment) -> str:
-    """A line for each choice, with what was given in its place."""
-    width = max(map(len, chosen))
-    lines = ["chosen from the data and this machine; each can be given on the command line:"]
-    for option, choice in chosen.items():
-        value: Any = experiment
-        for step in option.split("."):
-            value = getattr(value, step, None)
-        instead = "" if value == choice.value else f" -> {value} as given"
-        flag = option.replace("_", "-")
-        lines.append(f"  --{flag:<{width}}  {choice.value}{instead}  ({choice.reason})")
-    return "\n".join(lines)
-
-
 def main(arguments: Sequence[str]) -> None:
     """Parse and train."""
     rest = list(arguments)
@@ -123,13 +100,12 @@ def main(arguments: Sequence[str]) -> None:
         print(_help())
         return
     rest = ["--help" if argument == "--help-all" else argument for argument in rest]
-    chosen = _chosen(name, out or _directory(run_name(name), _seed(rest)))
-    values = None if chosen is None else {option: choice.value for option, choice in chosen.items()}
-    begun = resolve(name, values)
+    chosen = choices(name, RunDirectory(out or _directory(run_name(name), _seed(rest))).chosen())
+    begun = resolve(name, values(chosen))
     experiment = configure(begun, rest, prog=f"ganneal train {begun.name}")
     directory = out or _directory(experiment.name, experiment.seed)
     if chosen is not None:
-        print(_reasons(chosen, experiment), file=sys.stdout if dry_run else sys.stderr)
+        print(reasons(chosen, experiment), file=sys.stdout if dry_run else sys.stderr)
     if dry_run:
         print(describe(experiment))
         print(f"\nrun directory: {directory}\n\nfirst round:\n{show(experiment.scheme)}\n\n{_check(experiment)}")

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ def compare(
     *,
     say: Say = lambda text: None,
     command: str | None = None,
+    chosen: Mapping[str, Any] | None = None,
 ) -> Results:
     """Run ``study`` in the directory ``out``, or go on where it was stopped; blocks until every run has ended.
 
@@ -44,6 +45,7 @@ def compare(
     Args:
         say: Called with a line on each run that starts or ends.
         command: What a person typed to get here, for the record.
+        chosen: What was chosen automatically, for `stored_choices` to find.
     Raises:
         ValueError: ``out`` holds another study, the message shows the difference; or it is in use.
         KeyboardInterrupt: SIGINT or SIGTERM came; running jobs have saved, the same call goes on.
@@ -51,7 +53,7 @@ def compare(
     folder = Path(out).resolve()
     _check_place(folder)
     with RunDirectory(folder).locked(), ended_by_signals():  # a second comparison here would start the same runs
-        _begin(study, folder, command)
+        _begin(study, folder, command, chosen or {})
         return _Course(study, folder, executor, say, command).run()
 
 
@@ -169,7 +171,13 @@ def _check_place(folder: Path) -> None:
         raise ValueError(f"out must be a new directory or one of a comparison, got {folder}; name another.")
 
 
-def _begin(study: Study, folder: Path, command: str | None) -> None:
+def stored_choices(out: str | Path) -> dict[str, Any]:
+    """What was chosen automatically for the study in ``out`` by then; empty where there is none."""
+    file = Path(out) / STUDY
+    return read_json(file).get("chosen", {}) if file.exists() else {}
+
+
+def _begin(study: Study, folder: Path, command: str | None, chosen: Mapping[str, Any]) -> None:
     file = folder / STUDY
     if file.exists():
         _check_same(study, folder, read_json(file))
@@ -182,6 +190,7 @@ def _begin(study: Study, folder: Path, command: str | None) -> None:
         "format": STUDY_FORMAT,
         "name": study.name,
         "command": command,
+        "chosen": {**stored_choices(folder), **chosen},  # those of an arm that is left out this time are kept
         "baseline": study.baseline,
         "amount": study.amount,
         "seeds": list(study.seeds),
