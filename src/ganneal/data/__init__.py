@@ -11,6 +11,7 @@ from ganneal.data.imagenet import ImageNetBatches
 from ganneal.data.listing import Encoded
 from ganneal.data.lsun import LSUN
 from ganneal.data.mnist import Idx, StackedMNIST
+from ganneal.data.parquet import Parquet
 from ganneal.data.progress import reporting
 from ganneal.data.protocol import Dataset, Source, find_data
 from ganneal.data.sampler import Batch, Sampler
@@ -32,6 +33,7 @@ DATASETS: dict[str, Source] = {
     "celeba": CelebA(),
     "imagenet64": ImageNetBatches(),
     "lsun": LSUN(),
+    "parquet": Parquet(),
 }
 """Data sources by name, each with its default fields."""
 
@@ -52,6 +54,7 @@ __all__ = [
     "ImageNetBatches",
     "LSUN",
     "Mixture",
+    "Parquet",
     "Ring",
     "Sampler",
     "Source",

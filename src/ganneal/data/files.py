@@ -14,9 +14,12 @@ from ganneal.data.listing import Encoded, damage_report
 from ganneal.data.lsun import FILE as LMDB_FILE
 from ganneal.data.lsun import LSUN
 from ganneal.data.mnist import Idx
+from ganneal.data.parquet import Parquet
 from ganneal.data.protocol import Source
 
-KINDS = "a folder of images, a .zip, an .npz or an .npy file, or the files of MNIST, CIFAR, CelebA, ImageNet-64 or LSUN"
+KINDS = (
+    "a folder of images, a .zip, .npz, .npy or .parquet file, or the files of MNIST, CIFAR, CelebA, ImageNet-64 or LSUN"
+)
 KEYS = (("images", "labels"), ("x_train", "y_train"))
 """Names under which an .npz holds images and their labels."""
 
@@ -36,6 +39,8 @@ def source_at(place: str | Path, size: int | None = None) -> Source:
     match path.suffix.lower():
         case ".zip":
             return Zip(str(path), size=size)
+        case ".parquet":
+            return Parquet(str(path), size=size)
         case ".npz":
             return _in_npz(path)
         case ".npy":
@@ -60,7 +65,9 @@ def _in_folder(path: Path, size: int | None) -> Source | None:
         return LSUN(str(path), size=size)
     if is_imagenet(path):
         return ImageNetBatches(str(path))
-    return CelebA(str(path), size=size) if is_celeba(path) else None
+    if is_celeba(path):
+        return CelebA(str(path), size=size)
+    return Parquet(str(path), size=size) if any((*path.glob("*.parquet"), *path.glob("*/*.parquet"))) else None
 
 
 def _in_npz(path: Path) -> Source:

@@ -11,8 +11,9 @@ from ganneal.data.decoding import chunks, decode_chunk, quiet
 from ganneal.data.folder import FolderImages
 from ganneal.data.images import Format
 from ganneal.data.lsun import LmdbImages
+from ganneal.data.parquet import ParquetImages
 
-CONTAINERS = (FolderImages, ZipImages, LmdbImages)
+CONTAINERS = (FolderImages, ZipImages, LmdbImages, ParquetImages)
 
 
 def work(order: dict[str, Any]) -> None:
