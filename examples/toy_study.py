@@ -285,13 +285,16 @@ def kept(arm: Arm, out: Path) -> dict[str, Any]:
 
 
 def held(run: dict[str, Any], which: str) -> dict[str, Any]:
-    """Last and best look at a run's generator, by divergence over cells, and whether it fell to half its best modes."""
+    """The last look at a run's generator, and the best by divergence over cells."""
     seen = [each[which] for each in run["curve"]]
     finite = [each for each in seen if each is not None]
-    last, best = seen[-1], min(finite, key=lambda each: each["js"], default=None)
-    most = max((each["modes"] for each in finite), default=0)
-    fallen = last is None or last["modes"] < most / 2
-    return {"last": last, "best": best, "most_modes": most, "fallen": fallen}
+    return {"last": seen[-1], "best": min(finite, key=lambda each: each["js"], default=None)}
+
+
+def collapsed(run: dict[str, Any]) -> bool:
+    """Whether the present generator, not the averaged, held one mode or none at the last look, or was not finite."""
+    last = run["present"]["last"]
+    return last is None or last["modes"] <= 1
 
 
 def summary(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -325,14 +328,14 @@ def spread(numbers: Sequence[float], digits: int) -> str:
 def table(content: dict[str, Any], data: str, which: str = "averaged") -> str:
     """One data set as Markdown: means over the seeds, lowest and highest."""
     head = ["optimizer", "arm", "D / G updates", "CPU s"]
-    head += [f"{name}, {when}" for name in SHOWN.values() for when in ("last", "best")] + ["fallen"]
+    head += [f"{name}, {when}" for name in SHOWN.values() for when in ("last", "best")] + ["collapsed"]
     lines = [head, ["---"] * len(head)]
     for arm in content["arms"]:
         clock = f"{arm['d_updates']:,} / {arm['g_updates']:,}"
         cells = [spread(values(arm, data, when, key, which), DIGITS[key]) for key in SHOWN for when in ("last", "best")]
-        fallen = [run[which]["fallen"] for run in arm["runs"] if run["data"] == data]
+        fell = [collapsed(run) for run in arm["runs"] if run["data"] == data]
         row = [arm["optimizer"], arm["name"], clock, f"{arm['cpu_seconds']:.0f}", *cells]
-        lines.append([*row, f"{sum(fallen)} of {len(fallen)}"])
+        lines.append([*row, f"{sum(fell)} of {len(fell)}"])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -370,7 +373,8 @@ def draw(content: dict[str, Any], path: Path) -> None:
         panels[0, 0].plot([], [], "o-", color=COLOURS[place], label=label)
     figure.legend(loc="outside lower center", ncols=len(labels), frameon=False)
     figure.suptitle(
-        "Averaged generator after the last update; a dot is a seed, a bar the mean of three", fontsize="medium"
+        "Averaged generator after the last update; a dot is a seed, a bar the mean; no KL where no sample is on a mode",
+        fontsize="medium",
     )
     figure.savefig(path, dpi=90)
 

@@ -14,6 +14,7 @@ from ganneal.directory import RunDirectory
 from ganneal.display import Display
 from ganneal.evaluation import Evaluations
 from ganneal.experiment import Experiment
+from ganneal.forewarning import forewarning
 from ganneal.grid import image_grid, save_png, scatter
 from ganneal.interruption import Interrupted, Interruption
 from ganneal.run import Run
@@ -101,6 +102,8 @@ class Session:
             self._take_weights(self.experiment.init_from)
         self.directory.truncate_metrics(0)
         self._describe()
+        if warning := forewarning(self.experiment.scheme, self.experiment.g_optimizer):
+            self.display.say(f"warning: {warning}")
         real = image_grid(self.real) if self.real.dim() == 4 else scatter(self.real[:, :2])
         save_png(real, self.directory.samples / "real.png")
         self._draw()

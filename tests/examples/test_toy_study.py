@@ -130,14 +130,15 @@ def test_a_look_counts_the_modes_of_a_known_sample(example: ModuleType) -> None:
     assert example.look(whole * float("nan"), ring.mixture) is None
 
 
-def test_fallen_is_less_than_half_of_the_best_modes(example: ModuleType) -> None:
+def test_the_best_look_has_the_least_divergence_and_a_collapse_is_one_mode_at_the_last(example: ModuleType) -> None:
     def run(*looks: tuple[int, float] | None) -> dict[str, Any]:
-        return {"curve": [{"averaged": look and {"modes": look[0], "js": look[1]}} for look in looks]}
+        found = {"curve": [{"present": look and {"modes": look[0], "js": look[1]}} for look in looks]}
+        return {"present": example.held(found, "present")}
 
-    assert not example.held(run((8, 0.3), (4, 0.5)), "averaged")["fallen"]
-    fell = example.held(run((8, 0.3), (3, 0.5)), "averaged")
-    assert fell["fallen"] and fell["best"]["modes"] == 8 and fell["last"]["modes"] == 3
-    assert example.held(run((8, 0.3), None), "averaged")["fallen"]
+    stands, fell, diverged = run((8, 0.3), None, (2, 0.5)), run((7, 0.4), (8, 0.3), (1, 0.5)), run((8, 0.3), None)
+    assert [example.collapsed(each) for each in (stands, fell, diverged)] == [False, True, True]
+    assert fell["present"]["best"]["modes"] == 8 and fell["present"]["last"]["modes"] == 1
+    assert diverged["present"] == {"last": None, "best": {"modes": 8, "js": 0.3}}
 
 
 def test_the_command_goes_on_and_writes_the_page(
@@ -173,7 +174,8 @@ def fails_on(arm: Any, states: Iterator[Any]) -> Iterator[Any]:
 def test_the_table_has_means_and_extremes(example: ModuleType) -> None:
     looks = [{"modes": modes, "high_quality": 0.5, "modes_kl": kl} for modes, kl in ((8, 0.125), (5, None))]
     runs = [
-        {"data": "ring", "averaged": {"last": look, "best": looks[0], "fallen": look is looks[1]}} for look in looks
+        {"data": "ring", "averaged": {"last": look, "best": looks[0]}, "present": {"last": {"modes": place}}}
+        for place, look in enumerate(looks, start=1)
     ]
     arm = {"name": "cts", "optimizer": "sgd", "d_updates": 10_000, "g_updates": 2_500, "cpu_seconds": 3.2, "runs": runs}
     *_, row = example.table({"arms": [arm]}, "ring").splitlines()

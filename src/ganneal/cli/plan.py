@@ -1,6 +1,6 @@
 """`ganneal plan`: what a schedule does, in figures."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ganneal.cli.options import Parts, parse, switch_parts
@@ -84,13 +84,16 @@ def show(scheme: Scheme, g_cost: float = 1.0) -> str:
     )
 
 
-def _resolve(name: str) -> Scheme:
+def _resolve(name: str) -> tuple[Scheme, Callable[[Scheme], str | None]]:
+    """The scheme of that name or of that experiment, and what warns of it, for an experiment has an optimizer."""
     if name in SCHEMES:
-        return SCHEMES[name]
+        return SCHEMES[name], lambda scheme: None
     from ganneal.experiments import EXPERIMENTS
+    from ganneal.forewarning import forewarning
 
     if name in EXPERIMENTS:
-        return EXPERIMENTS[name]().scheme
+        experiment = EXPERIMENTS[name]()
+        return experiment.scheme, lambda scheme: forewarning(scheme, experiment.g_optimizer)
     raise ValueError(f"unknown scheme or experiment {name!r}. {nearest(name, SCHEMES | EXPERIMENTS)}")
 
 
@@ -100,6 +103,9 @@ def main(arguments: Sequence[str]) -> None:
         print(_help())
         return
     name, *rest = arguments
-    options, rest = switch_parts(PlanOptions(_resolve(name)), rest, PARTS)
+    scheme, warning_of = _resolve(name)
+    options, rest = switch_parts(PlanOptions(scheme), rest, PARTS)
     options = parse(options, rest, prog=f"ganneal plan {name}")
     print(show(options.scheme, options.g_cost))
+    if warning := warning_of(options.scheme):
+        print(f"\nwarning: {warning}")

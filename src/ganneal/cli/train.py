@@ -14,6 +14,7 @@ from ganneal.config import encode
 from ganneal.directory import RunDirectory
 from ganneal.experiment import Experiment
 from ganneal.experiments import EXPERIMENTS, run_name
+from ganneal.forewarning import forewarning
 
 
 def _help() -> str:
@@ -109,6 +110,8 @@ def main(arguments: Sequence[str]) -> None:
     if dry_run:
         print(describe(experiment))
         print(f"\nrun directory: {directory}\n\nfirst round:\n{show(experiment.scheme)}\n\n{_check(experiment)}")
+        if warning := forewarning(experiment.scheme, experiment.g_optimizer):
+            print(f"warning: {warning}")
         return
     from ganneal.training import train
 

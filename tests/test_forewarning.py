@@ -1,0 +1,87 @@
+"""What is foretold at the start: said where toys collapsed, silent where they did not."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ganneal.cli import main
+from ganneal.data import Ring
+from ganneal.experiment import Budget, Records
+from ganneal.experiments import ring_nts
+from ganneal.forewarning import LONG, forewarning
+from ganneal.optim import SGD, Adam
+from ganneal.plan import plan
+from ganneal.schemes import Alternating, Nested
+from ganneal.steps import FitGenerator, UpdateDiscriminator
+from ganneal.training import train
+from ganneal.weights import Geometric, MatchedConstant
+
+FAST = Adam(lr=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "steps"),
+    [(Nested(4), "2.50"), (Nested(10), "5.50"), (Nested(10, weights=Geometric()), "2.87")],
+    ids=["nts 4", "nts 10", "nats 10"],
+)
+def test_the_schedules_under_which_toys_collapsed_are_warned_of(scheme: Nested, steps: str) -> None:
+    text = forewarning(scheme, FAST)
+    assert text is not None and f"{steps} of learning rate 0.001" in text
+
+
+@pytest.mark.parametrize(
+    "scheme",
+    [Alternating(), Alternating(4), Nested(4, weights=Geometric()), Nested(10, d_steps=4), Nested(10, 4, Geometric())],
+    ids=["cts", "cts K=4", "nats 4", "nts 10 K=4", "nats 10 K=4"],
+)
+def test_the_schedules_under_which_they_stood_are_not(scheme: Nested) -> None:
+    assert forewarning(scheme, FAST) is None
+
+
+def test_the_rate_it_names_is_enough() -> None:
+    for levels in (4, 10, 20):
+        text = forewarning(Nested(levels), FAST)
+        assert text is not None
+        lr = float(text.partition("rate of ")[2].partition(",")[0])
+        assert lr < 1e-3 and forewarning(Nested(levels), Adam(lr=lr)) is None
+        assert plan(Nested(levels)).nominal_steps_per_d_update * lr == pytest.approx(1e-3, rel=0.05)
+
+
+def test_a_constant_weight_changes_nothing_under_adam() -> None:
+    assert forewarning(Nested(10, weights=MatchedConstant()), FAST) == forewarning(Nested(10), FAST)
+
+
+def test_the_border_is_the_length_times_the_rate() -> None:
+    assert forewarning(Alternating(), Adam(lr=LONG)) is not None
+    assert forewarning(Alternating(), Adam(lr=0.99 * LONG)) is None
+
+
+def test_other_optimizers_and_other_moves_are_not_judged() -> None:
+    assert forewarning(Nested(20), SGD(lr=1.0)) is None
+    for steps in ((UpdateDiscriminator(),), (UpdateDiscriminator(), FitGenerator())):
+        assert forewarning(lambda round, steps=steps: iter(steps), FAST) is None
+
+
+def test_plan_and_dry_run_of_an_experiment_say_it_last(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["plan", "ring-nts"], ["train", "ring-nts", "--dry-run"]):
+        assert main(arguments) == 0
+        assert capsys.readouterr().out.splitlines()[-1] == f"warning: {forewarning(Nested(5), FAST)}"
+        assert main([*arguments, "--scheme.levels", "1"]) == 0
+        assert "warning" not in capsys.readouterr().out
+
+
+def test_training_says_it_when_it_begins_and_not_when_it_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny = replace(
+        ring_nts(),
+        data=Ring(num_samples=200),
+        batch_size=8,
+        budget=Budget(d_updates=5),
+        records=Records(sample_count=4, evaluate_count=0, tensorboard=False),
+    )
+    train(tiny, tmp_path, progress=True)
+    assert capsys.readouterr().err.count(f"warning: {forewarning(Nested(5), FAST)}") == 1
+    train(replace(tiny, budget=Budget(d_updates=10)), tmp_path, progress=True)
+    assert "warning" not in capsys.readouterr().err
