@@ -44,6 +44,14 @@ def test_samples_are_of_the_same_latents_at_every_moment(example: ModuleType) ->
     assert (still[0][1] - still[1][1]).abs().max() < 0.1
 
 
+def test_equal_steps_lower_the_rate_of_nested_schemes_only(example: ModuleType) -> None:
+    for scheme, steps in (("cts", 1.0), ("nts", 3.0), ("nats", 1.47)):  # of docs/schedules.md, for five levels
+        rate, lowered = (
+            example.experiment(scheme, "ring", 512, 2, 0, equal_step=equal).g_optimizer.lr for equal in (False, True)
+        )
+        assert rate == 1e-3 and rate / lowered == pytest.approx(steps, abs=0.005)
+
+
 def test_tracks_of_other_lengths_end_together(example: ModuleType, tmp_path: Path) -> None:
     target = GaussianMixture.of(Ring().mixture)
     random = torch.Generator().manual_seed(0)
