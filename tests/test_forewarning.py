@@ -7,27 +7,30 @@ import pytest
 
 from ganneal.cli import main
 from ganneal.data import Ring
-from ganneal.experiment import Budget, Records
-from ganneal.experiments import ring_nts
+from ganneal.experiment import Budget, Experiment, Records
+from ganneal.experiments import EXPERIMENTS, ring_cts, ring_nts
 from ganneal.forewarning import LONG, forewarning
 from ganneal.optim import SGD, Adam
 from ganneal.plan import plan
-from ganneal.schemes import Alternating, Nested
+from ganneal.schemes import Alternating, Nested, Scheme
 from ganneal.steps import FitGenerator, UpdateDiscriminator
 from ganneal.training import train
 from ganneal.weights import Geometric, MatchedConstant
 
-FAST = Adam(lr=1e-3)
+
+def ring(scheme: Scheme, g_lr: float = 1e-3, d_lr: float = 1e-3) -> Experiment:
+    return replace(ring_cts(), scheme=scheme, d_optimizer=Adam(lr=d_lr), g_optimizer=Adam(lr=g_lr))
 
 
+@pytest.mark.parametrize("lr", [1e-3, 2e-4])
 @pytest.mark.parametrize(
     ("scheme", "steps"),
     [(Nested(4), "2.50"), (Nested(10), "5.50"), (Nested(10, weights=Geometric()), "2.87")],
     ids=["nts 4", "nts 10", "nats 10"],
 )
-def test_the_schedules_under_which_toys_collapsed_are_warned_of(scheme: Nested, steps: str) -> None:
-    text = forewarning(scheme, FAST)
-    assert text is not None and f"{steps} of learning rate 0.001" in text
+def test_the_schedules_under_which_toys_collapsed_are_warned_of(scheme: Nested, steps: str, lr: float) -> None:
+    text = forewarning(ring(scheme, lr, lr))
+    assert text is not None and f"the generator goes {steps} Adam learning rates" in text
 
 
 @pytest.mark.parametrize(
@@ -35,38 +38,45 @@ def test_the_schedules_under_which_toys_collapsed_are_warned_of(scheme: Nested, 
     [Alternating(), Alternating(4), Nested(4, weights=Geometric()), Nested(10, d_steps=4), Nested(10, 4, Geometric())],
     ids=["cts", "cts K=4", "nats 4", "nts 10 K=4", "nats 10 K=4"],
 )
-def test_the_schedules_under_which_they_stood_are_not(scheme: Nested) -> None:
-    assert forewarning(scheme, FAST) is None
+def test_the_schedules_under_which_they_stood_are_not(scheme: Scheme) -> None:
+    assert forewarning(ring(scheme)) is None
 
 
 def test_the_rate_it_names_is_enough() -> None:
     for levels in (4, 10, 20):
-        text = forewarning(Nested(levels), FAST)
+        text = forewarning(ring(Nested(levels), g_lr=1e-3, d_lr=4e-4))
         assert text is not None
         lr = float(text.partition("rate of ")[2].partition(",")[0])
-        assert lr < 1e-3 and forewarning(Nested(levels), Adam(lr=lr)) is None
-        assert plan(Nested(levels)).nominal_steps_per_d_update * lr == pytest.approx(1e-3, rel=0.05)
+        assert forewarning(ring(Nested(levels), g_lr=lr, d_lr=4e-4)) is None
+        assert plan(Nested(levels)).nominal_steps_per_d_update * lr == pytest.approx(4e-4, rel=0.05)
 
 
 def test_a_constant_weight_changes_nothing_under_adam() -> None:
-    assert forewarning(Nested(10, weights=MatchedConstant()), FAST) == forewarning(Nested(10), FAST)
+    assert forewarning(ring(Nested(10, weights=MatchedConstant()))) == forewarning(ring(Nested(10)))
 
 
-def test_the_border_is_the_length_times_the_rate() -> None:
-    assert forewarning(Alternating(), Adam(lr=LONG)) is not None
-    assert forewarning(Alternating(), Adam(lr=0.99 * LONG)) is None
+def test_the_border_is_the_ratio_of_the_rates() -> None:
+    assert forewarning(ring(Alternating(), g_lr=LONG * 1e-4, d_lr=1e-4)) is not None
+    assert forewarning(ring(Alternating(), g_lr=0.99 * LONG * 1e-4, d_lr=1e-4)) is None
 
 
-def test_other_optimizers_and_other_moves_are_not_judged() -> None:
-    assert forewarning(Nested(20), SGD(lr=1.0)) is None
+def test_what_was_not_measured_is_not_judged() -> None:
+    fast = ring(Nested(20))
+    assert forewarning(replace(fast, g_optimizer=SGD(lr=1.0))) is None
+    assert forewarning(replace(fast, d_optimizer=SGD(lr=1e-4))) is None
+    assert forewarning(replace(fast, d_optimizer=Adam(lr=0.0))) is None
     for steps in ((UpdateDiscriminator(),), (UpdateDiscriminator(), FitGenerator())):
-        assert forewarning(lambda round, steps=steps: iter(steps), FAST) is None
+        assert forewarning(replace(fast, scheme=lambda round, steps=steps: iter(steps))) is None
+
+
+def test_of_the_presets_it_speaks_of_nested_training_on_the_ring_only() -> None:
+    assert [name for name, make in EXPERIMENTS.items() if forewarning(make())] == ["ring-nts"]
 
 
 def test_plan_and_dry_run_of_an_experiment_say_it_last(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in (["plan", "ring-nts"], ["train", "ring-nts", "--dry-run"]):
         assert main(arguments) == 0
-        assert capsys.readouterr().out.splitlines()[-1] == f"warning: {forewarning(Nested(5), FAST)}"
+        assert capsys.readouterr().out.splitlines()[-1] == f"warning: {forewarning(ring_nts())}"
         assert main([*arguments, "--scheme.levels", "1"]) == 0
         assert "warning" not in capsys.readouterr().out
 
@@ -82,6 +92,6 @@ def test_training_says_it_when_it_begins_and_not_when_it_goes_on(
         records=Records(sample_count=4, evaluate_count=0, tensorboard=False),
     )
     train(tiny, tmp_path, progress=True)
-    assert capsys.readouterr().err.count(f"warning: {forewarning(Nested(5), FAST)}") == 1
+    assert capsys.readouterr().err.count(f"warning: {forewarning(ring_nts())}") == 1
     train(replace(tiny, budget=Budget(d_updates=10)), tmp_path, progress=True)
     assert "warning" not in capsys.readouterr().err

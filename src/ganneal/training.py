@@ -102,7 +102,7 @@ class Session:
             self._take_weights(self.experiment.init_from)
         self.directory.truncate_metrics(0)
         self._describe()
-        if warning := forewarning(self.experiment.scheme, self.experiment.g_optimizer):
+        if warning := forewarning(self.experiment):
             self.display.say(f"warning: {warning}")
         real = image_grid(self.real) if self.real.dim() == 4 else scatter(self.real[:, :2])
         save_png(real, self.directory.samples / "real.png")

@@ -1,7 +1,7 @@
 """`ganneal plan`: what a schedule does, in figures."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ganneal.cli.options import Parts, parse, switch_parts
 from ganneal.plan import LevelPlan, plan
@@ -85,7 +85,7 @@ def show(scheme: Scheme, g_cost: float = 1.0) -> str:
 
 
 def _resolve(name: str) -> tuple[Scheme, Callable[[Scheme], str | None]]:
-    """The scheme of that name or of that experiment, and what warns of it, for an experiment has an optimizer."""
+    """The scheme of that name or of that experiment, and what warns of it in the experiment."""
     if name in SCHEMES:
         return SCHEMES[name], lambda scheme: None
     from ganneal.experiments import EXPERIMENTS
@@ -93,7 +93,7 @@ def _resolve(name: str) -> tuple[Scheme, Callable[[Scheme], str | None]]:
 
     if name in EXPERIMENTS:
         experiment = EXPERIMENTS[name]()
-        return experiment.scheme, lambda scheme: forewarning(scheme, experiment.g_optimizer)
+        return experiment.scheme, lambda scheme: forewarning(replace(experiment, scheme=scheme))
     raise ValueError(f"unknown scheme or experiment {name!r}. {nearest(name, SCHEMES | EXPERIMENTS)}")
 
 

@@ -110,7 +110,7 @@ def main(arguments: Sequence[str]) -> None:
     if dry_run:
         print(describe(experiment))
         print(f"\nrun directory: {directory}\n\nfirst round:\n{show(experiment.scheme)}\n\n{_check(experiment)}")
-        if warning := forewarning(experiment.scheme, experiment.g_optimizer):
+        if warning := forewarning(experiment):
             print(f"warning: {warning}")
         return
     from ganneal.training import train
