@@ -4,13 +4,13 @@
     python examples/combinations.py --check    # fails where the page is not what it would write
 
 A cover is a list of experiments in which any two allowed parts of different kinds meet at least once; each makes one
-update of either player on tiny networks and images of noise.
+update of either player, and a push where the scheme has any, on tiny networks and images of noise.
 """
 
 import argparse
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, product
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import torch
 
 from ganneal import engine
 from ganneal.augment import AUGMENTATIONS
-from ganneal.compatibility import check_combination
+from ganneal.compatibility import check_combination, check_network
 from ganneal.data import Dataset
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.losses import LOSSES
@@ -27,8 +27,8 @@ from ganneal.models import DCGAN, MLP, Model
 from ganneal.normalization import NORMALIZATIONS
 from ganneal.regularizers import REGULARIZERS
 from ganneal.run import Run
-from ganneal.schemes import SCHEMES
-from ganneal.steps import UpdateDiscriminator, UpdateGenerator
+from ganneal.schemes import SCHEMES, FunctionalGradient, Scheme
+from ganneal.steps import Step
 
 PAGE = Path(__file__).parents[1] / "docs" / "combinations.md"
 COUNT = 4
@@ -39,8 +39,17 @@ MODELS: dict[str, Model] = {
     "DCGAN, no norm": DCGAN(width=2, latent_size=2, d_norm="none"),
     "MLP on points": MLP(width=4, depth=2),
 }
+
+
+def _small(scheme: Scheme) -> Scheme:
+    """Two pushes of a pool of one batch, where there are pushes."""
+    if not isinstance(scheme, FunctionalGradient):
+        return scheme
+    return replace(scheme, steps=2, pool_size=COUNT, epochs=min(scheme.epochs, 1))
+
+
 PARTS: dict[str, Mapping[str, Any]] = {
-    "scheme": SCHEMES,
+    "scheme": {name: _small(scheme) for name, scheme in SCHEMES.items()},
     "loss": LOSSES,
     "regularizer": REGULARIZERS,
     "normalization": NORMALIZATIONS,
@@ -88,7 +97,7 @@ def refusal(row: Mapping[str, str], datasets: Mapping[bool, Dataset]) -> str | N
         pair = made.model.build(dataset.shape)
         check_combination(made, pair.discriminator, dataset.shape)
         pair.discriminator = made.normalization.apply(pair.discriminator)
-        made.regularizer.build(pair)
+        check_network(made, made.regularizer.build(pair))
     except ValueError as error:
         return str(error)
     return None
@@ -141,8 +150,15 @@ def _best(row: dict[str, str], kind: str, missing: Mapping[Any, Any], refused: M
     return max(allowed, key=met)
 
 
+def beginning(scheme: Scheme) -> list[Step]:
+    """The steps of the first round up to the first of its last kind: one update of either player, and a push."""
+    steps = list(scheme(0))
+    firsts = [next(i for i, step in enumerate(steps) if type(step) is kind) for kind in {type(s) for s in steps}]
+    return steps[: max(firsts) + 1]
+
+
 def train(row: Mapping[str, str], datasets: Mapping[bool, Dataset]) -> None:
-    """One update of either player.
+    """The first step of each kind in the scheme's round, and those before it.
 
     Raises:
         RuntimeError: It failed, or a weight is no number afterwards.
@@ -150,7 +166,7 @@ def train(row: Mapping[str, str], datasets: Mapping[bool, Dataset]) -> None:
     made = experiment(row)
     try:
         run = Run(made, datasets[made.data.points])  # type: ignore[attr-defined]
-        for step in (UpdateDiscriminator(), UpdateGenerator()):
+        for step in beginning(made.scheme):
             engine.apply(step, run)
     except Exception as error:
         raise RuntimeError(f"allowed by pairs, but it failed: {dict(row)}") from error
@@ -176,8 +192,9 @@ def page(refused: Mapping[frozenset[Choice], str]) -> str:
         "",
         "Written by `python examples/combinations.py`; a test runs it again. Every pair of registered parts",
         f"of different kinds ({', '.join(KINDS)}) was tried. A pairwise cover of the",
-        "allowed ones, experiments in which any two of them meet, made one update of either player. A combination is",
-        "refused where two of its parts refuse each other, before anything is trained.",
+        "allowed ones, experiments in which any two of them meet, made one update of either player, with a push where",
+        "the scheme has any. A combination is refused where two of its parts refuse each other, before anything is",
+        "trained.",
         "",
         f"Every {' and every '.join(free)} goes with everything. The rest:",
         "",

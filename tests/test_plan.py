@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ganneal.plan import plan
-from ganneal.schemes import SCHEMES, Alternating, Nested, Scheme
+from ganneal.schemes import SCHEMES, Alternating, FunctionalGradient, Nested, Scheme
 from ganneal.steps import (
     DrawPool,
     FitGenerator,
@@ -225,3 +225,46 @@ def test_generator_may_move_a_level_before_the_discriminator() -> None:
 def test_a_round_in_which_a_player_rests_is_refused(scheme: Scheme) -> None:
     with pytest.raises(ValueError, match=r"round 0 .* discriminator .* generator updates"):
         plan(scheme)
+
+
+# Functional gradients
+
+
+def test_the_reference_stage_in_figures() -> None:
+    """T = 15, U = 1, N = 640, B = 64, ten epochs: the authors' defaults."""
+    replay, pool = plan(FunctionalGradient(), 1), plan(FunctionalGradient(fakes="pool"), 1)
+    for each in (replay, pool):
+        assert each.stage is not None
+        assert (each.d_updates, each.g_updates, each.stage.stored, each.stage.epochs) == (15, 0, 15, 10)
+        assert each.stage.fit_updates(64) == 100
+    assert replay.stage is not None and pool.stage is not None
+    assert (replay.stage.replayed, replay.stage.passes(64)) == (105, 105 + 150)
+    assert (pool.stage.replayed, pool.stage.passes(64)) == (0, 150)
+    assert replay.sequence == f"FFFFFFFFFF {'D S ' * 15}draw Px15"
+    assert pool.sequence == f"FFFFFFFFFF draw {'D S P ' * 15}".strip()
+
+
+@given(steps=st.integers(1, 20), k=st.integers(1, 4), n=st.integers(1, 700), b=st.integers(1, 64))
+def test_refinement_passes_are_the_closed_forms(steps: int, k: int, n: int, b: int) -> None:
+    batches = -(-n // b)
+    for fakes, expected in (("replay", k * steps * (steps - 1) // 2 + steps * batches), ("pool", steps * batches)):
+        stage = plan(FunctionalGradient(steps, k, pool_size=n, fakes=fakes), 1).stage  # pyright: ignore
+        assert stage is not None and stage.passes(b) == expected
+
+
+def test_levels_of_functional_gradients_show_the_steps_of_their_pushes() -> None:
+    figures = plan(FunctionalGradient(steps=3, d_steps=2, step_size=0.5, epochs=7, weights=Geometric(1, 0.01)))
+    assert [(row.level, row.d_updates, row.g_updates) for row in figures.levels] == [(1, 2, 0), (2, 2, 0), (3, 2, 0)]
+    assert [row.weight for row in figures.levels] == pytest.approx([0.5, 0.05, 0.005], rel=1e-12)
+    assert figures.effective_per_d_update == pytest.approx(0.555 / 6, rel=1e-12)
+
+
+@given(steps=st.integers(1, 20))
+def test_matched_constant_pushes_as_far_as_annealing(steps: int) -> None:
+    annealed = plan(FunctionalGradient(steps, weights=Geometric()))
+    matched = plan(FunctionalGradient(steps, weights=MatchedConstant(Geometric())))
+    assert matched.effective_per_d_update == pytest.approx(annealed.effective_per_d_update, rel=1e-12)
+
+
+def test_rounds_of_generator_updates_have_no_stage() -> None:
+    assert plan(nats(4)).stage is None and plan(Alternating()).stage is None

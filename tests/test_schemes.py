@@ -1,15 +1,27 @@
 """Schemes step by step. Algorithms 1 (common) and 3 (nested, annealed) of NATS, arXiv 2501.11318."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import FrozenInstanceError, fields, replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ganneal import steps
-from ganneal.schemes import SCHEMES, Alternating, Nested, Scheme
-from ganneal.steps import Fresh, Pool, Replay, Step, UpdateDiscriminator, UpdateGenerator
+from ganneal.schemes import SCHEMES, Alternating, FunctionalGradient, Nested, Scheme
+from ganneal.steps import (
+    DrawPool,
+    FitGenerator,
+    Fresh,
+    Pool,
+    PushPool,
+    Replay,
+    Step,
+    StoreDiscriminator,
+    UpdateDiscriminator,
+    UpdateGenerator,
+)
 from ganneal.weights import Explicit, Geometric, Linear, MatchedConstant, Ones, Reversed, Weights
 
 D = UpdateDiscriminator
@@ -109,6 +121,12 @@ def test_registered_names_are_the_papers_schemes_and_its_controls() -> None:
         "nats": Nested(levels=5, d_steps=1, weights=Geometric(1.0, 0.01)),
         "nats-reversed": Nested(levels=5, d_steps=1, weights=Reversed(Geometric(1.0, 0.01))),
         "nats-matched": Nested(levels=5, d_steps=1, weights=MatchedConstant(Geometric(1.0, 0.01))),
+        "cfg": FunctionalGradient(15, 1, 1.0, 640, 10, Ones(), "replay"),
+        "cfg-pool": FunctionalGradient(15, 1, 1.0, 640, 10, Ones(), "pool"),
+        "cfg-annealed": FunctionalGradient(15, 1, 1.0, 640, 10, Geometric(1.0, 0.01), "replay"),
+        "cfg-reversed": FunctionalGradient(15, 1, 1.0, 640, 10, Reversed(Geometric(1.0, 0.01)), "replay"),
+        "cfg-matched": FunctionalGradient(15, 1, 1.0, 640, 10, MatchedConstant(Geometric(1.0, 0.01)), "replay"),
+        "icfg": FunctionalGradient(15, 1, 1.0, 640, 0, Ones(), "replay"),
     }
     assert {name: SCHEMES[name] for name in expected} == expected
 
@@ -122,8 +140,10 @@ a_count = pytest.mark.parametrize(
         ("levels", lambda bad: Nested(levels=bad)),
         ("d_steps", lambda bad: Nested(d_steps=bad)),
         ("d_steps", lambda bad: Alternating(d_steps=bad)),
+        ("d_steps", lambda bad: FunctionalGradient(d_steps=bad)),
+        ("pool_size", lambda bad: FunctionalGradient(pool_size=bad)),
     ],
-    ids=["Nested.levels", "Nested.d_steps", "Alternating.d_steps"],
+    ids=["Nested.levels", "Nested.d_steps", "Alternating.d_steps", "CFG.d_steps", "CFG.pool_size"],
 )
 
 
@@ -180,3 +200,97 @@ def test_the_steps_that_move_the_generator_are_updates_and_fits() -> None:
 def test_more_levels_than_a_round_could_ever_finish_are_refused() -> None:
     with pytest.raises(ValueError, match="levels must be at most 1000, got 100000"):
         Nested(levels=100_000)
+
+
+# Functional gradients
+
+TWO = FunctionalGradient(steps=2, d_steps=2, step_size=0.5, pool_size=32, epochs=2, weights=Explicit((1.0, 0.1)))
+
+
+def test_two_functional_steps_with_replayed_fakes_step_by_step() -> None:
+    assert flat(TWO, round=1) == [
+        FitGenerator(level=1),
+        FitGenerator(level=2),
+        D(level=1, fakes=Replay(0)),
+        D(level=1, fakes=Replay(0)),
+        StoreDiscriminator(0.5, level=1),
+        D(level=2, fakes=Replay(1)),
+        D(level=2, fakes=Replay(1)),
+        StoreDiscriminator(0.05, level=2),
+        DrawPool(32, level=2),
+        PushPool(0.5, level=1),
+        PushPool(0.05, level=2),
+    ]
+
+
+def test_two_functional_steps_with_a_moving_pool_step_by_step() -> None:
+    assert flat(replace(TWO, fakes="pool", d_steps=1), round=1) == [
+        FitGenerator(level=1),
+        FitGenerator(level=2),
+        DrawPool(32, level=1),
+        D(level=1, fakes=Pool()),
+        StoreDiscriminator(0.5, level=1),
+        PushPool(0.5, level=1),
+        D(level=2, fakes=Pool()),
+        StoreDiscriminator(0.05, level=2),
+        PushPool(0.05, level=2),
+    ]
+
+
+def test_the_first_round_fits_to_random_projections_or_not_at_all() -> None:
+    assert flat(TWO, round=0) == [DrawPool(32, projected=True), *flat(TWO, round=1)]
+    assert flat(replace(TWO, projected_start=False), round=0) == flat(TWO, round=1)[2:]
+    assert flat(replace(TWO, projected_start=False), round=1) == flat(TWO, round=1)
+
+
+def test_without_epochs_the_generator_never_moves_and_replays_need_no_pool() -> None:
+    kinds_of = [{type(step) for step in replace(TWO, epochs=0)(round)} for round in (0, 1)]
+    assert kinds_of == [{UpdateDiscriminator, StoreDiscriminator}] * 2
+
+
+@given(
+    steps=st.integers(1, 20),
+    k=st.integers(1, 3),
+    epochs=st.integers(0, 4),
+    fakes=st.sampled_from(["replay", "pool"]),
+    size=st.floats(0.01, 3.0),
+)
+def test_every_level_stores_once_and_its_push_has_the_stored_step(
+    steps: int, k: int, epochs: int, fakes: Any, size: float
+) -> None:
+    rule = Geometric(20.0, 1.0)
+    round = flat(FunctionalGradient(steps, k, size, 64, epochs, rule, fakes), round=3)
+    stored = {step.level: step.step_size for step in round if isinstance(step, StoreDiscriminator)}
+    pushed = {step.level: step.step_size for step in round if isinstance(step, PushPool)}
+    assert list(stored.values()) == [size * w for w in rule((1,) * steps, 3)]
+    assert pushed == (stored if epochs or fakes == "pool" else {})
+    assert sum(isinstance(step, D) for step in round) == k * steps
+    assert sum(isinstance(step, FitGenerator) for step in round) == epochs
+
+
+def test_unit_weights_are_functional_gradients_without_weights() -> None:
+    for fakes in ("replay", "pool"):
+        plain = replace(TWO, weights=Ones(), fakes=fakes)
+        assert flat(replace(plain, weights=Explicit((1.0, 1.0)))) == flat(plain)
+
+
+@pytest.mark.parametrize(
+    ("argument", "bad"),
+    [
+        ("steps", 0),
+        ("steps", 100_000),
+        ("step_size", 0.0),
+        ("step_size", -1.0),
+        ("step_size", float("nan")),
+        ("step_size", float("inf")),
+        ("epochs", -1),
+    ],
+)
+def test_functional_gradients_refuse_what_they_cannot_do(argument: str, bad: Any) -> None:
+    with pytest.raises(ValueError, match=rf"^{argument} must be .*got {bad}; {A_FIX}"):
+        FunctionalGradient(**{argument: bad})
+
+
+def test_functional_gradients_refuse_weights_that_do_not_fit() -> None:
+    with pytest.raises(ValueError, match=rf"values has 2 weights.* 15 levels.*{A_FIX}"):
+        FunctionalGradient(weights=Explicit((1.0, 0.5)))

@@ -3,9 +3,12 @@
 from torch import nn
 
 from ganneal.experiment import Experiment
+from ganneal.steps import DrawPool, Fresh, Pool, PushPool, Replay, Step, UpdateDiscriminator, UpdateGenerator
 
 
-def check_combination(experiment: Experiment, discriminator: nn.Module, shape: tuple[int, ...]) -> None:
+def check_combination(
+    experiment: Experiment, discriminator: nn.Module, shape: tuple[int, ...], num_classes: int = 0
+) -> None:
     """Refuse parts of ``experiment`` that contradict each other for this ``discriminator`` and samples of ``shape``.
 
     Raises:
@@ -25,3 +28,50 @@ def check_combination(experiment: Experiment, discriminator: nn.Module, shape: t
             "bounded already, and the penalty would need third derivatives; use one of the two."
         )
     experiment.augmentation.check(shape)
+    _check_pool(experiment, num_classes)
+
+
+def check_network(experiment: Experiment, network: nn.Module | None) -> None:
+    """Refuse a regularizer's own ``network`` where nothing would train it.
+
+    Raises:
+        ValueError: The scheme has no generator updates.
+    """
+    if network is not None and not any(isinstance(step, UpdateGenerator) for step in experiment.scheme(0)):
+        raise ValueError(
+            f"regularizer has a network that learns in generator updates, and {type(experiment.scheme).__name__} has "
+            f"none; use a scheme as Nested, or another regularizer."
+        )
+
+
+def _check_pool(experiment: Experiment, num_classes: int) -> None:
+    """Refuse what the pushes or the pool of the scheme cannot do."""
+    steps = list(experiment.scheme(0))
+    size = min((step.size for step in steps if isinstance(step, DrawPool)), default=experiment.batch_size)
+    if size < experiment.batch_size:
+        raise ValueError(
+            f"pool_size must be at least batch_size={experiment.batch_size}, got {size}; use ten batches, "
+            f"{10 * experiment.batch_size}."
+        )
+    fresh = all(step.fakes == Fresh() for step in steps if isinstance(step, UpdateDiscriminator))
+    if getattr(experiment.regularizer, "needs_latents", False) and not fresh:
+        raise ValueError(
+            "regularizer needs the latents of the discriminator's fakes, and pushed ones are not the generator's; use "
+            "a scheme with fresh fakes, as Alternating or Nested."
+        )
+    loss = experiment.loss
+    if experiment.push.delta.reads_loss and loss.needs_real and any(_pushes(step) for step in steps):
+        raise ValueError(
+            f"push.delta follows the generator's loss, and that of {type(loss).__name__} judges fakes against reals, "
+            f"which a push has not; use push.delta 'one'."
+        )
+    from_pool = any(isinstance(step, UpdateDiscriminator) and step.fakes == Pool() for step in steps)
+    if experiment.regularizer.on_lines and num_classes and from_pool:
+        raise ValueError(
+            "regularizer mixes each real sample with a fake, and fakes of a pool keep labels of their own; use "
+            "scheme.fakes 'replay', or a penalty at points='Reals'."
+        )
+
+
+def _pushes(step: Step) -> bool:
+    return isinstance(step, PushPool) or (isinstance(step, UpdateDiscriminator) and isinstance(step.fakes, Replay))

@@ -170,6 +170,7 @@ class RunDirectory:
         content = {
             "command": command,
             "experiment": encode(experiment),
+            "sampler": experiment.sampler,
             "chosen": dict(chosen or {}),
             "data": {"shape": list(dataset.shape), "num_classes": num_classes, **dataset.description},
             "provenance": provenance(),

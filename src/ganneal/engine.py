@@ -1,4 +1,4 @@
-"""The loop: one `match` over the vocabulary of steps, the one place that calls an optimizer.
+"""The loop: one `match` over the vocabulary of steps, and the moves of both players; those of the pool are `pool`'s.
 
 Every move differentiates one player by `torch.autograd.grad` on raw modules, the other frozen. Real and fake pass the
 discriminator separately. The discriminator's buffers change only in its own moves.
@@ -9,12 +9,12 @@ from time import perf_counter, process_time
 from typing import Any, assert_never
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ganneal.clocks import Clock
+from ganneal.experiment import Budget
 from ganneal.fakes import make_fakes
 from ganneal.freezing import frozen
-from ganneal.optim import OptimizerConfig
+from ganneal.pool import draw_pool, fit_generator, push_pool, store_discriminator
 from ganneal.regularizers import Context, GeneratorContext
 from ganneal.run import Run, unnamed_draws
 from ganneal.steps import (
@@ -28,12 +28,7 @@ from ganneal.steps import (
     UpdateGenerator,
 )
 from ganneal.stop import Row
-
-MEASURED_ROUNDS = 8
-"""One round of so many is measured: lengths of gradients and of the generator's steps, losses by level. A step's length
-costs a copy of the weights."""
-
-Gradients = list[Tensor | None]
+from ganneal.updates import Gradients, accumulate, distance, is_measured, log, norm, optimize, rate
 
 
 def apply(step: Step, run: Run) -> None:
@@ -43,11 +38,14 @@ def apply(step: Step, run: Run) -> None:
             update_discriminator(step, run)
         case UpdateGenerator():
             update_generator(step, run)
-        case DrawPool() | PushPool() | StoreDiscriminator() | FitGenerator():
-            raise ValueError(
-                f"{step} needs a pool of samples, which this version's engine does not keep; use a scheme of "
-                f"UpdateDiscriminator and UpdateGenerator steps."
-            )
+        case DrawPool():
+            draw_pool(step, run)
+        case PushPool():
+            push_pool(step, run)
+        case StoreDiscriminator():
+            store_discriminator(step, run)
+        case FitGenerator():
+            fit_generator(step, run)
         case _:
             assert_never(step)
 
@@ -59,11 +57,11 @@ def update_discriminator(step: UpdateDiscriminator, run: Run) -> None:
     gradients: Gradients | None = None
     for _ in range(experiment.accumulate):
         loss = _discriminator_loss(step, run, count)
-        gradients = _accumulate(gradients, loss, run.d_parameters, experiment.accumulate)
-    if _measured(run):
-        _log(step, run, "d_grad_norm", _norm(gradients))
-    d_lr = _rate(experiment.d_optimizer, run, own="d_updates")
-    _optimize(run.d_optimizer, d_lr, run.d_parameters, gradients)
+        gradients = accumulate(gradients, loss, run.d_parameters, experiment.accumulate)
+    if is_measured(run):
+        log(step, run, "d_grad_norm", norm(gradients))
+    d_lr = rate(experiment.d_optimizer, run, own="d_updates")
+    optimize(run.d_optimizer, d_lr, run.d_parameters, gradients)
     experiment.regularizer.constrain(run.discriminator)
     if (probability := experiment.augmentation.probability_now(run.augmentation_state, run.counters)) is not None:
         run.meters.add("augmentation", torch.as_tensor(probability))
@@ -80,7 +78,7 @@ def _discriminator_loss(step: UpdateDiscriminator, run: Run, count: int) -> Tens
         fake_logits = run.judge(fake.samples, fake.condition)
     experiment.augmentation.observe(real_logits.detach(), run.augmentation_state)
     loss = experiment.loss.discriminator(real_logits, fake_logits).mean()
-    _log(step, run, "d_loss", loss)
+    log(step, run, "d_loss", loss)
     run.meters.add("d_real", real_logits)
     run.meters.add("d_fake", fake_logits)
     context = Context(
@@ -107,24 +105,25 @@ def update_generator(step: UpdateGenerator, run: Run) -> None:
     """One optimizer step of the generator on fresh latents, through a frozen discriminator."""
     experiment = run.experiment
     count = experiment.generator_batch // experiment.accumulate
-    before = [p.detach().clone() for p in run.g_parameters] if _measured(run) else None  # for the length of the step
+    run.chain.leave(run.generator)
+    before = [p.detach().clone() for p in run.g_parameters] if is_measured(run) else None  # for the length of the step
     parameters = run.g_parameters + run.network_parameters
     gradients: Gradients | None = None
     with frozen(run.discriminator, keep_buffers=experiment.keep_d_buffers):
         for _ in range(experiment.accumulate):
             loss = _generator_loss(step, run, count)
-            gradients = _accumulate(gradients, loss, parameters, experiment.accumulate)
+            gradients = accumulate(gradients, loss, parameters, experiment.accumulate)
     assert gradients is not None
     own, networks = gradients[: len(run.g_parameters)], gradients[len(run.g_parameters) :]
     if before is not None:
-        _log(step, run, "g_grad_norm", _norm(own))
-    g_lr = _rate(experiment.g_optimizer, run, own="g_updates")
-    _optimize(run.g_optimizer, g_lr, run.g_parameters, own)
+        log(step, run, "g_grad_norm", norm(own))
+    g_lr = rate(experiment.g_optimizer, run, own="g_updates")
+    optimize(run.g_optimizer, g_lr, run.g_parameters, own)
     if run.network_optimizer is not None:
-        _optimize(run.network_optimizer, g_lr, run.network_parameters, networks)
+        optimize(run.network_optimizer, g_lr, run.network_parameters, networks)
     if before is not None:
-        run.round_steps.append(_distance(before, run.g_parameters))
-        _log(step, run, "g_step", run.round_steps[-1])
+        run.round_steps.append(distance(before, run.g_parameters))
+        log(step, run, "g_step", run.round_steps[-1])
     run.counters.g_updates += 1
 
 
@@ -142,7 +141,7 @@ def _generator_loss(step: UpdateGenerator, run: Run, count: int) -> Tensor:
         if real is not None and experiment.loss.needs_real:
             real_logits = run.judge(real.samples, real.condition)
     loss = experiment.loss.generator(fake_logits, real_logits, weight=step.weight).mean()
-    _log(step, run, "g_loss", loss)
+    log(step, run, "g_loss", loss)
     context = GeneratorContext(
         generate=lambda z: task.fake(run.generator, z, condition, random),
         latents=latents,
@@ -158,60 +157,6 @@ def _generator_loss(step: UpdateGenerator, run: Run, count: int) -> Tensor:
     return loss + penalty
 
 
-def _accumulate(total: Gradients | None, loss: Tensor, parameters: list[nn.Parameter], parts: int) -> Gradients:
-    """Add one micro-batch's gradients to ``total``; a parameter the loss does not reach has None."""
-    gradients = torch.autograd.grad(loss / parts if parts > 1 else loss, parameters, allow_unused=True)
-    if total is None:
-        return list(gradients)
-    return [a if b is None else b if a is None else a + b for a, b in zip(total, gradients, strict=True)]
-
-
-def _rate(config: OptimizerConfig, run: Run, own: Clock) -> float:
-    """The learning rate of a player's next step."""
-    return config.lr * config.rule.at(run.counters.read(config.rule.clock, own))
-
-
-def _optimize(
-    optimizer: torch.optim.Optimizer, lr: float, parameters: list[nn.Parameter], gradients: Gradients | None
-) -> None:
-    assert gradients is not None
-    for parameter, gradient in zip(parameters, gradients, strict=True):
-        if gradient is not None and gradient.stride() != parameter.stride():
-            # fused optimizers walk both in memory order: a gradient in another layout would go to the wrong weights
-            gradient = torch.empty_like(parameter).copy_(gradient)
-        parameter.grad = gradient
-    for group in optimizer.param_groups:
-        group["lr"] = lr
-    optimizer.step()
-    for parameter in parameters:
-        parameter.grad = None
-
-
-def _measured(run: Run) -> bool:
-    return run.cursor.round % MEASURED_ROUNDS == 0
-
-
-def _log(step: Step, run: Run, name: str, value: Tensor) -> None:
-    """Meter ``value``; in measured rounds of several levels under its level too."""
-    run.meters.add(name, value)
-    if _measured(run) and run.cursor.levels > 1:
-        run.meters.add(f"level{step.level}/{name}", value)
-
-
-@torch.no_grad()
-def _norm(gradients: Gradients | None) -> Tensor:
-    """Euclidean length of all gradients together."""
-    present = [gradient for gradient in gradients or () if gradient is not None]
-    return torch.stack(torch._foreach_norm(present)).norm()
-
-
-@torch.no_grad()
-def _distance(before: list[Tensor], after: list[nn.Parameter]) -> Tensor:
-    """Euclidean length of the step between two sets of weights."""
-    current: list[Tensor] = list(after)
-    return torch.stack(torch._foreach_norm(torch._foreach_sub(current, before))).norm()
-
-
 def _close_measured_round(run: Run) -> None:
     """Log how far the generator moved in the round just ended, per discriminator update."""
     d_updates = sum(isinstance(step, UpdateDiscriminator) for step in run.experiment.scheme(run.cursor.round - 1))
@@ -222,11 +167,12 @@ def _close_measured_round(run: Run) -> None:
 def train(run: Run, interrupted: Callable[[], bool] = lambda: False) -> Iterator[Row]:
     """Step until the budget is reached or ``interrupted()``; yield a log row every ``records.log_every`` real images.
 
+    Rows and budgets of a scheme that stores discriminators wait for the end of its round, where their chain is whole.
     The last row carries ``stopped``, the budget that was reached. An interruption yields no row: everything pending
     stays in the run, so that a saved and resumed run writes the same rows as an undisturbed one.
     """
     budget, every = run.experiment.budget, run.experiment.records.log_every
-    while (stopped := budget.reached(run.counters)) is None:
+    while (stopped := _reached(budget, run)) is None:
         if interrupted():
             return
         started, worked = perf_counter(), process_time()
@@ -239,14 +185,20 @@ def train(run: Run, interrupted: Callable[[], bool] = lambda: False) -> Iterator
             _close_measured_round(run)
         run.counters.seconds += perf_counter() - started
         run.cpu_seconds += process_time() - worked
-        if run.counters.num_real // every > run.logged_at // every and budget.reached(run.counters) is None:
+        due = run.counters.num_real // every > run.logged_at // every
+        if due and run.cursor.at_rest and budget.reached(run.counters) is None:
             yield _row(run)
     if run.meters.values:
         yield _row(run) | {"stopped": stopped}
 
 
+def _reached(budget: Budget, run: Run) -> str | None:
+    return budget.reached(run.counters) if run.cursor.at_rest else None
+
+
 def _row(run: Run) -> Row:
     run.logged_at = run.counters.num_real
     row: dict[str, Any] = {**run.counters.as_dict(), "cpu_seconds": run.cpu_seconds, "round": run.cursor.round}
-    row["d_lr"], row["g_lr"] = (optimizer.param_groups[0]["lr"] for optimizer in (run.d_optimizer, run.g_optimizer))
+    g_optimizer = run.g_optimizer if run.fit is None else run.fit.optimizer
+    row["d_lr"], row["g_lr"] = (optimizer.param_groups[0]["lr"] for optimizer in (run.d_optimizer, g_optimizer))
     return row | run.meters.read()

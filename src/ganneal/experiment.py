@@ -16,8 +16,10 @@ from ganneal.metrics.extractors import ExtractorConfig
 from ganneal.models import Model
 from ganneal.normalization import Normalization, Unnormalized
 from ganneal.optim import Adam, Averaging, OptimizerConfig
+from ganneal.push import Push
 from ganneal.regularizers import Regularizer, Sum
 from ganneal.schemes import Alternating, Scheme
+from ganneal.steps import FitGenerator, Step, StoreDiscriminator
 from ganneal.stop import Divergence
 from ganneal.task import Task, Unconditional
 
@@ -91,6 +93,9 @@ class Records:
     """Data never trained on, for the discriminator's accuracy; None takes the training data."""
     on_collapse: Literal["warn", "stop", "rollback"] = "warn"
     """What an alarm of mode loss or duplicates does; rollback goes back to the best evaluation's weights and on."""
+    sampler: Literal["generator", "pushed"] | None = None
+    """What samples are drawn from: the averaged generator, or the generator as trained followed by the pushes of the
+    stored discriminators. None takes the pushes where the scheme stores any."""
     checkpoint_seconds: float = 60.0
     """Checkpoints are made at the first log row after so many seconds, on a signal, and at the end."""
     tensorboard: bool = True
@@ -113,6 +118,8 @@ class Records:
             )
         if self.on_collapse not in ("warn", "stop", "rollback"):
             raise ValueError(f"records.on_collapse must be 'warn', 'stop' or 'rollback', got {self.on_collapse!r}.")
+        if self.sampler not in ("generator", "pushed", None):
+            raise ValueError(f"records.sampler must be 'generator' or 'pushed', got {self.sampler!r}; use 'generator'.")
 
 
 @dataclass(frozen=True)
@@ -130,8 +137,11 @@ class Experiment:
     augmentation: Augmentation = Unchanged()
     """Of everything that enters the discriminator."""
     task: Task = Unconditional()
+    push: Push = Push()
+    """Of the samples, in schemes that push them."""
     d_optimizer: OptimizerConfig = Adam()
     g_optimizer: OptimizerConfig = Adam()
+    """Of the generator's updates; a fit to a pool begins with a fresh one of the same settings."""
     averaging: Averaging = Averaging()
     batch_size: int = 64
     """Real images, and as many fakes, of one discriminator update."""
@@ -178,6 +188,16 @@ class Experiment:
             raise ValueError(
                 f"threads must be at least 1, at most {MOST_THREADS}, got {self.threads}; leave it out for torch's own."
             )
+        if self.divergence.on_diverge == "skip" and not self._makes(FitGenerator):
+            raise ValueError(
+                f"divergence.on_diverge 'skip' leaves out fits of the generator, and {self.scheme} makes none; use "
+                f"'stop' or 'warn', or a scheme as 'cfg'."
+            )
+        if self.records.sampler == "pushed" and not self._makes(StoreDiscriminator):
+            raise ValueError(
+                f"records.sampler must be 'generator' with a scheme that stores no discriminators, got 'pushed' with "
+                f"{self.scheme}; use a scheme as 'cfg', or leave it out."
+            )
         if self.regularizer.on_lines and not self.task.paired:
             raise ValueError(
                 "regularizer mixes each real sample with a fake, and task.paired=False gives them different labels; "
@@ -188,6 +208,15 @@ class Experiment:
     def generator_batch(self) -> int:
         """Fakes of one generator update."""
         return self.batch_size if self.g_batch_size is None else self.g_batch_size
+
+    def _makes(self, kind: type[Step]) -> bool:
+        """Whether the scheme's second round, where everything is under way, has steps of ``kind``."""
+        return any(isinstance(step, kind) for step in self.scheme(1))
+
+    @property
+    def sampler(self) -> Literal["generator", "pushed"]:
+        """What samples are drawn from, `Records.sampler` or what follows from the scheme."""
+        return self.records.sampler or ("pushed" if self._makes(StoreDiscriminator) else "generator")
 
     def identity(self) -> dict[str, Any]:
         """The identity fields as JSON types."""

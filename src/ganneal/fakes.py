@@ -5,13 +5,19 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ganneal.chain import SamplePool
+from ganneal.freezing import in_mode
+from ganneal.logits import upcast
 from ganneal.run import Run
-from ganneal.steps import Fakes, Fresh
+from ganneal.steps import Fakes, Fresh, Pool, Replay
 from ganneal.task import Condition, View
 
 
 class FakeBatch(NamedTuple):
-    """Fakes, the condition they are judged under, and the latents they were made of in this move."""
+    """Fakes, the condition they are judged under, and the latents they were made of in this move.
+
+    Fakes that were pushed have none: the generator alone does not make them.
+    """
 
     samples: Tensor
     condition: Condition
@@ -21,11 +27,41 @@ class FakeBatch(NamedTuple):
 @torch.no_grad()
 def make_fakes(source: Fakes, run: Run, real: View) -> FakeBatch:
     """As many fakes as there are real samples, with the condition they are judged under."""
+    count, task, random = len(real.samples), run.experiment.task, run.random["task"]
     match source:
         case Fresh():
-            count, task = len(real.samples), run.experiment.task
             latents = run.draw_latents(count)
-            condition = task.fake_condition(count, run.pair.num_classes, real, run.random["task"])
-            return FakeBatch(task.fake(run.generator, latents, condition, run.random["task"]), condition, latents)
-        case _:
-            raise ValueError(f"fakes from {source} need stored samples, which this version does not keep; use Fresh().")
+            condition = task.fake_condition(count, run.pair.num_classes, real, random)
+            return FakeBatch(task.fake(run.generator, latents, condition, random), condition, latents)
+        case Replay(pushes=pushes):
+            latents = run.draw_latents(count)
+            condition = task.fake_condition(count, run.pair.num_classes, real, random)
+            samples = made(run, latents, condition)
+            return FakeBatch(run.chain.walk(samples, condition, run.judge_by, pushes), condition, None)
+        case Pool():
+            pool = the_pool(run, "fakes from Pool()")
+            chosen = torch.randperm(len(pool.samples), generator=run.random["pool"], device=run.device)[:count]
+            return FakeBatch(pool.samples[chosen], tuple(each[chosen] for each in pool.condition), None)
+
+
+def the_pool(run: Run, who: str) -> SamplePool:
+    """The pool, for ``who`` needs it.
+
+    Raises:
+        ValueError: There is none yet.
+    """
+    if run.pool is None:
+        raise ValueError(f"{who} needs a pool of samples, and none was drawn; use DrawPool(size) before it.")
+    return run.pool
+
+
+@torch.no_grad()
+def made(run: Run, latents: Tensor, condition: Condition) -> Tensor:
+    """The generator's samples as they will be drawn after training: in eval mode, its buffers left alone."""
+    chunk, parts = run.chain.chunk, []
+    with in_mode(run.generator, "eval"), run.autocast():
+        for start in range(0, len(latents), chunk):
+            piece = slice(start, start + chunk)
+            given = tuple(each[piece] for each in condition)
+            parts.append(run.experiment.task.fake(run.generator, latents[piece], given, run.random["task"]))
+    return upcast(torch.cat(parts))

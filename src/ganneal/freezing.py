@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import torch
 from torch import nn
@@ -34,3 +35,15 @@ def frozen(module: nn.Module, *, keep_buffers: bool) -> Iterator[None]:
         if buffers:
             with torch.no_grad():
                 torch._foreach_copy_(buffers, kept)
+
+
+@contextmanager
+def in_mode(module: nn.Module, mode: Literal["train", "eval"]) -> Iterator[None]:
+    """``module`` and all within it in train or eval mode, and as they were afterwards."""
+    before = [(part, part.training) for part in module.modules()]
+    module.train(mode == "train")
+    try:
+        yield
+    finally:
+        for part, training in before:
+            part.training = training

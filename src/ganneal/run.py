@@ -5,24 +5,25 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
-from itertools import chain
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ganneal.chain import Chain, Fit, SamplePool
 from ganneal.clocks import Counters
-from ganneal.compatibility import check_combination
+from ganneal.compatibility import check_combination, check_network
 from ganneal.data import Batch, Dataset, Sampler
 from ganneal.experiment import Experiment
 from ganneal.optim import average_
-from ganneal.sampling import TrainedGenerator
 from ganneal.schemes import Scheme
-from ganneal.steps import Step
+from ganneal.steps import Step, StoreDiscriminator
 from ganneal.task import Condition
+from ganneal.trained import Pushes, TrainedGenerator
 
-RANDOM_STREAMS = ("latents", "task", "penalty", "augmentation", "players")
+RANDOM_STREAMS = ("latents", "task", "penalty", "augmentation", "players", "pool")
 """Training's named random generators. The data stream has none: it is a function of its position."""
 
 
@@ -67,6 +68,7 @@ class Cursor:
         self.round, self.index = round, index
         self._steps = self._round(round)
         self.levels = max(step.level for step in self._steps)
+        self._stores = any(isinstance(step, StoreDiscriminator) for step in self._steps)
 
     def _round(self, round: int) -> list[Step]:
         steps = list(self.scheme(round))
@@ -87,6 +89,11 @@ class Cursor:
         if self.index + 1 < len(self._steps):
             return self._steps[self.index + 1]
         return self._round(self.round + 1)[0]
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether no chain of stored discriminators is under way: at any step of most schemes, else between rounds."""
+        return self.index == 0 or not self._stores
 
     def advance(self) -> bool:
         """The step has been made; True when it was the last of its round."""
@@ -148,10 +155,11 @@ class Run:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(experiment.seed, "initial weights"))
             self.pair = experiment.model.build(dataset.shape, experiment.task.num_classes(dataset))
-            check_combination(experiment, self.discriminator, dataset.shape)
+            check_combination(experiment, self.discriminator, dataset.shape, self.pair.num_classes)
             torch.manual_seed(derive_seed(experiment.seed, "initial normalization and regularizer"))
             self.pair.discriminator = experiment.normalization.apply(self.discriminator)
             self.network = experiment.regularizer.build(self.pair)
+            check_network(experiment, self.network)
         for module in self.modules:  # channels last: convolutions are faster in every precision
             module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = deepcopy(self.generator).requires_grad_(False).eval()
@@ -165,6 +173,10 @@ class Run:
         self.regularizer_state = experiment.regularizer.init_state()
         self.augmentation_state = experiment.augmentation.init_state()
         self.random = {name: random_stream(experiment.seed, name, self.device) for name in RANDOM_STREAMS}
+        self.chain = Chain(experiment.push, experiment.loss, experiment.batch_size // experiment.accumulate)
+        self.pool: SamplePool | None = None
+        self.fit: Fit | None = None
+        """Of the generator to the present pool."""
         self.cursor = Cursor(experiment.scheme)
         self.counters = Counters()
         self.cpu_seconds = 0.0
@@ -191,11 +203,15 @@ class Run:
 
     def judge(self, samples: Tensor, condition: Condition) -> Tensor:
         """The discriminator's raw outputs in training: on augmented ``samples``."""
+        return self.judge_by(self.discriminator, samples, condition)
+
+    def judge_by(self, discriminator: nn.Module, samples: Tensor, condition: Condition) -> Tensor:
+        """Those of a ``discriminator`` stored earlier."""
         with self.full_precision():
             samples = self.experiment.augmentation(
                 samples, self.random["augmentation"], self.augmentation_state, self.counters
             )
-        return self.discriminator(samples, *condition)
+        return discriminator(samples, *condition)
 
     def autocast(self) -> AbstractContextManager[Any]:
         """The precision of one move's forward passes."""
@@ -221,6 +237,11 @@ class Run:
         """Fresh latents for training."""
         return self.pair.latent.sample(count, self.random["latents"])
 
+    def skip_fit(self) -> None:
+        """Leave the generator as it is in the fits to the present pool."""
+        if self.pool is not None:
+            self.pool.skipped = True
+
     def update_average(self) -> None:
         """One update of the averaged generator for the real images seen since the last."""
         now = self.counters.num_real
@@ -228,8 +249,21 @@ class Run:
         self.averaged_at = now
 
     def sampler(self) -> TrainedGenerator:
-        """The averaged generator as it will be loaded from disk; drawing from it leaves training's bits alone."""
-        return TrainedGenerator(self.average, self.pair, self.experiment.task)
+        """What will be loaded from disk; drawing from it leaves training's bits alone.
+
+        The averaged generator, or the generator that the stored discriminators' pushes follow: never the average of it.
+        """
+        match self.experiment.sampler:
+            case "generator":
+                return TrainedGenerator(self.average, self.pair, self.experiment.task)
+            case "pushed":
+                generator = self.generator if self.chain.generator is None else self.chain.generator
+                return TrainedGenerator(deepcopy(generator), self.pair, self.experiment.task, pushes=self._pushes())
+
+    def _pushes(self) -> Pushes:
+        """The pushes of the chain, with the augmentation as it stands."""
+        state = self.augmentation_state
+        return Pushes(replace(self.chain), self.experiment.augmentation, state, self.counters)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that decides what happens next, as tensors and plain types."""
@@ -240,6 +274,9 @@ class Run:
             "averaged_at": self.averaged_at,
             "d_optimizer": self.d_optimizer.state_dict(),
             "g_optimizer": self.g_optimizer.state_dict(),
+            "chain": self.chain.state_dict(),
+            "pool": None if self.pool is None else self.pool.state_dict(),
+            "fit": None if self.fit is None else self.fit.state_dict(),
             "regularizer": self.regularizer_state,
             "augmentation": self.augmentation_state,
             "network": None if self.network is None else self.network.state_dict(),
@@ -274,12 +311,25 @@ class Run:
     def roll_back(self, state: dict[str, Any]) -> None:
         """Take players, optimizers and regularizer from an earlier `state_dict`; clocks, data and randomness go on."""
         self.load_players(state)
+        self._load_chain(state)
         self.d_optimizer.load_state_dict(deepcopy(state["d_optimizer"]))  # torch adopts the tensors it is given
         self.g_optimizer.load_state_dict(deepcopy(state["g_optimizer"]))
         self.regularizer_state = deepcopy(state["regularizer"])
         if self.network is not None and self.network_optimizer is not None:
             self.network.load_state_dict(state["network"])
             self.network_optimizer.load_state_dict(deepcopy(state["network_optimizer"]))
+
+    def _load_chain(self, state: dict[str, Any]) -> None:
+        """Stored discriminators, pool and fit; states of before there were any have none."""
+        self.pool = self.fit = None
+        if "chain" not in state:
+            return
+        self.chain.load_state_dict(state["chain"], self.generator, self.discriminator)
+        if state["pool"] is not None:
+            self.pool = SamplePool.of(state["pool"], self.device)
+        if state["fit"] is not None:
+            self.fit = Fit(self.experiment.g_optimizer.build(self.g_parameters))
+            self.fit.load_state_dict(deepcopy(state["fit"]))
 
     def load_players(self, state: dict[str, Any]) -> None:
         """Take the weights of both players and of the average from a `state_dict`."""
@@ -297,6 +347,6 @@ class Run:
         """CRC-32 of every weight and buffer, for comparing runs bit for bit."""
         modules = (*self.modules, self.average)
         crc = 0
-        for tensor in chain.from_iterable(module.state_dict().values() for module in modules):
+        for tensor in (tensor for module in modules for tensor in module.state_dict().values()):
             crc = zlib.crc32(tensor.detach().cpu().contiguous().numpy().tobytes(), crc)
         return f"{crc:08x}"

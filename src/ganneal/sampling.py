@@ -5,75 +5,36 @@
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch import Tensor, nn
+from torch import Tensor
 
 from ganneal.atomic import replaced_folder, write_bytes
+from ganneal.augment import AUGMENTATIONS, PROBABILITIES
+from ganneal.chain import Chain
+from ganneal.clocks import Counters
 from ganneal.config import decode
 from ganneal.directory import RunDirectory, provenance, read_json
+from ganneal.losses import LOSSES, MONOTONE
 from ganneal.models import MODELS, ModelPair
-from ganneal.task import TASKS, Task
+from ganneal.normalization import NORMALIZATIONS
+from ganneal.optim import LR_RULES
+from ganneal.push import DELTAS, Push
+from ganneal.task import TASKS
+from ganneal.trained import Pushes, Sampler, TrainedGenerator
 
 CARD_FORMAT = 1
+SAMPLERS = ("generator", "pushed", None)
 LICENCE = (
     "The weights are yours, within the licence of the data named above; "
     "the software that made them is under Apache-2.0."
 )
-
-
-class TrainedGenerator:
-    """A generator in eval mode with the task that says how to draw from it; latents are drawn on the CPU."""
-
-    def __init__(self, generator: nn.Module, pair: ModelPair, task: Task, card: dict[str, Any] | None = None):
-        self.generator = generator.eval().requires_grad_(False)
-        self.latent, self.shape, self.num_classes = pair.latent, pair.shape, pair.num_classes
-        self.task = task
-        self.card = card or {}
-        """What was trained, on which data, for how long."""
-
-    @torch.no_grad()
-    def sample(
-        self,
-        count: int,
-        seed: int = 0,
-        *,
-        labels: Sequence[int] | Tensor | None = None,
-        batch_size: int = 256,
-    ) -> Tensor:
-        """Draw ``count`` samples; the same ``seed`` gives the same samples.
-
-        Args:
-            labels: A class for each sample, for class-conditional generators; None draws them uniformly.
-            batch_size: Samples computed at once; it does not change which latents are drawn.
-        Returns:
-            ``[count, C, H, W]`` in [-1, 1] for images, ``[count, D]`` for points; float32.
-        Raises:
-            ValueError: ``count`` below 1, or labels that do not fit.
-        """
-        for name, value in (("count", count), ("batch_size", batch_size)):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}.")
-        if not 0 <= seed < 2**63:
-            raise ValueError(f"seed must be in 0..2^63-1, got {seed}.")
-        random = torch.Generator().manual_seed(seed)
-        latents = self.latent.sample(count, random)
-        chosen = None if labels is None else torch.as_tensor(labels)
-        if chosen is not None and chosen.is_floating_point():
-            raise ValueError(f"labels must be whole numbers, got {labels}.")
-        condition = self.task.sample_condition(chosen, count, self.num_classes, random)
-        device = next(self.generator.parameters()).device
-        parts = []
-        for start in range(0, count, batch_size):
-            piece = slice(start, start + batch_size)
-            given = tuple(c[piece].to(device) for c in condition)
-            parts.append(self.task.sample(self.generator, latents[piece].to(device), given, random).float().cpu())
-        return torch.cat(parts)
 
 
 def export(
@@ -96,6 +57,7 @@ def export(
         "data": description["data"],
         "provenance": provenance(),
         "counters": state["counters"],
+        "sampler": description.get("sampler", "generator"),
         "measured": dict(measured or {}),
         "licence": LICENCE,
         "files": {
@@ -109,13 +71,16 @@ def export(
         },
         "usage": "import ganneal; images = ganneal.load(PATH_OF_THIS_RUN).sample(16, seed=0)  # in [-1, 1]",
     }
+    players = _players(state)
+    if "chain" in state and state["chain"]["stored"]:
+        card |= _pushes_of(state)
+        card["files"] |= {
+            "generator-pushed.safetensors": "as trained when the discriminators were stored; their pushes follow it",
+            "stored-discriminators.safetensors": "the discriminators of the pushes, each under its number",
+        }
     with replaced_folder(folder) as filled:
-        for name, key in (
-            ("generator", "average"),
-            ("generator-raw", "generator"),
-            ("discriminator", "discriminator"),
-        ):
-            tensors = {k: v.detach().cpu().contiguous() for k, v in state[key].items()}
+        for name, weights in players.items():
+            tensors = {k: v.detach().cpu().contiguous() for k, v in weights.items()}
             write_bytes(filled / f"{name}.safetensors", save(tensors))
         write_bytes(filled / "card.json", json.dumps(card, indent=2).encode())
     return folder
@@ -130,39 +95,137 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
         ) from error
 
 
-def load(path: str | Path, *, checkpoint: Literal["last", "best"] = "last") -> TrainedGenerator:
-    """The averaged generator of the run at ``path``.
+Weights = dict[str, Tensor]
+
+
+def _players(state: Mapping[str, Any]) -> dict[str, Weights]:
+    """The networks of a training state by the name of their file."""
+    found = {
+        "generator": state["average"],
+        "generator-raw": state["generator"],
+        "discriminator": state["discriminator"],
+    }
+    chain = state.get("chain")  # before there were any, no state had one
+    if chain is None or not chain["stored"]:
+        return found
+    links = chain["stored"].items()
+    together = {f"{level}.{key}": value for level, (_, weights) in links for key, value in weights.items()}
+    return found | {
+        "generator-pushed": chain["generator"] or state["generator"],
+        "stored-discriminators": together,
+    }
+
+
+def _pushes_of(state: Mapping[str, Any]) -> dict[str, Any]:
+    """What a card says of the pushes beside their weights: their sizes by level, the state of the augmentation."""
+    links = state["chain"]["stored"].items() if "chain" in state else ()
+    augmentation = state.get("augmentation", {}).items()
+    return {
+        "pushes": {str(level): step_size for level, (step_size, _) in links},
+        "augmentation_state": {k: v.tolist() if isinstance(v, Tensor) else v for k, v in augmentation},
+    }
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A trained run on disk: its card, and its networks by the name of their file."""
+
+    path: Path
+    card: dict[str, Any]
+    weights: Callable[[str], Weights]
+
+    def part(self, name: str, registries: Sequence[Mapping[str, Any]]) -> Any:
+        """The part ``name`` of the experiment, of a type in ``registries``."""
+        types = {type(part) for registry in registries for part in registry.values()}
+        return decode(self.card["experiment"][name], types)
+
+    def pair(self) -> ModelPair:
+        """Players of the right shapes."""
+        with torch.random.fork_rng(devices=[]):
+            model = self.part("model", (MODELS,))
+            return model.build(tuple(self.card["data"]["shape"]), self.card["data"]["num_classes"])
+
+    def alone(self) -> TrainedGenerator:
+        """The averaged generator."""
+        pair = self.pair()
+        pair.generator.load_state_dict(self.weights("generator"))
+        return TrainedGenerator(pair.generator, pair, self.part("task", (TASKS,)), self.card)
+
+    def followed(self) -> TrainedGenerator:
+        """The generator as trained, followed by the pushes.
+
+        Raises:
+            ValueError: The run stored no discriminators.
+        """
+        if not self.card.get("pushes"):
+            raise ValueError(
+                f"sampler 'pushed' needs stored discriminators, and the run at {self.path} has none; use "
+                f"sampler='generator', or a scheme as 'cfg'."
+            )
+        pair = self.pair()
+        for player in (pair.generator, pair.discriminator):  # as in training, for the same bits
+            player.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        pair.generator.load_state_dict(self.weights("generator-pushed"))
+        pushes = Pushes(
+            self._chain(pair),
+            self.part("augmentation", (AUGMENTATIONS, PROBABILITIES, LR_RULES)),
+            self.card["augmentation_state"],
+            Counters(**self.card["counters"]),
+        )
+        return TrainedGenerator(pair.generator, pair, self.part("task", (TASKS,)), self.card, pushes)
+
+    def _chain(self, pair: ModelPair) -> Chain:
+        experiment = self.card["experiment"]
+        with torch.random.fork_rng(devices=[]):
+            discriminator = self.part("normalization", (NORMALIZATIONS,)).apply(pair.discriminator)
+        push = self.part("push", ({"": Push()}, DELTAS))
+        chain = Chain(push, self.part("loss", (LOSSES, MONOTONE)), experiment["batch_size"] // experiment["accumulate"])
+        weights = self.weights("stored-discriminators")
+        for level, step_size in self.card["pushes"].items():
+            chain.store(int(level), discriminator, step_size)
+            own = {k.removeprefix(f"{level}."): v for k, v in weights.items() if k.startswith(f"{level}.")}
+            chain.stored[int(level)].discriminator.load_state_dict(own)
+        return chain
+
+
+def load(
+    path: str | Path, *, checkpoint: Literal["last", "best"] = "last", sampler: Sampler | None = None
+) -> TrainedGenerator:
+    """The trained generator of the run at ``path``.
 
     Args:
         checkpoint: "last" is ``final/``, or the newest checkpoint of an unfinished run; "best" is ``best/``, the
             weights at the best evaluation during training.
+        sampler: "generator" is the averaged generator alone; "pushed" the generator that was trained by functional
+            gradients with the pushes of the stored discriminators. None takes the one that the run was followed by.
     Raises:
         FileNotFoundError: ``path`` holds no run, or one without a checkpoint yet.
-        ValueError: The run uses a model or task that is not registered.
+        ValueError: The run uses a part that is not registered, or stored no discriminators and should push.
     """
     directory = RunDirectory(path)
-    if checkpoint not in ("last", "best"):
-        raise ValueError(f"checkpoint must be 'last' or 'best', got {checkpoint!r}.")
+    for name, value, allowed in (("checkpoint", checkpoint, ("last", "best")), ("sampler", sampler, SAMPLERS)):
+        if value not in allowed:
+            raise ValueError(f"{name} must be {' or '.join(repr(a) for a in allowed if a)}, got {value!r}.")
     final = directory.path / ("final" if checkpoint == "last" else "best")
     if (final / "card.json").exists():
-        card = read_json(final / "card.json")
-        weights = _read_weights(final / "generator.safetensors")
+        found = _Found(
+            directory.path, read_json(final / "card.json"), lambda n: _read_weights(final / f"{n}.safetensors")
+        )
     elif checkpoint == "best":
         raise FileNotFoundError(
             f"no best weights at {final}; they are kept by a run that evaluates (records.evaluate-every) and improves."
         )
     elif directory.description.exists() and (content := directory.load_checkpoint()) is not None:
-        card = read_json(directory.description) | {"counters": content["state"]["counters"]}
-        weights = content["state"]["average"]
+        state = content["state"]
+        card = read_json(directory.description) | {"counters": state["counters"]} | _pushes_of(state)
+        found = _Found(directory.path, card, _players(state).__getitem__)
     else:
         raise FileNotFoundError(
             f"no trained run at {directory.path}: neither final/card.json nor a checkpoint; give the directory that "
             f"`ganneal train` wrote, or train longer."
         )
-    parts = {type(part) for registry in (MODELS, TASKS) for part in registry.values()}
-    model = decode(card["experiment"]["model"], parts)
-    task = decode(card["experiment"]["task"], parts)
-    with torch.random.fork_rng(devices=[]):
-        pair = model.build(tuple(card["data"]["shape"]), card["data"]["num_classes"])
-    pair.generator.load_state_dict(weights)
-    return TrainedGenerator(pair.generator, pair, task, card)
+    match sampler or found.card.get("sampler"):
+        case "pushed":
+            return found.followed()
+        case _:
+            return found.alone()

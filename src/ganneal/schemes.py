@@ -16,12 +16,22 @@ G 0.01
 G 0.01
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
-from ganneal.steps import Step, UpdateDiscriminator, UpdateGenerator
+from ganneal.steps import (
+    DrawPool,
+    FitGenerator,
+    Pool,
+    PushPool,
+    Replay,
+    Step,
+    StoreDiscriminator,
+    UpdateDiscriminator,
+    UpdateGenerator,
+)
 from ganneal.weights import Geometric, MatchedConstant, Ones, Reversed, Weights
 
 MOST_LEVELS = 1_000
@@ -41,6 +51,16 @@ def _check_d_steps(d_steps: int) -> None:
     if d_steps < 1:
         raise ValueError(
             f"d_steps must be at least 1, got {d_steps}; use 1, the generator needs a discriminator that moves."
+        )
+
+
+def _check_weights(weights: Weights, counts: Sequence[int]) -> None:
+    """A rule that does not fit fails here, not in round 1000."""
+    values = weights(counts, 0)
+    if len(values) != len(counts) or not all(isfinite(weight) and weight > 0 for weight in values):
+        raise ValueError(
+            f"weights must give {len(counts)} finite numbers above 0, got {values} from {weights}; "
+            f"give one positive weight a level."
         )
 
 
@@ -88,12 +108,7 @@ class Nested:
                 f"levels must be at most {MOST_LEVELS}, got {self.levels}; use a few, as the paper's 4 to 20."
             )
         _check_d_steps(self.d_steps)
-        weights = self.weights(range(1, self.levels + 1), 0)  # a rule that does not fit fails here, not in round 1000
-        if len(weights) != self.levels or not all(isfinite(weight) and weight > 0 for weight in weights):
-            raise ValueError(
-                f"weights must give {self.levels} finite numbers above 0, got {weights} from {self.weights}; "
-                f"give one positive weight a level."
-            )
+        _check_weights(self.weights, range(1, self.levels + 1))
 
     def __call__(self, round: int) -> Iterator[Step]:
         weights = self.weights(range(1, self.levels + 1), round)
@@ -102,11 +117,92 @@ class Nested:
             yield from (UpdateGenerator(weight=weight, level=level),) * level
 
 
+@dataclass(frozen=True)
+class FunctionalGradient:
+    """Composite functional gradients (xICFG), annealed when ``weights`` fall (Algorithm 2): samples move, G follows.
+
+    A round first fits the generator, for ``epochs`` passes, to the pool that the round before it moved; in round 0 to
+    random projections of the latents (``projected_start=False`` leaves the generator as it is built or taken from
+    another run). Then level m makes ``d_steps`` discriminator updates on fakes moved by the m - 1 discriminators stored
+    before, and stores the discriminator with its step, ``step_size`` times w[m]. Every stored one pushes the pool once.
+    So a round ends with the generator followed by its pushes, and the pool as their samples.
+
+    ``fakes="replay"`` draws new latents for each discriminator update and walks the chain again; ``"pool"`` takes them
+    from the pool, which moves as the chain grows: less work, the same latents throughout the round. ``epochs=0`` never
+    fits (ICFG): each round walks the chain anew from the same generator, with a discriminator that goes on.
+
+    Symbols: T, M -> ``steps``, U -> ``d_steps``, eta -> ``step_size``, N -> ``pool_size``, x_epochs -> ``epochs``,
+    w -> ``weights``.
+
+    References:
+        Johnson and Zhang, Composite Functional Gradient Learning of Generative Adversarial Models, 2018, and their
+        TPAMI version; annealed: Nested Annealed Training Scheme for GANs, arXiv 2501.11318, Algorithm 2.
+    """
+
+    steps: int = 15
+    d_steps: int = 1
+    step_size: float = 1.0
+    pool_size: int = 640
+    epochs: int = 10
+    weights: Weights = Ones()
+    fakes: Literal["replay", "pool"] = "replay"
+    projected_start: bool = True
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.steps <= MOST_LEVELS:
+            raise ValueError(
+                f"steps must be at least 1, at most {MOST_LEVELS}, got {self.steps}; use a few, as the usual 15."
+            )
+        _check_d_steps(self.d_steps)
+        if not (isfinite(self.step_size) and self.step_size > 0):
+            raise ValueError(f"step_size must be a finite number above 0, got {self.step_size}; use 0.1 to 2.5.")
+        if self.pool_size < 1:
+            raise ValueError(f"pool_size must be at least 1, got {self.pool_size}; use ten batches, as the usual 640.")
+        if self.epochs < 0:
+            raise ValueError(f"epochs must be at least 0, got {self.epochs}; use 0 to never fit the generator.")
+        if self.fakes not in ("replay", "pool"):
+            raise ValueError(f"fakes must be 'replay' or 'pool', got {self.fakes!r}; use 'replay' for new latents.")
+        _check_weights(self.weights, (1,) * self.steps)
+
+    def __call__(self, round: int) -> Iterator[Step]:
+        if self.epochs and round == 0 and self.projected_start:
+            yield DrawPool(self.pool_size, projected=True)
+        if round or self.projected_start:
+            yield from (FitGenerator(level=epoch) for epoch in range(1, self.epochs + 1))
+        sizes = [self.step_size * weight for weight in self.weights((1,) * self.steps, round)]
+        match self.fakes:
+            case "replay":
+                yield from self._replay(sizes)
+            case "pool":
+                yield from self._move_along(sizes)
+
+    def _replay(self, sizes: Sequence[float]) -> Iterator[Step]:
+        for level, size in enumerate(sizes, start=1):
+            yield from (UpdateDiscriminator(level=level, fakes=Replay(level - 1)),) * self.d_steps
+            yield StoreDiscriminator(size, level)
+        if self.epochs:  # nothing else needs the pool
+            yield DrawPool(self.pool_size, len(sizes))
+            yield from (PushPool(size, level) for level, size in enumerate(sizes, start=1))
+
+    def _move_along(self, sizes: Sequence[float]) -> Iterator[Step]:
+        yield DrawPool(self.pool_size)
+        for level, size in enumerate(sizes, start=1):
+            yield from (UpdateDiscriminator(level=level, fakes=Pool()),) * self.d_steps
+            yield StoreDiscriminator(size, level)
+            yield PushPool(size, level)
+
+
 SCHEMES: dict[str, Scheme] = {
     "cts": Alternating(),
     "nts": Nested(),
     "nats": Nested(weights=Geometric()),
     "nats-reversed": Nested(weights=Reversed()),
     "nats-matched": Nested(weights=MatchedConstant()),
+    "cfg": FunctionalGradient(),
+    "cfg-pool": FunctionalGradient(fakes="pool"),
+    "cfg-annealed": FunctionalGradient(weights=Geometric()),
+    "cfg-reversed": FunctionalGradient(weights=Reversed()),
+    "cfg-matched": FunctionalGradient(weights=MatchedConstant()),
+    "icfg": FunctionalGradient(epochs=0),
 }
-"""Schemes by name, with five levels where there are levels."""
+"""Schemes by name, with five levels where they nest and fifteen functional steps."""

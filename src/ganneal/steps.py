@@ -50,15 +50,19 @@ class UpdateGenerator:
 
 @dataclass(frozen=True, slots=True)
 class DrawPool:
-    """Draw ``size`` latents and keep them with the generator's samples of them."""
+    """Draw ``size`` latents and keep them with the generator's samples of them, in place of the pool before.
+
+    ``projected`` takes random projections of the latents instead: what an untrained generator is fitted to first.
+    """
 
     size: int
     level: int = 1
+    projected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class PushPool:
-    """Move every pool sample by ``step_size`` along the generator loss's negative gradient in the sample."""
+    """Move every pool sample by ``step_size`` along the input gradient of the discriminator stored at ``level``."""
 
     step_size: float
     level: int = 1
@@ -74,7 +78,7 @@ class StoreDiscriminator:
 
 @dataclass(frozen=True, slots=True)
 class FitGenerator:
-    """One epoch of regression of the generator onto the pool's moved samples."""
+    """One epoch of regression of the generator onto the pool's samples."""
 
     level: int = 1
 

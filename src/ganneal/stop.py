@@ -5,7 +5,7 @@ They run in the caller's loop. Budgets are counted by the engine itself, after e
 
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 Row = dict[str, Any]
 
@@ -39,7 +39,7 @@ class NonFinite:
     """Stop when a loss or a mean output is NaN or infinite; the state is not saved, the last checkpoint stands."""
 
     def __call__(self, row: Row) -> Stop | None:
-        for key in ("d_loss", "g_loss", "d_real", "d_fake"):
+        for key in ("d_loss", "g_loss", "fit_loss", "d_real", "d_fake"):
             if key in row and not isfinite(row[key]):
                 return Stop(
                     f"{key} is {row[key]}; {REMEDY}",
@@ -50,20 +50,29 @@ class NonFinite:
 
 @dataclass(frozen=True)
 class Divergence:
-    """Stop when mean D(real) - mean D(fake) leaves [-limit, limit]: one player has lost touch with the other.
+    """Act when mean D(real) - mean D(fake) leaves [-limit, limit]: one player has lost touch with the other.
 
     References:
         The stopping rule of the authors' code for composite functional gradients, diff_max = 40.
     """
 
     limit: float = 40.0
+    on_diverge: Literal["stop", "warn", "skip"] = "stop"
+    """Save and stop, go on with a warning, or go on and leave out the next fit of the generator to the pool."""
 
     def __post_init__(self) -> None:
         if not self.limit > 0:
             raise ValueError(f"limit must be above 0, got {self.limit}; use inf to never stop.")
+        if self.on_diverge not in ("stop", "warn", "skip"):
+            raise ValueError(f"on_diverge must be 'stop', 'warn' or 'skip', got {self.on_diverge!r}; use 'stop'.")
 
-    def __call__(self, row: Row) -> Stop | None:
+    def reason(self, row: Row) -> str | None:
+        """What is wrong in ``row``, or None."""
         gap = row.get("d_real", 0.0) - row.get("d_fake", 0.0)
         if not abs(gap) > self.limit:  # NaN is `NonFinite`'s
             return None
-        return Stop(f"mean D(real) - mean D(fake) is {gap:.1f}, beyond {self.limit:g} (divergence.limit)", save=True)
+        return f"mean D(real) - mean D(fake) is {gap:.1f}, beyond {self.limit:g} (divergence.limit)"
+
+    def __call__(self, row: Row) -> Stop | None:
+        reason = self.reason(row)
+        return None if reason is None or self.on_diverge != "stop" else Stop(reason, save=True)

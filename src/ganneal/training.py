@@ -159,9 +159,20 @@ class Session:
             self._record(row)
             if stop := next((found for rule in rules if (found := rule(row))), collapse):
                 return stop
+            if (reason := self.experiment.divergence.reason(row)) is not None:
+                self._go_on(reason)
             if monotonic() - self.saved_at >= self.records.checkpoint_seconds:
                 self.save()
         return None
+
+    def _go_on(self, reason: str) -> None:
+        """The players have lost touch, and the run goes on all the same."""
+        match self.experiment.divergence.on_diverge:
+            case "skip":
+                self.run.skip_fit()
+                self.display.say(f"warning: {reason}; the generator is not fitted to this round's pool")
+            case _:
+                self.display.say(f"warning: {reason}")
 
     def _record(self, row: Row) -> None:
         self.directory.append(row)

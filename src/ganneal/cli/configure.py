@@ -14,6 +14,7 @@ from ganneal.metrics.extractors import EXTRACTORS
 from ganneal.models import MODELS
 from ganneal.normalization import NORMALIZATIONS
 from ganneal.optim import LR_RULES, OPTIMIZERS
+from ganneal.push import DELTAS
 from ganneal.registry import nearest
 from ganneal.regularizers import REGULARIZERS
 from ganneal.schemes import SCHEMES
@@ -33,6 +34,7 @@ PARTS: Parts = {
     "model": ("model", MODELS),
     "data": ("data source", DATASETS),
     "task": ("task", TASKS),
+    "push.delta": ("factor of a push", DELTAS),
     "d_optimizer": ("optimizer", OPTIMIZERS),
     "d_optimizer.rule": ("learning-rate rule", LR_RULES),
     "g_optimizer": ("optimizer", OPTIMIZERS),

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 
 from ganneal.cli.options import Parts, parse, switch_parts
-from ganneal.plan import LevelPlan, plan
+from ganneal.plan import LevelPlan, Plan, Stage, plan
 from ganneal.registry import nearest
 from ganneal.schemes import SCHEMES, Scheme
 from ganneal.weights import WEIGHTS
@@ -22,10 +23,14 @@ class PlanOptions:
     scheme: Scheme
     g_cost: float = 1.0
     """Cost of one generator update over that of one discriminator update."""
+    batch_size: int = 64
+    """Real images of one discriminator update, and samples of one pass."""
 
     def __post_init__(self) -> None:
         if not self.g_cost > 0:
             raise ValueError(f"g_cost must be above 0, got {self.g_cost}.")
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {self.batch_size}.")
 
 
 def _help() -> str:
@@ -37,10 +42,12 @@ schemes: {", ".join(SCHEMES)}
 
 options:
   --scheme.levels N        levels of a nested scheme (N_d)
+  --scheme.steps T         functional steps of a scheme that pushes samples
   --scheme.d-steps K       discriminator updates per level
   --scheme.weights RULE    {" | ".join(WEIGHTS)}
   --scheme.weights.first W, --scheme.weights.last W
-  --g-cost C               cost of a generator update over a discriminator update (default 1)"""
+  --g-cost C               cost of a generator update over a discriminator update (default 1)
+  --batch-size B           samples of one pass (default 64)"""
 
 
 def _shorten(items: Sequence[str], each: int = 1) -> list[str]:
@@ -50,6 +57,14 @@ def _shorten(items: Sequence[str], each: int = 1) -> list[str]:
     return [*items[: KEPT * each], "...", *items[-KEPT * each :]]
 
 
+HEAD = f"{'level':>5} {'D':>4} {'G':>4} {'weight':>11} {'effective':>11} {'Adam step':>11}"
+PUSH_HEAD = f"{'level':>5} {'D':>4} {'step size':>11}"
+
+
+def _push_row(level: LevelPlan) -> str:
+    return f"{level.level:>5} {level.d_updates:>4} {level.weight:>11.6g}"
+
+
 def _row(level: LevelPlan) -> str:
     return (
         f"{level.level:>5} {level.d_updates:>4} {level.g_updates:>4} {level.weight:>11.6g} "
@@ -57,43 +72,74 @@ def _row(level: LevelPlan) -> str:
     )
 
 
-def show(scheme: Scheme, g_cost: float = 1.0) -> str:
+def _shown_stage(stage: Stage, figures: Plan, batch_size: int) -> list[str]:
+    """What a round that stores discriminators does, for batches of ``batch_size``."""
+    pool, batches = stage.pool_size, ceil(stage.pool_size / batch_size)
+    total = sum(level.weight for level in figures.levels)
+    return [
+        f"updates per round          {figures.d_updates} D, {stage.fit_updates(batch_size)} G in {stage.epochs} epochs "
+        f"of a fit to {pool} samples",
+        f"stored discriminators      {stage.stored}, as many pushes of each sample drawn after training",
+        f"refinement passes          {stage.passes(batch_size)} = {stage.replayed} for D's fakes + "
+        f"{stage.pool_pushes * batches} for the pool ({batches} batches of {batch_size})",
+        f"sum of the step sizes      {total:.4g}   compare schedules at equal sums",
+        "",
+        "D: discriminator update, S: store it, P: push the pool by it, F: an epoch of the generator's fit. A pass: one",
+        "batch through a discriminator, forward and back to the input. The weights are step sizes, eta x w.",
+    ]
+
+
+def _shown_updates(figures: Plan, g_cost: float) -> list[str]:
+    """What a round of updates of both players does and costs."""
+    return [
+        f"updates per round          {figures.d_updates} D, {figures.g_updates} G",
+        f"cost per D update          {figures.cost(g_cost):.3g} x CTS (a G update costs {g_cost:g} D updates)",
+        f"effective weight per D     {figures.effective_per_d_update:.3f}   under SGD; CTS: 1",
+        f"Adam steps per D           {figures.nominal_steps_per_d_update:.3f}   nominal; without annealing: "
+        f"{figures.g_updates / figures.d_updates:.3g}",
+        f"root mean square weight    {figures.rms_weight:.4f}",
+        "",
+        "effective = sum of the level's weights (j w_j). Adam cancels a constant weight: a step's nominal length",
+        "under it is weight / root mean square weight, in learning rates (beta2 = 0.999, equal gradients).",
+    ]
+
+
+def show(scheme: Scheme, g_cost: float = 1.0, batch_size: int = 64) -> str:
     """One round of ``scheme`` as text."""
     figures = plan(scheme)
-    moves = _shorten(figures.sequence.split(" "), each=2)
+    moves = _shorten(figures.sequence.split(" "), each=2 if figures.stage is None else 3)
     weights = _shorten([f"{level.weight:.6g}" for level in figures.levels])
+    if figures.stage is None:
+        head, rows = HEAD, [_row(level) for level in figures.levels]
+        below = _shown_updates(figures, g_cost)
+    else:
+        head, rows = PUSH_HEAD, [_push_row(level) for level in figures.levels]
+        below = _shown_stage(figures.stage, figures, batch_size)
     return "\n".join(
         [
             f"scheme   {scheme}",
             f"round    {' '.join(moves)}",
             f"weights  {', '.join(weights)}",
             "",
-            f"{'level':>5} {'D':>4} {'G':>4} {'weight':>11} {'effective':>11} {'Adam step':>11}",
-            *_shorten([_row(level) for level in figures.levels]),
+            head,
+            *_shorten(rows),
             "",
-            f"updates per round          {figures.d_updates} D, {figures.g_updates} G",
-            f"cost per D update          {figures.cost(g_cost):.3g} x CTS (a G update costs {g_cost:g} D updates)",
-            f"effective weight per D     {figures.effective_per_d_update:.3f}   under SGD; CTS: 1",
-            f"Adam steps per D           {figures.nominal_steps_per_d_update:.3f}   nominal; without annealing: "
-            f"{figures.g_updates / figures.d_updates:.3g}",
-            f"root mean square weight    {figures.rms_weight:.4f}",
-            "",
-            "effective = sum of the level's weights (j w_j). Adam cancels a constant weight: a step's nominal length",
-            "under it is weight / root mean square weight, in learning rates (beta2 = 0.999, equal gradients).",
+            *below,
         ]
     )
 
 
-def _resolve(name: str) -> tuple[Scheme, Callable[[Scheme], str | None]]:
+def _resolve(name: str) -> tuple[PlanOptions, Callable[[Scheme], str | None]]:
     """The scheme of that name or of that experiment, and what warns of it in the experiment."""
     if name in SCHEMES:
-        return SCHEMES[name], lambda scheme: None
+        return PlanOptions(SCHEMES[name]), lambda scheme: None
     from ganneal.experiments import EXPERIMENTS
     from ganneal.forewarning import forewarning
 
     if name in EXPERIMENTS:
         experiment = EXPERIMENTS[name]()
-        return experiment.scheme, lambda scheme: forewarning(replace(experiment, scheme=scheme))
+        options = PlanOptions(experiment.scheme, batch_size=experiment.batch_size)
+        return options, lambda scheme: forewarning(replace(experiment, scheme=scheme))
     raise ValueError(f"unknown scheme or experiment {name!r}. {nearest(name, SCHEMES | EXPERIMENTS)}")
 
 
@@ -103,9 +149,9 @@ def main(arguments: Sequence[str]) -> None:
         print(_help())
         return
     name, *rest = arguments
-    scheme, warning_of = _resolve(name)
-    options, rest = switch_parts(PlanOptions(scheme), rest, PARTS)
+    options, warning_of = _resolve(name)
+    options, rest = switch_parts(options, rest, PARTS)
     options = parse(options, rest, prog=f"ganneal plan {name}")
-    print(show(options.scheme, options.g_cost))
+    print(show(options.scheme, options.g_cost, options.batch_size))
     if warning := warning_of(options.scheme):
         print(f"\nwarning: {warning}")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -22,6 +22,8 @@ class SampleOptions:
     """The same seed draws the same samples."""
     labels: tuple[int, ...] = ()
     """Classes, repeated in turn over the samples; left out, classes are drawn uniformly."""
+    sampler: Literal["generator", "pushed"] | None = None
+    """The averaged generator, or the one that functional gradients trained with its pushes; left out, as the run."""
     columns: int | None = None
     """Columns of the grid; left out, it is square."""
 
@@ -39,7 +41,8 @@ def main(arguments: Sequence[str]) -> None:
     if suffix not in endings:
         raise ValueError(f"out must end in .png or .npz, or be a folder without an ending, got {options.out!r}.")
     labels = [options.labels[i % len(options.labels)] for i in range(options.count)] if options.labels else None
-    samples = load(options.run).sample(options.count, options.seed, labels=labels)
+    generator = load(options.run, sampler=options.sampler)
+    samples = generator.sample(options.count, options.seed, labels=labels)
     path = Path(options.out)
     match suffix:
         case ".npz":
@@ -52,4 +55,5 @@ def main(arguments: Sequence[str]) -> None:
                 raise ValueError(f"out must end in .png or .npz for points, got {options.out!r}.")
             for index, image in enumerate(samples):
                 save_png(image_grid(image[None], 1), path / f"{index:06d}.png")
-    print(f"{options.count} samples: {path}")
+    pushed = f", the generator with {generator.num_pushes} pushes" if generator.num_pushes else ""
+    print(f"{options.count} samples: {path}{pushed}")

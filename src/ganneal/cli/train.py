@@ -109,7 +109,8 @@ def main(arguments: Sequence[str]) -> None:
         print(reasons(chosen, experiment), file=sys.stdout if dry_run else sys.stderr)
     if dry_run:
         print(describe(experiment))
-        print(f"\nrun directory: {directory}\n\nfirst round:\n{show(experiment.scheme)}\n\n{_check(experiment)}")
+        first = show(experiment.scheme, batch_size=experiment.batch_size)
+        print(f"\nrun directory: {directory}\n\nfirst round:\n{first}\n\n{_check(experiment)}")
         if warning := forewarning(experiment):
             print(f"warning: {warning}")
         return

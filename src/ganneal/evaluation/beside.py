@@ -113,6 +113,7 @@ class Evaluator:
         """
         random, task = random_stream(self.seed, "evaluation", run.device), run.experiment.task
         real_logits, fake_logits = [], []
+        generator = run.sampler()
         players = random_stream(self.seed, "players", run.device)
         with frozen(run.discriminator, keep_buffers=True), unnamed_draws(players), run.autocast():
             for start in range(0, min(JUDGED_COUNT, len(self.judged.dataset)), JUDGED_BATCH):
@@ -120,7 +121,7 @@ class Evaluator:
                 real = task.real_view(batch._replace(samples=batch.samples.to(run.device)), random)
                 latents = run.pair.latent.sample(JUDGED_BATCH, random)
                 condition = task.fake_condition(JUDGED_BATCH, run.pair.num_classes, real, random)
-                fake = task.fake(run.average, latents, condition, random)
+                fake = generator.pushed(task.fake(generator.generator, latents, condition, random), condition, random)
                 real_logits.append(run.discriminator(real.samples, *real.condition).float().cpu())
                 fake_logits.append(run.discriminator(fake, *condition).float().cpu())
         return ranking_accuracy(torch.cat(real_logits), torch.cat(fake_logits))

@@ -68,7 +68,7 @@ class Evaluations:
         self.last_cost = perf_counter() - started
         if self.name in values:
             self.display.say(f"{self.name} {values[self.name]:.4g} at {self.run.counters.num_real:,} images")
-        return values | {"evaluation_cost": self.last_cost}
+        return values | {"evaluation_cost": self.last_cost, "sampler": self.run.experiment.sampler}
 
     def watch(self, row: Row) -> list[Verdict]:
         """Write and show what has changed in the run's health."""

@@ -5,8 +5,8 @@ from dataclasses import replace
 from ganneal.data import Zip
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.models import DCGAN
-from ganneal.optim import Averaging
-from ganneal.schemes import Nested
+from ganneal.optim import Averaging, RMSProp
+from ganneal.schemes import FunctionalGradient, Nested
 from ganneal.weights import Geometric
 
 
@@ -30,3 +30,21 @@ def cifar10_nts() -> Experiment:
 def cifar10_nats() -> Experiment:
     """CIFAR-10 (32 px, unconditional), nested annealed training."""
     return replace(cifar10_cts(), name="cifar10-nats", scheme=Nested(levels=5, weights=Geometric()))
+
+
+def cifar10_cfg() -> Experiment:
+    """CIFAR-10 (32 px, unconditional), composite functional gradients."""
+    return replace(
+        cifar10_cts(),
+        name="cifar10-cfg",
+        model=DCGAN(width=32, latent_size=100),
+        scheme=FunctionalGradient(step_size=0.25),
+        d_optimizer=RMSProp(),
+        g_optimizer=RMSProp(),
+    )
+
+
+def cifar10_cfg_annealed() -> Experiment:
+    """CIFAR-10 (32 px, unconditional), annealed composite functional gradients."""
+    scheme = FunctionalGradient(step_size=0.25, weights=Geometric())
+    return replace(cifar10_cfg(), name="cifar10-cfg-annealed", scheme=scheme)

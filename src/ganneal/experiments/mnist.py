@@ -6,7 +6,9 @@ from ganneal.data import Arrays
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.metrics.extractors import MnistCNN
 from ganneal.models import DCGAN
-from ganneal.schemes import Nested
+from ganneal.optim import RMSProp
+from ganneal.regularizers import GradientPenalty
+from ganneal.schemes import FunctionalGradient, Nested
 from ganneal.weights import Geometric
 
 
@@ -35,3 +37,32 @@ def mnist_nts() -> Experiment:
 def mnist_nats() -> Experiment:
     """MNIST (28 px), nested annealed training."""
     return replace(mnist_cts(), name="mnist-nats", scheme=Nested(levels=5, weights=Geometric()))
+
+
+def mnist_cfg() -> Experiment:
+    """MNIST (28 px), composite functional gradients."""
+    return replace(
+        mnist_cts(),
+        name="mnist-cfg",
+        model=DCGAN(width=32, latent_size=100),
+        scheme=FunctionalGradient(step_size=0.5),
+        d_optimizer=RMSProp(),
+        g_optimizer=RMSProp(),
+    )
+
+
+def mnist_cfg_annealed() -> Experiment:
+    """MNIST (28 px), annealed composite functional gradients."""
+    scheme = FunctionalGradient(step_size=0.5, weights=Geometric())
+    return replace(mnist_cfg(), name="mnist-cfg-annealed", scheme=scheme)
+
+
+def mnist_li_cfg() -> Experiment:
+    """MNIST (28 px), functional gradients with an eps-centred penalty (experimental; not the paper's Li-CFG)."""
+    return replace(
+        mnist_cfg(),
+        name="mnist-li-cfg",
+        model=DCGAN(width=32, latent_size=100, d_norm="none"),
+        scheme=FunctionalGradient(step_size=2.5),
+        regularizer=GradientPenalty(center=0.3, coefficient=1.0),
+    )

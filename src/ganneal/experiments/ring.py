@@ -6,7 +6,7 @@ from ganneal.data import Ring
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.models import MLP
 from ganneal.optim import Adam, Averaging
-from ganneal.schemes import Nested
+from ganneal.schemes import FunctionalGradient, Nested
 from ganneal.task import Labelled
 from ganneal.weights import Geometric
 
@@ -40,3 +40,8 @@ def ring_nats() -> Experiment:
 def ring_labelled_nats() -> Experiment:
     """Eight labelled Gaussians on a circle, class-conditional players, nested annealed training."""
     return replace(ring_nats(), name="ring-labelled-nats", task=Labelled())
+
+
+def ring_cfg() -> Experiment:
+    """Eight Gaussians on a circle, composite functional gradients."""
+    return replace(ring_cts(), name="ring-cfg", scheme=FunctionalGradient(step_size=0.3, pool_size=2_560))

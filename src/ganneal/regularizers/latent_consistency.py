@@ -37,6 +37,8 @@ class LatentConsistency:
     g_rule: LRRule = Constant()
     per_sample_gradients = False
     on_lines = False
+    needs_latents = True
+    """Of the fakes in the discriminator's moves."""
 
     def __post_init__(self) -> None:
         check_interval(self.interval)

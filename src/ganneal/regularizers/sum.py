@@ -40,6 +40,11 @@ class Sum:
     def on_lines(self) -> bool:
         return any(term.on_lines for term in self.terms)
 
+    @property
+    def needs_latents(self) -> bool:
+        """Whether a term needs the latents of the discriminator's fakes."""
+        return any(getattr(term, "needs_latents", False) for term in self.terms)
+
     def build(self, pair: ModelPair) -> nn.Module | None:
         built = {str(index): term.build(pair) for index, term in enumerate(self.terms)}
         networks = {index: network for index, network in built.items() if network is not None}

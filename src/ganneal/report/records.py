@@ -76,6 +76,11 @@ class RunRecord:
         return str(self.experiment.get("name", self.path.name))
 
     @property
+    def sampler(self) -> str:
+        """What the evaluated samples were drawn from."""
+        return next((str(row["sampler"]) for row in reversed(self.rows) if "sampler" in row), "generator")
+
+    @property
     def is_images(self) -> bool:
         """Whether samples are images rather than points."""
         return len(self.data.get("shape", ())) == 3

@@ -33,7 +33,7 @@ class Move:
 
 @dataclass(frozen=True)
 class LevelMoves:
-    """The moves of one level in a row; ``shade`` from 0 to 1 with the level."""
+    """The moves of one level in a row; ``shade`` from 0 to 1 with the level. P is the push of the stored D."""
 
     figures: LevelPlan
     moves: tuple[Move, ...]
@@ -45,6 +45,11 @@ class LevelMoves:
     def words(self) -> str:
         """The level read aloud."""
         level = self.figures
+        if any(move.player == "P" for move in self.moves):
+            return (
+                f"level {level.level}: {level.d_updates} discriminator updates, then a push of step size "
+                f"{number(level.weight)}"
+            )
         weight = f", each with weight {number(level.weight)}" if level.g_updates else ""
         return f"level {level.level}: {level.d_updates} discriminator and {level.g_updates} generator updates{weight}"
 
@@ -75,15 +80,17 @@ def first_round(scheme: Scheme) -> Round:
     """
     figures = plan(scheme)
     count = len(figures.levels)
-    drawn = [_level(level, index / max(count - 1, 1)) for index, level in enumerate(figures.levels)]
+    pushes = 0 if figures.stage is None else 1
+    drawn = [_level(level, index / max(count - 1, 1), pushes) for index, level in enumerate(figures.levels)]
     if count > SHOWN_LEVELS:
         after = drawn[-KEPT]
         drawn = [*drawn[:KEPT], LevelMoves(after.figures, after.moves, after.shade, gap=True), *drawn[1 - KEPT :]]
     return Round(figures, tuple(drawn))
 
 
-def _level(level: LevelPlan, shade: float) -> LevelMoves:
-    return LevelMoves(level, (*_moves("D", level.d_updates), *_moves("G", level.g_updates)), shade)
+def _level(level: LevelPlan, shade: float, pushes: int) -> LevelMoves:
+    moves = (*_moves("D", level.d_updates), *_moves("G", level.g_updates), *_moves("P", pushes))
+    return LevelMoves(level, moves, shade)
 
 
 def _moves(player: str, count: int) -> tuple[Move, ...]:
@@ -130,15 +137,20 @@ def _given(round: Round) -> Figure:
     updates = np.array([level.g_updates for level in levels], dtype=np.float64)
     places = [level.level for level in levels]
 
+    shown = [(weights, "weight"), (updates, "G updates")] if updates.any() else [(weights, "step size")]
+
     def draw(chart: Chart) -> None:
-        for index, (values, label) in enumerate(((weights, "weight"), (updates, "G updates"))):
+        for index, (values, label) in enumerate(shown):
             chart.axes.plot(places, values, marker="o", markersize=4, label=label, **series(index))
-        chart.scale(np.concatenate([weights, updates]))
+        chart.scale(np.concatenate([values for values, _ in shown]))
 
     chart = _shaded("levels-given", places, draw)
-    said = "; ".join(f"level {v.level}: weight {number(v.weight)}, {v.g_updates} generator updates" for v in levels)
+    given = [f"weight {number(v.weight)}, {v.g_updates} generator updates" for v in levels]
+    if not updates.any():
+        given = [f"step size {number(v.weight)}" for v in levels]
+    said = "; ".join(f"level {place}: {what}" for place, what in zip(places, given, strict=True))
     return Figure(
-        "Weight and updates by level",
+        "Weight and updates by level" if updates.any() else "Step size by level",
         chart.svg(said),
         "What the schedule gives each level. A stronger shade: later in the round.",
     )

@@ -85,14 +85,25 @@ def scheme(encoded: dict[str, Any] | None, weights: Sequence[float] = ()) -> str
             each = "one discriminator update" if d_steps == 1 else f"{d_steps} discriminator updates"
             return f"common training: {each}, then one of the generator"
         case {"type": "Nested", "levels": levels}:
-            if not weights or len(set(weights)) == 1:
-                return f"nested training, {levels} levels"
-            falling = all(later <= earlier for earlier, later in zip(weights, weights[1:], strict=False))
-            kind = "nested annealed training" if falling else "nested training with weights that rise"
-            return f"{kind}, {levels} levels, weights {number(weights[0])} to {number(weights[-1])}"
+            kind = _by_weights(weights, "nested training", "nested annealed training")
+            return f"{kind}, {levels} levels{_from_to('weights', weights)}"
+        case {"type": "FunctionalGradient", "steps": steps}:
+            kind = _by_weights(weights, "functional gradients", "annealed functional gradients")
+            return f"{kind}, {steps} pushes{_from_to('of step', weights)}"
         case {"type": name}:
             return str(name)
     return "an unknown scheme"
+
+
+def _by_weights(weights: Sequence[float], plain: str, annealed: str) -> str:
+    if len(set(weights)) <= 1:
+        return plain
+    falling = all(later <= earlier for earlier, later in zip(weights, weights[1:], strict=False))
+    return annealed if falling else f"{plain} with weights that rise"
+
+
+def _from_to(what: str, weights: Sequence[float]) -> str:
+    return f", {what} {number(weights[0])} to {number(weights[-1])}" if len(set(weights)) > 1 else ""
 
 
 def samples(run: RunRecord) -> str:

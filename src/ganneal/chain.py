@@ -1,0 +1,153 @@
+"""What composite functional gradients keep between steps: stored discriminators, the pool, the state of a fit."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ganneal.freezing import frozen, in_mode
+from ganneal.losses import Loss
+from ganneal.push import Push
+from ganneal.task import Condition
+
+Judge = Callable[[nn.Module, Tensor, Condition], Tensor]
+"""A discriminator's raw outputs of samples under their condition, with what stands before it."""
+
+
+class Stored(NamedTuple):
+    """A discriminator as it was, and the size of its push."""
+
+    discriminator: nn.Module
+    step_size: float
+
+
+@dataclass
+class Chain:
+    """The discriminators stored since the generator last moved, by level: the generator followed by their pushes.
+
+    When the generator moves on, the chain keeps a copy of it as it was, so that it stays one sampler until the next
+    discriminator is stored.
+    """
+
+    push: Push
+    loss: Loss
+    chunk: int
+    """Samples pushed together: as many as the discriminator sees at once in training."""
+    stored: dict[int, Stored] = field(default_factory=dict)
+    generator: nn.Module | None = None
+    """The generator under these pushes where it has moved since."""
+
+    def store(self, level: int, discriminator: nn.Module, step_size: float) -> None:
+        """Keep a copy of ``discriminator`` behind those of lower levels; after the generator has moved, alone."""
+        before = {} if self.generator is not None else self.stored
+        self.stored = {other: by for other, by in before.items() if other < level}
+        self.generator = None
+        self.stored[level] = Stored(deepcopy(discriminator).requires_grad_(False), step_size)
+
+    def leave(self, generator: nn.Module) -> None:
+        """``generator`` is about to move: keep it as it is, where there is a chain behind it."""
+        if self.stored and self.generator is None:
+            self.generator = deepcopy(generator).requires_grad_(False).eval()
+
+    def at(self, level: int) -> Stored:
+        """The discriminator stored at ``level`` behind the present generator.
+
+        Raises:
+            ValueError: There is none.
+        """
+        if self.generator is not None or level not in self.stored:
+            kept = [] if self.generator is not None else sorted(self.stored)
+            raise ValueError(
+                f"a push at level {level} needs the discriminator stored there since the generator last moved, and "
+                f"there are only {kept}; use StoreDiscriminator(level={level}) before it."
+            )
+        return self.stored[level]
+
+    def walk(self, samples: Tensor, condition: Condition, judge: Judge, pushes: int) -> Tensor:
+        """``samples`` of the present generator after the first ``pushes`` levels."""
+        for level in range(1, pushes + 1):
+            samples = self.move(samples, condition, judge, self.at(level))
+        return samples
+
+    def finish(self, samples: Tensor, condition: Condition, judge: Judge) -> Tensor:
+        """``samples`` of the chain's generator after all of its pushes."""
+        for level in sorted(self.stored):
+            samples = self.move(samples, condition, judge, self.stored[level])
+        return samples
+
+    def move(self, samples: Tensor, condition: Condition, judge: Judge, by: Stored) -> Tensor:
+        """``samples`` after one push; no weight and no buffer of the discriminator changes, one graph lives at once."""
+        moved = []
+        for start in range(0, len(samples), self.chunk):
+            piece = slice(start, start + self.chunk)
+            given = tuple(each[piece] for each in condition)
+            with frozen(by.discriminator, keep_buffers=True), in_mode(by.discriminator, self.push.d_norm_mode):
+                judged = lambda x, given=given: judge(by.discriminator, x, given)  # noqa: E731
+                moved.append(self.push(judged, samples[piece], by.step_size, self.loss))
+        return torch.cat(moved)
+
+    def state_dict(self) -> dict[str, Any]:
+        """As tensors and plain types."""
+        return {
+            "generator": None if self.generator is None else self.generator.state_dict(),
+            "stored": {level: (by.step_size, by.discriminator.state_dict()) for level, by in self.stored.items()},
+        }
+
+    def load_state_dict(self, state: dict[str, Any], generator: nn.Module, discriminator: nn.Module) -> None:
+        """Continue from a `state_dict`; ``generator`` and ``discriminator`` give the shapes."""
+        self.stored, self.generator = {}, None
+        for level, (step_size, weights) in state["stored"].items():
+            self.store(level, discriminator, step_size)
+            self.stored[level].discriminator.load_state_dict(weights)
+        if state["generator"] is not None:
+            self.leave(generator)
+            assert self.generator is not None
+            self.generator.load_state_dict(state["generator"])
+
+
+@dataclass
+class SamplePool:
+    """Samples with the latents and the condition they were made of."""
+
+    latents: Tensor
+    condition: Condition
+    samples: Tensor
+    skipped: bool = False
+    """It is not fitted to: the discriminator had lost touch when it was made."""
+
+    @classmethod
+    def of(cls, state: dict[str, Any], device: torch.device) -> "SamplePool":
+        """What a `state_dict` holds."""
+        condition = tuple(each.to(device) for each in state["condition"])
+        return cls(state["latents"].to(device), condition, state["samples"].to(device), state["skipped"])
+
+    def state_dict(self) -> dict[str, Any]:
+        """As tensors and plain types."""
+        return {
+            "latents": self.latents,
+            "condition": self.condition,
+            "samples": self.samples,
+            "skipped": self.skipped,
+        }
+
+
+@dataclass
+class Fit:
+    """One stage of regression onto one pool: a fresh optimizer, and how often its learning rate was lowered."""
+
+    optimizer: torch.optim.Optimizer
+    decays: int = 0
+    last: float | None = None
+    """Mean loss of the epoch before."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """As tensors and plain types."""
+        return {"optimizer": self.optimizer.state_dict(), "decays": self.decays, "last": self.last}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a `state_dict`."""
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.decays, self.last = state["decays"], state["last"]

@@ -1,0 +1,114 @@
+"""The moves of composite functional gradients: draw and push a pool, store discriminators, fit the generator.
+
+References:
+    Johnson and Zhang, Composite Functional Gradient Learning of Generative Adversarial Models, 2018 (ICFG, xICFG).
+"""
+
+from math import prod
+
+import torch
+from torch import Tensor
+
+from ganneal.chain import Fit, SamplePool
+from ganneal.fakes import made, the_pool
+from ganneal.logits import upcast
+from ganneal.run import Run
+from ganneal.steps import DrawPool, FitGenerator, PushPool, StoreDiscriminator
+from ganneal.stop import TrainingStopped
+from ganneal.task import Condition
+from ganneal.updates import Gradients, accumulate, distance, is_measured, log, optimize, rate
+
+PROJECTION_STD = 0.01
+"""Of the entries of the matrix whose products with latents are an untrained generator's targets: 0.1 at 100 latents."""
+DECAY, MOST_DECAYS = 0.1, 3
+"""A fit's learning rate is lowered when the mean loss of an epoch is above that of the one before."""
+
+
+@torch.no_grad()
+def draw_pool(step: DrawPool, run: Run) -> None:
+    """Fresh latents and labels, with the generator's samples of them or their random projections."""
+    task, random = run.experiment.task, run.random["task"]
+    real = task.real_view(run.next_batch(step.size), random) if task.needs_real else None
+    latents = run.draw_latents(step.size)
+    condition = task.fake_condition(step.size, run.pair.num_classes, real, random)
+    samples = _projected(run, latents) if step.projected else made(run, latents, condition)
+    run.pool, run.fit = SamplePool(latents, condition, _as_images(samples)), None
+
+
+def _projected(run: Run, latents: Tensor) -> Tensor:
+    """clamp(W z) to [-1, 1] with W random and independent of the data."""
+    size = (latents.shape[1], prod(run.pair.shape))
+    matrix = PROJECTION_STD * torch.randn(size, generator=run.random["pool"], device=run.device)
+    return (latents @ matrix).clamp(-1, 1).view(len(latents), *run.pair.shape)
+
+
+def _as_images(samples: Tensor) -> Tensor:
+    return samples.contiguous(memory_format=torch.channels_last) if samples.dim() == 4 else samples
+
+
+def store_discriminator(step: StoreDiscriminator, run: Run) -> None:
+    """A copy of the discriminator behind those of lower levels, with the size of its push."""
+    run.chain.store(step.level, run.discriminator, step.step_size)
+
+
+def push_pool(step: PushPool, run: Run) -> None:
+    """Move the whole pool by the discriminator stored at the step's level.
+
+    Raises:
+        TrainingStopped: A sample has become NaN or infinite; the pool stays as it was.
+    """
+    pool, by = the_pool(run, str(step)), run.chain.at(step.level)
+    with run.autocast():
+        moved = run.chain.move(pool.samples, pool.condition, run.judge_by, by._replace(step_size=step.step_size))
+    if not moved.isfinite().all():
+        raise TrainingStopped(
+            f"training stopped: push {step.level} of round {run.cursor.round} made samples that are NaN or infinite, "
+            f"at {run.counters.num_real:,} real images; lower scheme.step-size or the discriminator's learning rate. "
+            f"Checkpoints before this point are untouched."
+        )
+    run.meters.add("push", (moved - pool.samples).flatten(1).norm(dim=1))
+    pool.samples = _as_images(moved)
+
+
+def fit_generator(step: FitGenerator, run: Run) -> None:
+    """One epoch over the pool in shuffled batches: 1/2 ||G(z) - y||^2 summed over a sample, averaged over a batch.
+
+    A stage of epochs on one pool begins with a fresh optimizer. The generator is in train mode.
+    """
+    pool = the_pool(run, str(step))
+    if pool.skipped:
+        return
+    run.chain.leave(run.generator)
+    fit = run.fit = run.fit or Fit(run.experiment.g_optimizer.build(run.g_parameters))
+    order = torch.randperm(len(pool.samples), generator=run.random["pool"], device=run.device)
+    losses = [_fit_batch(step, run, pool, fit, chosen) for chosen in order.split(run.experiment.batch_size)]
+    mean = torch.stack(losses).sum() / len(order)
+    log(step, run, "fit_loss", mean)
+    now = mean.item()
+    if fit.last is not None and now > fit.last and fit.decays < MOST_DECAYS:
+        fit.decays += 1
+    fit.last = now
+
+
+def _fit_batch(step: FitGenerator, run: Run, pool: SamplePool, fit: Fit, chosen: Tensor) -> Tensor:
+    """One optimizer step; the batch's summed loss."""
+    before = [p.detach().clone() for p in run.g_parameters] if is_measured(run) else None
+    gradients: Gradients | None = None
+    losses = []
+    for part in chosen.split(run.chain.chunk):
+        loss = _squares(run, pool.latents[part], tuple(c[part] for c in pool.condition), pool.samples[part])
+        gradients = accumulate(gradients, loss / len(chosen), run.g_parameters, 1)
+        losses.append(loss.detach())
+    lr = rate(run.experiment.g_optimizer, run, own="g_updates") * DECAY**fit.decays
+    optimize(fit.optimizer, lr, run.g_parameters, gradients)
+    if before is not None:
+        run.round_steps.append(distance(before, run.g_parameters))
+        log(step, run, "g_step", run.round_steps[-1])
+    run.counters.g_updates += 1
+    return torch.stack(losses).sum()
+
+
+def _squares(run: Run, latents: Tensor, condition: Condition, targets: Tensor) -> Tensor:
+    with run.autocast():
+        fitted = run.experiment.task.fake(run.generator, latents, condition, run.random["task"])
+    return 0.5 * (upcast(fitted) - targets).square().sum()

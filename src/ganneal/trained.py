@@ -1,0 +1,120 @@
+"""A trained generator to draw from, alone or followed by the pushes of stored discriminators; no training code."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from ganneal.augment import Augmentation
+from ganneal.chain import Chain
+from ganneal.clocks import Counters
+from ganneal.models import ModelPair
+from ganneal.task import Condition, Task
+
+Sampler = Literal["generator", "pushed"]
+
+
+@dataclass
+class Pushes:
+    """What follows a generator that was trained by functional gradients: the pushes of a chain, as in training.
+
+    The discriminators see augmented samples where they did in training.
+    """
+
+    chain: Chain
+    augmentation: Augmentation
+    state: dict[str, Any]
+    counters: Counters
+
+    def __call__(self, samples: Tensor, condition: Condition, random: torch.Generator) -> Tensor:
+        """``samples`` of the generator after every push."""
+
+        def judge(discriminator: nn.Module, points: Tensor, given: Condition) -> Tensor:
+            return discriminator(self.augmentation(points, random, self.state, self.counters), *given)
+
+        return self.chain.finish(samples, condition, judge)
+
+
+class TrainedGenerator:
+    """A generator in eval mode with the task that says how to draw from it; latents are drawn on the CPU.
+
+    With ``pushes`` its samples are moved by stored discriminators, one pass of the generator and as many of
+    discriminators, forward and back, as there are pushes.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        pair: ModelPair,
+        task: Task,
+        card: dict[str, Any] | None = None,
+        pushes: Pushes | None = None,
+    ):
+        self.generator = generator.eval().requires_grad_(False)
+        self.latent, self.shape, self.num_classes = pair.latent, pair.shape, pair.num_classes
+        self.task = task
+        self.card = card or {}
+        """What was trained, on which data, for how long."""
+        self.pushes = pushes
+
+    @property
+    def sampler(self) -> Sampler:
+        """Which of the two samplers this is."""
+        return "generator" if self.pushes is None else "pushed"
+
+    @property
+    def num_pushes(self) -> int:
+        """Pushes of each sample."""
+        return 0 if self.pushes is None else len(self.pushes.chain.stored)
+
+    @torch.no_grad()
+    def sample(
+        self,
+        count: int,
+        seed: int = 0,
+        *,
+        labels: Sequence[int] | Tensor | None = None,
+        batch_size: int = 256,
+    ) -> Tensor:
+        """Draw ``count`` samples; the same ``seed`` gives the same samples.
+
+        Args:
+            labels: A class for each sample, for class-conditional generators; None draws them uniformly.
+            batch_size: Samples computed at once; it does not change which latents are drawn. Samples that are pushed
+                are computed in training's batches, because batch norm in a discriminator depends on them.
+        Returns:
+            ``[count, C, H, W]`` in [-1, 1] for images, ``[count, D]`` for points; float32.
+        Raises:
+            ValueError: ``count`` below 1, or labels that do not fit.
+        """
+        for name, value in (("count", count), ("batch_size", batch_size)):
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}.")
+        if not 0 <= seed < 2**63:
+            raise ValueError(f"seed must be in 0..2^63-1, got {seed}.")
+        random = torch.Generator().manual_seed(seed)
+        latents = self.latent.sample(count, random)
+        chosen = None if labels is None else torch.as_tensor(labels)
+        if chosen is not None and chosen.is_floating_point():
+            raise ValueError(f"labels must be whole numbers, got {labels}.")
+        condition = self.task.sample_condition(chosen, count, self.num_classes, random)
+        device = next(self.generator.parameters()).device
+        at_once = batch_size if self.pushes is None else self.pushes.chain.chunk
+        parts = []
+        for start in range(0, count, at_once):
+            piece = slice(start, start + at_once)
+            given = tuple(c[piece].to(device) for c in condition)
+            drawn = self.task.sample(self.generator, latents[piece].to(device), given, random).float()
+            parts.append(self.pushed(drawn, given, random).cpu())
+        return torch.cat(parts)
+
+    def pushed(self, samples: Tensor, condition: Condition, random: torch.Generator) -> Tensor:
+        """``samples`` of the generator after the pushes, where there are any; ``random`` moves where they do."""
+        if self.pushes is None:
+            return samples
+        seed = int(torch.randint(2**62, (), generator=random, device=random.device))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return self.pushes(samples, condition, torch.Generator(samples.device).manual_seed(seed))

@@ -1,0 +1,69 @@
+"""What every move shares: gradients over micro-batches, the optimizer's step, what is metered."""
+
+import torch
+from torch import Tensor, nn
+
+from ganneal.clocks import Clock
+from ganneal.optim import OptimizerConfig
+from ganneal.run import Run
+from ganneal.steps import Step
+
+MEASURED_ROUNDS = 8
+"""One round of so many is measured: lengths of gradients and of the generator's steps, losses by level. A step's length
+costs a copy of the weights."""
+
+Gradients = list[Tensor | None]
+
+
+def accumulate(total: Gradients | None, loss: Tensor, parameters: list[nn.Parameter], parts: int) -> Gradients:
+    """Add one micro-batch's gradients to ``total``; a parameter the loss does not reach has None."""
+    gradients = torch.autograd.grad(loss / parts if parts > 1 else loss, parameters, allow_unused=True)
+    if total is None:
+        return list(gradients)
+    return [a if b is None else b if a is None else a + b for a, b in zip(total, gradients, strict=True)]
+
+
+def rate(config: OptimizerConfig, run: Run, own: Clock) -> float:
+    """The learning rate of a player's next step."""
+    return config.lr * config.rule.at(run.counters.read(config.rule.clock, own))
+
+
+def optimize(
+    optimizer: torch.optim.Optimizer, lr: float, parameters: list[nn.Parameter], gradients: Gradients | None
+) -> None:
+    assert gradients is not None
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        if gradient is not None and gradient.stride() != parameter.stride():
+            # fused optimizers walk both in memory order: a gradient in another layout would go to the wrong weights
+            gradient = torch.empty_like(parameter).copy_(gradient)
+        parameter.grad = gradient
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+    optimizer.step()
+    for parameter in parameters:
+        parameter.grad = None
+
+
+def is_measured(run: Run) -> bool:
+    return run.cursor.round % MEASURED_ROUNDS == 0
+
+
+def log(step: Step, run: Run, name: str, value: Tensor) -> None:
+    """Meter ``value``; in measured rounds of several levels under its level too."""
+    run.meters.add(name, value)
+    if is_measured(run) and run.cursor.levels > 1:
+        run.meters.add(f"level{step.level}/{name}", value)
+
+
+@torch.no_grad()
+def norm(gradients: Gradients | None) -> Tensor:
+    """Euclidean length of all gradients together."""
+    present = [gradient for gradient in gradients or () if gradient is not None]
+    return torch.stack(torch._foreach_norm(present)).norm()
+
+
+@torch.no_grad()
+def distance(before: list[Tensor], after: list[nn.Parameter]) -> Tensor:
+    """Euclidean length of the step between two sets of weights."""
+    current: list[Tensor] = list(after)
+    return torch.stack(torch._foreach_norm(torch._foreach_sub(current, before))).norm()
