@@ -50,6 +50,7 @@ bench: .venv/.core         ## speed as ratios against a plain loop in the same p
 	$(BIN)/python benchmarks/metrics.py
 	$(BIN)/python benchmarks/regularizers.py
 	$(BIN)/python benchmarks/optimizers.py
+	$(BIN)/python benchmarks/data.py
 
 clean:
 	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis

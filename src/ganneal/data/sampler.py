@@ -58,12 +58,12 @@ class Sampler:
     def batch(self, position: int, count: int) -> Batch:
         """Samples ``position`` to ``position + count`` of the stream; a batch may span two passes."""
         index, mirrored = self._rows(position, count)
-        samples = torch.from_numpy(self.dataset.samples[index]).to(self.device)
+        rows = self.dataset.samples[index]  # a copy
+        if self.flip:  # as bytes, which numpy mirrors several times faster than torch
+            rows[mirrored] = rows[mirrored][..., ::-1]
+        samples = torch.from_numpy(rows).to(self.device)
         labels = self.dataset.labels
         chosen = None if labels is None else torch.from_numpy(labels[index]).to(self.device)
-        if self.flip:
-            mirror = torch.from_numpy(mirrored).to(self.device)
-            samples = torch.where(mirror[:, None, None, None], samples.flip(3), samples)
         if isinstance(self.dataset.samples, LazyImages):
             self.dataset.samples.ahead(self._rows(position + count, count)[0])
         if self.dataset.is_images:

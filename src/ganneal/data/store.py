@@ -157,7 +157,7 @@ def _checksums(path: Path) -> list[int]:
     with ThreadPoolExecutor(num_cores()) as pool:
         for number, value in enumerate(pool.map(checksum, range(0, size, BLOCK)), 1):
             sums.append(value)
-            report("checking decoded images", min(number * BLOCK, size), size)
+            report("checking bytes of decoded images", min(number * BLOCK, size), size)
     return sums
 
 

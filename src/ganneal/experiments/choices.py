@@ -14,6 +14,7 @@ BATCH, SMALLEST_BATCH = 64, 8
 BATCHES_A_PASS = 8
 """At least so many where batches are not below the smallest, or a small set would be seen whole in every update."""
 FEW = 10_000
+EVALUATED = 2_000
 BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16")
 
 
@@ -59,8 +60,14 @@ def choose(data: Survey, machine: Machine) -> dict[str, Choice]:
         else Choice("float32", "this machine does not compute in bfloat16"),
         "flip": _flip(data),
         "device": Choice("cuda", "there is a GPU") if machine.accelerator else Choice("cpu", "there is no GPU"),
-        "records.evaluate_count": Choice(min(2_000, data.count), "as many as there are, at most 2,000"),
+        "records.evaluate_count": _evaluated(data.count),
     }
+
+
+def _evaluated(count: int) -> Choice:
+    if count <= EVALUATED:
+        return Choice(count, "all images there are")
+    return Choice(EVALUATED, f"of {count:,} images, enough to follow the training by")
 
 
 def _size(data: Survey, machine: Machine) -> Choice:
