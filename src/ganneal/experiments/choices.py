@@ -79,8 +79,9 @@ def _size(data: Survey, machine: Machine) -> Choice:
         return Choice(data.side, shown)
     if not fitting:
         return Choice(min(powers), f"{shown}, which is below the smallest network")
-    limit = f", at most {largest} px on a {'GPU' if machine.accelerator else 'CPU'}" if data.side > largest else ""
-    return Choice(max(fitting), f"{shown}, the largest network below the median{limit}")
+    if data.side > largest:
+        return Choice(max(fitting), f"{shown}; at most {largest} px on a {'GPU' if machine.accelerator else 'CPU'}")
+    return Choice(max(fitting), f"{shown}, the largest network below the median")
 
 
 def _batch(data: Survey) -> Choice:
