@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from ganneal import engine
 from ganneal.data import Digits, Ring
 from ganneal.experiment import Budget, Experiment, Records
+from ganneal.freezing import frozen
 from ganneal.losses import LOSSES
-from ganneal.models import DCGAN, MLP
+from ganneal.models import DCGAN, MLP, SNGAN
 from ganneal.normalization import (
     NORMALIZATIONS,
     GradientNormalization,
@@ -24,7 +25,6 @@ from ganneal.normalization import (
     GraN,
     Normalization,
     Spectral,
-    SpectralWeight,
     gradient_normalized,
     gran,
 )
@@ -32,6 +32,7 @@ from ganneal.optim import SGD, Adam
 from ganneal.regularizers import REGULARIZERS
 from ganneal.run import Run
 from ganneal.schemes import Nested
+from ganneal.spectral import SpectralWeight
 from ganneal.steps import UpdateDiscriminator, UpdateGenerator
 
 W = torch.tensor([0.6, -0.8], dtype=torch.float64)
@@ -202,6 +203,85 @@ def test_power_iteration_advances_in_the_discriminators_moves_only(precision: An
     assert all(torch.equal(a, b) for a, b in zip(before, vectors(run), strict=True))
     engine.apply(UpdateDiscriminator(), run)
     assert not any(torch.equal(a, b) for a, b in zip(before, vectors(run), strict=True))
+
+
+@pytest.fixture
+def evaluations(monkeypatch: pytest.MonkeyPatch) -> list[SpectralWeight]:
+    """Every weight normalised so far."""
+    made: list[SpectralWeight] = []
+    original = SpectralWeight.normalized
+
+    def counted(self: SpectralWeight, weight: Tensor) -> Tensor:
+        made.append(self)
+        return original(self, weight)
+
+    monkeypatch.setattr(SpectralWeight, "normalized", counted)
+    return made
+
+
+@pytest.mark.parametrize("optimizer", [Adam(), SGD()])
+def test_a_frozen_discriminators_weights_are_normalised_once_for_each_change(
+    evaluations: list[SpectralWeight], optimizer: Any
+) -> None:
+    run = Run(digits(normalization=Spectral(), d_optimizer=optimizer, accumulate=2))
+    for changes in (1, 2):
+        engine.apply(UpdateDiscriminator(), run)
+        assert len(evaluations) == changes * 3 * 4 + (changes - 1) * 3  # three layers; real and fake of two parts
+        for _ in range(3):
+            engine.apply(UpdateGenerator(), run)
+        assert len(evaluations) == changes * (3 * 4 + 3)
+    file = io.BytesIO()
+    torch.save(run.state_dict(), file)
+    run.load_state_dict(torch.load(io.BytesIO(file.getvalue()), weights_only=True))
+    engine.apply(UpdateGenerator(), run)
+    assert len(evaluations) == 2 * (3 * 4 + 3) + 3
+
+
+def test_a_change_of_weight_or_vector_between_frozen_passes_is_seen() -> None:
+    net, x = Spectral().apply(piecewise_linear()), torch.randn(4, 3, dtype=torch.float64)
+
+    def frozen_and_free() -> tuple[Tensor, Tensor]:
+        with frozen(net, keep_buffers=True):
+            outputs = net(x)
+            assert torch.equal(net(x), outputs)
+        with torch.no_grad():
+            return outputs, net.eval()(x)
+
+    def same() -> bool:
+        net.train()
+        return torch.equal(*frozen_and_free())
+
+    assert same()
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(torch.randn_like(parameter))
+        assert same()
+        torch._foreach_clamp_max_([p for p in net.parameters()], 0.1)
+        assert same()
+    first = frozen_and_free()[0]
+    net.train()(x)  # u moves on
+    assert same() and not torch.equal(first, frozen_and_free()[0])
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_training_has_the_bits_that_normalising_at_every_pass_gives(
+    monkeypatch: pytest.MonkeyPatch, precision: Any
+) -> None:
+    experiment = digits(normalization=Spectral(), scheme=Nested(levels=3), precision=precision)
+    kept = trained(experiment)
+    monkeypatch.setattr(SpectralWeight, "forward", SpectralWeight.normalized)
+    assert trained(experiment).digest() == kept.digest()
+
+
+def test_embeddings_are_normalised_too() -> None:
+    net = Spectral().apply(SNGAN(g_width=4, d_width=4, latent_size=4).build((1, 32, 32), num_classes=5).discriminator)
+    x, labels = torch.rand(2, 1, 32, 32), torch.tensor([0, 4])
+    for _ in range(50):
+        net(x, labels)
+    layers = [m for m in net.modules() if isinstance(m, (nn.Linear, nn.Conv2d, nn.Embedding))]
+    weights: list[Any] = [layer.weight for layer in layers]
+    assert len(weights) == 12  # ten convolutions, the linear layer and the embedding
+    assert all(torch.linalg.matrix_norm(w.detach().flatten(1), 2) <= 1.01 for w in weights)
 
 
 def test_spectral_normalisation_goes_with_a_gradient_penalty() -> None:

@@ -7,13 +7,19 @@ from typing import Literal
 import torch
 from torch import nn
 
+from ganneal.spectral import SpectralWeight
+
 
 @contextmanager
 def frozen(module: nn.Module, *, keep_buffers: bool) -> Iterator[None]:
     """``module`` without parameter gradients, and with every buffer as it was afterwards.
 
-    A buffer that a pass replaced by another tensor, and did not change in place, is put back too.
+    A buffer that a pass replaced by another tensor, and did not change in place, is put back too. Where buffers are
+    kept, spectrally normalised weights are computed at the first pass only, here or in an earlier such context, until
+    ``module`` changes.
     """
+    spectral = [m for m in module.modules() if isinstance(m, SpectralWeight)] if keep_buffers else []
+    held = [weight.held for weight in spectral]
     places = [
         (owner, name, buffer)
         for owner in (module.modules() if keep_buffers else ())
@@ -24,11 +30,15 @@ def frozen(module: nn.Module, *, keep_buffers: bool) -> Iterator[None]:
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     for parameter in trained:
         parameter.requires_grad_(False)
+    for weight in spectral:
+        weight.held = True
     try:
         yield
     finally:
         for parameter in trained:
             parameter.requires_grad_(True)
+        for weight, before in zip(spectral, held, strict=True):
+            weight.held = before
         for owner, name, buffer in places:
             if getattr(owner, name) is not buffer:
                 setattr(owner, name, buffer)

@@ -5,16 +5,15 @@ from math import isfinite
 from typing import Protocol, runtime_checkable
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.utils.parametrize import register_parametrization
 
 from ganneal.regularizers.input_gradient import norm, value_and_input_gradient
+from ganneal.spectral import CONVOLUTIONS, spectral_norm
 
 PerSample = Float[Tensor, " batch"]
-CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+NORMALIZED = (nn.Linear, nn.Embedding, *CONVOLUTIONS)
+"""Layers whose weight spectral normalisation divides."""
 
 
 @runtime_checkable
@@ -45,35 +44,14 @@ class Unnormalized:
         return discriminator
 
 
-class SpectralWeight(nn.Module):
-    """A weight divided by its largest singular value, from one power iteration a pass.
-
-    With u kept: v = n(u W), u' = n(v W^T), sigma = v W^T u'^T, in at least float32; u becomes u' in train mode.
-    """
-
-    u: Tensor
-
-    def __init__(self, weight: Tensor, axis: int, eps: float):
-        super().__init__()
-        self.axis, self.eps = axis, eps
-        self.register_buffer("u", torch.randn(1, weight.shape[axis], dtype=weight.dtype, device=weight.device))
-
-    def forward(self, weight: Tensor) -> Tensor:
-        with torch.autocast(weight.device.type, enabled=False):
-            matrix = weight.movedim(self.axis, 0).flatten(1)
-            with torch.no_grad():
-                v = F.normalize(self.u @ matrix, dim=1, eps=self.eps)
-                u = F.normalize(v @ matrix.T, dim=1, eps=self.eps)
-            if self.training:
-                self.u = u  # another tensor, not a change in place: earlier passes' graphs keep theirs
-            return weight / (v @ matrix.T @ u.T).view(())
-
-
 @dataclass(frozen=True)
 class Spectral:
-    """Spectral normalisation: every convolution and linear layer's weight over its largest singular value.
+    """Spectral normalisation: weights of convolutions, linear layers and embeddings over their largest singular value.
 
-    One power iteration in every pass of the discriminator's moves; elsewhere from the kept vector, which stays.
+    One power iteration in every pass of the discriminator's moves; elsewhere from the kept vector, which stays, and
+    once for as long as the discriminator stays the same. It is no part of any discriminator that a model builds, so
+    that SN-DCGAN, SNGAN and BigGAN are what their papers describe with this normalisation, and another in its place
+    keeps their networks equal.
 
     References:
         Miyato et al., Spectral Normalization for Generative Adversarial Networks, 2018, Algorithm 1.
@@ -89,7 +67,7 @@ class Spectral:
             raise ValueError(f"eps must be a finite number above 0, got {self.eps}.")
 
     def apply(self, discriminator: nn.Module) -> nn.Module:
-        layers = [m for m in discriminator.modules() if isinstance(m, (nn.Linear, *CONVOLUTIONS, *TRANSPOSED))]
+        layers = [m for m in discriminator.modules() if isinstance(m, NORMALIZED)]
         if self.inner_only:
             layers = layers[1:-1]
         if not layers:
@@ -103,8 +81,7 @@ class Spectral:
                     "normalization Spectral found a layer whose weight is parametrized already; use the normalization "
                     "'none' for a model that normalises by itself."
                 )
-            axis = 1 if isinstance(layer, TRANSPOSED) else 0
-            register_parametrization(layer, "weight", SpectralWeight(layer.weight, axis, self.eps), unsafe=True)
+            spectral_norm(layer, self.eps)
         return discriminator
 
 

@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ganneal.models import DCGAN, FC2, MLP, MODELS, DCGANExt, Latent, Model, ModelPair, ResNet4
+from ganneal.models import DCGAN, FC2, MLP, MODELS, SNDCGAN, SNGAN, DCGANExt, Latent, Model, ModelPair, ResNet4
+from ganneal.spectral import SpectralWeight
 
 BATCH = 4
 
@@ -46,6 +47,16 @@ CASES: dict[str, list[Case]] = {
         Case(FC2(hidden=16, width=4, latent_size=8), (1, 28, 28), bounded=True),
         Case(FC2(hidden=16, width=4, latent_size=8, d_norm="none"), (3, 16, 16), bounded=True),
     ],
+    "sn-dcgan": [
+        Case(SNDCGAN(width=4, latent_size=8), (3, 32, 32), bounded=True),
+        Case(SNDCGAN(width=4, latent_size=8), (1, 16, 16), bounded=True),
+    ],
+    "sngan": [
+        Case(SNGAN(g_width=8, d_width=8, latent_size=8), (3, 32, 32), bounded=True),
+        Case(SNGAN(g_width=8, d_width=8, latent_size=8), (1, 32, 32), num_classes=3, bounded=True),
+        Case(SNGAN(g_width=16, d_width=16, latent_size=8), (3, 48, 48), bounded=True),
+        Case(SNGAN(g_width=16, d_width=16, latent_size=8, upsampling="bilinear"), (3, 64, 64), 3, bounded=True),
+    ],
 }
 """Small members of each family; a family registered without any fails below."""
 
@@ -67,6 +78,17 @@ def build(case: Case, seed: int = 0) -> ModelPair:
 
 def players(pair: ModelPair) -> tuple[nn.Module, nn.Module]:
     return pair.generator, pair.discriminator
+
+
+def without_zeros(pair: ModelPair) -> ModelPair:
+    """The pair a little later, as it were: what is zero at first lets no gradient through to what is behind it."""
+    random = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for player in players(pair):
+            for parameter in player.parameters():
+                if not parameter.any():
+                    parameter.copy_(0.1 * torch.randn(parameter.shape, generator=random))
+    return pair
 
 
 def inputs(pair: ModelPair) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
@@ -160,7 +182,7 @@ def test_eval_mode_is_deterministic_and_changes_nothing(case: Case) -> None:
 
 
 @every_case
-def test_train_mode_changes_exactly_the_batch_norm_statistics(case: Case) -> None:
+def test_train_mode_changes_exactly_batch_norm_statistics_and_power_iterations(case: Case) -> None:
     pair = build(case)
     latents, samples, condition = inputs(pair)
     for player, x in zip(players(pair), (latents, samples), strict=True):
@@ -169,9 +191,10 @@ def test_train_mode_changes_exactly_the_batch_norm_statistics(case: Case) -> Non
         player(x, *condition)
         changed = {key for key, value in player.state_dict().items() if not torch.equal(value, before[key])}
         norms = [name for name, module in player.named_modules() if isinstance(module, nn.BatchNorm2d)]
+        weights = [name for name, module in player.named_modules() if isinstance(module, SpectralWeight)]
         assert changed == {
             f"{name}.{buffer}" for name in norms for buffer in ("running_mean", "running_var", "num_batches_tracked")
-        }
+        } | {f"{name}.u" for name in weights}
 
 
 @every_case
@@ -210,7 +233,7 @@ def test_samples_are_independent_in_eval_mode(case: Case) -> None:
 
 @every_case
 def test_gradients_reach_every_parameter_of_the_player_that_moves_and_none_of_the_other(case: Case) -> None:
-    pair = build(case)
+    pair = without_zeros(build(case))
     latents, samples, condition = inputs(pair)
     fake = pair.generator(latents, *condition)
     d_loss = (pair.discriminator(samples, *condition) - pair.discriminator(fake.detach(), *condition).square()).sum()
@@ -223,6 +246,31 @@ def test_gradients_reach_every_parameter_of_the_player_that_moves_and_none_of_th
     for name, parameter in pair.generator.named_parameters():
         assert parameter.grad is not None and parameter.grad.any() and parameter.grad.isfinite().all(), name
     assert all(parameter.grad is None for parameter in pair.discriminator.parameters())
+
+
+@pytest.mark.parametrize("case", CONDITIONAL, ids=name_of)
+def test_another_class_of_one_sample_changes_that_sample_alone(case: Case) -> None:
+    pair = build(case)
+    latents, samples, _ = inputs(pair)
+    labels, other = torch.zeros(BATCH, dtype=torch.int64), torch.tensor([0, 1, 0, 0])
+    for player, x in zip(players(pair), (latents, samples), strict=True):
+        player.eval()
+        before, after = player(x, labels), player(x, other)
+        assert torch.equal(before[[0, 2, 3]], after[[0, 2, 3]])
+        assert not torch.equal(before[1], after[1])
+
+
+@pytest.mark.parametrize("case", CONDITIONAL, ids=name_of)
+def test_labels_that_are_no_classes_are_refused(case: Case) -> None:
+    pair = build(case)
+    latents, samples, _ = inputs(pair)
+    for player, x in zip(players(pair), (latents, samples), strict=True):
+        with pytest.raises(ValueError, match=f"labels must be given: these players have {case.num_classes} classes"):
+            player(x)
+        for wrong in (-1, case.num_classes):
+            labels = torch.tensor([0, wrong, 0, 0])
+            with pytest.raises(ValueError, match=rf"labels must be in 0\.\.{case.num_classes - 1}, got {wrong}"):
+                player(x, labels)
 
 
 @pytest.mark.parametrize("case", CONDITIONAL, ids=name_of)

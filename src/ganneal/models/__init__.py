@@ -6,6 +6,8 @@ from ganneal.models.fc2 import FC2
 from ganneal.models.mlp import MLP
 from ganneal.models.protocol import Latent, Model, ModelPair, Normal, Shape
 from ganneal.models.resnet4 import ResNet4
+from ganneal.models.sn_dcgan import SNDCGAN
+from ganneal.models.sngan import SNGAN
 
 MODELS: dict[str, Model] = {
     "mlp": MLP(),
@@ -13,6 +15,8 @@ MODELS: dict[str, Model] = {
     "dcgan-ext": DCGANExt(),
     "resnet-4": ResNet4(),
     "fc-2": FC2(),
+    "sn-dcgan": SNDCGAN(),
+    "sngan": SNGAN(),
 }
 """Network families by name, each with its default fields."""
 
@@ -21,6 +25,8 @@ __all__ = [
     "FC2",
     "MLP",
     "MODELS",
+    "SNDCGAN",
+    "SNGAN",
     "DCGANExt",
     "Latent",
     "Model",

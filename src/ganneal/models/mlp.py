@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from ganneal.models.checks import checked_labels
 from ganneal.models.protocol import ModelPair, Normal, Shape
 
 Labels = Int[Tensor, " batch"]
@@ -26,9 +27,8 @@ def _with_labels(x: Tensor, labels: Tensor | None, num_classes: int) -> Tensor:
     """``x`` with one-hot labels appended when there are classes."""
     if not num_classes:
         return x
-    if labels is None:
-        raise ValueError(f"labels must be given: these players have {num_classes} classes.")
-    return torch.cat([x, F.one_hot(labels, num_classes).to(x.dtype)], dim=1)
+    given = checked_labels(labels, num_classes, len(x))
+    return torch.cat([x, F.one_hot(given, num_classes).to(x.dtype)], dim=1)
 
 
 class MLPGenerator(nn.Module):

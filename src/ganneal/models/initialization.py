@@ -1,0 +1,46 @@
+"""Initial weights by name, for every convolution, linear layer and embedding of a network at once."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from torch import Tensor, nn
+
+InitName = Literal["orthogonal", "normal", "xavier", "he", "torch"]
+
+WEIGHTED = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.Embedding)
+
+
+def layers(module: nn.Module) -> Iterator[nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedding]:
+    """What `initialize` changes."""
+    return (layer for layer in module.modules() if isinstance(layer, WEIGHTED))
+
+
+def initialize(module: nn.Module, name: InitName) -> None:
+    """Fresh weights; biases and norms stay.
+
+    Orthogonal; N(0, 0.02²); Glorot uniform; Kaiming normal over the inputs; or what torch gave each layer.
+    """
+    for layer in layers(module):
+        fill(layer.weight, name)
+
+
+def fill(weight: Tensor, name: InitName) -> None:
+    """`initialize` for one weight."""
+    match name:
+        case "orthogonal":
+            nn.init.orthogonal_(weight)
+        case "normal":
+            nn.init.normal_(weight, std=0.02)
+        case "xavier":
+            nn.init.xavier_uniform_(weight)
+        case "he":
+            nn.init.kaiming_normal_(weight)
+        case "torch":
+            pass
+
+
+def zero_biases(module: nn.Module) -> None:
+    """Every convolution's and linear layer's bias at 0."""
+    for layer in layers(module):
+        if not isinstance(layer, nn.Embedding) and layer.bias is not None:
+            nn.init.zeros_(layer.bias)

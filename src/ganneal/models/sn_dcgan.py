@@ -1,0 +1,77 @@
+"""SN-DCGAN, the standard CNN of spectral normalisation, for sizes that 8 divides."""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ganneal.models.checks import check_at_least_one, check_square, check_unconditional
+from ganneal.models.initialization import initialize, zero_biases
+from ganneal.models.protocol import ModelPair, Normal, Shape
+
+SIZES = list(range(8, 257, 8))
+
+
+class SNDCGANGenerator(nn.Module):
+    """Latents to images in [-1, 1]: a linear layer, three doublings, a 3x3 convolution and tanh."""
+
+    def __init__(self, latent_size: int, base: int, width: int, channels: int):
+        super().__init__()
+        inputs = 8 * width
+        layers: list[nn.Module] = [nn.Linear(latent_size, inputs * base**2), nn.Unflatten(1, (inputs, base, base))]
+        for outputs in (4 * width, 2 * width, width):
+            layers += [nn.BatchNorm2d(inputs), nn.ReLU(inplace=True), nn.ConvTranspose2d(inputs, outputs, 4, 2, 1)]
+            inputs = outputs
+        last = nn.Conv2d(inputs, channels, 3, padding=1)
+        self.net = nn.Sequential(*layers, nn.BatchNorm2d(inputs), nn.ReLU(inplace=True), last, nn.Tanh())
+
+    def forward(self, latents: Float[Tensor, "batch size"]) -> Float[Tensor, "batch channels height width"]:
+        return self.net(latents)
+
+
+class SNDCGANDiscriminator(nn.Module):
+    """Images to one raw output each: 3x3 convolutions and 4x4 halvings in turn, leaky ReLU 0.1, no norm."""
+
+    def __init__(self, base: int, width: int, channels: int):
+        super().__init__()
+        layers: list[nn.Module] = [nn.Conv2d(channels, width, 3, padding=1), nn.LeakyReLU(0.1, inplace=True)]
+        inputs = width
+        for outputs in (2 * width, 4 * width, 8 * width):
+            layers += [nn.Conv2d(inputs, outputs, 4, 2, 1), nn.LeakyReLU(0.1, inplace=True)]
+            layers += [nn.Conv2d(outputs, outputs, 3, padding=1), nn.LeakyReLU(0.1, inplace=True)]
+            inputs = outputs
+        self.net = nn.Sequential(*layers, nn.Flatten(), nn.Linear(inputs * base**2, 1))
+
+    def forward(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, " batch"]:
+        return self.net(images).squeeze(1)
+
+
+@dataclass(frozen=True)
+class SNDCGAN:
+    """The standard CNN of spectral normalisation, for square images of 8 to 256 px in steps of 8.
+
+    Its discriminator is normalised by the experiment: ``normalization=Spectral()`` as published, or
+    ``GradientNormalization()`` for GN-GAN on the same networks.
+
+    References:
+        Miyato et al., Spectral Normalization for Generative Adversarial Networks, 2018, Table 3.
+    """
+
+    width: int = 64
+    """Of the discriminator's first convolution; both players reach eight times as much."""
+    latent_size: int = 128
+
+    def __post_init__(self) -> None:
+        check_at_least_one(width=self.width, latent_size=self.latent_size)
+
+    def build(self, shape: Shape, num_classes: int = 0) -> ModelPair:
+        check_unconditional("SNDCGAN", num_classes)
+        channels, size = check_square("SNDCGAN", shape, SIZES)
+        players = (
+            SNDCGANGenerator(self.latent_size, size // 8, self.width, channels),
+            SNDCGANDiscriminator(size // 8, self.width, channels),
+        )
+        for player in players:
+            initialize(player, "normal")
+            zero_biases(player)
+        return ModelPair(*players, Normal(self.latent_size), shape)

@@ -1,0 +1,138 @@
+"""The residual networks of spectral normalisation, and their class-conditional form with projection."""
+
+from dataclasses import dataclass
+from math import sqrt
+from typing import NamedTuple, get_args
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ganneal.models.checks import check_at_least_one, check_square, checked_labels
+from ganneal.models.conditional import ConditionalBatchNorm
+from ganneal.models.initialization import initialize
+from ganneal.models.protocol import ModelPair, Normal, Shape
+from ganneal.models.residual import DiscriminatorBlock, GeneratorBlock, ResidualDiscriminator, Upsampling, conv3
+
+
+class Layout(NamedTuple):
+    """Channels as published, at one size."""
+
+    base: int
+    generator: tuple[int, ...]
+    """After the linear layer, and after each block."""
+    discriminator: tuple[int, ...]
+    """After each block."""
+    downs: int
+    """Blocks of the discriminator that halve the size."""
+
+
+LAYOUTS = {
+    32: Layout(4, (256, 256, 256, 256), (128, 128, 128, 128), 2),
+    48: Layout(6, (512, 256, 128, 64), (64, 128, 256, 512, 1024), 4),
+    64: Layout(4, (1024, 512, 256, 128, 64), (64, 128, 256, 512, 1024), 5),
+    128: Layout(4, (1024, 1024, 512, 256, 128, 64), (64, 128, 256, 512, 1024, 1024), 6),
+}
+
+
+def conditional_norm(channels: int, num_classes: int) -> nn.Module:
+    """Batch norm, with classes one scale and shift for each, from a table; scales start N(1, 0.02²), shifts at 0."""
+    if not num_classes:
+        return nn.BatchNorm2d(channels)
+    gain, bias = nn.Embedding(num_classes, channels), nn.Embedding(num_classes, channels)
+    nn.init.normal_(gain.weight, std=0.02)
+    nn.init.zeros_(bias.weight)
+    return ConditionalBatchNorm(channels, gain, bias)
+
+
+class SNGANGenerator(nn.Module):
+    """Latents, and labels where there are classes, to images in [-1, 1]."""
+
+    def __init__(
+        self,
+        latent_size: int,
+        base: int,
+        widths: tuple[int, ...],
+        channels: int,
+        num_classes: int,
+        upsampling: Upsampling,
+    ):
+        super().__init__()
+        self.num_classes = num_classes
+        self.linear = nn.Linear(latent_size, widths[0] * base**2)
+        self.unflatten = nn.Unflatten(1, (widths[0], base, base))
+        self.blocks = nn.ModuleList(
+            GeneratorBlock(i, o, (conditional_norm(i, num_classes), conditional_norm(o, num_classes)), upsampling)
+            for i, o in zip(widths, widths[1:], strict=False)
+        )
+        self.norm, self.last = nn.BatchNorm2d(widths[-1]), conv3(widths[-1], channels)
+
+    def forward(
+        self, latents: Float[Tensor, "batch size"], labels: Tensor | None = None
+    ) -> Float[Tensor, "batch channels height width"]:
+        condition = (checked_labels(labels, self.num_classes, len(latents)),) if self.num_classes else ()
+        h = self.unflatten(self.linear(latents))
+        for block in self.blocks:
+            h = block(h, *condition)
+        return self.last(F.relu(self.norm(h))).tanh()
+
+
+@dataclass(frozen=True)
+class SNGAN:
+    """SNGAN's residual networks for 32, 48, 64 and 128 px; with classes cGAN-PD: conditional batch norm, projection.
+
+    Its discriminator is normalised by the experiment: ``normalization=Spectral()`` as published.
+
+    Symbols: ngf -> ``g_width``, ndf -> ``d_width``.
+
+    References:
+        Miyato et al., Spectral Normalization for Generative Adversarial Networks, 2018; Miyato and Koyama, cGANs with
+        Projection Discriminator, 2018; widths and initialisation as in the public library mimicry.
+    """
+
+    g_width: int | None = None
+    """After the generator's linear layer, the others in proportion; None is as published: 256, 512, 1024, 1024."""
+    d_width: int | None = None
+    """After the discriminator's last block, the others in proportion; None is as published: 128, 1024, 1024, 1024."""
+    latent_size: int = 128
+    upsampling: Upsampling = "nearest"
+
+    def __post_init__(self) -> None:
+        widths = {"g_width": self.g_width, "d_width": self.d_width}
+        check_at_least_one(latent_size=self.latent_size, **{k: v for k, v in widths.items() if v is not None})
+        if self.upsampling not in get_args(Upsampling):
+            raise ValueError(f"upsampling must be one of {', '.join(get_args(Upsampling))}, got {self.upsampling!r}.")
+
+    def build(self, shape: Shape, num_classes: int = 0) -> ModelPair:
+        channels, size = check_square("SNGAN", shape, list(LAYOUTS))
+        layout = LAYOUTS[size]
+        g_widths = scaled("g_width", self.g_width, layout.generator, layout.generator[0])
+        d_widths = scaled("d_width", self.d_width, layout.discriminator, layout.discriminator[-1])
+        generator = SNGANGenerator(self.latent_size, layout.base, g_widths, channels, num_classes, self.upsampling)
+        discriminator = ResidualDiscriminator(shape, d_widths, layout.downs, num_classes, wide=False)
+        _initialize(generator, discriminator)
+        return ModelPair(generator, discriminator, Normal(self.latent_size), shape, num_classes)
+
+
+def scaled(name: str, width: int | None, published: tuple[int, ...], reference: int) -> tuple[int, ...]:
+    """The ``published`` widths with ``width`` in the place of ``reference``."""
+    if width is None:
+        return published
+    least = reference // min(published)
+    if width % least:
+        raise ValueError(f"{name} must be a multiple of {least} at this size, got {width}.")
+    return tuple(width * channels // reference for channels in published)
+
+
+def _initialize(generator: SNGANGenerator, discriminator: ResidualDiscriminator) -> None:
+    """Glorot uniform, by sqrt(2) larger in the blocks' 3x3 convolutions; the generator's tables stay as they are."""
+    initialize(discriminator, "xavier")
+    for player in (generator, discriminator):
+        for module in player.modules():
+            if isinstance(module, GeneratorBlock | DiscriminatorBlock):
+                nn.init.xavier_uniform_(module.conv1.weight, sqrt(2))
+                nn.init.xavier_uniform_(module.conv2.weight, sqrt(2))
+                if module.shortcut is not None:
+                    nn.init.xavier_uniform_(module.shortcut.weight)
+    for layer in (generator.linear, generator.last):
+        nn.init.xavier_uniform_(layer.weight)
