@@ -3,7 +3,8 @@
     python examples/schemes_film.py --out docs/schemes.gif                 # a ring of eight; about a minute of a core
     python examples/schemes_film.py --data grid --schemes cts nats --num-real 2000000 --out grid.gif
 
-Every frame shows the same latents through the averaged generator. The first frame is the untrained one; the last stays
+Every frame shows the same latents through the averaged generator, or the generator and its pushes under functional
+gradients. The first frame is the untrained one; the last stays
 for a while. The table that is printed says how many modes each scheme holds at the end.
 
 With Adam at one rate nested schemes go further per discriminator update than common training, and may fall apart for
@@ -29,6 +30,7 @@ from ganneal.metrics.mixture import GaussianMixture, mixture_quality
 from ganneal.plan import plan
 from ganneal.run import Run
 from ganneal.schemes import SCHEMES
+from ganneal.steps import UpdateGenerator
 
 DATA = {"ring": Ring(), "grid": Grid()}
 SHOWN = 1_000
@@ -42,7 +44,8 @@ def experiment(
 ) -> Experiment:
     """The small perceptrons of the ring's experiments, trained by ``scheme``."""
     common = EXPERIMENTS["ring-cts"]()
-    steps = plan(SCHEMES[scheme]).nominal_steps_per_d_update if equal_step else 1.0
+    updates = any(isinstance(step, UpdateGenerator) for step in SCHEMES[scheme](0))
+    steps = plan(SCHEMES[scheme]).nominal_steps_per_d_update if equal_step and updates else 1.0
     return replace(
         common,
         g_optimizer=replace(common.g_optimizer, lr=common.g_optimizer.lr / steps),  # type: ignore[type-var]

@@ -45,7 +45,7 @@ def test_samples_are_of_the_same_latents_at_every_moment(example: ModuleType) ->
 
 
 def test_equal_steps_lower_the_rate_of_nested_schemes_only(example: ModuleType) -> None:
-    for scheme, steps in (("cts", 1.0), ("nts", 3.0), ("nats", 1.47)):  # of docs/schedules.md, for five levels
+    for scheme, steps in (("cts", 1.0), ("nts", 3.0), ("nats", 1.47), ("cfg-annealed", 1.0)):  # docs/schedules.md
         rate, lowered = (
             example.experiment(scheme, "ring", 512, 2, 0, equal_step=equal).g_optimizer.lr for equal in (False, True)
         )

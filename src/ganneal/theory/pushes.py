@@ -1,6 +1,6 @@
 """Samples moved along the gradients of discriminators, one push each: composite functional gradients without a run."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -23,14 +23,10 @@ class Push(NamedTuple):
     """Euclidean length of each gradient."""
 
 
-def pushes(
-    samples: Samples,
-    critics: Sequence[Critic],
-    step_sizes: Sequence[float],
-    *,
-    gradient: Callable[[Critic, Tensor], Tensor] = input_gradients,
-) -> list[Push]:
-    """x <- x + step_size grad D_m(x) for m = 1..M, from ``samples``.
+def pushes(samples: Samples, critics: Sequence[Critic], step_sizes: Sequence[float]) -> list[Push]:
+    """x <- x + step_size grad D_m(x) for m = 1..M, from ``samples``, with what happened on the way.
+
+    Where it ends is where `ganneal.push.Push` takes the samples in training.
 
     Symbols: eta_m w_m -> ``step_sizes``, D_m -> ``critics``, M -> their number.
 
@@ -44,7 +40,7 @@ def pushes(
     trail: list[Push] = []
     with torch.no_grad():
         for critic, step_size in zip(critics, step_sizes, strict=True):
-            along = gradient(critic, samples)
+            along = input_gradients(critic, samples)
             samples = samples + step_size * along
             trail.append(Push(samples, along, along.flatten(1).norm(dim=1)))
     return trail

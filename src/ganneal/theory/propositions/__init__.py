@@ -48,6 +48,10 @@ def _worst_loss() -> float:
     return max(vector_fields.loss_error(loss) for loss in LOSSES.values())
 
 
+def _worst_push() -> float:
+    return max(vector_fields.pushed_loss_error(loss) for loss in LOSSES.values() if not loss.needs_real)
+
+
 def _largest_rise() -> float:
     return max(chains.largest_rise(rule) for name, rule in chains.RULES.items() if name != "20 to 1")
 
@@ -91,6 +95,7 @@ PROPOSITIONS: dict[str, Statement] = {
     "T2.1 ideal": Statement("the same with exact discriminators, in closed form", fitting.ideal_loss_error),
     "T2.2": Statement("its gradient is -E[Jᵀ V]", fitting.gradient_error),
     "T3.1": Statement("the annealed chain is the loop written by hand", chains.chain_error),
+    "T3.1 training": Statement("the pushes of training are that chain, bit for bit", chains.training_chain_error, 0.0),
     "T3.1 ones": Statement("with weights of 1 it is the plain chain, bit for bit", chains.unit_weights_error, 0.0),
     "T3.2": Statement("the table of ideal chains, to its last digit", chains.table_error, 5e-7),
     "T3.2 points": Statement(
@@ -107,6 +112,9 @@ PROPOSITIONS: dict[str, Statement] = {
         "a linear loss's gradient is that of one fit to x + w grad D(x)", vector_fields.linear_loss_error
     ),
     "T4.2": Statement("any registered loss's is that of a fit to x + a(D(x)) grad D(x): the worst of all", _worst_loss),
+    "T4.2 training": Statement(
+        "with delta of the loss, training's push gives that target: the worst loss without real samples", _worst_push
+    ),
     "T4.3": Statement(
         "the chain's gradient tends to the sum of single steps: order in the step size",
         vector_fields.convergence_order,

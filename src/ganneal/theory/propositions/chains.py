@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import torch
 
+from ganneal.losses import LOSSES
+from ganneal.push import Push
 from ganneal.theory.normals import Normal1D, kl
 from ganneal.theory.propositions.networks import critics, random_points
 from ganneal.theory.propositions.optimal import DATA, MODEL
@@ -42,6 +44,16 @@ def unit_weights_error() -> float:
     annealed = pushes(start, of, [STEP_SIZE * w for w in Ones()((1,) * PUSHES, 0)])
     plain = pushes(start, of, [STEP_SIZE] * PUSHES)
     return (annealed[-1].samples - plain[-1].samples).abs().max().item()
+
+
+def training_chain_error() -> float:
+    """T3.1: the moves that training makes, with delta 1, are the annealed chain: the largest difference is 0."""
+    of, x = critics(PUSHES), random_points(64)
+    sizes = [STEP_SIZE * weight for weight in Geometric(1, 0.01)((1,) * PUSHES, 0)]
+    expected = pushes(x, of, sizes)[-1].samples
+    for critic, size in zip(of, sizes, strict=True):
+        x = Push()(critic, x, size, LOSSES["nonsaturating"])
+    return (x - expected).abs().max().item()
 
 
 def ideal_chain(p: Normal1D, q: Normal1D, step_sizes: Sequence[float]) -> list[Normal1D]:

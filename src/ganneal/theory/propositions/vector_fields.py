@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ganneal.losses import LOSSES, Loss
+from ganneal.push import DELTAS, Push
 from ganneal.theory.propositions.networks import LATENTS, critics, generator, random_points
 from ganneal.theory.pushes import pushes
 from ganneal.theory.scores import input_gradients
@@ -55,6 +56,14 @@ def loss_error(loss: Loss, weight: float = WEIGHT) -> float:
     x = network(z).detach()
     a = pull(loss, critic(x), real if loss.needs_real else None, weight=weight)
     return relative_error(_fit_gradient(network, z, x + a[:, None] * input_gradients(critic, x)), direct)
+
+
+def pushed_loss_error(loss: Loss) -> float:
+    """T4.2: the gradient of ``loss`` against that of one fit to samples that training's push moved down it."""
+    network, (critic,), z = generator(), critics(1), random_points(COUNT, LATENTS)
+    direct = torch.autograd.grad(loss.generator(critic(network(z))).mean(), list(network.parameters()))
+    target = Push(delta=DELTAS["loss"])(critic, network(z).detach(), 1.0, loss)
+    return relative_error(_fit_gradient(network, z, target), direct)
 
 
 def linear_loss_error() -> float:
