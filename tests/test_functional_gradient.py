@@ -16,7 +16,9 @@ import ganneal
 from ganneal import engine
 from ganneal.augment import DiffAugment
 from ganneal.data import Dataset, Digits, Ring
+from ganneal.directory import RunDirectory, read_json
 from ganneal.evaluation import Evaluator
+from ganneal.evaluation.stored import Settings, evaluate_run
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.losses import LOSSES
 from ganneal.models import DCGAN, MLP, ModelPair, Normal
@@ -39,6 +41,7 @@ from ganneal.steps import (
 )
 from ganneal.stop import Divergence, TrainingStopped
 from ganneal.task import Labelled
+from ganneal.trained import Sampler
 from ganneal.weights import Explicit, Geometric, Ones
 
 BATCH, POOL = 16, 40
@@ -271,6 +274,17 @@ def test_samples_are_the_generator_in_eval_mode_followed_by_every_push() -> None
     alone = replace(run.experiment.records, sampler="generator")
     run.experiment = replace(run.experiment, records=alone)
     assert run.sampler().generator is run.average and run.sampler().num_pushes == 0
+
+
+def test_the_first_targets_are_random_projections_of_a_tenth_in_standard_deviation() -> None:
+    run = Run(digits(model=DCGAN(width=4, latent_size=100), scheme=replace(SMALL, pool_size=200)))
+    step_through(run, 1)
+    assert run.pool is not None and run.pool.samples.shape == (200, 1, 16, 16)
+    # entries of standard deviation 0.01, a hundred latents; the estimate's own error is of the order of 1 %
+    assert run.pool.samples.std().item() == pytest.approx(0.1, rel=0.03)
+    assert run.pool.samples.abs().max() <= 1
+    rows = run.pool.samples.flatten(1)
+    assert torch.linalg.matrix_rank(rows) == 100  # linear in the latents
 
 
 # Counts
@@ -738,12 +752,15 @@ def test_a_pushed_sampler_of_a_run_without_stored_discriminators_is_refused(tmp_
 def test_an_evaluation_says_which_sampler_it_measured(tmp_path: Path) -> None:
     records = replace(QUIET, evaluate_count=30, evaluate_every=1, evaluate_share=1.0)
     ganneal.train(ring(records=records), tmp_path)
-    from ganneal.directory import RunDirectory, read_json
-
     evaluated = [row for row in RunDirectory(tmp_path).rows() if "coverage" in row]
     assert len(evaluated) >= 2 and {row["sampler"] for row in evaluated} == {"pushed"}
     assert read_json(tmp_path / "final" / "card.json")["sampler"] == "pushed"
     assert ganneal.load(tmp_path, checkpoint="best").num_pushes == 3
+    measured: list[tuple[Sampler, int, str]] = [("pushed", 4, "raw"), ("generator", 1, "ema")]
+    for sampler, steps, weights in measured:
+        found = evaluate_run(tmp_path, sampler=sampler, settings=Settings(count=60, seeds=(0,)))
+        protocols = {(r.protocol.sampler, r.protocol.sampler_steps, r.protocol.generator_weights) for r in found}
+        assert protocols == {(sampler, steps, weights)}
 
 
 @pytest.mark.parametrize("choice", ["stop", "warn", "skip"])

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.numpy import load_file as load_arrays
 from safetensors.torch import load_file
 
 NETWORKS = ("generator", "generator-raw", "discriminator")
@@ -20,6 +21,7 @@ ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 
 WATCHED = frozenset(
     {"seconds", "cpu_seconds", "evaluating_seconds", "evaluation_cost", "coverage", "duplicates", "d_accuracy"}
+    | {"sampler"}
 )
 """Columns that tell how long it took, or what evaluations found."""
 
@@ -49,8 +51,8 @@ def checkpoints(out: Path) -> set[str]:
     return {path.name for path in (out / "checkpoints").glob("*.pt")}
 
 
-def killed(out: Path, arguments: tuple[str, ...], moment: float) -> bool:
-    """Train until something new is saved and ``moment`` seconds more, then kill; False when it had ended by itself."""
+def killed(out: Path, arguments: tuple[str, ...], moment: float, signum: signal.Signals = signal.SIGKILL) -> bool:
+    """Train until something new is saved and ``moment`` seconds more, then end it; False when it had by itself."""
     saved = checkpoints(out)
     process = subprocess.Popen(command(out, *arguments), stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
     try:
@@ -59,9 +61,9 @@ def killed(out: Path, arguments: tuple[str, ...], moment: float) -> bool:
         if process.poll() is None:
             time.sleep(moment)
     finally:
-        process.kill()
+        process.send_signal(signum)
         _, said = process.communicate(timeout=60)
-    assert process.returncode in (0, -signal.SIGKILL), said
+    assert process.returncode in (0, -signum, 128 + signum), said
     return process.returncode != 0
 
 
@@ -71,12 +73,19 @@ def trained(out: Path, arguments: tuple[str, ...]) -> Path:
     return out
 
 
-def survives(tmp_path: Path, arguments: tuple[str, ...], watched: tuple[str, ...], kills: int, longest: float) -> None:
+def survives(
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    watched: tuple[str, ...],
+    kills: int,
+    longest: float,
+    signum: signal.Signals = signal.SIGKILL,
+) -> None:
     """``kills`` kills within ``longest`` seconds of a save change nothing; neither do the records in ``watched``."""
     undisturbed = trained(tmp_path / "undisturbed", arguments)
     moments = random.Random(kills)
     out = tmp_path / "killed"
-    landed = sum(killed(out, arguments + watched, moments.uniform(0, longest)) for _ in range(kills))
+    landed = sum(killed(out, arguments + watched, moments.uniform(0, longest), signum) for _ in range(kills))
     assert landed == kills, f"the run was over after {landed} kills; give it a larger budget"
     assert not (out / "final").exists()
     trained(out, arguments + watched)
@@ -85,6 +94,7 @@ def survives(tmp_path: Path, arguments: tuple[str, ...], watched: tuple[str, ...
     assert trained_rows == [row for row in rows(undisturbed) if "d_loss" in row]
 
 
+STORED = [(side, f) for f in ("generator-pushed", "stored-discriminators") for side in ("undisturbed", "killed")]
 OFTEN = ("--records.checkpoint-seconds", "0", "--records.no-tensorboard", "--records.sample-count", "4")
 
 
@@ -108,6 +118,22 @@ def test_twenty_kills_at_random_moments_change_no_bit_while_sampling_and_evaluat
     undisturbed = ("--records.evaluate-count", "0", "--records.sample-every", "1000000")
     watched = ("--records.evaluate-count", "200", "--records.evaluate-every", "1280", "--records.sample-every", "640")
     survives(tmp_path, arguments + OFTEN + undisturbed, watched, kills=20, longest=0.4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("fakes", ["replay", "pool"])
+def test_ten_ends_at_random_moments_of_chains_and_fits_change_no_bit(fakes: str, signum: Any, tmp_path: Path) -> None:
+    """A kill goes back to the end of a round, where rows are written; another signal saves in the middle of one."""
+    scheme = ("--scheme", "cfg", "--scheme.steps", "5", "--scheme.pool-size", "128", "--scheme.fakes", fakes)
+    arguments = (
+        *("digits-nats", *scheme, "--model.width", "8", "--model.latent-size", "16", "--batch-size", "32"),
+        *("--budget.num-real", "16000", "--records.log-every", "160", "--records.evaluate-count", "0"),
+    )
+    survives(tmp_path, arguments + OFTEN, (), kills=10, longest=0.4, signum=signum)
+    stored = [load_arrays(tmp_path / side / "final" / f"{name}.safetensors") for side, name in STORED]
+    for undisturbed, killed in zip(stored[::2], stored[1::2], strict=True):
+        assert {k: v.tobytes() for k, v in undisturbed.items()} == {k: v.tobytes() for k, v in killed.items()}
 
 
 # Every moment of saving

@@ -126,6 +126,7 @@ OTHER: Mapping[str, Any] = {
     "classes": "uniform",
     "truncation": 0.7,
     "generator_weights": "raw",
+    "sampler": "pushed",
     "sampler_steps": 4,
     "precision": "bf16",
 }

@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ganneal.config import encode
+from ganneal.report import words
 from ganneal.report.records import Row, RunRecord
 from ganneal.report.schedule import LETTERS, SHOWN_LEVELS, first_round, level_figures, read_scheme
-from ganneal.schemes import SCHEMES, Alternating, Nested, Scheme
+from ganneal.schemes import SCHEMES, Alternating, FunctionalGradient, Nested, Scheme
 from ganneal.steps import UpdateDiscriminator
-from ganneal.weights import Explicit, Geometric, Reversed
+from ganneal.weights import Explicit, Geometric, Ones, Reversed
 
 
 @given(st.integers(1, SHOWN_LEVELS), st.integers(1, 3))
@@ -65,3 +66,24 @@ def test_levels_are_drawn_for_early_middle_and_late() -> None:
 @pytest.mark.parametrize(("scheme", "count"), [(Alternating(), 0), (Nested(1), 0), (Nested(2), 1)])
 def test_one_level_needs_no_chart_by_level_and_unmeasured_levels_show_their_weights(scheme: Any, count: int) -> None:
     assert len(level_figures(RunRecord(Path("run"), {}), first_round(scheme))) == count
+
+
+def test_a_round_of_functional_gradients_is_drawn_with_its_pushes() -> None:
+    round = first_round(FunctionalGradient(steps=3, d_steps=2, weights=Geometric()))
+    assert ["".join(move.letter for move in level.moves) for level in round.levels] == ["DDP"] * 3
+    assert round.levels[1].words == "level 2: 2 discriminator updates, then a push of step size 0.1"
+    (figure,) = level_figures(RunRecord(Path("run"), {}), round)
+    assert figure.title == "Step size by level" and "level 3 step size 0.01" in str(figure.svg).replace(":", "")
+
+
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [
+        (Ones(), "functional gradients, 15 pushes"),
+        (Geometric(), "annealed functional gradients, 15 pushes, of step 1 to 0.01"),
+        (Reversed(), "functional gradients with weights that rise, 15 pushes, of step 0.01 to 1"),
+    ],
+)
+def test_functional_gradients_in_words(weights: Any, said: str) -> None:
+    encoded = encode(FunctionalGradient(weights=weights))
+    assert words.scheme(encoded, weights((1,) * 15, 0)) == said

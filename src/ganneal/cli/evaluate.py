@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -38,6 +38,8 @@ class EvaluateOptions:
     """Names of metrics."""
     count: int = 10_000
     """Samples drawn from a run."""
+    sampler: Literal["generator", "pushed"] | None = None
+    """What they are drawn from; left out, what the run was followed by."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Evaluation seeds; each draws other samples, and the interval is over them."""
     out: str | None = None
@@ -58,6 +60,7 @@ options:
   --metrics NAME...     {" ".join(METRICS)}
                         (left out: {default})
   --count N             samples drawn from a run (default 10000)
+  --sampler NAME        generator | pushed, of a run by functional gradients (left out: as the run was followed)
   --seeds N...          evaluation seeds, whose spread gives the interval (default 0 1 2)
   --size N              crop and resample all images of --real and --fake to N pixels
   --out FILE            where the records go, a JSON line each
@@ -73,7 +76,8 @@ def show(records: Sequence[Record]) -> str:
     for checkpoint in dict.fromkeys(record.place.checkpoint for record in records):
         own = [record for record in records if record.place.checkpoint == checkpoint]
         if checkpoint is not None:
-            lines.append(f"{checkpoint} weights, {own[0].place.num_real or 0:,} real images seen")
+            pushed = ", pushed" if own[0].protocol.sampler == "pushed" else ""
+            lines.append(f"{checkpoint} weights{pushed}, {own[0].place.num_real or 0:,} real images seen")
         lines += [f"  {record.name:<{width}}  {_value(record)}" for record in own]
     return "\n".join(lines)
 
@@ -91,15 +95,15 @@ def _value(record: Record) -> str:
 
 
 def _write(records: Sequence[Record], path: Path) -> None:
-    """Add the records to those of the file, in place of earlier ones of the same name and checkpoint."""
-    new = {(record.name, record.place.checkpoint): record.line() for record in records}
+    """Add the records to those of the file, in place of earlier ones of the same name, checkpoint and sampler."""
+    new = {(record.name, record.place.checkpoint, record.protocol.sampler): record.line() for record in records}
     kept = []
     for line in path.read_text().splitlines() if path.exists() else ():
         try:
             old = json.loads(line)
         except ValueError as error:
             raise ValueError(f"{path} is damaged ({error}); move it away to write a new one.") from error
-        if (old["name"], old["checkpoint"]) not in new:
+        if (old["name"], old["checkpoint"], old.get("sampler", "generator")) not in new:
             kept.append(line)
     write_bytes(path, "".join(f"{line}\n" for line in (*kept, *new.values())).encode())
 
@@ -122,7 +126,7 @@ def main(arguments: Sequence[str]) -> None:
         print(text, file=sys.stderr, flush=True)
 
     if given.run is not None:
-        records = evaluate_run(given.run, settings=settings, extractor=given.extractor, say=say)
+        records = evaluate_run(given.run, settings=settings, extractor=given.extractor, sampler=given.sampler, say=say)
         path = Path(given.out) if given.out else Path(given.run) / "evaluation.jsonl"
     else:
         assert given.real is not None and given.fake is not None

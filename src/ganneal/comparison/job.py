@@ -124,6 +124,7 @@ def _write(job: Job, status: Status, message: str | None, found: dict[str, Any])
         "arm": job.arm,
         "seed": job.seed,
         "budget": _limits(job.experiment.budget),
+        "sampler": job.experiment.sampler,
         **found,
     }
     # shared: the process of a comparison that was killed may be at its end when the next one begins

@@ -16,7 +16,8 @@ from ganneal.metrics.extractors import EXTRACTORS, Extracted, Extractor, Extract
 from ganneal.metrics.measures import DEFAULT_METRICS
 from ganneal.metrics.protocol import Evidence, Metric, MetricProtocol, Place, Record, Reference, over_seeds
 from ganneal.metrics.references import content_hash, reference_features
-from ganneal.sampling import TrainedGenerator, load
+from ganneal.sampling import load
+from ganneal.trained import Sampler, TrainedGenerator
 
 Checkpoint = Literal["last", "best"]
 Say = Callable[[str], None]
@@ -57,13 +58,16 @@ def evaluate_run(
     checkpoints: Sequence[Checkpoint] = ("last", "best"),
     settings: Settings | None = None,
     extractor: ExtractorConfig | None = None,
+    sampler: Sampler | None = None,
     say: Say = lambda text: None,
 ) -> list[Record]:
-    """Measure the averaged generator of the run at ``path`` against all of its data.
+    """Measure the trained generator of the run at ``path`` against all of its data.
 
     The extractor is the run's own where none is given, so that values continue those of its log. Held-out data of the
     run, where it has any, serves the tests of memorisation.
 
+    Args:
+        sampler: "generator" or "pushed", as `ganneal.load` takes it; None takes the run's own.
     Returns:
         One record for each checkpoint and value, over the evaluation seeds; best is left out where there is none.
     Raises:
@@ -73,7 +77,9 @@ def evaluate_run(
     settings = settings or Settings()
     directory = RunDirectory(path)
     generators: dict[Checkpoint, TrainedGenerator] = {
-        name: load(path, checkpoint=name) for name in checkpoints if name == "last" or _has_best(directory)
+        name: load(path, checkpoint=name, sampler=sampler)
+        for name in checkpoints
+        if name == "last" or _has_best(directory)
     }
     dataset, held_out, own = _data_of(directory)
     built = _extractor(extractor or own, dataset, settings.count)
@@ -180,7 +186,9 @@ def _real_side(dataset: Dataset, extractor: Extractor, transform: str = "none") 
 
 def _sampling_of(generator: TrainedGenerator) -> dict[str, Any]:
     return {
-        "generator_weights": "ema",
+        "generator_weights": "ema" if generator.pushes is None else "raw",
+        "sampler": generator.sampler,
+        "sampler_steps": 1 + generator.num_pushes,
         "classes": "uniform" if generator.num_classes else "none",
         "quantised": len(generator.shape) == 3,
     }

@@ -78,6 +78,8 @@ class MetricProtocol:
     classes: str = "none"
     truncation: float | None = None
     generator_weights: str = "ema"
+    sampler: str = "generator"
+    """What was drawn from: the generator alone, or followed by pushes of stored discriminators."""
     sampler_steps: int = 1
     precision: str = "float32"
 

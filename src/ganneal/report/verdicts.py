@@ -8,7 +8,8 @@ from ganneal.report.records import Row, RunRecord, flatten
 
 PROTOCOL = (
     *("metric", "parameters", "extractor", "extractor_sha256", "layer", "quantised", "resize", "input_scaling"),
-    *("reference", "n_fake", "classes", "truncation", "generator_weights", "sampler_steps", "seeds", "seed", "n_seeds"),
+    *("reference", "n_fake", "classes", "truncation", "generator_weights"),
+    *("sampler", "sampler_steps", "seeds", "seed", "n_seeds"),
     *("checkpoint", "evaluation_index", "num_real", "d_updates", "g_updates", "seconds"),
 )
 """What a measured value is worth nothing without, in the order in which it is shown."""

@@ -1,0 +1,121 @@
+"""A stage of composite functional gradients, as ratios measured in one process.
+
+    python benchmarks/cfg.py [--repeats 5] [--pool-size 640]
+
+The reference stage: T = 15 pushes, U = 1 discriminator update each, batches of 64, ten epochs of the fit, the 32-px RGB
+DCGAN of width 32 on images of noise, one thread. Turns of the two sides alternate and a figure is the median of the
+ratios of neighbouring turns.
+
+What is to be expected, with one forward pass of a batch through either player as the unit: a discriminator update 6, a
+pass that moves samples 2, an update of the fit 3, a batch of the generator's samples 1. Replay: 15 * 6 + 255 * 2 + 15 +
+10 = 625; pool: 15 * 6 + 150 * 2 + 10 = 400; the fit of either: 100 * 3. So 1.56 without the fit and 1.32 with it.
+"""
+
+import argparse
+import platform
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from statistics import median
+from time import process_time
+from typing import Any
+
+import torch
+
+from ganneal import engine
+from ganneal.data import Dataset
+from ganneal.experiment import Experiment, Records
+from ganneal.experiments import cifar10_cfg
+from ganneal.run import Run
+from ganneal.schemes import FunctionalGradient
+from ganneal.steps import FitGenerator, PushPool
+
+EXPECTED = {"without the fit": 625 / 400, "with the fit": 925 / 700}
+
+
+def noise_images(count: int = 2_000) -> Dataset:
+    """uint8 images of noise: what they show does not change the time."""
+    pixels = torch.randint(0, 256, (count, 3, 32, 32), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    return Dataset(pixels.numpy())
+
+
+def build(scheme: FunctionalGradient, dataset: Dataset, precision: Any = "float32") -> Run:
+    """A run that has made its first round, so that there is a pool to fit to."""
+    experiment: Experiment = replace(
+        cifar10_cfg(), scheme=scheme, precision=precision, threads=1, records=Records(log_every=10**9)
+    )
+    run = Run(experiment, dataset)
+    for step in scheme(0):
+        engine.apply(step, run)
+    return run
+
+
+def stage(run: Run, fits: bool) -> Callable[[], None]:
+    """A call that makes one round, with or without its fit."""
+    steps = [step for step in run.experiment.scheme(1) if fits or not isinstance(step, FitGenerator)]
+
+    def make() -> None:
+        for step in steps:
+            engine.apply(step, run)
+        run.meters.values.clear()
+
+    return make
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """Processor time, which with one thread is the time on a machine that does nothing else."""
+    started = process_time()
+    call()
+    return process_time() - started
+
+
+def ratio(a: Callable[[], object], b: Callable[[], object], repeats: int) -> tuple[float, float, float]:
+    """Median of time(a) / time(b) over alternating turns, with the two medians in seconds."""
+    for call in (a, b):
+        call()
+    turns = [seconds(call) for _ in range(repeats) for call in (a, b)]
+    ratios = [x / y if i % 2 == 0 else y / x for i, (x, y) in enumerate(pairwise(turns))]
+    return median(ratios), median(turns[::2]), median(turns[1::2])
+
+
+def bare_pass(run: Run) -> Callable[[], None]:
+    """The pool through the running discriminator and back to the input, as one would write it by hand."""
+    assert run.pool is not None
+    samples, discriminator = run.pool.samples, run.discriminator
+
+    def make() -> None:
+        discriminator.requires_grad_(False)
+        moved = []
+        for part in samples.split(run.experiment.batch_size):
+            points = part.detach().requires_grad_()
+            (gradient,) = torch.autograd.grad(discriminator(points).sum(), points)
+            moved.append(part + 0.25 * gradient)
+        torch.cat(moved)
+        discriminator.requires_grad_(True)
+
+    return make
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--pool-size", type=int, default=640)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    print(f"torch {torch.__version__}, {platform.processor() or platform.machine()}, 1 thread")
+    dataset = noise_images()
+    schemes = {f: FunctionalGradient(pool_size=options.pool_size, step_size=0.25, fakes=f) for f in ("replay", "pool")}
+    replay, pool = (build(scheme, dataset) for scheme in schemes.values())
+    for name, expected in EXPECTED.items():
+        fits = name == "with the fit"
+        figure, a, b = ratio(stage(replay, fits), stage(pool, fits), options.repeats)
+        print(f"replay over pool stage, {name}: {figure:.2f} (by operations {expected:.2f}; {a:.2f} s and {b:.2f} s)")
+    mixed = build(schemes["pool"], dataset, "bf16")
+    figure, a, b = ratio(stage(mixed, True), stage(pool, True), options.repeats)
+    print(f"bf16 over float32, pool stage with the fit: {figure:.2f} ({a:.2f} s and {b:.2f} s)")
+    figure, a, b = ratio(lambda: engine.apply(PushPool(0.25, 1), pool), bare_pass(pool), options.repeats)
+    print(f"a push of the pool over bare passes: {figure:.3f} ({a:.3f} s and {b:.3f} s)")
+
+
+if __name__ == "__main__":
+    main()
