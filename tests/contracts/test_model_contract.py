@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ganneal.models import DCGAN, FC2, MLP, MODELS, SNDCGAN, SNGAN, DCGANExt, Latent, Model, ModelPair, ResNet4
+from ganneal.models import DCGAN, FC2, MLP, MODELS, SNDCGAN, SNGAN, BigGAN, DCGANExt, Latent, Model, ModelPair, ResNet4
 from ganneal.spectral import SpectralWeight
 
 BATCH = 4
@@ -25,6 +25,9 @@ class Case(NamedTuple):
     """Whether samples end in tanh."""
 
 
+CHUNKED = BigGAN(
+    width=8, latent_size=11, shared_size=4, hierarchical=True, attention=32, layout="studio", init="orthogonal"
+)
 CASES: dict[str, list[Case]] = {
     "mlp": [Case(MLP(width=16, depth=2), (2,)), Case(MLP(width=16, depth=2), (2,), num_classes=3)],
     "dcgan": [
@@ -56,6 +59,12 @@ CASES: dict[str, list[Case]] = {
         Case(SNGAN(g_width=8, d_width=8, latent_size=8), (1, 32, 32), num_classes=3, bounded=True),
         Case(SNGAN(g_width=16, d_width=16, latent_size=8), (3, 48, 48), bounded=True),
         Case(SNGAN(g_width=16, d_width=16, latent_size=8, upsampling="bilinear"), (3, 64, 64), 3, bounded=True),
+    ],
+    "biggan": [
+        Case(BigGAN(width=2, latent_size=8), (3, 32, 32), bounded=True),
+        Case(BigGAN(width=2, latent_size=8, init="torch", g_spectral=False), (1, 32, 32), 3, bounded=True),
+        Case(CHUNKED, (3, 64, 64), num_classes=3, bounded=True),
+        Case(CHUNKED, (3, 64, 64), bounded=True),
     ],
 }
 """Small members of each family; a family registered without any fails below."""

@@ -1,5 +1,6 @@
 """Network families. Register your own with ``MODELS["mine"] = MyModel()``."""
 
+from ganneal.models.biggan import BigGAN
 from ganneal.models.dcgan import DCGAN
 from ganneal.models.dcgan_ext import DCGANExt
 from ganneal.models.fc2 import FC2
@@ -17,6 +18,7 @@ MODELS: dict[str, Model] = {
     "fc-2": FC2(),
     "sn-dcgan": SNDCGAN(),
     "sngan": SNGAN(),
+    "biggan": BigGAN(),
 }
 """Network families by name, each with its default fields."""
 
@@ -27,6 +29,7 @@ __all__ = [
     "MODELS",
     "SNDCGAN",
     "SNGAN",
+    "BigGAN",
     "DCGANExt",
     "Latent",
     "Model",

@@ -1,0 +1,39 @@
+"""Self-attention over the pixels of an image, as BigGAN has it."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+CHANNELS_A_KEY = 8
+"""Keys and queries have one channel for so many of the image's."""
+
+
+class SelfAttention(nn.Module):
+    """x + scale * attention(x), with a learned scale that starts at 0; keys and values at half the size.
+
+    Softmax of queries times keys, without a temperature; all four maps are 1x1 convolutions without bias.
+
+    References:
+        Zhang et al., Self-Attention Generative Adversarial Networks, 2019, Eq. 1-3; pooling as in BigGAN.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        if channels % CHANNELS_A_KEY:
+            raise ValueError(
+                f"attention needs a multiple of {CHANNELS_A_KEY} channels, got {channels}; use a larger width, or "
+                f"attention=None."
+            )
+        inner = channels // CHANNELS_A_KEY
+        self.query, self.key = (nn.Conv2d(channels, inner, 1, bias=False) for _ in range(2))
+        self.value = nn.Conv2d(channels, channels // 2, 1, bias=False)
+        self.out = nn.Conv2d(channels // 2, channels, 1, bias=False)
+        self.scale = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch channels height width"]:
+        query = self.query(x).flatten(2).transpose(1, 2)
+        key, value = (F.max_pool2d(part(x), 2).flatten(2) for part in (self.key, self.value))
+        weights = (query @ key).softmax(dim=2)
+        attended = (weights @ value.transpose(1, 2)).transpose(1, 2).unflatten(2, x.shape[2:])
+        return x + self.scale.to(x.dtype) * self.out(attended)
