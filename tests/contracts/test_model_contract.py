@@ -4,7 +4,7 @@ import io
 import pickle
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, fields
-from time import perf_counter
+from time import process_time
 from typing import NamedTuple
 
 import pytest
@@ -306,14 +306,14 @@ def test_state_dict_survives_a_file_bit_for_bit(case: Case) -> None:
 
 
 @every_case
-def test_one_step_of_each_player_takes_less_than_a_second(case: Case) -> None:
+def test_one_step_of_each_player_takes_less_than_a_second_of_one_core(case: Case) -> None:
     pair = build(case)
     latents, samples, condition = inputs(pair)
 
     def seconds(step: Callable[[], Tensor]) -> float:
-        start = perf_counter()
+        start = process_time()
         step().backward()
-        return perf_counter() - start
+        return process_time() - start
 
     def discriminate(x: Tensor) -> Tensor:
         return pair.discriminator(x, *condition).sum()
