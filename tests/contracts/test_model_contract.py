@@ -11,7 +11,21 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ganneal.models import DCGAN, FC2, MLP, MODELS, SNDCGAN, SNGAN, BigGAN, DCGANExt, Latent, Model, ModelPair, ResNet4
+from ganneal.models import (
+    DCGAN,
+    FC2,
+    MLP,
+    MODELS,
+    R3GAN,
+    SNDCGAN,
+    SNGAN,
+    BigGAN,
+    DCGANExt,
+    Latent,
+    Model,
+    ModelPair,
+    ResNet4,
+)
 from ganneal.spectral import SpectralWeight
 
 BATCH = 4
@@ -65,6 +79,10 @@ CASES: dict[str, list[Case]] = {
         Case(BigGAN(width=2, latent_size=8, init="torch", g_spectral=False), (1, 32, 32), 3, bounded=True),
         Case(CHUNKED, (3, 64, 64), num_classes=3, bounded=True),
         Case(CHUNKED, (3, 64, 64), bounded=True),
+    ],
+    "r3gan": [
+        Case(R3GAN(widths=(8,), latent_size=8), (1, 16, 16)),
+        Case(R3GAN(widths=(16, 8), group_size=8, blocks=2, latent_size=8), (3, 16, 16), num_classes=3),
     ],
 }
 """Small members of each family; a family registered without any fails below."""

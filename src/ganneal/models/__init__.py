@@ -6,6 +6,7 @@ from ganneal.models.dcgan_ext import DCGANExt
 from ganneal.models.fc2 import FC2
 from ganneal.models.mlp import MLP
 from ganneal.models.protocol import Latent, Model, ModelPair, Normal, Shape
+from ganneal.models.r3gan import R3GAN
 from ganneal.models.resnet4 import ResNet4
 from ganneal.models.sn_dcgan import SNDCGAN
 from ganneal.models.sngan import SNGAN
@@ -19,6 +20,7 @@ MODELS: dict[str, Model] = {
     "sn-dcgan": SNDCGAN(),
     "sngan": SNGAN(),
     "biggan": BigGAN(),
+    "r3gan": R3GAN(),
 }
 """Network families by name, each with its default fields."""
 
@@ -27,6 +29,7 @@ __all__ = [
     "FC2",
     "MLP",
     "MODELS",
+    "R3GAN",
     "SNDCGAN",
     "SNGAN",
     "BigGAN",

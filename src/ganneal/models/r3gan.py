@@ -1,0 +1,191 @@
+"""R3GAN: residual players of grouped convolutions, without normalisation, every block an identity at first."""
+
+from dataclasses import dataclass
+from math import prod, sqrt
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ganneal.models.checks import check_at_least_one, check_images, check_square, checked_labels
+from ganneal.models.protocol import ModelPair, Normal, Shape
+
+BASE = 4
+"""Image side at the latents' end, pixels."""
+SIZES = [8, 16, 32, 64, 128, 256, 512]
+EXPANSION = 2
+"""A block's inner channels for each of its outer ones."""
+CLASS_SIZE = 64
+"""Of the generator's class vector."""
+Features = Float[Tensor, "batch _ _ _"]
+
+
+def convolution(inputs: int, outputs: int, kernel: int, groups: int = 1, *, gain: float = 1.0) -> nn.Conv2d:
+    """Without bias, from N(0, gain² / inputs of one output)."""
+    layer = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, groups=groups, bias=False)
+    nn.init.normal_(layer.weight, std=gain / sqrt(prod(layer.weight.shape[1:])))
+    return layer
+
+
+def linear(inputs: int, outputs: int, *, gain: float = 1.0) -> nn.Linear:
+    """Without bias, from N(0, gain² / inputs)."""
+    layer = nn.Linear(inputs, outputs, bias=False)
+    nn.init.normal_(layer.weight, std=gain / sqrt(inputs))
+    return layer
+
+
+class Resample(nn.Module):
+    """Twice or half the size through the filter [1, 3, 3, 1] in both directions; outside the image there are zeros."""
+
+    kernel: Tensor
+
+    def __init__(self, *, up: bool):
+        super().__init__()
+        self.up = up
+        taps = torch.tensor([1.0, 3.0, 3.0, 1.0])
+        self.register_buffer("kernel", torch.outer(taps, taps) / (16 if up else 64), persistent=False)
+
+    def forward(self, x: Features) -> Features:
+        channels = x.shape[1]
+        kernel = self.kernel.to(x.dtype).expand(channels, 1, 4, 4)
+        resample = F.conv_transpose2d if self.up else F.conv2d
+        return resample(x, kernel, stride=2, padding=1, groups=channels)
+
+
+class BiasedLeakyReLU(nn.Module):
+    """Leaky ReLU 0.2 of x + b, a bias for each channel."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Features) -> Features:
+        return F.leaky_relu(x + self.bias[:, None, None], 0.2)
+
+
+class Block(nn.Module):
+    """x + 1x1(Act(grouped 3x3(Act(1x1 x)))), the last convolution 0 at first."""
+
+    def __init__(self, channels: int, group_size: int, blocks: int):
+        super().__init__()
+        inner = EXPANSION * channels
+        gain = sqrt(2 / 1.04) * blocks**-0.25  # Fixup's, of three layers
+        self.net = nn.Sequential(
+            convolution(channels, inner, 1, gain=gain),
+            BiasedLeakyReLU(inner),
+            convolution(inner, inner, 3, inner // group_size, gain=gain),
+            BiasedLeakyReLU(inner),
+            convolution(inner, channels, 1, gain=0.0),
+        )
+
+    def forward(self, x: Features) -> Features:
+        return x + self.net(x)
+
+
+class R3GANGenerator(nn.Module):
+    """Latents, and labels where there are classes, to images without bounds."""
+
+    def __init__(
+        self, latent_size: int, widths: tuple[int, ...], group_size: int, blocks: int, channels: int, num_classes: int
+    ):
+        super().__init__()
+        self.num_classes = num_classes
+        self.classes = linear(num_classes, CLASS_SIZE) if num_classes else None
+        self.linear = linear(latent_size + (CLASS_SIZE if num_classes else 0), widths[0])
+        self.basis = nn.Parameter(torch.randn(widths[0], BASE, BASE))
+        layers: list[nn.Module] = []
+        inputs = widths[0]
+        for stage, outputs in enumerate(widths):
+            layers += [convolution(inputs, outputs, 1)] if outputs != inputs else []
+            layers += [Resample(up=True)] if stage else []
+            layers += [Block(outputs, group_size, blocks * len(widths)) for _ in range(blocks)]
+            inputs = outputs
+        self.net = nn.Sequential(*layers, convolution(inputs, channels, 1))
+
+    def forward(
+        self, latents: Float[Tensor, "batch size"], labels: Tensor | None = None
+    ) -> Float[Tensor, "batch channels height width"]:
+        if self.classes is not None:
+            given = checked_labels(labels, self.num_classes, len(latents))
+            latents = torch.cat([latents, self.classes.weight.T[given]], 1)
+        return self.net(self.linear(latents)[:, :, None, None] * self.basis)
+
+
+class R3GANDiscriminator(nn.Module):
+    """Images to one raw output each: the generator's stages in reverse, a depthwise 4x4 convolution, a linear layer.
+
+    With classes the output is the product of the features with a vector for the class.
+    """
+
+    def __init__(self, shape: Shape, widths: tuple[int, ...], group_size: int, blocks: int, num_classes: int):
+        super().__init__()
+        self.shape, self.num_classes = shape, num_classes
+        inputs, *_ = reversed(widths)
+        layers: list[nn.Module] = [convolution(shape[0], inputs, 1)]
+        for stage, outputs in enumerate(reversed(widths)):
+            layers += [Resample(up=False)] if stage else []
+            layers += [convolution(inputs, outputs, 1)] if outputs != inputs else []
+            layers += [Block(outputs, group_size, blocks * len(widths)) for _ in range(blocks)]
+            inputs = outputs
+        self.net = nn.Sequential(*layers)
+        self.depthwise = nn.Conv2d(inputs, inputs, BASE, groups=inputs, bias=False)
+        nn.init.normal_(self.depthwise.weight, std=1 / BASE)
+        self.linear = linear(inputs, inputs if num_classes else 1)
+        self.classes = linear(num_classes, inputs, gain=1 / sqrt(inputs)) if num_classes else None
+
+    def forward(
+        self, images: Float[Tensor, "batch channels height width"], labels: Tensor | None = None
+    ) -> Float[Tensor, " batch"]:
+        check_images(images, self.shape)
+        features = self.linear(self.depthwise(self.net(images)).flatten(1))
+        if self.classes is None:
+            return features.squeeze(1)
+        given = checked_labels(labels, self.num_classes, len(images))
+        return (features * self.classes.weight.T[given]).sum(1)
+
+
+@dataclass(frozen=True)
+class R3GAN:
+    """A modern baseline without normalisation or tricks, for square images of 8 to 512 px.
+
+    The published players are ``R3GAN(widths=(768,), blocks=2)`` for CIFAR-10, with a last width of 384 for faces at
+    64 px, and ``R3GAN(widths=(1536,), group_size=32, blocks=2)`` for ImageNet; they train with the relativistic
+    pairing loss, R1 and R2. The defaults are small.
+
+    References:
+        Huang et al., The GAN is dead; long live the GAN! A Modern GAN Baseline, 2024, sec. 4.
+    """
+
+    widths: tuple[int, ...] = (64,)
+    """Channels of the stages at 4 px, 8 px and so on; the last one goes on to the images' size."""
+    group_size: int = 16
+    """Channels of one group in the 3x3 convolutions, which have twice their stage's."""
+    blocks: int = 1
+    """Of each stage."""
+    latent_size: int = 64
+
+    def __post_init__(self) -> None:
+        check_at_least_one(group_size=self.group_size, blocks=self.blocks, latent_size=self.latent_size)
+        if not self.widths:
+            raise ValueError("widths must have at least one number of channels, got none.")
+        for width in self.widths:
+            if width < 1 or EXPANSION * width % self.group_size:
+                raise ValueError(
+                    f"widths must be above 0 and {EXPANSION} times each divisible by group_size={self.group_size}, "
+                    f"got {width}."
+                )
+
+    def build(self, shape: Shape, num_classes: int = 0) -> ModelPair:
+        channels, size = check_square("R3GAN", shape, SIZES)
+        stages = (size // BASE).bit_length()
+        if len(self.widths) > stages:
+            raise ValueError(f"widths must be at most {stages} at {size} px, one a stage, got {len(self.widths)}.")
+        widths = self.widths + self.widths[-1:] * (stages - len(self.widths))
+        return ModelPair(
+            R3GANGenerator(self.latent_size, widths, self.group_size, self.blocks, channels, num_classes),
+            R3GANDiscriminator(shape, widths, self.group_size, self.blocks, num_classes),
+            Normal(self.latent_size),
+            shape,
+            num_classes,
+        )
