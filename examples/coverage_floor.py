@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from loss_study import decoded, summary, table
+from loss_study import WGAN_ADAM, decoded, summary, table
 
 from ganneal.comparison import Arm, LocalProcesses, Study, compare
 from ganneal.data import Arrays
@@ -23,6 +23,7 @@ from ganneal.losses import Hinge, LeastSquares, NonSaturating, Wasserstein
 from ganneal.metrics.extractors import ResNet
 from ganneal.models import DCGAN
 from ganneal.regularizers import GradientPenalty
+from ganneal.schemes import Alternating, Nested
 
 FLOOR = 0.05
 """Least coverage of a run that did not collapse: ResNet-20's features, 5,000 real and 5,000 generated images, k = 5. On
@@ -38,14 +39,17 @@ LOSSES: dict[str, dict[str, Any]] = {
         "loss": Wasserstein(),
         "regularizer": GradientPenalty(),
         "model": DCGAN(width=32, d_norm="layer"),
+        "d_optimizer": WGAN_ADAM,
+        "g_optimizer": WGAN_ADAM,
     },
     "hinge": {"loss": Hinge()},
 }
-"""The paper's four losses; the penalty takes batch norm out of the discriminator."""
+"""The paper's four losses; WGAN-GP with the optimizer it was published with, and no batch norm under its penalty."""
+D_STEPS = {"wgan-gp": 5}
 
 
-def study(data: str, seconds: float, seeds: int) -> Study:
-    """Every scheme with every loss."""
+def study(data: str, seconds: float, seeds: int, only: Sequence[str] = ()) -> Study:
+    """Every scheme with every loss, or the arms that are named."""
     records = Records(
         log_every=2_000,
         sample_every=50_000,
@@ -64,7 +68,11 @@ def study(data: str, seconds: float, seeds: int) -> Study:
             threads=1,
             records=records,
         )
-        arms += [Arm(f"{scheme}-{loss}", replace(shared, **changes)) for loss, changes in LOSSES.items()]
+        assert isinstance(shared.scheme, Alternating | Nested)
+        for loss, changes in LOSSES.items():
+            steps = replace(shared.scheme, d_steps=D_STEPS.get(loss, 1))
+            arms.append(Arm(f"{scheme}-{loss}", replace(shared, scheme=steps, **changes)))
+    arms = [arm for arm in arms if not only or arm.name in only]
     return Study("coverage-floor", tuple(arms), tuple(range(seeds)), "seconds", seconds, arms[0].name)
 
 
@@ -87,9 +95,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--samples", type=int, default=SAMPLES, help="generated samples of each run's measurement")
+    parser.add_argument(
+        "--arms", nargs="+", default=(), help="these only, as nats-hinge; give them an --out of their own"
+    )
     options = parser.parse_args(arguments)
     results = compare(
-        study(decoded(options.out), options.seconds, options.seeds),
+        study(decoded(options.out), options.seconds, options.seeds, options.arms),
         options.out,
         LocalProcesses(options.jobs),
         say=lambda text: print(text, flush=True),

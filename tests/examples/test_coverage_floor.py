@@ -22,6 +22,9 @@ def test_three_schemes_with_four_losses(example: ModuleType) -> None:
     for arm in arms:
         penalised = arm.name.endswith("wgan-gp")
         assert (arm.experiment.model.d_norm == "layer") == penalised
+        assert arm.experiment.scheme.d_steps == (5 if penalised else 1)
+    only = example.study("images.npy", 300.0, 1, ["nats-hinge", "cts-lsgan"])
+    assert [arm.name for arm in only.arms] == ["cts-lsgan", "nats-hinge"]
 
 
 def test_a_run_below_the_floor_or_unfinished_is_named(example: ModuleType) -> None:
