@@ -1,6 +1,6 @@
 """What composite functional gradients keep between steps: stored discriminators, the pool, the state of a fit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -74,9 +74,15 @@ class Chain:
 
     def finish(self, samples: Tensor, condition: Condition, judge: Judge) -> Tensor:
         """``samples`` of the chain's generator after all of its pushes."""
+        for _, moved in self.trail(samples, condition, judge):
+            samples = moved
+        return samples
+
+    def trail(self, samples: Tensor, condition: Condition, judge: Judge) -> Iterator[tuple[Stored, Tensor]]:
+        """Each stored discriminator in turn, with ``samples`` of the chain's generator after its push."""
         for level in sorted(self.stored):
             samples = self.move(samples, condition, judge, self.stored[level])
-        return samples
+            yield self.stored[level], samples
 
     def move(self, samples: Tensor, condition: Condition, judge: Judge, by: Stored) -> Tensor:
         """``samples`` after one push; no weight and no buffer of the discriminator changes, one graph lives at once."""

@@ -162,29 +162,44 @@ class _Found:
                 f"sampler 'pushed' needs stored discriminators, and the run at {self.path} has none; use "
                 f"sampler='generator', or a scheme as 'cfg'."
             )
+        weights = self.weights("stored-discriminators")
+
+        def own(level: int) -> Weights:
+            return {k.removeprefix(f"{level}."): v for k, v in weights.items() if k.startswith(f"{level}.")}
+
+        sizes = {int(level): step_size for level, step_size in self.card["pushes"].items()}
+        return self._with_pushes("generator-pushed", sizes, own)
+
+    def probed(self, count: int, step_size: float) -> TrainedGenerator:
+        """The generator as trained, followed by ``count`` pushes of the discriminator it has now."""
+        weights = self.weights("discriminator")
+        return self._with_pushes("generator-raw", dict.fromkeys(range(1, count + 1), step_size), lambda _: weights)
+
+    def _with_pushes(
+        self, generator: str, sizes: Mapping[int, float], discriminator: Callable[[int], Weights]
+    ) -> TrainedGenerator:
         pair = self.pair()
         for player in (pair.generator, pair.discriminator):  # as in training, for the same bits
             player.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        pair.generator.load_state_dict(self.weights("generator-pushed"))
+        pair.generator.load_state_dict(self.weights(generator))
+        augmentation = self.part("augmentation", (AUGMENTATIONS, PROBABILITIES, LR_RULES))
         pushes = Pushes(
-            self._chain(pair),
-            self.part("augmentation", (AUGMENTATIONS, PROBABILITIES, LR_RULES)),
-            self.card["augmentation_state"],
+            self._chain(pair, sizes, discriminator),
+            augmentation,
+            self.card.get("augmentation_state", augmentation.init_state()),
             Counters(**self.card["counters"]),
         )
         return TrainedGenerator(pair.generator, pair, self.part("task", (TASKS,)), self.card, pushes)
 
-    def _chain(self, pair: ModelPair) -> Chain:
+    def _chain(self, pair: ModelPair, sizes: Mapping[int, float], weights: Callable[[int], Weights]) -> Chain:
         experiment = self.card["experiment"]
         with torch.random.fork_rng(devices=[]):
             discriminator = self.part("normalization", (NORMALIZATIONS,)).apply(pair.discriminator)
         push = self.part("push", ({"": Push()}, DELTAS))
         chain = Chain(push, self.part("loss", (LOSSES, MONOTONE)), experiment["batch_size"] // experiment["accumulate"])
-        weights = self.weights("stored-discriminators")
-        for level, step_size in self.card["pushes"].items():
-            chain.store(int(level), discriminator, step_size)
-            own = {k.removeprefix(f"{level}."): v for k, v in weights.items() if k.startswith(f"{level}.")}
-            chain.stored[int(level)].discriminator.load_state_dict(own)
+        for level, step_size in sizes.items():
+            chain.store(level, discriminator, step_size)
+            chain.stored[level].discriminator.load_state_dict(weights(level))
         return chain
 
 
@@ -202,30 +217,47 @@ def load(
         FileNotFoundError: ``path`` holds no run, or one without a checkpoint yet.
         ValueError: The run uses a part that is not registered, or stored no discriminators and should push.
     """
-    directory = RunDirectory(path)
     for name, value, allowed in (("checkpoint", checkpoint, ("last", "best")), ("sampler", sampler, SAMPLERS)):
         if value not in allowed:
             raise ValueError(f"{name} must be {' or '.join(repr(a) for a in allowed if a)}, got {value!r}.")
-    final = directory.path / ("final" if checkpoint == "last" else "best")
-    if (final / "card.json").exists():
-        found = _Found(
-            directory.path, read_json(final / "card.json"), lambda n: _read_weights(final / f"{n}.safetensors")
-        )
-    elif checkpoint == "best":
-        raise FileNotFoundError(
-            f"no best weights at {final}; they are kept by a run that evaluates (records.evaluate-every) and improves."
-        )
-    elif directory.description.exists() and (content := directory.load_checkpoint()) is not None:
-        state = content["state"]
-        card = read_json(directory.description) | {"counters": state["counters"]} | _pushes_of(state)
-        found = _Found(directory.path, card, _players(state).__getitem__)
-    else:
-        raise FileNotFoundError(
-            f"no trained run at {directory.path}: neither final/card.json nor a checkpoint; give the directory that "
-            f"`ganneal train` wrote, or train longer."
-        )
+    found = _find(path, checkpoint)
     match sampler or found.card.get("sampler"):
         case "pushed":
             return found.followed()
         case _:
             return found.alone()
+
+
+def load_pushed(path: str | Path, *, count: int = 15, step_size: float = 1.0) -> TrainedGenerator:
+    """The last weights of the run at ``path`` with the pushes of its stored discriminators, of any run at all.
+
+    A run that stored none is given ``count`` pushes of its discriminator as it is now, each of ``step_size``: where
+    that would take the samples. They are for looking at; what a run is scored by is `load`'s.
+
+    Raises:
+        FileNotFoundError: ``path`` holds no run, or one without a checkpoint yet.
+        ValueError: The run uses a part that is not registered.
+    """
+    found = _find(path, "last")
+    return found.followed() if found.card.get("pushes") else found.probed(count, step_size)
+
+
+def _find(path: str | Path, checkpoint: Literal["last", "best"]) -> _Found:
+    directory = RunDirectory(path)
+    final = directory.path / ("final" if checkpoint == "last" else "best")
+    if (final / "card.json").exists():
+        return _Found(
+            directory.path, read_json(final / "card.json"), lambda n: _read_weights(final / f"{n}.safetensors")
+        )
+    if checkpoint == "best":
+        raise FileNotFoundError(
+            f"no best weights at {final}; they are kept by a run that evaluates (records.evaluate-every) and improves."
+        )
+    if directory.description.exists() and (content := directory.load_checkpoint()) is not None:
+        state = content["state"]
+        card = read_json(directory.description) | {"counters": state["counters"]} | _pushes_of(state)
+        return _Found(directory.path, card, _players(state).__getitem__)
+    raise FileNotFoundError(
+        f"no trained run at {directory.path}: neither final/card.json nor a checkpoint; give the directory that "
+        f"`ganneal train` wrote, or train longer."
+    )

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ganneal.augment import Augmentation
-from ganneal.chain import Chain
+from ganneal.chain import Chain, Judge
 from ganneal.clocks import Counters
 from ganneal.models import ModelPair
 from ganneal.task import Condition, Task
@@ -30,11 +30,18 @@ class Pushes:
 
     def __call__(self, samples: Tensor, condition: Condition, random: torch.Generator) -> Tensor:
         """``samples`` of the generator after every push."""
+        return self.chain.finish(samples, condition, self._judge(random))
 
+    def trail(self, samples: Tensor, condition: Condition, random: torch.Generator) -> list[tuple[float, Tensor]]:
+        """The size of each push, with ``samples`` after it."""
+        found = self.chain.trail(samples, condition, self._judge(random))
+        return [(stored.step_size, moved) for stored, moved in found]
+
+    def _judge(self, random: torch.Generator) -> Judge:
         def judge(discriminator: nn.Module, points: Tensor, given: Condition) -> Tensor:
             return discriminator(self.augmentation(points, random, self.state, self.counters), *given)
 
-        return self.chain.finish(samples, condition, judge)
+        return judge
 
 
 class TrainedGenerator:

@@ -15,6 +15,7 @@ from ganneal.report.drawn import Neighbours, interpolation, load_data, neighbour
 from ganneal.report.page import render
 from ganneal.report.pictures import Picture, evenly
 from ganneal.report.player import build_player
+from ganneal.report.pushed import Pushed, pushed
 from ganneal.report.records import RunRecord, flatten, read_run
 from ganneal.report.schedule import Round, first_round, level_figures, read_scheme
 from ganneal.report.verdicts import history, measurements, verdicts
@@ -30,6 +31,7 @@ class Drawn:
     neighbours: Neighbours | None = None
     interpolation: Picture | None = None
     paths: Markup | None = None
+    pushed: Pushed | None = None
     neighbours_note: str = ""
     note: str = ""
 
@@ -131,7 +133,14 @@ def draw(run: RunRecord) -> Drawn:
     if not run.is_images:
         return Drawn(paths=paths(generator, _some(dataset)), neighbours_note=missing)
     found = neighbours(generator, dataset) if dataset is not None else None
-    return Drawn(found, interpolation(generator), None, missing)
+    return Drawn(found, interpolation(generator), None, _pushed(run.path), missing)
+
+
+def _pushed(path: Path) -> Pushed | None:
+    try:
+        return pushed(path)
+    except (FileNotFoundError, ValueError, RuntimeError, TypeError):  # as in `generator_of`: it is left out
+        return None
 
 
 def _some(dataset: Dataset | None) -> np.ndarray:

@@ -1,0 +1,89 @@
+"""Where discriminators push samples: images after each push, with the gradients along which they went."""
+
+import io
+from dataclasses import dataclass
+from math import sqrt
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ganneal.report.pictures import Picture, picture
+from ganneal.sampling import load_pushed
+from ganneal.theory.push_figure import trail_figure
+from ganneal.theory.pushes import Push
+from ganneal.trained import TrainedGenerator
+
+SEED = 20
+ROWS = 3
+PUSHES = 15
+"""Of the last discriminator, in a run that stored none."""
+FIRST_PUSH = 4 / 127.5
+"""How far the first of those takes the median sample: four grey levels of 255, root mean square."""
+DOTS = 150
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """Fig. 3 of the NATS paper, for one run."""
+
+    picture: Picture
+    count: int
+    stored: bool
+    """By the discriminators that the run stored, with their step sizes; else by its last one."""
+    first: float
+    """Mean Euclidean length of the first push's gradient."""
+    last: float
+
+
+def pushed(path: Path) -> Pushed | None:
+    """The first samples of the run at ``path`` under every push; None for points.
+
+    Raises:
+        FileNotFoundError: There are no weights.
+        ValueError: They are damaged, or a part is not registered here.
+    """
+    generator = load_pushed(path, count=1)
+    if len(generator.shape) != 3 or generator.pushes is None:
+        return None
+    stored = bool(generator.card.get("pushes"))
+    if not stored:
+        start, trail = follow(generator)
+        first = trail[0].norms.median().item() / sqrt(start[0].numel())
+        generator = load_pushed(path, count=PUSHES, step_size=FIRST_PUSH / max(first, 1e-12))
+    start, trail = follow(generator)
+    return Pushed(
+        _drawn(start, trail),
+        len(trail),
+        stored,
+        first=trail[0].norms.mean().item(),
+        last=trail[-1].norms.mean().item(),
+    )
+
+
+@torch.no_grad()
+def follow(generator: TrainedGenerator) -> tuple[Tensor, list[Push]]:
+    """Samples of ``generator`` before its pushes, as many as are pushed together, and every push of them."""
+    assert generator.pushes is not None
+    random = torch.Generator().manual_seed(SEED)
+    count = generator.pushes.chain.chunk
+    latents = generator.latent.sample(count, random)
+    condition = generator.task.sample_condition(None, count, generator.num_classes, random)
+    start = generator.task.sample(generator.generator, latents, condition, random).float()
+    trail, before = [], start
+    for step_size, after in generator.pushes.trail(start, condition, random):
+        along = (after - before) / step_size
+        trail.append(Push(after, along, along.flatten(1).norm(dim=1)))
+        before = after
+    return start, trail
+
+
+def _drawn(start: Tensor, trail: list[Push]) -> Picture:
+    figure, _ = trail_figure(start, trail, rows=ROWS)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=DOTS, facecolor="white")
+    with Image.open(buffer) as drawn:
+        return picture(
+            drawn, f"{ROWS} generated images after each of {len(trail)} pushes, and below each the gradient it followed"
+        )
