@@ -27,6 +27,11 @@ def check_combination(
             "regularizer penalises the discriminator's input gradient, and normalization divides by it: its slope is "
             "bounded already, and the penalty would need third derivatives; use one of the two."
         )
+    if getattr(regularizer, "needs_generator_updates", False) and not _updates_generator(experiment):
+        raise ValueError(
+            f"regularizer has a term of generator updates, and {type(experiment.scheme).__name__} has none; use a "
+            f"scheme as Nested, or leave it out (Orthogonal with g_coefficient=0)."
+        )
     experiment.augmentation.check(shape)
     _check_pool(experiment, num_classes)
 
@@ -37,11 +42,15 @@ def check_network(experiment: Experiment, network: nn.Module | None) -> None:
     Raises:
         ValueError: The scheme has no generator updates.
     """
-    if network is not None and not any(isinstance(step, UpdateGenerator) for step in experiment.scheme(0)):
+    if network is not None and not _updates_generator(experiment):
         raise ValueError(
             f"regularizer has a network that learns in generator updates, and {type(experiment.scheme).__name__} has "
             f"none; use a scheme as Nested, or another regularizer."
         )
+
+
+def _updates_generator(experiment: Experiment) -> bool:
+    return any(isinstance(step, UpdateGenerator) for step in experiment.scheme(0))
 
 
 def _check_pool(experiment: Experiment, num_classes: int) -> None:

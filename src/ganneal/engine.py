@@ -93,6 +93,7 @@ def _discriminator_loss(step: UpdateDiscriminator, run: Run, count: int) -> Tens
         latents=fake.latents,
         generate=lambda z: experiment.task.fake(run.generator, z, fake.condition, random),
         network=run.network,
+        player=run.discriminator,
     )
     penalty = experiment.regularizer.discriminator_term(context, run.regularizer_state)
     if penalty is None:
@@ -149,6 +150,7 @@ def _generator_loss(step: UpdateGenerator, run: Run, count: int) -> Tensor:
         counters=run.counters,
         random=run.random["penalty"],
         network=run.network,
+        player=run.generator,
     )
     penalty = experiment.regularizer.generator_term(context, run.regularizer_state)
     if penalty is None:

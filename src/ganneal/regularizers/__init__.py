@@ -12,6 +12,7 @@ from ganneal.regularizers.input_gradient import (
 )
 from ganneal.regularizers.latent_consistency import LatentConsistency
 from ganneal.regularizers.lecam import LeCam, lecam
+from ganneal.regularizers.orthogonal import Orthogonal, correlation
 from ganneal.regularizers.penalties import centered_gp, even_center, r1, r2, wgan_gp, wgan_lp, zero_gp
 from ganneal.regularizers.points import Dragan, Generated, Line, Points, Reals, dragan_points, line_points
 from ganneal.regularizers.protocol import Context, Discriminator, GeneratorContext, Regularizer, State
@@ -39,6 +40,7 @@ REGULARIZERS: dict[str, Regularizer] = {
     "zcr": LatentConsistency(),
     "ver": LatentEntropy(),
     "clipping": WeightClipping(),
+    "orthogonal": Orthogonal(),
 }
 """Regularizers by name; r1 and r2 have gamma 10, written as the coefficient gamma / 2."""
 
@@ -55,6 +57,7 @@ __all__ = [
     "LatentEntropy",
     "LeCam",
     "Line",
+    "Orthogonal",
     "Points",
     "Reals",
     "Regularizer",
@@ -63,6 +66,7 @@ __all__ = [
     "WeightClipping",
     "centered_gp",
     "consistency",
+    "correlation",
     "dragan_points",
     "even_center",
     "functional_value_and_input_gradient",

@@ -42,6 +42,8 @@ class Context:
     """Makes more fakes under the condition of ``fake``, without a graph to the generator."""
     network: nn.Module | None = None
     """What the regularizer's `build` gave."""
+    player: nn.Module | None = None
+    """The discriminator itself, for what regularizes its weights."""
 
     def judge_fakes(self, samples: Tensor) -> Tensor:
         """Raw outputs of ``samples`` under the condition of the fakes."""
@@ -60,6 +62,8 @@ class GeneratorContext:
     random: torch.Generator
     network: nn.Module | None = None
     """What the regularizer's `build` gave."""
+    player: nn.Module | None = None
+    """The generator itself, for what regularizes its weights."""
 
 
 @runtime_checkable

@@ -45,6 +45,11 @@ class Sum:
         """Whether a term needs the latents of the discriminator's fakes."""
         return any(getattr(term, "needs_latents", False) for term in self.terms)
 
+    @property
+    def needs_generator_updates(self) -> bool:
+        """Whether a term would be left out by a scheme without generator updates."""
+        return any(getattr(term, "needs_generator_updates", False) for term in self.terms)
+
     def build(self, pair: ModelPair) -> nn.Module | None:
         built = {str(index): term.build(pair) for index, term in enumerate(self.terms)}
         networks = {index: network for index, network in built.items() if network is not None}
