@@ -14,6 +14,7 @@ import tyro
 from ganneal.data import Encoded, Source, reporting, source_at
 from ganneal.data.convert import write_zip
 from ganneal.data.download import DOWNLOADS, fetch_files
+from ganneal.data.huggingface import download as download_set
 from ganneal.data.images import Fit
 from ganneal.data.inspection import Inspection, inspect
 from ganneal.data.pairwise import fitted_first_weight, suggest_weights
@@ -21,7 +22,7 @@ from ganneal.registry import lookup, nearest
 
 HELP = """usage: ganneal data inspect PATH    what is in a set of images, and what it suggests
        ganneal data convert PATH OUT.zip    any set of images as a zip of PNG files with labels
-       ganneal data fetch NAME    download mnist, fashion-mnist, cifar10 or cifar100
+       ganneal data fetch NAME    download mnist, fashion-mnist, cifar10, cifar100; OWNER/NAME from the hub
 
 ganneal data COMMAND --help says more."""
 SHEET = 64
@@ -56,14 +57,18 @@ class ConvertOptions:
 
 @dataclass(frozen=True)
 class FetchOptions:
-    """Download the original files of a small data set, checked by their published checksums."""
+    """Download the original files of a small data set, checked by their published checksums; or a set of the hub."""
 
     name: Annotated[str, tyro.conf.Positional]
-    """mnist, fashion-mnist, cifar10 or cifar100."""
+    """mnist, fashion-mnist, cifar10 or cifar100; or OWNER/NAME of the Hugging Face hub."""
     out: str | None = None
     """Folder to write to; left out, data/NAME."""
     url: str | None = None
-    """A mirror: the address before the files' names."""
+    """A mirror: the address before the files' names; not of the hub."""
+    config: str | None = None
+    """Of the hub: the configuration, where the set has several."""
+    revision: str | None = None
+    """Of the hub: branch, tag or commit; left out, the newest."""
 
 
 @contextmanager
@@ -147,12 +152,25 @@ def _convert(arguments: list[str]) -> None:
 
 def _fetch(arguments: list[str]) -> None:
     options = tyro.cli(FetchOptions, args=arguments, prog="ganneal data fetch")
+    if "/" in options.name:
+        return _fetch_from_hub(options)
+    if options.config is not None or options.revision is not None:
+        raise ValueError(f"--config and --revision are of the hub's sets, OWNER/NAME, got the name {options.name!r}.")
     download = lookup("data set", DOWNLOADS, options.name)
     out = Path(options.out or f"data/{options.name}").expanduser()
     paths = fetch_files(download, out, address=options.url)
     for path in paths:
         print(f"{path}: MD5 as published")
     print(f"ganneal train {paths[0] if len(paths) == 1 else out}")
+
+
+def _fetch_from_hub(options: FetchOptions) -> None:
+    if options.url is not None:
+        raise ValueError("--url is for mnist, fashion-mnist, cifar10 and cifar100; for the hub set HF_ENDPOINT.")
+    out = Path(options.out or f"data/{options.name.replace('/', '-')}").expanduser()
+    for split, count in download_set(options.name, options.config, options.revision, out).items():
+        print(f"{out}: split {split}, {count:,} rows")
+    print(f"ganneal train {out}")
 
 
 COMMANDS = {"inspect": _inspect, "convert": _convert, "fetch": _fetch}

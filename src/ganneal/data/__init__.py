@@ -7,6 +7,7 @@ from ganneal.data.cifar import Cifar10, Cifar100
 from ganneal.data.digits import Digits
 from ganneal.data.files import source_at, stored_sizes
 from ganneal.data.folder import Folder
+from ganneal.data.hub import Hub
 from ganneal.data.imagenet import ImageNetBatches
 from ganneal.data.listing import Encoded
 from ganneal.data.lsun import LSUN
@@ -34,6 +35,7 @@ DATASETS: dict[str, Source] = {
     "imagenet64": ImageNetBatches(),
     "lsun": LSUN(),
     "parquet": Parquet(),
+    "hub": Hub(),
 }
 """Data sources by name, each with its default fields."""
 
@@ -50,6 +52,7 @@ __all__ = [
     "Folder",
     "Gaussian",
     "Grid",
+    "Hub",
     "Idx",
     "ImageNetBatches",
     "LSUN",

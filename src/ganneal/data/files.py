@@ -8,6 +8,8 @@ from ganneal.data.arrays import Arrays
 from ganneal.data.celeba import CelebA, is_celeba
 from ganneal.data.cifar import Cifar10, Cifar100
 from ganneal.data.folder import Folder
+from ganneal.data.hub import Hub
+from ganneal.data.huggingface import is_saved
 from ganneal.data.imagenet import ImageNetBatches, is_imagenet
 from ganneal.data.images import Damaged, shown, stored_size
 from ganneal.data.listing import Encoded, damage_report
@@ -18,7 +20,8 @@ from ganneal.data.parquet import Parquet
 from ganneal.data.protocol import Source
 
 KINDS = (
-    "a folder of images, a .zip, .npz, .npy or .parquet file, or the files of MNIST, CIFAR, CelebA, ImageNet-64 or LSUN"
+    "a folder of images, a .zip, .npz, .npy or .parquet file, a folder that save_to_disk wrote, or the files of MNIST, "
+    "CIFAR, CelebA, ImageNet-64 or LSUN"
 )
 KEYS = (("images", "labels"), ("x_train", "y_train"))
 """Names under which an .npz holds images and their labels."""
@@ -63,6 +66,8 @@ def _in_folder(path: Path, size: int | None) -> Source | None:
         return Cifar100(str(path))
     if (path / LMDB_FILE).is_file():
         return LSUN(str(path), size=size)
+    if is_saved(path):
+        return Hub(str(path), size=size)
     if is_imagenet(path):
         return ImageNetBatches(str(path))
     if is_celeba(path):

@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -27,10 +28,21 @@ def load_images(listing: Listing, size: int | None, channels: int | None, fit: F
     """
     format = choose_format(listing, size, channels, fit) or Format(1, 1)  # not one can be read: each is named below
     samples, damaged = _samples(listing, format, on_damaged)
+    return finished(listing, samples, damaged, on_damaged)
+
+
+def finished(
+    listing: Listing, samples: np.ndarray | LazyImages, damaged: Mapping[str, str], on_damaged: OnDamaged
+) -> Dataset:
+    """The data set of ``samples``, all the images of ``listing`` but those in ``damaged``.
+
+    Raises:
+        ValueError: There are damaged images and they are not to be passed over, or no others.
+    """
     every = {**listing.damaged, **damaged}
     warning = settle(every, len(listing.names) + len(listing.damaged), listing.place, on_damaged)
     if warning is not None:
-        warnings.warn(warning, stacklevel=3)
+        warnings.warn(warning, stacklevel=4)
     kept = listing.without(damaged)
     left_out = {"passed_over": len(every), "damaged": {shown(name): every[name] for name in list(every)[:NAMED]}}
     description = {**kept.description, "count": len(kept.names)} | (left_out if every else {})

@@ -29,7 +29,7 @@ from ganneal.data.images import Format
 from ganneal.data.listing import Listing, stamp
 from ganneal.data.progress import report
 
-Writer = Callable[[Path], dict[str, str]]
+Writer = Callable[[Path], dict[str, Any]]
 VERSION = 1
 BLOCK = 2**24
 LIMIT_GIGABYTES = 32.0
@@ -70,14 +70,17 @@ def kept_images(listing: Listing, format: Format) -> tuple[np.ndarray, dict[str,
     return kept_rows(key, format.shape, size, write)
 
 
-def kept_rows(key: str, shape: tuple[int, ...], size: int, write: Writer) -> tuple[np.ndarray, dict[str, str]]:
+def kept_rows(key: str, shape: tuple[int, ...], size: int, write: Writer) -> tuple[np.ndarray, dict[str, Any]]:
     """A read-only memory map uint8 ``[N, *shape]`` of what is kept under ``key``; ``write`` makes it if it is not.
+
+    Beside it comes what ``write`` returned.
 
     Several processes may ask at once: one writes, the others wait for it.
 
     Args:
         size: Bytes that it takes at most.
-        write: Fills an empty file with whole rows; returns why some are left out.
+        write: Fills an empty file with whole rows; returns what is to be known of them as JSON types, as why some are
+            left out.
     Raises:
         OSError: The store cannot be written, or lacks room.
     """
@@ -161,7 +164,7 @@ def _checksums(path: Path) -> list[int]:
     return sums
 
 
-def _read(folder: Path, key: str, shape: tuple[int, ...]) -> tuple[np.ndarray, dict[str, str]] | None:
+def _read(folder: Path, key: str, shape: tuple[int, ...]) -> tuple[np.ndarray, dict[str, Any]] | None:
     """What is kept under ``key``, or None where it is not there or not what was written."""
     data, description = folder / f"{key}.bin", folder / f"{key}.json"
     try:

@@ -9,11 +9,13 @@ from ganneal.config import decode
 from ganneal.data.archive import ZipImages
 from ganneal.data.decoding import chunks, decode_chunk, quiet
 from ganneal.data.folder import FolderImages
+from ganneal.data.hub import HubImages
+from ganneal.data.huggingface import Part
 from ganneal.data.images import Format
 from ganneal.data.lsun import LmdbImages
 from ganneal.data.parquet import ParquetImages
 
-CONTAINERS = (FolderImages, ZipImages, LmdbImages, ParquetImages)
+CONTAINERS = (FolderImages, ZipImages, LmdbImages, ParquetImages, HubImages, Part)
 
 
 def work(order: dict[str, Any]) -> None:

@@ -1,0 +1,120 @@
+"""Images of Hugging Face's `datasets`: of the hub, a folder that ``save_to_disk`` wrote, or a stream."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ganneal.data.huggingface import Part, content, image_column, label_column, opened
+from ganneal.data.images import Fit, Format, OnDamaged, Reader, check_options, shown
+from ganneal.data.listing import Listing, check_found, described, stamp
+from ganneal.data.loading import finished, load_images
+from ganneal.data.protocol import Dataset, labels_from
+from ganneal.data.streaming import read_stream
+
+
+@dataclass(frozen=True)
+class HubImages:
+    """The images in ``column`` of the rows of ``part``, named by their numbers."""
+
+    part: Part
+    column: str
+
+    @contextmanager
+    def open(self) -> Iterator[Reader]:
+        rows = opened(self.part).select_columns([self.column]).with_format("arrow")
+        yield lambda name: content(rows[int(name.rpartition(" ")[2])].column(0)[0].as_py())
+
+
+@dataclass(frozen=True)
+class Hub:
+    """Images of a set of Hugging Face's `datasets`; needs the extra ``ganneal[hub]``.
+
+    What is not streamed is read from this machine alone, by row: a folder that ``save_to_disk`` or ``ganneal data
+    fetch`` wrote, or Hugging Face's own cache. The fields after ``streaming`` are those of `Folder`.
+    """
+
+    name: str = "ylecun/mnist"
+    """A folder, or a name on the hub."""
+    config: str | None = None
+    """Configuration, where the set has several."""
+    split: str = "train"
+    """Of a set that has several."""
+    revision: str | None = None
+    """Commit on the hub; None takes the newest there is."""
+    image_column: str | None = None
+    """Column of images or of their encoded bytes; None for the only one."""
+    label_column: str | None = None
+    """Column of class labels or whole numbers; None for the only one of class labels, or ``label``."""
+    streaming: bool = False
+    """Read every row once and in order, over the network where ``name`` is on the hub, and keep the decoded images:
+    later readings take those, for as long as they are kept."""
+    size: int | None = None
+    channels: int | None = None
+    fit: Fit = "crop"
+    on_damaged: OnDamaged = "fail"
+
+    def __post_init__(self) -> None:
+        check_options(self.size, self.channels, self.fit, self.on_damaged)
+
+    @property
+    def part(self) -> Part:
+        """Which split of which data set."""
+        return Part(self.name, self.config, self.split, self.revision)
+
+    def load(self) -> Dataset:
+        if self.streaming:
+            return self._stream()
+        return load_images(self.listing(), self.size, self.channels, self.fit, self.on_damaged)
+
+    def listing(self) -> Listing:
+        """The images and labels, without decoding; rows by number, so not of a stream."""
+        if self.streaming:
+            raise ValueError("streaming must be False where images are looked at one by one; only training streams.")
+        rows, place = opened(self.part), Path(self.name)
+        column = image_column(rows.features, self.image_column, self.part)
+        names = [f"row {number}" for number in range(len(rows))]
+        check_found(names, {}, place)
+        files = [Path(file["filename"]) for file in rows.cache_files]
+        marks = ([file.resolve(), file.stat().st_size, file.stat().st_mtime_ns] for file in files)
+        listing = Listing(
+            HubImages(self.part, column),
+            place,
+            names,
+            stamp([column, self.config, self.split], *marks),
+            description=described(place, len(names)),
+        )
+        labels = label_column(rows.features, self.label_column, self.part)
+        if labels is None:
+            return listing
+        values = rows.select_columns([labels]).with_format("arrow")[:].column(0).to_pylist()
+        return _labelled(listing, values, list(getattr(rows.features[labels], "names", ())), labels)
+
+    def _stream(self) -> Dataset:
+        if self.size is None or self.channels is None:
+            raise ValueError(
+                f"size and channels must be given with streaming=True, before the first image has come, got "
+                f"{self.size} and {self.channels}; for example --data.size 32 --data.channels 3."
+            )
+        found = read_stream(self.part, self.image_column, self.label_column, Format(self.size, self.channels, self.fit))
+        place = Path(self.name)
+        names = [f"row {number}" for number in range(len(found.samples) + len(found.damaged))]
+        check_found(names, {}, place)
+        listing = Listing(
+            HubImages(self.part, self.image_column or ""), place, names, "", description=described(place, len(names))
+        )
+        if found.labels is not None:
+            listing = _labelled(listing, found.labels, found.classes, self.label_column or "label")
+        return finished(listing, found.samples, found.damaged, self.on_damaged)
+
+
+def _labelled(listing: Listing, values: Sequence[Any], classes: Sequence[str], column: str) -> Listing:
+    labels, num_classes = labels_from(values, f"column {column!r} of {shown(str(listing.place))}")
+    named = {"classes": [shown(str(name)) for name in classes]} if classes else {}
+    return replace(
+        listing,
+        labels=labels,
+        num_classes=max(num_classes, len(classes)),
+        description={**listing.description, **named},
+    )
