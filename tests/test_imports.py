@@ -126,6 +126,7 @@ UPPER = (
     "ganneal.cli",
     "ganneal.experiments",
     "ganneal.report",
+    "ganneal.reproduction",
 )
 
 RULES = [
@@ -147,7 +148,11 @@ RULES = [
     Rule("ganneal.engine", (*TRAINING, "ganneal.cli", "ganneal.experiments")),
     Rule("ganneal.report", ("ganneal.engine", "ganneal.run", *TRAINING)),
     Rule("ganneal.*sampling*", ("ganneal.engine", "ganneal.run", *TRAINING)),
-    Rule("*", ("ganneal.experiments",), unless=("ganneal.cli", "ganneal.experiments", "ganneal.__init__")),
+    Rule(
+        "*",
+        ("ganneal.experiments",),
+        unless=("ganneal.cli", "ganneal.experiments", "ganneal.reproduction", "ganneal.__init__"),
+    ),
 ]
 
 

@@ -12,6 +12,7 @@ COMMANDS = {
     "sample": "draw images from a trained run",
     "evaluate": "measure a run, or one set of images against another",
     "compare": "experiments x seeds under one clock: a table with intervals and verdicts",
+    "reproduce": "the rows of a published table, run and put beside what was reported",
     "report": "one HTML page of a run, of several, or of a comparison",
     "games": "optimizers on small games with a known equilibrium: a picture and a table",
     "plan": "print what a schedule does: moves, weights, cost",
@@ -59,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        full = name in ("train", "compare") and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        full = name in ("train", "compare", "reproduce") and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         after = "\nNothing finished is lost: the same command goes on from the last checkpoint." if full else ""
         print(f"error: {error}{after}", file=sys.stderr)
         return 1

@@ -114,7 +114,8 @@ def _clock(rest: list[str]) -> tuple[BudgetClock, float]:
         raise ValueError(f"--{clock.replace('_', '-')} must be a number, got {value!r}.") from None
 
 
-def _seeds(text: str | None) -> tuple[int, ...]:
+def seeds_of(text: str | None) -> tuple[int, ...]:
+    """Seeds from a number of them or a list, as 3 or 0,3,7; the default where there is no text."""
     if text is None:
         return tuple(range(DEFAULT_SEEDS))
     try:
@@ -127,7 +128,8 @@ def _seeds(text: str | None) -> tuple[int, ...]:
     return tuple(numbers) if len(numbers) > 1 else tuple(range(numbers[0]))
 
 
-def _flag(rest: list[str], option: str) -> bool:
+def take_flag(rest: list[str], option: str) -> bool:
+    """Whether ``option`` is in ``rest``; it is removed from there."""
     found = option in rest
     rest[:] = [argument for argument in rest if argument != option]
     return found
@@ -162,8 +164,8 @@ def main(arguments: Sequence[str]) -> None:
     named, rest = rest[:count], rest[count:]
     if not named:
         raise ValueError("the arms come first: ganneal compare ARM... --seconds 60 [options].")
-    out, baseline, seeds = take(rest, "--out"), take(rest, "--baseline"), _seeds(take(rest, "--seeds"))
-    jobs, cluster, controlled = take(rest, "--jobs"), take(rest, "--cluster"), _flag(rest, "--controls")
+    out, baseline, seeds = take(rest, "--out"), take(rest, "--baseline"), seeds_of(take(rest, "--seeds"))
+    jobs, cluster, controlled = take(rest, "--jobs"), take(rest, "--cluster"), take_flag(rest, "--controls")
     clock, amount = _clock(rest)
     folder = out or _folder(named[0])
     chosen = _chosen(named, folder)

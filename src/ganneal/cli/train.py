@@ -17,9 +17,16 @@ from ganneal.experiments import EXPERIMENTS, run_name
 from ganneal.forewarning import forewarning
 
 
+def _listed() -> str:
+    """A line for each data set and kind of networks, which a description names before its last comma."""
+    groups: dict[str, list[str]] = {}
+    for name, make in EXPERIMENTS.items():
+        described = (getdoc(make) or "").splitlines()[0].partition(";")[0]
+        groups.setdefault(described.rpartition(", ")[0], []).append(name)
+    return "\n".join(f"  {title}: {', '.join(names)}" for title, names in groups.items())
+
+
 def _help() -> str:
-    width = max(map(len, EXPERIMENTS))
-    listed = "\n".join(f"  {name:<{width}}  {getdoc(make)}".split(";")[0] for name, make in EXPERIMENTS.items())
     switches = "\n".join(
         f"  --{path.replace('_', '-'):<17} {' | '.join(registry)}"
         for path, (_, registry) in PARTS.items()
@@ -31,7 +38,7 @@ def _help() -> str:
 Train, or go on where the same command was stopped.
 
 experiments:
-{listed}
+{_listed()}
 
 put another part in place:
 {switches}

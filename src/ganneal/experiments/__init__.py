@@ -3,8 +3,16 @@
 from collections.abc import Callable
 
 from ganneal.experiment import Experiment
+from ganneal.experiments.celeba import celeba_cts, celeba_nats, celeba_nts
 from ganneal.experiments.choices import Choice
 from ganneal.experiments.cifar10 import cifar10_cfg, cifar10_cfg_annealed, cifar10_cts, cifar10_nats, cifar10_nts
+from ganneal.experiments.cifar10_residual import (
+    cifar10_biggan_cts,
+    cifar10_biggan_nats,
+    cifar10_biggan_nts,
+    cifar10_sngan_cts,
+    cifar10_sngan_nats,
+)
 from ganneal.experiments.digits import digits_cts, digits_nats, digits_nts
 from ganneal.experiments.images import image_choices, images, run_name
 from ganneal.experiments.mnist import mnist_cfg, mnist_cfg_annealed, mnist_cts, mnist_li_cfg, mnist_nats, mnist_nts
@@ -25,6 +33,14 @@ EXPERIMENTS: dict[str, Callable[[], Experiment]] = {
     "cifar10-nats": cifar10_nats,
     "cifar10-cfg": cifar10_cfg,
     "cifar10-cfg-annealed": cifar10_cfg_annealed,
+    "cifar10-sngan-cts": cifar10_sngan_cts,
+    "cifar10-sngan-nats": cifar10_sngan_nats,
+    "cifar10-biggan-cts": cifar10_biggan_cts,
+    "cifar10-biggan-nts": cifar10_biggan_nts,
+    "cifar10-biggan-nats": cifar10_biggan_nats,
+    "celeba-cts": celeba_cts,
+    "celeba-nts": celeba_nts,
+    "celeba-nats": celeba_nats,
     "ring-cts": ring_cts,
     "ring-nts": ring_nts,
     "ring-nats": ring_nats,
@@ -36,11 +52,19 @@ EXPERIMENTS: dict[str, Callable[[], Experiment]] = {
 __all__ = [
     "EXPERIMENTS",
     "Choice",
+    "celeba_cts",
+    "celeba_nats",
+    "celeba_nts",
+    "cifar10_biggan_cts",
+    "cifar10_biggan_nats",
+    "cifar10_biggan_nts",
     "cifar10_cfg",
     "cifar10_cfg_annealed",
     "cifar10_cts",
     "cifar10_nats",
     "cifar10_nts",
+    "cifar10_sngan_cts",
+    "cifar10_sngan_nats",
     "digits_cts",
     "digits_nats",
     "digits_nts",

@@ -1,0 +1,210 @@
+"""`ganneal reproduce`: the rows of a published table, run and put beside what was reported."""
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ganneal.atomic import write_bytes
+from ganneal.cli.compare import seeds_of, take_flag
+from ganneal.cli.configure import take
+from ganneal.comparison import Executor, LocalProcesses
+from ganneal.comparison.executors import cores
+from ganneal.interruption import Interrupted
+from ganneal.metrics.extractors import EXTRACTORS, ExtractorConfig
+from ganneal.registry import lookup
+from ganneal.report.words import duration
+from ganneal.reproduction import ALIASES, SCALES, TABLES, Table, results
+from ganneal.reproduction.datasets import PUBLISHED_DATA
+from ganneal.reproduction.page import page
+from ganneal.reproduction.plan import Planned, chosen_rows, planned, seconds
+from ganneal.reproduction.running import check_extractor, described, run_rows
+from ganneal.reproduction.scales import Scale
+
+PAGE = "reproduction.md"
+
+
+def _help() -> str:
+    return f"""usage: ganneal reproduce                        list tables and scales
+       ganneal reproduce TABLE --scale SCALE [options]
+       ganneal reproduce page                   write the page again from all results
+
+Run the rows of a published table through `ganneal compare`, equal in real images, measure them, and write
+results/TABLE-SCALE.json and the page of all tables. The same command goes on where it was stopped.
+
+tables: {", ".join([*TABLES, *ALIASES])}
+scales: {", ".join(SCALES)}
+
+options:
+  --scale SCALE         needed
+  --plan                print what would run, what is reduced and how long it takes; run nothing
+  --rows ROW...         only these: DATASET/ARM or ARM, * for anything
+  --seeds N             seeds 0..N-1 (default 1), or a list as 0,3,7
+  --data NAME=PATH...   where a data set lies: {", ".join(PUBLISHED_DATA)}
+  --extractor NAME      network whose features are compared, in place of the scale's
+  --jobs N              runs at once on this machine (default: the cores)
+  --out DIR             where the runs go (default runs/reproduce)
+  --results DIR         where the results go (default results)
+  --page FILE           the page (default docs/{PAGE}, or {PAGE} in --results where there is no docs)"""
+
+
+def _listed() -> str:
+    width = max(map(len, TABLES))
+    lines = [f"  {name:<{width}}  {table.title} ({len(table.rows)} rows)" for name, table in TABLES.items()]
+    wide = max(map(len, SCALES))
+    scales = [f"  {name:<{wide}}  {scale.text}" for name, scale in SCALES.items()]
+    return "\n".join(["tables:", *lines, "", "scales:", *scales, "", "ganneal reproduce --help says more."])
+
+
+def _take_several(rest: list[str], option: str) -> list[str]:
+    """The values after ``option`` up to the next option, removed from ``rest``."""
+    if option not in rest:
+        return []
+    start = rest.index(option)
+    end = next((i for i in range(start + 1, len(rest)) if rest[i].startswith("--")), len(rest))
+    values = rest[start + 1 : end]
+    if not values:
+        raise ValueError(f"{option} needs a value.")
+    del rest[start:end]
+    return values
+
+
+def _paths(texts: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for text in texts:
+        name, equals, path = text.partition("=")
+        if not equals or not path:
+            raise ValueError(f"--data takes NAME=PATH, got {text!r}, as lsun-church=/data/church_outdoor_train_lmdb.")
+        lookup("data set", PUBLISHED_DATA, name)
+        found[name] = path
+    return found
+
+
+def _jobs(text: str | None) -> Executor:
+    if text is not None and not text.isdecimal():
+        raise ValueError(f"--jobs must be a whole number, got {text!r}.")
+    return LocalProcesses(int(text) if text is not None else cores())
+
+
+def shown_plan(table: Table, rows: Sequence[Planned], scale: Scale) -> str:
+    """The rows with their budgets and estimated times, and what is reduced."""
+    lines, total, unknown = [table.title, ""], 0.0, 0
+    width = max(len(one.row.name) for one in rows)
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for one in rows:
+        if one.experiment is None:
+            lines.append(f"  {one.row.name:<{width}}  not run: {one.why}")
+            continue
+        reduction = scale.families[one.row.family]
+        if reduction.cost is None:
+            unknown += 1
+            time = "time not measured"
+        else:
+            own = seconds(one.experiment, reduction.cost)
+            total, time = total + own, f"about {duration(own)} of one core"
+        lines.append(f"  {one.row.name:<{width}}  {reduction.num_real:,} real images, {time}")
+        groups.setdefault(tuple(one.reduced_by()), []).append(one.row.name)
+    lines += ["", f"in all about {duration(total)} of one core for each seed" if total else ""]
+    lines += [f"and {unknown} rows whose time was not measured"] if unknown else []
+    for changes, names in groups.items():
+        lines += ["", f"changed against the published settings in {', '.join(names)}:"]
+        lines += [f"  {change}" for change in changes] or ["  nothing"]
+    return "\n".join(lines)
+
+
+def write_page(results_folder: Path, path: Path) -> None:
+    """Write the page from every results file."""
+    write_bytes(path, page(TABLES, results.read_all(results_folder)).encode())
+
+
+def _run(
+    name: str,
+    scale_name: str,
+    rows: Sequence[Planned],
+    seeds: Sequence[int],
+    folders: tuple[Path, Path, Path],
+    executor: Executor,
+    command: str,
+) -> None:
+    out, results_folder, page_file = folders
+    file = results.file_of(results_folder, name, scale_name)
+    kept = results.read(file)
+    for one in rows:
+        if one.experiment is not None and one.row.name in kept:
+            results.check_same(one.row.name, kept[one.row.name], described(one), file)
+
+    def written(entries: dict[str, results.Entry]) -> None:
+        found = results.read(file)
+        joined = found | {key: results.joined(key, found.get(key), entry, file) for key, entry in entries.items()}
+        in_order = {row.name: joined[row.name] for row in TABLES[name].rows if row.name in joined}
+        results.write(file, name, scale_name, in_order)
+        write_page(results_folder, page_file)
+        print(f"{file}, {page_file}")
+
+    def say(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    for one in rows:
+        if one.experiment is None:
+            say(f"{one.row.name}: not run, {one.why}")
+    try:
+        run_rows(rows, SCALES[scale_name], seeds, out, executor, written=written, say=say, command=command)
+    except Interrupted as stop:
+        kept_in = f"stopped; finished runs are kept in {out}. The same command goes on."
+        raise Interrupted(stop.signum, kept_in) from None
+
+
+def _page_file(given: str | None, results_folder: Path) -> Path:
+    if given is not None:
+        return Path(given)
+    return Path("docs") / PAGE if Path("docs").is_dir() else results_folder / PAGE
+
+
+def _extractor(name: str | None) -> ExtractorConfig | None:
+    return None if name is None else lookup("extractor", EXTRACTORS, name)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Parse, run or print."""
+    if "--help" in arguments or "-h" in arguments:
+        print(_help())
+        return
+    if not arguments:
+        print(_listed())
+        return
+    given, *rest = arguments
+    if given.startswith("-"):
+        raise ValueError(f"the table comes first, got {given!r}: ganneal reproduce TABLE --scale SCALE [options].")
+    results_folder = Path(take(rest, "--results") or "results")
+    page_file = _page_file(take(rest, "--page"), results_folder)
+    if given == "page":
+        _refuse(rest)
+        write_page(results_folder, page_file)
+        print(page_file)
+        return
+    name = ALIASES.get(given, given)
+    table = lookup("table", TABLES, name)
+    scale_name = take(rest, "--scale")
+    if scale_name is None:
+        raise ValueError(f"--scale must be one of {', '.join(SCALES)}; cpu-10min is the smallest.")
+    scale = lookup("scale", SCALES, scale_name)
+    patterns, paths = _take_several(rest, "--rows"), _paths(_take_several(rest, "--data"))
+    extractor, seeds = _extractor(take(rest, "--extractor")), seeds_of(take(rest, "--seeds") or "1")
+    executor, out = _jobs(take(rest, "--jobs")), take(rest, "--out") or "runs/reproduce"
+    only_plan = take_flag(rest, "--plan")
+    _refuse(rest)
+    rows = [planned(row, scale, paths, extractor) for row in chosen_rows(table, patterns)]
+    if only_plan:
+        print(shown_plan(table, rows, scale))
+        return
+    if all(one.experiment is None for one in rows):
+        listed = "\n  ".join(f"{one.row.name}: {one.why}" for one in rows)
+        raise ValueError(f"no row of {table.title} can be run:\n  {listed}")
+    check_extractor(rows)
+    folders = Path(out) / scale_name, results_folder, page_file
+    _run(name, scale_name, rows, seeds, folders, executor, shlex.join(["ganneal", "reproduce", *arguments]))
+
+
+def _refuse(rest: Sequence[str]) -> None:
+    if rest:
+        raise ValueError(f"unknown: {' '.join(rest)}; ganneal reproduce --help lists the options.")

@@ -1,0 +1,31 @@
+"""Faces at 64 px, from a zip of aligned CelebA images, with the hub's DCGAN."""
+
+from dataclasses import replace
+
+from ganneal.data import Zip
+from ganneal.experiment import Budget, Experiment, Records
+from ganneal.models import DCGAN
+from ganneal.schemes import Nested
+from ganneal.weights import Geometric
+
+
+def celeba_cts() -> Experiment:
+    """CelebA (64 px, the first 10,000 faces), common training scheme."""
+    return Experiment(
+        name="celeba-cts",
+        data=Zip(path="celeba10k-64.zip"),
+        model=DCGAN(),
+        flip=True,
+        budget=Budget(num_real=2_000_000),
+        records=Records(log_every=2_000, sample_every=50_000),
+    )
+
+
+def celeba_nts() -> Experiment:
+    """CelebA (64 px, the first 10,000 faces), nested training."""
+    return replace(celeba_cts(), name="celeba-nts", scheme=Nested(levels=5))
+
+
+def celeba_nats() -> Experiment:
+    """CelebA (64 px, the first 10,000 faces), nested annealed training."""
+    return replace(celeba_cts(), name="celeba-nats", scheme=Nested(levels=5, weights=Geometric()))

@@ -1,0 +1,71 @@
+"""What a finished run is worth: distance and score of its last and best weights, kept in its directory."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ganneal.atomic import write_bytes
+from ganneal.directory import read_json
+from ganneal.evaluation.stored import Settings, evaluate_run
+from ganneal.metrics.measures import Frechet, Score
+from ganneal.metrics.protocol import Record
+
+FILE = "reproduction.json"
+FRESH_SEED = 1_000_003
+"""Evaluation seed: other samples than those that chose the best weights."""
+SCORES = {"FD": "FID", "exp-mean-KL": "IS"}
+"""What is reported, by the part of the protocol that measures it."""
+CLOCKS = ("num_real", "d_updates", "g_updates", "seconds", "cpu_seconds")
+
+
+def measure(run: Path, samples: int) -> dict[str, Any]:
+    """Values of the run at ``run`` by checkpoint and score, with their protocol; from its directory where they are.
+
+    The score is computed in one split. Fréchet distances are computed of fewer samples than features too.
+
+    Raises:
+        ValueError: The file of an earlier measurement is damaged, or the weights make no numbers.
+    """
+    path = run / FILE
+    if path.exists() and (kept := read_json(path)).get("samples") == samples:
+        return kept
+    metrics = (Frechet(allow_singular=True), Score(splits=1))
+    records = evaluate_run(run, settings=Settings(metrics=metrics, count=samples, seeds=(FRESH_SEED,)))
+    content = {
+        "samples": samples,
+        "names": {SCORES[record.protocol.part]: record.name for record in records},
+        "protocol": _protocol(records[0]),
+        "last": _values(records, "last"),
+        "best": _values(records, "best"),
+    }
+    write_bytes(path, json.dumps(content, indent=1).encode())
+    return content
+
+
+def _values(records: list[Record], checkpoint: str) -> dict[str, float]:
+    return {SCORES[r.protocol.part]: r.value for r in records if r.place.checkpoint == checkpoint}
+
+
+def _protocol(record: Record) -> dict[str, Any]:
+    """What values of several runs must share to stand in one column."""
+    protocol = record.protocol
+    return {
+        "extractor": protocol.extractor,
+        "extractor_sha256": protocol.extractor_sha256,
+        "layer": protocol.layer,
+        "resize": protocol.resize,
+        "samples": protocol.n_fake,
+        "real_samples": protocol.reference.n_real,
+        "reference": protocol.reference.dataset,
+        "reference_sha256": protocol.reference.sha256,
+        "splits_of_score": 1,
+        "evaluation_seed": FRESH_SEED,
+        "sampler": protocol.sampler,
+    }
+
+
+def run_entry(outcome: Mapping[str, Any], found: Mapping[str, Any] | None) -> dict[str, Any]:
+    """One run for the results file, from what the comparison says of it and what was measured."""
+    kept = {key: outcome[key] for key in ("seed", "status", "error", "evaluations", "last_seen", "best_seen", *CLOCKS)}
+    return kept | {key: {} if found is None else found[key] for key in ("last", "best")}

@@ -1,0 +1,186 @@
+"""The page of all tables: reported beside measured, whether orders agree, what differs and what was not run."""
+
+from collections.abc import Mapping, Sequence
+from math import isfinite
+from statistics import fmean
+from typing import Any
+
+from ganneal.metrics.intervals import seed_interval
+from ganneal.report.words import number
+from ganneal.reproduction.claims import Judgement, claims, judge
+from ganneal.reproduction.datasets import PUBLISHED_DATA, needed
+from ganneal.reproduction.results import Entry
+from ganneal.reproduction.scales import SCALES
+from ganneal.reproduction.table import BETTER, Absent, Row, Table
+
+HEAD = """# Reproduction
+
+Every row of the tables below is an experiment that one command runs:
+
+    ganneal reproduce                                    # lists tables and scales
+    ganneal reproduce table9 --scale cpu-10min --plan    # what would run, what is reduced, how long it takes
+    ganneal reproduce table9 --scale cpu-10min --jobs 1  # the same command goes on where it was stopped
+
+It trains all rows of a table, equal in real images, measures them, writes `results/TABLE-SCALE.json` and this page.
+
+**What can be compared.** Orders, not values: at small scales networks, budgets and the features that are compared are
+not the paper's. An order *agrees* or *disagrees* where the 95 % t interval of the paired differences over seeds leaves
+out 0, and is *undecided* else; one seed decides nothing. Judged are the last weights. Values are means over seeds with
+that interval; "best" are the weights of the best evaluation during training, measured on fresh samples like the last.
+A `?` stands behind reported digits that had to be repaired in the source at hand.
+"""
+
+
+def page(tables: Mapping[str, Table], found: Mapping[tuple[str, str], Mapping[str, Entry]]) -> str:
+    """The Markdown page of ``tables`` with the results ``found``, by table and scale."""
+    parts = [HEAD, _scales(), _overview(tables, found)]
+    parts += [_section(name, table, found) for name, table in tables.items()]
+    return "\n".join(parts)
+
+
+def _scales() -> str:
+    rows = [[f"`{name}`", scale.text, f"{scale.samples:,}"] for name, scale in SCALES.items()]
+    return _lines(["scale", "is", "samples measured"], rows)
+
+
+def _overview(tables: Mapping[str, Table], found: Mapping[tuple[str, str], Mapping[str, Entry]]) -> str:
+    rows = []
+    for name, table in tables.items():
+        for scale in SCALES:
+            entries = found.get((name, scale), {})
+            judged = [judge(claim, entries).verdict for claim in claims(table)]
+            counts = [str(judged.count(verdict)) for verdict in ("agrees", "disagrees", "undecided", "not run")]
+            if entries or scale == list(SCALES)[-1]:
+                rows.append([f"`{name}`", f"`{scale}`", f"{len(entries)} of {len(table.rows)}", *counts])
+    return _lines(["table", "scale", "rows run", "orders agree", "disagree", "undecided", "not run"], rows)
+
+
+def _section(name: str, table: Table, found: Mapping[tuple[str, str], Mapping[str, Entry]]) -> str:
+    parts = [f"## {table.title}\n", f"`ganneal reproduce {name}`. Source: {table.source}.\n"]
+    parts.append("\n".join(f"- {note}" for note in table.notes) + "\n")
+    scales = [scale for scale in SCALES if found.get((name, scale))]
+    parts += [_at_scale(table, scale, found[name, scale]) for scale in scales]
+    if not scales:
+        scores = table.scores
+        rows = [[row.label, _data(row), *_reported(row, scores), _not_run(row)] for row in table.rows]
+        parts.append(_lines(["row", "data", *(f"{score}, reported" for score in scores), "measured"], rows))
+    return "\n".join(parts)
+
+
+def _at_scale(table: Table, scale: str, entries: Mapping[str, Entry]) -> str:
+    measured = [score for score in table.scores if score in BETTER]
+    names = {score: _name(score, entries.values()) for score in measured}
+    head = ["row", "data", *(f"{score}, reported" for score in table.scores)]
+    head += [f"{names[score]}, {which}" for score in measured for which in ("last", "best")]
+    head += ["last/best in training", "seeds", "real images", "G updates", "CPU s"]
+    rows = []
+    for row in table.rows:
+        own = [row.label, _data(row), *_reported(row, table.scores)]
+        entry = entries.get(row.name)
+        rows.append(
+            own + (_measured(entry, measured) if entry else [_not_run(row), *[""] * (len(head) - len(own) - 1)])
+        )
+    judged = [judge(claim, entries) for claim in claims(table)]
+    parts = [f"### {table.title.partition('.')[0]} at `{scale}`\n", _lines(head, rows), _protocol(scale, entries)]
+    return "\n".join([*parts, _orders(table, judged)])
+
+
+def _name(score: str, entries: Any) -> str:
+    """The name of what was measured in place of ``score``."""
+    names = dict.fromkeys(entry["names"][score] for entry in entries if score in entry["names"])
+    return " or ".join(names) or score
+
+
+def _data(row: Row) -> str:
+    return PUBLISHED_DATA[row.dataset].title
+
+
+def _reported(row: Row, scores: Sequence[str]) -> list[str]:
+    return [row.reported[score].text if score in row.reported else "–" for score in scores]
+
+
+def _not_run(row: Row) -> str:
+    if isinstance(row.experiment, Absent):
+        return f"not run: {row.experiment.reason}"
+    if PUBLISHED_DATA[row.dataset].small is None:
+        return f"not run: {needed(row.dataset)}"
+    return "not run"
+
+
+def _measured(entry: Entry, scores: Sequence[str]) -> list[str]:
+    runs = entry["runs"]
+    values = [_span([run[w][s] for run in runs if s in run[w]]) for s in scores for w in ("last", "best")]
+    ratios = [run["last_seen"] / run["best_seen"] for run in runs if run["last_seen"] and run["best_seen"]]
+    trouble = [f"{run['seed']} {run['status']}" for run in runs if run["status"] != "finished"]
+    seeds = f"{len(runs)}{f' ({chr(44).join(trouble)})' if trouble else ''}"
+    clocks = [f"{fmean(run[key] for run in runs):,.0f}" if runs else "–" for key in ("num_real", "g_updates")]
+    return [
+        *values,
+        f"{fmean(ratios):.2f}" if ratios else "–",
+        seeds,
+        *clocks,
+        number(fmean(run["cpu_seconds"] for run in runs)) if runs else "–",
+    ]
+
+
+def _span(values: Sequence[float]) -> str:
+    """Mean and interval over seeds."""
+    if not values or not all(map(isfinite, values)):
+        return "–"
+    interval = seed_interval(values)
+    if interval.low is None or interval.high is None:
+        return number(interval.mean)
+    return f"{number(interval.mean)} [{number(interval.low)}, {number(interval.high)}]"
+
+
+def _protocol(scale: str, entries: Mapping[str, Entry]) -> str:
+    """What the values above are, and how the rows differ from the published settings."""
+    protocols = {_said(entry["protocol"]) for entry in entries.values() if entry["protocol"]}
+    first = next(iter(entries.values()))
+    hardware = first["provenance"]
+    commits = sorted({str(entry["provenance"].get("commit"))[:8] for entry in entries.values()})
+    dates = sorted({entry["date"] for entry in entries.values()})
+    lines = [f"- Measured: {'; '.join(sorted(protocols)) or 'nothing'}."]
+    lines.append(
+        f"- Made by `{first['command']}`, {' to '.join(dict.fromkeys((dates[0], dates[-1])))}, at commit "
+        f"{', '.join(commits)}, torch {hardware.get('torch')}, {hardware.get('threads')} thread(s), "
+        f"{hardware.get('accelerator') or hardware.get('processor')}. Equal in real images, not in time."
+    )
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name, entry in entries.items():
+        groups.setdefault(tuple(entry["reduced_by"]), []).append(name.partition("/")[2])
+    lines += [f"- Changed against the published settings ({_rows(own)}): {_changes(c)}." for c, own in groups.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _said(protocol: Mapping[str, Any]) -> str:
+    return (
+        f"{protocol['samples']:,} samples against {protocol['real_samples']:,} images of {protocol['reference']}, "
+        f"features of {protocol['extractor']}, sampler {protocol['sampler']}"
+    )
+
+
+def _rows(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:3])} and {len(names) - 3} more"
+
+
+def _changes(changes: Sequence[str]) -> str:
+    return "; ".join(f"`{change}`" for change in changes) or "nothing"
+
+
+def _orders(table: Table, judged: Sequence[Judgement]) -> str:
+    rows = []
+    for judgement in judged:
+        claim = judgement.claim
+        names = [f"{table.row(name).label}" for name in (claim.better, claim.worse)]
+        data = _data(table.row(claim.better))
+        order = f"{names[0]} better than {names[1]}"
+        rows.append(
+            [data, order, claim.score, " / ".join(claim.reported), f"**{judgement.verdict}**", judgement.why or "–"]
+        )
+    return _lines(["data", "reported order", "score", "reported", "here", "why"], rows)
+
+
+def _lines(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"

@@ -1,0 +1,121 @@
+"""What a table at a scale comes to: each row's experiment, what it was reduced by, or why it cannot be run."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from math import ceil
+from typing import Any
+
+from ganneal.comparison import Arm, Study
+from ganneal.config import difference, encode
+from ganneal.data import Encoded
+from ganneal.experiment import Budget, Experiment
+from ganneal.metrics.extractors import ExtractorConfig
+from ganneal.plan import plan
+from ganneal.registry import nearest
+from ganneal.reproduction.datasets import PUBLISHED_DATA, source
+from ganneal.reproduction.scales import HALVED, SCALES, Cost, Reduction, Scale
+from ganneal.reproduction.table import Absent, Row, Table
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A row as it would be run."""
+
+    row: Row
+    experiment: Experiment | None
+    """None where it cannot be run."""
+    why: str = ""
+
+    def reduced_by(self) -> list[str]:
+        """How the experiment differs from the published settings, a line for each field."""
+        assert self.experiment is not None and isinstance(self.row.experiment, Experiment)
+        published = SCALES["paper"]
+        before = reduced(self.row.experiment, published, published.families[self.row.family])
+        return difference(*(_shown(experiment) for experiment in (before, self.experiment)))
+
+
+def _shown(experiment: Experiment) -> dict[str, Any]:
+    content = encode(experiment)
+    return {key: value for key, value in content.items() if key not in ("name", "records", "threads", "device")}
+
+
+def chosen_rows(table: Table, patterns: Sequence[str]) -> list[Row]:
+    """The rows that a pattern names, with or without the data set; all of them where there are no patterns.
+
+    Raises:
+        ValueError: A pattern names no row.
+    """
+    for pattern in patterns:
+        if not any(_matches(row, pattern) for row in table.rows):
+            known = {row.name: row for row in table.rows}
+            raise ValueError(f"no row {pattern!r} in {table.title}. {nearest(pattern, known)}")
+    return [row for row in table.rows if not patterns or any(_matches(row, pattern) for pattern in patterns)]
+
+
+def _matches(row: Row, pattern: str) -> bool:
+    return any(fnmatchcase(name, pattern) for name in (row.name, row.arm))
+
+
+def planned(row: Row, scale: Scale, paths: Mapping[str, str], extractor: ExtractorConfig | None = None) -> Planned:
+    """The row at ``scale``.
+
+    Args:
+        paths: Where a data set lies, by its name, in place of where it is looked for.
+        extractor: Network whose features are compared, in place of the scale's.
+    """
+    if isinstance(row.experiment, Absent):
+        return Planned(row, None, row.experiment.reason)
+    try:
+        data = source(row.dataset, small=scale.small_data, path=paths.get(row.dataset))
+    except FileNotFoundError as error:
+        return Planned(row, None, str(error))
+    experiment = reduced(row.experiment, scale, scale.families[row.family])
+    size = PUBLISHED_DATA[row.dataset].size
+    if scale.halves and size > HALVED and isinstance(data, Encoded):
+        data = replace(data, size=HALVED)  # type: ignore[type-var]
+    network = extractor or scale.extractors[size]
+    records = replace(experiment.records, extractor=network)
+    return Planned(row, replace(experiment, name=row.arm, data=data, records=records))
+
+
+def reduced(experiment: Experiment, scale: Scale, reduction: Reduction) -> Experiment:
+    """``experiment`` with the changes and the budget of a scale; widths of a network that has none stay."""
+    for path, value in {**scale.everywhere, **reduction.changes}.items():
+        experiment = _changed(experiment, path.split("."), value)
+    width = reduction.widths.get(type(experiment.model).__name__, {})
+    model = replace(experiment.model, **width)  # type: ignore[type-var]
+    return replace(experiment, model=model, budget=Budget(num_real=reduction.num_real))
+
+
+def _changed(part: Any, path: Sequence[str], value: Any) -> Any:
+    name, *inner = path
+    return replace(part, **{name: _changed(getattr(part, name), inner, value) if inner else value})
+
+
+def seconds(experiment: Experiment, cost: Cost) -> float:
+    """About how long the row trains on one core, from what an update was measured to take."""
+    assert experiment.budget.num_real is not None
+    d_updates = ceil(experiment.budget.num_real / experiment.batch_size)
+    round = plan(experiment.scheme, 1)
+    per_round = round.d_updates * cost.d_update + round.g_updates * cost.g_update + cost.round
+    return per_round * d_updates / round.d_updates
+
+
+def studies(rows: Sequence[Planned], scale: Scale, seeds: Sequence[int]) -> dict[str, Study]:
+    """The rows that can be run as studies, by the name of their folder: one for each data set and family."""
+    groups: dict[str, list[Planned]] = {}
+    for one in rows:
+        if one.experiment is not None:
+            groups.setdefault(f"{one.row.dataset}-{one.row.family}", []).append(one)
+    return {
+        name: Study(
+            name,
+            tuple(Arm(one.row.arm, one.experiment) for one in group if one.experiment is not None),
+            tuple(seeds),
+            "num_real",
+            scale.families[group[0].row.family].num_real,
+            group[0].row.arm,
+        )
+        for name, group in groups.items()
+    }

@@ -1,0 +1,132 @@
+"""The published settings as experiments; what the papers leave open is as in the code they were made with."""
+
+from dataclasses import replace
+from typing import Literal
+
+from ganneal.experiment import Budget, Experiment, Records
+from ganneal.experiments import cifar10_biggan_cts, cifar10_sngan_cts
+from ganneal.losses import Hinge, LeastSquares, Loss, NonSaturating, Wasserstein
+from ganneal.models import DCGAN, SNGAN, BigGAN, Model, ResNet4
+from ganneal.normalization import Normalization, Spectral, Unnormalized
+from ganneal.optim import CG, SGD, Adam, Averaging, BetaRule, LRRule, RMSProp
+from ganneal.regularizers import GradientPenalty, Regularizer, Sum
+from ganneal.reproduction.datasets import PUBLISHED_DATA
+from ganneal.schemes import Alternating, FunctionalGradient, Nested, Scheme
+from ganneal.weights import Geometric, Ones, Reversed, Weights
+
+SchemeName = Literal["cts", "nts", "nats", "reversed"]
+Loss4 = Literal["original", "lsgan", "wgan", "hinge"]
+Network = Literal["resnet", "biggan", "sngan"]
+Optimizer = Literal["Adam", "SGD", "momentum", "DY", "FR", "FR_PRP", "HS", "HS_DY", "HZ", "PRP"]
+
+NO_AVERAGE = Averaging(half_life=0.0)
+RECORDS = Records(log_every=5_000, sample_every=250_000, evaluate_every=250_000, evaluate_count=10_000)
+LOSSES4: dict[Loss4, Loss] = {
+    "original": NonSaturating(),
+    "lsgan": LeastSquares(),
+    "wgan": Wasserstein(),
+    "hinge": Hinge(),
+}
+NETWORKS: dict[Network, tuple[Model, Normalization]] = {
+    "resnet": (ResNet4(), Unnormalized()),
+    "biggan": (BigGAN(), Spectral()),
+    "sngan": (SNGAN(), Spectral()),
+}
+WEIGHTS: dict[SchemeName, Weights] = {"nts": Ones(), "nats": Geometric(), "reversed": Reversed()}
+WGAN_D_STEPS = 5
+
+
+def scheme_of(name: SchemeName, levels: int, d_steps: int = 1) -> Scheme:
+    """The scheme called ``name`` with N_d ``levels`` and K ``d_steps``."""
+    if name == "cts":
+        return Alternating(d_steps)
+    return Nested(levels, d_steps, WEIGHTS[name])
+
+
+def classical(dataset: str, loss: Loss4, scheme: SchemeName, levels: int = 5) -> Experiment:
+    """One of the four classical GANs with the hub's network: Adam 2e-4 (0.5, 0.999), batch 64, no averaging.
+
+    WGAN has the penalty of WGAN-GP at 10, layer norm in the discriminator and five discriminator updates, as the hub's
+    command for it.
+    """
+    wasserstein = loss == "wgan"
+    regularizer: Regularizer = GradientPenalty() if wasserstein else Sum()
+    return Experiment(
+        name=f"{loss}-{scheme}",
+        data=PUBLISHED_DATA[dataset].published,
+        model=DCGAN(d_norm="layer" if wasserstein else "batch"),
+        scheme=scheme_of(scheme, levels, WGAN_D_STEPS if wasserstein else 1),
+        loss=LOSSES4[loss],
+        regularizer=regularizer,
+        averaging=NO_AVERAGE,
+        records=RECORDS,
+    )
+
+
+def functional(dataset: str, network: Network = "resnet", weights: Weights | None = None) -> Experiment:
+    """CFG, annealed where ``weights`` are given: M = 15, U = 1, N = 640, batch 64, RMSProp 2.5e-4, delta = 1."""
+    model, normalization = NETWORKS[network]
+    rmsprop = RMSProp(lr=2.5e-4, eps=1e-18, eps_inside=True)
+    return Experiment(
+        name=f"cfg-{network}",
+        data=PUBLISHED_DATA[dataset].published,
+        model=model,
+        normalization=normalization,
+        scheme=FunctionalGradient(weights=weights or Ones()),
+        d_optimizer=rmsprop,
+        g_optimizer=rmsprop,
+        averaging=NO_AVERAGE,
+        records=RECORDS,
+    )
+
+
+def biggan(scheme: SchemeName) -> Experiment:
+    """BigGAN on CIFAR-10 by its authors' script; N_d = 4, K = 4 where nested."""
+    return replace(
+        cifar10_biggan_cts(), name=f"biggan-{scheme}", scheme=scheme_of(scheme, 4, 4), records=RECORDS, threads=None
+    )
+
+
+def biggan64(scheme: SchemeName) -> Experiment:
+    """BigGAN on ImageNet at 64 px: hierarchical latents, a shared class vector, attention at 32 px."""
+    model = BigGAN(latent_size=120, shared_size=128, hierarchical=True, attention=32, init="orthogonal")
+    return replace(
+        biggan(scheme),
+        name=f"biggan64-{scheme}",
+        data=PUBLISHED_DATA["imagenet64"].published,
+        model=model,
+        batch_size=256,
+        scheme=scheme_of(scheme, 4, 1),
+        d_optimizer=Adam(lr=4e-4, beta1=0.0),
+        g_optimizer=Adam(lr=1e-4, beta1=0.0),
+    )
+
+
+def conjugate_gradient(optimizer: Optimizer, rule: LRRule) -> Experiment:
+    """SNGAN's networks with the non-saturating loss, batch 64, one discriminator update, both players alike.
+
+    The published discriminator minimises half the loss: without Adam, half the learning rate does that.
+    """
+    match optimizer:
+        case "Adam":
+            players = Adam(lr=1e-4, beta1=0.5, rule=rule), Adam(lr=1e-4, beta1=0.5, rule=rule)
+        case "SGD" | "momentum":
+            momentum = 0.9 if optimizer == "momentum" else 0.0
+            players = SGD(lr=5e-4, momentum=momentum, rule=rule), SGD(lr=1e-3, momentum=momentum, rule=rule)
+        case "DY" | "FR" | "FR_PRP" | "HS" | "HS_DY" | "HZ" | "PRP":
+            players = _conjugate(optimizer, 5e-4, rule), _conjugate(optimizer, 1e-3, rule)
+    return replace(
+        cifar10_sngan_cts(),
+        name=optimizer,
+        loss=NonSaturating(),
+        scheme=Alternating(),
+        d_optimizer=players[0],
+        g_optimizer=players[1],
+        averaging=NO_AVERAGE,
+        budget=Budget(num_real=6_400_000),
+        records=RECORDS,
+    )
+
+
+def _conjugate(rule: BetaRule, lr: float, lr_rule: LRRule) -> CG:
+    return CG(lr=lr, beta_rule=rule, rule=lr_rule)

@@ -1,0 +1,94 @@
+"""The results file of one table at one scale: a row each, with everything that its numbers depend on."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ganneal.atomic import write_bytes
+from ganneal.config import difference
+
+FORMAT = 1
+ROW_FIELDS = frozenset(("experiment", "budget", "names", "protocol", "runs", "provenance", "command", "date"))
+RUN_FIELDS = frozenset(("seed", "status", "last", "best", "num_real", "cpu_seconds"))
+
+Entry = dict[str, Any]
+
+
+def file_of(folder: Path, table: str, scale: str) -> Path:
+    """Where the results of ``table`` at ``scale`` lie."""
+    return folder / f"{table}-{scale}.json"
+
+
+def read(path: Path) -> dict[str, Entry]:
+    """The rows of a results file by name; none where there is no file.
+
+    Raises:
+        ValueError: It is damaged, or not a results file.
+    """
+    if not path.exists():
+        return {}
+    try:
+        content = json.loads(path.read_text())
+        rows = content["rows"]
+        whole = content["format"] == FORMAT and all(
+            ROW_FIELDS <= row.keys() and all(RUN_FIELDS <= run.keys() for run in row["runs"]) for row in rows.values()
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{path} is damaged ({type(error).__name__}: {error}); restore it, or move it away to begin a new one. "
+            f"Runs are kept apart from it and are not repeated."
+        ) from error
+    if not whole:
+        raise ValueError(f"{path} is no results file of format {FORMAT}; move it away to begin a new one.")
+    return rows
+
+
+def write(path: Path, table: str, scale: str, rows: Mapping[str, Entry]) -> None:
+    """Write the results file, rows in the order given."""
+    content = {"format": FORMAT, "table": table, "scale": scale, "rows": rows}
+    write_bytes(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+
+
+def joined(name: str, old: Entry | None, new: Entry, path: Path) -> Entry:
+    """``new`` with the runs of other seeds that the file has of the same row.
+
+    Raises:
+        ValueError: The file's row is of another experiment, budget or protocol.
+    """
+    if old is None:
+        return new
+    check_same(name, old, new, path)
+    own = {run["seed"] for run in new["runs"]}
+    runs = [*(run for run in old["runs"] if run["seed"] not in own), *new["runs"]]
+    return new | {"runs": sorted(runs, key=lambda run: run["seed"])}
+
+
+def check_same(name: str, old: Mapping[str, Any], new: Mapping[str, Any], path: Path) -> None:
+    """Refuse to put runs of two experiments into one row.
+
+    Raises:
+        ValueError: They differ; the message shows in what.
+    """
+    shared = [key for key in ("experiment", "budget", "protocol") if key in new and new[key] and old[key]]
+    ours, theirs = ({key: content[key] for key in shared} for content in (new, old))
+    changes = difference(json.loads(json.dumps(theirs)), json.loads(json.dumps(ours)))
+    if changes:
+        listed = "\n  ".join(changes)
+        raise ValueError(
+            f"{path} holds {name} of another experiment:\n  {listed}\nmove the file away, or give another folder "
+            f"(--results)."
+        )
+
+
+def read_all(folder: Path) -> dict[tuple[str, str], dict[str, Entry]]:
+    """Every results file in ``folder``, by table and scale.
+
+    Raises:
+        ValueError: One of them is damaged.
+    """
+    from ganneal.reproduction import SCALES, TABLES
+
+    return {
+        (table, scale): rows for table in TABLES for scale in SCALES if (rows := read(file_of(folder, table, scale)))
+    }

@@ -1,0 +1,113 @@
+"""Running the rows of a table: as comparisons that go on where they were stopped, written down after each."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ganneal.comparison import Executor, Study, compare
+from ganneal.config import encode
+from ganneal.directory import read_json
+from ganneal.reproduction import results
+from ganneal.reproduction.datasets import PUBLISHED_DATA
+from ganneal.reproduction.measured import measure, run_entry
+from ganneal.reproduction.plan import Planned, studies
+from ganneal.reproduction.scales import Scale
+
+Say = Callable[[str], None]
+
+
+def run_rows(
+    rows: Sequence[Planned],
+    scale: Scale,
+    seeds: Sequence[int],
+    out: Path,
+    executor: Executor,
+    *,
+    written: Callable[[dict[str, results.Entry]], None],
+    say: Say,
+    command: str,
+) -> None:
+    """Train and measure the rows that can be run, one study after the other; ended runs are not repeated.
+
+    Args:
+        out: Where the studies lie, each in a folder of its own.
+        written: Called after each study with the entries of its rows, by row name.
+    Raises:
+        ValueError: A study is of another experiment than the one in its folder.
+        KeyboardInterrupt: A signal came; running jobs have saved, the same call goes on.
+    """
+    for name, study in studies(rows, scale, seeds).items():
+        say(f"{name}: {len(study.arms)} rows, {study.equal_in(study.arms[0])} each")
+        found = compare(study, out / name, executor, say=say, command=command)
+        own = {one.row.arm: one for one in rows if f"{one.row.dataset}-{one.row.family}" == name}
+        entries = {}
+        for arm in found.content["arms"]:
+            one = own[arm["name"]]
+            say(f"{name}: measuring {arm['name']}")
+            entries[one.row.name] = _entry(one, study, arm, out / name, scale, command)
+        written(entries)
+
+
+def _entry(
+    one: Planned, study: Study, arm: Mapping[str, Any], folder: Path, scale: Scale, command: str
+) -> results.Entry:
+    """One row for the results file."""
+    assert one.experiment is not None
+    runs, found = [], []
+    for outcome in arm["runs"]:
+        place = folder / outcome["path"]
+        measured = measure(place, scale.samples) if outcome["status"] == "finished" else None
+        found += [] if measured is None else [measured]
+        runs.append(run_entry(outcome, measured))
+    return described(one) | {
+        "names": found[0]["names"] if found else {},
+        "protocol": found[0]["protocol"] if found else {},
+        "runs": runs,
+        "provenance": _provenance(folder, arm),
+        "command": command,
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+
+
+def described(one: Planned) -> results.Entry:
+    """What is trained, as the results file has it: without the seed, the budget and what depends on the machine."""
+    assert one.experiment is not None
+    content = encode(one.experiment)
+    budget = content.pop("budget")
+    for key in ("seed", "name", "records", "threads", "device"):
+        del content[key]
+    return {
+        "label": one.row.label,
+        "experiment": content,
+        "budget": budget,
+        "reduced_by": one.reduced_by(),
+    }
+
+
+def _provenance(folder: Path, arm: Mapping[str, Any]) -> dict[str, Any]:
+    """Versions and hardware of the first run that began."""
+    for outcome in arm["runs"]:
+        file = folder / outcome["path"] / "experiment.json"
+        if file.exists():
+            return read_json(file)["provenance"]
+    return {}
+
+
+def check_extractor(rows: Sequence[Planned]) -> None:
+    """Build each network that features are compared in, so that missing weights are known before anything trains.
+
+    Raises:
+        ValueError: It cannot take such images, or its weights are not there.
+        FileNotFoundError: The file of its weights is not there.
+    """
+    seen = set()
+    for one in rows:
+        if one.experiment is None:
+            continue
+        size = getattr(one.experiment.data, "size", None)
+        shape = (3, size, size) if size else PUBLISHED_DATA[one.row.dataset].shape
+        extractor = one.experiment.records.extractor
+        if extractor is not None and (repr(extractor), shape) not in seen:
+            seen.add((repr(extractor), shape))
+            extractor.build(shape)

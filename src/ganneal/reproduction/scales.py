@@ -1,0 +1,129 @@
+"""At which size a table is run: as published, or with the structure kept and width, batches and budget reduced."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ganneal.metrics.extractors import ExtractorConfig, Inception, MobileNetV2, ResNet
+from ganneal.optim import Averaging
+from ganneal.reproduction.table import Family
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds of one CPU core, measured on a 2 GHz Xeon with AMX in bfloat16."""
+
+    d_update: float
+    g_update: float
+    round: float = 0.0
+    """Of whatever else a round does: pushes, fits."""
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """What one family is changed to, and how long it trains."""
+
+    num_real: int
+    """Real images of each row: equal in data, not in time."""
+    changes: Mapping[str, Any]
+    """New values by path, as ``model.width``."""
+    widths: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Fields of the model by its class."""
+    cost: Cost | None = None
+    """None where it was not measured."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Everything that a scale decides."""
+
+    text: str
+    families: Mapping[Family, Reduction]
+    everywhere: Mapping[str, Any]
+    extractors: Mapping[int, ExtractorConfig]
+    """By pixels a side of the published images."""
+    samples: int
+    """Generated samples of the reported values, against all real images."""
+    small_data: bool
+    halves: bool = False
+    """Whether larger images are made into `HALVED` pixels a side."""
+
+
+HALVED = 32
+"""Pixels a side of larger images at the smallest scale."""
+WIDTHS: dict[str, dict[str, int]] = {
+    "DCGAN": {"width": 16},
+    "ResNet4": {"width": 8},
+    "BigGAN": {"width": 4},
+    "SNGAN": {"g_width": 16, "d_width": 16},
+}
+"""Of the smallest scale."""
+CPU: dict[str, Any] = {
+    "precision": "bf16",
+    "threads": 1,
+    "records.log_every": 4_000,
+    "records.sample_every": 10_000_000,
+    "records.evaluate_every": 8_000,
+    "records.evaluate_count": 2_000,
+    "records.tensorboard": False,
+}
+GPU: dict[str, Any] = {
+    "precision": "bf16",
+    "device": "cuda",
+    "records.evaluate_every": 100_000,
+    "records.tensorboard": False,
+}
+
+SCALES: dict[str, Scale] = {
+    "paper": Scale(
+        "the published settings and data; training lengths, which the papers leave out, are ours",
+        {
+            "classical": Reduction(5_000_000, {}),
+            "functional": Reduction(9_600_000, {}),
+            "biggan": Reduction(25_000_000, {}),
+            "biggan64": Reduction(40_000_000, {}),
+            "ddgan": Reduction(90_000_000, {}),
+            "sngan": Reduction(6_400_000, {}),
+        },
+        {},
+        {32: Inception(resize="pytorch-fid"), 64: Inception(resize="pytorch-fid")},
+        samples=50_000,
+        small_data=False,
+    ),
+    "gpu-10min": Scale(
+        "the published networks on one GPU in bfloat16, short budgets; sized on paper, never timed on a GPU",
+        {
+            "classical": Reduction(2_000_000, {}),
+            "functional": Reduction(600_000, {}),
+            "biggan": Reduction(1_500_000, {"averaging": Averaging(half_life=100_000)}),
+            "biggan64": Reduction(500_000, {"averaging": Averaging(half_life=50_000)}),
+            "ddgan": Reduction(300_000, {}),
+            "sngan": Reduction(1_500_000, {}),
+        },
+        GPU,
+        {32: ResNet(56), 64: MobileNetV2()},
+        samples=10_000,
+        small_data=True,
+    ),
+    "cpu-10min": Scale(
+        "narrow networks on one CPU thread in bfloat16, short budgets; images of 64 px halved to 32",
+        {
+            "classical": Reduction(48_000, {"batch_size": 32}, WIDTHS, Cost(0.012, 0.011)),
+            "functional": Reduction(38_400, {}, WIDTHS, Cost(0.0, 0.0, round=7.6)),
+            "biggan": Reduction(
+                80_000, {"averaging": Averaging(half_life=10_000), "batch_size": 20}, WIDTHS, Cost(0.033, 0.031)
+            ),
+            "biggan64": Reduction(
+                20_000, {"averaging": Averaging(half_life=5_000), "batch_size": 20, "model.attention": 16}, WIDTHS
+            ),
+            "ddgan": Reduction(10_000, {}),
+            "sngan": Reduction(64_000, {"batch_size": 32}, WIDTHS, Cost(0.033, 0.033)),
+        },
+        CPU,
+        {32: ResNet(20), 64: MobileNetV2()},
+        samples=5_000,
+        small_data=True,
+        halves=True,
+    ),
+}
+"""Scales by name."""

@@ -1,0 +1,100 @@
+"""A published table as data: rows with the numbers printed, the experiment of each, and what is claimed of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from ganneal.experiment import Experiment
+from ganneal.reproduction.datasets import PUBLISHED_DATA
+
+Family = Literal["classical", "functional", "biggan", "biggan64", "ddgan", "sngan"]
+"""Rows of one family share a budget at each scale."""
+BETTER = {"FID": "lower", "IS": "higher"}
+"""Scores that can be measured, by the name they are reported under."""
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A number as it is printed.
+
+    >>> Reported("4.79?").number, Reported("4.79?").doubtful, Reported("51.16±33.71").number
+    (4.79, True, 51.16)
+    """
+
+    text: str
+    """A question mark at the end: its digits had to be repaired, and rest on the neighbours."""
+
+    @property
+    def number(self) -> float:
+        """Its value; the mean of a number with a spread."""
+        return float(self.text.removesuffix("?").partition("±")[0])
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether its digits are uncertain."""
+        return self.text.endswith("?")
+
+
+@dataclass(frozen=True)
+class Absent:
+    """Why a row has no experiment."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a published table: a model trained by a scheme on a data set."""
+
+    dataset: str
+    arm: str
+    """Names what is trained: rows of several tables with one arm and data set are one run."""
+    label: str
+    family: Family
+    experiment: Experiment | Absent
+    """In the published settings."""
+    reported: Mapping[str, Reported]
+    """By score: FID, IS, or another name that is shown and not measured."""
+
+    @property
+    def name(self) -> str:
+        """Data set and arm."""
+        return f"{self.dataset}/{self.arm}"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A published table."""
+
+    title: str
+    source: str
+    rows: tuple[Row, ...]
+    pairs: tuple[tuple[str, str], ...]
+    """Names of two rows whose order is a claim: which is better follows from the numbers reported."""
+    notes: tuple[str, ...] = ()
+    """How the protocol here differs, and what in the table contradicts itself."""
+
+    def __post_init__(self) -> None:
+        names = [row.name for row in self.rows]
+        assert len(set(names)) == len(names), [name for name in names if names.count(name) > 1]
+        unknown = {name for pair in self.pairs for name in pair} - set(names)
+        assert not unknown, unknown
+        assert all(row.dataset in PUBLISHED_DATA for row in self.rows)
+
+    def row(self, name: str) -> Row:
+        """The row called ``name``."""
+        return next(row for row in self.rows if row.name == name)
+
+    @property
+    def scores(self) -> list[str]:
+        """Every score that is reported, in the order in which they first come."""
+        return list(dict.fromkeys(score for row in self.rows for score in row.reported))
+
+
+def reported(**scores: str) -> dict[str, Reported]:
+    """Numbers as printed, by score.
+
+    >>> reported(FID="16.78")
+    {'FID': Reported(text='16.78')}
+    """
+    return {score: Reported(text) for score, text in scores.items()}
