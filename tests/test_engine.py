@@ -764,6 +764,21 @@ def test_the_averages_half_life_ramps_up_with_the_images_seen() -> None:
     assert decays[-1] == pytest.approx(0.5 ** (16 / 64))
 
 
+def test_before_its_start_the_average_is_the_generator_bit_for_bit() -> None:
+    averaging = Averaging(half_life=24.0, rampup=None, start=3 * BATCH)
+    run = Run(ring(scheme=Alternating(), averaging=averaging, budget=Budget(g_updates=3)))
+    same: list[bool] = []
+
+    def look() -> None:
+        if isinstance(step_of(run), UpdateDiscriminator):
+            pairs = zip(run.average.parameters(), run.generator.parameters(), strict=True)
+            same.append(all(torch.equal(average, current) for average, current in pairs))
+
+    rows(run, before_each_step(look))
+    look()
+    assert same == [True, True, True, False]
+
+
 @dataclass(frozen=True)
 class GeneratorFirst:
     """A round that begins and ends with generator updates, so that a run of them spans two rounds."""

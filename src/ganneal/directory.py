@@ -19,7 +19,7 @@ import platform
 import re
 import subprocess
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.metadata import version
@@ -161,17 +161,21 @@ class RunDirectory:
         num_classes: int,
         command: str | None = None,
         chosen: Mapping[str, Any] | None = None,
+        *,
+        class_rows: Sequence[int] = (),
     ) -> None:
         """Write `experiment.json`: everything resolved, with the shape of the data and the command that does it.
 
         Args:
             chosen: What was chosen automatically, by option, for `chosen` to find.
+            class_rows: The class of each row of the pictures of samples, where they have one each.
         """
         content = {
             "command": command,
             "experiment": encode(experiment),
             "sampler": experiment.sampler,
             "chosen": dict(chosen or {}),
+            "class_rows": list(class_rows),
             "data": {"shape": list(dataset.shape), "num_classes": num_classes, **dataset.description},
             "provenance": provenance(),
         }

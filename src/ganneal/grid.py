@@ -1,7 +1,7 @@
 """Pictures of samples: image grids, and scatter plots of points."""
 
 import io
-from math import ceil, sqrt
+from math import ceil, isqrt, sqrt
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +36,19 @@ def image_grid(images: Float[Tensor, "batch channels height width"], columns: in
         top, left = (gap + (n * (size + gap)) for n, size in zip(divmod(index, columns), (height, width), strict=True))
         sheet[top : top + height, left : left + width] = tile.transpose(1, 2, 0)
     return Image.fromarray(sheet.squeeze(2) if channels == 1 else sheet)
+
+
+def class_rows(num_classes: int, count: int) -> tuple[list[int], int]:
+    """The classes of at most ``count`` images for a grid with a row for each class, and its columns.
+
+    Where ``count`` gives no two images a class, it is a square of fewer classes, evenly spread.
+
+    >>> class_rows(3, 7), class_rows(1000, 4)
+    (([0, 0, 1, 1, 2, 2], 2), ([0, 0, 500, 500], 2))
+    """
+    rows = num_classes if count >= 2 * num_classes else min(num_classes, isqrt(count))
+    columns = count // rows
+    return [row * num_classes // rows for row in range(rows) for _ in range(columns)], columns
 
 
 def scatter(real: Float[Tensor, "count 2"] | None, generated: Float[Tensor, "batch 2"] | None = None) -> Image.Image:

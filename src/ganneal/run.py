@@ -19,6 +19,7 @@ from ganneal.data import Batch, Dataset, Sampler
 from ganneal.experiment import Experiment
 from ganneal.optim import average_
 from ganneal.schemes import Scheme
+from ganneal.statistics import batch_norms
 from ganneal.steps import Step, StoreDiscriminator
 from ganneal.task import Condition
 from ganneal.trained import Pushes, TrainedGenerator
@@ -245,7 +246,9 @@ class Run:
     def update_average(self) -> None:
         """One update of the averaged generator for the real images seen since the last."""
         now = self.counters.num_real
-        average_(self.average, self.generator, self.experiment.averaging.decay(now, self.averaged_at))
+        averaging = self.experiment.averaging
+        decay = averaging.decay(now, self.averaged_at)
+        average_(self.average, self.generator, decay, statistics=averaging.statistics)
         self.averaged_at = now
 
     def sampler(self) -> TrainedGenerator:
@@ -255,7 +258,10 @@ class Run:
         """
         match self.experiment.sampler:
             case "generator":
-                return TrainedGenerator(self.average, self.pair, self.experiment.task)
+                if self.experiment.averaging.statistics != "recompute" or not batch_norms(self.average):
+                    return TrainedGenerator(self.average, self.pair, self.experiment.task)
+                average = TrainedGenerator(deepcopy(self.average), self.pair, self.experiment.task)
+                return average.with_statistics("standing", self.experiment.generator_batch)
             case "pushed":
                 generator = self.generator if self.chain.generator is None else self.chain.generator
                 return TrainedGenerator(deepcopy(generator), self.pair, self.experiment.task, pushes=self._pushes())

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from safetensors import SafetensorError
@@ -26,6 +26,7 @@ from ganneal.models import MODELS, ModelPair
 from ganneal.normalization import NORMALIZATIONS
 from ganneal.optim import LR_RULES
 from ganneal.push import DELTAS, Push
+from ganneal.statistics import Statistics
 from ganneal.task import TASKS
 from ganneal.trained import Pushes, Sampler, TrainedGenerator
 
@@ -139,6 +140,17 @@ class _Found:
         types = {type(part) for registry in registries for part in registry.values()}
         return decode(self.card["experiment"][name], types)
 
+    def own_statistics(self) -> Statistics | None:
+        """What batch norm of the averaged generator runs on where the run says so."""
+        rule = self.card["experiment"].get("averaging", {}).get("statistics")  # runs of before had no such field
+        return "standing" if rule == "recompute" else None
+
+    @property
+    def batch_size(self) -> int:
+        """Samples of one generator update."""
+        experiment = self.card["experiment"]
+        return experiment.get("g_batch_size") or experiment["batch_size"]
+
     def pair(self) -> ModelPair:
         """Players of the right shapes."""
         with torch.random.fork_rng(devices=[]):
@@ -204,7 +216,11 @@ class _Found:
 
 
 def load(
-    path: str | Path, *, checkpoint: Literal["last", "best"] = "last", sampler: Sampler | None = None
+    path: str | Path,
+    *,
+    checkpoint: Literal["last", "best"] = "last",
+    sampler: Sampler | None = None,
+    statistics: Statistics | None = None,
 ) -> TrainedGenerator:
     """The trained generator of the run at ``path``.
 
@@ -213,19 +229,30 @@ def load(
             weights at the best evaluation during training.
         sampler: "generator" is the averaged generator alone; "pushed" the generator that was trained by functional
             gradients with the pushes of the stored discriminators. None takes the one that the run was followed by.
+        statistics: What batch norm runs on: "running", as kept in training; "standing", averaged over 32 passes of
+            training's batch, as BigGAN is sampled; "batch", that of the samples drawn together. None is "standing"
+            for the average of a run with ``averaging.statistics="recompute"``, else "running".
     Raises:
         FileNotFoundError: ``path`` holds no run, or one without a checkpoint yet.
-        ValueError: The run uses a part that is not registered, or stored no discriminators and should push.
+        ValueError: The run uses a part that is not registered, stored no discriminators and should push, or has no
+            batch norm and is given ``statistics``.
     """
-    for name, value, allowed in (("checkpoint", checkpoint, ("last", "best")), ("sampler", sampler, SAMPLERS)):
+    for name, value, allowed in (
+        ("checkpoint", checkpoint, ("last", "best")),
+        ("sampler", sampler, SAMPLERS),
+        ("statistics", statistics, (*get_args(Statistics), None)),
+    ):
         if value not in allowed:
             raise ValueError(f"{name} must be {' or '.join(repr(a) for a in allowed if a)}, got {value!r}.")
     found = _find(path, checkpoint)
     match sampler or found.card.get("sampler"):
         case "pushed":
-            return found.followed()
+            generator, own = found.followed(), None
         case _:
-            return found.alone()
+            generator, own = found.alone(), found.own_statistics()
+    if (chosen := statistics or (own if generator.statistics else None)) is None:
+        return generator
+    return generator.with_statistics(chosen, found.batch_size)
 
 
 def load_pushed(path: str | Path, *, count: int = 15, step_size: float = 1.0) -> TrainedGenerator:

@@ -1,6 +1,7 @@
 """A trained generator to draw from, alone or followed by the pushes of stored discriminators; no training code."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,7 +12,10 @@ from ganneal.augment import Augmentation
 from ganneal.chain import Chain, Judge
 from ganneal.clocks import Counters
 from ganneal.models import ModelPair
+from ganneal.registry import nearest
+from ganneal.statistics import Statistics, batch_norms, keep_standing_statistics, on_the_batch
 from ganneal.task import Condition, Task
+from ganneal.truncation import Truncation
 
 Sampler = Literal["generator", "pushed"]
 
@@ -65,6 +69,53 @@ class TrainedGenerator:
         self.card = card or {}
         """What was trained, on which data, for how long."""
         self.pushes = pushes
+        self.statistics: Statistics | None = "running" if batch_norms(generator) else None
+        """What batch norm runs on; None where the generator has none."""
+
+    def with_statistics(self, statistics: Statistics, batch_size: int) -> "TrainedGenerator":
+        """Itself, with batch norm on ``statistics`` from now on.
+
+        Args:
+            statistics: "running", kept in training; "standing", averages over 32 passes of fresh latents and uniform
+                classes (`keep_standing_statistics`); "batch", those of the samples that are computed together.
+            batch_size: Of a pass for the standing ones.
+        Raises:
+            ValueError: The generator has no batch norm.
+        """
+        if self.statistics is None:
+            raise ValueError(f"statistics must be left out for a generator without batch norm, got {statistics!r}.")
+        if statistics == "standing":
+
+            def draw(random: torch.Generator) -> Tensor:
+                latents = self.latent.sample(batch_size, random)
+                condition = self.task.sample_condition(None, batch_size, self.num_classes, random)
+                return self._generated(latents, condition, random)
+
+            keep_standing_statistics(self.generator, draw)
+        self.statistics = statistics
+        return self
+
+    @property
+    def class_names(self) -> list[str]:
+        """The names of the classes where the data has them, else their numbers."""
+        names = self.card.get("data", {}).get("classes") or ()
+        return list(map(str, names if len(names) == self.num_classes else range(self.num_classes)))
+
+    def class_of(self, given: str) -> int:
+        """The class with the name or the number ``given``; a name that looks like another's number is a name.
+
+        Raises:
+            ValueError: There is no such class, or there are none at all.
+        """
+        names = self.class_names
+        if not names:
+            raise ValueError(f"class must be left out: this generator was trained without classes, got {given!r}.")
+        if given in names:
+            return names.index(given)
+        if given.isascii() and given.isdigit() and int(given) < len(names):
+            return int(given)
+        named = "" if names[0] == "0" else f", or a name. {nearest(given, dict.fromkeys(names))}"
+        raise ValueError(f"class must be a number in 0..{len(names) - 1}, got {given!r}{named}")
 
     @property
     def sampler(self) -> Sampler:
@@ -83,39 +134,53 @@ class TrainedGenerator:
         seed: int = 0,
         *,
         labels: Sequence[int] | Tensor | None = None,
+        truncation: Truncation | float | None = None,
         batch_size: int = 256,
     ) -> Tensor:
         """Draw ``count`` samples; the same ``seed`` gives the same samples.
 
         Args:
             labels: A class for each sample, for class-conditional generators; None draws them uniformly.
-            batch_size: Samples computed at once; it does not change which latents are drawn. Samples that are pushed
-                are computed in training's batches, because batch norm in a discriminator depends on them.
+            truncation: Largest size of a latent's entries, those beyond it drawn again, or a `Truncation`. The same
+                ``seed`` gives the same classes as without.
+            batch_size: Samples computed at once; it does not change which latents are drawn, but samples too where
+                batch norm is on "batch". Samples that are pushed are computed in training's batches, because batch
+                norm in a discriminator depends on them.
         Returns:
             ``[count, C, H, W]`` in [-1, 1] for images, ``[count, D]`` for points; float32.
         Raises:
-            ValueError: ``count`` below 1, or labels that do not fit.
+            ValueError: ``count`` below 1, labels that do not fit, or a truncation that is not above 0.
         """
         for name, value in (("count", count), ("batch_size", batch_size)):
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}.")
         if not 0 <= seed < 2**63:
             raise ValueError(f"seed must be in 0..2^63-1, got {seed}.")
+        cut = Truncation(truncation) if isinstance(truncation, float | int) else truncation
         random = torch.Generator().manual_seed(seed)
         latents = self.latent.sample(count, random)
         chosen = None if labels is None else torch.as_tensor(labels)
         if chosen is not None and chosen.is_floating_point():
             raise ValueError(f"labels must be whole numbers, got {labels}.")
         condition = self.task.sample_condition(chosen, count, self.num_classes, random)
-        device = next(self.generator.parameters()).device
+        if cut is not None:
+            cut.check(self.latent)
+            latents = cut(latents, random)
         at_once = batch_size if self.pushes is None else self.pushes.chain.chunk
         parts = []
         for start in range(0, count, at_once):
             piece = slice(start, start + at_once)
-            given = tuple(c[piece].to(device) for c in condition)
-            drawn = self.task.sample(self.generator, latents[piece].to(device), given, random).float()
-            parts.append(self.pushed(drawn, given, random).cpu())
+            given = tuple(c[piece] for c in condition)
+            drawn = self._generated(latents[piece], given, random)
+            parts.append(self.pushed(drawn, tuple(c.to(drawn.device) for c in given), random).cpu())
         return torch.cat(parts)
+
+    def _generated(self, latents: Tensor, condition: Condition, random: torch.Generator) -> Tensor:
+        """Samples before any push, on the generator's device."""
+        device = next(self.generator.parameters()).device
+        given = tuple(c.to(device) for c in condition)
+        with on_the_batch(self.generator) if self.statistics == "batch" else nullcontext():
+            return self.task.sample(self.generator, latents.to(device), given, random).float()
 
     def pushed(self, samples: Tensor, condition: Condition, random: torch.Generator) -> Tensor:
         """``samples`` of the generator after the pushes, where there are any; ``random`` moves where they do."""

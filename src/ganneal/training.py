@@ -15,7 +15,7 @@ from ganneal.display import Display
 from ganneal.evaluation import Evaluations
 from ganneal.experiment import Experiment
 from ganneal.forewarning import forewarning
-from ganneal.grid import image_grid, save_png, scatter
+from ganneal.grid import class_rows, image_grid, save_png, scatter
 from ganneal.interruption import Interrupted, Interruption
 from ganneal.run import Run
 from ganneal.sampling import export
@@ -87,6 +87,9 @@ class Session:
             self.run = Run(experiment)
         dataset = self.run.data.dataset
         self.real = self.run.data.batch(0, min(self.records.sample_count, len(dataset))).samples.cpu()
+        classes = self.run.pair.num_classes if self.real.dim() == 4 else 0
+        self.labels, self.columns = class_rows(classes, self.records.sample_count) if classes else (None, None)
+        """Of the pictures of samples: a row for each class where there are any."""
         self.evaluations = Evaluations(self.run, directory, display) if self.records.evaluate_count else None
         content = directory.load_checkpoint(experiment)
         self._begin() if content is None else self._resume(content)
@@ -95,7 +98,10 @@ class Session:
 
     def _describe(self) -> None:
         run = self.run
-        self.directory.describe(self.experiment, run.data.dataset, run.pair.num_classes, self.command, self.chosen)
+        rows = (self.labels or ())[:: self.columns]
+        self.directory.describe(
+            self.experiment, run.data.dataset, run.pair.num_classes, self.command, self.chosen, class_rows=rows
+        )
 
     def _begin(self) -> None:
         if self.experiment.init_from is not None:
@@ -183,11 +189,12 @@ class Session:
                     self.board.add_scalar(key, value, row["num_real"])
 
     def _picture(self, samples: torch.Tensor) -> Any:
-        return image_grid(samples) if samples.dim() == 4 else scatter(self.real[:, :2], samples[:, :2])
+        return image_grid(samples, self.columns) if samples.dim() == 4 else scatter(self.real[:, :2], samples[:, :2])
 
     def _draw(self) -> Path:
         path = self.directory.samples / f"{self.run.counters.num_real:09d}.png"
-        save_png(self._picture(self.run.sampler().sample(self.records.sample_count, GRID_SEED)), path)
+        count = self.records.sample_count if self.labels is None else len(self.labels)
+        save_png(self._picture(self.run.sampler().sample(count, GRID_SEED, labels=self.labels)), path)
         return path
 
     def save(self) -> Path:

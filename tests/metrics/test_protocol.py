@@ -125,6 +125,8 @@ OTHER: Mapping[str, Any] = {
     "n_fake": 10_000,
     "classes": "uniform",
     "truncation": 0.7,
+    "truncation_form": "scale",
+    "statistics": "standing",
     "generator_weights": "raw",
     "sampler": "pushed",
     "sampler_steps": 4,

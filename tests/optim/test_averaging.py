@@ -1,6 +1,7 @@
 """Weight averaging: the half-life formula, its closed form, and what happens to buffers."""
 
 from copy import deepcopy
+from typing import Any
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from ganneal.optim import Averaging, average_
+from ganneal.spectral import spectral_norm
 
 
 def network(seed: int = 0) -> nn.Module:
@@ -134,6 +136,49 @@ def test_other_buffers_are_copied() -> None:
     average, current = WithVector(1.0), WithVector(3.0)
     average_(average, current, 0.5)
     assert average.weight.tolist() == [2.0, 2.0] and average.u.tolist() == [3.0, 3.0]
+
+
+@pytest.mark.parametrize("statistics", ["copy", "recompute"])
+def test_batch_norm_statistics_are_copied_by_the_other_rules(statistics: Any) -> None:
+    average, current = network(), shifted(network(), 3)
+    expected = (average[0].weight + 3 * current[0].weight) / 4  # type: ignore[index]
+    average_(average, current, 0.25, statistics=statistics)
+    assert all(torch.equal(a, b) for a, b in zip(average.buffers(), current.buffers(), strict=True))
+    torch.testing.assert_close(average[0].weight, expected)  # type: ignore[index]
+
+
+def test_the_vector_of_spectral_normalisation_is_copied_and_the_weight_before_it_averaged() -> None:
+    torch.manual_seed(0)
+    layers = [nn.Linear(3, 2) for _ in range(2)]
+    raw = [layer.weight.detach().clone() for layer in layers]
+    for layer in layers:
+        spectral_norm(layer, 1e-8)
+        layer(torch.ones(1, 3))  # u moves
+    average_(layers[0], layers[1], 0.5)
+    buffers = [dict(layer.named_buffers())["parametrizations.weight.0.u"] for layer in layers]
+    original = dict(layers[0].named_parameters())["parametrizations.weight.original"]
+    assert torch.equal(*buffers)
+    torch.testing.assert_close(original, (raw[0] + raw[1]) / 2)
+
+
+def test_before_its_start_the_average_is_a_copy() -> None:
+    averaging = Averaging(half_life=100.0, rampup=None, start=200)
+    assert [averaging.decay(seen, seen - 50) for seen in (50, 150, 199)] == [0.0, 0.0, 0.0]
+    assert averaging.decay(200, 150) == pytest.approx(0.5**0.5)
+    assert averaging.decay(250, 200) == Averaging(half_life=100.0, rampup=None).decay(250, 200)
+    assert averaging.decay(250, 50) == 0.25  # a copy until 50 was seen: its half-lives since then
+
+
+def test_the_published_average_of_biggan_average_in_real_images() -> None:
+    averaging = Averaging(half_life=1_386_225, rampup=None, start=200_000)
+    images = 4 * 50  # of the four discriminator updates before one of the generator
+    decays = [averaging.decay(images * update, images * (update - 1)) for update in (1, 999, 1000, 125_000)]
+    assert decays == [0.0, 0.0, pytest.approx(0.9999, abs=1e-9), pytest.approx(0.9999, abs=1e-9)]
+
+
+def test_a_negative_start_is_refused() -> None:
+    with pytest.raises(ValueError, match="start must be at least 0 real images, got -1; 0 averages from the first on"):
+        Averaging(start=-1)
 
 
 def test_current_weights_are_only_read_and_no_graph_is_kept() -> None:

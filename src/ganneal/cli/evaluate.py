@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -14,8 +14,10 @@ from ganneal.cli.options import Parts, parse, switch_parts
 from ganneal.evaluation.stored import LINE_ON_FID, Settings, evaluate_images, evaluate_run
 from ganneal.metrics.extractors import EXTRACTORS, ExtractorConfig
 from ganneal.metrics.measures import DEFAULT_METRICS, METRICS
-from ganneal.metrics.protocol import Record
+from ganneal.metrics.protocol import MetricProtocol, Record
 from ganneal.registry import lookup
+from ganneal.statistics import Statistics
+from ganneal.truncation import Form, Truncation
 
 PARTS: Parts = {"extractor": ("extractor", EXTRACTORS)}
 
@@ -40,6 +42,12 @@ class EvaluateOptions:
     """Samples drawn from a run."""
     sampler: Literal["generator", "pushed"] | None = None
     """What they are drawn from; left out, what the run was followed by."""
+    statistics: Statistics | None = None
+    """What the generator's batch norm runs on; left out, the running statistics, or what the run's averaging says."""
+    truncation: float | None = None
+    """Truncation of the latents."""
+    truncation_form: Form = "resample"
+    """Entries beyond it are redrawn until within, or all are multiplied by it."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Evaluation seeds; each draws other samples, and the interval is over them."""
     out: str | None = None
@@ -61,6 +69,8 @@ options:
                         (left out: {default})
   --count N             samples drawn from a run (default 10000)
   --sampler NAME        generator | pushed, of a run by functional gradients (left out: as the run was followed)
+  --statistics NAME     running | standing | batch, of the generator's batch norm (left out: as the run says)
+  --truncation X        redraw entries of the latents until within X; --truncation-form scale multiplies all by X
   --seeds N...          evaluation seeds, whose spread gives the interval (default 0 1 2)
   --size N              crop and resample all images of --real and --fake to N pixels
   --out FILE            where the records go, a JSON line each
@@ -76,10 +86,18 @@ def show(records: Sequence[Record]) -> str:
     for checkpoint in dict.fromkeys(record.place.checkpoint for record in records):
         own = [record for record in records if record.place.checkpoint == checkpoint]
         if checkpoint is not None:
-            pushed = ", pushed" if own[0].protocol.sampler == "pushed" else ""
-            lines.append(f"{checkpoint} weights{pushed}, {own[0].place.num_real or 0:,} real images seen")
+            how = _how(own[0].protocol)
+            lines.append(f"{checkpoint} weights{how}, {own[0].place.num_real or 0:,} real images seen")
         lines += [f"  {record.name:<{width}}  {_value(record)}" for record in own]
     return "\n".join(lines)
+
+
+def _how(protocol: MetricProtocol) -> str:
+    """How samples were drawn, where it is not the usual way."""
+    pushed = ", pushed" if protocol.sampler == "pushed" else ""
+    statistics = f", {protocol.statistics} statistics" if protocol.statistics not in (None, "running") else ""
+    cut = "" if protocol.truncation is None else f", truncation {protocol.truncation:g} ({protocol.truncation_form})"
+    return pushed + statistics + cut
 
 
 def _value(record: Record) -> str:
@@ -95,17 +113,23 @@ def _value(record: Record) -> str:
 
 
 def _write(records: Sequence[Record], path: Path) -> None:
-    """Add the records to those of the file, in place of earlier ones of the same name, checkpoint and sampler."""
-    new = {(record.name, record.place.checkpoint, record.protocol.sampler): record.line() for record in records}
+    """Add the records to those of the file, in place of earlier ones of the same name, checkpoint and way to sample."""
+    new = {_key(record.as_dict()): record.line() for record in records}
     kept = []
     for line in path.read_text().splitlines() if path.exists() else ():
         try:
             old = json.loads(line)
         except ValueError as error:
             raise ValueError(f"{path} is damaged ({error}); move it away to write a new one.") from error
-        if (old["name"], old["checkpoint"], old.get("sampler", "generator")) not in new:
+        if _key(old) not in new:
             kept.append(line)
     write_bytes(path, "".join(f"{line}\n" for line in (*kept, *new.values())).encode())
+
+
+def _key(line: dict[str, Any]) -> tuple[Any, ...]:
+    """What a value was measured of; lines of before samples could be drawn in several ways say less."""
+    how = (line.get("sampler", "generator"), line.get("statistics") or "running")
+    return line["name"], line["checkpoint"], *how, line.get("truncation"), line.get("truncation_form")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -119,6 +143,10 @@ def main(arguments: Sequence[str]) -> None:
         raise ValueError(
             f"give a run, or both --real and --fake, got run={given.run}, real={given.real}, fake={given.fake}."
         )
+    if given.run is None and (given.statistics is not None or given.truncation is not None):
+        raise ValueError(
+            "statistics and truncation are of a generator that draws; leave them out with --real and --fake."
+        )
     metrics = tuple(lookup("metric", METRICS, name) for name in given.metrics)
     settings = Settings(metrics, given.count, given.seeds)
 
@@ -126,7 +154,15 @@ def main(arguments: Sequence[str]) -> None:
         print(text, file=sys.stderr, flush=True)
 
     if given.run is not None:
-        records = evaluate_run(given.run, settings=settings, extractor=given.extractor, sampler=given.sampler, say=say)
+        records = evaluate_run(
+            given.run,
+            settings=settings,
+            extractor=given.extractor,
+            sampler=given.sampler,
+            statistics=given.statistics,
+            truncation=None if given.truncation is None else Truncation(given.truncation, given.truncation_form),
+            say=say,
+        )
         path = Path(given.out) if given.out else Path(given.run) / "evaluation.jsonl"
     else:
         assert given.real is not None and given.fake is not None

@@ -1,6 +1,6 @@
 """Measuring what is on disk: a run's last and best weights, or any two sets of images."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -17,7 +17,9 @@ from ganneal.metrics.measures import DEFAULT_METRICS
 from ganneal.metrics.protocol import Evidence, Metric, MetricProtocol, Place, Record, Reference, over_seeds
 from ganneal.metrics.references import content_hash, reference_features
 from ganneal.sampling import load
+from ganneal.statistics import Statistics
 from ganneal.trained import Sampler, TrainedGenerator
+from ganneal.truncation import Truncation
 
 Checkpoint = Literal["last", "best"]
 Say = Callable[[str], None]
@@ -59,15 +61,20 @@ def evaluate_run(
     settings: Settings | None = None,
     extractor: ExtractorConfig | None = None,
     sampler: Sampler | None = None,
+    statistics: Statistics | None = None,
+    truncation: Truncation | None = None,
     say: Say = lambda text: None,
 ) -> list[Record]:
     """Measure the trained generator of the run at ``path`` against all of its data.
 
     The extractor is the run's own where none is given, so that values continue those of its log. Held-out data of the
-    run, where it has any, serves the tests of memorisation.
+    run, where it has any, serves the tests of memorisation. Metrics of single classes are given samples of their own,
+    as many of every class of a run with labels: ``settings.count`` altogether, or the next smaller multiple.
 
     Args:
         sampler: "generator" or "pushed", as `ganneal.load` takes it; None takes the run's own.
+        statistics: What batch norm runs on, as `ganneal.load` takes it.
+        truncation: Of the latents; None for all of them.
     Returns:
         One record for each checkpoint and value, over the evaluation seeds; best is left out where there is none.
     Raises:
@@ -77,7 +84,7 @@ def evaluate_run(
     settings = settings or Settings()
     directory = RunDirectory(path)
     generators: dict[Checkpoint, TrainedGenerator] = {
-        name: load(path, checkpoint=name, sampler=sampler)
+        name: load(path, checkpoint=name, sampler=sampler, statistics=statistics)
         for name in checkpoints
         if name == "last" or _has_best(directory)
     }
@@ -89,13 +96,17 @@ def evaluate_run(
     records = []
     for checkpoint, generator in generators.items():
         for seed in settings.seeds:
-            say(f"{checkpoint}: {settings.count:,} samples of seed {seed}")
-            samples = generator.sample(settings.count, seed)
-            if not samples.isfinite().all():
-                raise ValueError(f"the {checkpoint} generator of {path} makes samples that are no numbers.")
-            fake = _evidence(built(as_stored(samples)), None)
-            made = _measure(settings.metrics, real, fake, unseen, built, _sampling_of(generator), say)
-            records += [(record, seed, _place(checkpoint, generator)) for record in made]
+            for labels, metrics in _draws(settings, generator):
+                count = settings.count if labels is None else len(labels)
+                shared = "" if labels is None else " in equal shares of the classes"
+                say(f"{checkpoint}: {count:,} samples of seed {seed}{shared}")
+                samples = generator.sample(count, seed, labels=labels, truncation=truncation)
+                if not samples.isfinite().all():
+                    raise ValueError(f"the {checkpoint} generator of {path} makes samples that are no numbers.")
+                fake = _evidence(built(as_stored(samples)), labels)
+                about = _sampling_of(generator, truncation, labels)
+                made = _measure(metrics, real, fake, unseen, built, about, say)
+                records += [(record, seed, _place(checkpoint, generator)) for record in made]
     return _joined(records)
 
 
@@ -132,6 +143,21 @@ def evaluate_images(
     about = {"generator_weights": "files", "classes": "as in the files", "quantised": True}
     made = _measure(settings.metrics, side, seen, None, built, about, say)
     return [over_seeds([record]) for record in made]
+
+
+def _draws(settings: Settings, generator: TrainedGenerator) -> Iterator[tuple[torch.Tensor | None, tuple[Metric, ...]]]:
+    """What each draw of samples is for: their labels where they are in equal shares, and metrics."""
+    by_class = [metric for metric in settings.metrics if getattr(metric, "by_class", False) and generator.num_classes]
+    if others := tuple(metric for metric in settings.metrics if metric not in by_class):
+        yield None, others
+    if by_class:
+        each = settings.count // generator.num_classes
+        if each < 1:
+            raise ValueError(
+                f"count must be at least the number of classes, {generator.num_classes}, for a metric of single "
+                f"classes, got {settings.count}."
+            )
+        yield torch.arange(generator.num_classes).repeat(each), tuple(by_class)
 
 
 def _has_best(directory: RunDirectory) -> bool:
@@ -184,12 +210,17 @@ def _real_side(dataset: Dataset, extractor: Extractor, transform: str = "none") 
     return Side(evidence, Reference(name, "train", sha256, len(dataset), transform))
 
 
-def _sampling_of(generator: TrainedGenerator) -> dict[str, Any]:
+def _sampling_of(
+    generator: TrainedGenerator, truncation: Truncation | None, labels: torch.Tensor | None
+) -> dict[str, Any]:
     return {
+        "statistics": generator.statistics,
+        "truncation": None if truncation is None else truncation.bound,
+        "truncation_form": None if truncation is None else truncation.form,
         "generator_weights": "ema" if generator.pushes is None else "raw",
         "sampler": generator.sampler,
         "sampler_steps": 1 + generator.num_pushes,
-        "classes": "uniform" if generator.num_classes else "none",
+        "classes": "equal shares" if labels is not None else "uniform" if generator.num_classes else "none",
         "quantised": len(generator.shape) == 3,
     }
 

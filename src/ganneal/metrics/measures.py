@@ -147,6 +147,9 @@ class DensityCoverage:
 class PerClassFrechet:
     """Fréchet distance class by class, where both sides have labels: their mean and the worst."""
 
+    by_class = True
+    """It needs as many generated samples of every class."""
+
     def __call__(self, real: Evidence, fake: Evidence, held_out: Evidence | None = None) -> list[Value]:
         if real.labels is None or fake.labels is None:
             return []

@@ -77,6 +77,10 @@ class MetricProtocol:
     n_fake: int
     classes: str = "none"
     truncation: float | None = None
+    truncation_form: str | None = None
+    """How latents were truncated: entries redrawn until within, or all scaled."""
+    statistics: str | None = None
+    """What the generator's batch norm ran on: running, standing, batch; None without batch norm, or unknown."""
     generator_weights: str = "ema"
     sampler: str = "generator"
     """What was drawn from: the generator alone, or followed by pushes of stored discriminators."""

@@ -70,6 +70,14 @@ class RunRecord:
     frames: list[tuple[int, Path]] = field(default_factory=list)
     """Pictures of samples with the real images seen, in order."""
     real: Path | None = None
+    rows_of_classes: tuple[int, ...] = ()
+    """The class of each row of the pictures, where they have one each."""
+
+    @property
+    def class_rows(self) -> list[str]:
+        """Their names, numbers where the data has none."""
+        names = self.data.get("classes") or ()
+        return [str(names[c]) if c < len(names) else str(c) for c in self.rows_of_classes]
 
     @property
     def name(self) -> str:
@@ -159,6 +167,7 @@ def read_run(path: str | Path, *, needs_samples: bool = True) -> RunRecord:
         outcome=read_json(outcome) if outcome.exists() else None,
         frames=frames,
         real=real if real.exists() else None,
+        rows_of_classes=tuple(content.get("class_rows", ())),
     )
 
 

@@ -8,7 +8,7 @@ from ganneal.report.records import Row, RunRecord, flatten
 
 PROTOCOL = (
     *("metric", "parameters", "extractor", "extractor_sha256", "layer", "quantised", "resize", "input_scaling"),
-    *("reference", "n_fake", "classes", "truncation", "generator_weights"),
+    *("reference", "n_fake", "classes", "truncation", "truncation_form", "statistics", "generator_weights"),
     *("sampler", "sampler_steps", "seeds", "seed", "n_seeds"),
     *("checkpoint", "evaluation_index", "num_real", "d_updates", "g_updates", "seconds"),
 )
