@@ -3,7 +3,52 @@
 from torch import nn
 
 from ganneal.experiment import Experiment
-from ganneal.steps import DrawPool, Fresh, Pool, PushPool, Replay, Step, UpdateDiscriminator, UpdateGenerator
+from ganneal.models import ModelPair
+from ganneal.steps import (
+    DrawPool,
+    Fresh,
+    Pool,
+    PushPool,
+    Replay,
+    Step,
+    StoreDiscriminator,
+    UpdateDiscriminator,
+    UpdateGenerator,
+)
+
+
+def check_players(experiment: Experiment, pair: ModelPair) -> None:
+    """Refuse players that the task, the scheme or the batches of ``experiment`` do not suit.
+
+    Raises:
+        ValueError: They do not; the message says why and what to use.
+    """
+    task, model = type(experiment.task).__name__, type(experiment.model).__name__
+    if experiment.task.denoises and not pair.denoises:
+        raise ValueError(
+            f"task {task} needs players that take a time and a noisier sample, and those of {model} do not; use the "
+            f"model 'ddgan' for images, 'denoising-mlp' for points, or the task 'unconditional'."
+        )
+    if pair.denoises and not experiment.task.denoises:
+        raise ValueError(
+            f"model {model} takes a time and a noisier sample, which the task {task} does not give; use the task "
+            f"'denoising', or another model."
+        )
+    if experiment.task.denoises and any(
+        isinstance(step, DrawPool | StoreDiscriminator) for step in experiment.scheme(0)
+    ):
+        raise ValueError(
+            f"scheme pushes finished samples by discriminators, and those of the task {task} judge one step of a "
+            f"diffusion; use a scheme as Alternating or Nested."
+        )
+    for name, size in (("batch_size", experiment.batch_size), ("g_batch_size", experiment.generator_batch)):
+        count = size // experiment.accumulate
+        if count % min(count, pair.judged_together):
+            raise ValueError(
+                f"{name} must be below {pair.judged_together} or a multiple of it for each of the accumulated parts, "
+                f"for the discriminator of {model} compares so many samples, got {count}; use "
+                f"{(count // pair.judged_together + 1) * pair.judged_together * experiment.accumulate}."
+            )
 
 
 def check_combination(

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ganneal.chain import Chain, Fit, SamplePool
 from ganneal.clocks import Counters
-from ganneal.compatibility import check_combination, check_network
+from ganneal.compatibility import check_combination, check_network, check_players
 from ganneal.data import Batch, Dataset, Sampler
 from ganneal.experiment import Experiment
 from ganneal.optim import average_
@@ -156,6 +156,7 @@ class Run:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(experiment.seed, "initial weights"))
             self.pair = experiment.model.build(dataset.shape, experiment.task.num_classes(dataset))
+            check_players(experiment, self.pair)
             check_combination(experiment, self.discriminator, dataset.shape, self.pair.num_classes)
             torch.manual_seed(derive_seed(experiment.seed, "initial normalization and regularizer"))
             self.pair.discriminator = experiment.normalization.apply(self.discriminator)

@@ -3,7 +3,7 @@
 import io
 import pickle
 from collections.abc import Callable
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import FrozenInstanceError, fields, replace
 from time import process_time
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ganneal.models import (
     DCGAN,
+    DDGAN,
     FC2,
     MLP,
     MODELS,
@@ -21,6 +22,7 @@ from ganneal.models import (
     SNGAN,
     BigGAN,
     DCGANExt,
+    DenoisingMLP,
     Latent,
     Model,
     ModelPair,
@@ -42,6 +44,7 @@ class Case(NamedTuple):
 CHUNKED = BigGAN(
     width=8, latent_size=11, shared_size=4, hierarchical=True, attention=32, layout="studio", init="orthogonal"
 )
+DIFFUSED = DDGAN(width=8, latent_size=8, style_size=16, d_width=2, d_time_size=8)
 CASES: dict[str, list[Case]] = {
     "mlp": [Case(MLP(width=16, depth=2), (2,)), Case(MLP(width=16, depth=2), (2,), num_classes=3)],
     "dcgan": [
@@ -84,11 +87,18 @@ CASES: dict[str, list[Case]] = {
         Case(R3GAN(widths=(8,), latent_size=8), (1, 16, 16)),
         Case(R3GAN(widths=(16, 8), group_size=8, blocks=2, latent_size=8), (3, 16, 16), num_classes=3),
     ],
+    "ddgan": [
+        Case(DIFFUSED, (3, 16, 16), bounded=True),
+        Case(replace(DIFFUSED, attention=None, pyramid=False, blocks=2), (1, 8, 8), bounded=True),
+        Case(replace(DIFFUSED, width=4, attention=None, d_layout="large", d_width=1), (1, 64, 64), bounded=True),
+    ],
+    "denoising-mlp": [Case(DenoisingMLP(width=16, depth=2, latent_size=3), (2,))],
 }
 """Small members of each family; a family registered without any fails below."""
 
 ALL = [case for cases in CASES.values() for case in cases]
 CONDITIONAL = [case for case in ALL if case.num_classes]
+DENOISING = [case for case in ALL if isinstance(case.model, DDGAN | DenoisingMLP)]
 
 
 def name_of(case: Case) -> str:
@@ -119,11 +129,13 @@ def without_zeros(pair: ModelPair) -> ModelPair:
 
 
 def inputs(pair: ModelPair) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-    """Latents, samples and the condition of a batch."""
+    """Latents, samples and the condition of a batch: labels, or times and noisier samples."""
     random = torch.Generator().manual_seed(1)
     latents = pair.latent.sample(BATCH, random)
     samples = torch.rand(BATCH, *pair.shape, generator=random) * 2 - 1
     condition = (torch.arange(BATCH) % pair.num_classes,) if pair.num_classes else ()
+    if pair.denoises:
+        condition = (torch.arange(BATCH) % 3, torch.randn(BATCH, *pair.shape, generator=random))
     return latents, samples, condition
 
 
@@ -254,8 +266,34 @@ def test_samples_are_independent_in_eval_mode(case: Case) -> None:
         changed = x.clone()
         changed[1] += 0.5
         before, after = player(x, *condition), player(changed, *condition)
-        assert torch.equal(before[[0, 2, 3]], after[[0, 2, 3]])
+        alone = player is pair.generator or pair.judged_together == 1
+        assert torch.equal(before[[0, 2, 3]], after[[0, 2, 3]]) == alone
         assert not torch.equal(before[1], after[1])
+
+
+@pytest.mark.parametrize("case", DENOISING, ids=name_of)
+def test_time_and_noisier_sample_matter_to_their_own_sample(case: Case) -> None:
+    pair = build(case)
+    latents, samples, (t, noisier) = inputs(pair)
+    later, changed = t.clone(), noisier.clone()
+    later[1] += 1
+    changed[1] += 0.5
+    before = pair.generator(latents, t, noisier)
+    for condition in ((later, noisier), (t, changed)):
+        after = pair.generator(latents, *condition)
+        assert torch.equal(before[[0, 2, 3]], after[[0, 2, 3]]) and not torch.equal(before[1], after[1])
+        assert (pair.discriminator(samples, t, noisier) != pair.discriminator(samples, *condition)).any()
+    assert pair.generator.shape == case.shape
+
+
+@pytest.mark.parametrize("case", DENOISING, ids=name_of)
+def test_times_that_are_none_are_refused(case: Case) -> None:
+    pair = build(case)
+    latents, samples, (t, noisier) = inputs(pair)
+    for player, x in zip(players(pair), (latents, samples), strict=True):
+        for wrong in (t[:-1], t.float(), t[:, None]):
+            with pytest.raises(ValueError, match=f"t must be whole numbers, one for each of {BATCH} samples"):
+                player(x, wrong, noisier)
 
 
 @every_case

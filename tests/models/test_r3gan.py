@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from ganneal.models import R3GAN
-from ganneal.models.r3gan import Block, R3GANDiscriminator, R3GANGenerator, Resample
+from ganneal.models.fir import Resample
+from ganneal.models.r3gan import Block, R3GANDiscriminator, R3GANGenerator
 
 
 def count(module: nn.Module) -> int:

@@ -13,6 +13,14 @@ from ganneal.experiments.cifar10_residual import (
     cifar10_sngan_cts,
     cifar10_sngan_nats,
 )
+from ganneal.experiments.ddgan import (
+    cifar10_ddgan,
+    cifar10_ddgan_nats,
+    digits_ddgan,
+    digits_ddgan_nats,
+    ring_ddgan,
+    ring_ddgan_nats,
+)
 from ganneal.experiments.digits import digits_cts, digits_nats, digits_nts
 from ganneal.experiments.images import image_choices, images, run_name
 from ganneal.experiments.mnist import mnist_cfg, mnist_cfg_annealed, mnist_cts, mnist_li_cfg, mnist_nats, mnist_nts
@@ -22,6 +30,8 @@ EXPERIMENTS: dict[str, Callable[[], Experiment]] = {
     "digits-cts": digits_cts,
     "digits-nts": digits_nts,
     "digits-nats": digits_nats,
+    "digits-ddgan": digits_ddgan,
+    "digits-ddgan-nats": digits_ddgan_nats,
     "mnist-cts": mnist_cts,
     "mnist-nts": mnist_nts,
     "mnist-nats": mnist_nats,
@@ -41,15 +51,25 @@ EXPERIMENTS: dict[str, Callable[[], Experiment]] = {
     "celeba-cts": celeba_cts,
     "celeba-nts": celeba_nts,
     "celeba-nats": celeba_nats,
+    "cifar10-ddgan": cifar10_ddgan,
+    "cifar10-ddgan-nats": cifar10_ddgan_nats,
     "ring-cts": ring_cts,
     "ring-nts": ring_nts,
     "ring-nats": ring_nats,
     "ring-labelled-nats": ring_labelled_nats,
     "ring-cfg": ring_cfg,
+    "ring-ddgan": ring_ddgan,
+    "ring-ddgan-nats": ring_ddgan_nats,
 }
 """Experiments by name; each function's first line is its description."""
 
 __all__ = [
+    "cifar10_ddgan_nats",
+    "cifar10_ddgan",
+    "digits_ddgan_nats",
+    "digits_ddgan",
+    "ring_ddgan_nats",
+    "ring_ddgan",
     "EXPERIMENTS",
     "Choice",
     "celeba_cts",

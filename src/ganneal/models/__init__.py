@@ -3,6 +3,8 @@
 from ganneal.models.biggan import BigGAN
 from ganneal.models.dcgan import DCGAN
 from ganneal.models.dcgan_ext import DCGANExt
+from ganneal.models.ddgan import DDGAN
+from ganneal.models.denoising_mlp import DenoisingMLP
 from ganneal.models.fc2 import FC2
 from ganneal.models.mlp import MLP
 from ganneal.models.protocol import Latent, Model, ModelPair, Normal, Shape
@@ -21,11 +23,14 @@ MODELS: dict[str, Model] = {
     "sngan": SNGAN(),
     "biggan": BigGAN(),
     "r3gan": R3GAN(),
+    "ddgan": DDGAN(),
+    "denoising-mlp": DenoisingMLP(),
 }
 """Network families by name, each with its default fields."""
 
 __all__ = [
     "DCGAN",
+    "DDGAN",
     "FC2",
     "MLP",
     "MODELS",
@@ -34,6 +39,7 @@ __all__ = [
     "SNGAN",
     "BigGAN",
     "DCGANExt",
+    "DenoisingMLP",
     "Latent",
     "Model",
     "ModelPair",

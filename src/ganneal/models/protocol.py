@@ -35,7 +35,8 @@ class ModelPair:
     """Two players.
 
     The generator maps latents ``[batch, size]`` (and, with classes, labels ``[batch]``) to samples ``[batch, *shape]``;
-    the discriminator maps samples (and labels) to raw outputs ``[batch]``.
+    the discriminator maps samples (and labels) to raw outputs ``[batch]``. Players of the task 'denoising' take a time
+    ``[batch]`` and a noisier sample where others take labels, and the generator has its sample's ``shape``.
     """
 
     generator: nn.Module
@@ -44,6 +45,10 @@ class ModelPair:
     shape: Shape
     num_classes: int = 0
     """0 for unconditional players, which take no labels."""
+    denoises: bool = False
+    """Whether the players are for the task 'denoising'."""
+    judged_together: int = 1
+    """Samples that the discriminator compares with each other: a batch is fewer, or a multiple of it."""
 
 
 @runtime_checkable

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganneal.models.checks import check_at_least_one, check_images, check_square, checked_labels
+from ganneal.models.fir import Resample
 from ganneal.models.protocol import ModelPair, Normal, Shape
 
 BASE = 4
@@ -33,24 +34,6 @@ def linear(inputs: int, outputs: int, *, gain: float = 1.0) -> nn.Linear:
     layer = nn.Linear(inputs, outputs, bias=False)
     nn.init.normal_(layer.weight, std=gain / sqrt(inputs))
     return layer
-
-
-class Resample(nn.Module):
-    """Twice or half the size through the filter [1, 3, 3, 1] in both directions; outside the image there are zeros."""
-
-    kernel: Tensor
-
-    def __init__(self, *, up: bool):
-        super().__init__()
-        self.up = up
-        taps = torch.tensor([1.0, 3.0, 3.0, 1.0])
-        self.register_buffer("kernel", torch.outer(taps, taps) / (16 if up else 64), persistent=False)
-
-    def forward(self, x: Features) -> Features:
-        channels = x.shape[1]
-        kernel = self.kernel.to(x.dtype).expand(channels, 1, 4, 4)
-        resample = F.conv_transpose2d if self.up else F.conv2d
-        return resample(x, kernel, stride=2, padding=1, groups=channels)
 
 
 class BiasedLeakyReLU(nn.Module):

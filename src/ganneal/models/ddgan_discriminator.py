@@ -1,0 +1,108 @@
+"""DDGAN's discriminators: how likely is a sample at time t, given the noisier one at t + 1?"""
+
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ganneal.models.checks import check_images
+from ganneal.models.ddgan_parts import TINY, Features, average, convolution, linear, passed
+from ganneal.models.fir import Resample
+from ganneal.models.protocol import Shape
+from ganneal.models.times import check_times, waves
+
+COMPARED = 4
+"""Samples of which the deviations are looked at together."""
+LayoutName = Literal["small", "large"]
+
+
+class Layout(NamedTuple):
+    """Blocks of a discriminator; channels in units of its width."""
+
+    outputs: tuple[int, ...]
+    halved: tuple[bool, ...]
+    last_scale: float
+    """Of the initial variance of the convolution behind the blocks."""
+
+
+LAYOUTS: dict[LayoutName, Layout] = {
+    "small": Layout((2, 4, 8, 8), (False, True, True, True), TINY),
+    "large": Layout((4, 8, 8, 8, 8, 8), (True,) * 6, 1.0),
+}
+
+
+class MinibatchDeviation(nn.Module):
+    """One more channel: the standard deviation over four samples, averaged over features and pixels.
+
+    Sample b of B is compared with those whose number is the same modulo B / 4; batches below 4 with themselves.
+
+    References:
+        Karras et al., Progressive Growing of GANs, 2018, sec. 3; in groups as in StyleGAN2.
+    """
+
+    def forward(self, x: Features) -> Features:
+        batch = len(x)
+        group = min(batch, COMPARED)
+        if batch % group:
+            raise ValueError(
+                f"batch must be below {COMPARED} or a multiple of it, for so many samples are compared with each "
+                f"other, got {batch}."
+            )
+        parts = x.reshape(group, batch // group, *x.shape[1:])
+        deviation = (parts.var(0, unbiased=False) + 1e-8).sqrt().mean((1, 2, 3)).repeat(group)
+        channel = deviation[:, None, None, None].expand(-1, 1, *x.shape[2:])
+        return torch.cat([x, channel.to(x.dtype)], 1)
+
+
+class DiscriminatorBlock(nn.Module):
+    """Two 3x3 convolutions behind leaky ReLU, the time added between them; both ways may be halved."""
+
+    def __init__(self, inputs: int, outputs: int, time_size: int, halve: bool):
+        super().__init__()
+        self.first = convolution(inputs, outputs, 3, fan="outputs")
+        self.time = linear(time_size, outputs, fan="outputs")
+        self.resample = Resample(up=False) if halve else nn.Identity()
+        self.second = convolution(outputs, outputs, 3, fan="outputs", scale=TINY)
+        self.shortcut = convolution(inputs, outputs, 1, fan="outputs", bias=False)
+
+    def forward(self, x: Features, time: Float[Tensor, "batch _"]) -> Features:
+        h = self.first(F.leaky_relu(x, 0.2)) + self.time(time)[:, :, None, None]
+        h = self.second(self.resample(F.leaky_relu(h, 0.2)))
+        return average(self.shortcut(self.resample(x)), h)
+
+
+class DDGANDiscriminator(nn.Module):
+    """One raw output for each sample at time t, given the noisier one at t + 1."""
+
+    def __init__(self, shape: Shape, width: int, time_size: int, layout: Layout, lean: bool):
+        super().__init__()
+        self.shape, self.time_size, self.lean = shape, time_size, lean
+        self.times = nn.ModuleList([linear(time_size, time_size, fan="outputs") for _ in range(2)])
+        inputs = 2 * width
+        self.first = convolution(2 * shape[0], inputs, 1, fan="outputs")
+        self.blocks = nn.ModuleList()
+        for units, halve in zip(layout.outputs, layout.halved, strict=True):
+            self.blocks.append(DiscriminatorBlock(inputs, units * width, time_size, halve))
+            inputs = units * width
+        self.deviation = MinibatchDeviation()
+        self.last = convolution(inputs + 1, inputs, 3, fan="outputs", scale=layout.last_scale)
+        self.linear = linear(inputs, 1, fan="outputs")
+
+    def forward(
+        self,
+        images: Float[Tensor, "batch channels height width"],
+        t: Tensor,
+        noisier: Float[Tensor, "batch channels height width"],
+    ) -> Float[Tensor, " batch"]:
+        check_images(images, self.shape)
+        check_times(t, len(images))
+        time = waves(t, self.time_size)
+        for layer in self.times:
+            time = F.leaky_relu(layer(time), 0.2)
+        h = self.first(torch.cat([images, noisier], 1))
+        for block in self.blocks:
+            h = passed(block, self.lean, h, time)
+        h = F.leaky_relu(self.last(self.deviation(h)), 0.2)
+        return self.linear(h.sum((2, 3))).squeeze(1)

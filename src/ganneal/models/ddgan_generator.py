@@ -1,0 +1,104 @@
+"""DDGAN's generator: a U-Net in which the latents steer every norm."""
+
+from typing import NamedTuple
+
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from ganneal.models.ddgan_blocks import Down, PixelAttention, ResidualBlock, Up, group_norm, normalized
+from ganneal.models.ddgan_parts import TINY, convolution, linear, passed
+from ganneal.models.protocol import Shape
+from ganneal.models.times import check_times, waves
+
+
+class Sizes(NamedTuple):
+    """Of the generator."""
+
+    widths: tuple[int, ...]
+    """Channels at each size, the images' own first."""
+    blocks: int
+    """At each size; one more on the way up."""
+    latents: int
+    style: int
+    """Of what the norms follow."""
+    mapping: int
+    """Hidden layers from latents to style."""
+    attention: int | None
+    """Pixels a side where there is attention, beside the smallest size."""
+    pyramid: bool
+    lean: bool
+
+
+class Times(nn.Module):
+    """A time to a vector: waves, two linear layers, SiLU between them."""
+
+    def __init__(self, size: int):
+        super().__init__()
+        self.size = size
+        self.first, self.second = (linear(inputs, 4 * size, fan="average") for inputs in (size, 4 * size))
+
+    def forward(self, t: Int[Tensor, " batch"]) -> Float[Tensor, "batch _"]:
+        return self.second(F.silu(self.first(waves(t, self.size))))
+
+
+class Mapping(nn.Sequential):
+    """Latents of mean square 1 to a style: linear layers with SiLU behind each."""
+
+    def __init__(self, inputs: int, size: int, hidden: int):
+        layers: list[nn.Module] = []
+        for each in (inputs, *(size,) * hidden):
+            layers += [linear(each, size, fan="outputs"), nn.SiLU()]
+        super().__init__(*layers)
+
+
+class DDGANGenerator(nn.Module):
+    """Latents, a time t and a sample at t + 1 to a guess of the clean sample, in [-1, 1] and about 0 at first."""
+
+    def __init__(self, shape: Shape, sizes: Sizes):
+        super().__init__()
+        self.shape, self.lean = shape, sizes.lean
+        channels, size, _ = shape
+        width, last = sizes.widths[0], len(sizes.widths) - 1
+        inner, lean = (4 * width, sizes.style), sizes.lean
+        attend = [size >> level == sizes.attention for level in range(last + 1)]
+        self.time = Times(width)
+        self.mapping = Mapping(sizes.latents, sizes.style, sizes.mapping)
+        self.first = convolution(channels, width, 3, fan="average")
+        kept, inputs, joined = [width], width, channels
+        self.downs, self.ups = nn.ModuleList(), nn.ModuleList()
+        for level, outputs in enumerate(sizes.widths):
+            widths, halve = [inputs, *(outputs,) * sizes.blocks], level < last
+            beside = joined if sizes.pyramid else None
+            self.downs.append(Down(widths, inner, attend=attend[level], halve=halve, joined=beside, lean=lean))
+            kept += [outputs] * (sizes.blocks + halve)
+            inputs = joined = outputs
+        self.middle = nn.ModuleList([ResidualBlock(inputs, inputs, *inner) for _ in range(2)])
+        self.attention = PixelAttention(inputs)
+        for level in reversed(range(last + 1)):
+            outputs = sizes.widths[level]
+            given = [width + kept.pop() for width in (inputs, *(outputs,) * sizes.blocks)]
+            self.ups.append(Up(given, outputs, inner, attend=attend[level], enlarge=level > 0, lean=lean))
+            inputs = outputs
+        self.norm = group_norm(inputs)
+        self.last = convolution(inputs, channels, 3, fan="average", scale=TINY)
+
+    def forward(
+        self,
+        latents: Float[Tensor, "batch size"],
+        t: Tensor,
+        noisier: Float[Tensor, "batch channels height width"],
+    ) -> Float[Tensor, "batch channels height width"]:
+        check_times(t, len(latents))
+        time, style = self.time(t), self.mapping(normalized(latents))
+        h, beside = self.first(noisier), noisier
+        kept = [h]
+        for down in self.downs:
+            h, beside, more = down(h, beside, time, style)
+            kept += more
+        before, after = self.middle
+        h = self.attention(passed(before, self.lean, h, time, style))
+        h = passed(after, self.lean, h, time, style)
+        for up in self.ups:
+            h = up(h, kept, time, style)
+        return self.last(F.silu(self.norm(h))).tanh()

@@ -1,0 +1,10 @@
+"""How data and latents become what the two players see. Register your own with ``TASKS["mine"] = Mine()``."""
+
+from ganneal.task.denoising import Denoising
+from ganneal.task.direct import Labelled, Unconditional
+from ganneal.task.protocol import Condition, Task, View
+
+TASKS: dict[str, Task] = {"unconditional": Unconditional(), "labelled": Labelled(), "denoising": Denoising()}
+"""Tasks by name."""
+
+__all__ = ["TASKS", "Condition", "Denoising", "Labelled", "Task", "Unconditional", "View"]

@@ -1,0 +1,98 @@
+"""Denoising diffusion GANs: the generator guesses a clean sample behind a noisy one, in a few large steps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ganneal.data import Batch, Dataset
+from ganneal.diffusion import Diffusion
+from ganneal.task.protocol import Condition, View
+
+
+@dataclass(frozen=True)
+class Denoising:
+    """Players of one step of a diffusion, ``G(z, t, x_{t+1})`` and ``D(x_t, t, x_{t+1})``.
+
+    The generator's output is a guess of x_0, which becomes a fake x_t through the posterior given x_{t+1}. Both sides
+    are judged under the same (t, x_{t+1}), so that penalties at real samples act on x_t alone. A sample takes ``steps``
+    passes, from noise to t = 0.
+
+    The real images of a generator's move give it its x_{t+1}. They are the next ones of the data, as everywhere in this
+    package; the published code uses those of the discriminator's move again.
+
+    References:
+        Xiao et al., Tackling the Generative Learning Trilemma with Denoising Diffusion GANs, 2022, Algorithms 1 and 2
+        of the supplement; T -> ``steps``.
+    """
+
+    steps: int = 4
+    beta_min: float = 0.1
+    beta_max: float = 20.0
+    needs_real = True
+    denoises = True
+    paired = True
+
+    def __post_init__(self) -> None:
+        _ = self.diffusion
+
+    @property
+    def diffusion(self) -> Diffusion:
+        """Where the noise comes in."""
+        return Diffusion(self.steps, self.beta_min, self.beta_max)
+
+    def num_classes(self, dataset: Dataset) -> int:
+        return 0
+
+    def real_view(self, batch: Batch, random: torch.Generator) -> View:
+        """x_t under the condition (t, x_{t+1}), t uniform in 0..T-1 for each sample."""
+        clean = batch.samples
+        t = torch.randint(self.steps, (len(clean),), generator=random, device=random.device).to(clean.device)
+        now, noisier = self.diffusion.pair(clean, t, _normal(clean, random), _normal(clean, random))
+        return View(now, (t, noisier))
+
+    def fake_condition(self, count: int, num_classes: int, real: View | None, random: torch.Generator) -> Condition:
+        assert real is not None and len(real.samples) == count
+        return real.condition
+
+    def fake(self, generator: nn.Module, latents: Tensor, condition: Condition, random: torch.Generator) -> Tensor:
+        t, noisier = condition
+        return self.diffusion.posterior(generator(latents, t, noisier), noisier, t, _normal(noisier, random))
+
+    def sample_condition(
+        self, labels: Tensor | None, count: int, num_classes: int, random: torch.Generator
+    ) -> Condition:
+        """A seed for each sample, of all the noise in it, so that samples do not depend on how many are made at once.
+
+        Under the same seed other latents give another sample of the same noise.
+        """
+        if labels is not None:
+            raise ValueError("labels must be left out: this generator was trained without classes.")
+        return (torch.randint(2**62, (count,), generator=random, device=random.device),)
+
+    def sample(self, generator: nn.Module, latents: Tensor, condition: Condition, random: torch.Generator) -> Tensor:
+        """T passes from noise to a clean sample; ``latents`` enter the first, standard normal ones the others.
+
+        ``generator.shape`` is the shape of a sample.
+        """
+        (seeds,) = condition
+        streams = [torch.Generator().manual_seed(seed) for seed in seeds.tolist()]
+        shape, size = generator.shape, latents.shape[1:]
+        assert isinstance(shape, Sequence)
+        x = _drawn(streams, shape, latents)
+        for step in range(self.steps - 1, 0, -1):
+            t = torch.full((len(x),), step, device=x.device)
+            x = self.diffusion.posterior(generator(latents, t, x), x, t, _drawn(streams, shape, latents))
+            latents = _drawn(streams, size, latents)
+        return generator(latents, torch.zeros(len(x), dtype=torch.int64, device=x.device), x)
+
+
+def _normal(like: Tensor, random: torch.Generator) -> Tensor:
+    """Standard normal noise of the shape of ``like``."""
+    return torch.randn(like.shape, generator=random, device=random.device).to(like)
+
+
+def _drawn(streams: list[torch.Generator], shape: Sequence[int], like: Tensor) -> Tensor:
+    """Standard normal noise, each sample's from its own stream."""
+    return torch.stack([torch.randn(*shape, generator=stream) for stream in streams]).to(like)

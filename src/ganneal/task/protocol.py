@@ -1,0 +1,68 @@
+"""How data and latents become what the two players see.
+
+A task decides the real view, the condition that goes with it, how a generator's output becomes what the discriminator
+judges, and how samples are drawn after training. Players take their condition as extra arguments,
+``discriminator(x, *condition)``, so that the engine needs no case for it.
+"""
+
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from ganneal.data import Batch, Dataset
+
+Condition = tuple[Tensor, ...]
+
+
+class View(NamedTuple):
+    """What the discriminator sees of a real batch: samples, and the condition they are judged under."""
+
+    samples: Tensor
+    condition: Condition
+
+
+@runtime_checkable
+class Task(Protocol):
+    """Everything about a run that depends on what is being modelled; all randomness comes from ``random``."""
+
+    @property
+    def needs_real(self) -> bool:
+        """Whether the generator's moves need a real batch."""
+        ...
+
+    @property
+    def denoises(self) -> bool:
+        """Whether the condition is a time and a noisier sample, and a sample is made in several passes."""
+        ...
+
+    @property
+    def paired(self) -> bool:
+        """Whether fake i of a discriminator's move carries the condition of real i, as line penalties assume."""
+        ...
+
+    def num_classes(self, dataset: Dataset) -> int:
+        """The number of classes the players are built for; 0 for none."""
+        ...
+
+    def real_view(self, batch: Batch, random: torch.Generator) -> View:
+        """What the discriminator sees of ``batch``."""
+        ...
+
+    def fake_condition(self, count: int, num_classes: int, real: View | None, random: torch.Generator) -> Condition:
+        """The condition of ``count`` fakes; ``real`` is given in the discriminator's moves and where needed."""
+        ...
+
+    def fake(self, generator: nn.Module, latents: Tensor, condition: Condition, random: torch.Generator) -> Tensor:
+        """What the discriminator sees of the generator, with a graph to its parameters."""
+        ...
+
+    def sample_condition(
+        self, labels: Tensor | None, count: int, num_classes: int, random: torch.Generator
+    ) -> Condition:
+        """The condition for drawing ``count`` samples, of the classes ``labels`` where they are given."""
+        ...
+
+    def sample(self, generator: nn.Module, latents: Tensor, condition: Condition, random: torch.Generator) -> Tensor:
+        """Finished samples: the sampling chain of a trained generator."""
+        ...
