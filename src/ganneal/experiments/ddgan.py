@@ -56,8 +56,8 @@ def digits_ddgan() -> Experiment:
         model=model,
         task=Denoising(),
         regularizer=R1,
-        d_optimizer=Adam(lr=5e-4, beta2=0.9),
-        g_optimizer=Adam(lr=1e-3, beta2=0.9),
+        d_optimizer=Adam(lr=1e-3, beta2=0.9),  # below the generator's rate it tells no fake from a real one
+        g_optimizer=Adam(lr=2e-4, beta2=0.9),
     )
 
 
