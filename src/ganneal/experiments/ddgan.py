@@ -19,7 +19,7 @@ R1 = GradientPenalty(center=0.0, points=Reals(), coefficient=0.01, interval=15, 
 
 
 def ring_ddgan() -> Experiment:
-    """Eight Gaussians on a circle, a denoising diffusion GAN of four steps."""
+    """Eight Gaussians on a circle, denoising diffusion GAN, common training scheme."""
     return replace(
         ring_cts(),
         name="ring-ddgan",
@@ -32,12 +32,12 @@ def ring_ddgan() -> Experiment:
 
 
 def ring_ddgan_nats() -> Experiment:
-    """Eight Gaussians on a circle, a denoising diffusion GAN, nested annealed training."""
+    """Eight Gaussians on a circle, denoising diffusion GAN, nested annealed training."""
     return replace(ring_ddgan(), name="ring-ddgan-nats", scheme=Nested(levels=5, weights=Geometric()))
 
 
 def digits_ddgan() -> Experiment:
-    """Handwritten digits (8 px), a denoising diffusion GAN of four steps."""
+    """Handwritten digits (8 px), denoising diffusion GAN, common training scheme."""
     model = DDGAN(
         width=16,
         multipliers=(1, 2),
@@ -62,12 +62,12 @@ def digits_ddgan() -> Experiment:
 
 
 def digits_ddgan_nats() -> Experiment:
-    """Handwritten digits (8 px), a denoising diffusion GAN, nested annealed training."""
+    """Handwritten digits (8 px), denoising diffusion GAN, nested annealed training."""
     return replace(digits_ddgan(), name="digits-ddgan-nats", scheme=Nested(levels=5, weights=Geometric()))
 
 
 def cifar10_ddgan() -> Experiment:
-    """CIFAR-10 (32 px, unconditional), the published denoising diffusion GAN; for a GPU."""
+    """CIFAR-10 (32 px, unconditional), published denoising diffusion GAN, common training scheme; for a GPU."""
     images = 1_800 * 50_000
     model = DDGAN(
         width=128,
@@ -96,5 +96,5 @@ def cifar10_ddgan() -> Experiment:
 
 
 def cifar10_ddgan_nats() -> Experiment:
-    """CIFAR-10 (32 px, unconditional), the published denoising diffusion GAN, nested annealed training; for a GPU."""
+    """CIFAR-10 (32 px, unconditional), published denoising diffusion GAN, nested annealed training; for a GPU."""
     return replace(cifar10_ddgan(), name="cifar10-ddgan-nats", scheme=Nested(levels=5, weights=Geometric()))
