@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from ganneal import zoo
 from ganneal.atomic import replaced_folder, write_bytes
 from ganneal.augment import AUGMENTATIONS, PROBABILITIES
 from ganneal.chain import Chain
@@ -222,7 +223,7 @@ def load(
     sampler: Sampler | None = None,
     statistics: Statistics | None = None,
 ) -> TrainedGenerator:
-    """The trained generator of the run at ``path``.
+    """The trained generator of the run at ``path``, or ``"zoo:NAME"`` for one that ships with ganneal.
 
     Args:
         checkpoint: "last" is ``final/``, or the newest checkpoint of an unfinished run; "best" is ``best/``, the
@@ -235,7 +236,7 @@ def load(
     Raises:
         FileNotFoundError: ``path`` holds no run, or one without a checkpoint yet.
         ValueError: The run uses a part that is not registered, stored no discriminators and should push, or has no
-            batch norm and is given ``statistics``.
+            batch norm and is given ``statistics``; or the zoo has no generator of that name.
     """
     for name, value, allowed in (
         ("checkpoint", checkpoint, ("last", "best")),
@@ -270,7 +271,8 @@ def load_pushed(path: str | Path, *, count: int = 15, step_size: float = 1.0) ->
 
 
 def _find(path: str | Path, checkpoint: Literal["last", "best"]) -> _Found:
-    directory = RunDirectory(path)
+    text = str(path)
+    directory = RunDirectory(zoo.place(text.removeprefix(zoo.PREFIX)) if text.startswith(zoo.PREFIX) else path)
     final = directory.path / ("final" if checkpoint == "last" else "best")
     if (final / "card.json").exists():
         return _Found(

@@ -17,6 +17,7 @@ COMMANDS = {
     "games": "optimizers on small games with a known equilibrium: a picture and a table",
     "plan": "print what a schedule does: moves, weights, cost",
     "data": "look at a set of images, convert it, fetch a small public one",
+    "zoo": "list the small trained generators that ship",
     "fetch": "download the weights that FID needs, once, on request",
 }
 

@@ -20,7 +20,7 @@ class SampleOptions:
     """Draw samples from a trained run."""
 
     run: Annotated[str, tyro.conf.Positional]
-    """Directory of the run, as `ganneal train` wrote it."""
+    """Directory of the run, as `ganneal train` wrote it; or zoo:NAME, see `ganneal zoo`."""
     count: int = 64
     """Number of samples."""
     out: str = "samples.png"

@@ -1,0 +1,81 @@
+"""Every generator that ships loads by its name and says where it comes from."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import ganneal
+from ganneal import zoo
+from ganneal.cli import main
+from ganneal.zoo.page import page
+
+ROOT = Path(__file__).parents[1]
+MOST_BYTES = 5_000_000
+
+
+def test_the_zoo_has_digits_mnist_and_cifar() -> None:
+    assert zoo.names() == ["cifar10-nats", "digits-nats", "mnist-nts"]
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_each_loads_and_draws_varied_images_in_range(name: str) -> None:
+    generator = ganneal.load(f"zoo:{name}")
+    samples = generator.sample(32, seed=1)
+    assert samples.dtype == torch.float32 and samples.shape[1:] == tuple(zoo.card(name)["data"]["shape"])
+    assert samples.abs().max() <= 1 and samples.std(dim=0).mean() > 0.1  # neither noise around grey nor one image
+    torch.testing.assert_close(ganneal.load(f"zoo:{name}").sample(32, seed=1), samples)
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_each_card_states_data_command_and_measured_figures(name: str) -> None:
+    card = zoo.card(name)
+    assert card["data"]["name"] and card["data"]["count"] > 1_000 and card["data"]["licence"]
+    assert card["command"].startswith(f"ganneal train {name} ") and "10,000 samples" in card["measured_how"]
+    distance = next(value for key, value in card["measured"].items() if key.startswith("FD-"))
+    assert 0 < distance < 50 and card["counters"]["num_real"] > 10_000 and card["cpu_seconds"] > 10
+    assert card["provenance"]["torch"] and card["licence"]
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_only_vectors_keep_full_precision(name: str) -> None:
+    weights = load_file(zoo.place(name) / "final" / "generator.safetensors")
+    assert {t.dtype for t in weights.values() if t.dim() > 1} == {torch.float16}
+    assert (
+        sum(np.prod(t.shape) for k, t in weights.items() if k.endswith(("weight", "bias")))
+        == (zoo.card(name)["parameters"]["generator"])
+    )
+
+
+def test_all_of_it_is_small() -> None:
+    assert sum(zoo.size(name) for name in zoo.names()) < MOST_BYTES
+
+
+def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(ValueError, match="unknown generator of the zoo 'digit-nats'. Did you mean 'digits-nats'"):
+        ganneal.load("zoo:digit-nats")
+
+
+def test_what_does_not_ship_is_said() -> None:
+    with pytest.raises(FileNotFoundError, match="no best weights"):
+        ganneal.load("zoo:digits-nats", checkpoint="best")
+    with pytest.raises(ValueError, match="needs stored discriminators"):
+        ganneal.load("zoo:digits-nats", sampler="pushed")
+
+
+def test_the_page_is_that_of_the_cards() -> None:
+    assert (ROOT / "docs" / "zoo.md").read_text() == page(), "run examples/make_zoo.py"
+
+
+def test_the_command_line_lists_and_draws(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["zoo"]) == 0
+    out = capsys.readouterr().out
+    assert all(f"zoo:{name} " in out and zoo.card(name)["command"] in out for name in zoo.names())
+    assert main(["sample", "zoo:digits-nats", "--count", "4", "--out", "four.png"]) == 0
+    assert (tmp_path / "four.png").exists()
+    assert main(["zoo", "digits"]) == 2
