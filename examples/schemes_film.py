@@ -4,8 +4,8 @@
     python examples/schemes_film.py --data grid --schemes cts nats --num-real 2000000 --out grid.gif
 
 Every frame shows the same latents through the averaged generator, or the generator and its pushes under functional
-gradients. The first frame is the untrained one; the last stays
-for a while. The table that is printed says how many modes each scheme holds at the end.
+gradients, whose steps of a round sum to those of `ring-cfg`. The first frame is the untrained one; the last stays for a
+while. The table that is printed says how many modes each scheme holds at the end.
 
 With Adam at one rate nested schemes go further per discriminator update than common training, and may fall apart for
 that alone (docs/schedules.md): --equal-step divides the generator's rate by the nominal steps of its scheme.
@@ -29,7 +29,7 @@ from ganneal.experiments import EXPERIMENTS
 from ganneal.metrics.mixture import GaussianMixture, mixture_quality
 from ganneal.plan import plan
 from ganneal.run import Run
-from ganneal.schemes import SCHEMES
+from ganneal.schemes import SCHEMES, FunctionalGradient, Scheme
 from ganneal.steps import UpdateGenerator
 
 DATA = {"ring": Ring(), "grid": Grid()}
@@ -39,19 +39,29 @@ MILLISECONDS, LAST = 120, 2_500
 """How long a frame stays, and the last one."""
 
 
+def scheme_named(name: str) -> Scheme:
+    """A registered scheme; pushes at the size that suits the ring."""
+    scheme, usual = SCHEMES[name], EXPERIMENTS["ring-cfg"]().scheme
+    if not (isinstance(scheme, FunctionalGradient) and isinstance(usual, FunctionalGradient)):
+        return scheme
+    mean = sum(scheme.weights((1,) * scheme.steps, 0)) / scheme.steps
+    return replace(scheme, step_size=usual.step_size / mean, pool_size=usual.pool_size)
+
+
 def experiment(
     scheme: str, data: str, num_real: int, frames: int, seed: int, *, equal_step: bool = False
 ) -> Experiment:
     """The small perceptrons of the ring's experiments, trained by ``scheme``."""
     common = EXPERIMENTS["ring-cts"]()
-    updates = any(isinstance(step, UpdateGenerator) for step in SCHEMES[scheme](0))
-    steps = plan(SCHEMES[scheme]).nominal_steps_per_d_update if equal_step and updates else 1.0
+    schedule = scheme_named(scheme)
+    updates = any(isinstance(step, UpdateGenerator) for step in schedule(0))
+    steps = plan(schedule).nominal_steps_per_d_update if equal_step and updates else 1.0
     return replace(
         common,
         g_optimizer=replace(common.g_optimizer, lr=common.g_optimizer.lr / steps),  # type: ignore[type-var]
         name=f"{data}-{scheme}",
         data=DATA[data],
-        scheme=SCHEMES[scheme],
+        scheme=schedule,
         seed=seed,
         budget=Budget(num_real=num_real),
         records=Records(log_every=max(1, num_real // frames), evaluate_count=0),

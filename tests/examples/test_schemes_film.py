@@ -10,6 +10,7 @@ from PIL import Image
 
 from ganneal.data import Ring
 from ganneal.metrics.mixture import GaussianMixture
+from ganneal.steps import PushPool
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,6 +51,13 @@ def test_equal_steps_lower_the_rate_of_nested_schemes_only(example: ModuleType) 
             example.experiment(scheme, "ring", 512, 2, 0, equal_step=equal).g_optimizer.lr for equal in (False, True)
         )
         assert rate == 1e-3 and rate / lowered == pytest.approx(steps, abs=0.005)
+
+
+def test_functional_steps_of_a_round_sum_to_those_of_the_ring(example: ModuleType) -> None:
+    for name in ("cfg", "cfg-annealed", "cfg-reversed"):
+        scheme = example.scheme_named(name)
+        sizes = [step.step_size for step in scheme(0) if isinstance(step, PushPool)]
+        assert sum(sizes) == pytest.approx(15 * 0.3) and scheme.pool_size == 2_560
 
 
 def test_tracks_of_other_lengths_end_together(example: ModuleType, tmp_path: Path) -> None:

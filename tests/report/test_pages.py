@@ -138,8 +138,8 @@ def test_a_run_page_shows_everything_that_the_run_has(pages: dict[str, tuple[str
         assert title in text, title
     frames = [item for item in pages["digits"][1].all("li") if "data-at" in item]
     assert len(frames) == len(list((digits_run / "samples").glob("0*.png")))
-    # two images of neighbours, one of interpolations, one real sheet
-    assert len(pages["digits"][1].all("img")) == len(frames) + 4
+    # two images of neighbours, one of interpolations, one of pushes, one real sheet
+    assert len(pages["digits"][1].all("img")) == len(frames) + 5
 
 
 def test_points_get_paths_and_no_neighbours(pages: dict[str, tuple[str, Page]]) -> None:

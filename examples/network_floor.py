@@ -1,0 +1,103 @@
+"""Do the papers' networks train at a small size? CIFAR-10, five minutes a run, against a coverage floor.
+
+    OMP_NUM_THREADS=1 python examples/network_floor.py --out runs/network-floor --seconds 300
+
+Every network under common and nested annealed training, one thread each, with the loss and the optimizer that it was
+published with and one discriminator update a step. A run that does not finish, or whose coverage is below the floor of
+`coverage_floor.py`, makes the command fail. The same command goes on where it was stopped, and ends by printing the
+table.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from coverage_floor import FLOOR, SAMPLES, below
+from loss_study import GAMMA, summary, table
+
+from ganneal.comparison import Arm, LocalProcesses, Study, compare
+from ganneal.experiment import Records
+from ganneal.experiments import EXPERIMENTS
+from ganneal.losses import Hinge, NonSaturating, RelativisticPaired
+from ganneal.metrics.extractors import ResNet
+from ganneal.models import R3GAN, SNDCGAN, SNGAN, BigGAN
+from ganneal.optim import Adam
+from ganneal.regularizers import Generated, GradientPenalty, Reals, Sum
+from ganneal.task import Labelled
+
+SCHEMES = ("cts", "nats")
+SPECTRAL_ADAM = Adam(lr=2e-4, beta1=0.0, beta2=0.9)
+BIGGAN_ADAM = Adam(lr=2e-4, beta1=0.0, beta2=0.999)
+R3GAN_ADAM = Adam(lr=2e-4, beta1=0.0, beta2=0.9)
+BOTH = Sum(
+    (
+        GradientPenalty(center=0.0, points=Reals(), coefficient=GAMMA / 2),
+        GradientPenalty(center=0.0, points=Generated(), coefficient=GAMMA / 2),
+    )
+)
+NETWORKS: dict[str, dict[str, Any]] = {
+    "sn-dcgan": {"model": SNDCGAN(width=16), "loss": NonSaturating()},
+    "sngan": {"model": SNGAN(g_width=32, d_width=32), "loss": Hinge()},
+    "biggan": {"model": BigGAN(width=8), "loss": Hinge(), "task": Labelled()},
+    "r3gan": {"model": R3GAN(), "loss": RelativisticPaired(), "regularizer": BOTH},
+}
+"""The smallest of each family, as `networks` of the tests count them."""
+OPTIMIZERS = {"sn-dcgan": SPECTRAL_ADAM, "sngan": SPECTRAL_ADAM, "biggan": BIGGAN_ADAM, "r3gan": R3GAN_ADAM}
+
+
+def study(seconds: float, seeds: int, only: Sequence[str] = ()) -> Study:
+    """Every network under both schemes, or the arms that are named."""
+    records = Records(
+        log_every=2_000,
+        sample_every=25_000,
+        evaluate_every=25_000,
+        evaluate_count=2_000,
+        extractor=ResNet(20),
+        tensorboard=False,
+    )
+    arms = []
+    for network, changes in NETWORKS.items():
+        for scheme in SCHEMES:
+            trained = replace(
+                EXPERIMENTS[f"cifar10-{scheme}"](),
+                precision="bf16",
+                threads=1,
+                records=records,
+                d_optimizer=OPTIMIZERS[network],
+                g_optimizer=OPTIMIZERS[network],
+                **changes,
+            )
+            arms.append(Arm(f"{network}-{scheme}", trained))
+    arms = [arm for arm in arms if not only or arm.name in only]
+    return Study("network-floor", tuple(arms), tuple(range(seeds)), "seconds", seconds, arms[0].name)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="The papers' networks under two schemes against a coverage floor.")
+    parser.add_argument("--out", type=Path, default=Path("runs/network-floor"))
+    parser.add_argument("--seconds", type=float, default=300.0, help="training time of each run")
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--samples", type=int, default=SAMPLES, help="generated samples of each run's measurement")
+    parser.add_argument(
+        "--arms", nargs="+", default=(), help="these only, as biggan-nats; give them an --out of their own"
+    )
+    options = parser.parse_args(arguments)
+    results = compare(
+        study(options.seconds, options.seeds, options.arms),
+        options.out,
+        LocalProcesses(options.jobs),
+        say=lambda text: print(text, flush=True),
+    )
+    content = summary(results.content, options.out, options.samples)
+    print(table(content))
+    failed = below(content["arms"], FLOOR)
+    print(f"below the floor of {FLOOR}: {'; '.join(failed) or 'none'}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
