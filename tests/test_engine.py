@@ -1108,6 +1108,21 @@ def test_a_penalty_between_reals_and_fakes_needs_paired_labels() -> None:
         ring(task=Labelled(paired=False), regularizer=REGULARIZERS["wgan-gp"])
 
 
+@pytest.mark.parametrize("name", ["wgan-gp", "wgan-lp", "zero-gp", "eps-gp", "max-gp"])
+def test_points_between_a_real_and_a_fake_are_judged_under_the_class_of_both(name: str) -> None:
+    run = Run(ring(task=Labelled(), regularizer=REGULARIZERS[name]))
+    seen: list[tuple[Tensor, Tensor]] = []
+    run.discriminator.register_forward_pre_hook(
+        lambda module, inputs: seen.append((inputs[0].detach().clone(), inputs[1].clone()))
+    )
+    engine.apply(UpdateDiscriminator(), run)
+    (real, labels), (fake, fake_labels), (points, point_labels) = seen
+    assert torch.equal(fake_labels, labels) and torch.equal(point_labels, labels) and len(labels.unique()) > 1
+    along = ((points - fake) * (real - fake)).sum(1) / (real - fake).square().sum(1)
+    assert (along > 0).all() and (along < 1).all()
+    torch.testing.assert_close(points, fake + along[:, None] * (real - fake))  # of real i and fake i
+
+
 # Parts of your own
 
 

@@ -28,6 +28,7 @@ from ganneal.models import (
     ModelPair,
     ResNet4,
 )
+from ganneal.normalization import NORMALIZED, Spectral
 from ganneal.spectral import SpectralWeight
 
 BATCH = 4
@@ -323,6 +324,25 @@ def test_another_class_of_one_sample_changes_that_sample_alone(case: Case) -> No
         before, after = player(x, labels), player(x, other)
         assert torch.equal(before[[0, 2, 3]], after[[0, 2, 3]])
         assert not torch.equal(before[1], after[1])
+
+
+@pytest.mark.parametrize("case", CONDITIONAL, ids=name_of)
+def test_spectral_norms_of_conditional_players_are_at_most_one_after_warming_up(case: Case) -> None:
+    pair = without_zeros(build(case))
+    latents, samples, condition = inputs(pair)
+    discriminator = Spectral().apply(pair.discriminator)
+    for player, x in ((pair.generator, latents), (discriminator, samples)):
+        weights = [(name, m) for name, m in player.named_modules() if hasattr(m, "parametrizations")]
+        player(x, *condition)
+        for _, layer in weights * 100:
+            _ = layer.weight  # as a pass has it, which moves u
+        for name, layer in weights:
+            (spectral,) = (m for m in layer.modules() if isinstance(m, SpectralWeight))
+            assert isinstance(layer.weight, Tensor)
+            matrix = layer.weight.detach().movedim(spectral.axis, 0).flatten(1)
+            assert 0.999 < torch.linalg.matrix_norm(matrix, 2).item() <= 1.01, name
+    normalized = [m for m in discriminator.modules() if hasattr(m, "parametrizations")]
+    assert len(normalized) == sum(isinstance(m, NORMALIZED) for m in discriminator.modules())
 
 
 @pytest.mark.parametrize("case", CONDITIONAL, ids=name_of)
