@@ -24,7 +24,7 @@ from ganneal.health import (
     Watch,
 )
 
-COLUMNS = ("d_accuracy", "coverage", "duplicates", "distance", "d_grad_norm", "g_grad_norm")
+COLUMNS = ("d_accuracy", "coverage", "duplicates", "distance", "d_grad_norm", "g_grad_norm", "d_updates")
 
 
 def judged(rule: HealthRule, values: Sequence[float], **others: Sequence[float]) -> Verdict | None:
@@ -96,6 +96,23 @@ def test_every_verdict_says_what_is_wrong_what_helps_and_its_figure(rule: Health
         assert any(figure in verdict.text for figure in shown), verdict.text
     assert verdict.figure_name and verdict.text.endswith(".") and len(verdict.text.split()) > 15
     assert json.loads(json.dumps(verdict.as_dict(), allow_nan=False)) == asdict(verdict)
+
+
+@pytest.mark.parametrize("rule", [ModeLoss(), Duplicates()], ids=lambda rule: rule.name)
+@pytest.mark.parametrize(("updates", "said"), [(5.0, False), (99.0, False), (100.0, True), (1e6, True), (None, True)])
+def test_of_variety_nothing_is_said_before_the_players_have_moved(
+    rule: HealthRule, updates: float | None, said: bool
+) -> None:
+    values = next(values for other, values in GIVEN if other.name == rule.name)
+    counted = () if updates is None else (0.0, updates)
+    assert (judged(rule, values, d_updates=counted) is not None) == said
+
+
+def test_a_collapse_at_the_very_start_is_said_once_the_players_have_moved_and_it_lasts() -> None:
+    watch = Watch("FD-x")
+    rows = [(0, 0.1), (5, 0.95), (60, 0.95), (120, 0.95), (200, 0.95), (300, 0.01)]
+    said = [[v.severity for v in watch({"d_updates": updates, "duplicates": share})] for updates, share in rows]
+    assert said == [[], [], [], ["alarm"], [], ["good"]]
 
 
 def test_only_a_collapse_is_acted_upon() -> None:

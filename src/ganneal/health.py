@@ -13,6 +13,10 @@ from ganneal.stop import Row
 
 Severity = Literal["good", "warning", "alarm"]
 
+BEGUN = 100
+"""Discriminator updates before which nothing is said of the samples' variety: at Adam's usual 0.0002 they move a weight
+by 0.02, as much as it is drawn with, so the samples are still much like those of an untrained generator."""
+
 COLLAPSING = frozenset({"mode-loss", "duplicates"})
 """The verdicts that `Records.on_collapse` acts on when they are alarms."""
 
@@ -53,6 +57,12 @@ class HealthRule(Protocol):
     def __call__(self, series: Series) -> Verdict | None:
         """A warning or an alarm, or None while all is well or nothing can be said."""
         ...
+
+
+def _early(series: Series, begun: int) -> bool:
+    """Whether fewer than ``begun`` discriminator updates are made; a record that does not count them is not early."""
+    updates = series["d_updates"]
+    return bool(updates) and updates[-1] < begun
 
 
 @dataclass(frozen=True)
@@ -114,12 +124,13 @@ class ModeLoss:
     alarm: float = 0.1
     least: float = 0.1
     """Coverages that never exceeded this say nothing."""
+    begun: int = BEGUN
     name = "mode-loss"
     key = "coverage"
 
     def __call__(self, series: Series) -> Verdict | None:
         coverage = series["coverage"]
-        if len(coverage) < 2 or max(coverage[:-1]) < self.least:
+        if len(coverage) < 2 or max(coverage[:-1]) < self.least or _early(series, self.begun):
             return None
         best, now = max(coverage[:-1]), coverage[-1]
         if now >= self.warn * best:
@@ -142,12 +153,15 @@ class Duplicates:
 
     warn: float = 0.2
     alarm: float = 0.8
+    begun: int = BEGUN
     name = "duplicates"
     key = "duplicates"
 
     def __call__(self, series: Series) -> Verdict | None:
         shares = series["duplicates"]
         if len(shares) < 2 or shares[-1] <= self.warn:  # the first is that of the untrained generator
+            return None
+        if _early(series, self.begun):
             return None
         collapsed = shares[-1] > self.alarm and min(shares) <= self.warn
         return Verdict(
