@@ -11,6 +11,7 @@ from ganneal.augment import Augmentation, Unchanged
 from ganneal.clocks import Counters
 from ganneal.config import encode
 from ganneal.data import Source
+from ganneal.data.moves import Moves
 from ganneal.losses import Loss, NonSaturating
 from ganneal.metrics.extractors import ExtractorConfig
 from ganneal.models import Model
@@ -151,6 +152,10 @@ class Experiment:
     """Micro-batches per update, whose gradients are averaged."""
     flip: bool = False
     """Mirror each image with probability 1/2."""
+    flip_vertical: bool = False
+    """Mirror each image top and bottom with probability 1/2."""
+    translate: int = 0
+    """Shift each image by up to so many pixels each way, its reflection coming in; as flips, the samples learn it."""
     precision: Literal["float32", "bf16"] = "float32"
     keep_d_buffers: bool = True
     """Leave the discriminator's buffers as they were in the generator's moves; False follows codes that do not."""
@@ -182,6 +187,7 @@ class Experiment:
                 )
         if self.precision not in ("float32", "bf16"):
             raise ValueError(f"precision must be 'float32' or 'bf16', got {self.precision!r}.")
+        Moves(self.flip, self.flip_vertical, self.translate)  # says what is wrong with them
         if self.seed < 0:
             raise ValueError(f"seed must be at least 0, got {self.seed}.")
         if self.threads is not None and not 1 <= self.threads <= MOST_THREADS:

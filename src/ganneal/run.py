@@ -151,7 +151,14 @@ class Run:
                 f"batch_size must not exceed the data, got {experiment.batch_size} with {len(dataset)} samples; "
                 f"lower batch_size or add data."
             )
-        self.data = Sampler(dataset, derive_seed(experiment.seed, "data"), experiment.flip, self.device)
+        self.data = Sampler(
+            dataset,
+            derive_seed(experiment.seed, "data"),
+            experiment.flip,
+            self.device,
+            flip_vertical=experiment.flip_vertical,
+            translate=experiment.translate,
+        )
         self.data_position = 0
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(experiment.seed, "initial weights"))

@@ -1,6 +1,9 @@
 """The stream of batches: a pure function of data, seed and position."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,8 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ganneal.data import Dataset, Ring, Sampler
+from ganneal.config import completed, difference, encode
+from ganneal.data import Dataset, Digits, Ring, Sampler
+from ganneal.data.moves import Moves
+from ganneal.experiment import Experiment
 from ganneal.grid import to_uint8
+from ganneal.models import DCGAN
+from ganneal.run import Run
 
 sizes = st.lists(st.integers(1, 40), min_size=1, max_size=8)
 counts = st.integers(1, 23)
@@ -120,6 +128,116 @@ def test_other_seeds_and_other_passes_have_other_orders(flip: bool) -> None:
         for start in (0, count, 2 * count)
     ]
     assert len(set(orders)) == len(orders)
+
+
+def as_before(data: Dataset, seed: int, flip: bool, passes: int) -> np.ndarray:
+    """The stream's pixels by the rule that every run so far was made with."""
+    shown = []
+    for epoch in range(passes):
+        random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(epoch,)))
+        order = random.permutation(len(data))
+        mirrored = random.random(len(order)) < 0.5 if flip else np.zeros(len(order), dtype=bool)
+        shown += [
+            data.samples[i, :, :, ::-1] if mirror else data.samples[i]
+            for i, mirror in zip(order, mirrored, strict=True)
+        ]
+    return np.stack(shown)
+
+
+@given(count=counts, seed=seeds, flip=flips)
+def test_runs_without_the_newer_changes_see_the_bits_they_saw(count: int, seed: int, flip: bool) -> None:
+    data = images(count, width=3)
+    assert np.array_equal(
+        to_uint8(Sampler(data, seed, flip).batch(0, 2 * count).samples), as_before(data, seed, flip, 2)
+    )
+
+
+SQUARE = Dataset(np.random.default_rng(0).integers(0, 256, (7, 3, 6, 9), dtype=np.uint8), np.arange(7), 7)
+MOVES = st.fixed_dictionaries({"flip": flips, "flip_vertical": flips, "translate": st.integers(0, 5)})
+
+
+@given(seed=seeds, moves=MOVES, start=st.integers(0, 60), parts=sizes)
+def test_moved_images_are_one_stream_too(seed: int, moves: dict[str, Any], start: int, parts: list[int]) -> None:
+    whole = Sampler(SQUARE, seed, **moves).batch(start, sum(parts)).samples
+    used = Sampler(SQUARE, seed, **moves)
+    used.batch(start + 1_000, 3)  # elsewhere, in another pass
+    places = np.cumsum([start, *parts[:-1]]).tolist()
+    assert torch.equal(torch.cat([used.batch(at, size).samples for at, size in zip(places, parts, strict=True)]), whole)
+
+
+@given(seed=seeds, moves=MOVES)
+def test_every_image_is_moved_as_its_own_numbers_say_and_keeps_its_label(seed: int, moves: dict[str, Any]) -> None:
+    """Against an index by hand: pixel (y, x) comes from (y - down, x - right), reflected at the edge."""
+    batch = Sampler(SQUARE, seed, **moves).batch(0, 7)
+    unmoved = Sampler(SQUARE, seed).batch(0, 7)
+    assert batch.labels is not None and unmoved.labels is not None and torch.equal(batch.labels, unmoved.labels)
+    limit = moves["translate"]
+
+    def ways(image: np.ndarray) -> Iterator[np.ndarray]:
+        for mirrored in {False, moves["flip"]}:
+            for upended in {False, moves["flip_vertical"]}:
+                turned = image[:, :: -1 if upended else 1, :: -1 if mirrored else 1]
+                for down in range(-limit, limit + 1):
+                    for right in range(-limit, limit + 1):
+                        y, x = (
+                            np.array([abs(i - by) if i - by < n else 2 * (n - 1) - (i - by) for i in range(n)])
+                            for n, by in ((6, down), (9, right))
+                        )
+                        yield turned[:, y][:, :, x]
+
+    for shown, image in zip(to_uint8(batch.samples), to_uint8(unmoved.samples), strict=True):
+        assert any(np.array_equal(shown, way) for way in ways(image))
+
+
+def test_one_change_moves_neither_another_nor_the_order() -> None:
+    """What is drawn for flips, the other flips and shifts does not depend on which of them are made."""
+    together = Moves(True, True, 3).draw(50, 1, 2, np.random.default_rng(5))
+    for alone in (Moves(flip=True), Moves(flip_vertical=True), Moves(translate=3)):
+        drawn = alone.draw(50, 1, 2, np.random.default_rng(5))
+        kept = [np.array_equal(one, other) for one, other in zip(drawn, together, strict=True)]
+        assert kept == [alone.flip, alone.flip_vertical, alone.translate > 0]
+
+
+def test_shifts_are_uniform_between_their_ends_and_mirrors_are_halves() -> None:
+    count, most = 30_000, 2
+    drawn = Moves(True, True, most).draw(count, 0, 0, np.random.default_rng(0))
+    for halves in (drawn.mirrored, drawn.upside_down, drawn.mirrored ^ drawn.upside_down):
+        assert abs(halves.mean() - 0.5) < 5 * 0.5 / count**0.5  # five standard deviations
+    assert drawn.shift.min() == -most and drawn.shift.max() == most
+    both = (drawn.shift[:, 0] + most) * (2 * most + 1) + drawn.shift[:, 1] + most
+    share = np.bincount(both, minlength=25) / count
+    assert np.abs(share - 1 / 25).max() < 5 * (1 / 25 / count) ** 0.5
+
+
+@pytest.mark.parametrize(
+    ("translate", "message"),
+    [
+        (-1, "translate must be at least 0 pixels, got -1"),
+        (6, "translate must be below the side of the images, 6 pixels, got 6"),
+    ],
+)
+def test_a_shift_must_fit_the_images(translate: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Sampler(SQUARE, 0, translate=translate)
+
+
+def test_a_run_moves_images_as_its_experiment_says_and_an_older_record_says_not_at_all() -> None:
+    plain = Experiment("moved", Digits(8), DCGAN(width=2, latent_size=2), batch_size=4)
+    assert Run(plain).data.moves == Moves()
+    moved = replace(plain, flip=True, flip_vertical=True, translate=2)
+    assert Run(moved).data.moves == Moves(True, True, 2)
+    whole = encode(plain)
+    older = {key: value for key, value in whole.items() if key not in ("flip_vertical", "translate")}
+    assert completed(older, plain) == whole
+    assert "translate: 0 -> 2" in difference(plain.identity(), moved.identity())
+    with pytest.raises(ValueError, match="translate must be at least 0 pixels, got -2"):
+        replace(plain, translate=-2)
+
+
+@pytest.mark.parametrize("change", [{"flip_vertical": True}, {"translate": 1}])
+def test_points_are_not_moved(change: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="must be False for points"):
+        Sampler(Ring(num_samples=50).load(), 0, **change)
 
 
 def test_positions_of_an_image_are_uniform_over_passes() -> None:

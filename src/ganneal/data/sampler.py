@@ -12,6 +12,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from ganneal.data.lazy import LazyImages
+from ganneal.data.moves import Drawn, Moves
 from ganneal.data.protocol import Dataset
 
 
@@ -23,44 +24,54 @@ class Batch(NamedTuple):
 
 
 class Sampler:
-    """The stream of ``dataset`` under ``seed``; each pass has its own order and its own horizontal flips."""
+    """The stream of ``dataset`` under ``seed``; each pass has its own order and its own changes of the images.
 
-    def __init__(self, dataset: Dataset, seed: int, flip: bool = False, device: torch.device | str = "cpu"):
-        if flip and not dataset.is_images:
-            raise ValueError("flip must be False for points; only images are mirrored.")
+    Args:
+        flip: Mirror each image with probability 1/2, as `Moves` has it; the next two likewise.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        seed: int,
+        flip: bool = False,
+        device: torch.device | str = "cpu",
+        *,
+        flip_vertical: bool = False,
+        translate: int = 0,
+    ):
         self.dataset = dataset
         self.seed = seed
-        self.flip = flip
+        self.moves = Moves(flip, flip_vertical, translate)
+        self.moves.check(dataset.shape, dataset.is_images)
         self.device = torch.device(device)
-        self._epoch: tuple[int, np.ndarray, np.ndarray] | None = None
+        self._epoch: tuple[int, np.ndarray, Drawn] | None = None
 
-    def _order(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        """The order of pass ``epoch`` and which of its images are mirrored."""
+    def _order(self, epoch: int) -> tuple[np.ndarray, Drawn]:
+        """The order of pass ``epoch`` and what is done to the image at each place in it."""
         if self._epoch is None or self._epoch[0] != epoch:
             random = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(epoch,)))
             order = random.permutation(len(self.dataset))
-            mirrored = random.random(len(order)) < 0.5 if self.flip else np.zeros(len(order), dtype=bool)
-            self._epoch = (epoch, order, mirrored)
+            self._epoch = (epoch, order, self.moves.draw(len(order), self.seed, epoch, random))
         return self._epoch[1:]
 
-    def _rows(self, position: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Which samples are at ``position`` to ``position + count`` of the stream, and which of them are mirrored."""
-        indices, mirrored = [], []
+    def _rows(self, position: int, count: int) -> tuple[np.ndarray, Drawn]:
+        """Which samples are at ``position`` to ``position + count`` of the stream, and what is done to them."""
+        indices, drawn = [], []
         while count > 0:
             epoch, start = divmod(position, len(self.dataset))
-            order, mirrors = self._order(epoch)
-            indices.append(order[start : start + count])
-            mirrored.append(mirrors[start : start + count])
+            order, moves = self._order(epoch)
+            part = slice(start, start + count)
+            indices.append(order[part])
+            drawn.append(moves.at(part))
             position += len(indices[-1])
             count -= len(indices[-1])
-        return np.concatenate(indices), np.concatenate(mirrored)
+        return np.concatenate(indices), Drawn(*map(np.concatenate, zip(*drawn, strict=True)))
 
     def batch(self, position: int, count: int) -> Batch:
         """Samples ``position`` to ``position + count`` of the stream; a batch may span two passes."""
-        index, mirrored = self._rows(position, count)
-        rows = self.dataset.samples[index]  # a copy
-        if self.flip:  # as bytes, which numpy mirrors several times faster than torch
-            rows[mirrored] = rows[mirrored][..., ::-1]
+        index, drawn = self._rows(position, count)
+        rows = self.moves.apply(self.dataset.samples[index], drawn)  # of a copy
         samples = torch.from_numpy(rows).to(self.device)
         labels = self.dataset.labels
         chosen = None if labels is None else torch.from_numpy(labels[index]).to(self.device)
