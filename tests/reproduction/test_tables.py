@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from ganneal.experiment import Experiment
 from ganneal.plan import plan
-from ganneal.reproduction import SCALES, TABLES, Absent, Reported, Row, results
+from ganneal.reproduction import SCALES, TABLES, Reported, Row, results
 from ganneal.reproduction.claims import claims
 from ganneal.reproduction.datasets import PUBLISHED_DATA
 from ganneal.reproduction.page import page
@@ -76,7 +75,7 @@ def test_orders_follow_from_the_numbers_not_from_the_text() -> None:
     at_five = [better[frozenset((f"cifar10/{m}-nats-5", f"cifar10/{m}-nts-5"))] for m in ("original", "wgan", "lsgan")]
     assert at_five == ["cifar10/original-nats-5", "cifar10/wgan-nts-5", "cifar10/lsgan-nts-5"]
     scores = {(c.score, c.better, c.worse) for c in claims(TABLES["table11"])}
-    ddgan = "cifar10/ddgan-cts", "cifar10/ddgan-nts"
+    ddgan = "cifar10/ddgan-cts", "cifar10/ddgan-nts-5"
     assert {("FID", *ddgan), ("IS", *ddgan[::-1])} <= scores
 
 
@@ -89,8 +88,6 @@ def test_rows_of_one_name_are_one_experiment_in_every_table() -> None:
 @pytest.mark.parametrize("scale", SCALES)
 def test_every_row_can_be_reduced_to_every_scale(scale: str) -> None:
     for _, row in ROWS:
-        if isinstance(row.experiment, Absent):
-            continue
         reduction = SCALES[scale].families[row.family]
         small = reduced(row.experiment, SCALES[scale], reduction)
         assert small.budget.num_real == reduction.num_real
@@ -101,11 +98,10 @@ def test_networks_of_the_smallest_scale_build_and_are_small() -> None:
     scale = SCALES["cpu-10min"]
     models = {}
     for _, row in ROWS:
-        if isinstance(row.experiment, Experiment):
-            small = reduced(row.experiment, scale, scale.families[row.family])
-            classes = 10 if "biggan" in row.family else 0
-            models[repr(small.model), classes] = small.model
-    assert len(models) == 7  # DCGAN with two norms, BigGAN with and without classes
+        small = reduced(row.experiment, scale, scale.families[row.family])
+        classes = 10 if "biggan" in row.family else 0
+        models[repr(small.model), classes] = small.model
+    assert len(models) == 8  # DCGAN with two norms, BigGAN with and without classes
     for (_, classes), model in models.items():
         with torch.random.fork_rng():
             pair = model.build((3, 32, 32), classes)
@@ -114,10 +110,8 @@ def test_networks_of_the_smallest_scale_build_and_are_small() -> None:
 
 def test_the_settings_of_the_paper() -> None:
     nats = TABLES["table11"].row("cifar10/biggan-nats-4").experiment
-    assert isinstance(nats, Experiment)
     assert (plan(nats.scheme).d_updates, plan(nats.scheme).g_updates, nats.batch_size) == (16, 10, 50)
     annealed = TABLES["table8"].row("cifar10/cfg-resnet-annealed").experiment
-    assert isinstance(annealed, Experiment)
     stage = plan(annealed.scheme).stage
     assert stage is not None and (stage.stored, stage.pool_size, annealed.d_optimizer.lr) == (15, 640, 2.5e-4)
 
@@ -128,7 +122,6 @@ def test_a_row_of_table_nine_takes_about_a_hundred_seconds() -> None:
     assert reduction.cost is not None
     total = 0.0
     for row in TABLES["table9"].rows:
-        assert isinstance(row.experiment, Experiment)
         total += seconds(reduced(row.experiment, scale, reduction), reduction.cost)
     assert 600 < total < 1800
 

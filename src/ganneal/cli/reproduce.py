@@ -131,11 +131,15 @@ def _run(
     kept = results.read(file)
     for one in rows:
         if one.experiment is not None and one.row.name in kept:
-            results.check_same(one.row.name, kept[one.row.name], described(one), file)
+            results.check_same(one.row.name, kept[one.row.name], described(one), one.experiment, file)
+
+    trained = {one.row.name: one.experiment for one in rows if one.experiment is not None}
 
     def written(entries: dict[str, results.Entry]) -> None:
         found = results.read(file)
-        joined = found | {key: results.joined(key, found.get(key), entry, file) for key, entry in entries.items()}
+        joined = found | {
+            key: results.joined(key, found.get(key), entry, trained[key], file) for key, entry in entries.items()
+        }
         in_order = {row.name: joined[row.name] for row in TABLES[name].rows if row.name in joined}
         results.write(file, name, scale_name, in_order)
         write_page(results_folder, page_file)

@@ -18,6 +18,8 @@ BIGGAN_LENGTH = 25_000_000
 """500 passes over CIFAR-10."""
 BIGGAN_HALF_LIFE = 1_386_225
 """Real images in which a decay of 0.9999 a generator update halves, with 200 images for each."""
+BIGGAN_START = 200_000
+"""1,000 generator updates."""
 
 
 def cifar10_sngan_cts() -> Experiment:
@@ -55,7 +57,7 @@ def cifar10_biggan_cts() -> Experiment:
         scheme=Alternating(d_steps=4),
         d_optimizer=adam,
         g_optimizer=adam,
-        averaging=Averaging(half_life=BIGGAN_HALF_LIFE),
+        averaging=Averaging(half_life=BIGGAN_HALF_LIFE, rampup=None, start=BIGGAN_START),
         batch_size=50,
         budget=Budget(num_real=BIGGAN_LENGTH),
     )

@@ -11,7 +11,7 @@ from ganneal.reproduction.claims import Judgement, claims, judge
 from ganneal.reproduction.datasets import PUBLISHED_DATA, needed
 from ganneal.reproduction.results import Entry
 from ganneal.reproduction.scales import SCALES
-from ganneal.reproduction.table import BETTER, Absent, Row, Table
+from ganneal.reproduction.table import BETTER, Row, Table
 
 HEAD = """# Reproduction
 
@@ -100,8 +100,6 @@ def _reported(row: Row, scores: Sequence[str]) -> list[str]:
 
 
 def _not_run(row: Row) -> str:
-    if isinstance(row.experiment, Absent):
-        return f"not run: {row.experiment.reason}"
     if PUBLISHED_DATA[row.dataset].small is None:
         return f"not run: {needed(row.dataset)}"
     return "not run"

@@ -15,7 +15,7 @@ from ganneal.plan import plan
 from ganneal.registry import nearest
 from ganneal.reproduction.datasets import PUBLISHED_DATA, source
 from ganneal.reproduction.scales import HALVED, SCALES, Cost, Reduction, Scale
-from ganneal.reproduction.table import Absent, Row, Table
+from ganneal.reproduction.table import Row, Table
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Planned:
 
     def reduced_by(self) -> list[str]:
         """How the experiment differs from the published settings, a line for each field."""
-        assert self.experiment is not None and isinstance(self.row.experiment, Experiment)
+        assert self.experiment is not None
         published = SCALES["paper"]
         before = reduced(self.row.experiment, published, published.families[self.row.family])
         return difference(*(_shown(experiment) for experiment in (before, self.experiment)))
@@ -64,8 +64,6 @@ def planned(row: Row, scale: Scale, paths: Mapping[str, str], extractor: Extract
         paths: Where a data set lies, by its name, in place of where it is looked for.
         extractor: Network whose features are compared, in place of the scale's.
     """
-    if isinstance(row.experiment, Absent):
-        return Planned(row, None, row.experiment.reason)
     try:
         data = source(row.dataset, small=scale.small_data, path=paths.get(row.dataset))
     except FileNotFoundError as error:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Literal
 
 from ganneal.experiment import Budget, Experiment, Records
-from ganneal.experiments import cifar10_biggan_cts, cifar10_sngan_cts
+from ganneal.experiments import cifar10_biggan_cts, cifar10_ddgan, cifar10_sngan_cts
 from ganneal.losses import Hinge, LeastSquares, Loss, NonSaturating, Wasserstein
 from ganneal.models import DCGAN, SNGAN, BigGAN, Model, ResNet4
 from ganneal.normalization import Normalization, Spectral, Unnormalized
@@ -100,6 +100,11 @@ def biggan64(scheme: SchemeName) -> Experiment:
         d_optimizer=Adam(lr=4e-4, beta1=0.0),
         g_optimizer=Adam(lr=1e-4, beta1=0.0),
     )
+
+
+def ddgan(scheme: SchemeName) -> Experiment:
+    """DDGAN on CIFAR-10 as published; N_d = 5 where nested, by Table VI."""
+    return replace(cifar10_ddgan(), name=f"ddgan-{scheme}", scheme=scheme_of(scheme, 5), records=RECORDS)
 
 
 def conjugate_gradient(optimizer: Optimizer, rule: LRRule) -> Experiment:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ganneal.atomic import write_bytes
-from ganneal.config import difference
+from ganneal.config import completed, difference
+from ganneal.experiment import Experiment
 
 FORMAT = 1
 ROW_FIELDS = frozenset(("experiment", "budget", "names", "protocol", "runs", "provenance", "command", "date"))
@@ -50,7 +51,7 @@ def write(path: Path, table: str, scale: str, rows: Mapping[str, Entry]) -> None
     write_bytes(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
 
 
-def joined(name: str, old: Entry | None, new: Entry, path: Path) -> Entry:
+def joined(name: str, old: Entry | None, new: Entry, experiment: Experiment, path: Path) -> Entry:
     """``new`` with the runs of other seeds that the file has of the same row.
 
     Raises:
@@ -58,18 +59,22 @@ def joined(name: str, old: Entry | None, new: Entry, path: Path) -> Entry:
     """
     if old is None:
         return new
-    check_same(name, old, new, path)
+    check_same(name, old, new, experiment, path)
     own = {run["seed"] for run in new["runs"]}
     runs = [*(run for run in old["runs"] if run["seed"] not in own), *new["runs"]]
     return new | {"runs": sorted(runs, key=lambda run: run["seed"])}
 
 
-def check_same(name: str, old: Mapping[str, Any], new: Mapping[str, Any], path: Path) -> None:
-    """Refuse to put runs of two experiments into one row.
+def check_same(name: str, old: Entry, new: Entry, experiment: Experiment, path: Path) -> None:
+    """Refuse to put runs of two experiments into one row; fields gained since count as what they do by default.
 
+    Args:
+        experiment: What ``new`` describes.
     Raises:
         ValueError: They differ; the message shows in what.
     """
+    filled = completed(old["experiment"] | {"type": type(experiment).__name__}, experiment)
+    old = old | {"experiment": {key: filled.get(key) for key in new["experiment"]}}
     shared = [key for key in ("experiment", "budget", "protocol") if key in new and new[key] and old[key]]
     ours, theirs = ({key: content[key] for key in shared} for content in (new, old))
     changes = difference(json.loads(json.dumps(theirs)), json.loads(json.dumps(ours)))

@@ -27,7 +27,7 @@ class Reduction:
     """Real images of each row: equal in data, not in time."""
     changes: Mapping[str, Any]
     """New values by path, as ``model.width``."""
-    widths: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    widths: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Fields of the model by its class."""
     cost: Cost | None = None
     """None where it was not measured."""
@@ -51,11 +51,21 @@ class Scale:
 
 HALVED = 32
 """Pixels a side of larger images at the smallest scale."""
-WIDTHS: dict[str, dict[str, int]] = {
+WIDTHS: dict[str, dict[str, Any]] = {
     "DCGAN": {"width": 16},
     "ResNet4": {"width": 8},
     "BigGAN": {"width": 4},
     "SNGAN": {"g_width": 16, "d_width": 16},
+    "DDGAN": {
+        "width": 16,
+        "multipliers": (1, 2),
+        "blocks": 1,
+        "latent_size": 16,
+        "style_size": 32,
+        "mapping_layers": 2,
+        "d_width": 8,
+        "d_time_size": 32,
+    },
 }
 """Of the smallest scale."""
 CPU: dict[str, Any] = {
@@ -97,7 +107,7 @@ SCALES: dict[str, Scale] = {
             "functional": Reduction(600_000, {}),
             "biggan": Reduction(1_500_000, {"averaging": Averaging(half_life=100_000)}),
             "biggan64": Reduction(500_000, {"averaging": Averaging(half_life=50_000)}),
-            "ddgan": Reduction(300_000, {}),
+            "ddgan": Reduction(300_000, {"averaging": Averaging(half_life=50_000)}),
             "sngan": Reduction(1_500_000, {}),
         },
         GPU,
@@ -116,7 +126,9 @@ SCALES: dict[str, Scale] = {
             "biggan64": Reduction(
                 20_000, {"averaging": Averaging(half_life=5_000), "batch_size": 20, "model.attention": 16}, WIDTHS
             ),
-            "ddgan": Reduction(10_000, {}),
+            "ddgan": Reduction(
+                4_800, {"averaging": Averaging(half_life=1_000), "batch_size": 16}, WIDTHS, Cost(0.23, 0.27)
+            ),
             "sngan": Reduction(64_000, {"batch_size": 32}, WIDTHS, Cost(0.033, 0.033)),
         },
         CPU,

@@ -36,13 +36,6 @@ class Reported:
 
 
 @dataclass(frozen=True)
-class Absent:
-    """Why a row has no experiment."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
 class Row:
     """One line of a published table: a model trained by a scheme on a data set."""
 
@@ -51,7 +44,7 @@ class Row:
     """Names what is trained: rows of several tables with one arm and data set are one run."""
     label: str
     family: Family
-    experiment: Experiment | Absent
+    experiment: Experiment
     """In the published settings."""
     reported: Mapping[str, Reported]
     """By score: FID, IS, or another name that is shown and not measured."""
