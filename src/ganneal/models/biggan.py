@@ -14,6 +14,7 @@ from ganneal.models.checks import check_at_least_one, check_square, checked_labe
 from ganneal.models.conditional import ConditionalBatchNorm
 from ganneal.models.initialization import InitName, initialize, layers, zero_biases
 from ganneal.models.protocol import ModelPair, Normal, Shape
+from ganneal.models.recomputation import through
 from ganneal.models.residual import GeneratorBlock, ResidualDiscriminator, conv3
 from ganneal.spectral import spectral_norm
 
@@ -79,9 +80,17 @@ class BigGANGenerator(nn.Module):
     """Latents, and labels where there are classes, to images in [-1, 1]."""
 
     def __init__(
-        self, latent_size: int, widths: tuple[int, ...], channels: int, given: Conditioning, attention: int | None
+        self,
+        latent_size: int,
+        widths: tuple[int, ...],
+        channels: int,
+        given: Conditioning,
+        attention: int | None,
+        *,
+        recompute: bool = False,
     ):
         super().__init__()
+        self.recompute = recompute
         self.num_classes, self.chunk = given.num_classes, given.chunk
         self.shared = SharedEmbedding(given.num_classes, given.shared_size) if given.shared_size else None
         self.linear = nn.Linear(given.chunk or latent_size, widths[0] * BASE**2)
@@ -99,9 +108,9 @@ class BigGANGenerator(nn.Module):
         first, *conditions = self._conditions(latents, labels)
         h = self.unflatten(self.linear(first))
         for index, block in enumerate(self.blocks):
-            h = block(h, *conditions[index : index + 1])
+            h = through(block, h, *conditions[index : index + 1], recompute=self.recompute)
             if self.attention is not None and index == self.attention_after:
-                h = self.attention(h)
+                h = through(self.attention, h, recompute=self.recompute)
         return self.last(F.relu(self.norm(h), inplace=True)).tanh()
 
     def _conditions(self, latents: Tensor, labels: Tensor | None) -> Iterator[Tensor]:
@@ -149,6 +158,9 @@ class BigGAN:
     g_spectral: bool = True
     """Spectral normalisation of the generator's convolutions and linear layers."""
     g_spectral_eps: float = 1e-8
+    recompute: bool = False
+    """Compute each block's activations again in the backward pass rather than keep them: the same bits in less memory,
+    for a third more work."""
 
     def __post_init__(self) -> None:
         check_at_least_one(width=self.width, latent_size=self.latent_size)
@@ -168,12 +180,14 @@ class BigGAN:
         given = self._conditioning(num_classes, len(layout.generator))
         latent_size = given.chunk * len(layout.generator) or self.latent_size
         self._check_attention(size, layout.downs)
-        generator = BigGANGenerator(latent_size, g_widths, channels, given, self.attention)
+        generator = BigGANGenerator(latent_size, g_widths, channels, given, self.attention, recompute=self.recompute)
         extra: dict[int, nn.Module] = {}
         if self.attention is not None:
             after = (size // self.attention).bit_length() - 2
             extra[after] = SelfAttention(d_widths[after])
-        discriminator = ResidualDiscriminator(shape, d_widths, layout.downs, num_classes, wide=True, extra=extra)
+        discriminator = ResidualDiscriminator(
+            shape, d_widths, layout.downs, num_classes, wide=True, extra=extra, recompute=self.recompute
+        )
         for player in (generator, discriminator):
             initialize(player, self.init)
             if self.zero_biases:

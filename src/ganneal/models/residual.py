@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ganneal.models.checks import check_images
 from ganneal.models.conditional import ProjectionHead
 from ganneal.models.protocol import Shape
+from ganneal.models.recomputation import through
 
 Upsampling = Literal["nearest", "bilinear"]
 Features = Float[Tensor, "batch _ _ _"]
@@ -70,6 +71,7 @@ class ResidualDiscriminator(nn.Module):
         downs: How many of the blocks, from the first on, halve the size.
         wide: Whether a block's hidden width is that of its output, rather than of its input; the first one's always is.
         extra: Put behind the block whose number it has, counted from 0.
+        recompute: Whether a block's activations are computed again in the backward pass rather than kept.
     """
 
     def __init__(
@@ -81,9 +83,10 @@ class ResidualDiscriminator(nn.Module):
         *,
         wide: bool,
         extra: dict[int, nn.Module] | None = None,
+        recompute: bool = False,
     ):
         super().__init__()
-        self.shape = shape
+        self.shape, self.recompute = shape, recompute
         blocks: list[nn.Module] = []
         inputs = shape[0]
         for index, outputs in enumerate(widths):
@@ -97,5 +100,8 @@ class ResidualDiscriminator(nn.Module):
 
     def forward(self, images: Features, labels: Tensor | None = None) -> Float[Tensor, " batch"]:
         check_images(images, self.shape)
-        features = F.relu(self.blocks(images)).sum((2, 3))
+        h = images
+        for block in self.blocks:
+            h = through(block, h, recompute=self.recompute)
+        features = F.relu(h).sum((2, 3))
         return self.head(features, labels)
