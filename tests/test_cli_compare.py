@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from ganneal.cli import chosen, main
 from ganneal.cli import compare as command
 from ganneal.comparison import LocalProcesses, Study
 from ganneal.comparison.job import Job, run
 from ganneal.comparison.study import Like
-from ganneal.experiments import EXPERIMENTS
+from ganneal.config import encode
+from ganneal.data import Folder
+from ganneal.experiments import EXPERIMENTS, choices
 from ganneal.interruption import Interrupted
 from ganneal.losses import LOSSES
 
@@ -279,6 +283,37 @@ def test_all_arms_on_a_path_share_choices_that_the_study_keeps(
     status, _, err = cli(*arguments[:1], "b=mine.npz", *arguments[1:])
     assert status == 0, err
     assert len(here) == 3 and here[-1].experiment.batch_size == 8
+
+
+def test_a_folder_keeps_what_was_chosen_though_its_images_and_the_machine_change(
+    cli: Cli, studies: Studies, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = choices.Machine(accelerator=False, bfloat16=False)
+    monkeypatch.setattr(sys.modules["ganneal.experiments.images"], "this_machine", lambda: machine)
+    (tmp_path / "mine").mkdir()
+
+    def draw(count: int, side: int) -> None:
+        for index in range(count):
+            Image.new("RGB", (side, side), (index, 0, 0)).save(tmp_path / "mine" / f"{index:03}.png")
+
+    def settings(*arguments: str) -> Any:
+        assert cli("mine", *CLOCK, "--seeds", "1", *arguments)[0] == 0
+        experiment = studies[-1][0].arms[-1].experiment
+        source = experiment.data
+        assert isinstance(source, Folder)
+        return source.size, source.channels, experiment.batch_size, experiment.precision, experiment.flip
+
+    draw(40, 8)
+    before = settings()
+    (tmp_path / "runs" / "compare-mine-nats").mkdir(parents=True)
+    chosen_then = encode({"mine": chosen.image_choices("mine")})
+    study = {"format": 1, "chosen": chosen_then}
+    (tmp_path / "runs" / "compare-mine-nats" / "study.json").write_text(json.dumps(study))
+    draw(600, 32)
+    machine = choices.Machine(accelerator=False, bfloat16=True)
+    assert settings() == before == (8, 3, 8, "float32", True)
+    assert settings("--data.size", "16") == (16, *before[1:])
+    assert settings("--out", "other") == (32, 3, 64, "bf16", True)
 
 
 def test_a_stopped_comparison_says_where_it_is_kept_and_how_it_ended(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

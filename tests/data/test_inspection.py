@@ -1,6 +1,8 @@
 """`ganneal data`: what is in a set of images, converting it, fetching the public ones from a folder of this test."""
 
 import json
+import os
+import warnings
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -201,3 +203,31 @@ def test_unknown_names_are_answered_with_the_nearest(published: str, capsys: pyt
     assert main(["data", "fetch", "cifar"]) == 2 and "Did you mean 'cifar10" in capsys.readouterr().err
     assert main(["data", "inspct", "x"]) == 2 and "Did you mean 'inspect'" in capsys.readouterr().err
     assert main(["data"]) == 0 and "ganneal data inspect" in capsys.readouterr().out
+
+
+# Odd names
+
+
+def test_every_damaged_image_is_counted_once_and_its_name_stays_on_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "whole.png")
+    content = (tmp_path / "whole.png").read_bytes()
+    names = [
+        b"caf\xe9.png",
+        b"new\nline.png",
+        b"red\x1b[31m.png",
+        "left\u202e.png".encode(),
+        *(b"%d.png" % n for n in range(4)),
+    ]
+    for name in names:
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(b"" if len(name) > 5 else content[:-100])
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert main(["data", "inspect", str(tmp_path)]) == 0
+    said, told = capsys.readouterr()
+    assert "damaged     8\n" in said and "cannot read 8 of 9 images" in told and told.count("\n") == 1
+    for shown in (r"caf\xe9.png", r"new\nline.png", r"red\x1b[31m.png", r"left\u202e.png"):
+        assert f"            {shown}: it is empty" in said
+    assert "\x1b" not in said + told and "\u202e" not in said + told

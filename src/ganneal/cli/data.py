@@ -105,7 +105,7 @@ def text(found: Inspection) -> str:
     if found.classes:
         few, many = min(found.classes), max(found.classes)
         lines.append(f"classes     {len(found.classes):,}, with {few:,} to {many:,} images each")
-    lines.append(f"damaged     {len(found.damaged):,}")
+    lines.append(f"damaged     {found.num_damaged:,}")
     lines += [f"            {name}: {reason}" for name, reason in list(found.damaged.items())[:20]]
     lines.append(f"duplicates  {found.duplicates:,} images have the pixels of another")
     lines.append(f"mean        {' '.join(f'{value:.4f}' for value in found.mean)}  of each channel, in [0, 1]")

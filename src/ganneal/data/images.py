@@ -57,12 +57,13 @@ def check_options(size: int | None, channels: int | None, fit: str, on_damaged: 
 
 
 def shown(name: str) -> str:
-    """A file name for a message: bytes that are no UTF-8 as escapes, the middle of a long one left out.
+    """A file name for a message, on one line: what is no UTF-8 or not printable as escapes, the middle left out.
 
     >>> shown("caf\\udce9.png")
     'caf\\\\xe9.png'
     """
-    readable = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    readable = "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
     if len(readable) <= LONGEST_NAME:
         return readable
     half = LONGEST_NAME // 2

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ganneal.data.decoding import quiet
-from ganneal.data.images import Damaged, stored_format
+from ganneal.data.images import Damaged, shown, stored_format
 from ganneal.data.listing import Encoded, Listing
 from ganneal.data.pairwise import PairwiseDistances, noise_like, pairwise_distances
 from ganneal.data.protocol import Dataset, Source
@@ -25,6 +25,9 @@ class Inspection:
     sizes: Counter[str]
     """Width x height and mode of the files, most frequent first; empty where there are no files."""
     damaged: dict[str, str]
+    """Why images cannot be read, by their names as shown; of those whose headers are whole the first five."""
+    num_damaged: int
+    """All of them."""
     classes: tuple[int, ...]
     """Images of each class."""
     duplicates: int
@@ -53,12 +56,14 @@ def inspect(source: Source, *, seed: int = 0) -> tuple[Inspection, Dataset]:
     if not data.is_images:
         raise ValueError(f"data must be images, got points of shape {data.shape}.")
     damaged |= data.description.get("damaged", {})
+    num_damaged = max(len(damaged), data.description.get("passed_over", 0))
     mean, std, duplicates = _pixels(data)
     found = Inspection(
         len(data),
         data.shape,
         sizes,
         damaged,
+        num_damaged,
         () if data.labels is None else tuple(np.bincount(data.labels, minlength=data.num_classes).tolist()),
         duplicates,
         mean,
@@ -71,13 +76,13 @@ def inspect(source: Source, *, seed: int = 0) -> tuple[Inspection, Dataset]:
 
 def _headers(listing: Listing) -> tuple[Counter[str], dict[str, str]]:
     sizes: Counter[str] = Counter()
-    damaged = dict(listing.damaged)
+    damaged = {shown(name): reason for name, reason in listing.damaged.items()}
     with listing.container.open() as read, quiet():
         for name in listing.names:
             try:
                 width, height, mode = stored_format(read, name)
             except Damaged as error:
-                damaged[name] = str(error)
+                damaged[shown(name)] = str(error)
             else:
                 sizes[f"{width}x{height} {mode}"] += 1
     return sizes, damaged
