@@ -1,0 +1,141 @@
+"""What a move of either player costs with each family of networks: images a second, share of the matmul rate, memory.
+
+    python benchmarks/networks.py [--repeats 5] [--precision float32|bf16] [--only sngan biggan]
+
+Small sizes at 32 px RGB, batch 32, one thread, images of noise, the loss that each network was published with. A move
+is the engine's: the generator's pass, the discriminator's on both sides, gradients, the optimizer's step. Operations
+are counted on one such move by torch's counter, which sees convolutions and matrix products only; the rate they are
+compared with is that of a 2048 x 2048 matrix product in the same precision, measured here. Memory is what the process
+reached above what it held before the players were made.
+"""
+
+import argparse
+import multiprocessing
+import platform
+import resource
+from collections.abc import Callable
+from dataclasses import replace
+from statistics import median
+from time import process_time
+from typing import Any, NamedTuple
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from ganneal import engine
+from ganneal.data import Dataset
+from ganneal.experiment import Experiment, Records
+from ganneal.experiments import cifar10_cts
+from ganneal.losses import Hinge, RelativisticPaired
+from ganneal.models import DCGAN, DDGAN, R3GAN, SNDCGAN, SNGAN, BigGAN
+from ganneal.regularizers import Generated, GradientPenalty, Reals, Sum
+from ganneal.run import Run
+from ganneal.steps import Step, UpdateDiscriminator, UpdateGenerator
+from ganneal.task import TASKS
+
+BATCH = 32
+SIDE = 2_048
+"""Of the matrices whose product is the measure."""
+BOTH = Sum((GradientPenalty(center=0.0, points=Reals()), GradientPenalty(center=0.0, points=Generated())))
+NETWORKS: dict[str, dict[str, Any]] = {
+    "dcgan, width 32": {"model": DCGAN(width=32)},
+    "sn-dcgan, width 16": {"model": SNDCGAN(width=16)},
+    "sngan, widths 32": {"model": SNGAN(g_width=32, d_width=32), "loss": Hinge()},
+    "biggan, width 8, 10 classes": {"model": BigGAN(width=8), "loss": Hinge(), "task": TASKS["labelled"]},
+    "r3gan, width 64, R1 and R2": {"model": R3GAN(), "loss": RelativisticPaired(), "regularizer": BOTH},
+    "ddgan, width 16": {
+        "model": DDGAN(width=16, latent_size=16, style_size=32, d_width=8, d_time_size=32),
+        "task": TASKS["denoising"],
+    },
+}
+MOVES: dict[str, Step] = {"D": UpdateDiscriminator(), "G": UpdateGenerator()}
+
+
+class Row(NamedTuple):
+    """One move of one network."""
+
+    network: str
+    player: str
+    images_per_second: float
+    gflop: float
+    """Of the move."""
+    rate: float
+    """Operations a second, of 1e9."""
+    megabytes: float
+    """Peak of the process, both players' moves together."""
+
+
+def seconds(call: Callable[[], object], repeats: int) -> float:
+    """Median processor time, which with one thread is the time on a machine that does nothing else."""
+    call()
+    taken = []
+    for _ in range(repeats):
+        started = process_time()
+        call()
+        taken.append(process_time() - started)
+    return median(taken)
+
+
+def held() -> float:
+    """The most memory this process has had so far, in megabytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def measure(name: str, precision: Any, repeats: int) -> list[Row]:
+    """Both moves of one network, in a process of its own."""
+    torch.set_num_threads(1)
+    random = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (512, 3, 32, 32), generator=random, dtype=torch.uint8).numpy()
+    labels = torch.randint(10, (512,), generator=random).numpy()
+    experiment: Experiment = replace(
+        cifar10_cts(), batch_size=BATCH, precision=precision, threads=1, records=Records(log_every=10**9)
+    )
+    before = held()
+    run = Run(replace(experiment, **NETWORKS[name]), Dataset(pixels, labels, 10))
+    rows = []
+    for player, step in MOVES.items():
+
+        def move(step: Step = step) -> None:
+            engine.apply(step, run)
+            run.meters.values.clear()
+
+        taken = seconds(move, repeats)
+        with FlopCounterMode(display=False) as counter:
+            move()
+        gflop = counter.get_total_flops() / 1e9
+        rows.append(Row(name, player, BATCH / taken, gflop, gflop / taken, 0.0))
+    return [row._replace(megabytes=held() - before) for row in rows]
+
+
+def matmul_rate(dtype: torch.dtype) -> float:
+    """Operations a second of one thread's matrix product, of 1e9."""
+    torch.set_num_threads(1)
+    a, b = (torch.randn(SIDE, SIDE).to(dtype) for _ in range(2))
+    return 2 * SIDE**3 / seconds(lambda: a @ b, 5) / 1e9
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--precision", choices=("float32", "bf16"), nargs="+", default=("float32", "bf16"))
+    parser.add_argument("--only", nargs="+", default=[""], help="networks whose names begin so")
+    options = parser.parse_args()
+    names = [name for name in NETWORKS if name.startswith(tuple(options.only))]
+    print(f"torch {torch.__version__}, {platform.processor() or platform.machine()}, 1 thread, batch {BATCH}")
+    for precision in options.precision:
+        rate = matmul_rate(torch.float32 if precision == "float32" else torch.bfloat16)
+        print(f"\n{precision}: matrix products at {rate:.0f} GFLOP/s")
+        print("| network | move | images/s | GFLOP a move | of the matmul rate | memory, MB |")
+        print("| --- " * 6 + "|")
+        for name in names:
+            with multiprocessing.get_context("spawn").Pool(1) as pool:
+                for row in pool.apply(measure, (name, precision, options.repeats)):
+                    print(
+                        f"| {row.network} | {row.player} | {row.images_per_second:,.0f} | {row.gflop:.1f} | "
+                        f"{row.rate / rate:.0%} | {row.megabytes:.0f} |",
+                        flush=True,
+                    )
+
+
+if __name__ == "__main__":
+    main()
