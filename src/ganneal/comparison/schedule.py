@@ -11,7 +11,7 @@ from ganneal.comparison.executors import Executor
 from ganneal.comparison.job import Job, failed, read_outcome
 from ganneal.comparison.results import Results, first_line
 from ganneal.comparison.study import WORDS, Study, count, used_budget
-from ganneal.config import difference
+from ganneal.config import completed, difference
 from ganneal.directory import RunDirectory, read_json
 from ganneal.interruption import ended_by_signals
 from ganneal.report.words import number
@@ -206,6 +206,17 @@ def _is_readable(file: Path) -> bool:
         return False
 
 
+def _complete(arms: dict[str, Any], study: Study) -> None:
+    """Give the stored ``arms`` the fields that experiments have gained since, at their defaults."""
+    today = study.describe()["arms"]
+    for arm in study.arms:
+        if arm.name in arms:
+            entry, keys = arms[arm.name], today[arm.name]["experiment"]
+            filled = completed(entry["experiment"], arm.experiment)
+            entry["experiment"] = {key: filled[key] for key in filled if key in keys or key in entry["experiment"]}
+            entry["like"] = completed(entry["like"], arm.like)
+
+
 def _check_same(study: Study, folder: Path, stored: dict[str, Any]) -> None:
     """Refuse to go on with another study than the ``stored`` one, or with less of it.
 
@@ -215,6 +226,7 @@ def _check_same(study: Study, folder: Path, stored: dict[str, Any]) -> None:
     if stored.get("format") != STUDY_FORMAT:
         raise ValueError(f"{folder / STUDY} is no comparison of format {STUDY_FORMAT}; name another directory (--out).")
     ours = json.loads(json.dumps(study.describe()))
+    _complete(stored["arms"], study)
     for arms in (stored["arms"], ours["arms"]):
         for name in set(arms) - (set(stored["arms"]) & set(ours["arms"])):
             del arms[name]  # an arm of one of them only is no contradiction
