@@ -50,8 +50,8 @@ NETWORKS: dict[str, dict[str, Any]] = {
         "precision": "float32",
     },
 }
-"""A small one of each family. R3GAN's two penalties leave few updates: smaller batches, and its grouped convolutions are
-slower in bf16."""
+"""A small one of each family. R3GAN's two penalties leave few updates, hence smaller batches; its grouped convolutions
+are slower in bf16."""
 OPTIMIZERS = {"sn-dcgan": SPECTRAL_ADAM, "sngan": SPECTRAL_ADAM, "biggan": BIGGAN_ADAM, "r3gan": R3GAN_ADAM}
 
 
