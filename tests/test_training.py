@@ -165,7 +165,6 @@ def test_a_run_directory_holds_its_configuration_records_samples_checkpoints_and
         "samples",
         "checkpoints",
         "best",
-        "health.jsonl",
         "final",
         "tensorboard",
     }
