@@ -3,7 +3,8 @@
     OMP_NUM_THREADS=1 python examples/coverage_floor.py --out runs/coverage-floor --seconds 300
 
 Twelve runs of ``cifar10-{cts,nts,nats}``, one thread each. A run that does not finish, or whose coverage is below the
-floor, makes the command fail. The same command goes on where it was stopped, and ends by printing the table.
+floor, makes the command fail. The same command goes on where it was stopped, and ends by printing the table. ``--run
+DIRECTORY`` measures one run that was trained otherwise.
 """
 
 import argparse
@@ -13,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from loss_study import WGAN_ADAM, decoded, summary, table
+from loss_study import WGAN_ADAM, decoded, measure, summary, table
 
 from ganneal.comparison import Arm, LocalProcesses, Study, compare
 from ganneal.data import Arrays
@@ -88,28 +89,36 @@ def below(arms: dict[str, list[dict[str, Any]]], floor: float) -> list[str]:
     return lines
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Three schemes with four losses against a coverage floor.")
-    parser.add_argument("--out", type=Path, default=Path("runs/coverage-floor"))
+def options_of(parser: argparse.ArgumentParser, out: str, arguments: Sequence[str] | None) -> argparse.Namespace:
+    """What a study against the floor may be told."""
+    parser.add_argument("--out", type=Path, default=Path(out))
     parser.add_argument("--seconds", type=float, default=300.0, help="training time of each run")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--samples", type=int, default=SAMPLES, help="generated samples of each run's measurement")
-    parser.add_argument(
-        "--arms", nargs="+", default=(), help="these only, as nats-hinge; give them an --out of their own"
-    )
-    options = parser.parse_args(arguments)
-    results = compare(
-        study(decoded(options.out), options.seconds, options.seeds, options.arms),
-        options.out,
-        LocalProcesses(options.jobs),
-        say=lambda text: print(text, flush=True),
-    )
+    parser.add_argument("--arms", nargs="+", default=(), help="these only; give them an --out of their own")
+    return parser.parse_args(arguments)
+
+
+def judged(study: Study, options: argparse.Namespace) -> int:
+    """Run ``study`` and print its table; the exit status, 1 where a run did not finish or is below the floor."""
+    results = compare(study, options.out, LocalProcesses(options.jobs), say=lambda text: print(text, flush=True))
     content = summary(results.content, options.out, options.samples)
     print(table(content))
     failed = below(content["arms"], FLOOR)
     print(f"below the floor of {FLOOR}: {'; '.join(failed) or 'none'}")
     return 1 if failed else 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Three schemes with four losses against a coverage floor.")
+    parser.add_argument("--run", type=Path, help="train nothing: measure this run directory against the floor")
+    options = options_of(parser, "runs/coverage-floor", arguments)
+    if options.run is not None:
+        found = measure(options.run, options.samples, ResNet(20))
+        print(", ".join(f"{name} {value:.3g}" for name, value in found.items()) + f"; floor {FLOOR}")
+        return int(not found["coverage"] >= FLOOR)
+    return judged(study(decoded(options.out), options.seconds, options.seeds, options.arms), options)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from ganneal.evaluation.stored import Settings, evaluate_run
 from ganneal.experiment import Experiment, Records
 from ganneal.experiments import EXPERIMENTS
 from ganneal.losses import Hinge, Hybrid, LeastSquares, NonSaturating, RelativisticPaired, Wasserstein
-from ganneal.metrics.extractors import ResNet
+from ganneal.metrics.extractors import ExtractorConfig, ResNet
 from ganneal.metrics.measures import DensityCoverage, Frechet, PrecisionRecall
 from ganneal.models import DCGAN
 from ganneal.normalization import GradientNormalization
@@ -106,18 +106,23 @@ def decoded(folder: Path) -> str:
     return str(path.resolve())
 
 
-def measured(run: Path, samples: int) -> dict[str, float]:
-    """Distance, precision, recall and coverage of the run's last weights, kept in its directory.
+def measure(run: Path, samples: int, extractor: ExtractorConfig | None = None) -> dict[str, float]:
+    """Distance, precision, recall and coverage of the run's last weights, with its own extractor if none is given.
 
     Both sides of the last three have as many samples as are generated: their values move with the number.
     """
+    metrics = (Frechet(), PrecisionRecall(most=samples), DensityCoverage(most=samples))
+    settings = Settings(metrics=metrics, count=samples, seeds=(1_000_003,))
+    records = evaluate_run(run, checkpoints=("last",), settings=settings, extractor=extractor)
+    return {NAMES[r.protocol.part]: r.value for r in records if r.protocol.part in NAMES}
+
+
+def measured(run: Path, samples: int) -> dict[str, float]:
+    """`measure`, kept in the run's directory."""
     path = run / MEASURED
     if path.exists() and (content := json.loads(path.read_text()))["samples"] == samples:
         return content
-    metrics = (Frechet(), PrecisionRecall(most=samples), DensityCoverage(most=samples))
-    settings = Settings(metrics=metrics, count=samples, seeds=(1_000_003,))
-    records = evaluate_run(run, checkpoints=("last",), settings=settings)
-    found = {NAMES[r.protocol.part]: r.value for r in records if r.protocol.part in NAMES}
+    found = measure(run, samples)
     write_bytes(path, json.dumps(found | {"samples": samples}).encode())
     return found
 

@@ -12,13 +12,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from coverage_floor import FLOOR, SAMPLES, below
-from loss_study import GAMMA, summary, table
+from coverage_floor import judged, options_of
+from loss_study import GAMMA
 
-from ganneal.comparison import Arm, LocalProcesses, Study, compare
+from ganneal.comparison import Arm, Study
 from ganneal.experiment import Records
 from ganneal.experiments import EXPERIMENTS
 from ganneal.losses import Hinge, NonSaturating, RelativisticPaired
@@ -83,26 +82,8 @@ def study(seconds: float, seeds: int, only: Sequence[str] = ()) -> Study:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="The papers' networks under two schemes against a coverage floor.")
-    parser.add_argument("--out", type=Path, default=Path("runs/network-floor"))
-    parser.add_argument("--seconds", type=float, default=300.0, help="training time of each run")
-    parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--samples", type=int, default=SAMPLES, help="generated samples of each run's measurement")
-    parser.add_argument(
-        "--arms", nargs="+", default=(), help="these only, as biggan-nats; give them an --out of their own"
-    )
-    options = parser.parse_args(arguments)
-    results = compare(
-        study(options.seconds, options.seeds, options.arms),
-        options.out,
-        LocalProcesses(options.jobs),
-        say=lambda text: print(text, flush=True),
-    )
-    content = summary(results.content, options.out, options.samples)
-    print(table(content))
-    failed = below(content["arms"], FLOOR)
-    print(f"below the floor of {FLOOR}: {'; '.join(failed) or 'none'}")
-    return 1 if failed else 0
+    options = options_of(parser, "runs/network-floor", arguments)
+    return judged(study(options.seconds, options.seeds, options.arms), options)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,3 @@ def test_every_network_under_both_schemes(example: ModuleType) -> None:
         assert (arm.experiment.task == Labelled()) == arm.name.startswith("biggan")
         assert arm.experiment.threads == 1
     assert [arm.name for arm in example.study(300.0, 1, ["biggan-nats"]).arms] == ["biggan-nats"]
-
-
-def test_the_floor_is_that_of_the_losses(example: ModuleType) -> None:
-    assert example.FLOOR == import_module("coverage_floor").FLOOR == 0.05
