@@ -25,3 +25,9 @@ def test_every_network_under_both_schemes(example: ModuleType) -> None:
         assert (arm.experiment.task == Labelled()) == arm.name.startswith("biggan")
         assert arm.experiment.threads == 1
     assert [arm.name for arm in example.study(300.0, 1, ["biggan-nats"]).arms] == ["biggan-nats"]
+
+
+def test_denoising_has_a_study_of_its_own(example: ModuleType) -> None:
+    assert [arm.name for arm in example.digits_study(300.0, 1).arms] == ["ddgan-cts", "ddgan-nats"]
+    (arm,) = example.digits_study(300.0, 1, ["ddgan-nats"]).arms
+    assert arm.experiment.name == "digits-ddgan-nats"
