@@ -1,12 +1,14 @@
 """What a move of either player costs with each family of networks: images a second, share of the matmul rate, memory.
 
-    python benchmarks/networks.py [--repeats 5] [--precision float32|bf16] [--only sngan biggan]
+    python benchmarks/networks.py [--repeats 5] [--precision float32 bf16] [--networks sngan biggan]
 
 Small sizes at 32 px RGB, batch 32, one thread, images of noise, the loss that each network was published with. A move
-is the engine's: the generator's pass, the discriminator's on both sides, gradients, the optimizer's step. Operations
-are counted on one such move by torch's counter, which sees convolutions and matrix products only; the rate they are
-compared with is that of a 2048 x 2048 matrix product in the same precision, measured here. Memory is what the process
-reached above what it held before the players were made.
+is the engine's: the generator's pass, the discriminator's on both sides, gradients, the optimizer's step; for
+functional gradients a batch from the pool, the push of a pool of one batch and the fit to it. Each is compared, in
+alternating turns, with the same move written by hand (`bare.py`). Operations are counted on one of the engine's by
+torch's counter, which sees convolutions and matrix products only; the rate they are compared with is that of a 2048 x
+2048 matrix product in the same precision, measured just after each network. Memory is what the process reached above
+what it held before the players were made, the hand-written moves left out.
 """
 
 import argparse
@@ -20,6 +22,7 @@ from time import process_time
 from typing import Any, NamedTuple
 
 import torch
+from bare import BareMoves, turns
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
@@ -28,10 +31,21 @@ from ganneal.data import Dataset
 from ganneal.experiment import Experiment, Records
 from ganneal.experiments import cifar10_cts
 from ganneal.losses import Hinge, RelativisticPaired
-from ganneal.models import DCGAN, DDGAN, R3GAN, SNDCGAN, SNGAN, BigGAN
+from ganneal.models import DCGAN, DDGAN, R3GAN, SNDCGAN, SNGAN, BigGAN, DCGANExt
+from ganneal.optim import RMSProp
 from ganneal.regularizers import Generated, GradientPenalty, Reals, Sum
 from ganneal.run import Run
-from ganneal.steps import Step, UpdateDiscriminator, UpdateGenerator
+from ganneal.schemes import FunctionalGradient
+from ganneal.steps import (
+    DrawPool,
+    FitGenerator,
+    Pool,
+    PushPool,
+    Step,
+    StoreDiscriminator,
+    UpdateDiscriminator,
+    UpdateGenerator,
+)
 from ganneal.task import TASKS
 
 BATCH = 32
@@ -48,8 +62,32 @@ NETWORKS: dict[str, dict[str, Any]] = {
         "model": DDGAN(width=16, attention=16, latent_size=16, style_size=32, d_width=8, d_time_size=32),
         "task": TASKS["denoising"],
     },
+    "cfg, dcgan-ext, width 32": {
+        "model": DCGANExt(width=32),
+        "scheme": FunctionalGradient(step_size=0.25, pool_size=BATCH, fakes="pool"),
+        "d_optimizer": RMSProp(),
+        "g_optimizer": RMSProp(),
+    },
 }
-MOVES: dict[str, Step] = {"D": UpdateDiscriminator(), "G": UpdateGenerator()}
+BEFORE: tuple[Step, ...] = (DrawPool(BATCH), StoreDiscriminator(0.25))
+"""What the moves of functional gradients need."""
+
+
+def moves_of(run: Run, bare: BareMoves) -> dict[str, tuple[Step, Callable[[], None]]]:
+    """Each move, as the engine's step and written by hand."""
+    if run.experiment.sampler == "generator":
+        return {
+            "D": (UpdateDiscriminator(), bare.update_discriminator),
+            "G": (UpdateGenerator(), bare.update_generator),
+        }
+    for each in (run, bare.run):
+        for step in BEFORE:
+            engine.apply(step, each)
+    return {
+        "D": (UpdateDiscriminator(fakes=Pool()), bare.update_discriminator_from_pool),
+        "push": (PushPool(0.25), bare.push),
+        "fit": (FitGenerator(), bare.fit),  # last: the stored discriminator's push is of the generator before it
+    }
 
 
 class Counter(TorchDispatchMode):
@@ -68,14 +106,16 @@ class Row(NamedTuple):
     """One move of one network."""
 
     network: str
-    player: str
+    move: str
     images_per_second: float
+    against_bare: float
+    """Time of the engine's move over that of the one written by hand."""
     gflop: float
     """Of the move."""
     rate: float
     """Operations a second, of 1e9."""
     megabytes: float
-    """Peak of the process, both players' moves together."""
+    """Peak of the process, all of the network's moves together."""
 
 
 def seconds(call: Callable[[], object], repeats: int) -> float:
@@ -96,30 +136,38 @@ def held() -> float:
     return int(line.split()[1]) / 1024
 
 
-def measure(name: str, precision: Any, repeats: int) -> list[Row]:
-    """Both moves of one network, in a process of its own."""
-    torch.set_num_threads(1)
+def build(name: str, precision: Any) -> Run:
+    """A run of a network, on images of noise."""
     random = torch.Generator().manual_seed(0)
     pixels = torch.randint(0, 256, (512, 3, 32, 32), generator=random, dtype=torch.uint8).numpy()
     labels = torch.randint(10, (512,), generator=random).numpy()
     experiment: Experiment = replace(
         cifar10_cts(), batch_size=BATCH, precision=precision, threads=1, records=Records(log_every=10**9)
     )
-    before = held()
-    run = Run(replace(experiment, **NETWORKS[name]), Dataset(pixels, labels, 10))
-    rows = []
-    for player, step in MOVES.items():
+    return Run(replace(experiment, **NETWORKS[name]), Dataset(pixels, labels, 10))
+
+
+def measure(name: str, precision: Any, repeats: int) -> tuple[float, list[Row]]:
+    """The rate of matrix products, and all moves of one network, in a process of its own."""
+    torch.set_num_threads(1)
+    before, reached, rows = held(), 0.0, []
+    run = build(name, precision)
+    run.cursor.seek(1, 0)  # a round in which lengths are not measured, as seven of eight
+    bare = BareMoves(build(name, precision), penalised="regularizer" in NETWORKS[name])
+    for title, (step, by_hand) in moves_of(run, bare).items():
 
         def move(step: Step = step) -> None:
             engine.apply(step, run)
             run.meters.values.clear()
 
-        taken = seconds(move, repeats)
         with Counter() as counter:
             move()
+        reached = max(reached, held())
+        taken, ratio = turns(move, by_hand, repeats)
         gflop = counter.flop / 1e9
-        rows.append(Row(name, player, BATCH / taken, gflop, gflop / taken, 0.0))
-    return [row._replace(megabytes=held() - before) for row in rows]
+        rows.append(Row(name, title, BATCH / taken, ratio, gflop, gflop / taken, 0.0))
+    rate = matmul_rate(torch.float32 if precision == "float32" else torch.bfloat16)
+    return rate, [row._replace(megabytes=reached - before) for row in rows]
 
 
 def matmul_rate(dtype: torch.dtype) -> float:
@@ -133,23 +181,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--precision", choices=("float32", "bf16"), nargs="+", default=("float32", "bf16"))
-    parser.add_argument("--only", nargs="+", default=[""], help="networks whose names begin so")
+    parser.add_argument("--networks", nargs="+", default=[""], help="those whose names begin so")
     options = parser.parse_args()
-    names = [name for name in NETWORKS if name.startswith(tuple(options.only))]
+    names = [name for name in NETWORKS if name.startswith(tuple(options.networks))]
     print(f"torch {torch.__version__}, {platform.processor() or platform.machine()}, 1 thread, batch {BATCH}")
     for precision in options.precision:
-        rate = matmul_rate(torch.float32 if precision == "float32" else torch.bfloat16)
-        print(f"\n{precision}: matrix products at {rate:.0f} GFLOP/s")
-        print("| network | move | images/s | GFLOP a move | of the matmul rate | memory, MB |")
-        print("| --- " * 6 + "|")
+        print(f"\n{precision}")
+        print("| network | move | images/s | over the bare move | GFLOP a move | GFLOP/s | of the matmul rate | MB |")
+        print("| --- " * 8 + "|")
         for name in names:
             with multiprocessing.get_context("spawn").Pool(1) as pool:
-                for row in pool.apply(measure, (name, precision, options.repeats)):
-                    print(
-                        f"| {row.network} | {row.player} | {row.images_per_second:,.0f} | {row.gflop:.1f} | "
-                        f"{row.rate / rate:.0%} | {row.megabytes:.0f} |",
-                        flush=True,
-                    )
+                rate, rows = pool.apply(measure, (name, precision, options.repeats))
+            for row in rows:
+                print(
+                    f"| {row.network} | {row.move} | {row.images_per_second:,.0f} | {row.against_bare:.2f} | "
+                    f"{row.gflop:.1f} | {row.rate:.0f} | {row.rate / rate:.0%} | {row.megabytes:.0f} |",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":
