@@ -39,8 +39,8 @@ BOTH = Sum(
 )
 NETWORKS: dict[str, dict[str, Any]] = {
     "sn-dcgan": {"model": SNDCGAN(width=16), "loss": NonSaturating()},
-    "sngan": {"model": SNGAN(g_width=32, d_width=32), "loss": Hinge()},
-    "biggan": {"model": BigGAN(width=8), "loss": Hinge(), "task": Labelled()},
+    "sngan": {"model": SNGAN(g_width=32, d_width=32), "loss": Hinge(), "batch_size": 16},
+    "biggan": {"model": BigGAN(width=8), "loss": Hinge(), "task": Labelled(), "batch_size": 16},
     "r3gan": {
         "model": R3GAN(widths=(32,), group_size=8),
         "loss": RelativisticPaired(),
@@ -49,8 +49,8 @@ NETWORKS: dict[str, dict[str, Any]] = {
         "precision": "float32",
     },
 }
-"""A small one of each family. R3GAN's two penalties leave few updates, hence smaller batches; its grouped convolutions
-are slower in bf16."""
+"""A small one of each family. Residual networks make few updates in five minutes, hence smaller batches; grouped
+convolutions, R3GAN's, are slower in bf16."""
 OPTIMIZERS = {"sn-dcgan": SPECTRAL_ADAM, "sngan": SPECTRAL_ADAM, "biggan": BIGGAN_ADAM, "r3gan": R3GAN_ADAM}
 
 

@@ -86,10 +86,13 @@ class Session:
         with reporting(display.reading):
             self.run = Run(experiment)
         dataset = self.run.data.dataset
-        self.real = self.run.data.batch(0, min(self.records.sample_count, len(dataset))).samples.cpu()
-        classes = self.run.pair.num_classes if self.real.dim() == 4 else 0
+        classes = self.run.pair.num_classes if dataset.is_images else 0
         self.labels, self.columns = class_rows(classes, self.records.sample_count) if classes else (None, None)
         """Of the pictures of samples: a row for each class where there are any."""
+        if self.labels is not None:
+            self.real = self.run.data.examples(self.labels)
+        else:
+            self.real = self.run.data.batch(0, min(self.records.sample_count, len(dataset))).samples.cpu()
         self.evaluations = Evaluations(self.run, directory, display) if self.records.evaluate_count else None
         content = directory.load_checkpoint(experiment)
         self._begin() if content is None else self._resume(content)
@@ -110,7 +113,7 @@ class Session:
         self._describe()
         if warning := forewarning(self.experiment):
             self.display.say(f"warning: {warning}")
-        real = image_grid(self.real) if self.real.dim() == 4 else scatter(self.real[:, :2])
+        real = image_grid(self.real, self.columns) if self.real.dim() == 4 else scatter(self.real[:, :2])
         save_png(real, self.directory.samples / "real.png")
         self._draw()
         if self.evaluations is not None:

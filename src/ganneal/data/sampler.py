@@ -4,6 +4,8 @@ Nothing is remembered but the position, a count of samples drawn, so a stream re
 any number of processes slicing a global batch read the same stream.
 """
 
+from collections.abc import Sequence
+from itertools import cycle, islice
 from typing import NamedTuple
 
 import numpy as np
@@ -80,3 +82,18 @@ class Sampler:
         if self.dataset.is_images:
             samples = samples.float().div_(127.5).sub_(1.0)
         return Batch(samples, chosen)
+
+    def examples(self, classes: Sequence[int]) -> Tensor:
+        """An image for each of ``classes``, another one each time a class is named, in the order of the first pass.
+
+        A class with too few of them starts again; one that the data has no image of is mid-grey.
+        """
+        order = self._order(0)[0]
+        labels = np.asarray(self.dataset.labels)[order]
+        images = np.full((len(classes), *self.dataset.shape), 128, dtype=np.uint8)
+        for wanted in set(classes):
+            places = [place for place, named in enumerate(classes) if named == wanted]
+            rows = order[labels == wanted]
+            if len(rows):
+                images[places] = self.dataset.samples[np.fromiter(islice(cycle(rows), len(places)), dtype=np.int64)]
+        return torch.from_numpy(images).float().div_(127.5).sub_(1.0)
