@@ -56,7 +56,7 @@ def _overview(tables: Mapping[str, Table], found: Mapping[tuple[str, str], Mappi
 
 
 def _section(name: str, table: Table, found: Mapping[tuple[str, str], Mapping[str, Entry]]) -> str:
-    parts = [f"## {table.title}\n", f"`ganneal reproduce {name}`. Source: {table.source}.\n"]
+    parts = [f"## {table.title}\n", f"`ganneal reproduce {name} --scale SCALE`. Source: {table.source}.\n"]
     parts.append("\n".join(f"- {note}" for note in table.notes) + "\n")
     scales = [scale for scale in SCALES if found.get((name, scale))]
     parts += [_at_scale(table, scale, found[name, scale]) for scale in scales]

@@ -1,0 +1,345 @@
+"""Every shell command of the README and the documentation is one that today's command line takes.
+
+Each is run up to the door of its work, then it stops: the log's records of experiments and commands inside sentences
+too. The fast test looks names and options up, the slow one parses values and runs the examples' parsers. The slowest
+runs the commands of all pages but the log to their end, small where they train.
+"""
+
+import argparse
+import re
+import runpy
+import shlex
+import shutil
+import sys
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ganneal.cli import COMMANDS, main, options
+from ganneal.cli.data import COMMANDS as DATA_COMMANDS
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+LOG = ROOT / "docs" / "log.md"
+PROGRAM = re.compile(r"(?:[A-Z_]+=\S+ )*(?:ganneal|python|make|pip) \S")
+IN_SENTENCE = re.compile(r"`([^`\n]+)`")
+SHELL_FENCE = re.compile(r"```(?:sh|bash|console)$")
+PLACEHOLDERS = {"EXPERIMENT": "digits-nats", "NAME": "hinge", "SCHEME": "nats", "SCALE": "cpu-10min"}
+"""What stands for a name in the pages; RUN and PATH are folders, which the tests make."""
+
+NAMES = {f"ganneal {name}" for name in (*COMMANDS, *(f"data {name}" for name in DATA_COMMANDS))}
+
+DOORS = (
+    "ganneal.cli.compare.compare",
+    "ganneal.cli.data._source",
+    "ganneal.cli.data.download_set",
+    "ganneal.cli.data.fetch_files",
+    "ganneal.cli.evaluate.evaluate_images",
+    "ganneal.cli.evaluate.evaluate_run",
+    "ganneal.cli.games.compare",
+    "ganneal.cli.reproduce.check_extractor",
+    "ganneal.metrics.extractors.inception_file.fetch_inception",
+    "ganneal.report.write_report",
+    "ganneal.sampling.load",
+    "ganneal.training.train",
+    "ganneal.zoo.page.listing",
+)
+"""The functions in which each command's work begins, once everything given to it has been parsed."""
+
+
+SMALL = {
+    "ganneal compare": "--records.evaluate-count 80 --records.no-tensorboard --jobs 1",
+    "ganneal data inspect": "",
+    "ganneal evaluate": "--count 300 --seeds 0",
+    "ganneal games": "--steps 5",
+    "ganneal plan": "",
+    "ganneal report": "",
+    "ganneal reproduce": "",
+    "ganneal sample": "",
+    "ganneal train": "--budget.d-updates 2 --records.evaluate-count 80 --records.no-tensorboard",
+    "ganneal train PATH --task denoising": "--budget.d-updates 1 --records.evaluate-count 0 --model.width 8",
+    "python examples/denoising_steps.py": "--count 40 --seeds 2",
+    "python examples/score_field.py": "--steps 5 --page theory.md",
+}
+"""What makes a command that begins so small enough to run, after its own options; the longest beginning counts."""
+SMALLER = {
+    "--num-real 100000": "--num-real 64",
+    "--seconds 60": "--d-updates 2",
+    "--seeds 0,1,2": "--seeds 1",
+    "--seeds 5": "--seeds 1",
+}
+"""Amounts of `ganneal compare`, which takes each option once."""
+NOT_RUN = {
+    "ganneal data fetch": "downloads; tests/data/test_hub.py",
+    "ganneal evaluate runs/x --extractor inception": "needs weights that are downloaded; tests/metrics/extractors",
+    "ganneal fetch": "downloads; tests/test_cli_fetch.py",
+    "ganneal reproduce table9 --scale cpu-10min --jobs": "trains for hours; tests/reproduction/test_command.py",
+    "ganneal train cifar10-": "needs CIFAR-10, and a GPU or minutes; tests/models",
+    "ganneal train mnist-": "needs MNIST; tests/test_functional_gradient.py",
+    "make": "installs; Makefile",
+    "python examples": "writes the documentation's figures and tables; tests/examples",
+    "python examples/optimizer_study.py": "a hundred trainings; examples/optimizer_study.py",
+}
+"""Commands that begin so, why they are parsed alone, and what covers their work."""
+
+
+class AtTheDoor(Exception):
+    pass
+
+
+def stop(*_: Any, **__: Any) -> NoReturn:
+    raise AtTheDoor
+
+
+def blocks(page: Path) -> Iterator[str]:
+    """The lines of indented and of shell-fenced code, those that go on joined."""
+    fence, started = "", ""
+    for line in page.read_text(encoding="utf-8").splitlines():
+        if line.startswith("```"):
+            fence = "" if fence else line
+        elif SHELL_FENCE.match(fence) or (not fence and line.startswith("    ")):
+            started += line.strip()
+            if started.endswith("\\"):
+                started = started[:-1]
+                continue
+            yield started
+        started = ""
+
+
+def commands(page: Path) -> list[str]:
+    """The shell commands in the page's blocks, without their comments."""
+    lines = (re.sub(r"\s+#.*", "", line) for line in blocks(page) if PROGRAM.match(line))
+    return [command for line in lines for command in line.split(" && ")]
+
+
+def commands_in_sentences(page: Path) -> list[str]:
+    """Those between backquotes outside blocks; the bare name of a command is not one."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    prose = "\n".join(line for line in text.splitlines() if not line.startswith("    "))
+    spans = (span for span in IN_SENTENCE.findall(prose) if PROGRAM.match(span))
+    return [command for span in spans for command in span.split(" && ") if command not in NAMES]
+
+
+def words(command: str) -> list[str]:
+    """The command's words, placeholders filled, optional parts taken, assignments before it left out."""
+    taken = re.sub(r"\[(--[^]]+)\]", r"\1", command)
+    for placeholder, name in PLACEHOLDERS.items():
+        taken = re.sub(rf"\b{placeholder}\b(?!=)", name, taken)
+    split = shlex.split(taken)
+    first = next(index for index, word in enumerate(split) if not re.match(r"[A-Z_]+=", word))
+    return split[first:]
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the images of the pages lie, in two classes of a colour each."""
+    folder = tmp_path_factory.mktemp("places")
+    colours = np.random.default_rng(0).integers(0, 255, (4, 60, 8, 8, 3), dtype=np.uint8)
+    for name in ("PATH", "path/to/images", "photos", "data/ylecun-mnist"):
+        for label, of_class in zip(("ant", "bee", "cat", "zebra"), colours, strict=True):
+            (folder / name / label).mkdir(parents=True)
+            for number, pixels in enumerate(of_class):
+                Image.fromarray(pixels).save(folder / name / label / f"{number}.png")
+    shutil.copy(ROOT / "docs" / "theory.md", folder)
+    np.savez(folder / "samples.npz", images=colours.reshape(-1, 8, 8, 3))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def runs(places: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with the runs that the pages sample from, measure and report."""
+    folder = tmp_path_factory.mktemp("runs") / "places"
+    shutil.copytree(places, folder)
+    labelled = "--task labelled --model biggan --model.width 2 --model.latent-size 8 --data.size 32 --batch-size 8"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(folder)
+        for command in (
+            "digits-nats --out runs/digits-nats",
+            "ring-ddgan --out runs/ring-ddgan",
+            "ring-cfg --out RUN",
+            f"PATH --out runs/x {labelled}",
+        ):
+            assert main(["train", *shlex.split(f"{command} {SMALL['ganneal train']}")]) == 0
+    for name, like in {"photos": "x", "hinge": "digits-nats"}.items():
+        shutil.copytree(folder / "runs" / like, folder / "runs" / name)
+    return folder
+
+
+def parse_ganneal(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    try:
+        status = main(arguments)
+    except AtTheDoor:
+        return ""
+    except SystemExit as end:
+        status = end.code
+    return "" if status in (0, None) else capsys.readouterr().err or f"status {status}"
+
+
+def parse_python(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> str:
+    if arguments[:2] == ["-m", "pytest"]:
+        missing = [word for word in arguments if word.endswith(".py") and not (ROOT / word).exists()]
+        return f"not there: {missing}" if missing else ""
+    script, *rest = arguments
+    parsed = argparse.ArgumentParser.parse_args
+
+    def parse_and_stop(parser: argparse.ArgumentParser, given: Any = None, namespace: Any = None) -> NoReturn:
+        parsed(parser, given, namespace)
+        stop()
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_and_stop)
+    monkeypatch.setattr(sys, "argv", [script, *rest])
+    monkeypatch.setattr(sys, "path", [str(ROOT / "examples"), *sys.path])
+    try:
+        runpy.run_path(str(ROOT / script), run_name="__main__")
+    except AtTheDoor:
+        return ""
+    except SystemExit as end:
+        return f"status {end.code}"
+    return "it takes no options"
+
+
+def parse_make(arguments: list[str]) -> str:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    unknown = [word for word in arguments if "=" not in word and word not in targets]
+    return f"no target {unknown}" if unknown else ""
+
+
+def parse_pip(arguments: list[str]) -> str:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    named = {extra for word in arguments for group in re.findall(r"\[(.*)\]", word) for extra in group.split(",")}
+    return f"no extra {sorted(named - set(extras))}" if named - set(extras) else ""
+
+
+def said_of(command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
+    """What is wrong with a command; nothing where it would go to work."""
+    program, *arguments = words(command)
+    with monkeypatch.context() as patched:
+        match program:
+            case "ganneal":
+                for door in DOORS:
+                    patched.setattr(door, stop)
+                return parse_ganneal(arguments, capsys)
+            case "python":
+                return parse_python(arguments, patched)
+            case "make":
+                return parse_make(arguments)
+            case _:
+                return parse_pip(arguments)
+
+
+IN_BLOCKS = {command: page for page in PAGES if page != LOG for command in commands(page)}
+EVERYWHERE = {command: page for page in PAGES for command in (*commands_in_sentences(page), *commands(page))}
+
+
+def look_up(experiment: Any, arguments: Sequence[str], prog: str) -> Any:
+    """In place of parsing, which takes a tenth of a second: whether the experiment has the fields that are named."""
+    for word in arguments:
+        if word.startswith("--"):
+            options._get(experiment, re.sub(r"^no-", "", word[2:].partition("=")[0]).replace("-", "_").split("."))
+    return experiment
+
+
+def test_every_command_and_option_exists(
+    places: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr("ganneal.cli.configure.parse", look_up)
+    check({c: page for c, page in EVERYWHERE.items() if "python examples" not in c}, places, monkeypatch, capsys)
+
+
+@pytest.mark.slow
+def test_every_command_is_taken(places: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    check(EVERYWHERE, places, monkeypatch, capsys)
+
+
+def check(
+    found: dict[str, Path], places: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(places)
+    refused = [
+        f"{page.relative_to(ROOT)}: {command}\n    {said}"
+        for command, page in found.items()
+        if (said := said_of(command, monkeypatch, capsys))
+    ]
+    assert not refused, "\n".join(refused)
+
+
+def begun(command: str, table: dict[str, str]) -> str:
+    """The longest entry of ``table`` that the command begins with."""
+    bare = re.sub(r"^([A-Z_]+=\S+ )+", "", command)
+    return max((entry for entry in table if bare.startswith(entry)), key=len, default="")
+
+
+def test_every_command_is_run_or_said_why_not():
+    undecided = [f"{p.name}: {c}" for c, p in IN_BLOCKS.items() if not begun(c, SMALL) and not begun(c, NOT_RUN)]
+    assert not undecided, f"put them into SMALL or NOT_RUN: {undecided}"
+    idle = {*SMALL, *NOT_RUN} - {begun(c, table) for c in IN_BLOCKS for table in (SMALL, NOT_RUN)}
+    assert not idle, f"no page has a command that begins so: {sorted(idle)}"
+    assert all((ROOT / why.rpartition("; ")[2]).exists() for why in NOT_RUN.values())
+
+
+def small(command: str) -> list[str]:
+    """The command's words with amounts that take seconds."""
+    less = command
+    for amount, smaller in SMALLER.items() if command.startswith("ganneal compare") else ():
+        less = less.replace(amount, smaller)
+    return [*words(less), *shlex.split(SMALL[begun(command, SMALL)])]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [c for c in IN_BLOCKS if len(begun(c, SMALL)) > len(begun(c, NOT_RUN))])
+def test_a_command_runs_to_its_end(
+    command: str, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    folder = tmp_path / "places"
+    shutil.copytree(runs, folder)
+    program, *arguments = small(command)
+    if arguments[0] == "train":
+        shutil.rmtree(folder / "runs")
+    monkeypatch.chdir(folder)
+    threads = torch.get_num_threads()
+    try:
+        if program == "ganneal":
+            assert main(arguments) == 0, capsys.readouterr().err
+        else:
+            monkeypatch.setattr(sys, "argv", arguments)
+            with pytest.raises(SystemExit) as end:
+                runpy.run_path(str(ROOT / arguments[0]), run_name="__main__")
+            assert end.value.code in (0, 1), capsys.readouterr().err  # 1: the few updates did not reach its mark
+    finally:
+        torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        ("ganneal train digits-nats --scheme nested", "unknown scheme 'nested'"),
+        ("ganneal train digits-nats --scheme.level 3", "--scheme.level"),
+        ("ganneal sample RUN --number 3", "--number"),
+        ("ganneal compare nats=digits-nats --seeds 5", "must say what the arms are equal in"),
+        ("OMP_NUM_THREADS=1 python examples/langevin.py --stairs 3", "status 2"),
+        ("make tests", "no target ['tests']"),
+        ("pip install 'ganneal[hub,clusters]'", "no extra ['clusters']"),
+    ],
+)
+def test_a_wrong_command_is_found(
+    command: str, why: str, places: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(places)
+    assert why in said_of(command, monkeypatch, capsys)
+
+
+def test_commands_are_found_in_blocks_and_in_sentences(tmp_path: Path):
+    page = tmp_path / "page.md"
+    page.write_text(
+        "Say `ganneal zoo --help`, as of `ganneal zoo`, or\n\n"
+        "    ganneal plan cts  # prints\n    ganneal compare a \\\n      b\n    x <- x + 1\n\n"
+        "```sh\nA=1 python x.py && make demo\n```\n\n```text\nganneal train no\n```\n"
+    )
+    assert commands(page) == ["ganneal plan cts", "ganneal compare a b", "A=1 python x.py", "make demo"]
+    assert commands_in_sentences(page) == ["ganneal zoo --help"]
