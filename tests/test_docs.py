@@ -1,10 +1,14 @@
-"""Every Python block of the README and the documentation runs, in order, in one namespace per file."""
+"""Every Python block of the README and the documentation runs, in order, in one namespace per file; names are there."""
 
 import re
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from ganneal.cli import COMMANDS
+from ganneal.cli.configure import PARTS
 from ganneal.data import DATASETS
 from ganneal.divergences import DIVERGENCES
 from ganneal.experiments import EXPERIMENTS
@@ -14,7 +18,7 @@ from ganneal.regularizers import REGULARIZERS
 from ganneal.schemes import SCHEMES
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#:]+)\)")
 
@@ -41,3 +45,35 @@ def test_python_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.Monke
 def test_links_lead_to_files(page: Path):
     for target in LINK.findall(page.read_text()):
         assert (page.parent / target).exists(), f"{page.name} links to {target}, which is not there"
+
+
+@pytest.fixture
+def reference(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    return import_module("reference")
+
+
+def test_every_public_name_is_documented(reference: ModuleType):
+    entries = [(m, reference.entry(m, name)) for m, _, _ in reference.MODULES for name in reference.public(m)]
+    bare = [f"ganneal.{module}.{one.name}" for module, one in entries if not one.line and one.name != "__version__"]
+    assert not bare, f"give them docstrings; a constant's stands below it: {bare}"
+    parts = [registry for _, _, registry in reference.REGISTRIES]
+    missing = [path for path, (_, registry) in PARTS.items() if not any(registry is shown for shown in parts)]
+    assert not missing, f"add their registries to examples/reference.py: {missing}"
+
+
+def test_the_reference_is_what_the_source_says(reference: ModuleType):
+    kept = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    assert kept == reference.text(), "run `python examples/reference.py`"
+
+
+def test_a_public_name_without_a_docstring_is_found(reference: ModuleType, tmp_path: Path, monkeypatch):
+    (tmp_path / "bare.py").write_text('A = 1\nB = 2\n"""Two."""\n\n\ndef c(x, *, y=1): ...\n')
+    monkeypatch.setattr(reference, "PACKAGE", tmp_path)
+    found = [reference.entry("bare", name) for name in reference.public("bare")]
+    assert [(one.call, one.line) for one in found] == [("A", ""), ("B", "Two."), ("c(x, *, y=1)", "")]
+
+
+def test_every_command_has_a_page():
+    pages = "".join(page.read_text() for page in PAGES if page.name not in ("reference.md", "log.md"))
+    assert [name for name in COMMANDS if f"ganneal {name}" not in pages] == []

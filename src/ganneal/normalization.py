@@ -12,6 +12,7 @@ from ganneal.regularizers.input_gradient import norm, value_and_input_gradient
 from ganneal.spectral import CONVOLUTIONS, spectral_norm
 
 PerSample = Float[Tensor, " batch"]
+"""One raw output per sample, [batch]."""
 NORMALIZED = (nn.Linear, nn.Embedding, *CONVOLUTIONS)
 """Layers whose weight spectral normalisation divides."""
 

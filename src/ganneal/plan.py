@@ -100,6 +100,7 @@ LETTERS: dict[type[Step], str] = {
     StoreDiscriminator: "S",
     FitGenerator: "F",
 }
+"""What each step is called in a sequence."""
 
 
 def _symbols(steps: Sequence[Step]) -> str:

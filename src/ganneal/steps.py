@@ -26,6 +26,7 @@ class Replay:
 
 
 Fakes = Fresh | Pool | Replay
+"""The generated samples that a discriminator update sees."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,7 @@ class FitGenerator:
 
 
 Step = UpdateDiscriminator | UpdateGenerator | DrawPool | PushPool | StoreDiscriminator | FitGenerator
+"""One move of a player, or of the pool between them."""
 
 MOVES_GENERATOR = (UpdateGenerator, FitGenerator)
 """The steps that change the generator's parameters: averaging (EMA) acts where a run of them ends."""

@@ -8,6 +8,7 @@ from math import isfinite
 from typing import Any, Literal, Protocol, runtime_checkable
 
 Row = dict[str, Any]
+"""One row of the log: values by name."""
 
 
 class TrainingStopped(ValueError):
@@ -15,6 +16,7 @@ class TrainingStopped(ValueError):
 
 
 REMEDY = "lower the learning rates, or add a regularizer such as r1"
+"""What helps a run that diverged."""
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,11 @@ from torch import Tensor
 from ganneal.logits import softplus, upcast
 
 Logits = Float[Tensor, " batch"]
+"""The discriminator's raw outputs, [batch]."""
 PerSample = Float[Tensor, " batch"]
+"""One loss per sample, [batch], before averaging."""
 WeightOn = Literal["output", "loss"]
+"""Where a schedule's weight goes: on the raw output inside the generator's loss, or on the loss."""
 Weight = float | Float[Tensor, ""]
 """A schedule's weight: a float, or a 0-dim tensor in compiled and graph-captured code."""
 

@@ -13,6 +13,7 @@ from ganneal.optim.lr_rules import Constant, LRRule
 from ganneal.optim.rmsprop import InsideRMSProp
 
 BetaRule = Literal["FR", "PRP", "HS", "DY", "HZ", "FR_PRP", "HS_DY"]
+"""The rule of how much a conjugate direction keeps of the one before: five published ones and two hybrids of them."""
 
 
 @runtime_checkable

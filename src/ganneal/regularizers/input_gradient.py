@@ -7,6 +7,7 @@ from torch import Tensor
 from ganneal.regularizers.protocol import Discriminator
 
 PerSample = Float[Tensor, " batch"]
+"""One value per sample, [batch]."""
 Samples = Float[Tensor, "batch ..."]
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ganneal.data import Batch, Dataset
 
 Condition = tuple[Tensor, ...]
+"""What both players are given beside samples, each [batch, ...]; empty for nothing."""
 
 
 class View(NamedTuple):

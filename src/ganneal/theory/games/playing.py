@@ -14,7 +14,9 @@ from ganneal.theory.games.methods import Extragradient, Method
 from ganneal.theory.games.problems import Game, Vector
 
 Order = Literal["alternating", "simultaneous"]
+"""Whether y sees where x has just moved, or both move at once."""
 ORDERS: tuple[Order, ...] = get_args(Order)
+"""Both orders."""
 ESCAPED = 1e12
 """Play ends at a distance of so many times the start's, or 1 if that is more: there is no way back from there."""
 SAME = 1e-9
