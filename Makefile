@@ -3,7 +3,7 @@ INDEX ?=
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all browser lint bench clean
+.PHONY: demo test test-all browser lint bench docs lock sbom dist-check clean
 
 .venv/.core: pyproject.toml constraints.txt
 	test -d .venv || $(PYTHON) -m venv .venv
@@ -51,6 +51,44 @@ bench: .venv/.core         ## speed as ratios against a plain loop in the same p
 	$(BIN)/python benchmarks/regularizers.py
 	$(BIN)/python benchmarks/optimizers.py
 	$(BIN)/python benchmarks/data.py
+
+.venv/.docs: .venv/.core
+	$(BIN)/pip install -q $(INDEX) -c constraints.txt -e '.[docs]'
+	touch $@
+
+docs: .venv/.docs          ## the site, into site/; a warning ends it
+	$(BIN)/zensical build --clean --strict
+
+# Resolved as for macOS, where torch brings no CUDA libraries; the hashes are of every file of a release, for all systems.
+# PyPI has only CUDA builds of torch for Linux on x86-64: TORCH_CPU is the hash of the CPU build for Python 3.11 there.
+TORCH_CPU := 6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
+lock: pyproject.toml constraints.txt    ## requirements.lock: the ordinary dependencies of constraints.txt with hashes
+	test -d build/lock || $(PYTHON) -m venv build/lock
+	build/lock/bin/pip install -q $(INDEX) uv==0.13.9
+	MACOSX_DEPLOYMENT_TARGET=14.0 build/lock/bin/uv pip compile pyproject.toml -c constraints.txt -q --generate-hashes \
+		--no-header --no-annotate --python-version 3.11 --python-platform aarch64-apple-darwin -o build/lock/all.txt \
+		>build/lock/log.txt
+	{ echo "# By \`make lock\`; docs/compatibility.md says how. torch has the hashes of PyPI's files, and first that of the"; \
+		echo "# CPU build 2.13.0+cpu for Python 3.11 on Linux, x86-64, which PyPI does not have."; \
+		sed 's/^torch==.*/&\n    --hash=sha256:$(TORCH_CPU) \\/' build/lock/all.txt; } >requirements.lock
+
+sbom: .venv/.core          ## dist/sbom.json: the same as a CycloneDX bill of materials
+	test -d build/sbom || $(PYTHON) -m venv build/sbom
+	build/sbom/bin/pip install -q $(INDEX) cyclonedx-bom==7.5.0
+	mkdir -p dist
+	build/sbom/bin/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --mc-type library \
+		--output-reproducible --of JSON -o dist/sbom.json
+
+dist-check:                ## wheel and sdist, built, installed into an environment of their own, and training a few steps
+	rm -rf dist/*.whl dist/*.tar.gz build/dist
+	$(PYTHON) -m venv build/dist
+	build/dist/bin/pip install -q $(INDEX) build==1.6.1
+	build/dist/bin/python -m build --outdir dist .
+	build/dist/bin/pip install -q $(INDEX) -c constraints.txt dist/*.whl
+	cd build/dist && bin/ganneal --help >help.txt && bin/ganneal train digits-nats --budget.d-updates 4 --out run \
+		&& bin/ganneal sample run --out samples.png && bin/ganneal sample zoo:digits-nats --out zoo.png \
+		&& bin/ganneal report run
+	build/dist/bin/pip install -q --no-deps --force-reinstall dist/*.tar.gz && build/dist/bin/ganneal --version
 
 clean:
 	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis
