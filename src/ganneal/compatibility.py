@@ -42,12 +42,13 @@ def check_players(experiment: Experiment, pair: ModelPair) -> None:
             f"diffusion; use a scheme as Alternating or Nested."
         )
     for name, size in (("batch_size", experiment.batch_size), ("g_batch_size", experiment.generator_batch)):
-        count = size // experiment.accumulate
+        parts = experiment.accumulate * experiment.ranks
+        count = size // parts
         if count % min(count, pair.judged_together):
             raise ValueError(
-                f"{name} must be below {pair.judged_together} or a multiple of it for each of the accumulated parts, "
-                f"for the discriminator of {model} compares so many samples, got {count}; use "
-                f"{(count // pair.judged_together + 1) * pair.judged_together * experiment.accumulate}."
+                f"{name} must be below {pair.judged_together} or a multiple of it for each of the accumulated parts of "
+                f"each process, for the discriminator of {model} compares so many samples, got {count}; use "
+                f"{(count // pair.judged_together + 1) * pair.judged_together * parts}."
             )
 
 

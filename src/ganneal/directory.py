@@ -151,7 +151,7 @@ class RunDirectory:
             raise ValueError(
                 f"{self.path} holds a run of another experiment:\n  {listed}\n"
                 f"Train into another directory (--out), or go back to these settings to resume. "
-                f"Budget, records, divergence, device and threads may change."
+                f"Budget, records, divergence, device, devices, nodes and threads may change."
             )
 
     def describe(

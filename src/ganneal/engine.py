@@ -16,7 +16,7 @@ from ganneal.fakes import make_fakes
 from ganneal.freezing import frozen
 from ganneal.pool import draw_pool, fit_generator, push_pool, store_discriminator
 from ganneal.regularizers import Context, GeneratorContext
-from ganneal.run import Run, unnamed_draws
+from ganneal.run import Run
 from ganneal.steps import (
     MOVES_GENERATOR,
     DrawPool,
@@ -28,7 +28,7 @@ from ganneal.steps import (
     UpdateGenerator,
 )
 from ganneal.stop import Row
-from ganneal.updates import Gradients, accumulate, distance, is_measured, log, norm, optimize, rate
+from ganneal.updates import Gradients, accumulate, averaged, distance, is_measured, log, norm, optimize, rate
 
 
 def apply(step: Step, run: Run) -> None:
@@ -53,11 +53,12 @@ def apply(step: Step, run: Run) -> None:
 def update_discriminator(step: UpdateDiscriminator, run: Run) -> None:
     """One optimizer step of the discriminator on the next real batch."""
     experiment = run.experiment
-    count = experiment.batch_size // experiment.accumulate
+    count = run.ranks.share(experiment.batch_size // experiment.accumulate)
     gradients: Gradients | None = None
     for _ in range(experiment.accumulate):
         loss = _discriminator_loss(step, run, count)
         gradients = accumulate(gradients, loss, run.d_parameters, experiment.accumulate)
+    gradients = averaged(gradients, run)
     if is_measured(run):
         log(step, run, "d_grad_norm", norm(gradients))
     d_lr = rate(experiment.d_optimizer, run, own="d_updates")
@@ -105,7 +106,7 @@ def _discriminator_loss(step: UpdateDiscriminator, run: Run, count: int) -> Tens
 def update_generator(step: UpdateGenerator, run: Run) -> None:
     """One optimizer step of the generator on fresh latents, through a frozen discriminator."""
     experiment = run.experiment
-    count = experiment.generator_batch // experiment.accumulate
+    count = run.ranks.share(experiment.generator_batch // experiment.accumulate)
     run.chain.leave(run.generator)
     before = [p.detach().clone() for p in run.g_parameters] if is_measured(run) else None  # for the length of the step
     parameters = run.g_parameters + run.network_parameters
@@ -114,7 +115,7 @@ def update_generator(step: UpdateGenerator, run: Run) -> None:
         for _ in range(experiment.accumulate):
             loss = _generator_loss(step, run, count)
             gradients = accumulate(gradients, loss, parameters, experiment.accumulate)
-    assert gradients is not None
+    gradients = averaged(gradients, run)
     own, networks = gradients[: len(run.g_parameters)], gradients[len(run.g_parameters) :]
     if before is not None:
         log(step, run, "g_grad_norm", norm(own))
@@ -175,11 +176,11 @@ def train(run: Run, interrupted: Callable[[], bool] = lambda: False) -> Iterator
     """
     budget, every = run.experiment.budget, run.experiment.records.log_every
     while (stopped := _reached(budget, run)) is None:
-        if interrupted():
+        if run.ranks.greatest(interrupted()):
             return
         started, worked = perf_counter(), process_time()
         step, following = run.cursor.step, run.cursor.following
-        with unnamed_draws(run.random["players"]):
+        with run.moving():
             apply(step, run)
         if isinstance(step, MOVES_GENERATOR) and not isinstance(following, MOVES_GENERATOR):
             run.update_average()
@@ -187,6 +188,8 @@ def train(run: Run, interrupted: Callable[[], bool] = lambda: False) -> Iterator
             _close_measured_round(run)
         run.counters.seconds += perf_counter() - started
         run.cpu_seconds += process_time() - worked
+        if budget.seconds is not None:  # every rank is to find the budget reached at the same step
+            run.counters.seconds = run.ranks.greatest(run.counters.seconds)
         due = run.counters.num_real // every > run.logged_at // every
         if due and run.cursor.at_rest and budget.reached(run.counters) is None:
             yield _row(run)
@@ -203,4 +206,4 @@ def _row(run: Run) -> Row:
     row: dict[str, Any] = {**run.counters.as_dict(), "cpu_seconds": run.cpu_seconds, "round": run.cursor.round}
     g_optimizer = run.g_optimizer if run.fit is None else run.fit.optimizer
     row["d_lr"], row["g_lr"] = (optimizer.param_groups[0]["lr"] for optimizer in (run.d_optimizer, g_optimizer))
-    return row | run.meters.read()
+    return row | run.meters.read(run.ranks)

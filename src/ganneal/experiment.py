@@ -20,11 +20,11 @@ from ganneal.optim import Adam, Averaging, OptimizerConfig
 from ganneal.push import Push
 from ganneal.regularizers import Regularizer, Sum
 from ganneal.schemes import Alternating, Scheme
-from ganneal.steps import FitGenerator, Step, StoreDiscriminator
+from ganneal.steps import DrawPool, FitGenerator, Step, StoreDiscriminator
 from ganneal.stop import Divergence
 from ganneal.task import Task, Unconditional
 
-OPERATION = frozenset({"budget", "records", "divergence", "device", "threads"})
+OPERATION = frozenset({"budget", "records", "divergence", "device", "devices", "nodes", "threads"})
 """The fields a resumed run may change."""
 
 
@@ -167,6 +167,11 @@ class Experiment:
     records: Records = Records()
     divergence: Divergence = Divergence()
     device: str = "cpu"
+    devices: int = 1
+    """Processes on each machine, one for each GPU or each group of CPU threads; a batch is dealt to all of them. Batch
+    norm sees the part of one process."""
+    nodes: int = 1
+    """Machines, each with so many devices."""
     threads: int | None = None
     """CPU threads; None leaves torch's choice. Another number gives other bits."""
 
@@ -177,7 +182,7 @@ class Experiment:
                     f"{name} must be a {kind.__name__}, got {getattr(self, name)!r}; use a registered part, as "
                     f"LOSSES['hinge'] for a loss, or one of your own."
                 )
-        for name in ("batch_size", "accumulate"):
+        for name in ("batch_size", "accumulate", "devices", "nodes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
         for name, size in (("batch_size", self.batch_size), ("g_batch_size", self.generator_batch)):
@@ -185,6 +190,7 @@ class Experiment:
                 raise ValueError(
                     f"{name} must be a multiple of accumulate, at least 1, got {size} and accumulate={self.accumulate}."
                 )
+        self._check_shares()
         if self.precision not in ("float32", "bf16"):
             raise ValueError(f"precision must be 'float32' or 'bf16', got {self.precision!r}.")
         Moves(self.flip, self.flip_vertical, self.translate)  # says what is wrong with them
@@ -209,6 +215,29 @@ class Experiment:
                 "regularizer mixes each real sample with a fake, and task.paired=False gives them different labels; "
                 "use task.paired=True, or a penalty at points='Reals'."
             )
+
+    def _check_shares(self) -> None:
+        """Refuse batches and pools that several processes cannot share evenly."""
+        if self.ranks == 1:
+            return
+        parts = self.accumulate * self.ranks
+        for name, size in (("batch_size", self.batch_size), ("g_batch_size", self.generator_batch)):
+            if size % parts:
+                raise ValueError(
+                    f"{name} is that of all processes together and must be a multiple of accumulate x devices x nodes "
+                    f"= {parts}, got {size}; use {size // parts * parts or parts}."
+                )
+        for step in self.scheme(1):
+            if isinstance(step, DrawPool) and step.size % self.ranks:
+                raise ValueError(
+                    f"the pool's size must be a multiple of devices x nodes = {self.ranks}, got {step.size}; use "
+                    f"scheme.pool-size {step.size // self.ranks * self.ranks or self.ranks}."
+                )
+
+    @property
+    def ranks(self) -> int:
+        """Processes that train together."""
+        return self.devices * self.nodes
 
     @property
     def generator_batch(self) -> int:

@@ -40,7 +40,8 @@ def make_fakes(source: Fakes, run: Run, real: View) -> FakeBatch:
             return FakeBatch(run.chain.walk(samples, condition, run.judge_by, pushes), condition, None)
         case Pool():
             pool = the_pool(run, "fakes from Pool()")
-            chosen = torch.randperm(len(pool.samples), generator=run.random["pool"], device=run.device)[:count]
+            order = torch.randperm(len(pool.samples), generator=run.random["pool"], device=run.device)
+            chosen = order[: count * run.ranks.count].tensor_split(run.ranks.count)[run.ranks.rank]
             return FakeBatch(pool.samples[chosen], tuple(each[chosen] for each in pool.condition), None)
 
 

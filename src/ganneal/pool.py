@@ -4,6 +4,8 @@ References:
     Johnson and Zhang, Composite Functional Gradient Learning of Generative Adversarial Models, 2018 (ICFG, xICFG).
 """
 
+from collections.abc import Callable
+from functools import partial
 from math import prod
 
 import torch
@@ -16,7 +18,7 @@ from ganneal.run import Run
 from ganneal.steps import DrawPool, FitGenerator, PushPool, StoreDiscriminator
 from ganneal.stop import TrainingStopped
 from ganneal.task import Condition
-from ganneal.updates import Gradients, accumulate, distance, is_measured, log, optimize, rate
+from ganneal.updates import Gradients, accumulate, averaged, distance, is_measured, log, optimize, rate
 
 PROJECTION_STD = 0.01
 """Of the entries of the matrix whose products with latents are an untrained generator's targets: 0.1 at 100 latents."""
@@ -28,11 +30,25 @@ DECAY, MOST_DECAYS = 0.1, 3
 def draw_pool(step: DrawPool, run: Run) -> None:
     """Fresh latents and labels, with the generator's samples of them or their random projections."""
     task, random = run.experiment.task, run.random["task"]
-    real = task.real_view(run.next_batch(step.size), random) if task.needs_real else None
-    latents = run.draw_latents(step.size)
-    condition = task.fake_condition(step.size, run.pair.num_classes, real, random)
-    samples = _projected(run, latents) if step.projected else made(run, latents, condition)
+    count, gather = run.ranks.share(step.size), run.ranks.gather
+    real = task.real_view(run.next_batch(count), random) if task.needs_real else None
+    latents = run.draw_latents(count)
+    condition = tuple(map(gather, task.fake_condition(count, run.pair.num_classes, real, random)))
+    latents = gather(latents)
+    samples = _projected(run, latents) if step.projected else _shared(run, partial(made, run), latents, condition)
     run.pool, run.fit = SamplePool(latents, condition, _as_images(samples)), None
+
+
+def _shared(run: Run, work: Callable[[Tensor, Condition], Tensor], samples: Tensor, condition: Condition) -> Tensor:
+    """``work`` on samples that every rank holds, each rank doing its part of every chunk; every rank gets it all."""
+    if run.ranks.count == 1:
+        return work(samples, condition)
+    dealt = run.ranks.dealt(len(samples), run.chain.chunk * run.ranks.count).to(samples.device)
+    own = dealt[run.ranks.rank]
+    gathered = run.ranks.gather(work(samples[own], tuple(each[own] for each in condition)))
+    whole = torch.empty_like(gathered)
+    whole[dealt.flatten()] = gathered
+    return whole
 
 
 def _projected(run: Run, latents: Tensor) -> Tensor:
@@ -59,14 +75,17 @@ def push_pool(step: PushPool, run: Run) -> None:
     """
     pool, by = the_pool(run, str(step)), run.chain.at(step.level)
     with run.autocast():
-        moved = run.chain.move(pool.samples, pool.condition, run.judge_by, by._replace(step_size=step.step_size))
+        by = by._replace(step_size=step.step_size)
+        move = partial(run.chain.move, judge=run.judge_by, by=by)
+        moved = _shared(run, move, pool.samples, pool.condition)
     if not moved.isfinite().all():
         raise TrainingStopped(
             f"training stopped: push {step.level} of round {run.cursor.round} made samples that are NaN or infinite, "
             f"at {run.counters.num_real:,} real images; lower scheme.step-size or the discriminator's learning rate. "
             f"Checkpoints before this point are untouched."
         )
-    run.meters.add("push", (moved - pool.samples).flatten(1).norm(dim=1))
+    lengths = (moved - pool.samples).flatten(1).norm(dim=1)
+    run.meters.add("push", lengths.tensor_split(run.ranks.count)[run.ranks.rank])
     pool.samples = _as_images(moved)
 
 
@@ -82,7 +101,7 @@ def fit_generator(step: FitGenerator, run: Run) -> None:
     fit = run.fit = run.fit or Fit(run.experiment.g_optimizer.build(run.g_parameters))
     order = torch.randperm(len(pool.samples), generator=run.random["pool"], device=run.device)
     losses = [_fit_batch(step, run, pool, fit, chosen) for chosen in order.split(run.experiment.batch_size)]
-    mean = torch.stack(losses).sum() / len(order)
+    mean = run.ranks.mean(torch.stack(losses).sum()) * run.ranks.count / len(order)
     log(step, run, "fit_loss", mean)
     now = mean.item()
     if fit.last is not None and now > fit.last and fit.decays < MOST_DECAYS:
@@ -95,10 +114,13 @@ def _fit_batch(step: FitGenerator, run: Run, pool: SamplePool, fit: Fit, chosen:
     before = [p.detach().clone() for p in run.g_parameters] if is_measured(run) else None
     gradients: Gradients | None = None
     losses = []
+    if run.ranks.count > 1:
+        chosen = chosen[run.ranks.dealt(len(chosen), run.chain.chunk * run.ranks.count)[run.ranks.rank]]
     for part in chosen.split(run.chain.chunk):
         loss = _squares(run, pool.latents[part], tuple(c[part] for c in pool.condition), pool.samples[part])
         gradients = accumulate(gradients, loss / len(chosen), run.g_parameters, 1)
         losses.append(loss.detach())
+    gradients = averaged(gradients, run)
     lr = rate(run.experiment.g_optimizer, run, own="g_updates") * DECAY**fit.decays
     optimize(fit.optimizer, lr, run.g_parameters, gradients)
     if before is not None:

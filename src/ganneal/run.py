@@ -3,7 +3,7 @@
 import zlib
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
@@ -14,9 +14,11 @@ from torch import Tensor, nn
 
 from ganneal.chain import Chain, Fit, SamplePool
 from ganneal.clocks import Counters
+from ganneal.collective import ALONE, Ranks, joined
 from ganneal.compatibility import check_combination, check_network, check_players
 from ganneal.data import Batch, Dataset, Sampler
 from ganneal.experiment import Experiment
+from ganneal.global_draws import GlobalDraws
 from ganneal.optim import average_
 from ganneal.schemes import Scheme
 from ganneal.statistics import batch_norms
@@ -26,6 +28,9 @@ from ganneal.trained import Pushes, TrainedGenerator
 
 RANDOM_STREAMS = ("latents", "task", "penalty", "augmentation", "players", "pool")
 """Training's named random generators. The data stream has none: it is a function of its position."""
+
+OF_SAMPLES = ("latents", "task", "penalty", "augmentation")
+"""Those whose draws are rows of a batch, which ranks share; the others' are the same on every rank."""
 
 
 def derive_seed(seed: int, name: str) -> int:
@@ -115,13 +120,23 @@ class Meters:
         """Keep ``value``, of any shape."""
         self.values[name].append(value.detach())
 
-    def read(self) -> dict[str, float]:
-        """The mean of everything under each name since the last reading."""
+    def read(self, ranks: Ranks = ALONE) -> dict[str, float]:
+        """The mean of everything under each name since the last reading, over all ``ranks``."""
         means = {
             name: torch.cat([v.flatten() for v in kept]).float().mean().item() for name, kept in self.values.items()
         }
         self.values.clear()
-        return means
+        return dict(zip(means, ranks.averages(list(means.values())), strict=True))
+
+    def gather(self, ranks: Ranks) -> None:
+        """Keep what one process would have: values of samples from all ``ranks``, means averaged over them."""
+        for kept in self.values.values():
+            kept[:] = [ranks.gather(value) if value.dim() else ranks.mean(value) for value in kept]
+
+    def deal(self, ranks: Ranks) -> None:
+        """The part of this rank of what `gather` gave."""
+        for kept in self.values.values():
+            kept[:] = [value.tensor_split(ranks.count)[ranks.rank] if value.dim() else value for value in kept]
 
 
 def _device(name: str) -> torch.device:
@@ -140,11 +155,12 @@ class Run:
     Nothing but the engine changes it.
     """
 
-    def __init__(self, experiment: Experiment, dataset: Dataset | None = None):
+    def __init__(self, experiment: Experiment, dataset: Dataset | None = None, ranks: Ranks = ALONE):
         if experiment.threads is not None:
             torch.set_num_threads(experiment.threads)
         self.experiment = experiment
-        self.device = _device(experiment.device)
+        self.ranks = ranks
+        self.device = ranks.device or _device(experiment.device)
         dataset = experiment.data.load() if dataset is None else dataset
         if len(dataset) < experiment.batch_size:
             raise ValueError(
@@ -182,7 +198,8 @@ class Run:
         self.regularizer_state = experiment.regularizer.init_state()
         self.augmentation_state = experiment.augmentation.init_state()
         self.random = {name: random_stream(experiment.seed, name, self.device) for name in RANDOM_STREAMS}
-        self.chain = Chain(experiment.push, experiment.loss, experiment.batch_size // experiment.accumulate)
+        together = ranks.share(experiment.batch_size // experiment.accumulate)
+        self.chain = Chain(experiment.push, experiment.loss, together)
         self.pool: SamplePool | None = None
         self.fit: Fit | None = None
         """Of the generator to the present pool."""
@@ -235,12 +252,23 @@ class Run:
         return torch.autocast(self.device.type, enabled=False)
 
     def next_batch(self, count: int) -> Batch:
-        """The next ``count`` samples of the data stream."""
-        batch = self.data.batch(self.data_position, count)
-        self.data_position += count
+        """This rank's ``count`` of the next samples of the data stream, from which every rank takes as many."""
+        ranks = self.ranks
+        batch = self.data.batch(self.data_position, count * ranks.count, rank=ranks.rank, ranks=ranks.count)
+        self.data_position += count * ranks.count
         if batch.samples.dim() == 4:
             return batch._replace(samples=batch.samples.contiguous(memory_format=torch.channels_last))
         return batch
+
+    @contextmanager
+    def moving(self) -> Iterator[None]:
+        """A move of the game: unnamed draws are the players' stream, and ranks draw and compute as one process."""
+        with ExitStack() as stack:
+            stack.enter_context(unnamed_draws(self.random["players"]))
+            if self.ranks.count > 1:
+                stack.enter_context(joined(self.ranks))
+                stack.enter_context(GlobalDraws(self.ranks, [self.random[name] for name in OF_SAMPLES]))
+            yield
 
     def draw_latents(self, count: int) -> Tensor:
         """Fresh latents for training."""
@@ -319,6 +347,7 @@ class Run:
         self.cpu_seconds = state["cpu_seconds"]
         self.meters = Meters()
         self.meters.values.update({name: list(values) for name, values in state["meters"].items()})
+        self.meters.deal(self.ranks)
         self.round_steps = list(state["round_steps"])
         self.logged_at = state["logged_at"]
 

@@ -208,8 +208,10 @@ class _Found:
         experiment = self.card["experiment"]
         with torch.random.fork_rng(devices=[]):
             discriminator = self.part("normalization", (NORMALIZATIONS,)).apply(pair.discriminator)
+        processes = experiment.get("devices", 1) * experiment.get("nodes", 1)
+        together = experiment["batch_size"] // (experiment["accumulate"] * processes)
         push = self.part("push", ({"": Push()}, DELTAS))
-        chain = Chain(push, self.part("loss", (LOSSES, MONOTONE)), experiment["batch_size"] // experiment["accumulate"])
+        chain = Chain(push, self.part("loss", (LOSSES, MONOTONE)), together)
         for level, step_size in sizes.items():
             chain.store(level, discriminator, step_size)
             chain.stored[level].discriminator.load_state_dict(weights(level))

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from ganneal.clocks import Clock
 from ganneal.optim import OptimizerConfig
 from ganneal.run import Run
+from ganneal.statistics import batch_norms
 from ganneal.steps import Step
 
 MEASURED_ROUNDS = 8
@@ -21,6 +22,24 @@ def accumulate(total: Gradients | None, loss: Tensor, parameters: list[nn.Parame
     if total is None:
         return list(gradients)
     return [a if b is None else b if a is None else a + b for a, b in zip(total, gradients, strict=True)]
+
+
+@torch.no_grad()
+def averaged(gradients: Gradients | None, run: Run) -> Gradients:
+    """``gradients`` averaged over ranks in one reduction, and with them the players' running statistics in place."""
+    assert gradients is not None
+    if run.ranks.count == 1:
+        return gradients
+    norms = [norm for player in (run.generator, run.discriminator) for norm in batch_norms(player)]
+    statistics = [norm.get_buffer(name) for norm in norms for name in ("running_mean", "running_var")]
+    tensors = statistics + [gradient for gradient in gradients if gradient is not None]
+    flat = run.ranks.mean(torch.cat([tensor.reshape(-1) for tensor in tensors]))
+    parts = flat.split([tensor.numel() for tensor in tensors])
+    means = [part.view(tensor.shape).to(tensor.dtype) for part, tensor in zip(parts, tensors, strict=True)]
+    if statistics:
+        torch._foreach_copy_(statistics, means[: len(statistics)])
+    own = iter(means[len(statistics) :])
+    return [None if gradient is None else next(own) for gradient in gradients]
 
 
 def rate(config: OptimizerConfig, run: Run, own: Clock) -> float:

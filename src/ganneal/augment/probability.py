@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from ganneal import collective
 from ganneal.augment.protocol import State
 from ganneal.clocks import Counters
 from ganneal.optim.lr_rules import Constant, LRRule
@@ -84,6 +85,7 @@ class Adaptive:
 
     @torch.no_grad()
     def observe(self, real_logits: Tensor, state: State) -> None:
+        real_logits = collective.gather(real_logits)
         state["signs"] = (real_logits - self.boundary).sign().float().sum() + state["signs"]
         state["count"] += len(real_logits)
         if state["count"] < self.every:

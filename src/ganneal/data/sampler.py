@@ -70,15 +70,21 @@ class Sampler:
             count -= len(indices[-1])
         return np.concatenate(indices), Drawn(*map(np.concatenate, zip(*drawn, strict=True)))
 
-    def batch(self, position: int, count: int) -> Batch:
-        """Samples ``position`` to ``position + count`` of the stream; a batch may span two passes."""
+    def batch(self, position: int, count: int, *, rank: int = 0, ranks: int = 1) -> Batch:
+        """Samples ``position`` to ``position + count`` of the stream; a batch may span two passes.
+
+        Args:
+            rank: Which of the ``ranks`` equal parts of the batch to take.
+        """
+        whole, count = count, count // ranks
+        position += rank * count
         index, drawn = self._rows(position, count)
         rows = self.moves.apply(self.dataset.samples[index], drawn)  # of a copy
         samples = torch.from_numpy(rows).to(self.device)
         labels = self.dataset.labels
         chosen = None if labels is None else torch.from_numpy(labels[index]).to(self.device)
         if isinstance(self.dataset.samples, LazyImages):
-            self.dataset.samples.ahead(self._rows(position + count, count)[0])
+            self.dataset.samples.ahead(self._rows(position + whole, count)[0])
         if self.dataset.is_images:
             samples = samples.float().div_(127.5).sub_(1.0)
         return Batch(samples, chosen)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
+from ganneal import collective
 from ganneal.logits import softplus
 from ganneal.losses.protocol import Logits, PerSample, Weight, WeightOn, equal_sizes, weighted
 
@@ -21,6 +22,10 @@ def _both(fake: Tensor, real: Tensor | None) -> tuple[Tensor, Tensor]:
         )
     real, fake = equal_sizes(real, fake)
     return fake, real
+
+
+def _mean(logits: Tensor) -> Tensor:
+    return collective.mean(logits.mean())
 
 
 @dataclass(frozen=True)
@@ -69,8 +74,8 @@ class RelativisticAverage:
     """RaGAN: each sample against the mean output of the other side, softplus(-(D(x) - mean D(G(z)))) +
     softplus(D(G(z)) - mean D(x)); the generator exchanges them.
 
-    The means are those of the batch given (of the micro-batch, where gradients are accumulated), and gradients pass
-    through them.
+    The means are those of the batch given (of the micro-batch, where gradients are accumulated; of all ranks' in the
+    engine), and gradients pass through them.
 
     References:
         Jolicoeur-Martineau, The relativistic discriminator, 2018, Eq. 7 and 8.
@@ -81,11 +86,11 @@ class RelativisticAverage:
 
     def discriminator(self, real: Logits, fake: Logits) -> PerSample:
         real, fake = equal_sizes(real, fake)
-        return softplus(fake.mean() - real) + softplus(fake - real.mean())
+        return softplus(_mean(fake) - real) + softplus(fake - _mean(real))
 
     def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:
         def exchanged(f: Tensor, r: Tensor) -> Tensor:
-            return softplus(r.mean() - f) + softplus(r - f.mean())
+            return softplus(_mean(r) - f) + softplus(r - _mean(f))
 
         return weighted(exchanged, weight, self.weight_on, *_both(fake, real))
 
@@ -105,10 +110,10 @@ class RelativisticAverageHinge:
 
     def discriminator(self, real: Logits, fake: Logits) -> PerSample:
         real, fake = equal_sizes(real, fake)
-        return F.relu(1 - (real - fake.mean())) + F.relu(1 + (fake - real.mean()))
+        return F.relu(1 - (real - _mean(fake))) + F.relu(1 + (fake - _mean(real)))
 
     def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:
         def exchanged(f: Tensor, r: Tensor) -> Tensor:
-            return F.relu(1 - (f - r.mean())) + F.relu(1 + (r - f.mean()))
+            return F.relu(1 - (f - _mean(r))) + F.relu(1 + (r - _mean(f)))
 
         return weighted(exchanged, weight, self.weight_on, *_both(fake, real))

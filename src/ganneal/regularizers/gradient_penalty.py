@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ganneal import collective
 from ganneal.models import ModelPair
 from ganneal.optim.lr_rules import Constant, LRRule
 from ganneal.regularizers.input_gradient import norm, squared_input_gradient
@@ -64,7 +65,7 @@ class GradientPenalty:
         else:
             center = even_center(self.center, points) if self.even else self.center
             excess = centered_gp(discriminator, points, center=center)
-        return strength * (excess.max() if self.largest else excess.mean())
+        return strength * (collective.gather(excess).max() if self.largest else excess.mean())
 
     def generator_term(self, context: GeneratorContext, state: State) -> None:
         return None

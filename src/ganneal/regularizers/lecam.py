@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ganneal import collective
 from ganneal.losses import upcast
 from ganneal.models import ModelPair
 from ganneal.optim.lr_rules import Constant, LRRule
@@ -69,7 +70,7 @@ class LeCam:
     def discriminator_term(self, context: Context, state: State) -> Float[Tensor, ""] | None:
         begun = context.counters.d_updates >= self.start
         for name, logits in (("real", context.real_logits), ("fake", context.fake_logits)):
-            mean, before = upcast(logits.detach()).mean(), state[name]
+            mean, before = collective.mean(upcast(logits.detach()).mean()), state[name]
             state[name] = self.decay * before + (1 - self.decay) * mean if begun and before is not None else mean
         strength = lazy_strength(context.counters, self.coefficient, self.rule, self.interval, self.scale_by_interval)
         if strength is None or not begun:

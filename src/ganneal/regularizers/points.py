@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ganneal import collective
 from ganneal.regularizers.input_gradient import Samples
 
 
@@ -23,7 +24,17 @@ def dragan_points(real: Samples, share: Float[Tensor, " batch"], noise: Samples)
         Kodali et al., On Convergence and Stability of GANs, 2017; uniform noise as in its authors' code.
     """
     share = share.to(real).view(-1, *(1,) * (real.dim() - 1))
-    return real + share * 0.5 * real.std() * noise
+    return real + share * 0.5 * _deviation(real) * noise
+
+
+def _deviation(x: Tensor) -> Tensor:
+    """Standard deviation over all elements, of all ranks."""
+    count = collective.ranks().count
+    if count == 1:
+        return x.std()
+    exact = x.double()
+    squares = collective.mean((exact - collective.mean(exact.mean())).square().sum())
+    return (squares * count / (x.numel() * count - 1)).sqrt().to(x.dtype)
 
 
 @runtime_checkable

@@ -1,0 +1,165 @@
+"""What the processes that train one run together, its ranks, compute and tell each other; alone, all of it is the
+identity.
+
+A loss or penalty that reads a whole batch takes its averages here, so that it reads the batch of all ranks:
+``collective.mean(logits.mean())``, ``collective.gather(values).max()``. Only the engine's moves join the ranks: in
+anybody else's loop, and while one rank evaluates, these functions see one process.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+class RankLost(ConnectionError):
+    """Another process of the run has ended or does not answer."""
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process's place among those that train one run."""
+
+    rank: int = 0
+    count: int = 1
+    device: torch.device | None = None
+    """Where this rank's players live; None leaves it to the experiment."""
+    control: Any = None
+    """The process group for decisions, on the CPU whatever the device is."""
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the rank that writes and decides."""
+        return self.rank == 0
+
+    def share(self, count: int) -> int:
+        """This rank's part of ``count`` samples.
+
+        Raises:
+            ValueError: They cannot be dealt evenly.
+        """
+        if count % self.count:
+            raise ValueError(
+                f"{count} samples cannot be dealt to {self.count} processes evenly; use a multiple of {self.count}, or "
+                f"another number of --devices."
+            )
+        return count // self.count
+
+    def mean(self, x: Tensor) -> Tensor:
+        """The mean over ranks of each element of ``x``, with a graph to every rank's."""
+        return x if self.count == 1 else _Mean.apply(x, self)  # type: ignore[return-value]
+
+    def gather(self, x: Tensor) -> Tensor:
+        """``x`` of all ranks along the first axis, in their order, with a graph to every rank's."""
+        return x if self.count == 1 else _Gather.apply(x, self)  # type: ignore[return-value]
+
+    def greatest(self, value: float) -> float:
+        """The greatest ``value`` of all ranks."""
+        return value if self.count == 1 else self._reduced([value], dist.ReduceOp.MAX)[0]
+
+    def averages(self, values: list[float]) -> list[float]:
+        """The mean over ranks of each of ``values``."""
+        if self.count == 1 or not values:
+            return values
+        return [value / self.count for value in self._reduced(values, dist.ReduceOp.SUM)]
+
+    def tell(self, value: Any = None) -> Any:
+        """What the first rank gives, on every rank; any picklable value."""
+        if self.count == 1:
+            return value
+        told = [value]
+        with self.losing():
+            dist.broadcast_object_list(told, src=0, group=self.control, device=torch.device("cpu"))
+        return told[0]
+
+    def dealt(self, count: int, chunk: int) -> Tensor:
+        """Which of ``count`` samples are each rank's, ``[ranks, share]``: its part of every chunk of ``chunk``."""
+        parts = torch.arange(count).split(chunk)
+        return torch.cat([part.view(self.count, self.share(len(part))) for part in parts], dim=1)
+
+    def _reduced(self, values: list[float], how: Any) -> list[float]:
+        numbers = torch.tensor(values, dtype=torch.float64)
+        with self.losing():
+            dist.all_reduce(numbers, how, group=self.control)
+        return numbers.tolist()
+
+    @contextmanager
+    def losing(self) -> Iterator[None]:
+        """The backend's error over another rank as one that says what to do."""
+        try:
+            yield
+        except RuntimeError as error:
+            raise RankLost(
+                f"rank {self.rank} of {self.count} ends: another process of this run has ended or does not answer "
+                f"({str(error).splitlines()[0][:120]}). The last checkpoint stands, and the same command goes on from "
+                f"it, with another number of --devices too."
+            ) from error
+
+
+ALONE = Ranks()
+_joined = ALONE
+
+
+@contextmanager
+def joined(ranks: Ranks) -> Iterator[None]:
+    """Within, `mean` and `gather` are those over ``ranks``."""
+    global _joined
+    before, _joined = _joined, ranks
+    try:
+        yield
+    finally:
+        _joined = before
+
+
+def ranks() -> Ranks:
+    """The ranks whose move is being made; one alone outside the engine."""
+    return _joined
+
+
+def mean(x: Tensor) -> Tensor:
+    """`Ranks.mean` of the move being made: each element averaged over ranks."""
+    return _joined.mean(x)
+
+
+def gather(x: Tensor) -> Tensor:
+    """`Ranks.gather` of the move being made: the samples of all ranks, ``[batch, ...]`` of the whole batch."""
+    return _joined.gather(x)
+
+
+class _Mean(torch.autograd.Function):
+    """Each rank differentiates its own loss and the ranks' gradients are averaged after: so here they are summed over
+    ranks and divided by their number, the same reduction as forwards."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, among: Ranks) -> Tensor:
+        ctx.among = among
+        total = x.detach().clone(memory_format=torch.contiguous_format)
+        with among.losing():
+            dist.all_reduce(total)
+        return total.div_(among.count)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, None]:
+        return _Mean.apply(gradients[0], ctx.among), None
+
+
+class _Gather(torch.autograd.Function):
+    """Backwards, what all ranks' losses have to say of this rank's samples."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, among: Ranks) -> Tensor:
+        ctx.among = among
+        own = x.detach().contiguous()
+        parts = [torch.empty_like(own) for _ in range(among.count)]
+        with among.losing():
+            dist.all_gather(parts, own)
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, None]:
+        total = ctx.among.mean(gradients[0]) * ctx.among.count
+        return total.chunk(ctx.among.count)[ctx.among.rank], None
