@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -9,14 +10,17 @@ from typing import Any
 import torch
 
 from ganneal import engine
+from ganneal.collective import ALONE, Ranks
 from ganneal.data import reporting
 from ganneal.directory import RunDirectory
 from ganneal.display import Display
 from ganneal.evaluation import Evaluations
 from ganneal.experiment import Experiment
+from ganneal.following import Decision, follow, packed, pending, telling
 from ganneal.forewarning import forewarning
 from ganneal.grid import class_rows, image_grid, save_png, scatter
 from ganneal.interruption import Interrupted, Interruption
+from ganneal.launch import launched
 from ganneal.run import Run
 from ganneal.sampling import export
 from ganneal.stop import REMEDY, NonFinite, Row, Stop, TrainingStopped
@@ -38,6 +42,8 @@ def train(
     The same call resumes, with a larger budget too, in the middle of a round if need be, with the same bits as a run
     that was never stopped (same machine, same number of threads).
 
+    With ``experiment.devices`` or ``nodes`` above 1 every process comes here; the first writes, all return.
+
     Args:
         progress: Show a bar and what is written, on standard error.
         command: What a person typed to get here, for the record.
@@ -48,7 +54,7 @@ def train(
         ValueError: The experiment cannot be run, or ``out`` holds a run of another one.
         TrainingStopped: It diverged or collapsed; a ValueError too.
         Interrupted: SIGINT or SIGTERM came; the state is saved.
-        OSError: Something could not be written; the last checkpoint stands.
+        OSError: Something could not be written, or another process of the run is lost; the last checkpoint stands.
     """
     if not isinstance(experiment, Experiment):
         raise ValueError(
@@ -56,15 +62,20 @@ def train(
         )
     directory = RunDirectory(out)
     directory.check_identity(experiment)
-    display = Display(experiment.budget, progress)
-    with directory.locked(), Interruption() as interruption, display:
-        session = Session(experiment, directory, display, command, chosen)
+    with launched(experiment) as ranks, ExitStack() as held:
+        if not ranks.leads:
+            return follow(experiment, ranks)
+        display = Display(experiment.budget, progress)
+        with telling(ranks) as told:
+            held.enter_context(directory.locked())
+            interruption = held.enter_context(Interruption())
+            held.enter_context(display)
+            session = Session(experiment, directory, display, command, chosen, ranks)
+            told.append(session.beginning)
         stop = session.loop(interruption)
-        if interruption.signum is not None and stop is None:
-            path = session.save()
-            message = f"stopped by a signal; saved {path}. The same command resumes."
-            raise Interrupted(interruption.signum, message)
-        session.finish(stop)
+        signum = pending(session.run, interruption)
+        with telling(ranks):
+            session.end(stop, signum)
     return session.run
 
 
@@ -78,13 +89,14 @@ class Session:
         display: Display,
         command: str | None = None,
         chosen: Mapping[str, Any] | None = None,
+        ranks: Ranks = ALONE,
     ):
         self.experiment, self.directory, self.display = experiment, directory, display
         self.command, self.chosen = command, chosen
         self.records = experiment.records
         display.say(f"reading {experiment.data}")
         with reporting(display.reading):
-            self.run = Run(experiment)
+            self.run = Run(experiment, ranks=ranks)
         dataset = self.run.data.dataset
         classes = self.run.pair.num_classes if dataset.is_images else 0
         self.labels, self.columns = class_rows(classes, self.records.sample_count) if classes else (None, None)
@@ -96,6 +108,9 @@ class Session:
         self.evaluations = Evaluations(self.run, directory, display) if self.records.evaluate_count else None
         content = directory.load_checkpoint(experiment)
         self._begin() if content is None else self._resume(content)
+        state = self.run.state_dict() if content is None else content["state"]
+        self.beginning = packed(state) if ranks.count > 1 else None
+        """The state that every other rank begins with."""
         self.saved_at = monotonic()
         self.board = self._tensorboard()
 
@@ -160,28 +175,43 @@ class Session:
         rules = (NonFinite(), self.experiment.divergence)
         previous = self.run.logged_at
         for row in engine.train(self.run, interruption):
-            now = self.run.counters.num_real
-            if now // self.records.sample_every > previous // self.records.sample_every:
-                self._draw()
-            previous = now
-            collapse = self.evaluations.follow(row) if self.evaluations is not None else None
-            self._record(row)
-            if stop := next((found for rule in rules if (found := rule(row))), collapse):
+            with telling(self.run.ranks) as told:
+                now = self.run.counters.num_real
+                if now // self.records.sample_every > previous // self.records.sample_every:
+                    self._draw()
+                previous = now
+                collapse, rolled_back = self._follow(row)
+                self._record(row)
+                stop = next((found for rule in rules if (found := rule(row))), collapse)
+                skip_fit = stop is None and self._go_on(row)
+                if stop is None and monotonic() - self.saved_at >= self.records.checkpoint_seconds:
+                    self.save()
+                told.append(Decision(stop is not None, skip_fit, rolled_back))
+            if stop is not None:
                 return stop
-            if (reason := self.experiment.divergence.reason(row)) is not None:
-                self._go_on(reason)
-            if monotonic() - self.saved_at >= self.records.checkpoint_seconds:
-                self.save()
         return None
 
-    def _go_on(self, reason: str) -> None:
-        """The players have lost touch, and the run goes on all the same."""
-        match self.experiment.divergence.on_diverge:
-            case "skip":
-                self.run.skip_fit()
-                self.display.say(f"warning: {reason}; the generator is not fitted to this round's pool")
-            case _:
-                self.display.say(f"warning: {reason}")
+    def _follow(self, row: Row) -> tuple[Stop | None, bytes | None]:
+        """Whether a collapse ends the run, and the state that it was rolled back to, for the other ranks."""
+        if self.evaluations is None:
+            return None, None
+        before = self.evaluations.rollbacks
+        collapse = self.evaluations.follow(row)
+        if self.evaluations.rollbacks == before or self.run.ranks.count == 1:
+            return collapse, None
+        assert self.evaluations.best_state is not None
+        return collapse, packed(self.evaluations.best_state)
+
+    def _go_on(self, row: Row) -> bool:
+        """Say so where the players have lost touch and the run goes on all the same; whether it skips the fit."""
+        reason = self.experiment.divergence.reason(row)
+        skip = reason is not None and self.experiment.divergence.on_diverge == "skip"
+        if skip:
+            self.run.skip_fit()
+        if reason is not None:
+            after = "; the generator is not fitted to this round's pool" if skip else ""
+            self.display.say(f"warning: {reason}{after}")
+        return skip
 
     def _record(self, row: Row) -> None:
         self.directory.append(row)
@@ -212,6 +242,13 @@ class Session:
         path = self.directory.save_checkpoint(self.run.state_dict(), self.experiment, best_state)
         self.saved_at = monotonic()
         return path
+
+    def end(self, stop: Stop | None, signum: int | None) -> None:
+        """Save for the next time where a signal came, else `finish`."""
+        if signum is not None and stop is None:
+            path = self.save()
+            raise Interrupted(signum, f"stopped by a signal; saved {path}. The same command resumes.")
+        self.finish(stop)
 
     def finish(self, stop: Stop | None) -> None:
         """The last checkpoint, grid and weights; or what went wrong."""

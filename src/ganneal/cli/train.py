@@ -15,6 +15,7 @@ from ganneal.directory import RunDirectory
 from ganneal.experiment import Experiment
 from ganneal.experiments import EXPERIMENTS, run_name
 from ganneal.forewarning import forewarning
+from ganneal.launch import leads
 
 
 def _listed() -> str:
@@ -52,6 +53,7 @@ common options:
   --precision bf16      bfloat16 mixed precision: twice as fast on CPUs that compute in it, slower on others
   --threads N           CPU threads
   --device NAME         cpu, cuda, ...
+  --devices N           processes that share each batch, one for a GPU; also --nodes; batch norm sees one's part
   --help-all            every field of the experiment as it stands"""
 
 
@@ -112,7 +114,7 @@ def main(arguments: Sequence[str]) -> None:
     begun = resolve(name, values(chosen))
     experiment = configure(begun, rest, prog=f"ganneal train {begun.name}")
     directory = out or _directory(experiment.name, experiment.seed)
-    if chosen is not None:
+    if chosen is not None and leads(experiment):
         print(reasons(chosen, experiment), file=sys.stdout if dry_run else sys.stderr)
     if dry_run:
         print(describe(experiment))

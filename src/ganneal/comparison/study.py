@@ -46,6 +46,11 @@ class Arm:
                 f"an arm's name must be fit for a folder and a table: without / and |, not beginning with a dot, "
                 f"none of {', '.join(TAKEN)}; got {self.name!r}, give LABEL=EXPERIMENT."
             )
+        if self.experiment.ranks > 1:
+            raise ValueError(
+                f"a study trains each run in one process, got devices x nodes = {self.experiment.ranks} in the arm "
+                f"{self.name}; leave them out, or run `ganneal train` with them."
+            )
 
 
 @dataclass(frozen=True)

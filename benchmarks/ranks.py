@@ -1,0 +1,91 @@
+"""Two processes of one thread against one, at the same batch for each process: what exchanging gradients costs.
+
+    python benchmarks/ranks.py [--experiment digits-cts] [--batch 64] [--moves 20] [--repeats 9]
+
+Each process has a core of its own. In every turn the first trains alone, the other waiting, and then both train
+together on twice the batch; a figure is the median over turns of the ratio of the times for as many moves. Beside the
+wall clock it gives that of the processor time of the first process, which waiting for a core that others use does not
+lengthen. Floor: 1.15 of the wall clock on an idle machine.
+"""
+
+import argparse
+import os
+import tempfile
+from dataclasses import replace
+from statistics import median
+from time import perf_counter, process_time
+from typing import NamedTuple
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+
+from ganneal import engine
+from ganneal.collective import ALONE, Ranks
+from ganneal.experiment import Budget
+from ganneal.experiments import EXPERIMENTS
+from ganneal.run import Run
+
+FLOOR = 1.15
+
+
+class Taken(NamedTuple):
+    """Seconds."""
+
+    wall: float
+    processor: float
+
+
+def seconds(run: Run, moves: int) -> Taken:
+    """What the next ``moves`` moves of both players take."""
+    wall, processor = perf_counter(), process_time()
+    left = iter(range(moves))
+    list(engine.train(run, lambda: next(left, None) is None))
+    return Taken(perf_counter() - wall, process_time() - processor)
+
+
+def on_rank(rank: int, folder: str, given: argparse.Namespace) -> None:
+    torch.set_num_threads(1)
+    if hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[rank % len(cores)]})
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
+    one = replace(EXPERIMENTS[given.experiment](), batch_size=given.batch, budget=Budget(d_updates=10**9))
+    one = replace(one, records=replace(one.records, log_every=10**9))
+    alone = Run(one, ranks=ALONE)
+    together = Run(replace(one, batch_size=2 * given.batch), ranks=Ranks(rank, 2, torch.device("cpu")))
+    turns: list[tuple[Taken, Taken]] = []
+    for _ in range(given.repeats + 1):
+        apart = seconds(alone, given.moves) if rank == 0 else Taken(0, 0)
+        dist.barrier()
+        turns.append((apart, seconds(together, given.moves)))
+        dist.barrier()
+    if rank == 0:
+        report(turns[1:], given)
+    dist.destroy_process_group()
+
+
+def report(turns: list[tuple[Taken, Taken]], given: argparse.Namespace) -> None:
+    one = median(apart.wall for apart, _ in turns) / given.moves
+    walls, processors = ([getattr(b, name) / getattr(a, name) for a, b in turns] for name in Taken._fields)
+    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    print(f"{given.experiment}, {given.batch} images a process, load of the machine {load}")
+    print(f"  one process                  {1e3 * one:8.2f} ms a move")
+    for name, ratios in (("wall clock", walls), ("processor time", processors)):
+        print(f"  two, {name:<22}  {median(ratios):8.2f}x   ({min(ratios):.2f} to {max(ratios):.2f})")
+    verdict = "held" if median(walls) <= FLOOR else "NOT held"
+    print(f"  floor of {FLOOR} of the wall clock: {verdict}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--experiment", default="digits-cts", choices=EXPERIMENTS)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--moves", type=int, default=20)
+    parser.add_argument("--repeats", type=int, default=9)
+    with tempfile.TemporaryDirectory() as folder:
+        mp.spawn(on_rank, (folder, parser.parse_args()), nprocs=2)  # type: ignore[attr-defined]
+
+
+if __name__ == "__main__":
+    main()
