@@ -3,7 +3,7 @@ INDEX ?=
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all browser lint bench docs lock sbom dist-check clean
+.PHONY: demo test test-all browser playground-test lint bench docs lock sbom dist-check clean
 
 .venv/.core: pyproject.toml constraints.txt
 	test -d .venv || $(PYTHON) -m venv .venv
@@ -38,6 +38,17 @@ test-all: .venv/.parity    ## everything, the slow tests too
 
 browser: .venv/.browser    ## the report's pages in headless Chromium; installing Debian's may need root
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow tests/report/test_browser.py
+
+# gradio wants pillow < 13, which is not what the rest was tested with: an environment of its own
+.venv-playground/.ready: pyproject.toml constraints-playground.txt
+	command -v chromium >/dev/null || { apt-get update && apt-get install -y chromium; }
+	test -d .venv-playground || $(PYTHON) -m venv .venv-playground
+	.venv-playground/bin/pip install -q $(INDEX) -c constraints-playground.txt \
+		-e '.[playground]' pytest pytest-timeout hypothesis beartype playwright
+	touch $@
+
+playground-test: .venv-playground/.ready   ## the playground's page in headless Chromium, in .venv-playground
+	OMP_NUM_THREADS=1 .venv-playground/bin/python -m pytest -m "" tests/playground
 
 lint: .venv/.dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pyright
@@ -91,4 +102,4 @@ dist-check:                ## wheel and sdist, built, installed into an environm
 	build/dist/bin/pip install -q --no-deps --force-reinstall dist/*.tar.gz && build/dist/bin/ganneal --version
 
 clean:
-	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-playground build dist .pytest_cache .ruff_cache .hypothesis

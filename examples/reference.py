@@ -16,6 +16,7 @@ from typing import Any
 
 from ganneal.cli import COMMANDS
 from ganneal.cli.configure import PARTS
+from ganneal.deploy import FORMATS
 from ganneal.divergences import DIVERGENCES
 from ganneal.experiments import EXPERIMENTS
 from ganneal.metrics.measures import METRICS
@@ -44,6 +45,7 @@ MODULES = (
     ("stop", "Stopping", "When a run ends."),
     ("metrics", "Metrics", "Pure functions of samples' features ([Measuring a generator](evaluation.md))."),
     ("metrics.extractors", "Extractors", "Samples to features."),
+    ("deploy", "Exported files", "Generators that run without ganneal ([Exporting a generator](export.md))."),
     ("evaluation", "Evaluation", "Metrics beside training and afterwards."),
     ("comparison", "Comparison", "Arms x seeds under one clock ([Comparing fairly](comparing.md))."),
     ("reproduction", "Reproduction", "Published tables as runs ([Published tables](reproduction.md))."),
@@ -77,6 +79,7 @@ REGISTRIES: tuple[tuple[str, str, Mapping[str, Any]], ...] = (
     ),
     ("Divergences", "`--loss hybrid --loss.g-divergence NAME`", DIVERGENCES),
     ("Metrics", "`ganneal evaluate RUN --metrics NAME`", METRICS),
+    ("Formats", "`ganneal export RUN --format NAME`", FORMATS),
     ("Games", "`ganneal games NAME`", GAMES),
     ("Tables", "`ganneal reproduce NAME --scale SCALE`", TABLES),
     ("Scales", "`ganneal reproduce TABLE --scale NAME`", SCALES),

@@ -146,7 +146,7 @@ RULES = [
         )
     ),
     Rule("ganneal.engine", (*TRAINING, "ganneal.cli", "ganneal.experiments")),
-    Rule("ganneal.report", ("ganneal.engine", "ganneal.run", *TRAINING)),
+    *(Rule(f"ganneal.{part}", ("ganneal.engine", "ganneal.run", *TRAINING)) for part in ("report", "deploy")),
     Rule("ganneal.*sampling*", ("ganneal.engine", "ganneal.run", *TRAINING)),
     Rule(
         "*",

@@ -151,9 +151,24 @@ class TrainedGenerator:
         Raises:
             ValueError: ``count`` below 1, labels that do not fit, or a truncation that is not above 0.
         """
-        for name, value in (("count", count), ("batch_size", batch_size)):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}.")
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
+        latents, condition, random = self.draw(count, seed, labels=labels, truncation=truncation)
+        return self.finish(latents, condition, random, batch_size=batch_size)
+
+    def draw(
+        self,
+        count: int,
+        seed: int = 0,
+        *,
+        labels: Sequence[int] | Tensor | None = None,
+        truncation: Truncation | float | None = None,
+    ) -> tuple[Tensor, Condition, torch.Generator]:
+        """What `sample` makes samples of: latents ``[count, size]``, their condition, and the random generator of what
+        is random beside them.
+        """
+        if count < 1:
+            raise ValueError(f"count must be at least 1, got {count}.")
         if not 0 <= seed < 2**63:
             raise ValueError(f"seed must be in 0..2^63-1, got {seed}.")
         cut = Truncation(truncation) if isinstance(truncation, float | int) else truncation
@@ -166,9 +181,16 @@ class TrainedGenerator:
         if cut is not None:
             cut.check(self.latent)
             latents = cut(latents, random)
+        return latents, condition, random
+
+    @torch.no_grad()
+    def finish(
+        self, latents: Tensor, condition: Condition, random: torch.Generator, *, batch_size: int = 256
+    ) -> Tensor:
+        """The samples of what `draw` draws, or of other latents and conditions like them; see `sample`."""
         at_once = batch_size if self.pushes is None else self.pushes.chain.chunk
         parts = []
-        for start in range(0, count, at_once):
+        for start in range(0, len(latents), at_once):
             piece = slice(start, start + at_once)
             given = tuple(c[piece] for c in condition)
             drawn = self._generated(latents[piece], given, random)

@@ -171,7 +171,7 @@ def test_labels_are_one_whole_number_a_sample(labels: Tensor) -> None:
     with pytest.raises(
         ValueError, match=r"labels must be whole numbers, one for each of 2 samples, got (int64|float32)"
     ):
-        checked_labels(labels, 5, count=2)
+        checked_labels(labels, 5, torch.zeros(2, 1))
 
 
 def test_images_of_another_size_are_refused() -> None:

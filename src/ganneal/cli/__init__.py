@@ -13,6 +13,8 @@ COMMANDS = {
     "evaluate": "measure a run, or one set of images against another",
     "compare": "experiments x seeds under one clock: a table with intervals and verdicts",
     "reproduce": "the rows of a published table, run and put beside what was reported",
+    "export": "write a trained generator as one file that runs without ganneal",
+    "playground": "a page in the browser to play with a trained generator",
     "report": "one HTML page of a run, of several, or of a comparison",
     "games": "optimizers on small games with a known equilibrium: a picture and a table",
     "plan": "print what a schedule does: moves, weights, cost",

@@ -118,7 +118,7 @@ class BigGANGenerator(nn.Module):
         first, *rest = latents.split(self.chunk, dim=1) if self.chunk else (latents,)
         yield first
         if self.num_classes:
-            classes = checked_labels(labels, self.num_classes, len(latents))
+            classes = checked_labels(labels, self.num_classes, latents)
             vectors = classes if self.shared is None else self.shared(classes)
             yield from ((torch.cat([vectors, part], 1) for part in rest) if rest else (vectors for _ in self.blocks))
         else:

@@ -13,17 +13,17 @@ def check_at_least_one(**sizes: int) -> None:
             raise ValueError(f"{name} must be at least 1, got {value}.")
 
 
-def checked_labels(labels: Tensor | None, num_classes: int, count: int) -> Tensor:
-    """``labels``, one class for each of ``count`` samples.
+def checked_labels(labels: Tensor | None, num_classes: int, samples: Tensor) -> Tensor:
+    """``labels``, one class for each of ``samples``.
 
     Values are looked at on the CPU only, where an accelerator would have to be waited for.
     """
     if labels is None:
         raise ValueError(f"labels must be given: these players have {num_classes} classes.")
-    if labels.shape != (count,) or labels.is_floating_point():
+    if labels.shape != samples.shape[:1] or labels.is_floating_point():  # len(samples) would fix the size of an export
         raise ValueError(
-            f"labels must be whole numbers, one for each of {count} samples, got {str(labels.dtype)[6:]} of shape "
-            f"{tuple(labels.shape)}."
+            f"labels must be whole numbers, one for each of {len(samples)} samples, got {str(labels.dtype)[6:]} of "
+            f"shape {tuple(labels.shape)}."
         )
     if labels.device.type == "cpu" and not torch.compiler.is_compiling():
         low, high = (int(bound) for bound in labels.aminmax())

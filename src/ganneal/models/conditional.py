@@ -46,5 +46,5 @@ class ProjectionHead(nn.Module):
         logits = self.linear(features).squeeze(1)
         if self.embedding is None:
             return logits
-        classes = self.embedding(checked_labels(labels, self.num_classes, len(features)))
+        classes = self.embedding(checked_labels(labels, self.num_classes, features))
         return logits + (classes * features).sum(1)

@@ -97,7 +97,7 @@ class DDGANDiscriminator(nn.Module):
         noisier: Float[Tensor, "batch channels height width"],
     ) -> Float[Tensor, " batch"]:
         check_images(images, self.shape)
-        check_times(t, len(images))
+        check_times(t, images)
         time = waves(t, self.time_size)
         for layer in self.times:
             time = F.leaky_relu(layer(time), 0.2)

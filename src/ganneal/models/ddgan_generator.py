@@ -89,7 +89,7 @@ class DDGANGenerator(nn.Module):
         t: Tensor,
         noisier: Float[Tensor, "batch channels height width"],
     ) -> Float[Tensor, "batch channels height width"]:
-        check_times(t, len(latents))
+        check_times(t, latents)
         time, style = self.time(t), self.mapping(normalized(latents))
         h, beside = self.first(noisier), noisier
         kept = [h]

@@ -23,7 +23,7 @@ class DenoisingMLPGenerator(nn.Module):
         self.net = Perceptron(latent_size + time_size + shape[0], width, depth, shape[0])
 
     def forward(self, latents: Float[Tensor, "batch size"], t: Tensor, noisier: Points) -> Points:
-        check_times(t, len(latents))
+        check_times(t, latents)
         return self.net(torch.cat([latents, waves(t, self.time_size), noisier], 1))
 
 
@@ -36,7 +36,7 @@ class DenoisingMLPDiscriminator(nn.Module):
         self.net = Perceptron(time_size + 2 * shape[0], width, depth, 1)
 
     def forward(self, x: Points, t: Tensor, noisier: Points) -> Float[Tensor, " batch"]:
-        check_times(t, len(x))
+        check_times(t, x)
         return self.net(torch.cat([x, waves(t, self.time_size), noisier], 1)).squeeze(1)
 
 

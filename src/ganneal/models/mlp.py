@@ -27,7 +27,7 @@ def _with_labels(x: Tensor, labels: Tensor | None, num_classes: int) -> Tensor:
     """``x`` with one-hot labels appended when there are classes."""
     if not num_classes:
         return x
-    given = checked_labels(labels, num_classes, len(x))
+    given = checked_labels(labels, num_classes, x)
     return torch.cat([x, F.one_hot(given, num_classes).to(x.dtype)], dim=1)
 
 

@@ -90,7 +90,7 @@ class R3GANGenerator(nn.Module):
         self, latents: Float[Tensor, "batch size"], labels: Tensor | None = None
     ) -> Float[Tensor, "batch channels height width"]:
         if self.classes is not None:
-            given = checked_labels(labels, self.num_classes, len(latents))
+            given = checked_labels(labels, self.num_classes, latents)
             latents = torch.cat([latents, self.classes.weight.T[given]], 1)
         return self.net(self.linear(latents)[:, :, None, None] * self.basis)
 
@@ -124,7 +124,7 @@ class R3GANDiscriminator(nn.Module):
         features = self.linear(self.depthwise(self.net(images)).flatten(1))
         if self.classes is None:
             return features.squeeze(1)
-        given = checked_labels(labels, self.num_classes, len(images))
+        given = checked_labels(labels, self.num_classes, images)
         return (features * self.classes.weight.T[given]).sum(1)
 
 

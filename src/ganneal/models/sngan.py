@@ -73,7 +73,7 @@ class SNGANGenerator(nn.Module):
     def forward(
         self, latents: Float[Tensor, "batch size"], labels: Tensor | None = None
     ) -> Float[Tensor, "batch channels height width"]:
-        condition = (checked_labels(labels, self.num_classes, len(latents)),) if self.num_classes else ()
+        condition = (checked_labels(labels, self.num_classes, latents),) if self.num_classes else ()
         h = self.unflatten(self.linear(latents))
         for block in self.blocks:
             h = through(block, h, *condition, recompute=self.recompute)

@@ -32,10 +32,10 @@ def waves(t: Int[Tensor, " batch"], size: int) -> Float[Tensor, "batch size"]:
     return torch.cat([angles.sin(), angles.cos()], 1)
 
 
-def check_times(t: Tensor, count: int) -> None:
-    """Refuse times that are no whole numbers, one for each of ``count`` samples."""
-    if t.shape != (count,) or t.is_floating_point():
+def check_times(t: Tensor, samples: Tensor) -> None:
+    """Refuse times that are no whole numbers, one for each of ``samples``."""
+    if t.shape != samples.shape[:1] or t.is_floating_point():
         raise ValueError(
-            f"t must be whole numbers, one for each of {count} samples, got {str(t.dtype)[6:]} of shape "
+            f"t must be whole numbers, one for each of {len(samples)} samples, got {str(t.dtype)[6:]} of shape "
             f"{tuple(t.shape)}; the task 'denoising' gives them."
         )

@@ -76,16 +76,31 @@ class Denoising:
 
         ``generator.shape`` is the shape of a sample.
         """
+        shape = generator.shape
+        assert isinstance(shape, Sequence)
+        return self.denoised(generator, *self.drawn(latents, condition, shape))
+
+    def drawn(
+        self, latents: Tensor, condition: Condition, shape: Sequence[int]
+    ) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
+        """All that samples of ``shape`` are made of: T latents, ``latents`` the first, and T noises, the first the
+        start of the chain; each sample's from the seed in its condition.
+        """
         (seeds,) = condition
         streams = [torch.Generator().manual_seed(seed) for seed in seeds.tolist()]
-        shape, size = generator.shape, latents.shape[1:]
-        assert isinstance(shape, Sequence)
-        x = _drawn(streams, shape, latents)
-        for step in range(self.steps - 1, 0, -1):
-            t = torch.full((len(x),), step, device=x.device)
-            x = self.diffusion.posterior(generator(latents, t, x), x, t, _drawn(streams, shape, latents))
-            latents = _drawn(streams, size, latents)
-        return generator(latents, torch.zeros(len(x), dtype=torch.int64, device=x.device), x)
+        each, noise = [latents], [_drawn(streams, shape, latents)]
+        for _ in range(self.steps - 1):
+            noise.append(_drawn(streams, shape, latents))
+            each.append(_drawn(streams, latents.shape[1:], latents))
+        return each, noise
+
+    def denoised(self, generator: nn.Module, latents: Sequence[Tensor], noise: Sequence[Tensor]) -> Tensor:
+        """The sampling chain as a function of what it is made of, as `drawn` has it."""
+        x = noise[0]
+        for index, step in enumerate(range(self.steps - 1, 0, -1)):
+            t = torch.full(x.shape[:1], step, device=x.device)
+            x = self.diffusion.posterior(generator(latents[index], t, x), x, t, noise[index + 1])
+        return generator(latents[-1], torch.zeros(x.shape[:1], dtype=torch.int64, device=x.device), x)
 
 
 def _normal(like: Tensor, random: torch.Generator) -> Tensor:

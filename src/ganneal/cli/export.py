@@ -1,0 +1,46 @@
+"""`ganneal export`: a trained generator as one file that runs without ganneal."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """Write a trained generator to one file that runs without ganneal. Its images are compared with the original's
+    first; where they differ, there is no file."""
+
+    run: Annotated[str, tyro.conf.Positional]
+    """Directory of the run, as `ganneal train` wrote it; or zoo:NAME, see `ganneal zoo`."""
+    format: str = "onnx"
+    """onnx, for ONNX Runtime and others; or torch, a program of torch.export."""
+    out: Path | None = None
+    """The file; left out, it has the run's name and is put in this folder."""
+    overwrite: bool = False
+    """Replace the file if it is there."""
+    checkpoint: Literal["last", "best"] = "last"
+    """The last weights, or those of the best evaluation."""
+    sampler: Literal["generator", "pushed"] | None = None
+    """generator exports the generator alone, of a run whose samples are pushed too; left out, as the run."""
+    statistics: Literal["running", "standing"] | None = None
+    """What the generator's batch norm runs on: statistics of training, or ones computed anew over 32 batches; left out,
+    as the run says."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Parse, write, and say how near the file's images are to the original's."""
+    options = tyro.cli(ExportOptions, args=list(arguments), prog="ganneal export")
+    from ganneal.deploy import FORMATS, write
+    from ganneal.registry import lookup
+    from ganneal.sampling import load
+
+    suffix = lookup("format", FORMATS, options.format).suffix
+    path = options.out or Path(Path(options.run.rpartition(":")[2]).resolve().name + suffix)
+    generator = load(options.run, checkpoint=options.checkpoint, sampler=options.sampler, statistics=options.statistics)
+    done = write(generator, path, format=options.format, overwrite=options.overwrite)
+    sizes = ", ".join(map(str, done.differences))
+    print(f"largest difference to the original at {sizes} images: {max(done.differences.values()):.2g}")
+    print(f"{options.format}, {done.bytes / 1e6:.2f} MB: {done.path}")
