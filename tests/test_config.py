@@ -23,7 +23,7 @@ from ganneal.regularizers import REGULARIZERS, Dragan, Generated, GradientPenalt
 from ganneal.schemes import SCHEMES, Nested
 from ganneal.stop import Divergence
 from ganneal.task import TASKS
-from ganneal.weights import WEIGHTS, Explicit, Linear, Reversed
+from ganneal.weights import WEIGHTS, Explicit, Geometric, Linear, Reversed
 
 REGISTRIES: dict[str, dict[str, Any]] = {
     "models": dict(MODELS),
@@ -208,3 +208,10 @@ def test_there_are_lines_exactly_where_configurations_differ(one: Any, other: An
     assert difference(one, one) == []
     swapped = [line.split(": ")[0] for line in difference(other, one)]
     assert sorted(swapped) == sorted(line.split(": ")[0] for line in difference(one, other))
+
+
+def test_fields_that_a_part_does_not_have_name_the_part() -> None:
+    with pytest.raises(ValueError, match="Geometric cannot have these fields: .*'middle'"):
+        decode({"type": "Geometric", "first": 1.0, "middle": 0.5}, [Geometric])
+    with pytest.raises(ValueError, match="unknown part 3"):
+        decode({"type": 3}, [Geometric])

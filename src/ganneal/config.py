@@ -29,16 +29,19 @@ def decode(data: Any, types: Iterable[type]) -> Any:
     """The inverse of `encode`, for dataclasses among ``types``.
 
     Raises:
-        ValueError: A class name is not among ``types``.
+        ValueError: A class name is not among ``types``, or its fields are others.
     """
     known = {cls.__name__: cls for cls in types}
     if isinstance(data, dict) and "type" in data:
-        if data["type"] not in known:
+        if not isinstance(data["type"], str) or data["type"] not in known:
             raise ValueError(
                 f"unknown part {data['type']!r}; known: {', '.join(known)}. Register your own part before loading."
             )
         arguments = {key: decode(item, known.values()) for key, item in data.items() if key != "type"}
-        return known[data["type"]](**arguments)
+        try:
+            return known[data["type"]](**arguments)
+        except TypeError as error:
+            raise ValueError(f"{data['type']} cannot have these fields: {error}.") from error
     if isinstance(data, list):
         return tuple(decode(item, known.values()) for item in data)
     return data

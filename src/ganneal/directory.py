@@ -61,8 +61,20 @@ def read_json(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text())
         if not isinstance(content, dict):
             raise ValueError("it holds no object")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is damaged ({error}); restore it, or use another run directory.") from error
+    return content
+
+
+def read_description(path: Path) -> dict[str, Any]:
+    """The content of an `experiment.json` or a card.
+
+    Raises:
+        ValueError: The file is damaged, or describes no experiment; the message names it.
+    """
+    content = read_json(path)
+    if not isinstance(content.get("experiment"), dict):
+        raise ValueError(f"{path} is damaged (it describes no experiment); restore it, or use another run directory.")
     return content
 
 
@@ -145,7 +157,7 @@ class RunDirectory:
         """
         if not self.description.exists():
             return
-        changes = _changes(read_json(self.description)["experiment"], experiment)
+        changes = _changes(read_description(self.description)["experiment"], experiment)
         if changes:
             listed = "\n  ".join(changes)
             raise ValueError(
@@ -284,15 +296,22 @@ def _append_line(path: Path, content: dict[str, Any]) -> None:
 
 
 def _read_lines(path: Path) -> list[dict[str, Any]]:
-    lines = path.read_text().splitlines() if path.exists() else []
+    lines = path.read_bytes().splitlines() if path.exists() else []
     read = []
     for number, line in enumerate(lines, 1):
         try:
-            read.append(json.loads(line))
-        except ValueError as error:
+            read.append(_placed(json.loads(line.decode())))
+        except (ValueError, RecursionError) as error:
             if number < len(lines):
                 raise ValueError(f"{path} is damaged in line {number} ({error}); remove that line.") from error
     return read
+
+
+def _placed(row: Any) -> dict[str, Any]:
+    """``row``, which says where in the run it belongs."""
+    if not isinstance(row, dict) or not all(isinstance(row.get(key), int | float) for key in ("num_real", "seconds")):
+        raise ValueError("it is no row of a record: num_real and seconds are missing")
+    return row
 
 
 def _read_checkpoint(path: Path, experiment: Experiment | None) -> dict[str, Any]:

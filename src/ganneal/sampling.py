@@ -4,16 +4,21 @@
 >>> images = ganneal.load("runs/demo").sample(16, seed=0)  # doctest: +SKIP
 """
 
+import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
-from torch import Tensor
+from safetensors.torch import load as read_tensors
+from safetensors.torch import save
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from ganneal import zoo
 from ganneal.atomic import replaced_folder, write_bytes
@@ -21,7 +26,7 @@ from ganneal.augment import AUGMENTATIONS, PROBABILITIES
 from ganneal.chain import Chain
 from ganneal.clocks import Counters
 from ganneal.config import decode
-from ganneal.directory import RunDirectory, provenance, read_json
+from ganneal.directory import RunDirectory, provenance, read_description
 from ganneal.losses import LOSSES, MONOTONE
 from ganneal.models import MODELS, ModelPair
 from ganneal.normalization import NORMALIZATIONS
@@ -32,6 +37,9 @@ from ganneal.task import TASKS
 from ganneal.trained import Pushes, Sampler, TrainedGenerator
 
 CARD_FORMAT = 1
+MOST_LARGER = 64
+"""Times the generator that both players may be together, in tensors and beside some millions in parameters."""
+SMALL = 2**24
 SAMPLERS = ("generator", "pushed", None)
 LICENCE = (
     "The weights are yours, within the licence of the data named above; "
@@ -52,7 +60,7 @@ def export(
     Args:
         measured: What was measured of these weights, for the card.
     """
-    description = read_json(directory.description)
+    description = read_description(directory.description)
     card = {
         "format": CARD_FORMAT,
         "experiment": description["experiment"],
@@ -80,18 +88,24 @@ def export(
             "generator-pushed.safetensors": "as trained when the discriminators were stored; their pushes follow it",
             "stored-discriminators.safetensors": "the discriminators of the pushes, each under its number",
         }
+    card["sha256"] = {}
     with replaced_folder(folder) as filled:
         for name, weights in players.items():
-            tensors = {k: v.detach().cpu().contiguous() for k, v in weights.items()}
-            write_bytes(filled / f"{name}.safetensors", save(tensors))
+            data = save({k: v.detach().cpu().contiguous() for k, v in weights.items()})
+            card["sha256"][f"{name}.safetensors"] = hashlib.sha256(data).hexdigest()
+            write_bytes(filled / f"{name}.safetensors", data)
         write_bytes(filled / "card.json", json.dumps(card, indent=2).encode())
     return folder
 
 
-def _read_weights(path: Path) -> dict[str, Tensor]:
+def _read_weights(path: Path, card: Mapping[str, Any]) -> dict[str, Tensor]:
     try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
+        data = path.read_bytes()
+        written = card.get("sha256", {}).get(path.name)  # cards of before had none
+        if written is not None and hashlib.sha256(data).hexdigest() != written:
+            raise ValueError("its bytes are not the ones that were written")
+        return read_tensors(data)
+    except (SafetensorError, OSError, ValueError) as error:
         raise ValueError(
             f"cannot read {path}: {error}; remove {path.parent} to use the newest checkpoint, or train again."
         ) from error
@@ -128,13 +142,53 @@ def _pushes_of(state: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+@contextmanager
+def _like(weights: Weights) -> Iterator[None]:
+    """Refuse to build networks far larger than ``weights``, before memory is touched for what is beyond them."""
+    most = MOST_LARGER * sum(tensor.numel() for tensor in weights.values()) + SMALL
+    most_tensors = MOST_LARGER * (len(weights) + 1)
+    count, tensors, thread = 0, 0, threading.get_ident()
+
+    def counted(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        nonlocal count, tensors
+        if parameter is not None and threading.get_ident() == thread:
+            count, tensors = count + parameter.numel(), tensors + 1
+            if count > most or tensors > most_tensors:
+                raise ValueError("its networks are far larger than the weights beside it; restore the card.")
+
+    hook = register_module_parameter_registration_hook(counted)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
 @dataclass(frozen=True)
 class _Found:
     """A trained run on disk: its card, and its networks by the name of their file."""
 
     path: Path
+    source: Path
+    """The file of the card."""
     card: dict[str, Any]
     weights: Callable[[str], Weights]
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Whatever a card leads to that does not fit the weights beside it names the file that it is in."""
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except ValueError as error:
+            if str(self.path) in str(error):
+                raise
+            raise ValueError(f"the run that {self.source} describes: {error}") from error
+        except Exception as error:  # a part built with another's fields raises almost any type
+            raise ValueError(
+                f"{self.source} does not describe the weights beside it ({type(error).__name__}: {error}); restore "
+                f"it, or use another run directory."
+            ) from error
 
     def part(self, name: str, registries: Sequence[Mapping[str, Any]]) -> Any:
         """The part ``name`` of the experiment, of a type in ``registries``."""
@@ -152,15 +206,15 @@ class _Found:
         experiment = self.card["experiment"]
         return experiment.get("g_batch_size") or experiment["batch_size"]
 
-    def pair(self) -> ModelPair:
-        """Players of the right shapes."""
-        with torch.random.fork_rng(devices=[]):
+    def pair(self, generator: str) -> ModelPair:
+        """Players of the right shapes, hardly larger than the weights of ``generator`` whatever the card says."""
+        with torch.random.fork_rng(devices=[]), _like(self.weights(generator)):
             model = self.part("model", (MODELS,))
             return model.build(tuple(self.card["data"]["shape"]), self.card["data"]["num_classes"])
 
     def alone(self) -> TrainedGenerator:
         """The averaged generator."""
-        pair = self.pair()
+        pair = self.pair("generator")
         pair.generator.load_state_dict(self.weights("generator"))
         return TrainedGenerator(pair.generator, pair, self.part("task", (TASKS,)), self.card)
 
@@ -191,7 +245,7 @@ class _Found:
     def _with_pushes(
         self, generator: str, sizes: Mapping[int, float], discriminator: Callable[[int], Weights]
     ) -> TrainedGenerator:
-        pair = self.pair()
+        pair = self.pair(generator)
         for player in (pair.generator, pair.discriminator):  # as in training, for the same bits
             player.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         pair.generator.load_state_dict(self.weights(generator))
@@ -248,14 +302,15 @@ def load(
         if value not in allowed:
             raise ValueError(f"{name} must be {' or '.join(repr(a) for a in allowed if a)}, got {value!r}.")
     found = _find(path, checkpoint)
-    match sampler or found.card.get("sampler"):
-        case "pushed":
-            generator, own = found.followed(), None
-        case _:
-            generator, own = found.alone(), found.own_statistics()
-    if (chosen := statistics or (own if generator.statistics else None)) is None:
-        return generator
-    return generator.with_statistics(chosen, found.batch_size)
+    with found.named():
+        match sampler or found.card.get("sampler"):
+            case "pushed":
+                generator, own = found.followed(), None
+            case _:
+                generator, own = found.alone(), found.own_statistics()
+        if (chosen := statistics or (own if generator.statistics else None)) is None:
+            return generator
+        return generator.with_statistics(chosen, found.batch_size)
 
 
 def load_pushed(path: str | Path, *, count: int = 15, step_size: float = 1.0) -> TrainedGenerator:
@@ -269,25 +324,25 @@ def load_pushed(path: str | Path, *, count: int = 15, step_size: float = 1.0) ->
         ValueError: The run uses a part that is not registered.
     """
     found = _find(path, "last")
-    return found.followed() if found.card.get("pushes") else found.probed(count, step_size)
+    with found.named():
+        return found.followed() if found.card.get("pushes") else found.probed(count, step_size)
 
 
 def _find(path: str | Path, checkpoint: Literal["last", "best"]) -> _Found:
     text = str(path)
     directory = RunDirectory(zoo.place(text.removeprefix(zoo.PREFIX)) if text.startswith(zoo.PREFIX) else path)
     final = directory.path / ("final" if checkpoint == "last" else "best")
-    if (final / "card.json").exists():
-        return _Found(
-            directory.path, read_json(final / "card.json"), lambda n: _read_weights(final / f"{n}.safetensors")
-        )
+    if (source := final / "card.json").exists():
+        card = read_description(source)
+        return _Found(directory.path, source, card, lambda n: _read_weights(final / f"{n}.safetensors", card))
     if checkpoint == "best":
         raise FileNotFoundError(
             f"no best weights at {final}; they are kept by a run that evaluates (records.evaluate-every) and improves."
         )
     if directory.description.exists() and (content := directory.load_checkpoint()) is not None:
         state = content["state"]
-        card = read_json(directory.description) | {"counters": state["counters"]} | _pushes_of(state)
-        return _Found(directory.path, card, _players(state).__getitem__)
+        card = read_description(directory.description) | {"counters": state["counters"]} | _pushes_of(state)
+        return _Found(directory.path, directory.description, card, _players(state).__getitem__)
     raise FileNotFoundError(
         f"no trained run at {directory.path}: neither final/card.json nor a checkpoint; give the directory that "
         f"`ganneal train` wrote, or train longer."

@@ -40,6 +40,26 @@ def _show_warning(message: Warning | str, category: type[Warning], *place: objec
     print(f"warning: {message}", file=sys.stderr)
 
 
+def _advice(name: str, number: int) -> str:
+    """What to do about an error of the operating system in the command ``name``."""
+    match number:
+        case errno.ENOSPC | errno.EDQUOT | errno.EFBIG:
+            first = "Free some room there"
+        case errno.EROFS:
+            first = "Make that disk writable, or name another place"
+        case errno.EACCES | errno.EPERM:
+            first = "Get the right to write there, or name another place"
+        case errno.ENOENT | errno.ENOTDIR | errno.EISDIR:
+            first = "Something was moved or removed meanwhile: put it back, or name another place"
+        case errno.EIO:
+            first = "Check that disk"
+        case _:
+            first = "Mend that"
+    goes_on = name in ("train", "compare", "reproduce")
+    then = "the same command goes on from the last checkpoint" if goes_on else "give the same command again"
+    return f"{first}, and {then}. Nothing finished is lost."
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the process's exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -59,13 +79,14 @@ def main(arguments: list[str] | None = None) -> int:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             import_module(f"ganneal.cli.{name}").main(rest)
-    except (ValueError, FileNotFoundError) as error:
+    except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        full = name in ("train", "compare", "reproduce") and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        after = "\nNothing finished is lost: the same command goes on from the last checkpoint." if full else ""
-        print(f"error: {error}{after}", file=sys.stderr)
+        if error.errno is None:  # our own, which says what to do
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+        print(f"error: {error}\n{_advice(name, error.errno)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt as error:
         print(f"\n{error}" if str(error) else "\ninterrupted", file=sys.stderr)

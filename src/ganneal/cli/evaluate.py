@@ -116,13 +116,13 @@ def _write(records: Sequence[Record], path: Path) -> None:
     """Add the records to those of the file, in place of earlier ones of the same name, checkpoint and way to sample."""
     new = {_key(record.as_dict()): record.line() for record in records}
     kept = []
-    for line in path.read_text().splitlines() if path.exists() else ():
+    for line in path.read_bytes().splitlines() if path.exists() else ():
         try:
-            old = json.loads(line)
-        except ValueError as error:
+            old = _key(json.loads(line.decode()))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"{path} is damaged ({error}); move it away to write a new one.") from error
-        if _key(old) not in new:
-            kept.append(line)
+        if old not in new:
+            kept.append(line.decode())
     write_bytes(path, "".join(f"{line}\n" for line in (*kept, *new.values())).encode())
 
 

@@ -10,6 +10,7 @@ from ganneal.data.dataset_json import LABELS, LARGEST_JSON, parse_labels
 from ganneal.data.images import Fit, OnDamaged, Reader, check_options, shown
 from ganneal.data.listing import Listing, check_found, described, is_image, labelled, stamp
 from ganneal.data.loading import load_images
+from ganneal.data.npy import MOST_DEFLATED
 from ganneal.data.protocol import Dataset, find_data
 
 LARGEST_FILE = 2**28
@@ -62,15 +63,18 @@ def list_zip(path: Path, on_damaged: OnDamaged = "fail") -> Listing:
     """
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, IsADirectoryError, EOFError, ValueError, NotImplementedError) as error:
+    except Exception as error:  # a damaged archive makes zipfile raise almost any type
+        if isinstance(error, PermissionError):
+            raise
         raise ValueError(
             f"{shown(str(path))} is not a zip file ({error}); make it again or give another path."
         ) from error
     with archive:
         entries = {entry.filename: entry for entry in archive.infolist() if is_image(entry.filename)}
         names, damaged = [], {}
+        size = path.stat().st_size
         for name in sorted(entries):
-            if reason := _refused(entries[name]):
+            if reason := _refused(entries[name], LARGEST_FILE, size):
                 damaged[name] = reason
             else:
                 names.append(name)
@@ -84,22 +88,34 @@ def list_zip(path: Path, on_damaged: OnDamaged = "fail") -> Listing:
             damaged=damaged,
         )
         source = f"{LABELS} in {shown(str(path))}"
-        listed = parse_labels(lambda: _label_file(archive), source) if LABELS in archive.NameToInfo else None
+        listed = parse_labels(lambda: _label_file(archive, size), source) if LABELS in archive.NameToInfo else None
     return listing if listed is None else labelled(listing, listed, source, on_damaged)
 
 
-def _label_file(archive: zipfile.ZipFile) -> bytes:
-    if (size := archive.getinfo(LABELS).file_size) > LARGEST_JSON:
-        raise ValueError(f"it claims {size:,} bytes")
+def _label_file(archive: zipfile.ZipFile, size: int) -> bytes:
+    if reason := _refused(archive.getinfo(LABELS), LARGEST_JSON, size):
+        raise ValueError(reason)
     return archive.read(LABELS)
 
 
-def _refused(entry: zipfile.ZipInfo) -> str | None:
-    """Why an entry is not even read."""
+def _refused(entry: zipfile.ZipInfo, largest: int, size: int) -> str | None:
+    """Why an entry of an archive of ``size`` bytes is not even read: memory is reserved for what it claims."""
     if entry.flag_bits & ENCRYPTED:
         return "it is encrypted"
     if ".." in entry.filename.split("/") or entry.filename.startswith("/"):
         return "its name leads out of the archive"
-    if entry.file_size > LARGEST_FILE:
+    if entry.file_size > largest or _swells(entry):
         return f"it claims {entry.file_size:,} bytes, as a decompression bomb does"
+    if entry.compress_size > size:
+        return f"it claims {entry.compress_size:,} bytes of an archive of {size:,}"
     return None
+
+
+def _swells(entry: zipfile.ZipInfo) -> bool:
+    """Whether it claims more than its packed bytes can become."""
+    match entry.compress_type:
+        case zipfile.ZIP_STORED:
+            return entry.file_size > entry.compress_size
+        case zipfile.ZIP_DEFLATED:
+            return entry.file_size > MOST_DEFLATED * entry.compress_size
+    return False

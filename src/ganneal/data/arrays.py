@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ganneal.data.images import shown
 from ganneal.data.listing import described
+from ganneal.data.npy import read_header, read_member
 from ganneal.data.protocol import Dataset, find_data, labels_from
 
 
@@ -23,10 +25,7 @@ class Arrays:
 
     def load(self) -> Dataset:
         path = find_data(self.path)
-        try:
-            images, labels = self._mapped(path) if path.suffix == ".npy" else self._archived(path)
-        except (EOFError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{path} is damaged ({error}); make it again.") from error
+        images, labels = self._mapped(path) if path.suffix == ".npy" else self._archived(path)
         images = _channels_first(images, f"images in {path}")
         description = described(path, len(images))
         if labels is None:
@@ -34,23 +33,37 @@ class Arrays:
         return Dataset(images, *labels_from(labels, f"{self.labels} of {path}"), description)
 
     def _mapped(self, path: Path) -> tuple[np.ndarray, None]:
-        try:
-            return np.load(path, mmap_mode="r", allow_pickle=False), None
-        except ValueError as error:
-            raise ValueError(f"{path} is not an array file, or holds objects: {error}; save plain uint8.") from error
+        with open(path, "rb") as file:
+            try:
+                shape, by_columns, dtype = header = read_header(file)
+                if header.size > path.stat().st_size - file.tell():
+                    raise ValueError(f"its header says {shape}, and it ends before")
+                order = "F" if by_columns else "C"
+                return np.memmap(file, dtype, "r", file.tell(), shape, order), None
+            except (ValueError, OverflowError) as error:
+                raise ValueError(
+                    f"{path} is not an array file, or holds objects: {error}; save plain uint8."
+                ) from error
 
     def _archived(self, path: Path) -> tuple[np.ndarray, np.ndarray | None]:
-        with open(path, "rb") as file:  # numpy leaks a handle of its own when the archive is damaged
-            if not zipfile.is_zipfile(file):
-                raise ValueError(f"{path} is not an .npz archive, or is damaged; make it again with numpy.savez.")
-            with np.load(file, allow_pickle=False) as archive:
-                for key in (self.images, self.labels):
-                    if key is not None and key not in archive:
-                        raise ValueError(f"{path} has no array {key!r}; it holds {', '.join(archive.files)}.")
-                try:
-                    return archive[self.images], None if self.labels is None else archive[self.labels]
-                except ValueError as error:
-                    raise ValueError(f"{path} has arrays that cannot be read, or objects: {error}.") from error
+        with open(path, "rb") as file:
+            try:
+                archive = zipfile.ZipFile(file)
+            except Exception as error:  # a damaged archive makes zipfile raise almost any type
+                raise ValueError(
+                    f"{path} is not an .npz archive, or is damaged ({error}); make it again with numpy.savez."
+                ) from error
+            held = [name.removesuffix(".npy") for name in archive.namelist()]
+            for key in (self.images, self.labels):
+                if key is not None and f"{key}.npy" not in archive.NameToInfo:
+                    raise ValueError(f"{path} has no array {key!r}; it holds {', '.join(map(shown, held))}.")
+            try:
+                images = read_member(archive, self.images)
+                return images, None if self.labels is None else read_member(archive, self.labels)
+            except Exception as error:
+                raise ValueError(
+                    f"{path} has arrays that cannot be read, or objects ({error}); make it again with numpy.savez."
+                ) from error
 
 
 def _channels_first(images: np.ndarray, name: str) -> np.ndarray:

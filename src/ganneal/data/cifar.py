@@ -34,16 +34,18 @@ def _from_pickle(name: str, content: bytes, key: bytes) -> tuple[np.ndarray, np.
     images, labels = values.get(b"data"), values.get(key)
     if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 2 or images.shape[1] != PIXELS:
         raise ValueError(f"{name} must hold 'data', uint8 [N, {PIXELS}]; download it again.")
-    if not isinstance(labels, list) or len(labels) != len(images):
-        raise ValueError(f"{name} must hold {key.decode()!r}, one for each of its {len(images)} images.")
+    if not isinstance(labels, list) or len(labels) != len(images) or not all(isinstance(n, int) for n in labels):
+        raise ValueError(f"{name} must hold {key.decode()!r}, a number for each of its {len(images)} images.")
     return images.reshape(-1, *SHAPE), labels_from(labels, name)[0]
 
 
-def _dataset(images: list[np.ndarray], labels: list[np.ndarray], num_classes: int, name: str) -> Dataset:
+def _dataset(images: list[np.ndarray], labels: list[np.ndarray], num_classes: int, name: str, place: Path) -> Dataset:
     samples = np.concatenate(images)
     numbers, found = labels_from(np.concatenate(labels), name)
     if found > num_classes:
-        raise ValueError(f"labels of {name} must be below {num_classes}, got {found - 1}; download it again.")
+        raise ValueError(
+            f"labels of {name} in {shown(str(place))} must be below {num_classes}, got {found - 1}; download it again."
+        )
     description = {"name": name, "count": len(samples), "licence": "none stated; cite Krizhevsky, 2009"}
     return Dataset(samples, numbers, num_classes, description)
 
@@ -78,7 +80,7 @@ class Cifar10:
         else:
             raise _missing(place, binary, stems)
         labels = [part[1].reshape(-1) for part in parts]
-        return _dataset([part[0] for part in parts], labels, 10, f"CIFAR-10 ({self.split})")
+        return _dataset([part[0] for part in parts], labels, 10, f"CIFAR-10 ({self.split})", place)
 
 
 @dataclass(frozen=True)
@@ -106,4 +108,4 @@ class Cifar100:
         else:
             raise _missing(place, [binary], [self.split])
         classes = {"fine": 100, "coarse": 20}[self.labels]
-        return _dataset([images], [labels], classes, f"CIFAR-100 ({self.split}, {self.labels})")
+        return _dataset([images], [labels], classes, f"CIFAR-100 ({self.split}, {self.labels})", place)

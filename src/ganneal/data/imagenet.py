@@ -13,6 +13,7 @@ import numpy as np
 from ganneal.data.images import shown
 from ganneal.data.listing import stamp
 from ganneal.data.loading import SHARE_OF_MEMORY, SMALL, free_memory
+from ganneal.data.npy import MOST_DEFLATED, read_header, read_member
 from ganneal.data.pickles import load_pickle
 from ganneal.data.progress import report
 from ganneal.data.protocol import Dataset, find_data
@@ -146,12 +147,12 @@ def _blocks(path: Path, width: int | None) -> Iterator[tuple[np.ndarray, np.ndar
 def _of_npz(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Straight from the archive: `numpy.load` would hold a whole array."""
     with zipfile.ZipFile(path) as archive:
-        with archive.open("labels.npy") as member:
-            labels = np.lib.format.read_array(member, allow_pickle=False)
+        labels = read_member(archive, "labels")
         with archive.open("data.npy") as member:
             count, width = _header(member)
             if len(labels) != count:
                 raise ValueError(f"{len(labels):,} labels for {count:,} images")
+            _check_claim(archive, "data", count * width)
             for start in range(0, count, BLOCK):
                 stop = min(start + BLOCK, count)
                 content = member.read((stop - start) * width)
@@ -160,11 +161,15 @@ def _of_npz(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
                 raise ValueError("more bytes than its header says")
 
 
+def _check_claim(archive: zipfile.ZipFile, name: str, size: int) -> None:
+    """Refuse an array of more bytes than its part of the archive can become."""
+    if size > archive.getinfo(f"{name}.npy").compress_size * MOST_DEFLATED:
+        raise ValueError(f"{name} claims {size:,} bytes, as a decompression bomb does")
+
+
 def _header(member: Any) -> tuple[int, int]:
     """Rows and columns of an .npy of uint8, which is read up to its first number."""
-    version = np.lib.format.read_magic(member)
-    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
-    shape, by_columns, dtype = read(member)
+    shape, by_columns, dtype = read_header(member)
     if by_columns or dtype != np.uint8 or len(shape) != 2:
         raise ValueError(f"'data' must be uint8 [N, 3 size size] by rows, got {dtype} {shape}")
     return shape
@@ -175,7 +180,10 @@ def _of_pickle(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         batch = load_pickle(path.name, file)
     values: dict[Any, Any] = batch if isinstance(batch, dict) else {}
     values = {key.decode() if isinstance(key, bytes) else key: value for key, value in values.items()}
-    pixels, labels = values.get("data"), np.asarray(values.get("labels"))
+    pixels, given = values.get("data"), values.get("labels")
+    if not isinstance(given, np.ndarray) and not (isinstance(given, list) and all(isinstance(n, int) for n in given)):
+        raise ValueError("it must hold 'labels', numbers")
+    labels = np.asarray(given)
     if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.ndim != 2:
         raise ValueError("it must hold 'data', uint8 [N, 3 size size]")
     if labels.shape != (len(pixels),):
@@ -190,4 +198,6 @@ def _whole(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # damaged archives make zipfile and numpy raise almost any type
+        if isinstance(error, ValueError) and str(error).startswith(shown(path.name)):
+            raise
         raise ValueError(f"{shown(path.name)} cannot be read ({error}); download it again.") from error

@@ -112,8 +112,8 @@ def damage_report(damaged: Mapping[str, str], count: int, place: Path) -> str:
     if len(damaged) == 1:
         ((name, reason),) = damaged.items()
         return (
-            f"cannot read the image {shown(name)}: {reason}; remove or replace the file, or pass over it with "
-            f"on_damaged='skip'."
+            f"cannot read the image {shown(name)}: {reason} (in {shown(place.name)}); remove or replace the file, or "
+            f"pass over it with on_damaged='skip'."
         )
     named = "; ".join(f"the image {shown(name)}: {reason}" for name, reason in list(damaged.items())[:NAMED])
     more = f"; and {len(damaged) - NAMED:,} more" if len(damaged) > NAMED else ""

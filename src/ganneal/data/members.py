@@ -1,14 +1,24 @@
 """Files of an original data set by their names, in a folder or in the tar archive it came in; nothing is unpacked."""
 
+import bz2
+import gzip
+import io
+import lzma
 import tarfile
 import zlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Any
 
 from ganneal.data.images import shown
 
 LARGEST_MEMBER = 2**31
 """Bytes of one file: above every original batch file, far below a decompression bomb's."""
+
+
+PIECE = 2**20
+COMPRESSED: dict[bytes, Callable[[Path], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
+"""How a compressed archive begins, and what opens it."""
 
 
 def read_members(place: Path, names: Collection[str]) -> dict[str, bytes]:
@@ -22,17 +32,42 @@ def read_members(place: Path, names: Collection[str]) -> dict[str, bytes]:
         return {file.name: file.read_bytes() for file in reversed(files)}  # the first of two of one name counts
     found: dict[str, bytes] = {}
     try:
-        with tarfile.open(place) as archive:
+        with _opened(place) as file, tarfile.open(fileobj=_Pieces(file), mode="r:") as archive:  # type: ignore[call-overload]
             for member in archive:
                 name = member.name.rpartition("/")[2]
                 if name in names and name not in found and member.isfile():
                     found[name] = _read(archive, member)
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+    except (tarfile.TarError, EOFError, OSError, OverflowError, lzma.LZMAError, zlib.error) as error:
         raise ValueError(
             f"{shown(str(place))} is neither a folder nor a whole tar archive ({error}); download it again, or give "
             f"the folder it was unpacked into."
         ) from error
     return found
+
+
+def _opened(place: Path) -> io.BufferedIOBase:
+    """The archive without its layer of compression."""
+    with open(place, "rb") as file:
+        start = file.read(6)
+    for beginning, opener in COMPRESSED.items():
+        if start.startswith(beginning):
+            return opener(place)
+    return open(place, "rb")
+
+
+class _Pieces:
+    """A file of which no more memory is taken than there is to read, whatever size is asked for."""
+
+    def __init__(self, file: io.BufferedIOBase):
+        self.file = file
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, size: int) -> bytes:
+        pieces = []
+        while size > 0 and (piece := self.file.read(min(size, PIECE))):
+            pieces.append(piece)
+            size -= len(piece)
+        return b"".join(pieces)
 
 
 def _read(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:

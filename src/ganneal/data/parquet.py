@@ -138,12 +138,17 @@ def _listed(
 @contextmanager
 def _opened(file: Path) -> Iterator[Any]:
     parquet = import_parquet()
+    from pyarrow import ArrowException
+
     try:
-        opened = parquet.ParquetFile(file)
-    except (OSError, ValueError) as error:  # pyarrow.ArrowInvalid is a ValueError
+        with parquet.ParquetFile(file) as opened:
+            yield opened
+    except (
+        OSError,
+        ArrowException,
+        UnicodeDecodeError,
+    ) as error:  # pages are read, and found to be damaged, later than the file is opened
         raise ValueError(f"{shown(str(file))} is no whole parquet file ({error}); make it again.") from error
-    with opened:
-        yield opened
 
 
 def _class_names(metadata: dict[bytes, bytes] | None, labels: str | None) -> list[str]:

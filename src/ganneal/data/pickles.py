@@ -5,7 +5,9 @@ by classes of this module, which check that state, and every other name ends the
 """
 
 import io
+import mmap
 import pickle
+import pickletools
 import sys
 from math import prod
 from typing import Any, BinaryIO
@@ -14,6 +16,8 @@ import numpy as np
 
 BIG_ENDIAN = {"|": False, "<": False, "=": sys.byteorder == "big", ">": True}
 KINDS = "biuf"
+PLACES = frozenset(("PUT", "BINPUT", "LONG_BINPUT"))
+"""Operations that put something at a place of their choice in the list of what may be named again."""
 
 
 class _Type:
@@ -78,18 +82,40 @@ class _Unpickler(pickle.Unpickler):
         return ANSWERS[module, name]
 
 
-def _plain(value: Any) -> Any:
-    """``value`` with arrays for what stands for them."""
+def _plain(value: Any, done: dict[int, Any]) -> Any:
+    """``value`` with arrays for what stands for them; what it names twice is copied once.
+
+    Args:
+        done: The copies so far by the `id` of what was copied; None of one that is being made.
+    """
     match value:
         case _Array():
             return value.value
-        case dict():
-            return {_plain(key): _plain(item) for key, item in value.items()}
-        case list():
-            return [_plain(item) for item in value]
+        case dict() | list():
+            if id(value) not in done:
+                done[id(value)] = None
+                done[id(value)] = (
+                    {_plain(key, done): _plain(item, done) for key, item in value.items()}
+                    if isinstance(value, dict)
+                    else [_plain(item, done) for item in value]
+                )
+            if (copied := done[id(value)]) is None:
+                raise pickle.UnpicklingError("a list or dict holds itself")
+            return copied
         case None | bool() | int() | float() | str() | bytes():
             return value
     raise pickle.UnpicklingError(f"it holds a {type(value).__name__}")
+
+
+def _check_claims(content: mmap.mmap | bytes) -> None:
+    """Refuse lengths and places beyond the end: the reader reserves memory for them before it looks."""
+    file = io.BytesIO(content) if isinstance(content, bytes) else content
+    # which stops at a length beyond the end by itself
+    for opcode, argument, place in pickletools.genops(file):  # type: ignore[arg-type]
+        if opcode.name in PLACES and not 0 <= int(argument or 0) <= (place or 0):
+            raise pickle.UnpicklingError(f"it puts something at {argument:,} of a list that cannot be so long")
+        if opcode.name == "FRAME" and int(argument or 0) > len(content):
+            raise pickle.UnpicklingError(f"a part of it claims {argument:,} bytes")
 
 
 def load_pickle(name: str, content: bytes | BinaryIO) -> Any:
@@ -101,7 +127,11 @@ def load_pickle(name: str, content: bytes | BinaryIO) -> Any:
         ValueError: It is damaged or asks for anything else; nothing that it asks for is run.
     """
     try:
-        file = io.BytesIO(content) if isinstance(content, bytes) else content
-        return _plain(_Unpickler(file, encoding="bytes").load())
+        if isinstance(content, bytes):
+            _check_claims(content)
+            return _plain(_Unpickler(io.BytesIO(content), encoding="bytes").load(), {})
+        with mmap.mmap(content.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+            _check_claims(mapped)
+        return _plain(_Unpickler(content, encoding="bytes").load(), {})
     except Exception as error:  # a damaged pickle makes the reader raise almost any type
         raise ValueError(f"{name} cannot be read as a pickle of arrays ({error}); download it again.") from error

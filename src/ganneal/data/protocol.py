@@ -89,7 +89,10 @@ def labels_from(values: Sequence[Any] | np.ndarray, name: str) -> tuple[np.ndarr
     Raises:
         ValueError: Not one whole number >= 0 per sample.
     """
-    given = np.asarray(values)
+    try:
+        given = np.asarray(values)
+    except ValueError as error:  # lists of several lengths
+        raise ValueError(f"labels must be one whole number >= 0 per sample, got {error} in {name}.") from error
     whole = given.ndim == 1 and given.dtype.kind in "iuf" and bool((given == np.floor(given)).all())
     if not whole or (given.size and given.min() < 0):
         raise ValueError(

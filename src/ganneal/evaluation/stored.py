@@ -10,7 +10,7 @@ import torch
 
 from ganneal.config import decode
 from ganneal.data import DATASETS, Dataset, Source, source_at, stored_sizes
-from ganneal.directory import RunDirectory, provenance, read_json
+from ganneal.directory import RunDirectory, provenance, read_description
 from ganneal.evaluation.beside import as_stored, suited_extractor
 from ganneal.metrics.extractors import EXTRACTORS, Extracted, Extractor, ExtractorConfig
 from ganneal.metrics.measures import DEFAULT_METRICS
@@ -167,7 +167,7 @@ def _has_best(directory: RunDirectory) -> bool:
 def _data_of(directory: RunDirectory) -> tuple[Dataset, Dataset | None, ExtractorConfig | None]:
     """The data of a run, its held-out data and its extractor."""
     parts = {type(part) for registry in (DATASETS, EXTRACTORS) for part in registry.values()}
-    content = read_json(directory.description)["experiment"]
+    content = read_description(directory.description)["experiment"]
     data: Source = decode(content["data"], parts)
     held_out: Source | None = decode(content["records"].get("held_out"), parts)
     extractor: ExtractorConfig | None = decode(content["records"].get("extractor"), parts)

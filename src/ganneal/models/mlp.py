@@ -18,8 +18,8 @@ class Perceptron(nn.Sequential):
 
     def __init__(self, inputs: int, width: int, depth: int, outputs: int):
         layers: list[nn.Module] = []
-        for size in (inputs, *(width,) * (depth - 1)):
-            layers += [nn.Linear(size, width), nn.LeakyReLU(0.2)]
+        for level in range(depth):
+            layers += [nn.Linear(width if level else inputs, width), nn.LeakyReLU(0.2)]
         super().__init__(*layers, nn.Linear(width, outputs))
 
 

@@ -1,0 +1,122 @@
+"""Files of a run that accidents or other hands changed: each is noticed, and named with what to do about it."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import ganneal
+from ganneal.data import Ring
+from ganneal.directory import RunDirectory
+from ganneal.experiment import Budget, Experiment, Records
+from ganneal.models import MLP
+from ganneal.sampling import SMALL
+
+EXPERIMENT = Experiment(
+    name="ring",
+    data=Ring(num_samples=32),
+    model=MLP(width=4, depth=2, latent_size=2),
+    batch_size=8,
+    budget=Budget(num_real=16),
+    records=Records(log_every=8, evaluate_count=0, sample_count=4, tensorboard=False),
+)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "whole"
+    ganneal.train(EXPERIMENT, out)
+    return out
+
+
+@pytest.fixture
+def run(whole: Path, tmp_path: Path) -> Path:
+    """A finished run to damage."""
+    return shutil.copytree(whole, tmp_path / "run")
+
+
+def test_a_byte_of_the_weights_that_changed_is_noticed(run: Path) -> None:
+    weights, card = (run / "final" / name for name in ("generator.safetensors", "card.json"))
+    changed = bytearray(weights.read_bytes())
+    changed[-1] ^= 1  # a digit of one number
+    weights.write_bytes(changed)
+    with pytest.raises(ValueError, match=r"generator\.safetensors: its bytes are not the ones that were written"):
+        ganneal.load(run)
+    without = {key: value for key, value in json.loads(card.read_text()).items() if key != "sha256"}
+    card.write_text(json.dumps(without))  # as cards were before they held the hashes
+    ganneal.load(run)
+
+
+def model(**fields: Any) -> Callable[[dict[str, Any]], object]:
+    return lambda card: card["experiment"]["model"].update(fields)
+
+
+CARDS: dict[str, Callable[[dict[str, Any]], object]] = {
+    "another part's field": model(colour=1),
+    "a field of another type": model(depth="two"),
+    "no field": lambda card: card["experiment"].pop("model"),
+    "a part that is a number": lambda card: card["experiment"].update(model=3),
+    "no experiment": lambda card: card.pop("experiment"),
+    "an experiment that is a list": lambda card: card.update(experiment=[]),
+    "another width": model(width=3),
+    "a width that fills the memory": model(width=2**20),
+    "layers without end": model(depth=10**12),
+}
+
+
+@pytest.mark.parametrize("change", CARDS.values(), ids=CARDS)
+def test_a_card_that_does_not_fit_its_weights_is_named(change: Callable[[dict[str, Any]], object], run: Path) -> None:
+    card = run / "final" / "card.json"
+    content = json.loads(card.read_text())
+    change(content)
+    card.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"card\.json"):
+        ganneal.load(run)
+
+
+def test_networks_are_built_up_to_a_size_that_follows_from_the_weights(run: Path) -> None:
+    built: list[int] = []
+    build = MLP.build
+
+    def counted(self: MLP, *arguments: Any) -> Any:
+        hook = torch.nn.modules.module.register_module_parameter_registration_hook(
+            lambda module, name, parameter: built.append(parameter.numel())
+        )
+        try:
+            return build(self, *arguments)
+        finally:
+            hook.remove()
+
+    card = run / "final" / "card.json"
+    content = json.loads(card.read_text())
+    content["experiment"]["model"] |= {"width": 2**10, "depth": 10**6}
+    card.write_text(json.dumps(content))
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(ValueError, match="far larger than the weights"):
+        patch.setattr(MLP, "build", counted)
+        ganneal.load(run)
+    assert 0 < sum(built) < 1.2 * SMALL
+
+
+LINES = {"no JSON": b"{", "no UTF-8": b'{"a": "\xff"}', "no row": b"3", "a row without a place": b'{"d_loss": 1.0}'}
+
+
+@pytest.mark.parametrize("line", LINES.values(), ids=LINES)
+def test_a_damaged_line_of_the_record_is_named_and_only_a_last_one_is_passed_over(line: bytes, tmp_path: Path) -> None:
+    row = b'{"num_real": 1, "seconds": 0.5}\n'
+    directory = RunDirectory(tmp_path)
+    directory.metrics.write_bytes(row + line)
+    assert directory.rows() == [{"num_real": 1, "seconds": 0.5}]
+    directory.metrics.write_bytes(row + line + b"\n" + row)
+    with pytest.raises(ValueError, match=r"metrics\.jsonl is damaged in line 2 .*; remove that line"):
+        directory.rows()
+
+
+@pytest.mark.parametrize("content", [b"{}", b'{"experiment": 3}', b"\xff", b"[" * 10_000, b"[]"])
+def test_a_description_of_no_experiment_is_named(content: bytes, run: Path) -> None:
+    (run / "experiment.json").write_bytes(content)
+    with pytest.raises(ValueError, match=r"experiment\.json is damaged .*use another run directory"):
+        ganneal.train(EXPERIMENT, run)
