@@ -81,9 +81,16 @@ class Diffusion:
 
     def posterior(self, clean: Samples, noisier: Samples, t: Times, noise: Samples) -> Samples:
         """x_t drawn given x_0 and x_{t+1}, from standard normal ``noise``; ``clean`` itself for t = 0."""
+        from_clean, from_noisier, deviation = self.shares(t, noisier)
+        return from_clean * clean + from_noisier * noisier + deviation * noise
+
+    def shares(self, t: Times, noisier: Samples) -> tuple[Tensor, Tensor, Tensor]:
+        """Factors of the clean sample, of ``noisier`` and of the noise in `posterior`, to be multiplied with them."""
         tables = self.tables(noisier.dtype, noisier.device)
-        mean = _at(tables.from_clean, t, clean) * clean + _at(tables.from_noisier, t, clean) * noisier
-        return mean + _at(tables.deviation, t, clean) * noise
+        from_clean, from_noisier, deviation = (
+            _at(table, t, noisier) for table in (tables.from_clean, tables.from_noisier, tables.deviation)
+        )
+        return from_clean, from_noisier, deviation
 
 
 def _at(table: Tensor, t: Times, samples: Tensor) -> Tensor:

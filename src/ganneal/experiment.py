@@ -24,7 +24,7 @@ from ganneal.steps import DrawPool, FitGenerator, Step, StoreDiscriminator
 from ganneal.stop import Divergence
 from ganneal.task import Task, Unconditional
 
-OPERATION = frozenset({"budget", "records", "divergence", "device", "devices", "nodes", "threads"})
+OPERATION = frozenset({"budget", "records", "divergence", "device", "devices", "nodes", "threads", "capture"})
 """The fields a resumed run may change."""
 
 
@@ -172,6 +172,8 @@ class Experiment:
     norm sees the part of one process."""
     nodes: int = 1
     """Machines, each with so many devices."""
+    capture: Literal["none", "compile", "graph"] = "none"
+    """Record the players' passes and replay them: compiled, or as a CUDA graph. The same up to rounding."""
     threads: int | None = None
     """CPU threads; None leaves torch's choice. Another number gives other bits."""
 
@@ -193,6 +195,8 @@ class Experiment:
         self._check_shares()
         if self.precision not in ("float32", "bf16"):
             raise ValueError(f"precision must be 'float32' or 'bf16', got {self.precision!r}.")
+        if self.capture not in ("none", "compile", "graph"):
+            raise ValueError(f"capture must be 'none', 'compile' or 'graph', got {self.capture!r}; use 'none'.")
         Moves(self.flip, self.flip_vertical, self.translate)  # says what is wrong with them
         if self.seed < 0:
             raise ValueError(f"seed must be at least 0, got {self.seed}.")

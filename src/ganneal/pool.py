@@ -76,7 +76,7 @@ def push_pool(step: PushPool, run: Run) -> None:
     pool, by = the_pool(run, str(step)), run.chain.at(step.level)
     with run.autocast():
         by = by._replace(step_size=step.step_size)
-        move = partial(run.chain.move, judge=run.judge_by, by=by)
+        move = partial(run.chain.move, judge=run.judge_stored, by=by)
         moved = _shared(run, move, pool.samples, pool.condition)
     if not moved.isfinite().all():
         raise TrainingStopped(

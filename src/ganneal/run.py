@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ganneal.capture import Recorded, check_capture
 from ganneal.chain import Chain, Fit, SamplePool
 from ganneal.clocks import Counters
 from ganneal.collective import ALONE, Ranks, joined
@@ -158,6 +159,7 @@ class Run:
     def __init__(self, experiment: Experiment, dataset: Dataset | None = None, ranks: Ranks = ALONE):
         if experiment.threads is not None:
             torch.set_num_threads(experiment.threads)
+        check_capture(experiment)
         self.experiment = experiment
         self.ranks = ranks
         self.device = ranks.device or _device(experiment.device)
@@ -198,6 +200,8 @@ class Run:
         self.regularizer_state = experiment.regularizer.init_state()
         self.augmentation_state = experiment.augmentation.init_state()
         self.random = {name: random_stream(experiment.seed, name, self.device) for name in RANDOM_STREAMS}
+        self.recorded = None if experiment.capture == "none" else Recorded(experiment, self.pair, self.random["task"])
+        """The players' passes, where they are replayed."""
         together = ranks.share(experiment.batch_size // experiment.accumulate)
         self.chain = Chain(experiment.push, experiment.loss, together)
         self.pool: SamplePool | None = None
@@ -238,6 +242,11 @@ class Run:
                 samples, self.random["augmentation"], self.augmentation_state, self.counters
             )
         return discriminator(samples, *condition)
+
+    def judge_stored(self, discriminator: nn.Module, samples: Tensor, condition: Condition) -> Tensor:
+        """`judge_by`, replayed where passes are recorded."""
+        by = self.judge_by if self.recorded is None else self.recorded.judge_by
+        return by(discriminator, samples, condition)
 
     def autocast(self) -> AbstractContextManager[Any]:
         """The precision of one move's forward passes."""

@@ -15,20 +15,19 @@ class SpectralWeight(nn.Module):
     With u kept: v = n(u W), u' = n(v W^T), sigma = v W^T u'^T, in at least float32; u becomes u' in train mode.
 
     While ``held``, as `frozen` has it, u stays and the result for a weight without gradients is computed once until
-    the weight or u is another: passes of a frozen network cost no power iteration.
+    the weight or u is another: passes of a frozen network cost no power iteration. Recorded code computes it in each.
     """
 
     u: Tensor
-    held: bool = False
 
     def __init__(self, weight: Tensor, axis: int, eps: float):
         super().__init__()
-        self.axis, self.eps = axis, eps
+        self.axis, self.eps, self.held = axis, eps, False
         self.register_buffer("u", torch.randn(1, weight.shape[axis], dtype=weight.dtype, device=weight.device))
         self._kept: tuple[Tensor, tuple[int, int], Tensor, Tensor] | None = None
 
     def forward(self, weight: Tensor) -> Tensor:
-        if not self.held or weight.requires_grad:
+        if not self.held or weight.requires_grad or _is_recording(weight):
             self._kept = None
             return self.normalized(weight)
         content = (weight.data_ptr(), weight._version)  # changes in place, by an optimizer or a state dict, raise it
@@ -46,6 +45,11 @@ class SpectralWeight(nn.Module):
             if self.training and not self.held:
                 self.u = u  # another tensor, not a change in place: earlier passes' graphs keep theirs
             return weight / (v @ matrix.T @ u.T).view(())
+
+
+def _is_recording(weight: Tensor) -> bool:
+    """Whether what runs now is being compiled or written to a CUDA graph, and will be replayed with other weights."""
+    return torch.compiler.is_compiling() or (weight.is_cuda and torch.cuda.is_current_stream_capturing())
 
 
 def spectral_norm(layer: nn.Module, eps: float) -> None:

@@ -80,9 +80,9 @@ class Sampler:
         position += rank * count
         index, drawn = self._rows(position, count)
         rows = self.moves.apply(self.dataset.samples[index], drawn)  # of a copy
-        samples = torch.from_numpy(rows).to(self.device)
+        samples = self._moved(rows)
         labels = self.dataset.labels
-        chosen = None if labels is None else torch.from_numpy(labels[index]).to(self.device)
+        chosen = None if labels is None else self._moved(labels[index])
         if isinstance(self.dataset.samples, LazyImages):
             self.dataset.samples.ahead(self._rows(position + whole, count)[0])
         if self.dataset.is_images:
@@ -103,3 +103,10 @@ class Sampler:
             if len(rows):
                 images[places] = self.dataset.samples[np.fromiter(islice(cycle(rows), len(places)), dtype=np.int64)]
         return torch.from_numpy(images).float().div_(127.5).sub_(1.0)
+
+    def _moved(self, rows: np.ndarray) -> Tensor:
+        """On the device; an accelerator is not waited for, which copies from pinned memory alone allow."""
+        here = torch.from_numpy(rows)
+        if self.device.type != "cuda":
+            return here.to(self.device)
+        return here.pin_memory().to(self.device, non_blocking=True)

@@ -57,8 +57,18 @@ class Denoising:
         return real.condition
 
     def fake(self, generator: nn.Module, latents: Tensor, condition: Condition, random: torch.Generator) -> Tensor:
+        return self.fake_with(generator, latents, condition, self.noise(condition, random))
+
+    def noise(self, condition: Condition, random: torch.Generator) -> tuple[Tensor, ...]:
         t, noisier = condition
-        return self.diffusion.posterior(generator(latents, t, noisier), noisier, t, _normal(noisier, random))
+        return _normal(noisier, random), *self.diffusion.shares(t, noisier)
+
+    def fake_with(
+        self, generator: nn.Module, latents: Tensor, condition: Condition, noise: tuple[Tensor, ...]
+    ) -> Tensor:
+        t, noisier = condition
+        drawn, from_clean, from_noisier, deviation = noise
+        return from_clean * generator(latents, t, noisier) + from_noisier * noisier + deviation * drawn
 
     def sample_condition(
         self, labels: Tensor | None, count: int, num_classes: int, random: torch.Generator

@@ -24,6 +24,21 @@ class View(NamedTuple):
 
 
 @runtime_checkable
+class Noisy(Protocol):
+    """A task whose fakes have noise of their own: the two parts of its ``fake``, for code that cannot draw."""
+
+    def noise(self, condition: Condition, random: torch.Generator) -> tuple[Tensor, ...]:
+        """What ``fake`` draws, and whatever else it needs that the generator does not decide."""
+        ...
+
+    def fake_with(
+        self, generator: nn.Module, latents: Tensor, condition: Condition, noise: tuple[Tensor, ...]
+    ) -> Tensor:
+        """``fake`` with that noise."""
+        ...
+
+
+@runtime_checkable
 class Task(Protocol):
     """Everything about a run that depends on what is being modelled; all randomness comes from ``random``."""
 

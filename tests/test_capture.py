@@ -1,0 +1,139 @@
+"""Recorded passes give what the plain ones give, in one recording for every weight of a schedule."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ganneal.augment import AUGMENTATIONS
+from ganneal.capture import check_capture
+from ganneal.experiments import ring_cts
+from ganneal.models import SNGAN
+from ganneal.normalization import NORMALIZATIONS
+
+# In a process of its own: the shape checker of the tests wraps every function, which nothing can compile through.
+SCRIPT = """
+import json, sys, warnings
+from dataclasses import replace
+import torch
+from ganneal import capture, engine
+from ganneal.data import Dataset
+from ganneal.experiment import Budget, Experiment, Records
+from ganneal.experiments import cifar10_cts, ring_cfg, ring_cts, ring_ddgan
+from ganneal.losses import RelativisticPaired
+from ganneal.models import DCGAN, MLP
+from ganneal.normalization import Spectral
+from ganneal.optim import SGD
+from ganneal.regularizers import GradientPenalty
+from ganneal.run import Run
+from ganneal.schemes import FunctionalGradient, Nested
+from ganneal.weights import Geometric
+from torch._dynamo.utils import counters
+
+warnings.simplefilter("error")
+backend, *names = sys.argv[1:]
+capture.COMPILE = {"backend": backend}
+# SGD: Adam makes a whole step of the rounding in a gradient that is zero, as of biases before batch norm.
+ring = replace(
+    ring_cts(), scheme=Nested(3, weights=Geometric(1, 0.3)), batch_size=16, model=MLP(width=8, depth=2),
+    d_optimizer=SGD(lr=0.05), g_optimizer=SGD(lr=0.05), budget=Budget(g_updates=9), threads=1,
+    records=Records(log_every=10**9),
+)
+pixels = torch.randint(0, 256, (32, 3, 32, 32), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+CASES = {
+    "spectral": replace(ring, normalization=Spectral()),
+    "penalty": replace(ring, regularizer=GradientPenalty()),
+    "denoising": replace(ring, model=ring_ddgan().model, task=ring_ddgan().task),
+    "pushed": replace(
+        ring, normalization=Spectral(), budget=Budget(d_updates=5),
+        scheme=FunctionalGradient(steps=2, step_size=0.1, pool_size=32, epochs=1),
+    ),
+    "images": replace(
+        ring, data=cifar10_cts().data, model=DCGAN(width=4, d_norm="layer"), loss=RelativisticPaired(), batch_size=4
+    ),
+}
+
+def states(run):
+    tensors = [tensor for module in run.modules for tensor in module.state_dict().values()]
+    return [tensor for tensor in tensors if tensor.is_floating_point()]
+
+found = {}
+for name in names:
+    torch._dynamo.reset()
+    counters.clear()
+    data = Dataset(pixels.numpy()) if name == "images" else None
+    plain, recorded = (Run(replace(CASES[name], capture=how), data) for how in ("none", "compile"))
+    before = [tensor.clone() for tensor in states(plain)]
+    (row,), (other,) = (list(engine.train(run)) for run in (plain, recorded))
+    found[name] = {
+        "differs": max((a.double() - b.double()).abs().max().item() for a, b in zip(states(plain), states(recorded))),
+        "moved": max((a.double() - b.double()).abs().max().item() for a, b in zip(states(plain), before)),
+        "rows": max(abs(row[key] - other[key]) for key in row if "loss" in key or key in ("d_real", "d_fake")),
+        "recordings": counters["stats"]["unique_graphs"],
+        "breaks": sum(counters["graph_break"].values()),
+    }
+print(json.dumps(found))
+"""
+
+
+def measured(backend: str, *names: str) -> dict[str, dict[str, Any]]:
+    environment = os.environ | {"TORCHINDUCTOR_FX_GRAPH_CACHE": "0"}
+    command = [sys.executable, "-c", SCRIPT, backend, *names]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment)
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def check(found: dict[str, Any]) -> None:
+    assert found["differs"] < 1e-5 and found["rows"] < 1e-5
+    assert found["moved"] > 1e-3
+    assert found["breaks"] == 0
+
+
+def test_moves_of_every_weight_are_one_recording_and_the_plain_moves() -> None:
+    found = measured("eager", "spectral")["spectral"]
+    check(found)
+    assert found["recordings"] == 3  # fakes, the discriminator's move, the generator's
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["spectral", "penalty", "denoising", "images"])
+def test_other_moves_are_the_plain_ones(name: str) -> None:
+    found = measured("aot_eager", name)[name]
+    check(found)
+    assert found["recordings"] == 3
+
+
+@pytest.mark.slow
+def test_stored_discriminators_share_a_recording() -> None:
+    found = measured("aot_eager", "pushed")["pushed"]
+    check(found)
+    assert found["recordings"] == 2  # judged batches and pushes; fits and drawn samples are not recorded
+
+
+@pytest.mark.slow
+def test_compiled_kernels_are_the_plain_moves() -> None:
+    for found in measured("inductor", "spectral", "penalty").values():
+        check(found)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"capture": "graph"}, "capture 'graph' needs device='cuda', got device='cpu'; use capture='none'"),
+        ({"augmentation": AUGMENTATIONS["diffaugment"]}, "capture does not hold augmentation, got DiffAugment"),
+        ({"normalization": NORMALIZATIONS["gradient"]}, "capture holds no second derivatives"),
+        ({"accumulate": 2}, "capture takes whole batches, got accumulate=2"),
+        ({"devices": 2}, "capture is for one process, got 2"),
+        ({"model": SNGAN(recompute=True)}, "capture keeps activations"),
+    ],
+)
+def test_what_cannot_be_recorded_is_refused(changes: dict[str, Any], message: str) -> None:
+    experiment = replace(ring_cts(), **{"capture": "compile"} | changes)
+    with pytest.raises(ValueError, match=message.replace("(", r"\(")):
+        check_capture(experiment)
+    check_capture(replace(experiment, capture="none"))
