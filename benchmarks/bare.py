@@ -1,4 +1,4 @@
-"""The players' moves as one would write them by hand: what the engine is measured against.
+"""What the engine is measured against: the players' moves as one would write them by hand, and operations counted.
 
 The same networks, loss, task, data stream and fused optimizers, and none of what the engine adds: no counters, meters,
 learning-rate rules or bookkeeping. The discriminator's buffers and power iterations go on in the generator's moves too,
@@ -12,9 +12,23 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from ganneal.run import Run
 from ganneal.task import Condition
+
+
+class Operations(TorchDispatchMode):
+    """Sums torch's own counts of operations; its `FlopCounterMode` follows modules too, and fails on an embedding."""
+
+    flop = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if (count := flop_registry.get(func._overloadpacket)) is not None:
+            self.flop += count(*args, **(kwargs or {}), out_val=result)
+        return result
 
 
 class BareMoves:

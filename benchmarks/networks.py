@@ -22,9 +22,7 @@ from time import process_time
 from typing import Any, NamedTuple
 
 import torch
-from bare import BareMoves, turns
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
+from bare import BareMoves, Operations, turns
 
 from ganneal import engine
 from ganneal.data import Dataset
@@ -90,18 +88,6 @@ def moves_of(run: Run, bare: BareMoves) -> dict[str, tuple[Step, Callable[[], No
     }
 
 
-class Counter(TorchDispatchMode):
-    """Sums torch's own counts of operations; its `FlopCounterMode` follows modules too, and fails on an embedding."""
-
-    flop = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        if (count := flop_registry.get(func._overloadpacket)) is not None:
-            self.flop += count(*args, **(kwargs or {}), out_val=result)
-        return result
-
-
 class Row(NamedTuple):
     """One move of one network."""
 
@@ -160,11 +146,11 @@ def measure(name: str, precision: Any, repeats: int) -> tuple[float, list[Row]]:
             engine.apply(step, run)
             run.meters.values.clear()
 
-        with Counter() as counter:
+        with Operations() as operations:
             move()
         reached = max(reached, held())
         taken, ratio = turns(move, by_hand, repeats)
-        gflop = counter.flop / 1e9
+        gflop = operations.flop / 1e9
         rows.append(Row(name, title, BATCH / taken, ratio, gflop, gflop / taken, 0.0))
     rate = matmul_rate(torch.float32 if precision == "float32" else torch.bfloat16)
     return rate, [row._replace(megabytes=reached - before) for row in rows]

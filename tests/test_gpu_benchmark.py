@@ -1,0 +1,88 @@
+"""The measurements for a GPU at a toy size on a CPU: every job writes its file, and needs nothing but the core."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+ABSENT = ("tyro", "rich", "lightning_fabric", "sklearn", "matplotlib", "tensorboard", "jinja2", "jaxtyping")
+# In a process of its own, where none of the packages that such a machine lacks can be imported.
+SCRIPT = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {absent}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Absent())
+sys.path.insert(0, {folder!r})
+import importlib.util
+found = importlib.util.find_spec
+importlib.util.find_spec = lambda name, package=None: None if name in {absent} else found(name, package)
+import gpu
+sys.exit(gpu.main())
+"""
+
+
+def job(out: Path, *arguments: str) -> dict[str, Any]:
+    """What the job wrote, run at its smallest on the CPU."""
+    script = SCRIPT.format(absent=ABSENT, folder=str(BENCHMARKS))
+    command = [sys.executable, "-c", script, *arguments, "--device", "cpu", "--smoke", "--out", str(out)]
+    command += ["--seconds", "0.2", "--seeds", "1"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=900, env=os.environ | {"CI": "1"})
+    assert result.returncode == 0, result.stderr[-3000:] + result.stdout[-3000:]
+    (file,) = out.iterdir()
+    return json.loads(file.read_text())
+
+
+def test_step_times_need_the_core_alone(tmp_path: Path) -> None:
+    content = job(tmp_path, "step", "--arms", "dcgan")
+    assert content["job"] == "step" and content["about"]["command"].startswith("python benchmarks/gpu.py step")
+    rows = content["figures"]["rows"]
+    ways = [("float32", "D"), ("float32", "G"), ("float32", "NATS round"), ("bf16", "D"), ("bf16", "G")]
+    assert [(row["precision"], row["move"]) for row in rows] == [*ways, ("bf16", "NATS round")]
+    assert all(row["milliseconds"] > 0 and row["over_bare"] > 0 and row["gflop"] > 0 for row in rows)
+    by_move = {row["move"]: row["gflop"] for row in rows}
+    assert by_move["NATS round"] == pytest.approx(2 * by_move["D"] + 3 * by_move["G"])
+
+
+@pytest.mark.slow
+def test_every_network_has_step_times(tmp_path: Path) -> None:
+    figures = job(tmp_path, "1")["figures"]
+    assert {row["network"] for row in figures["rows"]} == {"dcgan-2", "sngan-2", "biggan-2", "ddgan-2"}
+    assert figures["failures"] == [] and len(figures["rows"]) == 24
+
+
+@pytest.mark.slow
+def test_answers_are_the_same_where_the_device_is_the_same(tmp_path: Path) -> None:
+    figures = job(tmp_path, "same", "--captures", "none", "compile")["figures"]
+    assert figures["failed"] == 0 and all(check["passed"] for check in figures["checks"])
+    assert any(check["check"] == "SNGAN, spectral: compile as plain" for check in figures["checks"])
+    assert len(figures["checks"]) > 40
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "arms"),
+    [
+        ("losses", 20),
+        ("levels", 8),
+        ("functional", 6),
+        ("biggan", 3),
+        ("ddgan", 3),
+        ("gradients", 10),
+        ("stability", 4),
+    ],
+)
+def test_every_study_trains_and_measures_every_arm(tmp_path: Path, name: str, arms: int) -> None:
+    figures = job(tmp_path, name)["figures"]
+    assert len(figures["runs"]) == arms and figures["failed"] == 0
+    assert all(run["status"] == "finished" and len(run["measured"]) == 4 for run in figures["runs"])
+    assert all(row["fd_at_equal_seconds"] > 0 for row in figures["table"].values())
+    assert {"ema", "num_real", "d_updates", "g_updates", "seconds"} <= figures["runs"][0]["measured"][0].keys()
