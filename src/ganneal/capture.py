@@ -116,9 +116,9 @@ class Pushing(Pass):
     def load(self, stored: nn.Module) -> None:
         """Take weights, buffers and modes of ``stored``, which do not change any more."""
         if stored is not self.loaded:
-            tensors = [[*module.parameters(), *module.buffers()] for module in (self.discriminator, stored)]
+            own, others = ([*module.parameters(), *module.buffers()] for module in (self.discriminator, stored))
             with torch.no_grad():
-                torch._foreach_copy_(*tensors)
+                torch._foreach_copy_(own, others)
             for part, other in zip(self.discriminator.modules(), stored.modules(), strict=True):
                 part.training = other.training
             self.loaded = stored
