@@ -1,5 +1,6 @@
 """The command line as a person meets it: help, plans, switching parts, errors, exit codes, and the frozen flags."""
 
+import errno
 import os
 import re
 import subprocess
@@ -402,6 +403,29 @@ def test_a_place_that_cannot_be_written_exits_with_1(cli: Cli, tmp_path: Path) -
     status, _, err = cli("train", *TINY_RING, "--out", "file/run")
     assert status == 1
     assert err.startswith("error: ") and "file" in err
+    assert "put it back, or name another place, and the same command goes on from the last checkpoint" in err
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.ENOSPC, "Free some room there"),
+        (errno.EROFS, "Make that disk writable"),
+        (errno.EACCES, "Get the right to write there"),
+        (errno.EIO, "Check that disk"),
+        (errno.EBUSY, "Mend that"),
+    ],
+)
+def test_errors_of_the_system_come_with_what_to_do(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, number: int, advice: str
+) -> None:
+    def fail(arguments: list[str]) -> None:
+        raise OSError(number, os.strerror(number), "somewhere")
+
+    monkeypatch.setattr("ganneal.cli.sample.main", fail)
+    status, _, err = cli("sample", "x")
+    assert status == 1
+    assert "somewhere" in err and f"{advice}" in err and "give the same command again. Nothing finished is lost." in err
 
 
 def test_the_process_exits_with_the_commands_status() -> None:

@@ -1,5 +1,7 @@
 """Files of a run that accidents or other hands changed: each is noticed, and named with what to do about it."""
 
+import hashlib
+import io
 import json
 import shutil
 from collections.abc import Callable
@@ -120,3 +122,41 @@ def test_a_description_of_no_experiment_is_named(content: bytes, run: Path) -> N
     (run / "experiment.json").write_bytes(content)
     with pytest.raises(ValueError, match=r"experiment\.json is damaged .*use another run directory"):
         ganneal.train(EXPERIMENT, run)
+
+
+def resaved(run: Path, change: Callable[[dict[str, Any]], object]) -> Path:
+    """The newest training state after ``change``, under a name that holds its hash: whole, and of another program."""
+    (path,) = (run / "checkpoints").glob("*.pt")
+    content = torch.load(path, weights_only=True)
+    change(content)
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    path.unlink()
+    named = f"{path.name[:12]}-{hashlib.sha256(buffer.getvalue()).hexdigest()[:16]}.pt"
+    path.with_name(named).write_bytes(buffer.getvalue())
+    return path.with_name(named)
+
+
+STATES: dict[str, Callable[[dict[str, Any]], object]] = {
+    "without a position": lambda content: content["state"].pop("data_position"),
+    "without an optimizer": lambda content: content["state"].pop("d_optimizer"),
+    "of a wider generator": lambda content: content["state"]["generator"].update({"net.0.weight": torch.zeros(9, 2)}),
+    "with a clock of its own": lambda content: content["state"]["counters"].update(moons=1),
+}
+
+
+@pytest.mark.parametrize("change", STATES.values(), ids=STATES)
+def test_a_whole_checkpoint_with_another_state_is_named(change: Callable[[dict[str, Any]], object], run: Path) -> None:
+    resaved(run, change)
+    with pytest.raises(
+        ValueError, match=r"(?s)checkpoint in .*checkpoints holds no state of this experiment .*remove it"
+    ):
+        ganneal.train(EXPERIMENT, run)
+
+
+@pytest.mark.parametrize("part", ["state", "identity", "metrics_bytes"])
+def test_a_checkpoint_that_lacks_a_part_is_passed_over(part: str, run: Path) -> None:
+    path = resaved(run, lambda content: content.pop(part))
+    with pytest.warns(UserWarning, match=f"{path.name}: not a training state: it has no {part}"):
+        with pytest.raises(ValueError, match="no usable checkpoint"):
+            ganneal.train(EXPERIMENT, run)

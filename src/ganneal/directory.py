@@ -325,6 +325,9 @@ def _read_checkpoint(path: Path, experiment: Experiment | None) -> dict[str, Any
         raise ValueError(f"not a training state: {error}") from error
     if not isinstance(content, dict) or content.get("format") != CHECKPOINT_FORMAT:
         raise ValueError(f"not a training state of format {CHECKPOINT_FORMAT}")
+    parts = {"state": dict, "metrics_bytes": int, "identity": str}
+    if missing := [key for key, kind in parts.items() if not isinstance(content.get(key), kind)]:
+        raise ValueError(f"not a training state: it has no {missing[0]}")
     if experiment is not None:
         changes = _changes(json.loads(content["identity"]), experiment)
         if changes:

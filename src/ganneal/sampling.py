@@ -341,8 +341,8 @@ def _find(path: str | Path, checkpoint: Literal["last", "best"]) -> _Found:
         )
     if directory.description.exists() and (content := directory.load_checkpoint()) is not None:
         state = content["state"]
-        card = read_description(directory.description) | {"counters": state["counters"]} | _pushes_of(state)
-        return _Found(directory.path, directory.description, card, _players(state).__getitem__)
+        card = read_description(directory.description) | {"counters": state.get("counters", {})} | _pushes_of(state)
+        return _Found(directory.path, directory.description, card, lambda name: _players(state)[name])
     raise FileNotFoundError(
         f"no trained run at {directory.path}: neither final/card.json nor a checkpoint; give the directory that "
         f"`ganneal train` wrote, or train longer."

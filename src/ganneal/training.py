@@ -79,6 +79,21 @@ def train(
     return session.run
 
 
+def take_up(run: Run, state: dict[str, Any], directory: RunDirectory) -> None:
+    """Continue ``run`` from the training state of a checkpoint in ``directory``.
+
+    Raises:
+        ValueError: It is whole, and yet no state of this experiment.
+    """
+    try:
+        run.load_state_dict(state)
+    except Exception as error:  # as many types as there are parts of a run
+        raise ValueError(
+            f"the newest checkpoint in {directory.checkpoints} holds no state of this experiment "
+            f"({type(error).__name__}: {error}); remove it to go on from the one before."
+        ) from error
+
+
 class Session:
     """One process's part of a run: the run in memory, its directory, and what was last written when."""
 
@@ -138,13 +153,13 @@ class Session:
 
     def _resume(self, content: dict[str, Any]) -> None:
         state, now = content["state"], torch.get_num_threads()
-        if state["threads"] != now:
+        if (before := state.get("threads", now)) != now:
             warnings.warn(
-                f"this run was made with {state['threads']} threads and goes on with {now}; the bits will differ. "
-                f"Use --threads {state['threads']} to repeat them.",
+                f"this run was made with {before} threads and goes on with {now}; the bits will differ. "
+                f"Use --threads {before} to repeat them.",
                 stacklevel=4,
             )
-        self.run.load_state_dict(state)
+        take_up(self.run, state, self.directory)
         self.directory.truncate_metrics(content["metrics_bytes"])
         if self.evaluations is not None:
             self.evaluations.recall(self.directory.rows(), content.get("best_state"))

@@ -30,12 +30,13 @@ def make_job(experiment: Experiment, path: Path) -> Job:
 
 
 def strictly(path: Path) -> dict[str, Any]:
-    """The outcome on disk, as JSON without NaN and Infinity."""
+    """The outcome on disk, as JSON without NaN and Infinity, and without its seal."""
 
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} is no JSON")
 
-    return json.loads((path / "outcome.json").read_text(), parse_constant=refuse)
+    found = json.loads((path / "outcome.json").read_text(), parse_constant=refuse)
+    return {key: value for key, value in found.items() if key != "sha256"}
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
@@ -266,6 +267,19 @@ def test_a_damaged_outcome_is_named(content: str, ring: Make, tmp_path: Path) ->
     (job.path / "outcome.json").write_text(content)
     with pytest.raises(ValueError, match=r"nats/seed0/outcome.json is damaged"):
         job.outcome()
+
+
+def test_a_digit_of_an_outcome_that_changed_is_noticed(ring: Make, tmp_path: Path) -> None:
+    job = make_job(at_once(ring), tmp_path)
+    found = run(job)
+    assert job.outcome() == found
+    file = job.path / "outcome.json"
+    content = json.loads(file.read_text())
+    file.write_text(json.dumps(content | {"num_real": content["num_real"] + 1}))
+    with pytest.raises(ValueError, match=r"nats/seed0/outcome.json is damaged: it is not what was written"):
+        job.outcome()
+    file.write_text(json.dumps({key: value for key, value in content.items() if key != "sha256"}))
+    assert job.outcome() == found  # as they were before they were sealed
 
 
 def test_a_process_that_is_still_saving_is_waited_for(

@@ -16,6 +16,7 @@ from ganneal.directory import RunDirectory
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.models import MLP
 from ganneal.run import Run
+from ganneal.training import take_up
 
 EXPERIMENT = Experiment(
     name="tiny",
@@ -81,7 +82,7 @@ def _read_state(data: bytes, folder: Path) -> object:
     try:
         content = directory.load_checkpoint(EXPERIMENT)
         assert content is not None
-        return _run().load_state_dict(content["state"])
+        return take_up(_run(), content["state"], directory)
     finally:
         path.unlink()
 

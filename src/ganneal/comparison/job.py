@@ -1,5 +1,6 @@
 """One run of a study, in a process of its own: train, measure once more on fresh samples, write the outcome."""
 
+import hashlib
 import json
 from dataclasses import dataclass, fields
 from math import isfinite
@@ -25,6 +26,7 @@ FIELDS = frozenset(
     + ("last", "best", STEP, "num_real", "d_updates", "g_updates", "seconds", "cpu_seconds")
 )
 """What every outcome holds."""
+SEAL = "sha256"
 MOST_SECONDS_TO_LET_GO = 120.0
 
 Status = Literal["finished", "diverged", "failed"]
@@ -65,6 +67,8 @@ def read_outcome(path: Path) -> dict[str, Any] | None:
     if not file.exists():
         return None
     outcome = read_json(file)
+    if SEAL in outcome and outcome.pop(SEAL) != _seal(outcome):  # those of before had none
+        raise ValueError(f"{file} is damaged: it is not what was written.")
     if FIELDS - outcome.keys():
         raise ValueError(f"{file} is damaged: it is not the outcome of a run.")
     return outcome
@@ -128,8 +132,14 @@ def _write(job: Job, status: Status, message: str | None, found: dict[str, Any])
         **found,
     }
     # shared: the process of a comparison that was killed may be at its end when the next one begins
-    write_bytes(job.path / OUTCOME, json.dumps(outcome, indent=2, allow_nan=False).encode(), shared=True)
+    sealed = outcome | {SEAL: _seal(outcome)}
+    write_bytes(job.path / OUTCOME, json.dumps(sealed, indent=2, allow_nan=False).encode(), shared=True)
     return outcome
+
+
+def _seal(outcome: dict[str, Any]) -> str:
+    """A hash of an outcome: a digit that changed on the disk would be a figure like any other."""
+    return hashlib.sha256(json.dumps(outcome).encode()).hexdigest()
 
 
 def _train(job: Job) -> None:
