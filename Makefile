@@ -83,7 +83,7 @@ lock: pyproject.toml constraints.txt    ## requirements.lock: the ordinary depen
 		echo "# CPU build 2.13.0+cpu for Python 3.11 on Linux, x86-64, which PyPI does not have."; \
 		sed 's/^torch==.*/&\n    --hash=sha256:$(TORCH_CPU) \\/' build/lock/all.txt; } >requirements.lock
 
-sbom: .venv/.core          ## dist/sbom.json: the same as a CycloneDX bill of materials
+sbom:                      ## dist/sbom.json: what is locked, as a CycloneDX bill of materials
 	test -d build/sbom || $(PYTHON) -m venv build/sbom
 	build/sbom/bin/pip install -q $(INDEX) cyclonedx-bom==7.5.0
 	mkdir -p dist

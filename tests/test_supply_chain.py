@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn"}
 """Where the name in an import is another than on the index."""
-WITHOUT_IMPORT = {"tensorboard", "lightning-fabric"}
-"""Declared without an import of ours: `torch.utils.tensorboard` needs the first, runs on several devices the second."""
+FOR_TORCH = {"tensorboard"}
+"""Declared without an import of ours: `torch.utils.tensorboard` needs it."""
 
 
 def normal(name: str) -> str:
@@ -50,7 +50,7 @@ def test_what_is_imported_is_declared_and_nothing_else():
     extras = {name for requirements in PROJECT["optional-dependencies"].values() for name in names(requirements)}
     declared = names(PROJECT["dependencies"])
     assert imported() <= declared | extras
-    assert declared - WITHOUT_IMPORT <= imported()
+    assert declared - FOR_TORCH <= imported()
 
 
 def test_every_declared_dependency_has_a_lower_bound():

@@ -27,6 +27,8 @@ from ganneal.cli.data import COMMANDS as DATA_COMMANDS
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LOG = ROOT / "docs" / "log.md"
+REFERENCE = ROOT / "docs" / "reference.md"
+"""Its sentences only say where a name goes."""
 PROGRAM = re.compile(r"(?:[A-Z_]+=\S+ )*(?:ganneal|python|make|pip) \S")
 IN_SENTENCE = re.compile(r"`([^`\n]+)`")
 SHELL_FENCE = re.compile(r"```(?:sh|bash|console)$")
@@ -85,6 +87,8 @@ NOT_RUN = {
     "ganneal train cifar10-": "needs CIFAR-10, and a GPU or minutes; tests/models",
     "ganneal train mnist-": "needs MNIST; tests/test_functional_gradient.py",
     "make": "installs; Makefile",
+    "pip": "installs; pyproject.toml",
+    "python benchmarks": "measures speed; benchmarks",
     "python examples": "writes the documentation's figures and tables; tests/examples",
     "python examples/optimizer_study.py": "a hundred trainings; examples/optimizer_study.py",
 }
@@ -130,7 +134,7 @@ def commands_in_sentences(page: Path) -> list[str]:
 
 def words(command: str) -> list[str]:
     """The command's words, placeholders filled, optional parts taken, assignments before it left out."""
-    taken = re.sub(r"\[(--[^]]+)\]", r"\1", command)
+    taken = re.sub(r"\[(--[^]]+)\]", r"\1", command).replace(" ... ", " EXPERIMENT ")
     for placeholder, name in PLACEHOLDERS.items():
         taken = re.sub(rf"\b{placeholder}\b(?!=)", name, taken)
     split = shlex.split(taken)
@@ -236,7 +240,8 @@ def said_of(command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 
 
 IN_BLOCKS = {command: page for page in PAGES if page != LOG for command in commands(page)}
-EVERYWHERE = {command: page for page in PAGES for command in (*commands_in_sentences(page), *commands(page))}
+SAID = {command: page for page in PAGES if page != REFERENCE for command in commands_in_sentences(page)}
+EVERYWHERE = SAID | {command: page for page in PAGES for command in commands(page)}
 
 
 def look_up(experiment: Any, arguments: Sequence[str], prog: str) -> Any:
