@@ -46,7 +46,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
         "model": R3GAN(widths=(64, 64, 32, 16), group_size=32),
         "loss": RelativisticPaired(),
         "regularizer": BOTH,
-        "batch_size": 16,
+        "batch_size": 8,
         "precision": "float32",
     },
 }
