@@ -62,7 +62,7 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--images", type=int, help="take the first so many")
     parser.add_argument("--seconds", type=float, default=60.0, help="training time of a run of a study")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--arms", nargs="+", help="only those arms of a study, or networks of step")
+    parser.add_argument("--arms", nargs="+", help="only those arms of a study, networks of step, groups of same")
     parser.add_argument("--captures", nargs="+", choices=("none", "graph", "compile"), help="of step and same")
     parser.add_argument("--capture", choices=("none", "graph", "compile"), default="none", help="of studies")
     parser.add_argument("--precision", choices=("float32", "bf16"), default="bf16", help="of studies")

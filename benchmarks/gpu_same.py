@@ -189,6 +189,8 @@ def same_answers(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
         "penalties": lambda: penalties(device),
         "conjugate gradients": lambda: conjugate_gradients(device),
     }
+    if options.arms:
+        groups = {name: make for name, make in groups.items() if name in options.arms}
     checks: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
     for group, make in groups.items():

@@ -132,14 +132,15 @@ class Recording:
     """One pass, recorded when it is first called with tensors of given shapes."""
 
     def __init__(self, module: Pass, how: Literal["compile", "graph"]):
-        self.module, self.how = module, how
-        self.compiled = torch.compile(module, **COMPILE)
+        self.module = module
+        self.compiled = torch.compile(module, **COMPILE) if how == "compile" else None
         self.graphs: dict[tuple[torch.Size, ...], Any] = {}
 
     def __call__(self, *inputs: Any) -> tuple[Tensor, ...]:
         self.module.settle()  # an unrecorded pass may have moved them
         with torch.autocast(self.module.random.device.type, enabled=False):  # a pass has its own
-            outputs = self.compiled(*inputs) if self.how == "compile" else self._graph(inputs)(*inputs)
+            call = self._graph(inputs) if self.compiled is None else self.compiled
+            outputs = call(*inputs)
         return tuple(output.clone() for output in outputs)  # the next replay writes over them
 
     def _graph(self, inputs: tuple[Any, ...]) -> Any:
@@ -151,7 +152,8 @@ class Recording:
             self.graphs[shapes] = torch.cuda.make_graphed_callables(
                 copy(self.module), examples, allow_unused_input=True
             )
-            torch._foreach_copy_(buffers, kept)  # the warm-up's passes have moved them
+            if buffers:
+                torch._foreach_copy_(buffers, kept)  # the warm-up's passes have moved them
         return self.graphs[shapes]
 
 
