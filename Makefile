@@ -62,6 +62,7 @@ bench: .venv/.core         ## speed as ratios against a plain loop in the same p
 	$(BIN)/python benchmarks/regularizers.py
 	$(BIN)/python benchmarks/optimizers.py
 	$(BIN)/python benchmarks/data.py
+	$(BIN)/python benchmarks/ranks.py
 
 .venv/.docs: .venv/.core
 	$(BIN)/pip install -q $(INDEX) -c constraints.txt -e '.[docs]'

@@ -57,8 +57,9 @@ def update_discriminator(step: UpdateDiscriminator, run: Run) -> None:
     count = run.ranks.share(experiment.batch_size // experiment.accumulate)
     gradients: Gradients | None = None
     for _ in range(experiment.accumulate):
-        loss = _discriminator_loss(step, run, count)
-        gradients = accumulate(gradients, loss, run.d_parameters, experiment.accumulate)
+        with run.drawing():
+            loss = _discriminator_loss(step, run, count)
+            gradients = accumulate(gradients, loss, run.d_parameters, experiment.accumulate)
     gradients = averaged(gradients, run)
     if is_measured(run):
         log(step, run, "d_grad_norm", norm(gradients))
@@ -122,8 +123,9 @@ def update_generator(step: UpdateGenerator, run: Run) -> None:
     gradients: Gradients | None = None
     with frozen(run.discriminator, keep_buffers=experiment.keep_d_buffers):
         for _ in range(experiment.accumulate):
-            loss = _generator_loss(step, run, count)
-            gradients = accumulate(gradients, loss, parameters, experiment.accumulate)
+            with run.drawing():
+                loss = _generator_loss(step, run, count)
+                gradients = accumulate(gradients, loss, parameters, experiment.accumulate)
     gradients = averaged(gradients, run)
     own, networks = gradients[: len(run.g_parameters)], gradients[len(run.g_parameters) :]
     if before is not None:

@@ -29,12 +29,13 @@ class GlobalDraws(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        kwargs = dict(kwargs or {})
         if func is F.dropout:
-            return self._dropout(*args, **kwargs)
-        random = kwargs.get("generator")
-        if random is None or not any(random is stream for stream in self.streams):
+            return self._dropout(*args, **(kwargs or {}))
+        if not kwargs:  # most calls, in few instructions
+            return func(*args)
+        if not any(kwargs.get("generator") is stream for stream in self.streams):
             return func(*args, **kwargs)
+        kwargs = dict(kwargs)
         if func not in (torch.rand, torch.randn, torch.randint):
             raise ValueError(
                 f"draws that ranks share must be made by torch.rand, torch.randn or torch.randint, got "

@@ -31,11 +31,12 @@ def draw_pool(step: DrawPool, run: Run) -> None:
     """Fresh latents and labels, with the generator's samples of them or their random projections."""
     task, random = run.experiment.task, run.random["task"]
     count, gather = run.ranks.share(step.size), run.ranks.gather
-    real = task.real_view(run.next_batch(count), random) if task.needs_real else None
-    latents = run.draw_latents(count)
-    condition = tuple(map(gather, task.fake_condition(count, run.pair.num_classes, real, random)))
-    latents = gather(latents)
-    samples = _projected(run, latents) if step.projected else _shared(run, partial(made, run), latents, condition)
+    with run.drawing():
+        real = task.real_view(run.next_batch(count), random) if task.needs_real else None
+        latents = run.draw_latents(count)
+        condition = tuple(map(gather, task.fake_condition(count, run.pair.num_classes, real, random)))
+        latents = gather(latents)
+        samples = _projected(run, latents) if step.projected else _shared(run, partial(made, run), latents, condition)
     run.pool, run.fit = SamplePool(latents, condition, _as_images(samples)), None
 
 
@@ -74,7 +75,7 @@ def push_pool(step: PushPool, run: Run) -> None:
         TrainingStopped: A sample has become NaN or infinite; the pool stays as it was.
     """
     pool, by = the_pool(run, str(step)), run.chain.at(step.level)
-    with run.autocast():
+    with run.autocast(), run.drawing():
         by = by._replace(step_size=step.step_size)
         move = partial(run.chain.move, judge=run.judge_stored, by=by)
         moved = _shared(run, move, pool.samples, pool.condition)
@@ -117,8 +118,9 @@ def _fit_batch(step: FitGenerator, run: Run, pool: SamplePool, fit: Fit, chosen:
     if run.ranks.count > 1:
         chosen = chosen[run.ranks.dealt(len(chosen), run.chain.chunk * run.ranks.count)[run.ranks.rank]]
     for part in chosen.split(run.chain.chunk):
-        loss = _squares(run, pool.latents[part], tuple(c[part] for c in pool.condition), pool.samples[part])
-        gradients = accumulate(gradients, loss / len(chosen), run.g_parameters, 1)
+        with run.drawing():
+            loss = _squares(run, pool.latents[part], tuple(c[part] for c in pool.condition), pool.samples[part])
+            gradients = accumulate(gradients, loss / len(chosen), run.g_parameters, 1)
         losses.append(loss.detach())
     gradients = averaged(gradients, run)
     lr = rate(run.experiment.g_optimizer, run, own="g_updates") * DECAY**fit.decays

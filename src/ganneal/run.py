@@ -3,7 +3,7 @@
 import zlib
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
@@ -271,13 +271,15 @@ class Run:
 
     @contextmanager
     def moving(self) -> Iterator[None]:
-        """A move of the game: unnamed draws are the players' stream, and ranks draw and compute as one process."""
-        with ExitStack() as stack:
-            stack.enter_context(unnamed_draws(self.random["players"]))
-            if self.ranks.count > 1:
-                stack.enter_context(joined(self.ranks))
-                stack.enter_context(GlobalDraws(self.ranks, [self.random[name] for name in OF_SAMPLES]))
+        """A move of the game: unnamed draws are the players' stream, and ranks compute as one process."""
+        with unnamed_draws(self.random["players"]), joined(self.ranks):
             yield
+
+    def drawing(self) -> AbstractContextManager[Any]:
+        """For what draws in a move, backward passes that repeat a forward one too: ranks draw as one process."""
+        if self.ranks.count == 1:
+            return nullcontext()
+        return GlobalDraws(self.ranks, [self.random[name] for name in OF_SAMPLES])
 
     def draw_latents(self, count: int) -> Tensor:
         """Fresh latents for training."""
