@@ -15,6 +15,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from ganneal import following
+from ganneal.collective import Ranks
 from ganneal.comparison.study import Arm
 from ganneal.experiment import Experiment
 from ganneal.experiments import EXPERIMENTS
@@ -132,6 +134,12 @@ def test_processes_that_torchrun_started_unasked_are_refused(monkeypatch: pytest
     assert not leads(ring(devices=4)) and leads(ring())
     with pytest.raises(ValueError, match="torchrun has started, 4, got 1; use --devices 4"), launched(ring()):
         pass
+
+
+def test_a_process_with_another_experiment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "hear", lambda ranks: following.beginning(ring(), {}))
+    with pytest.raises(ValueError, match="rank 1 has another than the first: .*seed"):
+        following.follow(ring(seed=7), Ranks(1, 2))
 
 
 def test_a_study_trains_each_run_in_one_process() -> None:

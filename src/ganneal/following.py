@@ -1,6 +1,7 @@
 """The ranks of a run that write nothing: they make the same moves as the first and do what it decides."""
 
 import io
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -9,6 +10,7 @@ import torch
 
 from ganneal import engine
 from ganneal.collective import Ranks
+from ganneal.config import difference
 from ganneal.experiment import Experiment
 from ganneal.interruption import Interruption
 from ganneal.run import Run
@@ -58,12 +60,26 @@ def hear(ranks: Ranks) -> Any:
     return value
 
 
+def beginning(experiment: Experiment, state: dict[str, Any]) -> bytes:
+    """What every other rank begins with, `follow` unpacks it."""
+    return packed({"identity": json.dumps(experiment.identity()), "state": state})
+
+
 def follow(experiment: Experiment, ranks: Ranks) -> Run:
-    """The part of a rank that is not the first in a run; returns once everything is written."""
+    """The part of a rank that is not the first in a run; returns once everything is written.
+
+    Raises:
+        ValueError: This process was given another experiment than the first.
+    """
     with Interruption() as interruption:
-        state = unpacked(hear(ranks))
+        begun = unpacked(hear(ranks))
+        if changes := difference(json.loads(begun["identity"]), json.loads(json.dumps(experiment.identity()))):
+            raise ValueError(
+                f"every process of a run must be given the same experiment, and rank {ranks.rank} has another than the "
+                f"first: {'; '.join(changes)}; give these settings on the command line."
+            )
         run = Run(experiment, ranks=ranks)
-        run.load_state_dict(state)
+        run.load_state_dict(begun["state"])
         for _ in engine.train(run, interruption):
             decision: Decision = hear(ranks)
             if decision.roll_back is not None:

@@ -16,7 +16,7 @@ from ganneal.directory import RunDirectory
 from ganneal.display import Display
 from ganneal.evaluation import Evaluations
 from ganneal.experiment import Experiment
-from ganneal.following import Decision, follow, packed, pending, telling
+from ganneal.following import Decision, beginning, follow, packed, pending, telling
 from ganneal.forewarning import forewarning
 from ganneal.grid import class_rows, image_grid, save_png, scatter
 from ganneal.interruption import Interrupted, Interruption
@@ -124,7 +124,7 @@ class Session:
         content = directory.load_checkpoint(experiment)
         self._begin() if content is None else self._resume(content)
         state = self.run.state_dict() if content is None else content["state"]
-        self.beginning = packed(state) if ranks.count > 1 else None
+        self.beginning = beginning(experiment, state) if ranks.count > 1 else None
         """The state that every other rank begins with."""
         self.saved_at = monotonic()
         self.board = self._tensorboard()
