@@ -89,7 +89,7 @@ def test_a_killed_process_ends_the_others_and_the_run_goes_on_with_one_and_with_
 ) -> None:
     out = tmp_path / "two"
     returned, said, _ = struck(out, victim, signal.SIGKILL)
-    assert returned == (-signal.SIGKILL if victim == 0 else 1)
+    assert returned == (-signal.SIGKILL if victim == 0 else 2), said
     assert f"rank {1 - victim} of 2 ends: another process of this run has ended" in said
     assert "Traceback" not in said and not (out / "final").exists()
     shutil.copytree(out, tmp_path / "one")
