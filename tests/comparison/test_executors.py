@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing import active_children
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -111,3 +112,18 @@ def test_a_killed_process_is_told_and_the_others_save_when_they_are_stopped(ring
         executor.stop()
     assert not processes["kept-0"].is_alive() and processes["kept-0"].exitcode == 128 + signal.SIGTERM
     assert len(list(kept.path.glob("checkpoints/*.pt"))) == 1 and read_outcome(kept.path) is None
+
+
+def test_a_process_that_cannot_write_its_outcome_says_so_in_a_line(
+    ring: Make, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def full(job: Job) -> dict[str, Any]:
+        raise OSError(28, "No space left on device", str(job.path))
+
+    reader, writer = os.pipe()  # which stays open, as the one of a process that lives
+    monkeypatch.setattr(executors.multiprocessing, "parent_process", lambda: SimpleNamespace(sentinel=reader))
+    monkeypatch.setattr(executors, "run", full)
+    with pytest.raises(SystemExit) as ended:
+        executors._child(Job("nats", 3, ring(), tmp_path))
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == f"nats seed 3: [Errno 28] No space left on device: '{tmp_path}'\n"

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -61,6 +62,9 @@ def _child(job: Job) -> None:
         run(job)
     except KeyboardInterrupt:
         raise SystemExit(128 + signal.SIGTERM) from None
+    except OSError as error:  # not even its outcome can be written
+        print(f"{job.arm} seed {job.seed}: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
 
 
 @contextmanager
