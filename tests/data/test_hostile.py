@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ganneal.data import Arrays, Cifar10, Cifar100, Parquet, Zip
+from ganneal.data.images import Damaged, Format, decode
 from ganneal.data.members import read_members
 from ganneal.data.pickles import load_pickle
 
@@ -157,3 +159,18 @@ def test_labels_beyond_the_classes_name_the_file(tmp_path: Path) -> None:
     (tmp_path / "test_batch.bin").write_bytes(bytes([13]) + bytes(3072))
     with pytest.raises(ValueError, match=f"{tmp_path.name} must be below 10, got 13"):
         Cifar10(str(tmp_path), split="test").load()
+
+
+def test_an_image_that_its_file_cannot_hold_is_refused_before_its_pixels_are_there(little_memory: None) -> None:
+    picture = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(picture, "BMP")
+    content = bytearray(picture.getvalue())
+    content[22:26] = (6_000_000).to_bytes(4, "little")
+    with pytest.raises(Damaged, match="claims 8 x 6000000 pixels in 246 bytes"):
+        decode(lambda name: bytes(content), "a.bmp", Format(8, 3))
+
+
+def test_a_blank_image_of_many_pixels_is_read() -> None:
+    picture = io.BytesIO()
+    Image.new("1", (5_000, 5_000)).save(picture, "PNG")
+    assert decode(lambda name: picture.getvalue(), "a.png", Format(8, 1)).shape == (1, 8, 8)

@@ -13,6 +13,10 @@ EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif"
 GREY_MODES = frozenset({"1", "L", "LA", "I;16", "I;16B", "I;16L", "I"})
 SIXTEEN_BIT_MODES = frozenset({"I;16", "I;16B", "I;16L", "I"})
 LONGEST_NAME = 120
+UNQUESTIONED = 2**24
+"""Pixels an image may claim whatever its file's length is."""
+MOST_PER_BYTE = 2**14
+"""Pixels that one byte of a larger image's file may stand for; PNG of black and white reaches half."""
 
 Fit = Literal["crop", "pad", "stretch"]
 OnDamaged = Literal["fail", "skip"]
@@ -78,6 +82,9 @@ def _opened(read: Reader, name: str) -> Iterator[Image.Image]:
         if not content:
             raise Damaged("it is empty or no image (0 bytes)")
         with Image.open(BytesIO(content)) as image:
+            width, height = image.size
+            if width * height > max(UNQUESTIONED, MOST_PER_BYTE * len(content)):
+                raise Damaged(f"it claims {width} x {height} pixels in {len(content):,} bytes")
             yield image
     except Damaged:
         raise
