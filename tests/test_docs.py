@@ -9,13 +9,9 @@ import pytest
 
 from ganneal.cli import COMMANDS
 from ganneal.cli.configure import PARTS
-from ganneal.data import DATASETS
 from ganneal.divergences import DIVERGENCES
 from ganneal.experiments import EXPERIMENTS
-from ganneal.losses import LOSSES
-from ganneal.models import MODELS
-from ganneal.regularizers import REGULARIZERS
-from ganneal.schemes import SCHEMES
+from ganneal.metrics.measures import METRICS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -25,7 +21,7 @@ LINK = re.compile(r"\]\(([^)#:]+)\)")
 
 @pytest.fixture
 def registries_restored():
-    registries = (DATASETS, DIVERGENCES, EXPERIMENTS, LOSSES, MODELS, REGULARIZERS, SCHEMES)
+    registries = [DIVERGENCES, EXPERIMENTS, METRICS, *(registry for _, registry in PARTS.values())]
     kept = [dict(registry) for registry in registries]
     yield
     for registry, before in zip(registries, kept, strict=True):

@@ -1,4 +1,4 @@
-"""What was tried and what became of it, from the files of the two runners: results/reliability.json and its tables.
+"""What was tried and what became of it, from the files of the two runners: docs/reliability.json and its tables.
 
 python tests/faults/report.py FAULTS.json FUZZ.json... writes it, and puts the tables into docs/reliability.md.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-RESULTS, PAGE = ROOT / "results" / "reliability.json", ROOT / "docs" / "reliability.md"
+RESULTS, PAGE = ROOT / "docs" / "reliability.json", ROOT / "docs" / "reliability.md"
 OUTCOMES = {
     "undisturbed": "same result at once",
     "resumed": "went on",
