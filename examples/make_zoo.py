@@ -8,6 +8,7 @@ training images, by the network that the run was followed with.
 """
 
 import argparse
+import hashlib
 import json
 import shutil
 import sys
@@ -43,13 +44,19 @@ def halved(path: Path) -> bytes:
     return save({k: v.half() if v.is_floating_point() and v.dim() > 1 else v for k, v in tensors.items()})
 
 
+def hashes(weights: bytes) -> dict[str, str]:
+    """What a card says of the files beside it."""
+    return {WEIGHTS: hashlib.sha256(weights).hexdigest()}
+
+
 def measured(run: Path, weights: bytes, samples: int) -> tuple[dict[str, float], str]:
     """Values of ``weights`` in the place of the run's own, by name, and how they were measured."""
     with TemporaryDirectory() as folder:
         copy = Path(folder) / "run"
         (copy / "final").mkdir(parents=True)
         shutil.copy(run / "experiment.json", copy)
-        shutil.copy(run / "final" / "card.json", copy / "final")
+        card = read_json(run / "final" / "card.json") | {"sha256": hashes(weights)}
+        write_bytes(copy / "final" / "card.json", json.dumps(card).encode())
         write_bytes(copy / "final" / WEIGHTS, weights)
         metrics = (Frechet(), PrecisionRecall(most=min(samples, 5_000)))
         settings = Settings(metrics=metrics, count=samples, seeds=(0,))
@@ -73,6 +80,7 @@ def store(run: Path, folder: Path, samples: int = SAMPLES) -> dict[str, Any]:
         "measured_how": how,
         "dtype": "float16, vectors in float32",
         "licence": LICENCE,
+        "sha256": hashes(weights),
         "files": {WEIGHTS: "averaged over training; sample from it in eval mode"},
         "usage": f'import ganneal; images = ganneal.load("zoo:{run.name}").sample(16, seed=0)  # in [-1, 1]',
     }

@@ -194,7 +194,7 @@ def test_another_file_is_refused(published: str, tmp_path: Path, capsys: pytest.
 
 @pytest.mark.parametrize("url", ["file:///nowhere/", "no address"])
 def test_without_a_connection_one_line_says_what_to_do(published: str, url: str, capsys: Any) -> None:
-    assert main(["data", "fetch", "mnist", "--url", url]) == 1
+    assert main(["data", "fetch", "mnist", "--url", url]) == 2
     err = capsys.readouterr().err
     assert "cannot download" in err and "copy train from a machine with a network, or give --url" in err
 
