@@ -174,3 +174,10 @@ def test_a_blank_image_of_many_pixels_is_read() -> None:
     picture = io.BytesIO()
     Image.new("1", (5_000, 5_000)).save(picture, "PNG")
     assert decode(lambda name: picture.getvalue(), "a.png", Format(8, 1)).shape == (1, 8, 8)
+
+
+@pytest.mark.parametrize("shape", ["(0, 4, 4)", "(3, 0, 4)", "(3, 4, 0, 3)"])
+def test_an_array_without_pixels_is_named(shape: str, tmp_path: Path) -> None:
+    (tmp_path / "set.npy").write_bytes(array_file(described(shape), bytes(48)))
+    with pytest.raises(ValueError, match=r"set\.npy"):
+        Arrays(str(tmp_path / "set.npy")).load()
