@@ -58,6 +58,7 @@ def model(**fields: Any) -> Callable[[dict[str, Any]], object]:
 
 
 CARDS: dict[str, Callable[[dict[str, Any]], object]] = {
+    "a task without its type": lambda card: card["experiment"]["task"].pop("type"),
     "another part's field": model(colour=1),
     "a field of another type": model(depth="two"),
     "no field": lambda card: card["experiment"].pop("model"),

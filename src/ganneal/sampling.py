@@ -193,7 +193,10 @@ class _Found:
     def part(self, name: str, registries: Sequence[Mapping[str, Any]]) -> Any:
         """The part ``name`` of the experiment, of a type in ``registries``."""
         types = {type(part) for registry in registries for part in registry.values()}
-        return decode(self.card["experiment"][name], types)
+        found = decode(self.card["experiment"][name], types)
+        if type(found) not in types:
+            raise ValueError(f"{name} must be a part with its type, got {found!r}.")
+        return found
 
     def own_statistics(self) -> Statistics | None:
         """What batch norm of the averaged generator runs on where the run says so."""

@@ -181,3 +181,10 @@ def test_an_array_without_pixels_is_named(shape: str, tmp_path: Path) -> None:
     (tmp_path / "set.npy").write_bytes(array_file(described(shape), bytes(48)))
     with pytest.raises(ValueError, match=r"set\.npy"):
         Arrays(str(tmp_path / "set.npy")).load()
+
+
+def test_an_archive_is_named_with_its_damaged_member(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "cifar.tar.gz", "w:gz") as archive:
+        archive.addfile(tarfile.TarInfo("test.bin"), io.BytesIO())
+    with pytest.raises(ValueError, match=r"cifar\.tar\.gz: test\.bin must hold whole records"):
+        Cifar100(str(tmp_path / "cifar.tar.gz"), split="test").load()

@@ -1,5 +1,7 @@
 """CIFAR-10 and CIFAR-100 as they are distributed: the binary or the Python version, in its archive or unpacked."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -50,10 +52,19 @@ def _dataset(images: list[np.ndarray], labels: list[np.ndarray], num_classes: in
     return Dataset(samples, numbers, num_classes, description)
 
 
-def _missing(place: Path, binary: list[str], pickled: list[str]) -> ValueError:
+@contextmanager
+def _within(place: Path) -> Iterator[None]:
+    """Errors about what is in the archive or folder ``place`` begin with its name."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{shown(str(place))}: {error}") from error
+
+
+def _missing(binary: list[str], pickled: list[str]) -> ValueError:
     return ValueError(
-        f"{shown(str(place))} must hold {', '.join(binary)} or {', '.join(pickled)}; give the archive as it was "
-        f"downloaded, or its folder."
+        f"it must hold {', '.join(binary)} or {', '.join(pickled)}; give the archive as it was downloaded, or its "
+        f"folder."
     )
 
 
@@ -73,12 +84,13 @@ class Cifar10:
         stems = [f"data_batch_{index}" for index in range(1, 6)] if self.split == "train" else ["test_batch"]
         binary = [f"{stem}.bin" for stem in stems]
         files = read_members(place, {*stems, *binary})
-        if all(name in files for name in binary):
-            parts = [_from_binary(name, files[name], 1) for name in binary]
-        elif all(name in files for name in stems):
-            parts = [_from_pickle(name, files[name], b"labels") for name in stems]
-        else:
-            raise _missing(place, binary, stems)
+        with _within(place):
+            if all(name in files for name in binary):
+                parts = [_from_binary(name, files[name], 1) for name in binary]
+            elif all(name in files for name in stems):
+                parts = [_from_pickle(name, files[name], b"labels") for name in stems]
+            else:
+                raise _missing(binary, stems)
         labels = [part[1].reshape(-1) for part in parts]
         return _dataset([part[0] for part in parts], labels, 10, f"CIFAR-10 ({self.split})", place)
 
@@ -100,12 +112,13 @@ class Cifar100:
         place = find_data(self.path)
         binary = f"{self.split}.bin"
         files = read_members(place, {binary, self.split})
-        if binary in files:
-            images, labels = _from_binary(binary, files[binary], 2)
-            labels = labels[:, ["coarse", "fine"].index(self.labels)]
-        elif self.split in files:
-            images, labels = _from_pickle(self.split, files[self.split], f"{self.labels}_labels".encode())
-        else:
-            raise _missing(place, [binary], [self.split])
+        with _within(place):
+            if binary in files:
+                images, labels = _from_binary(binary, files[binary], 2)
+                labels = labels[:, ["coarse", "fine"].index(self.labels)]
+            elif self.split in files:
+                images, labels = _from_pickle(self.split, files[self.split], f"{self.labels}_labels".encode())
+            else:
+                raise _missing([binary], [self.split])
         classes = {"fine": 100, "coarse": 20}[self.labels]
         return _dataset([images], [labels], classes, f"CIFAR-100 ({self.split}, {self.labels})", place)
