@@ -200,7 +200,7 @@ def parse_python(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> str:
 
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_and_stop)
     monkeypatch.setattr(sys, "argv", [script, *rest])
-    monkeypatch.setattr(sys, "path", [str(ROOT / "examples"), *sys.path])
+    monkeypatch.setattr(sys, "path", [str((ROOT / script).parent), *sys.path])
     try:
         runpy.run_path(str(ROOT / script), run_name="__main__")
     except AtTheDoor:

@@ -71,7 +71,7 @@ def _channels_first(images: np.ndarray, name: str) -> np.ndarray:
     if images.dtype != np.uint8:
         raise ValueError(f"{name} must be uint8 (0..255), got {images.dtype}; scale and convert it first.")
     if images.size == 0:
-        raise ValueError(f"{name} must hold at least one pixel, got {images.shape}; check what was saved.")
+        raise ValueError(f"{name} must not be empty, got {images.shape}; check what was saved.")
     if images.ndim == 3:
         return images[:, None]
     if images.ndim == 4 and images.shape[3] in (1, 3):
