@@ -45,7 +45,7 @@ DOORS = (
     "ganneal.cli.evaluate.evaluate_images",
     "ganneal.cli.evaluate.evaluate_run",
     "ganneal.cli.games.compare",
-    "ganneal.cli.reproduce.check_extractor",
+    "ganneal.cli.reproduce.planned",
     "ganneal.metrics.extractors.inception_file.fetch_inception",
     "ganneal.report.write_report",
     "ganneal.sampling.load",
