@@ -436,6 +436,43 @@ def test_the_process_exits_with_the_commands_status() -> None:
     assert "Did you mean 'plan'?" in failed.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "closed", "status"),
+    [
+        (["plan", "nats"], "stdout", 141),
+        (["plan", "nats"], "both", 141),
+        (["--help"], "stdout", 141),
+        (["train", "ring-nats", "--help-all"], "stdout", 141),  # ends by SystemExit
+        (["paln"], "stderr", 141),
+        (["plan", "nats"], "stderr", 0),  # nothing was to be said there
+        (["paln"], "stdout", 2),
+    ],
+)
+def test_output_that_nobody_reads_ends_a_command_quietly(arguments: list[str], closed: str, status: int) -> None:
+    """As after `| head -1`; 141 is what a shell says of a program that SIGPIPE ended."""
+    read, write = os.pipe()
+    os.close(read)
+    stdout, stderr = (write if closed in (name, "both") else subprocess.PIPE for name in ("stdout", "stderr"))
+    environment = os.environ | {"PYTHONUNBUFFERED": "1" if closed == "both" else ""}
+    command = [sys.executable, "-m", "ganneal.cli", *arguments]
+    try:
+        done = subprocess.run(command, stdout=stdout, stderr=stderr, env=environment, text=True, timeout=120)
+    finally:
+        os.close(write)
+    said = done.stderr or ""
+    assert done.returncode == status, said
+    assert said == "" if status != 2 else said.startswith("error: unknown command")
+
+
+def test_a_broken_pipe_elsewhere_is_an_error_like_any_other(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(arguments: list[str]) -> None:
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+    monkeypatch.setattr("ganneal.cli.sample.main", fail)
+    status, _, err = cli("sample", "x")
+    assert status == 1 and "Broken pipe" in err and "give the same command again" in err
+
+
 # Training and sampling
 
 

@@ -1,6 +1,9 @@
 """The command line; each command is a module of its own, imported when it is called."""
 
 import errno
+import os
+import select
+import signal
 import sys
 import warnings
 from importlib import import_module
@@ -60,9 +63,32 @@ def _advice(name: str, number: int) -> str:
     return f"{first}, and {then}. Nothing finished is lost."
 
 
+def _unread() -> list[int]:
+    """Which of the standard output, 1, and the standard error, 2, nobody reads any more, as after `| head`."""
+    poll = select.poll()
+    for number in (1, 2):
+        poll.register(number, 0)  # an end of a pipe whose other end is closed is told unasked
+    return [number for number, event in poll.poll(0) if event & (select.POLLERR | select.POLLHUP)]
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns the process's exit status."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    """Run one command; returns the process's exit status.
+
+    Where nobody reads what it prints any more, it ends without a word and with the status of SIGPIPE.
+    """
+    try:
+        try:
+            return _run(sys.argv[1:] if arguments is None else arguments)
+        finally:
+            print(end="", flush=True)  # what is buffered would fail where Python ends, with a traceback
+    except BrokenPipeError:
+        for number in _unread():
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+        return 128 + signal.SIGPIPE
+
+
+def _run(arguments: list[str]) -> int:
+    """`main`, but for output that nobody reads: a `BrokenPipeError`."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_help())
         return 0
@@ -83,6 +109,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and _unread():
+            raise
         if error.errno is None:  # our own, which says what to do
             print(f"error: {error}", file=sys.stderr)
             return 2
