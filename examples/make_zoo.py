@@ -22,8 +22,9 @@ from safetensors.torch import load_file, save
 
 from ganneal import zoo
 from ganneal.atomic import replaced_folder, write_bytes
-from ganneal.directory import RunDirectory, read_json
+from ganneal.directory import RunDirectory
 from ganneal.evaluation.stored import Settings, evaluate_run
+from ganneal.json_files import read_json
 from ganneal.metrics.measures import Frechet, PrecisionRecall
 from ganneal.zoo.page import listing, page
 

@@ -16,10 +16,11 @@ import ganneal
 from ganneal import engine
 from ganneal.augment import DiffAugment
 from ganneal.data import Dataset, Digits, Ring
-from ganneal.directory import RunDirectory, read_json
+from ganneal.directory import RunDirectory
 from ganneal.evaluation import Evaluator
 from ganneal.evaluation.stored import Settings, evaluate_run
 from ganneal.experiment import Budget, Experiment, Records
+from ganneal.json_files import read_json
 from ganneal.losses import LOSSES
 from ganneal.models import DCGAN, MLP, ModelPair, Normal
 from ganneal.normalization import NORMALIZATIONS

@@ -6,7 +6,7 @@ health.jsonl               verdicts, one a line, each with its figure
 tensorboard/               the same, for TensorBoard
 samples/000050000.png      grids from fixed latents, named by real images seen
 checkpoints/               the last two training states
-best/                      weights and a card of the best evaluation (`sampling`)
+best/                      weights and a card of the best evaluation (`weights_on_disk`)
 final/                     the same of the end
 """
 
@@ -34,6 +34,7 @@ from ganneal.atomic import write_bytes
 from ganneal.config import completed, difference, encode
 from ganneal.data import Dataset
 from ganneal.experiment import OPERATION, Experiment
+from ganneal.json_files import append_line, read_description, read_json, read_lines
 
 CHECKPOINT_FORMAT = 2
 KEPT_CHECKPOINTS = 2
@@ -49,33 +50,6 @@ def _commit() -> str | None:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip() or None
     except (OSError, subprocess.SubprocessError):
         return None
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The content of a JSON file of a run.
-
-    Raises:
-        ValueError: The file is damaged; the message names it.
-    """
-    try:
-        content = json.loads(path.read_text())
-        if not isinstance(content, dict):
-            raise ValueError("it holds no object")
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged ({error}); restore it, or use another run directory.") from error
-    return content
-
-
-def read_description(path: Path) -> dict[str, Any]:
-    """The content of an `experiment.json` or a card.
-
-    Raises:
-        ValueError: The file is damaged, or describes no experiment; the message names it.
-    """
-    content = read_json(path)
-    if not isinstance(content.get("experiment"), dict):
-        raise ValueError(f"{path} is damaged (it describes no experiment); restore it, or use another run directory.")
-    return content
 
 
 def provenance() -> dict[str, Any]:
@@ -199,15 +173,15 @@ class RunDirectory:
 
     def append(self, row: dict[str, Any]) -> None:
         """Add one row to the record."""
-        _append_line(self.metrics, row)
+        append_line(self.metrics, row)
 
     def append_verdict(self, verdict: dict[str, Any]) -> None:
         """Add one verdict on the run's health."""
-        _append_line(self.health, verdict)
+        append_line(self.health, verdict)
 
     def rows(self) -> list[dict[str, Any]]:
         """The record so far; a last line that was cut off is left out."""
-        return _read_lines(self.metrics)
+        return read_lines(self.metrics)
 
     def truncate_metrics(self, size: int) -> None:
         """Drop the rows written after a checkpoint that knew ``size`` bytes, and the verdicts on them."""
@@ -216,7 +190,7 @@ class RunDirectory:
         if not self.health.exists():
             return
         places = {(row["num_real"], row["seconds"]) for row in self.rows()}
-        kept = [v for v in _read_lines(self.health) if (v["num_real"], v["seconds"]) in places]
+        kept = [v for v in read_lines(self.health) if (v["num_real"], v["seconds"]) in places]
         content = "".join(json.dumps(verdict) + "\n" for verdict in kept).encode()
         if content != self.health.read_bytes():
             write_bytes(self.health, content)
@@ -288,30 +262,6 @@ def _changes(stored: dict[str, Any], experiment: Experiment) -> list[str]:
     """What differs between the identity of a stored experiment and that of ``experiment``."""
     before = {key: value for key, value in completed(stored, experiment).items() if key not in OPERATION}
     return difference(before, json.loads(json.dumps(experiment.identity())))
-
-
-def _append_line(path: Path, content: dict[str, Any]) -> None:
-    with open(path, "a") as file:
-        file.write(json.dumps(content) + "\n")
-
-
-def _read_lines(path: Path) -> list[dict[str, Any]]:
-    lines = path.read_bytes().splitlines() if path.exists() else []
-    read = []
-    for number, line in enumerate(lines, 1):
-        try:
-            read.append(_placed(json.loads(line.decode())))
-        except (ValueError, RecursionError) as error:
-            if number < len(lines):
-                raise ValueError(f"{path} is damaged in line {number} ({error}); remove that line.") from error
-    return read
-
-
-def _placed(row: Any) -> dict[str, Any]:
-    """``row``, which says where in the run it belongs."""
-    if not isinstance(row, dict) or not all(isinstance(row.get(key), int | float) for key in ("num_real", "seconds")):
-        raise ValueError("it is no row of a record: num_real and seconds are missing")
-    return row
 
 
 def _read_checkpoint(path: Path, experiment: Experiment | None) -> dict[str, Any]:

@@ -1,14 +1,12 @@
 """The only mutable state of training: players, optimizers, average, generators, positions and counters."""
 
 import zlib
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -17,127 +15,16 @@ from ganneal.chain import Chain, Fit, SamplePool
 from ganneal.clocks import Counters
 from ganneal.collective import ALONE, Ranks, joined
 from ganneal.compatibility import check_combination, check_network, check_players
+from ganneal.cursor import Cursor
 from ganneal.data import Batch, Dataset, Sampler
 from ganneal.experiment import Experiment
 from ganneal.global_draws import GlobalDraws
+from ganneal.meters import Meters
 from ganneal.optim import average_
-from ganneal.schemes import Scheme
+from ganneal.randomness import OF_SAMPLES, RANDOM_STREAMS, derive_seed, random_stream, unnamed_draws
 from ganneal.statistics import batch_norms
-from ganneal.steps import Step, StoreDiscriminator
 from ganneal.task import Condition
 from ganneal.trained import Pushes, TrainedGenerator
-
-RANDOM_STREAMS = ("latents", "task", "penalty", "augmentation", "players", "pool")
-"""Training's named random generators. The data stream has none: it is a function of its position."""
-
-OF_SAMPLES = ("latents", "task", "penalty", "augmentation")
-"""Those whose draws are rows of a batch, which ranks share; the others' are the same on every rank."""
-
-
-def derive_seed(seed: int, name: str) -> int:
-    """A seed for the stream ``name``, independent of the other streams under the same ``seed``."""
-    sequence = np.random.SeedSequence([seed, zlib.crc32(name.encode())])
-    return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
-
-
-def random_stream(seed: int, name: str, device: torch.device | str = "cpu") -> torch.Generator:
-    """A torch generator for the stream ``name``."""
-    return torch.Generator(device).manual_seed(derive_seed(seed, name))
-
-
-@contextmanager
-def unnamed_draws(random: torch.Generator) -> Iterator[None]:
-    """Draws without a named generator on the device of ``random``, as dropout's, come from it meanwhile."""
-    device = random.device
-    shared = (
-        torch.default_generator
-        if device.type == "cpu"
-        else getattr(torch, device.type).default_generators[device.index or 0]
-    )
-    outside = shared.get_state()
-    shared.set_state(random.get_state())
-    try:
-        yield
-    finally:
-        random.set_state(shared.get_state())
-        shared.set_state(outside)
-
-
-class Cursor:
-    """Where a run stands in its scheme: ``index`` steps of ``round`` are done."""
-
-    def __init__(self, scheme: Scheme, round: int = 0, index: int = 0):
-        self.scheme = scheme
-        self.seek(round, index)
-
-    def seek(self, round: int, index: int) -> None:
-        """Go to a step."""
-        self.round, self.index = round, index
-        self._steps = self._round(round)
-        self.levels = max(step.level for step in self._steps)
-        self._stores = any(isinstance(step, StoreDiscriminator) for step in self._steps)
-
-    def _round(self, round: int) -> list[Step]:
-        steps = list(self.scheme(round))
-        if not steps:
-            raise ValueError(
-                f"scheme must yield at least one step a round, got none in round {round} of {self.scheme}."
-            )
-        return steps
-
-    @property
-    def step(self) -> Step:
-        """The step to make now."""
-        return self._steps[self.index]
-
-    @property
-    def following(self) -> Step:
-        """The step after it, of the next round where this one ends."""
-        if self.index + 1 < len(self._steps):
-            return self._steps[self.index + 1]
-        return self._round(self.round + 1)[0]
-
-    @property
-    def at_rest(self) -> bool:
-        """Whether no chain of stored discriminators is under way: at any step of most schemes, else between rounds."""
-        return self.index == 0 or not self._stores
-
-    def advance(self) -> bool:
-        """The step has been made; True when it was the last of its round."""
-        self.index += 1
-        if self.index < len(self._steps):
-            return False
-        self.seek(self.round + 1, 0)
-        return True
-
-
-class Meters:
-    """Detached values between two log rows, kept without reading them; read once, at the row."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, list[Tensor]] = defaultdict(list)
-
-    def add(self, name: str, value: Tensor) -> None:
-        """Keep ``value``, of any shape."""
-        self.values[name].append(value.detach())
-
-    def read(self, ranks: Ranks = ALONE) -> dict[str, float]:
-        """The mean of everything under each name since the last reading, over all ``ranks``."""
-        means = {
-            name: torch.cat([v.flatten() for v in kept]).float().mean().item() for name, kept in self.values.items()
-        }
-        self.values.clear()
-        return dict(zip(means, ranks.averages(list(means.values())), strict=True))
-
-    def gather(self, ranks: Ranks) -> None:
-        """Keep what one process would have: values of samples from all ``ranks``, means averaged over them."""
-        for kept in self.values.values():
-            kept[:] = [ranks.gather(value) if value.dim() else ranks.mean(value) for value in kept]
-
-    def deal(self, ranks: Ranks) -> None:
-        """The part of this rank of what `gather` gave."""
-        for kept in self.values.values():
-            kept[:] = [value.tensor_split(ranks.count)[ranks.rank] if value.dim() else value for value in kept]
 
 
 def _device(name: str) -> torch.device:

@@ -1,11 +1,9 @@
-"""A trained generator on disk and back: safetensors and a JSON card. It needs no training code.
+"""A trained generator from disk: the run's card, and the weights beside it. It needs no training code.
 
 >>> import ganneal
 >>> images = ganneal.load("runs/demo").sample(16, seed=0)  # doctest: +SKIP
 """
 
-import hashlib
-import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,19 +12,16 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as read_tensors
-from safetensors.torch import save
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from ganneal import zoo
-from ganneal.atomic import replaced_folder, write_bytes
 from ganneal.augment import AUGMENTATIONS, PROBABILITIES
 from ganneal.chain import Chain
 from ganneal.clocks import Counters
 from ganneal.config import decode
-from ganneal.directory import RunDirectory, provenance, read_description
+from ganneal.directory import RunDirectory
+from ganneal.json_files import read_description
 from ganneal.losses import LOSSES, MONOTONE
 from ganneal.models import MODELS, ModelPair
 from ganneal.normalization import NORMALIZATIONS
@@ -35,111 +30,12 @@ from ganneal.push import DELTAS, Push
 from ganneal.statistics import Statistics
 from ganneal.task import TASKS
 from ganneal.trained import Pushes, Sampler, TrainedGenerator
+from ganneal.weights_on_disk import Weights, players_of, pushes_of, read_weights
 
-CARD_FORMAT = 1
 MOST_LARGER = 64
 """Times the generator that both players may be together, in tensors and beside some millions in parameters."""
 SMALL = 2**24
 SAMPLERS = ("generator", "pushed", None)
-LICENCE = (
-    "The weights are yours, within the licence of the data named above; "
-    "the software that made them is under Apache-2.0."
-)
-
-
-def export(
-    folder: Path,
-    directory: RunDirectory,
-    state: dict[str, Any],
-    pair: ModelPair,
-    *,
-    measured: Mapping[str, float] | None = None,
-) -> Path:
-    """Write ``folder``: the averaged generator, the generator as trained, the discriminator, and a card.
-
-    Args:
-        measured: What was measured of these weights, for the card.
-    """
-    description = read_description(directory.description)
-    card = {
-        "format": CARD_FORMAT,
-        "experiment": description["experiment"],
-        "data": description["data"],
-        "provenance": provenance(),
-        "counters": state["counters"],
-        "sampler": description.get("sampler", "generator"),
-        "measured": dict(measured or {}),
-        "licence": LICENCE,
-        "files": {
-            "generator.safetensors": "averaged over training; sample from this one in eval mode",
-            "generator-raw.safetensors": "as trained, without averaging",
-            "discriminator.safetensors": "as trained",
-        },
-        "parameters": {
-            "generator": sum(p.numel() for p in pair.generator.parameters()),
-            "discriminator": sum(p.numel() for p in pair.discriminator.parameters()),
-        },
-        "usage": "import ganneal; images = ganneal.load(PATH_OF_THIS_RUN).sample(16, seed=0)  # in [-1, 1]",
-    }
-    players = _players(state)
-    if "chain" in state and state["chain"]["stored"]:
-        card |= _pushes_of(state)
-        card["files"] |= {
-            "generator-pushed.safetensors": "as trained when the discriminators were stored; their pushes follow it",
-            "stored-discriminators.safetensors": "the discriminators of the pushes, each under its number",
-        }
-    card["sha256"] = {}
-    with replaced_folder(folder) as filled:
-        for name, weights in players.items():
-            data = save({k: v.detach().cpu().contiguous() for k, v in weights.items()})
-            card["sha256"][f"{name}.safetensors"] = hashlib.sha256(data).hexdigest()
-            write_bytes(filled / f"{name}.safetensors", data)
-        write_bytes(filled / "card.json", json.dumps(card, indent=2).encode())
-    return folder
-
-
-def _read_weights(path: Path, card: Mapping[str, Any]) -> dict[str, Tensor]:
-    try:
-        data = path.read_bytes()
-        written = card.get("sha256", {}).get(path.name)  # cards of before had none
-        if written is not None and hashlib.sha256(data).hexdigest() != written:
-            raise ValueError("its bytes are not the ones that were written")
-        return read_tensors(data)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise ValueError(
-            f"cannot read {path}: {error}; remove {path.parent} to use the newest checkpoint, or train again."
-        ) from error
-
-
-Weights = dict[str, Tensor]
-
-
-def _players(state: Mapping[str, Any]) -> dict[str, Weights]:
-    """The networks of a training state by the name of their file."""
-    found = {
-        "generator": state["average"],
-        "generator-raw": state["generator"],
-        "discriminator": state["discriminator"],
-    }
-    chain = state.get("chain")  # before there were any, no state had one
-    if chain is None or not chain["stored"]:
-        return found
-    links = chain["stored"].items()
-    together = {f"{level}.{key}": value for level, (_, weights) in links for key, value in weights.items()}
-    return found | {
-        "generator-pushed": chain["generator"] or state["generator"],
-        "stored-discriminators": together,
-    }
-
-
-def _pushes_of(state: Mapping[str, Any]) -> dict[str, Any]:
-    """What a card says of the pushes beside their weights: their sizes by level, the state of the augmentation."""
-    links = state["chain"]["stored"].items() if "chain" in state else ()
-    augmentation = state.get("augmentation", {}).items()
-    return {
-        "pushes": {str(level): step_size for level, (step_size, _) in links},
-        "augmentation_state": {k: v.tolist() if isinstance(v, Tensor) else v for k, v in augmentation},
-    }
 
 
 @contextmanager
@@ -337,15 +233,15 @@ def _find(path: str | Path, checkpoint: Literal["last", "best"]) -> _Found:
     final = directory.path / ("final" if checkpoint == "last" else "best")
     if (source := final / "card.json").exists():
         card = read_description(source)
-        return _Found(directory.path, source, card, lambda n: _read_weights(final / f"{n}.safetensors", card))
+        return _Found(directory.path, source, card, lambda n: read_weights(final / f"{n}.safetensors", card))
     if checkpoint == "best":
         raise FileNotFoundError(
             f"no best weights at {final}; they are kept by a run that evaluates (records.evaluate-every) and improves."
         )
     if directory.description.exists() and (content := directory.load_checkpoint()) is not None:
         state = content["state"]
-        card = read_description(directory.description) | {"counters": state.get("counters", {})} | _pushes_of(state)
-        return _Found(directory.path, directory.description, card, lambda name: _players(state)[name])
+        card = read_description(directory.description) | {"counters": state.get("counters", {})} | pushes_of(state)
+        return _Found(directory.path, directory.description, card, lambda name: players_of(state)[name])
     raise FileNotFoundError(
         f"no trained run at {directory.path}: neither final/card.json nor a checkpoint; give the directory that "
         f"`ganneal train` wrote, or train longer."

@@ -22,8 +22,8 @@ from ganneal.grid import class_rows, image_grid, save_png, scatter
 from ganneal.interruption import Interrupted, Interruption
 from ganneal.launch import launched
 from ganneal.run import Run
-from ganneal.sampling import export
 from ganneal.stop import REMEDY, NonFinite, Row, Stop, TrainingStopped
+from ganneal.weights_on_disk import export
 
 GRID_SEED = 0
 UNTOUCHED = "Checkpoints before this point are untouched."

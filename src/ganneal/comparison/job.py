@@ -10,9 +10,10 @@ from traceback import print_exception
 from typing import Any, Literal
 
 from ganneal.atomic import write_bytes
-from ganneal.directory import DirectoryInUse, RunDirectory, read_json
+from ganneal.directory import DirectoryInUse, RunDirectory
 from ganneal.evaluation import Evaluator
 from ganneal.experiment import Budget, Experiment
+from ganneal.json_files import read_json
 from ganneal.sampling import TrainedGenerator, load
 from ganneal.stop import Row, Stop, TrainingStopped
 from ganneal.training import train

@@ -12,8 +12,9 @@ from ganneal.comparison.job import Job, failed, read_outcome
 from ganneal.comparison.results import Results, first_line
 from ganneal.comparison.study import WORDS, Study, count, used_budget
 from ganneal.config import completed, difference
-from ganneal.directory import RunDirectory, read_json
+from ganneal.directory import RunDirectory
 from ganneal.interruption import ended_by_signals
+from ganneal.json_files import read_json
 from ganneal.report.words import number
 
 STUDY = "study.json"

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from ganneal import __version__
 from ganneal.config import encode
 from ganneal.models import Latent, Normal
-from ganneal.sampling import LICENCE
 from ganneal.task import Condition, Denoising, Task
 from ganneal.trained import TrainedGenerator
+from ganneal.weights_on_disk import LICENCE
 
 CARD_FORMAT = 1
 CARD_KEY = "ganneal"

@@ -14,7 +14,8 @@ from ganneal.metrics import Moments, frechet_distance
 from ganneal.metrics.distances import nearest_distances
 from ganneal.metrics.extractors import Extractor, Pixels, Points
 from ganneal.metrics.references import reference_features
-from ganneal.run import Run, random_stream, unnamed_draws
+from ganneal.randomness import random_stream, unnamed_draws
+from ganneal.run import Run
 from ganneal.sampling import TrainedGenerator
 from ganneal.stop import Row
 

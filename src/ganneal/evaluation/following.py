@@ -10,8 +10,8 @@ from ganneal.display import Display
 from ganneal.evaluation.beside import Evaluator
 from ganneal.health import Verdict, Watch
 from ganneal.run import Run
-from ganneal.sampling import export
 from ganneal.stop import Row, Stop
+from ganneal.weights_on_disk import export
 
 MOST_ROLLBACKS = 3
 

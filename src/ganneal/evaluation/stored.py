@@ -10,8 +10,9 @@ import torch
 
 from ganneal.config import decode
 from ganneal.data import DATASETS, Dataset, Source, source_at, stored_sizes
-from ganneal.directory import RunDirectory, provenance, read_description
+from ganneal.directory import RunDirectory, provenance
 from ganneal.evaluation.beside import as_stored, suited_extractor
+from ganneal.json_files import read_description
 from ganneal.metrics.extractors import EXTRACTORS, Extracted, Extractor, ExtractorConfig
 from ganneal.metrics.measures import DEFAULT_METRICS
 from ganneal.metrics.protocol import Evidence, Metric, MetricProtocol, Place, Record, Reference, over_seeds

@@ -8,8 +8,8 @@ from typing import Any
 from PIL import Image
 
 from ganneal.playground.drawing import ANY_CLASS, MOST_SAMPLES, Controls, Playground
-from ganneal.sampling import LICENCE
 from ganneal.trained import Sampler
+from ganneal.weights_on_disk import LICENCE
 
 MOST_SEED = 2**31 - 1
 TELEMETRY = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1"}

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ganneal.config import difference
-from ganneal.directory import read_json
+from ganneal.json_files import read_json
 from ganneal.report import words
 from ganneal.report.comparison_figures import distances, index_of, span, values_by_arm
 from ganneal.report.drawn import same_latents

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ganneal.atomic import write_bytes
-from ganneal.directory import read_json
 from ganneal.evaluation.stored import Settings, evaluate_run
+from ganneal.json_files import read_json
 from ganneal.metrics.measures import Frechet, Score
 from ganneal.metrics.protocol import Record
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ganneal.comparison import Executor, Study, compare
 from ganneal.config import encode
-from ganneal.directory import read_json
+from ganneal.json_files import read_json
 from ganneal.reproduction import results
 from ganneal.reproduction.datasets import PUBLISHED_DATA
 from ganneal.reproduction.measured import measure, run_entry

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ganneal.directory import read_json
+from ganneal.json_files import read_json
 from ganneal.registry import lookup
 
 PREFIX = "zoo:"

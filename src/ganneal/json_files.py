@@ -1,0 +1,62 @@
+"""The JSON files of a run: an object, or a row a line."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The content of a JSON file of a run.
+
+    Raises:
+        ValueError: The file is damaged; the message names it.
+    """
+    try:
+        content = json.loads(path.read_text())
+        if not isinstance(content, dict):
+            raise ValueError("it holds no object")
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged ({error}); restore it, or use another run directory.") from error
+    return content
+
+
+def read_description(path: Path) -> dict[str, Any]:
+    """The content of an `experiment.json` or a card.
+
+    Raises:
+        ValueError: The file is damaged, or describes no experiment; the message names it.
+    """
+    content = read_json(path)
+    if not isinstance(content.get("experiment"), dict):
+        raise ValueError(f"{path} is damaged (it describes no experiment); restore it, or use another run directory.")
+    return content
+
+
+def append_line(path: Path, content: dict[str, Any]) -> None:
+    """Add ``content`` to a file of rows, which is made where there is none."""
+    with open(path, "a") as file:
+        file.write(json.dumps(content) + "\n")
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The rows of a record; none where there is no file, and a last one that was cut off is left out.
+
+    Raises:
+        ValueError: Another line is damaged; the message names the file and the line.
+    """
+    lines = path.read_bytes().splitlines() if path.exists() else []
+    read = []
+    for number, line in enumerate(lines, 1):
+        try:
+            read.append(_placed(json.loads(line.decode())))
+        except (ValueError, RecursionError) as error:
+            if number < len(lines):
+                raise ValueError(f"{path} is damaged in line {number} ({error}); remove that line.") from error
+    return read
+
+
+def _placed(row: Any) -> dict[str, Any]:
+    """``row``, which says where in the run it belongs."""
+    if not isinstance(row, dict) or not all(isinstance(row.get(key), int | float) for key in ("num_real", "seconds")):
+        raise ValueError("it is no row of a record: num_real and seconds are missing")
+    return row

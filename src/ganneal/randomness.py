@@ -1,0 +1,43 @@
+"""A run's random numbers: one seed, and a stream of its own for each use, independent of the others."""
+
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+RANDOM_STREAMS = ("latents", "task", "penalty", "augmentation", "players", "pool")
+"""Training's named random generators. The data stream has none: it is a function of its position."""
+
+OF_SAMPLES = ("latents", "task", "penalty", "augmentation")
+"""Those whose draws are rows of a batch, which ranks share; the others' are the same on every rank."""
+
+
+def derive_seed(seed: int, name: str) -> int:
+    """A seed for the stream ``name``, independent of the other streams under the same ``seed``."""
+    sequence = np.random.SeedSequence([seed, zlib.crc32(name.encode())])
+    return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def random_stream(seed: int, name: str, device: torch.device | str = "cpu") -> torch.Generator:
+    """A torch generator for the stream ``name``."""
+    return torch.Generator(device).manual_seed(derive_seed(seed, name))
+
+
+@contextmanager
+def unnamed_draws(random: torch.Generator) -> Iterator[None]:
+    """Draws without a named generator on the device of ``random``, as dropout's, come from it meanwhile."""
+    device = random.device
+    shared = (
+        torch.default_generator
+        if device.type == "cpu"
+        else getattr(torch, device.type).default_generators[device.index or 0]
+    )
+    outside = shared.get_state()
+    shared.set_state(random.get_state())
+    try:
+        yield
+    finally:
+        random.set_state(shared.get_state())
+        shared.set_state(outside)
