@@ -3,8 +3,10 @@
 import hashlib
 import io
 import json
+import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -161,3 +163,35 @@ def test_a_checkpoint_that_lacks_a_part_is_passed_over(part: str, run: Path) -> 
     with pytest.warns(UserWarning, match=f"{path.name}: not a training state: it has no {part}"):
         with pytest.raises(ValueError, match="no usable checkpoint"):
             ganneal.train(EXPERIMENT, run)
+
+
+@pytest.mark.parametrize("left", [0, 0.7])
+def test_rows_lost_from_the_end_of_a_record_are_told_and_spoil_none_after_them(left: float, run: Path) -> None:
+    """As a file system may lose them and keep the newer training state; where some stay, a line is cut off."""
+    record = run / "metrics.jsonl"
+    lines, size = record.read_text().splitlines(), record.stat().st_size
+    os.truncate(record, int(left * size))
+    kept = record.read_text().splitlines()[:-1]
+    assert len(kept) == (1 if left else 0) and len(lines) == 2
+    longer = replace(EXPERIMENT, budget=Budget(num_real=32))
+    with pytest.warns(UserWarning, match=rf"metrics\.jsonl has lost its last rows: {size:,} bytes were written"):
+        ganneal.train(longer, run)
+    rows = [json.loads(line) for line in record.read_text().splitlines()]
+    assert [row["num_real"] for row in rows] == [*(json.loads(line)["num_real"] for line in kept), 24, 32]
+    ganneal.train(longer, run)  # it can be read again
+
+
+def test_what_a_training_state_counts_on_is_on_the_disk_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced, fsync = [], os.fsync
+
+    def note(descriptor: int) -> None:
+        synced.append(Path(os.path.realpath(f"/dev/fd/{descriptor}")).name)
+        fsync(descriptor)
+
+    directory = RunDirectory(tmp_path)
+    directory.append({"num_real": 8, "seconds": 0.0})
+    monkeypatch.setattr(os, "fsync", note)
+    directory.save_checkpoint({"counters": {"d_updates": 1, "g_updates": 1}}, EXPERIMENT)
+    assert synced[0] == "metrics.jsonl" and synced[1].endswith(".pt.tmp")

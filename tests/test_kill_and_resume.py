@@ -179,16 +179,22 @@ EXPERIMENT = ganneal.Experiment(
 
 def die_at(moment):
     made = 0
+    synced = {}
 
     def watched(name, original):
         def call(*arguments, **options):
             nonlocal made
             made += 1
+            file = name == "fsync" and os.path.realpath(f"/proc/self/fd/{arguments[0]}")
             if made == moment:
-                if name == "fsync" and not os.path.isdir(f"/proc/self/fd/{arguments[0]}"):
-                    os.ftruncate(arguments[0], os.fstat(arguments[0]).st_size // 2)  # only half has been written
+                if file and not os.path.isdir(file):  # of what is to be synced, half has been written
+                    with open(file, "r+b") as torn:
+                        torn.truncate((synced.get(file, 0) + os.path.getsize(file)) // 2)
                 os.kill(os.getpid(), signal.SIGKILL)
-            return original(*arguments, **options)
+            returned = original(*arguments, **options)
+            if file:
+                synced[file] = os.path.getsize(file)
+            return returned
 
         return call
 

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Have the disk hold what was written to a file, or which files a folder holds."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -35,7 +36,7 @@ def write_bytes(path: Path, data: bytes, *, shared: bool = False) -> None:
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    sync(path.parent)
 
 
 @contextmanager
@@ -60,5 +61,5 @@ def replaced_folder(path: Path) -> Iterator[Path]:
         if old.exists():
             os.replace(old, path)
         raise
-    _sync_folder(path.parent)
+    sync(path.parent)
     shutil.rmtree(old, ignore_errors=True)

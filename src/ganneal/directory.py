@@ -30,7 +30,7 @@ import numpy as np
 import torch
 
 from ganneal import __version__
-from ganneal.atomic import write_bytes
+from ganneal.atomic import sync, write_bytes
 from ganneal.config import completed, difference, encode
 from ganneal.data import Dataset
 from ganneal.experiment import OPERATION, Experiment
@@ -184,9 +184,20 @@ class RunDirectory:
         return read_lines(self.metrics)
 
     def truncate_metrics(self, size: int) -> None:
-        """Drop the rows written after a checkpoint that knew ``size`` bytes, and the verdicts on them."""
-        if self.metrics.exists() and self.metrics.stat().st_size > size:
-            os.truncate(self.metrics, size)
+        """Drop the rows written after a checkpoint that knew ``size`` bytes, and the verdicts on them.
+
+        Warns where rows that it knew are missing. A last line that was cut off goes, lest the next row continue it.
+        """
+        content = self.metrics.read_bytes() if self.metrics.exists() else b""
+        whole = content.rfind(b"\n", 0, size) + 1
+        if whole < size:
+            warnings.warn(
+                f"{self.metrics} has lost its last rows: {size:,} bytes were written, {whole:,} of them are left. "
+                f"The run goes on without those rows.",
+                stacklevel=2,
+            )
+        if whole < len(content):
+            os.truncate(self.metrics, whole)
         if not self.health.exists():
             return
         places = {(row["num_real"], row["seconds"]) for row in self.rows()}
@@ -219,6 +230,9 @@ class RunDirectory:
         data = buffer.getvalue()
         path = self.checkpoints / f"{steps:012d}-{hashlib.sha256(data).hexdigest()[:16]}.pt"
         try:
+            for record in (self.metrics, self.health):  # first: the state counts on their rows
+                if record.exists():
+                    sync(record)
             write_bytes(path, data)
         except OSError as error:
             kept = self.list_checkpoints()
