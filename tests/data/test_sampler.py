@@ -12,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+import ganneal.data.sampler
 from ganneal.config import completed, difference, encode
 from ganneal.data import Dataset, Digits, Ring, Sampler
 from ganneal.data.moves import Moves
+from ganneal.data.sampler import fits
 from ganneal.experiment import Experiment
 from ganneal.grid import to_uint8
 from ganneal.models import DCGAN
@@ -189,6 +191,38 @@ def test_every_image_is_moved_as_its_own_numbers_say_and_keeps_its_label(seed: i
         assert any(np.array_equal(shown, way) for way in ways(image))
 
 
+@given(seed=seeds, moves=MOVES, start=st.integers(0, 60), count=counts, ranks=st.integers(1, 3))
+def test_a_resident_stream_is_the_same_to_the_bit(
+    seed: int, moves: dict[str, Any], start: int, count: int, ranks: int
+) -> None:
+    there, here = Sampler(SQUARE, seed, resident=True, **moves), Sampler(SQUARE, seed, **moves)
+    assert there.resident is not None and here.resident is None
+    for rank in range(ranks):
+        one, other = (sampler.batch(start, count * ranks, rank=rank, ranks=ranks) for sampler in (there, here))
+        assert torch.equal(one.samples, other.samples)
+        assert one.labels is not None and other.labels is not None and torch.equal(one.labels, other.labels)
+    assert torch.equal(there.examples([3, 0, 3]), here.examples([3, 0, 3]))
+
+
+def test_resident_samples_are_all_of_them_whatever_the_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ganneal.data.sampler, "BLOCK", 2 * SQUARE.samples[0].nbytes + 1)
+    resident = Sampler(SQUARE, 0, resident=True).resident
+    assert resident is not None and np.array_equal(resident.numpy(), SQUARE.samples)
+    points = Ring(num_samples=50).load()
+    assert torch.equal(Sampler(points, 0, resident=True).batch(3, 70).samples, Sampler(points, 0).batch(3, 70).samples)
+
+
+@pytest.mark.parametrize(
+    ("free", "expected"), [(4 * SQUARE.samples.nbytes, True), (4 * SQUARE.samples.nbytes - 1, False)]
+)
+def test_an_accelerator_holds_data_that_takes_a_quarter_of_its_free_memory(
+    free: int, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 2 * free))
+    assert fits(SQUARE, torch.device("cuda")) is expected
+    assert not fits(SQUARE, torch.device("cpu"))
+
+
 def test_one_change_moves_neither_another_nor_the_order() -> None:
     """What is drawn for flips, the other flips and shifts does not depend on which of them are made."""
     together = Moves(True, True, 3).draw(50, 1, 2, np.random.default_rng(5))
@@ -200,11 +234,13 @@ def test_one_change_moves_neither_another_nor_the_order() -> None:
 
 def test_shifts_are_uniform_between_their_ends_and_mirrors_are_halves() -> None:
     count, most = 30_000, 2
-    drawn = Moves(True, True, most).draw(count, 0, 0, np.random.default_rng(0))
-    for halves in (drawn.mirrored, drawn.upside_down, drawn.mirrored ^ drawn.upside_down):
+    mirrored, upside_down, shift = (
+        x.numpy() for x in Moves(True, True, most).draw(count, 0, 0, np.random.default_rng(0))
+    )
+    for halves in (mirrored, upside_down, mirrored ^ upside_down):
         assert abs(halves.mean() - 0.5) < 5 * 0.5 / count**0.5  # five standard deviations
-    assert drawn.shift.min() == -most and drawn.shift.max() == most
-    both = (drawn.shift[:, 0] + most) * (2 * most + 1) + drawn.shift[:, 1] + most
+    assert shift.min() == -most and shift.max() == most
+    both = (shift[:, 0] + most) * (2 * most + 1) + shift[:, 1] + most
     share = np.bincount(both, minlength=25) / count
     assert np.abs(share - 1 / 25).max() < 5 * (1 / 25 / count) ** 0.5
 

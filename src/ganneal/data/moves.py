@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import torch
+from jaxtyping import Bool, Int16, UInt8
+from torch import Tensor
 
 UPSIDE_DOWN, SHIFTED = 1, 2
 """Each change has a stream of random numbers of its own, so that none moves another, nor the order of the images."""
@@ -16,12 +19,10 @@ UPSIDE_DOWN, SHIFTED = 1, 2
 class Drawn(NamedTuple):
     """What is done to each of ``n`` images."""
 
-    mirrored: np.ndarray
-    """bool ``[n]``."""
-    upside_down: np.ndarray
-    """bool ``[n]``."""
-    shift: np.ndarray
-    """int16 ``[n, 2]``, pixels down and to the right."""
+    mirrored: Bool[Tensor, " n"]
+    upside_down: Bool[Tensor, " n"]
+    shift: Int16[Tensor, "n 2"]
+    """Pixels down and to the right."""
 
     def at(self, part: slice) -> "Drawn":
         """Of the images ``part`` of these."""
@@ -66,25 +67,42 @@ class Moves:
         if most:
             shift = stream(SHIFTED).integers(-most, most, (count, 2), dtype=np.int16, endpoint=True)
         return Drawn(
-            after.random(count) < 0.5 if self.flip else never,
-            stream(UPSIDE_DOWN).random(count) < 0.5 if self.flip_vertical else never,
-            shift,
+            *map(
+                torch.from_numpy,
+                (
+                    after.random(count) < 0.5 if self.flip else never,
+                    stream(UPSIDE_DOWN).random(count) < 0.5 if self.flip_vertical else never,
+                    shift,
+                ),
+            )
         )
 
-    def apply(self, rows: np.ndarray, drawn: Drawn) -> np.ndarray:
-        """The images uint8 ``[n, C, H, W]`` changed, in place where they can be; as bytes, which is the quickest."""
+    def apply(self, rows: Tensor, drawn: Drawn) -> Tensor:
+        """The images uint8 ``[n, C, H, W]`` changed, as bytes, which is the quickest; points as they are."""
         if self.flip:
-            rows[drawn.mirrored] = rows[drawn.mirrored][..., ::-1]
+            rows = _exchanged(rows, rows.flip(-1), drawn.mirrored)
         if self.flip_vertical:
-            rows[drawn.upside_down] = rows[drawn.upside_down][..., ::-1, :]
-        return _shifted(rows, drawn.shift, self.translate) if self.translate else rows
+            rows = _exchanged(rows, rows.flip(-2), drawn.upside_down)
+        return _shifted(rows, drawn.shift) if self.translate else rows
 
 
-def _shifted(rows: np.ndarray, shift: np.ndarray, most: int) -> np.ndarray:
-    height, width = rows.shape[2:]
-    wide = np.pad(rows, ((0, 0), (0, 0), (most, most), (most, most)), "reflect")
-    moved = np.empty_like(rows)
-    for target, image, (down, right) in zip(moved, wide, shift.tolist(), strict=True):
-        top, left = most - down, most - right
-        target[...] = image[:, top : top + height, left : left + width]
-    return moved
+def _exchanged(
+    rows: UInt8[Tensor, "n C H W"], others: UInt8[Tensor, "n C H W"], chosen: Bool[Tensor, " n"]
+) -> UInt8[Tensor, "n C H W"]:
+    """``others`` where ``chosen``: `torch.where` by bits, which takes a CPU a quarter of its time with bytes."""
+    bits = chosen.to(torch.uint8).mul_(255)[:, None, None, None]
+    return others.bitwise_xor_(rows).bitwise_and_(bits).bitwise_xor_(rows)
+
+
+def _shifted(rows: UInt8[Tensor, "n C H W"], shift: Int16[Tensor, "n 2"]) -> UInt8[Tensor, "n C H W"]:
+    """Pixel (y, x) comes from (y - down, x - right), reflected at the edges."""
+    down, right = shift.long().unbind(1)
+    y, x = (_from(size, by) for size, by in ((rows.shape[2], down), (rows.shape[3], right)))
+    n, channels = (torch.arange(size, device=rows.device) for size in rows.shape[:2])
+    return rows[n[:, None, None, None], channels[:, None, None], y[:, None, :, None], x[:, None, None, :]]
+
+
+def _from(size: int, by: Tensor) -> Tensor:
+    """Where each of ``size`` pixels comes from when moved ``by`` so many: ``[n, size]``."""
+    places = (torch.arange(size, device=by.device) - by[:, None]).abs()
+    return size - 1 - (size - 1 - places).abs()

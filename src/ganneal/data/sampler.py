@@ -17,6 +17,11 @@ from ganneal.data.lazy import LazyImages
 from ganneal.data.moves import Drawn, Moves
 from ganneal.data.protocol import Dataset
 
+RESIDENT_SHARE = 0.25
+"""Of an accelerator's free memory that the whole data may take there."""
+BLOCK = 2**26
+"""Bytes copied at once."""
+
 
 class Batch(NamedTuple):
     """Samples as players see them, in [-1, 1] for images, with labels where the data has them."""
@@ -30,6 +35,11 @@ class Sampler:
 
     Args:
         flip: Mirror each image with probability 1/2, as `Moves` has it; the next two likewise.
+        resident: Whether all samples lie on ``device`` as they are in memory, so that batches are gathered there and
+            nothing is copied in training. None: on an accelerator, where they take at most a quarter of its memory.
+
+    Raises:
+        ValueError: Images cannot be changed so, or images decoded on demand are to be resident.
     """
 
     def __init__(
@@ -41,23 +51,36 @@ class Sampler:
         *,
         flip_vertical: bool = False,
         translate: int = 0,
+        resident: bool | None = None,
     ):
         self.dataset = dataset
         self.seed = seed
         self.moves = Moves(flip, flip_vertical, translate)
         self.moves.check(dataset.shape, dataset.is_images)
         self.device = torch.device(device)
-        self._epoch: tuple[int, np.ndarray, Drawn] | None = None
+        if resident and isinstance(dataset.samples, LazyImages):
+            raise ValueError("resident must not be True for images that are decoded on demand; use None or False.")
+        there = fits(dataset, self.device) if resident is None else resident
+        self.resident = _copied(dataset.samples, self.device) if there else None
+        """All samples on the device, uint8 ``[N, C, H, W]`` or float32 ``[N, D]``."""
+        self.labels = None if dataset.labels is None else torch.tensor(dataset.labels, device=self._place)
+        self._epoch: tuple[int, Tensor, Drawn] | None = None
 
-    def _order(self, epoch: int) -> tuple[np.ndarray, Drawn]:
+    @property
+    def _place(self) -> torch.device:
+        """Where rows are chosen and changed."""
+        return torch.device("cpu") if self.resident is None else self.device
+
+    def _order(self, epoch: int) -> tuple[Int[Tensor, " N"], Drawn]:
         """The order of pass ``epoch`` and what is done to the image at each place in it."""
         if self._epoch is None or self._epoch[0] != epoch:
             random = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(epoch,)))
-            order = random.permutation(len(self.dataset))
-            self._epoch = (epoch, order, self.moves.draw(len(order), self.seed, epoch, random))
+            order = torch.from_numpy(random.permutation(len(self.dataset)))
+            drawn = self.moves.draw(len(order), self.seed, epoch, random)
+            self._epoch = (epoch, order.to(self._place), Drawn(*(values.to(self._place) for values in drawn)))
         return self._epoch[1:]
 
-    def _rows(self, position: int, count: int) -> tuple[np.ndarray, Drawn]:
+    def _rows(self, position: int, count: int) -> tuple[Int[Tensor, " count"], Drawn]:
         """Which samples are at ``position`` to ``position + count`` of the stream, and what is done to them."""
         indices, drawn = [], []
         while count > 0:
@@ -68,7 +91,7 @@ class Sampler:
             drawn.append(moves.at(part))
             position += len(indices[-1])
             count -= len(indices[-1])
-        return np.concatenate(indices), Drawn(*map(np.concatenate, zip(*drawn, strict=True)))
+        return torch.cat(indices), Drawn(*map(torch.cat, zip(*drawn, strict=True)))
 
     def batch(self, position: int, count: int, *, rank: int = 0, ranks: int = 1) -> Batch:
         """Samples ``position`` to ``position + count`` of the stream; a batch may span two passes.
@@ -79,12 +102,11 @@ class Sampler:
         whole, count = count, count // ranks
         position += rank * count
         index, drawn = self._rows(position, count)
-        rows = self.moves.apply(self.dataset.samples[index], drawn)  # of a copy
-        samples = self._moved(rows)
-        labels = self.dataset.labels
-        chosen = None if labels is None else self._moved(labels[index])
+        rows = self._taken(index) if self.resident is None else self.resident[index]
+        samples = self._moved(self.moves.apply(rows, drawn))
+        chosen = None if self.labels is None else self._moved(self.labels[index])
         if isinstance(self.dataset.samples, LazyImages):
-            self.dataset.samples.ahead(self._rows(position + whole, count)[0])
+            self.dataset.samples.ahead(self._rows(position + whole, count)[0].numpy())
         if self.dataset.is_images:
             samples = samples.float().div_(127.5).sub_(1.0)
         return Batch(samples, chosen)
@@ -94,7 +116,7 @@ class Sampler:
 
         A class with too few of them starts again; one that the data has no image of is mid-grey.
         """
-        order = self._order(0)[0]
+        order = self._order(0)[0].numpy(force=True)
         labels = np.asarray(self.dataset.labels)[order]
         images = np.full((len(classes), *self.dataset.shape), 128, dtype=np.uint8)
         for wanted in set(classes):
@@ -104,9 +126,31 @@ class Sampler:
                 images[places] = self.dataset.samples[np.fromiter(islice(cycle(rows), len(places)), dtype=np.int64)]
         return torch.from_numpy(images).float().div_(127.5).sub_(1.0)
 
-    def _moved(self, rows: np.ndarray) -> Tensor:
+    def _taken(self, index: Tensor) -> Tensor:
+        """A copy of those samples, in memory."""
+        return torch.from_numpy(self.dataset.samples[index.numpy()])
+
+    def _moved(self, rows: Tensor) -> Tensor:
         """On the device; an accelerator is not waited for, which copies from pinned memory alone allow."""
-        here = torch.from_numpy(rows)
-        if self.device.type != "cuda":
-            return here.to(self.device)
-        return here.pin_memory().to(self.device, non_blocking=True)
+        if self.device.type != "cuda" or rows.is_cuda:
+            return rows.to(self.device)
+        return rows.pin_memory().to(self.device, non_blocking=True)
+
+
+def fits(dataset: Dataset, device: torch.device) -> bool:
+    """Whether all of ``dataset`` should lie on ``device``: an accelerator with `RESIDENT_SHARE` of memory for it."""
+    if device.type != "cuda" or isinstance(dataset.samples, LazyImages):
+        return False
+    return dataset.samples.nbytes <= RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]
+
+
+def _copied(samples: np.ndarray, device: torch.device) -> Tensor:
+    """All of them on ``device``, a block after the other: a memory map is never whole in memory."""
+    rows = max(1, BLOCK // samples[0].nbytes)
+    blocks = (torch.from_numpy(samples[start : start + rows].copy()) for start in range(0, len(samples), rows))
+    copied = torch.empty(
+        samples.shape, dtype=torch.uint8 if samples.dtype == np.uint8 else torch.float32, device=device
+    )
+    for target, block in zip(copied.split(rows), blocks, strict=True):
+        target.copy_(block)
+    return copied
