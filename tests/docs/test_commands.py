@@ -24,6 +24,7 @@ from PIL import Image
 
 from ganneal.cli import COMMANDS, main, options
 from ganneal.cli.data import COMMANDS as DATA_COMMANDS
+from ganneal.data import DATASETS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -200,6 +201,7 @@ def parse_python(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> str:
         stop()
 
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_and_stop)
+    monkeypatch.setattr("ganneal.data.DATASETS", dict(DATASETS))  # tests/faults/run.py registers its own
     monkeypatch.setattr(sys, "argv", [script, *rest])
     monkeypatch.setattr(sys, "path", [str((ROOT / script).parent), *sys.path])
     try:
