@@ -180,7 +180,7 @@ def test_what_is_fetched_is_checked_and_not_fetched_again(
 ) -> None:
     assert main(["data", "fetch", "mnist"]) == 0
     said = capsys.readouterr().out
-    assert Path("data/mnist/train").read_bytes() == b"images" and "ganneal train data/mnist/train" in said
+    assert Path("data/mnist/train").read_bytes() == b"images" and "\nganneal train data/mnist\n" in said
     (tmp_path / "public" / "train").unlink()
     assert main(["data", "fetch", "mnist"]) == 0
 

@@ -4,6 +4,7 @@ import gzip
 import io
 import os
 import pickle
+import shlex
 import struct
 import tarfile
 from pathlib import Path
@@ -14,9 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganneal.data import Arrays, Cifar10, Cifar100, Dataset, Idx, StackedMNIST
+from ganneal.cli import main
+from ganneal.data import Arrays, Cifar10, Cifar100, Dataset, Idx, Source, StackedMNIST
+from ganneal.data.download import DOWNLOADS
 from ganneal.data.mnist import read_idx
 from ganneal.data.pickles import load_pickle
+from ganneal.experiment import Experiment
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (7, 28, 28), dtype=np.uint8)
 LABELS = np.array([3, 1, 4, 1, 5, 9, 2], dtype=np.uint8)
@@ -330,3 +334,36 @@ def test_arrays_of_numbers_come_back_exactly(protocol: int, dtype: str, order: A
     array = np.asarray(np.arange(24).reshape(2, 3, 4) % 2, dtype=dtype, order=order)
     read = load_pickle("a", pickle.dumps([array, "text", None, 1.5], protocol))
     assert np.array_equal(read[0], array) and read[0].dtype == array.dtype and read[1:] == ["text", None, 1.5]
+
+
+# What `ganneal data fetch` says
+
+
+@pytest.mark.parametrize("name", DOWNLOADS)
+def test_commands_that_are_printed_after_fetching_find_the_files(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Source] = []
+
+    def train(one: Experiment, *_: Any, **__: Any) -> None:
+        read.extend(source for source in (one.data, one.records.held_out) if source is not None)
+
+    monkeypatch.setattr("ganneal.training.train", train)
+    monkeypatch.chdir(tmp_path)
+    folder, labels = tmp_path / "my files", {"coarse_labels": BATCHES[0][1], "fine_labels": BATCHES[0][1]}
+    digits = {"images-idx3-ubyte.gz": gzip.compress(idx(IMAGES)), "labels-idx1-ubyte.gz": gzip.compress(idx(LABELS))}
+    match name:
+        case "cifar10":
+            folder.mkdir()
+            Path(as_archive(tmp_path, FILES["python2"])).rename(folder / DOWNLOADS[name].files[0][0])
+        case "cifar100":
+            folder.mkdir()
+            archive = as_archive(tmp_path, {"train": python2(BATCHES[0][0], labels)}, "cifar-100-python")
+            Path(archive).rename(folder / DOWNLOADS[name].files[0][0])
+        case _:
+            write(folder, {f"{part}-{name}": content for part in ("train", "t10k") for name, content in digits.items()})
+    assert {path.name for path in folder.iterdir()} == {file for file, _ in DOWNLOADS[name].files}
+    commands = DOWNLOADS[name].then.format(folder="'my files'").splitlines()
+    for command in commands:
+        main(shlex.split(command)[1:])
+    assert len(read) >= len(commands) and all(len(source.load()) in (4, 7, 20) for source in read)

@@ -1,5 +1,6 @@
 """`ganneal data`: look at images, convert them, fetch the small public sets."""
 
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -158,10 +159,9 @@ def _fetch(arguments: list[str]) -> None:
         raise ValueError(f"--config and --revision are of the hub's sets, OWNER/NAME, got the name {options.name!r}.")
     download = lookup("data set", DOWNLOADS, options.name)
     out = Path(options.out or f"data/{options.name}").expanduser()
-    paths = fetch_files(download, out, address=options.url)
-    for path in paths:
+    for path in fetch_files(download, out, address=options.url):
         print(f"{path}: MD5 as published")
-    print(f"ganneal train {paths[0] if len(paths) == 1 else out}")
+    print(download.then.format(folder=shlex.quote(str(out))))
 
 
 def _fetch_from_hub(options: FetchOptions) -> None:

@@ -19,6 +19,8 @@ class Download:
 
     address: str
     files: tuple[tuple[str, str], ...]
+    then: str = "ganneal train {folder}"
+    """Commands that use the files in ``folder``, a line each."""
 
 
 DOWNLOADS: dict[str, Download] = {
@@ -30,6 +32,9 @@ DOWNLOADS: dict[str, Download] = {
             ("t10k-images-idx3-ubyte.gz", "9fb629c4189551a2d022fa330f9573f3"),
             ("t10k-labels-idx1-ubyte.gz", "ec29112dd5afa0611ce80d1b7f02629c"),
         ),
+        "ganneal train {folder}\n"
+        "ganneal train mnist-nats --data mnist --data.path {folder} --records.held-out mnist "
+        "--records.held-out.path {folder} --records.held-out.split test",
     ),
     "fashion-mnist": Download(
         "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
@@ -41,10 +46,15 @@ DOWNLOADS: dict[str, Download] = {
         ),
     ),
     "cifar10": Download(
-        "https://www.cs.toronto.edu/~kriz/", (("cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a"),)
+        "https://www.cs.toronto.edu/~kriz/",
+        (("cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a"),),
+        "ganneal train {folder}/cifar-10-python.tar.gz\n"
+        "ganneal train cifar10-nats --data cifar10 --data.path {folder}/cifar-10-python.tar.gz",
     ),
     "cifar100": Download(
-        "https://www.cs.toronto.edu/~kriz/", (("cifar-100-python.tar.gz", "eb9058c3a382ffc7106e4002c42a8d85"),)
+        "https://www.cs.toronto.edu/~kriz/",
+        (("cifar-100-python.tar.gz", "eb9058c3a382ffc7106e4002c42a8d85"),),
+        "ganneal train {folder}/cifar-100-python.tar.gz",
     ),
 }
 

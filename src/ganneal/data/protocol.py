@@ -79,7 +79,8 @@ def find_data(path: str | Path) -> Path:
         if place.exists():
             return place
     raise FileNotFoundError(
-        f"no data at {places[0]} nor at {places[1]}; give another path, or set GANNEAL_DATA to the folder that has it."
+        f"no data at {places[0]} nor at {places[1]}; give another path, or set GANNEAL_DATA to the folder that has it. "
+        f"`ganneal data fetch mnist` downloads MNIST and says how its experiments read it; cifar10 likewise."
     )
 
 
