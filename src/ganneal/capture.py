@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
 from ganneal.augment import Unchanged
+from ganneal.chain import half_squares
 from ganneal.experiment import Experiment
 from ganneal.models import ModelPair
 from ganneal.spectral import SpectralWeight
@@ -103,6 +104,16 @@ class Generating(Pass):
         return loss, fake
 
 
+class Fitting(Pass):
+    """Half the squared distances of the generator's samples from their targets, summed."""
+
+    def forward(self, latents: Tensor, condition: Condition, noise: Condition, targets: Tensor) -> tuple[Tensor]:
+        with self.autocast():
+            fake = self.fake(latents, condition, noise)
+        self.settle()
+        return (half_squares(fake, targets),)
+
+
 class Pushing(Pass):
     """Raw outputs of one discriminator that stands for each of the stored ones: new weights, the same recording."""
 
@@ -167,6 +178,7 @@ class Recorded:
         self.making = Recording(Making(*parts), how)
         self.judging = Recording(Judging(*parts), how)
         self.generating = Recording(Generating(*parts), how)
+        self.fitting = Recording(Fitting(*parts), how)
         self.stand_in = Pushing(*parts)
         self.pushing = Recording(self.stand_in, how)
 
@@ -187,6 +199,10 @@ class Recorded:
         """Raw outputs of a stored discriminator, with a graph to ``samples``."""
         self.stand_in.load(discriminator)
         return self.pushing(samples, condition)[0]
+
+    def fit(self, latents: Tensor, condition: Condition, targets: Tensor) -> Tensor:
+        """`half_squares` of the generator's samples and their targets, with a graph."""
+        return self.fitting(latents, condition, self._noise(condition), targets)[0]
 
     def generate(
         self, weight: float, latents: Tensor, condition: Condition, real: View | None

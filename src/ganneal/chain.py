@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ganneal.freezing import frozen, in_mode
+from ganneal.logits import upcast
 from ganneal.losses import Loss
 from ganneal.push import Push
 from ganneal.task import Condition
@@ -138,6 +139,11 @@ class SamplePool:
             "samples": self.samples,
             "skipped": self.skipped,
         }
+
+
+def half_squares(samples: Tensor, targets: Tensor) -> Tensor:
+    """1/2 ||samples - targets||^2, summed over the batch."""
+    return 0.5 * (upcast(samples) - targets).square().sum()
 
 
 @dataclass

@@ -11,9 +11,8 @@ from math import prod
 import torch
 from torch import Tensor
 
-from ganneal.chain import Fit, SamplePool
+from ganneal.chain import Fit, SamplePool, half_squares
 from ganneal.fakes import made, the_pool
-from ganneal.logits import upcast
 from ganneal.run import Run
 from ganneal.steps import DrawPool, FitGenerator, PushPool, StoreDiscriminator
 from ganneal.stop import TrainingStopped
@@ -133,6 +132,8 @@ def _fit_batch(step: FitGenerator, run: Run, pool: SamplePool, fit: Fit, chosen:
 
 
 def _squares(run: Run, latents: Tensor, condition: Condition, targets: Tensor) -> Tensor:
+    if run.recorded is not None:
+        return run.recorded.fit(latents, condition, targets)
     with run.autocast():
         fitted = run.experiment.task.fake(run.generator, latents, condition, run.random["task"])
-    return 0.5 * (upcast(fitted) - targets).square().sum()
+    return half_squares(fitted, targets)
