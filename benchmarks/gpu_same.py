@@ -11,7 +11,7 @@ from gpu_step import Capture, noise_images
 from torch import Tensor
 
 from ganneal import engine
-from ganneal.data import Dataset, Ring
+from ganneal.data import Dataset, Ring, Sampler
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.experiments import ring_cts
 from ganneal.losses import Hinge
@@ -176,6 +176,18 @@ def conjugate_gradients(device: str) -> Iterator[tuple[str, float, float]]:
         yield f"{rule}: as on the CPU", (ends[0] - ends[1]).abs().max().item(), 1e-5
 
 
+def batches(device: str) -> Iterator[tuple[str, float, float]]:
+    """Images that are chosen and changed on the device, and those that are brought there, against the CPU's."""
+    changes = {"flip": True, "flip_vertical": True, "translate": 4}
+    here = Sampler(noise_images(64), 0, **changes).batch(60, 70)
+    assert here.labels is not None
+    for where, resident in (("on the device", True), ("brought there", False)):
+        there = Sampler(noise_images(64), 0, device=device, resident=resident, **changes).batch(60, 70)
+        assert there.labels is not None
+        yield f"labels {where}", float((here.labels != there.labels.cpu()).sum()), 0.0
+        yield f"images {where}", (here.samples - there.samples.cpu()).abs().max().item(), 1e-6
+
+
 def same_answers(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Every check with what it found and what is allowed; one that raises has failed."""
     torch.backends.cudnn.allow_tf32 = False  # ten bits of a product are no ground to compare on
@@ -184,6 +196,7 @@ def same_answers(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
         name: (lambda name=name: on_both(name, device, captures)) for name in cases()
     }
     groups |= {
+        "batches": lambda: batches(device),
         "resume": lambda: resumed(device),
         "players": lambda: players_apart(device, captures),
         "penalties": lambda: penalties(device),
