@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from ganneal import following
-from ganneal.collective import Ranks
+from ganneal.collective import RankLost, Ranks
 from ganneal.comparison.study import Arm
 from ganneal.experiment import Experiment
 from ganneal.experiments import EXPERIMENTS
@@ -125,6 +125,25 @@ def test_torchrun_starts_the_processes_itself(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "final" / "card.json").exists()
     assert json.loads((tmp_path / "experiment.json").read_text())["experiment"]["devices"] == 2
+
+
+@pytest.mark.parametrize(
+    ("backend", "said"),
+    [
+        (
+            "[/a/gloo/pair.cc:537] Read error [127.0.0.1]:4511: Reset by peer.\nIs it on?",
+            r"\(Read error .*peer\. Is it on\?\)",
+        ),
+        ("Timed out " * 20, r"\(Timed out .{90,106} \.\.\.\)"),
+        ("", r"\(\)"),
+    ],
+)
+def test_a_lost_process_is_told_in_a_line_of_whole_words(backend: str, said: str) -> None:
+    with (
+        pytest.raises(RankLost, match=rf"rank 1 of 2 ends: .* {said}\. The last checkpoint stands"),
+        Ranks(1, 2).losing(),
+    ):
+        raise RuntimeError(backend)
 
 
 def test_processes_that_torchrun_started_unasked_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,9 +6,11 @@ A loss or penalty that reads a whole batch takes its averages here, so that it r
 anybody else's loop, and while one rank evaluates, these functions see one process.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -93,10 +95,11 @@ class Ranks:
         try:
             yield
         except RuntimeError as error:
+            said = re.sub(r"^\[\S+:\d+\] ", "", str(error))  # without the place in the backend's source
             raise RankLost(
                 f"rank {self.rank} of {self.count} ends: another process of this run has ended or does not answer "
-                f"({str(error).splitlines()[0][:120]}). The last checkpoint stands, and the same command goes on from "
-                f"it, with another number of --devices too."
+                f"({shorten(said, 120, placeholder=' ...')}). The last checkpoint stands, and the same command goes on "
+                f"from it, with another number of --devices too."
             ) from error
 
 
