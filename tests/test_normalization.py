@@ -17,7 +17,7 @@ from ganneal.data import Digits, Ring
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.freezing import frozen
 from ganneal.losses import LOSSES
-from ganneal.models import DCGAN, MLP, SNGAN
+from ganneal.models import DCGAN, MLP, R3GAN, SNGAN
 from ganneal.normalization import (
     NORMALIZATIONS,
     GradientNormalization,
@@ -181,6 +181,15 @@ def test_inner_layers_alone() -> None:
     assert [hasattr(m, "parametrizations") for m in net.modules() if isinstance(m, nn.Linear)] == [False, True, False]
     with pytest.raises(ValueError, match=r"found none between .*use inner_only=False"):
         Spectral(inner_only=True).apply(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1)))
+
+
+def test_a_weight_that_begins_at_zero_has_no_spectral_norm() -> None:
+    last = nn.Linear(3, 1)
+    nn.init.zeros_(last.weight)
+    with pytest.raises(ValueError, match=r"the weight of 1 is initialised at 0; use the normalization 'none'"):
+        Spectral().apply(nn.Sequential(nn.Linear(2, 3), last))
+    with pytest.raises(ValueError, match="is initialised at 0"):  # the last layer of each residual branch
+        Spectral().apply(R3GAN().build((1, 8, 8)).discriminator)
 
 
 def test_what_cannot_be_normalised_is_refused() -> None:

@@ -68,19 +68,24 @@ class Spectral:
             raise ValueError(f"eps must be a finite number above 0, got {self.eps}.")
 
     def apply(self, discriminator: nn.Module) -> nn.Module:
-        layers = [m for m in discriminator.modules() if isinstance(m, NORMALIZED)]
+        layers = {name: m for name, m in discriminator.named_modules() if isinstance(m, NORMALIZED)}
         if self.inner_only:
-            layers = layers[1:-1]
+            layers = dict(list(layers.items())[1:-1])
         if not layers:
             raise ValueError(
                 "normalization Spectral needs convolutions or linear layers in the discriminator, and found none"
                 + (" between the first and the last; use inner_only=False." if self.inner_only else ".")
             )
-        for layer in layers:
+        for name, layer in layers.items():
             if hasattr(layer, "parametrizations"):
                 raise ValueError(
                     "normalization Spectral found a layer whose weight is parametrized already; use the normalization "
                     "'none' for a model that normalises by itself."
+                )
+            if not layer.weight.any():
+                raise ValueError(
+                    f"normalization Spectral divides by singular values, and the weight of {name} is initialised at 0; "
+                    f"use the normalization 'none', or another model."
                 )
             spectral_norm(layer, self.eps)
         return discriminator
