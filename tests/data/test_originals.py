@@ -206,6 +206,43 @@ def test_the_test_batch_is_another_split(tmp_path: Path) -> None:
     assert np.array_equal(data.samples.reshape(4, 3072), images)
 
 
+NAMES = [f"kind_{n}" for n in range(100)]
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        {"batches.meta.txt": "\n".join([*NAMES[:10], "", ""]).encode()},
+        {"batches.meta": pickle.dumps({"label_names": NAMES[:10], "num_vis": 3072}, 2)},
+        {"batches.meta": pickle.dumps({b"label_names": [name.encode() for name in NAMES[:10]]}, 4)},
+    ],
+    ids=["text", "pickle", "bytes"],
+)
+def test_classes_have_the_names_that_come_with_the_batches(tmp_path: Path, meta: dict[str, bytes]) -> None:
+    data = Cifar10(as_archive(tmp_path, FILES["binary"] | meta)).load()
+    check(data)
+    assert data.description["classes"] == NAMES[:10]
+
+
+@pytest.mark.parametrize(("kind", "count"), [("fine", 100), ("coarse", 20)])
+def test_classes_of_both_labels_have_their_names(tmp_path: Path, kind: Any, count: int) -> None:
+    labels = {"coarse_labels": BATCHES[0][1], "fine_labels": BATCHES[0][1]}
+    meta = {"fine_label_names": NAMES, "coarse_label_names": [name.upper() for name in NAMES[:20]]}
+    files = {"train": python2(BATCHES[0][0], labels), "meta": pickle.dumps(meta)}
+    data = Cifar100(as_archive(tmp_path, files, "cifar-100"), labels=kind).load()
+    assert data.description["classes"] == meta[f"{kind}_label_names"] and data.num_classes == count
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [{}, {"batches.meta.txt": b"nine\n" * 9}, {"batches.meta": pickle.dumps([])}, {"batches.meta": pickle.dumps({})}],
+)
+def test_batches_without_ten_names_have_numbers(tmp_path: Path, meta: dict[str, bytes]) -> None:
+    data = Cifar10(as_archive(tmp_path, FILES["binary"] | meta)).load()
+    check(data)
+    assert "classes" not in data.description
+
+
 @pytest.mark.parametrize("kind", ["fine", "coarse"])
 @pytest.mark.parametrize("version", ["binary", "python2"])
 def test_cifar100_has_both_of_its_labels(tmp_path: Path, kind: Any, version: str) -> None:

@@ -1,6 +1,6 @@
 """CIFAR-10 and CIFAR-100 as they are distributed: the binary or the Python version, in its archive or unpacked."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +41,23 @@ def _from_pickle(name: str, content: bytes, key: bytes) -> tuple[np.ndarray, np.
     return images.reshape(-1, *SHAPE), labels_from(labels, name)[0]
 
 
-def _dataset(images: list[np.ndarray], labels: list[np.ndarray], num_classes: int, name: str, place: Path) -> Dataset:
+def _class_names(files: Mapping[str, bytes], text: str, pickled: str, key: bytes, count: int) -> list[str]:
+    """Those of the file ``text`` or the pickle ``pickled`` that come with the batches; none where there is neither."""
+    found: Any = None
+    if text in files:
+        found = files[text].split()
+    elif pickled in files:
+        content = load_pickle(pickled, files[pickled])
+        if isinstance(content, dict):
+            found = content.get(key, content.get(key.decode()))
+    if not isinstance(found, list) or len(found) != count or not all(isinstance(name, str | bytes) for name in found):
+        return []
+    return [shown(name if isinstance(name, str) else name.decode("utf-8", "replace")) for name in found]
+
+
+def _dataset(
+    images: list[np.ndarray], labels: list[np.ndarray], num_classes: int, names: list[str], name: str, place: Path
+) -> Dataset:
     samples = np.concatenate(images)
     numbers, found = labels_from(np.concatenate(labels), name)
     if found > num_classes:
@@ -49,7 +65,7 @@ def _dataset(images: list[np.ndarray], labels: list[np.ndarray], num_classes: in
             f"labels of {name} in {shown(str(place))} must be below {num_classes}, got {found - 1}; download it again."
         )
     description = {"name": name, "count": len(samples), "licence": "none stated; cite Krizhevsky, 2009"}
-    return Dataset(samples, numbers, num_classes, description)
+    return Dataset(samples, numbers, num_classes, description | ({"classes": names} if names else {}))
 
 
 @contextmanager
@@ -83,7 +99,7 @@ class Cifar10:
         place = find_data(self.path)
         stems = [f"data_batch_{index}" for index in range(1, 6)] if self.split == "train" else ["test_batch"]
         binary = [f"{stem}.bin" for stem in stems]
-        files = read_members(place, {*stems, *binary})
+        files = read_members(place, {*stems, *binary, "batches.meta.txt", "batches.meta"})
         with _within(place):
             if all(name in files for name in binary):
                 parts = [_from_binary(name, files[name], 1) for name in binary]
@@ -91,8 +107,9 @@ class Cifar10:
                 parts = [_from_pickle(name, files[name], b"labels") for name in stems]
             else:
                 raise _missing(binary, stems)
+            names = _class_names(files, "batches.meta.txt", "batches.meta", b"label_names", 10)
         labels = [part[1].reshape(-1) for part in parts]
-        return _dataset([part[0] for part in parts], labels, 10, f"CIFAR-10 ({self.split})", place)
+        return _dataset([part[0] for part in parts], labels, 10, names, f"CIFAR-10 ({self.split})", place)
 
 
 @dataclass(frozen=True)
@@ -111,7 +128,8 @@ class Cifar100:
     def load(self) -> Dataset:
         place = find_data(self.path)
         binary = f"{self.split}.bin"
-        files = read_members(place, {binary, self.split})
+        text, key = f"{self.labels}_label_names.txt", f"{self.labels}_label_names".encode()
+        files = read_members(place, {binary, self.split, text, "meta"})
         with _within(place):
             if binary in files:
                 images, labels = _from_binary(binary, files[binary], 2)
@@ -120,5 +138,6 @@ class Cifar100:
                 images, labels = _from_pickle(self.split, files[self.split], f"{self.labels}_labels".encode())
             else:
                 raise _missing([binary], [self.split])
-        classes = {"fine": 100, "coarse": 20}[self.labels]
-        return _dataset([images], [labels], classes, f"CIFAR-100 ({self.split}, {self.labels})", place)
+            classes = {"fine": 100, "coarse": 20}[self.labels]
+            names = _class_names(files, text, "meta", key, classes)
+        return _dataset([images], [labels], classes, names, f"CIFAR-100 ({self.split}, {self.labels})", place)
