@@ -107,6 +107,15 @@ def test_three_kills_at_random_moments_change_no_bit(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_three_kills_of_the_first_of_two_processes_change_no_bit(tmp_path: Path) -> None:
+    arguments = (
+        *("ring-nats", "--devices", "2", "--model.width", "16", "--data.num-samples", "2000", "--batch-size", "32"),
+        *("--budget.num-real", "6400", "--records.log-every", "64", "--records.evaluate-count", "0"),
+    )
+    survives(tmp_path, arguments + OFTEN, (), kills=3, longest=0.4)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
 def test_twenty_kills_at_random_moments_change_no_bit_while_sampling_and_evaluating(
     precision: str, tmp_path: Path
