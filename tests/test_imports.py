@@ -45,6 +45,18 @@ print(json.dumps([name for name in heavy if name in sys.modules]))
     assert in_a_fresh_interpreter(script) == []
 
 
+def test_parts_and_digits_come_without_the_compiler_and_scikit_learn() -> None:
+    script = """
+import json, sys
+import ganneal.cli.train
+from ganneal.experiments import digits_nats
+digits_nats().data.load()
+slow = ["torch._dynamo", "sklearn", "scipy", "matplotlib"]
+print(json.dumps([name for name in slow if name in sys.modules]))
+"""
+    assert in_a_fresh_interpreter(script) == []
+
+
 def test_public_names_are_listed_without_importing_them() -> None:
     script = """
 import json, sys

@@ -792,9 +792,11 @@ def test_an_unfinished_run_is_loaded_from_its_newest_checkpoint(tmp_path: Path, 
 
 
 def test_a_run_without_a_checkpoint_or_no_run_at_all_cannot_be_loaded(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no trained run at .*nowhere"):
+    with pytest.raises(FileNotFoundError, match=r"no trained run at .*nowhere: .*give the directory that"):
         ganneal.load(tmp_path / "nowhere")
     ganneal.train(ring(), tmp_path)
+    with pytest.raises(FileNotFoundError, match=f"it lies in a run, give {tmp_path}.$"):
+        ganneal.load(tmp_path / "final")
     shutil.rmtree(tmp_path / "final")
     shutil.rmtree(tmp_path / "checkpoints")
     with pytest.raises(FileNotFoundError, match="train longer"):

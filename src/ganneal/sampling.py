@@ -242,7 +242,10 @@ def _find(path: str | Path, checkpoint: Literal["last", "best"]) -> _Found:
         state = content["state"]
         card = read_description(directory.description) | {"counters": state.get("counters", {})} | pushes_of(state)
         return _Found(directory.path, directory.description, card, lambda name: players_of(state)[name])
-    raise FileNotFoundError(
-        f"no trained run at {directory.path}: neither final/card.json nor a checkpoint; give the directory that "
-        f"`ganneal train` wrote, or train longer."
+    inside = RunDirectory(directory.path.parent).description.exists()
+    way_out = (
+        f"it lies in a run, give {directory.path.parent}."
+        if inside
+        else "give the directory that `ganneal train` wrote, or train longer."
     )
+    raise FileNotFoundError(f"no trained run at {directory.path}: neither final/card.json nor a checkpoint; {way_out}")

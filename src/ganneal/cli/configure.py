@@ -50,7 +50,18 @@ def resolve(name: str, chosen: Mapping[str, Any] | None = None) -> Experiment:
         return EXPERIMENTS[name]()
     if Path(name).exists():
         return images(name, chosen)
+    if "/" in name:
+        raise ValueError(
+            f"no such path: {name}{_missing_parent(name)}; give a folder or a file of images, or an experiment that "
+            f"`ganneal train --help` lists."
+        )
     raise ValueError(f"unknown experiment {name!r}, and no such path. {nearest(name, EXPERIMENTS)}")
+
+
+def _missing_parent(name: str) -> str:
+    """Where the path ``name`` goes astray, if that is before its end."""
+    lacking = [place for place in Path(name).parents if not place.exists()]
+    return f" (there is no {lacking[-1]})" if lacking else ""
 
 
 def configure(experiment: Experiment, arguments: Sequence[str], prog: str) -> Experiment:

@@ -116,7 +116,7 @@ class ConjugateGradient(torch.optim.Optimizer):
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group of tensors that start with plain descent; its options are checked like the constructor's."""
-        _check_options(self.defaults | param_group)
+        check_options(self.defaults | param_group)
         super().add_param_group(param_group)
 
     @torch.no_grad()
@@ -158,7 +158,7 @@ class ConjugateGradient(torch.optim.Optimizer):
         return list(parts.values())
 
 
-def _check_options(options: Mapping[str, Any]) -> None:
+def check_options(options: Mapping[str, Any]) -> None:
     """Refuse what :class:`ConjugateGradient` does not allow, naming the option."""
     lr, mu, beta_max, beta_min = (options[name] for name in ("lr", "mu", "beta_max", "beta_min"))
     if not (isfinite(lr) and lr >= 0):

@@ -1,14 +1,14 @@
 """Optimizers by configuration: a frozen dataclass that builds the torch optimizer it describes."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import isfinite
 from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from torch.nn import Parameter
 
-from ganneal.optim.conjugate_gradient import BetaScope, ConjugateGradient
+from ganneal.optim.conjugate_gradient import BetaScope, ConjugateGradient, check_options
 from ganneal.optim.lr_rules import Constant, LRRule
 from ganneal.optim.rmsprop import InsideRMSProp
 
@@ -138,7 +138,7 @@ class CG:
 
     def __post_init__(self) -> None:
         _check_lr(self.lr)
-        self.build([Parameter(torch.zeros(1))])  # the optimizer refuses what it does not allow
+        check_options(asdict(self) | {"compat": None})
 
     def build(self, parameters: Iterable[Parameter]) -> ConjugateGradient:
         return ConjugateGradient(
