@@ -58,24 +58,15 @@ class Moves:
 
     def draw(self, count: int, seed: int, epoch: int, after: np.random.Generator) -> Drawn:
         """What is done to the images of pass ``epoch``, place by place; ``after`` has drawn their order."""
-
-        def stream(change: int) -> np.random.Generator:
-            return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(epoch, change)))
-
-        never, most = np.zeros(count, dtype=bool), self.translate
-        shift = np.zeros((count, 2), dtype=np.int16)
+        mirrored = upside_down = np.zeros(count, dtype=bool)
+        shift, most = np.zeros((count, 2), dtype=np.int16), self.translate
+        if self.flip:
+            mirrored = after.random(count) < 0.5
+        if self.flip_vertical:
+            upside_down = _stream(seed, epoch, UPSIDE_DOWN).random(count) < 0.5
         if most:
-            shift = stream(SHIFTED).integers(-most, most, (count, 2), dtype=np.int16, endpoint=True)
-        return Drawn(
-            *map(
-                torch.from_numpy,
-                (
-                    after.random(count) < 0.5 if self.flip else never,
-                    stream(UPSIDE_DOWN).random(count) < 0.5 if self.flip_vertical else never,
-                    shift,
-                ),
-            )
-        )
+            shift = _stream(seed, epoch, SHIFTED).integers(-most, most, (count, 2), dtype=np.int16, endpoint=True)
+        return Drawn(*map(torch.from_numpy, (mirrored, upside_down, shift)))
 
     def apply(self, rows: Tensor, drawn: Drawn) -> Tensor:
         """The images uint8 ``[n, C, H, W]`` changed, as bytes, which is the quickest; points as they are."""
@@ -84,6 +75,10 @@ class Moves:
         if self.flip_vertical:
             rows = _exchanged(rows, rows.flip(-2), drawn.upside_down)
         return _shifted(rows, drawn.shift) if self.translate else rows
+
+
+def _stream(seed: int, epoch: int, change: int) -> np.random.Generator:
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(epoch, change)))
 
 
 def _exchanged(
