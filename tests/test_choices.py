@@ -204,7 +204,7 @@ def test_a_damaged_image_stops_training_with_the_way_on(ganneal: Any, tmp_path: 
     pictures(tmp_path / "mine", [(16, 16)] * 16)
     (tmp_path / "mine" / "bad.png").write_bytes(b"bad")
     status, said = ganneal("mine", *QUICK)
-    assert status == 2 and "the image bad.png" in said and "on_damaged='skip'" in said
+    assert status == 2 and "the image bad.png" in said and "--data.on-damaged skip" in said
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         status, said = ganneal("mine", *QUICK, "--data.on-damaged", "skip")

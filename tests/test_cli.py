@@ -430,8 +430,9 @@ def test_errors_of_the_system_come_with_what_to_do(
     assert "somewhere" in err and f"{advice}" in err and "give the same command again. Nothing finished is lost." in err
 
 
-def test_the_process_exits_with_the_commands_status() -> None:
-    script = "import runpy; runpy.run_module('ganneal.cli', run_name='__main__')"
+@pytest.mark.parametrize("module", ["ganneal", "ganneal.cli"])
+def test_the_process_exits_with_the_commands_status(module: str) -> None:
+    script = f"import runpy; runpy.run_module({module!r}, run_name='__main__')"
     assert in_a_fresh_interpreter(script, "plan", "nats").returncode == 0
     failed = in_a_fresh_interpreter(script, "paln", "nats")
     assert (failed.returncode, failed.stdout) == (2, "")

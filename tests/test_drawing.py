@@ -1,5 +1,6 @@
 """Drawing from a trained generator: truncation, statistics of batch norm, classes by number and by name."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import erf, exp, pi, sqrt
@@ -337,6 +338,32 @@ def test_values_of_other_ways_to_draw_stand_beside_each_other(run: Path, capsys:
     assert "last weights, truncation 0.5 (scale), 16 real images" in said
     assert "last weights, batch statistics, 16 real" in said
     assert len((run / "evaluation.jsonl").read_text().splitlines()) == 2 * len(ways)
+
+
+def test_best_weights_that_are_the_last_are_measured_once(run: Path, tmp_path: Path) -> None:
+    other = tmp_path / "run"
+    shutil.copytree(run, other)
+    shutil.rmtree(other / "best", ignore_errors=True)
+    shutil.copytree(other / "final", other / "best")
+    settings = Settings((METRICS["precision-recall"],), count=40, seeds=(0, 1))
+    said: list[str] = []
+    records = evaluate_run(other, settings=settings, say=said.append)
+    assert [record.place.checkpoint for record in records] == ["last", "last", "best", "best"]
+    last, best = ([(record.name, record.values) for record in half] for half in (records[:2], records[2:]))
+    assert last == best and len(records[0].values) == 2
+    assert said[1:] == ["last: 40 samples of seed 0", "last: 40 samples of seed 1", "best: the same weights"]
+
+
+def test_generators_are_the_same_where_every_weight_and_buffer_is(run: Path) -> None:
+    first, second = ganneal.load(run), ganneal.load(run)
+    assert first.has_weights_of(second)
+    for name, value in second.generator.state_dict().items():
+        if value.numel():
+            kept = value.clone()
+            value.view(-1)[-1] += 1
+            assert not first.has_weights_of(second), name
+            value.copy_(kept)
+    assert first.has_weights_of(second)
 
 
 def test_too_few_samples_for_single_classes_are_refused(run: Path) -> None:

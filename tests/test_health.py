@@ -141,6 +141,22 @@ def test_a_discriminator_is_too_strong_at_three_evaluations_in_a_row(values: lis
 
 
 @pytest.mark.parametrize(
+    ("distance", "said"),
+    [
+        ([9.0, 4.0, 3.0], "the distance to the data still fell at this point"),
+        ([9.0, 3.0, 3.0], "the generator learns little from it"),
+        ([9.0, 3.0, 4.0], "the generator learns little from it"),
+        ([], "the generator learns little from it"),
+    ],
+)
+def test_a_strong_discriminator_is_not_said_to_teach_little_while_the_distance_falls(
+    distance: list[float], said: str
+) -> None:
+    verdict = judged(DiscriminatorTooStrong(), [1.0, 1.0, 1.0], distance=distance)
+    assert verdict is not None and said in verdict.text
+
+
+@pytest.mark.parametrize(
     ("values", "said"),
     [
         ([1.0] * 5 + [below(1e-3)] * 5, True),

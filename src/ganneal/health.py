@@ -78,12 +78,19 @@ class DiscriminatorTooStrong:
         recent = series["d_accuracy"][-self.patience :]
         if len(recent) < self.patience or min(recent) < self.accuracy:
             return None
+        distance = series["distance"]
+        falling = len(distance) > 1 and distance[-1] < min(distance[:-1])
+        meaning = (
+            "the distance to the data still fell at this point; should it stop falling, lower D's learning rate"
+            if falling
+            else "the generator learns little from it. Lower its learning rate"
+        )
         return Verdict(
             self.name,
             "warning",
             f"The discriminator ranks {100 * recent[-1]:.1f} % of real samples above generated ones, and has for "
-            f"{self.patience} evaluations: the generator learns little from it. Lower its learning rate, add a "
-            f"regularizer such as r1, or give the generator more updates.",
+            f"{self.patience} evaluations: {meaning}, add a regularizer such as r1 (not beside batch norm in D), or "
+            f"give the generator more updates.",
             recent[-1],
             "share of pairs of a real and a generated sample that D ranks rightly",
         )

@@ -72,6 +72,12 @@ class TrainedGenerator:
         self.statistics: Statistics | None = "running" if batch_norms(generator) else None
         """What batch norm runs on; None where the generator has none."""
 
+    def has_weights_of(self, other: "TrainedGenerator") -> bool:
+        """Whether it draws the samples of ``other``, of the same run: the same weights and buffers, and no pushes."""
+        mine, theirs = self.generator.state_dict(), other.generator.state_dict()
+        plain = self.pushes is None and other.pushes is None
+        return plain and all(torch.equal(value, theirs[name]) for name, value in mine.items())
+
     def with_statistics(self, statistics: Statistics, batch_size: int) -> "TrainedGenerator":
         """Itself, with batch norm on ``statistics`` from now on.
 

@@ -74,3 +74,13 @@ def test_values_that_touch_zero_stay_on_a_linear_axis() -> None:
 )
 def test_tick_labels_are_short(value: float, label: str) -> None:
     assert short(value) == label
+
+
+@pytest.mark.parametrize("values", [[14.78, 14.83], [1.0001, 1.0002], [2.0, 161.0], [0.0, 1.0]])
+def test_no_two_ticks_of_an_axis_have_one_label(values: list[float]) -> None:
+    chart = Chart("ticks")
+    chart.line(np.array([0.0, 1.0]), np.array(values), 0)
+    chart.scale(np.array(values))
+    ticks = chart.axes.yaxis.get_majorticklocs()
+    labels = chart.axes.yaxis.get_major_formatter().format_ticks(list(ticks))
+    assert len(ticks) > 2 and len(set(labels)) == len(ticks)

@@ -26,6 +26,7 @@ def run_with(distances: list[float], **changes: Any) -> RunRecord:
         ([100.0, 4.0, 5.0], "good", "fell from 100 to 5"),  # too few evaluations to call the best one better
         ([100.0, 10.0, 4.0, 4.1], "good", "fell from 100 to 4.1"),
         ([100.0, 10.0, 4.0, 130.0], "alarm", "did not come closer"),
+        ([14.78, 14.83], "alarm", "was 14.78 before training and is 14.83 now"),
         ([100.0], "warning", "measured once"),
     ],
 )
@@ -33,6 +34,15 @@ def test_progress_is_judged_by_the_distance(distances: list[float], severity: st
     found = words.progress(run_with(distances))
     assert found is not None
     assert found[0] == severity and said in found[1] and METRIC in found[1]
+
+
+@pytest.mark.parametrize(("updates", "severity"), [(99, "warning"), (100, "alarm")])
+def test_a_run_that_has_barely_begun_is_no_alarm(updates: int, severity: str) -> None:
+    run = run_with([100.0, 130.0])
+    run.rows[-1]["d_updates"] = updates
+    found = words.progress(run)
+    assert found is not None and found[0] == severity
+    assert ("After 99 discriminator updates that says little: train longer." in found[1]) == (updates < 100)
 
 
 def test_without_a_distance_nothing_is_said_of_progress() -> None:

@@ -113,13 +113,13 @@ def damage_report(damaged: Mapping[str, str], count: int, place: Path) -> str:
         ((name, reason),) = damaged.items()
         return (
             f"cannot read the image {shown(name)}: {reason} (in {shown(place.name)}); remove or replace the file, or "
-            f"pass over it with on_damaged='skip'."
+            f"pass over it with on_damaged='skip' (--data.on-damaged skip)."
         )
     named = "; ".join(f"the image {shown(name)}: {reason}" for name, reason in list(damaged.items())[:NAMED])
     more = f"; and {len(damaged) - NAMED:,} more" if len(damaged) > NAMED else ""
     return (
         f"cannot read {len(damaged):,} of {count:,} images in {shown(str(place))}: {named}{more}; remove or replace "
-        f"the files, or pass over them with on_damaged='skip'."
+        f"the files, or pass over them with on_damaged='skip' (--data.on-damaged skip)."
     )
 
 

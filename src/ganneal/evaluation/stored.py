@@ -94,8 +94,13 @@ def evaluate_run(
     say(f"{len(dataset):,} real samples through {built.name}")
     real = _real_side(dataset, built)
     unseen = None if held_out is None else _real_side(held_out, built).evidence
-    records = []
+    records: list[tuple[Record, int, Place]] = []
+    first = next(iter(generators.values()), None)
     for checkpoint, generator in generators.items():
+        if records and first is not None and generator.has_weights_of(first):
+            say(f"{checkpoint}: the same weights")
+            records += [(record, seed, _place(checkpoint, generator)) for record, seed, _ in list(records)]
+            continue
         for seed in settings.seeds:
             for labels, metrics in _draws(settings, generator):
                 count = settings.count if labels is None else len(labels)

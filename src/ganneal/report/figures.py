@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup, escape
 
-from ganneal.report.words import number
+from ganneal.report.words import number, telling_apart
 
 INK, MUTED, RULE, PAPER, LEVEL = "#010101", "#020202", "#030303", "#040404", "#050505"
 SERIES = tuple(f"#0a0a0{index}" for index in range(8))
@@ -110,7 +110,7 @@ class Chart:
             chosen.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 2.5 else (1,), numticks=9))
             chosen.set_minor_locator(NullLocator())
             chosen.set_minor_formatter(NullFormatter())
-        chosen.set_major_formatter(lambda value, _: short(value))
+        chosen.set_major_formatter(lambda value, _: short(value, telling_apart(chosen.get_majorticklocs())))
 
     def svg(self, description: str) -> Markup:
         """The chart as inline SVG; ``description`` is read out in its place."""
@@ -127,8 +127,8 @@ class Chart:
         return inline(buffer.getvalue(), self.key, description)
 
 
-def short(value: float) -> str:
-    """A tick's label.
+def short(value: float, digits: int = 3) -> str:
+    """A tick's label, to so many significant digits below a thousand.
 
     >>> short(25_000), short(1.5e6), short(0.05), short(-2.0)
     ('25k', '1.5M', '0.05', '−2')
@@ -136,7 +136,7 @@ def short(value: float) -> str:
     for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= unit:
             return f"{value / unit:g}{name}".replace("-", "−")
-    return number(round(value, 12)).replace("-", "−")
+    return number(round(value, 12), digits).replace("-", "−")
 
 
 def thin(x: np.ndarray, y: np.ndarray, points: int = POINTS) -> tuple[np.ndarray, np.ndarray]:

@@ -1,9 +1,10 @@
 """Numbers, configurations and outcomes in plain words."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import isfinite
 from typing import Any
 
+from ganneal.health import BEGUN
 from ganneal.report.records import RunRecord
 
 CLOCK_WORDS = {
@@ -32,6 +33,16 @@ def number(value: float | None, digits: int = 3) -> str:
     if abs(value) >= 10**digits:
         return f"{value:,.0f}"
     return f"{value:.{digits}g}"
+
+
+def telling_apart(values: Iterable[float]) -> int:
+    """How many significant digits, at least 3, show different ``values`` as different.
+
+    >>> telling_apart([0.1, 20, 300]), telling_apart([14.78, 14.8, 14.82]), telling_apart([5, 5])
+    (3, 4, 3)
+    """
+    different = set(values)
+    return next((n for n in range(3, 9) if len({number(value, n) for value in different}) == len(different)), 9)
 
 
 def duration(seconds: float) -> str:
@@ -139,10 +150,14 @@ def progress(run: RunRecord) -> tuple[str, str] | None:
     if len(values) == 1:
         return "warning", f"{name} was measured once, {number(first)}: nothing says whether training helped."
     if last >= first:
-        return "alarm", (
-            f"The samples did not come closer to the data: {name} was {number(first)} before training and is "
-            f"{number(last)} now (lower is better)."
+        digits = telling_apart((first, last))
+        said = (
+            f"The samples did not come closer to the data: {name} was {number(first, digits)} before training and is "
+            f"{number(last, digits)} now (lower is better)."
         )
+        if (updates := run.last.get("d_updates", BEGUN)) < BEGUN:
+            return "warning", f"{said} After {updates:,} discriminator updates that says little: train longer."
+        return "alarm", said
     closer = (
         f"The samples came closer to the data: {name} fell from {number(first)} to {number(last)} (lower is better)."
     )

@@ -1,0 +1,5 @@
+"""`python -m ganneal`."""
+
+from ganneal.cli import main
+
+raise SystemExit(main())
