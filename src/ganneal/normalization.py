@@ -82,7 +82,7 @@ class Spectral:
                     "normalization Spectral found a layer whose weight is parametrized already; use the normalization "
                     "'none' for a model that normalises by itself."
                 )
-            if not layer.weight.any():
+            if not layer.weight.is_meta and not layer.weight.any():
                 raise ValueError(
                     f"normalization Spectral divides by singular values, and the weight of {name} is initialised at 0; "
                     f"use the normalization 'none', or another model."
