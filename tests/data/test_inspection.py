@@ -97,7 +97,7 @@ def test_an_inspection_counts_names_and_measures(tmp_path: Path, capsys: pytest.
     said = capsys.readouterr().out
     assert status == 0
     for line in (
-        "images      3 of shape (3, 16, 16) as trained on",
+        "images      3 of shape (3, 16, 16) as measured here",
         "stored as   16x16 RGB  3",
         "classes     2, with 1 to 2 images each",
         "damaged     1",
@@ -110,6 +110,17 @@ def test_an_inspection_counts_names_and_measures(tmp_path: Path, capsys: pytest.
         assert line in said, said
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.width > 2 * 48
+
+
+@pytest.mark.parametrize(("kinds", "said"), [(5, None), (6, "and 1 other size or mode\n"), (8, "and 3 other sizes")])
+def test_sizes_beyond_the_five_most_common_are_counted(
+    kinds: int, said: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for index in range(kinds):
+        Image.new("RGB", (8 + index, 8 + index)).save(tmp_path / f"{index}.png")
+    assert main(["data", "inspect", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert ("other size" in shown) == (said is not None) and (said or "") in shown
 
 
 def test_arrays_are_inspected_too(tmp_path: Path) -> None:

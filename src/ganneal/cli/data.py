@@ -98,11 +98,11 @@ def _source(path: str, size: int | None, fit: Fit, skip: bool) -> Source:
 
 def text(found: Inspection) -> str:
     """An inspection for a person."""
-    lines = [f"images      {found.count:,} of shape {found.shape} as trained on"]
+    lines = [f"images      {found.count:,} of shape {found.shape} as measured here"]
     for kind, count in found.sizes.most_common(5):
         lines.append(f"stored as   {kind}  {count:,}")
-    if len(found.sizes) > 5:
-        lines.append(f"            and {len(found.sizes) - 5:,} other sizes or modes")
+    if (others := len(found.sizes) - 5) > 0:
+        lines.append(f"            and {others:,} other {'sizes or modes' if others > 1 else 'size or mode'}")
     if found.classes:
         few, many = min(found.classes), max(found.classes)
         lines.append(f"classes     {len(found.classes):,}, with {few:,} to {many:,} images each")
