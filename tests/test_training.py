@@ -210,6 +210,15 @@ def test_evaluations_come_every_so_many_real_images_at_the_next_row(tmp_path: Pa
     assert evaluated == [0, 64, 128, 160]  # 50, 100 and 150 are passed before the rows at 64, 128 and 160
 
 
+def test_a_device_that_is_not_there_is_refused_before_anything_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Ring, "load", lambda self: pytest.fail("the data was read"))
+    with pytest.raises(ValueError, match=r"device must be one that torch has here, as 'cpu', got 'gpu'"):
+        ganneal.train(ring(device="gpu"), tmp_path / "run")
+    assert list(tmp_path.rglob("*.json")) == []
+
+
 def test_the_last_grid_shows_what_the_loaded_run_draws(tmp_path: Path) -> None:
     ganneal.train(digits(), tmp_path)
     with Image.open(tmp_path / "samples" / "000000160.png") as picture:

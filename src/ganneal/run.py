@@ -27,7 +27,12 @@ from ganneal.task import Condition
 from ganneal.trained import Pushes, TrainedGenerator
 
 
-def _device(name: str) -> torch.device:
+def device_named(name: str) -> torch.device:
+    """The device of that name.
+
+    Raises:
+        ValueError: torch has none here.
+    """
     try:
         device = torch.device(name)
         torch.Generator(device)
@@ -49,7 +54,7 @@ class Run:
         check_capture(experiment)
         self.experiment = experiment
         self.ranks = ranks
-        self.device = ranks.device or _device(experiment.device)
+        self.device = ranks.device or device_named(experiment.device)
         dataset = experiment.data.load() if dataset is None else dataset
         if len(dataset) < experiment.batch_size:
             raise ValueError(

@@ -21,7 +21,7 @@ from ganneal.forewarning import forewarning
 from ganneal.grid import class_rows, image_grid, save_png, scatter
 from ganneal.interruption import Interrupted, Interruption
 from ganneal.launch import launched
-from ganneal.run import Run
+from ganneal.run import Run, device_named
 from ganneal.stop import REMEDY, NonFinite, Row, Stop, TrainingStopped
 from ganneal.weights_on_disk import export
 
@@ -109,6 +109,8 @@ class Session:
         self.experiment, self.directory, self.display = experiment, directory, display
         self.command, self.chosen = command, chosen
         self.records = experiment.records
+        if ranks.device is None:
+            device_named(experiment.device)  # refused before the data is read
         display.say(f"reading {experiment.data}")
         with reporting(display.reading):
             self.run = Run(experiment, ranks=ranks)
