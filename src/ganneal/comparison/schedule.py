@@ -65,6 +65,7 @@ class _Course:
         self.study, self.folder, self.executor, self.say, self.command = study, folder, executor, say, command
         self.outcomes: dict[Key, dict[str, Any]] = {}
         self.waiting: list[Key] = [(arm.name, seed) for seed in study.seeds for arm in study.arms]
+        self.total = len(self.waiting)
         self.looked_at: set[Key] = set()
         """Jobs whose directory has told what an earlier process left there."""
         self.attempts: Counter[Key] = Counter()
@@ -152,7 +153,7 @@ class _Course:
             self.waiting.insert(0, job.key)
             return
         self.outcomes[job.key] = outcome or failed(job, error or NO_OUTCOME)
-        self.say(_line(self.outcomes[job.key]))
+        self.say(f"{_line(self.outcomes[job.key])}; {len(self.outcomes)} of {self.total} done")
         self._write()
 
     def _ended(self, job: Job, error: str | None) -> dict[str, Any] | None:
