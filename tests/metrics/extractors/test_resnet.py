@@ -30,7 +30,7 @@ def shared_weights(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def seen(depth: int, data: Dataset) -> Extracted:
-    return ResNet(20 if depth == 20 else 56).build((3, 32, 32))(torch.from_numpy(data.samples))
+    return ResNet(20 if depth == 20 else 56).build((3, 32, 32))(torch.tensor(data.samples))
 
 
 def accuracy(extracted: Extracted, data: Dataset) -> float:
@@ -155,6 +155,6 @@ def test_bf16_moves_a_distance_by_less_than_a_percent(test_1k, jpeg_10k):
     distances = []
     for precision in ("float32", "bf16"):
         extractor = ResNet(20, precision=precision).build((3, 32, 32))
-        parts = (extractor(torch.from_numpy(data.samples)).features for data in (test_1k, jpeg_10k))
+        parts = (extractor(torch.tensor(data.samples)).features for data in (test_1k, jpeg_10k))
         distances.append(frechet_distance(*parts))
     assert_close(distances[1], distances[0], rtol=0.01, atol=0)
