@@ -12,6 +12,7 @@ import numpy as np
 from ganneal.data.images import EXTENSIONS, Fit, OnDamaged, Reader, shown
 from ganneal.data.protocol import Dataset, labels_from
 
+SKIP = "--data.on-damaged skip, of convert --skip-damaged"
 NAMED = 5
 """Damaged files that a message names; the rest are counted."""
 
@@ -113,13 +114,13 @@ def damage_report(damaged: Mapping[str, str], count: int, place: Path) -> str:
         ((name, reason),) = damaged.items()
         return (
             f"cannot read the image {shown(name)}: {reason} (in {shown(place.name)}); remove or replace the file, or "
-            f"pass over it with on_damaged='skip' (--data.on-damaged skip)."
+            f"pass over it ({SKIP})."
         )
     named = "; ".join(f"the image {shown(name)}: {reason}" for name, reason in list(damaged.items())[:NAMED])
     more = f"; and {len(damaged) - NAMED:,} more" if len(damaged) > NAMED else ""
     return (
         f"cannot read {len(damaged):,} of {count:,} images in {shown(str(place))}: {named}{more}; remove or replace "
-        f"the files, or pass over them with on_damaged='skip' (--data.on-damaged skip)."
+        f"the files, or pass over them ({SKIP})."
     )
 
 
