@@ -204,7 +204,7 @@ def test_every_damaged_image_is_named_and_nothing_is_read(tmp_path: Path, place:
     with pytest.raises(ValueError) as error:
         place(tmp_path, DAMAGED | {"whole.png": WHOLE}).load()
     message = str(error.value)
-    assert "cannot read 4 of 5 images" in message and "on_damaged='skip'" in message and "\n" not in message
+    assert "cannot read 4 of 5 images" in message and "--data.on-damaged skip" in message and "\n" not in message
     assert all(f"the image {name}: " in message for name in DAMAGED) and "whole.png" not in message
 
 
