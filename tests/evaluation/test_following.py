@@ -754,7 +754,7 @@ def test_best_weights_of_another_distance_are_not_gone_back_to(tmp_path: Path, s
     content = RunDirectory(tmp_path).load_checkpoint()
     assert content is not None and content["best_state"] is not None
     script({place: {"coverage": row["coverage"]} for place, row in COLLAPSE.items()})
-    rest = "".join(line for line in (tmp_path / "metrics.jsonl").read_text().replace("FD-points", "FD-other"))
+    rest = "".join(line for line in (tmp_path / "metrics.jsonl").read_text().replace("FD-points", "FD-others"))
     (tmp_path / "metrics.jsonl").write_text(rest)
     with pytest.raises(TrainingStopped, match="with no best weights to go back to"):
         ganneal.train(experiment, tmp_path)
