@@ -68,7 +68,7 @@ def killed(out: Path, arguments: tuple[str, ...], moment: float, signum: signal.
 
 
 def trained(out: Path, arguments: tuple[str, ...]) -> Path:
-    result = subprocess.run(command(out, *arguments), capture_output=True, text=True, env=ENVIRONMENT, timeout=300)
+    result = subprocess.run(command(out, *arguments), capture_output=True, text=True, env=ENVIRONMENT, timeout=1500)
     assert result.returncode == 0, result.stderr
     return out
 
