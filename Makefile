@@ -14,7 +14,7 @@ BIN := .venv/bin
 	$(BIN)/pip install -q $(INDEX) -c constraints.txt -e '.[dev]'
 	touch $@
 
-demo: .venv/.core          ## train a GAN on real handwritten digits, under two minutes on two cores
+demo: .venv/.core          ## train a GAN on real handwritten digits, two to five minutes on two cores
 	$(BIN)/ganneal train digits-nats --out runs/demo
 	$(BIN)/python examples/digit_classes.py runs/demo
 	$(BIN)/ganneal report runs/demo
