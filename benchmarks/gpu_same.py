@@ -11,6 +11,7 @@ from gpu_step import Capture, noise_images
 from torch import Tensor
 
 from ganneal import engine
+from ganneal.augment import AUGMENTATIONS
 from ganneal.data import Dataset, Ring, Sampler
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.experiments import ring_cts
@@ -81,6 +82,7 @@ def cases() -> dict[str, tuple[Experiment, Dataset]]:
     pushed = FunctionalGradient(steps=3, step_size=0.1, pool_size=POINTS, epochs=2)
     return {
         "points": (ring, points),
+        "points, in two parts": (replace(ring, accumulate=2), points),
         "points, R1": (replace(ring, regularizer=GradientPenalty(center=0.0, points=Reals())), points),
         "points, conjugate gradients": (replace(ring, d_optimizer=CG(lr=0.02), g_optimizer=CG(lr=0.02)), points),
         "points, pushed from the pool": (replace(ring, scheme=replace(pushed, fakes="pool")), points),
@@ -107,6 +109,16 @@ def on_both(name: str, device: str, captures: list[Capture]) -> Iterator[tuple[s
         if capture != "none":
             recorded = trained(built(experiment, data, device, capture), **budget)
             yield f"{name}: {capture} as plain", apart(there, recorded, start), TOLERANCE
+
+
+def augmented(device: str, captures: list[Capture]) -> Iterator[tuple[str, float, float]]:
+    """Recorded passes with augmentation between them, against the plain ones of the same draws."""
+    experiment, data = cases()["DCGAN"]
+    experiment = replace(experiment, augmentation=AUGMENTATIONS["diffaugment"])
+    start, plain = weights(built(experiment, data, device)), trained(built(experiment, data, device), d_updates=3)
+    for capture in captures:
+        recorded = trained(built(experiment, data, device, capture), d_updates=3)
+        yield f"DCGAN, augmented: {capture} as plain", apart(plain, recorded, start), TOLERANCE
 
 
 def resumed(device: str) -> Iterator[tuple[str, float, float]]:
@@ -197,6 +209,7 @@ def same_answers(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     }
     groups |= {
         "batches": lambda: batches(device),
+        "augmented": lambda: augmented(device, captures),
         "resume": lambda: resumed(device),
         "players": lambda: players_apart(device, captures),
         "penalties": lambda: penalties(device),

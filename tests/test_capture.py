@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
 from ganneal import engine
-from ganneal.augment import AUGMENTATIONS
-from ganneal.capture import Recorded, check_capture
+from ganneal.augment import AUGMENTATIONS, Adaptive, Transforms
+from ganneal.capture import check_capture, recorded
 from ganneal.data import Dataset
 from ganneal.experiment import Budget, Records
 from ganneal.experiments import ring_cts
+from ganneal.losses import LOSSES, RelativisticPaired
 from ganneal.models import DCGAN, MLP, SNGAN
 from ganneal.normalization import NORMALIZATIONS
 from ganneal.regularizers import GradientPenalty
@@ -31,6 +33,7 @@ import json, sys, warnings
 from dataclasses import replace
 import torch
 from ganneal import capture, engine
+from ganneal.augment import DiffAugment
 from ganneal.data import Dataset
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.experiments import cifar10_cts, ring_cfg, ring_cts, ring_ddgan
@@ -62,10 +65,12 @@ CASES = {
         ring, normalization=Spectral(), budget=Budget(d_updates=5),
         scheme=FunctionalGradient(steps=2, step_size=0.1, pool_size=32, epochs=1),
     ),
+    "accumulated": replace(ring, accumulate=2),
     "images": replace(
         ring, data=cifar10_cts().data, model=DCGAN(width=4, d_norm="layer"), loss=RelativisticPaired(), batch_size=4
     ),
 }
+CASES["augmented"] = replace(CASES["images"], augmentation=DiffAugment(color=False))
 
 def states(run):
     tensors = [tensor for module in run.modules for tensor in module.state_dict().values()]
@@ -75,7 +80,7 @@ found = {}
 for name in names:
     torch._dynamo.reset()
     counters.clear()
-    data = Dataset(pixels.numpy()) if name == "images" else None
+    data = Dataset(pixels.numpy()) if isinstance(CASES[name].model, DCGAN) else None
     plain, recorded = (Run(replace(CASES[name], capture=how), data) for how in ("none", "compile"))
     before = [tensor.clone() for tensor in states(plain)]
     (row,), (other,) = (list(engine.train(run)) for run in (plain, recorded))
@@ -111,11 +116,11 @@ def test_moves_of_every_weight_are_one_recording_and_the_plain_moves() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["spectral", "penalty", "denoising", "images"])
+@pytest.mark.parametrize("name", ["spectral", "penalty", "denoising", "accumulated", "images", "augmented"])
 def test_other_moves_are_the_plain_ones(name: str) -> None:
     found = measured("aot_eager", name)[name]
     check(found)
-    assert found["recordings"] == 3
+    assert found["recordings"] == 3 + (name == "augmented")  # the generator's pass in two halves
 
 
 @pytest.mark.slow
@@ -131,20 +136,45 @@ def test_compiled_kernels_are_the_plain_moves() -> None:
 
 
 def graphed_here(module: Any, examples: tuple[Any, ...], allow_unused_input: bool) -> Any:
-    """What `torch.cuda.make_graphed_callables` does as far as a CPU can: warm-up passes, and outputs written over."""
+    """What `torch.cuda.make_graphed_callables` does as far as a CPU can: warm-up passes, and outputs and gradients in
+    places that the next replay writes over."""
     assert allow_unused_input
-    last: list[Tensor] = []
     for _ in range(3):
         module(*examples)
+    structure = tree_flatten(examples)[1]
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    last: list[Tensor] = []
+    places: dict[int, Tensor] = {}
 
-    def replayed(*inputs: Any) -> Any:
-        for output in last:
-            output.data.fill_(torch.nan)
-        outputs = module(*inputs)
-        last[:] = outputs
-        return outputs
+    class Replay(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, *tensors: Tensor) -> Any:
+            for output in last:
+                output.fill_(torch.nan)
+            leaves = [each.detach().requires_grad_(each.requires_grad) for each in tensors[: structure.num_leaves]]
+            with torch.enable_grad():
+                outputs = module(*tree_unflatten(leaves, structure))
+            ctx.passed = [leaf for leaf in leaves if leaf.requires_grad] + parameters, outputs
+            last[:] = [output.detach() for output in outputs]
+            return tuple(last)
 
-    return replayed
+        @staticmethod
+        def backward(ctx: Any, *gradients: Tensor) -> Any:  # type: ignore[override]
+            inputs, outputs = ctx.passed
+            found = iter(torch.autograd.grad(outputs, inputs, gradients, allow_unused=True))
+            given: list[Tensor | None] = []
+            for place, needed in enumerate(ctx.needs_input_grad):
+                gradient = next(found) if needed else None
+                if gradient is not None:
+                    gradient = places.setdefault(place, torch.empty_like(gradient)).copy_(gradient).detach()
+                given.append(gradient)
+            return tuple(given)
+
+    return lambda *inputs: Replay.apply(*tree_leaves(inputs), *parameters)
+
+
+PUSHED = FunctionalGradient(steps=2, pool_size=24, epochs=1)
+ADA = Transforms(probability=Adaptive(target=-0.5, speed=64, every=8), cutout=True)
 
 
 @pytest.mark.parametrize(
@@ -152,9 +182,21 @@ def graphed_here(module: Any, examples: tuple[Any, ...], allow_unused_input: boo
     [
         {"model": MLP(width=8, depth=2), "normalization": NORMALIZATIONS["spectral"], "regularizer": GradientPenalty()},
         {"model": DCGAN(width=2), "batch_size": 4},
-        {"model": MLP(width=8, depth=2), "scheme": FunctionalGradient(steps=2, pool_size=24, epochs=1)},
+        {"model": MLP(width=8, depth=2), "scheme": PUSHED},
+        {"model": MLP(width=8, depth=2), "accumulate": 2},
+        {"model": MLP(width=8, depth=2), "scheme": PUSHED, "accumulate": 2},
+        {"model": DCGAN(width=2), "batch_size": 4, "augmentation": ADA, "loss": RelativisticPaired()},
+        {"model": DCGAN(width=2), "scheme": PUSHED, "batch_size": 8, "augmentation": AUGMENTATIONS["diffaugment"]},
     ],
-    ids=["spectral, penalty", "batch norm", "pushed"],
+    ids=[
+        "spectral, penalty",
+        "batch norm",
+        "pushed",
+        "accumulated",
+        "pushed, accumulated",
+        "augmented",
+        "pushed, augmented",
+    ],
 )
 def test_graphs_leave_no_trace_of_their_warm_up(monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]) -> None:
     monkeypatch.setattr("torch.cuda.make_graphed_callables", graphed_here)
@@ -164,21 +206,24 @@ def test_graphs_leave_no_trace_of_their_warm_up(monkeypatch: pytest.MonkeyPatch,
     pixels = np.random.default_rng(0).integers(0, 256, (16, 3, 32, 32), np.uint8)
     data = Dataset(pixels) if isinstance(experiment.model, DCGAN) else experiment.data.load()
     plain, graphed = Run(experiment, data), Run(experiment, data)
-    graphed.recorded = Recorded(replace(experiment, capture="graph"), graphed.pair, graphed.random["task"])
+    graphed.recorded = recorded(
+        replace(experiment, capture="graph"), graphed.pair, graphed.random["task"], graphed.augmented
+    )
     rows = [list(engine.train(run))[-1] for run in (plain, graphed)]
     assert graphed.digest() == plain.digest()
     assert rows[1]["d_loss"] == rows[0]["d_loss"]
-    assert graphed.recorded.judging.graphs
+    assert graphed.recorded is not None and graphed.recorded.judging.graphs
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"capture": "graph"}, "capture 'graph' needs device='cuda', got device='cpu'; use capture='none'"),
-        ({"augmentation": AUGMENTATIONS["diffaugment"]}, "capture does not hold augmentation, got DiffAugment"),
         ({"normalization": NORMALIZATIONS["gradient"]}, "capture holds no second derivatives"),
-        ({"accumulate": 2}, "capture takes whole batches, got accumulate=2"),
-        ({"devices": 2}, "capture is for one process, got 2"),
+        (
+            {"devices": 2, "loss": LOSSES["ragan"]},
+            "capture with several processes holds losses of single samples",
+        ),
         ({"model": SNGAN(recompute=True)}, "capture keeps activations"),
     ],
 )
@@ -187,3 +232,8 @@ def test_what_cannot_be_recorded_is_refused(changes: dict[str, Any], message: st
     with pytest.raises(ValueError, match=message.replace("(", r"\(")):
         check_capture(experiment)
     check_capture(replace(experiment, capture="none"))
+
+
+@pytest.mark.parametrize("name", [name for name in LOSSES if name not in ("ragan", "rahinge")])
+def test_losses_of_single_samples_are_recorded_on_every_process(name: str) -> None:
+    check_capture(replace(ring_cts(), capture="compile", devices=2, loss=LOSSES[name]))

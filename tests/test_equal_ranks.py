@@ -11,7 +11,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import Tensor, nn
 
-from ganneal import engine
+from ganneal import capture, engine
 from ganneal.augment import AUGMENTATIONS, Adaptive, Transforms
 from ganneal.collective import Ranks
 from ganneal.data import Digits, Ring
@@ -96,6 +96,8 @@ CASES: dict[str, Experiment] = {
     "labelled": ring(task=Labelled(paired=False)),
     "denoising": ring(model=DenoisingMLP(width=8), task=Denoising(steps=2)),
     "dropout": ring(model=Forgetful()),
+    "recorded": ring(scheme=Nested(3, weights=Geometric(1, 0.01)), accumulate=2, capture="compile"),
+    "recorded-augmented": digits(augmentation=AUGMENTATIONS["diffaugment"], capture="compile"),
 }
 
 
@@ -134,6 +136,7 @@ NORMED = ring(data=Digits(), model=DCGAN(width=4, latent_size=4))
 
 def on_rank(rank: int, folder: str, names: tuple[str, ...]) -> None:
     torch.set_num_threads(1)
+    capture.COMPILE = {"backend": "eager"}
     dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
     ranks = Ranks(rank, 2, torch.device("cpu"))
     found: dict[str, Any] = {name: trained(CASES[name], ranks) for name in names}
@@ -181,7 +184,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dic
 @pytest.mark.parametrize("name", CASES)
 def test_every_part_is_the_same_on_two_processes(name: str, pairs: tuple[dict[str, Any], dict[str, Any]]) -> None:
     first, second = pairs
-    one = trained(CASES[name], Ranks())
+    one = trained(replace(CASES[name], capture="none"), Ranks())
     assert first[name]["digest"] == second[name]["digest"] and len(first[name]["rows"]) == len(one["rows"])
     assert_equal_runs(first[name], one)
 
@@ -209,6 +212,12 @@ def test_a_batch_that_processes_cannot_share_is_refused(changes: dict[str, int])
 def test_a_pool_that_processes_cannot_share_is_refused() -> None:
     with pytest.raises(ValueError, match="pool-size 38"):
         ring(devices=2, scheme=replace(CFG, pool_size=39))
+
+
+def test_recorded_dropout_is_refused_where_processes_would_share_its_masks() -> None:
+    experiment = ring(model=Forgetful(), capture="compile")
+    with pytest.raises(ValueError, match=r"capture with several processes holds no dropout, got Dropout\(p=0.4"):
+        Run(replace(experiment, devices=2), ranks=Ranks(0, 2, torch.device("cpu")))
 
 
 def test_samples_are_dealt_chunk_by_chunk() -> None:

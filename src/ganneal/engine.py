@@ -53,13 +53,13 @@ def apply(step: Step, run: Run) -> None:
 
 def update_discriminator(step: UpdateDiscriminator, run: Run) -> None:
     """One optimizer step of the discriminator on the next real batch."""
-    experiment = run.experiment
-    count = run.ranks.share(experiment.batch_size // experiment.accumulate)
+    experiment, parts = run.experiment, run.experiment.accumulate
+    count = run.ranks.share(experiment.batch_size // parts)
     gradients: Gradients | None = None
-    for _ in range(experiment.accumulate):
+    for _ in range(parts):
         with run.drawing():
             loss = _discriminator_loss(step, run, count)
-            gradients = accumulate(gradients, loss, run.d_parameters, experiment.accumulate)
+            gradients = accumulate(gradients, loss / parts, run.d_parameters, parts)
     gradients = averaged(gradients, run)
     if is_measured(run):
         log(step, run, "d_grad_norm", norm(gradients))
@@ -115,17 +115,17 @@ def _judge(run: Run, real: View, fake: FakeBatch) -> tuple[Tensor, Tensor, Tenso
 
 def update_generator(step: UpdateGenerator, run: Run) -> None:
     """One optimizer step of the generator on fresh latents, through a frozen discriminator."""
-    experiment = run.experiment
-    count = run.ranks.share(experiment.generator_batch // experiment.accumulate)
+    experiment, parts = run.experiment, run.experiment.accumulate
+    count = run.ranks.share(experiment.generator_batch // parts)
     run.chain.leave(run.generator)
     before = [p.detach().clone() for p in run.g_parameters] if is_measured(run) else None  # for the length of the step
     parameters = run.g_parameters + run.network_parameters
     gradients: Gradients | None = None
     with frozen(run.discriminator, keep_buffers=experiment.keep_d_buffers):
-        for _ in range(experiment.accumulate):
+        for _ in range(parts):
             with run.drawing():
                 loss = _generator_loss(step, run, count)
-                gradients = accumulate(gradients, loss, parameters, experiment.accumulate)
+                gradients = accumulate(gradients, loss / parts, parameters, parts)
     gradients = averaged(gradients, run)
     own, networks = gradients[: len(run.g_parameters)], gradients[len(run.g_parameters) :]
     if before is not None:

@@ -116,10 +116,11 @@ def _fit_batch(step: FitGenerator, run: Run, pool: SamplePool, fit: Fit, chosen:
     losses = []
     if run.ranks.count > 1:
         chosen = chosen[run.ranks.dealt(len(chosen), run.chain.chunk * run.ranks.count)[run.ranks.rank]]
-    for part in chosen.split(run.chain.chunk):
+    parts = chosen.split(run.chain.chunk)
+    for part in parts:
         with run.drawing():
             loss = _squares(run, pool.latents[part], tuple(c[part] for c in pool.condition), pool.samples[part])
-            gradients = accumulate(gradients, loss / len(chosen), run.g_parameters, 1)
+            gradients = accumulate(gradients, loss / len(chosen), run.g_parameters, len(parts))
         losses.append(loss.detach())
     gradients = averaged(gradients, run)
     lr = rate(run.experiment.g_optimizer, run, own="g_updates") * DECAY**fit.decays

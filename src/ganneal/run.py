@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganneal.capture import Recorded, check_capture
+from ganneal.capture import check_capture, recorded
 from ganneal.chain import Chain, Fit, SamplePool
 from ganneal.clocks import Counters
 from ganneal.collective import ALONE, Ranks, joined
@@ -92,7 +92,7 @@ class Run:
         self.regularizer_state = experiment.regularizer.init_state()
         self.augmentation_state = experiment.augmentation.init_state()
         self.random = {name: random_stream(experiment.seed, name, self.device) for name in RANDOM_STREAMS}
-        self.recorded = None if experiment.capture == "none" else Recorded(experiment, self.pair, self.random["task"])
+        self.recorded = recorded(experiment, self.pair, self.random["task"], self.augmented)
         """The players' passes, where they are replayed."""
         together = ranks.share(experiment.batch_size // experiment.accumulate)
         self.chain = Chain(experiment.push, experiment.loss, together)
@@ -129,11 +129,13 @@ class Run:
 
     def judge_by(self, discriminator: nn.Module, samples: Tensor, condition: Condition) -> Tensor:
         """Those of a ``discriminator`` stored earlier."""
+        return discriminator(self.augmented(samples), *condition)
+
+    def augmented(self, samples: Tensor) -> Tensor:
+        """``samples`` as a discriminator sees them in training."""
+        change, random = self.experiment.augmentation, self.random["augmentation"]
         with self.full_precision():
-            samples = self.experiment.augmentation(
-                samples, self.random["augmentation"], self.augmentation_state, self.counters
-            )
-        return discriminator(samples, *condition)
+            return change(samples, random, self.augmentation_state, self.counters)
 
     def judge_stored(self, discriminator: nn.Module, samples: Tensor, condition: Condition) -> Tensor:
         """`judge_by`, replayed where passes are recorded."""

@@ -17,10 +17,10 @@ Gradients = list[Tensor | None]
 
 
 def accumulate(total: Gradients | None, loss: Tensor, parameters: list[nn.Parameter], parts: int) -> Gradients:
-    """Add one micro-batch's gradients to ``total``; a parameter the loss does not reach has None."""
-    gradients = torch.autograd.grad(loss / parts if parts > 1 else loss, parameters, allow_unused=True)
-    if total is None:
-        return list(gradients)
+    """Add the gradients of one micro-batch of ``parts`` to ``total``; a parameter the loss does not reach has None."""
+    gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+    if total is None:  # of several, copied: the next replay of a recorded pass writes over its gradients
+        return [each if each is None or parts == 1 else each.clone() for each in gradients]
     return [a if b is None else b if a is None else a + b for a, b in zip(total, gradients, strict=True)]
 
 
