@@ -52,7 +52,9 @@ def test_without_a_distance_nothing_is_said_of_progress() -> None:
 @pytest.mark.parametrize(
     ("rows", "outcome", "severity", "said"),
     [
-        ([{"num_real": 5, "stopped": "num_real reached 5"}], None, "good", "num_real reached 5"),
+        ([{"num_real": 5, "stopped": "num_real reached 5"}], None, "good", "finished: real points reached 5."),
+        ([{"stopped": "seconds reached 60 (0.1 over)"}], None, "good", "seconds of training reached 60 (0.1 over)."),
+        ([{"num_real": 5}], {"status": "finished"}, "good", "The run finished."),
         ([{"num_real": 5}], None, "warning", "has not finished: its last record is at 5 real points"),
         ([], None, "warning", "Nothing was recorded"),
         ([{"num_real": 5}], {"status": "diverged", "error": "d_loss is NaN"}, "alarm", "diverged: d_loss is NaN"),

@@ -111,10 +111,11 @@ def text(found: Inspection) -> str:
     lines.append(f"duplicates  {found.duplicates:,} images have the pixels of another")
     lines.append(f"mean        {' '.join(f'{value:.4f}' for value in found.mean)}  of each channel, in [0, 1]")
     lines.append(f"std         {' '.join(f'{value:.4f}' for value in found.std)}")
-    for name, what, d in (("D1", "between images", found.d1), ("D2", "from images to noise", found.d2)):
+    between = "between two images, pixels in [-1, 1]: the paper's D1"
+    for name, what, d in (("apart", between, found.d1), ("from noise", "from images to normal noise: D2", found.d2)):
         if d is not None:
             lines.append(
-                f"{name}          {d.median:.1f} median, {d.percentile_95:.1f} at 95 %, {d.largest:.1f} largest, {what}"
+                f"{name:<11} {d.median:.1f} median, {d.percentile_95:.1f} at 95 %, {d.largest:.1f} largest, {what}"
             )
     if found.d1 is not None and found.d1.median > 0:
         weights = suggest_weights(found.d1.median)

@@ -132,12 +132,18 @@ def status(run: RunRecord) -> tuple[str, str]:
         reason = (run.outcome or {}).get("error") or "no reason was recorded"
         return "alarm", f"The run {ended}: {reason}."
     if "stopped" in run.last or ended == "finished":
-        reason = run.last.get("stopped")
+        reason = ended_by(run)
         return "good", f"The run finished: {reason}." if reason else "The run finished."
     if not run.rows:
         return "warning", "Nothing was recorded: the run had only begun."
     reached = clock(run.last.get("num_real", 0), "num_real", run.unit)
     return "warning", f"The run has not finished: its last record is at {reached}."
+
+
+def ended_by(run: RunRecord) -> str:
+    """Which budget was reached, its clock in words; empty where that was not recorded."""
+    name, _, rest = run.last.get("stopped", "").partition(" ")
+    return f"{run.unit if name == 'num_real' else CLOCK_WORDS.get(name, name)} {rest}".strip()
 
 
 def progress(run: RunRecord) -> tuple[str, str] | None:
