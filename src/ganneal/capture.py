@@ -8,6 +8,7 @@ Two ways: ``"compile"`` is `torch.compile` with its own CUDA graphs on a GPU, ``
 CUDA graph. Results are those of the plain passes up to rounding.
 """
 
+import warnings
 from collections.abc import Callable
 from copy import copy
 from typing import Any, Literal
@@ -119,7 +120,9 @@ class Recorded:
             return loss, fake
         (fake,) = self.showing(latents, condition, noise)
         shown = self.augmented(fake)  # before the reals: the order of their draws
-        return self.convincing(factor, shown, condition, self._reals(needed), given)[0], fake
+        with warnings.catch_warnings():  # what compiles looks for a gradient at its input, which is no leaf
+            warnings.filterwarnings("ignore", message="The .grad attribute of a Tensor that is not a leaf")
+            return self.convincing(factor, shown, condition, self._reals(needed), given)[0], fake
 
     def _reals(self, view: View | None) -> Reals:
         return () if view is None else (self.augmented(view.samples),)
