@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
+from PIL import Image
 
 assert "ganneal" not in sys.modules, "ganneal was imported before its shape checker was installed"
 # The numeric tower is PEP 484's reading of `float`, and pyright's: Geometric(1, 0.01) is well typed.
@@ -39,3 +40,9 @@ def data_root() -> Path:
     if not root.is_dir():
         pytest.skip(f"no test data at {root}; set GANNEAL_DATA to the folder that holds it")
     return root
+
+
+@pytest.fixture
+def empty_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run's pictures of points are left empty: to draw them takes longer than a small training."""
+    monkeypatch.setattr("ganneal.training.scatter", lambda *points: Image.new("L", (1, 1)))

@@ -56,16 +56,15 @@ def scatter(real: Float[Tensor, "count 2"] | None, generated: Float[Tensor, "bat
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5, 5), dpi=100, layout="constrained")
-    canvas, axes = FigureCanvasAgg(figure), figure.add_subplot()
+    figure = Figure(figsize=(5, 5), dpi=100)
+    # Margins wide enough for a number of nine characters; to measure the labels takes longer than to draw them.
+    canvas, axes = FigureCanvasAgg(figure), figure.add_axes((0.14, 0.07, 0.8, 0.88), aspect="equal")
     for points, colour, label in ((real, "0.75", "real"), (generated, "tab:blue", "generated")):
         if points is not None:
             axes.scatter(*points.T.numpy(), s=4, color=colour, alpha=0.7, label=label)
-    axes.set_aspect("equal")
     axes.legend(loc="upper right", markerscale=3)
-    buffer = io.BytesIO()
-    canvas.print_png(buffer)
-    return Image.open(buffer)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba()).copy())
 
 
 def save_png(picture: Image.Image, path: Path) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ EVERY = 2 * BATCH
 """Real images between rows, and between evaluations."""
 STEPS = 28
 """Three rounds of three discriminator and six generator updates, and a tenth discriminator update."""
+pytestmark = pytest.mark.usefixtures("empty_pictures")
 TIMES = frozenset({"seconds", "cpu_seconds", "evaluating_seconds", "evaluation_cost"})
 
 
@@ -212,6 +214,27 @@ def ended(experiment: Experiment, out: Path, end_at: EndAt, *ends: tuple[int, st
     return ganneal.train(experiment, out)
 
 
+def slow_but_for(saved: int, killed: int, *fast: tuple[int, int]) -> Any:
+    return pytest.param(saved, killed, marks=[] if (saved, killed) in fast else pytest.mark.slow)
+
+
+Undisturbed = Callable[[str, Experiment], tuple[str, Path]]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    """Digest and directory of a run left alone, trained by the first test that asks for it, under its script."""
+    made: dict[str, tuple[str, Path]] = {}
+
+    def train(name: str, experiment: Experiment) -> tuple[str, Path]:
+        if name not in made:
+            out = tmp_path_factory.mktemp("undisturbed") / "whole"
+            made[name] = ganneal.train(experiment, out).digest(), out
+        return made[name]
+
+    return train
+
+
 def same_outcome(left: Path, right: Path) -> None:
     """All that two finished runs leave behind is the same, to the bit, but for the time it took."""
     assert rows(left) == rows(right)
@@ -300,19 +323,43 @@ def equal(left: Any, right: Any) -> bool:
     return left == right
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
-def test_no_setting_of_evaluations_changes_a_bit_of_training(name: str, tmp_path: Path) -> None:
-    experiment = EXPERIMENTS[name]()
-    alone = trained_from_a_known_state(recording(experiment, evaluate_count=0), tmp_path / "alone")
-    for kind, changes in WATCHED.items():
-        if "extractor" in changes and not isinstance(experiment.data, Digits):
-            continue
-        if "held_out" in changes:
-            changes = changes | {"held_out": replace(experiment.data, **_other(experiment.data))}  # pyright: ignore[reportArgumentType]
-        watched = trained_from_a_known_state(recording(experiment, **changes), tmp_path / kind)
-        assert watched[0] == alone[0], kind
-        assert equal(watched[1:], alone[1:]), kind
-        assert sum("d_accuracy" in row for row in rows(tmp_path / kind)) >= 2, kind
+COVERING = {
+    "points": {"start and end", "ready to go back"},
+    "images": {"a network", "pixels"},
+    "classes": {"held out"},
+    "bf16": {"every row"},
+    "dropout": {"every row", "many samples", "ready to go back"},
+}
+"""Every setting and every experiment; the other pairs are slow. Dropout draws from the global generator."""
+PAIRS = [
+    pytest.param(name, kind, marks=[] if kind in COVERING[name] else pytest.mark.slow)
+    for name in EXPERIMENTS
+    for kind, changes in WATCHED.items()
+    if "extractor" not in changes or name in ("images", "bf16")
+]
+
+
+@pytest.fixture(scope="module")
+def trained_alone(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[str, dict[str, Any], Any]]:
+    @cache
+    def train(name: str) -> tuple[str, dict[str, Any], Any]:
+        experiment = recording(EXPERIMENTS[name](), evaluate_count=0)
+        return trained_from_a_known_state(experiment, tmp_path_factory.mktemp("alone") / "run")
+
+    return train
+
+
+@pytest.mark.parametrize(("name", "kind"), PAIRS)
+def test_no_setting_of_evaluations_changes_a_bit_of_training(
+    name: str, kind: str, trained_alone: Callable[[str], tuple[str, dict[str, Any], Any]], tmp_path: Path
+) -> None:
+    experiment, changes, alone = EXPERIMENTS[name](), WATCHED[kind], trained_alone(name)
+    if "held_out" in changes:
+        changes = changes | {"held_out": replace(experiment.data, **_other(experiment.data))}  # pyright: ignore[reportArgumentType]
+    watched = trained_from_a_known_state(recording(experiment, **changes), tmp_path)
+    assert watched[0] == alone[0]
+    assert equal(watched[1:], alone[1:])
+    assert sum("d_accuracy" in row for row in rows(tmp_path)) >= 2
 
 
 def _other(data: Any) -> dict[str, Any]:
@@ -372,7 +419,7 @@ def fake_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
     return arrange
 
 
-HOWEVER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+HOWEVER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
 COSTS = st.lists(st.floats(0.01, 20), min_size=1, max_size=5)
 SHARES = st.sampled_from([0.02, 0.1, 0.5, 1.0])
 
@@ -512,14 +559,20 @@ def test_players_that_draw_from_the_global_generator_are_fixed_by_the_seed_too(t
     same_outcome(tmp_path / "resumed", tmp_path / "whole")
 
 
-@pytest.mark.parametrize("ends", [((9, "kill"),), ((14, "signal"),), ((13, "signal"), (2, "kill"), (10, "kill"))])
+@pytest.mark.parametrize(
+    "ends",
+    [
+        pytest.param(((9, "kill"),), marks=pytest.mark.slow),
+        pytest.param(((14, "signal"),), marks=pytest.mark.slow),
+        ((13, "signal"), (2, "kill"), (10, "kill")),
+    ],
+)
 def test_best_weights_rows_and_verdicts_are_those_of_an_undisturbed_run(
-    ends: tuple[tuple[int, str], ...], tmp_path: Path, end_at: EndAt
+    ends: tuple[tuple[int, str], ...], tmp_path: Path, undisturbed: Undisturbed, end_at: EndAt
 ) -> None:
-    whole = ganneal.train(digits(), tmp_path / "whole")
-    resumed = ended(digits(), tmp_path / "resumed", end_at, *ends)
-    assert resumed.digest() == whole.digest()
-    same_outcome(tmp_path / "resumed", tmp_path / "whole")
+    digest, whole = undisturbed("digits", digits())
+    assert ended(digits(), tmp_path, end_at, *ends).digest() == digest
+    same_outcome(tmp_path, whole)
 
 
 def test_a_better_evaluation_than_before_a_larger_budget_is_kept_and_a_worse_one_is_not(
@@ -565,17 +618,18 @@ def test_a_healthy_run_leaves_no_file_of_verdicts(tmp_path: Path, script: Script
     assert not (tmp_path / "health.jsonl").exists()
 
 
-@pytest.mark.parametrize("saved", [3, 12, 17, 24])
-@pytest.mark.parametrize("killed", [1, 6, 12])
+@pytest.mark.parametrize(
+    ("saved", "killed"),
+    [slow_but_for(saved, killed, (3, 12), (12, 6), (24, 12)) for saved in (3, 12, 17, 24) for killed in (1, 6, 12)],
+)
 def test_verdicts_on_rows_that_were_lost_are_lost_too_and_given_again(
-    saved: int, killed: int, tmp_path: Path, script: Script, end_at: EndAt
+    saved: int, killed: int, tmp_path: Path, script: Script, undisturbed: Undisturbed, end_at: EndAt
 ) -> None:
     script(SICK)
-    whole = ganneal.train(ring(), tmp_path / "whole")
+    digest, whole = undisturbed("sick", ring())
     kills = [(killed, "kill")] if saved + killed < STEPS else []
-    resumed = ended(ring(), tmp_path / "resumed", end_at, (saved, "signal"), *kills)
-    assert resumed.digest() == whole.digest()
-    same_outcome(tmp_path / "resumed", tmp_path / "whole")
+    assert ended(ring(), tmp_path, end_at, (saved, "signal"), *kills).digest() == digest
+    same_outcome(tmp_path, whole)
 
 
 def test_verdicts_of_a_run_killed_before_its_first_checkpoint_are_lost_with_it(
@@ -760,26 +814,21 @@ def test_best_weights_of_another_distance_are_not_gone_back_to(tmp_path: Path, s
         ganneal.train(experiment, tmp_path)
 
 
-@pytest.mark.parametrize("saved", range(1, STEPS, 4))
-def test_a_rolled_back_run_interrupted_anywhere_ends_with_the_same_bits(
-    saved: int, tmp_path: Path, script: Script, end_at: EndAt
-) -> None:
-    script(COLLAPSE)
-    experiment = recording(ring(), on_collapse="rollback")
-    whole = ganneal.train(experiment, tmp_path / "whole")
-    resumed = ended(experiment, tmp_path / "resumed", end_at, (saved, "signal"))
-    assert resumed.digest() == whole.digest()
-    same_outcome(tmp_path / "resumed", tmp_path / "whole")
+KILLED_AFTER = [(2, 12), (2, 18), (2, 25), (8, 10), (8, 12), (8, 18), (13, 12), (20, 6)]
 
 
-@pytest.mark.parametrize(("saved", "killed"), [(2, 12), (2, 18), (2, 25), (8, 10), (8, 12), (8, 18), (13, 12), (20, 6)])
-def test_a_rolled_back_run_killed_anywhere_ends_with_the_same_bits(
-    saved: int, killed: int, tmp_path: Path, script: Script, end_at: EndAt
+@pytest.mark.parametrize(
+    ("saved", "killed"),
+    [slow_but_for(saved, 0, (13, 0)) for saved in range(1, STEPS, 4)]
+    + [slow_but_for(*moment, (2, 25), (8, 12), (13, 12)) for moment in KILLED_AFTER],
+)
+def test_a_rolled_back_run_ended_anywhere_ends_with_the_same_bits(
+    saved: int, killed: int, tmp_path: Path, script: Script, undisturbed: Undisturbed, end_at: EndAt
 ) -> None:
     # Killed after a rollback and a better evaluation, best/ no longer holds what was gone back to.
     script(COLLAPSE)
     experiment = recording(ring(), on_collapse="rollback")
-    whole = ganneal.train(experiment, tmp_path / "whole")
-    resumed = ended(experiment, tmp_path / "resumed", end_at, (saved, "signal"), (killed, "kill"))
-    assert resumed.digest() == whole.digest()
-    same_outcome(tmp_path / "resumed", tmp_path / "whole")
+    digest, whole = undisturbed("rolled back", experiment)
+    kills = [(killed, "kill")] if killed else []
+    assert ended(experiment, tmp_path, end_at, (saved, "signal"), *kills).digest() == digest
+    same_outcome(tmp_path, whole)
