@@ -294,18 +294,26 @@ OUTER = {
     "augmentation.probability": ("--augmentation", "ada"),
 }
 """Parts of parts that the experiment has not in place."""
-ALL_PARTS = [(path, name) for path, (_, registry) in PARTS.items() for name in registry]
+PLACES = [path for path in PARTS if "." not in path], [path for path in PARTS if "." in path]
+TOGETHER = [
+    {path: name for path in places for name in list(PARTS[path][1])[index : index + 1]}
+    for places in PLACES
+    for index in range(max(len(PARTS[path][1]) for path in places))
+]
+"""Every registered part once, those of different places in one command."""
 
 
-@pytest.mark.parametrize(("path", "name"), ALL_PARTS, ids=[f"{path} {name}" for path, name in ALL_PARTS])
-def test_every_field_of_every_registered_part_has_a_flag(cli: Cli, path: str, name: str) -> None:
-    option = f"--{path.replace('_', '-')}"
-    status, out, err = cli("train", "digits-nats", *OUTER.get(path, ()), option, name, "--help-all")
+@pytest.mark.parametrize("parts", TOGETHER, ids=lambda parts: " ".join(parts.values()))
+def test_every_field_of_every_registered_part_has_a_flag(cli: Cli, parts: Mapping[str, str]) -> None:
+    options = {path: f"--{path.replace('_', '-')}" for path in parts}
+    chosen = [word for path, name in parts.items() for word in (*OUTER.get(path, ()), options[path], name)]
+    status, out, err = cli("train", "digits-nats", *chosen, "--help-all")
     assert (status, err) == (0, "")
     flags = set(re.findall(r"--[a-z][a-z0-9.-]+", out))
-    part = PARTS[path][1][name]
-    plain = [f.name for f in fields(part) if isinstance(getattr(part, f.name), int | float | str)]
-    assert {f"{option}.{field.replace('_', '-')}" for field in plain} <= flags
+    for path, name in parts.items():
+        part = PARTS[path][1][name]
+        plain = [f.name for f in fields(part) if isinstance(getattr(part, f.name), int | float | str)]
+        assert {f"{options[path]}.{field.replace('_', '-')}" for field in plain} <= flags
 
 
 # Errors
@@ -528,7 +536,7 @@ def test_points_are_drawn_as_a_scatter_plot_or_written_as_they_are(cli: Cli, tmp
 
 def test_every_loss_trains_from_the_command_line(cli: Cli) -> None:
     for name in LOSSES:
-        status, _, err = cli("train", *TINY_RING, "--loss", name, "--out", name)
+        status, _, err = cli("train", *TINY_DIGITS, "--records.evaluate-count", "16", "--loss", name, "--out", name)
         assert status == 0, err
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,18 +46,6 @@ print(json.dumps([name for name in heavy if name in sys.modules]))
     assert in_a_fresh_interpreter(script) == []
 
 
-def test_parts_and_digits_come_without_the_compiler_and_scikit_learn() -> None:
-    script = """
-import json, sys
-import ganneal.cli.train
-from ganneal.experiments import digits_nats
-digits_nats().data.load()
-slow = ["torch._dynamo", "sklearn", "scipy", "matplotlib"]
-print(json.dumps([name for name in slow if name in sys.modules]))
-"""
-    assert in_a_fresh_interpreter(script) == []
-
-
 def test_public_names_are_listed_without_importing_them() -> None:
     script = """
 import json, sys
@@ -73,7 +62,12 @@ def test_an_unknown_public_name_is_an_attribute_error() -> None:
         _ = ganneal.nonsense  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def test_importing_every_module_prints_nothing_and_changes_no_global_state() -> None:
+SAMPLING = ["ganneal.weights_on_disk", *(name for name in SOURCES if "sampling" in name)]
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, Any]:
+    """What one interpreter saw as it imported more and more: what deploying needs, then training, then every module."""
     script = f"""
 import json, random, sys
 from importlib import import_module
@@ -93,29 +87,40 @@ def state():
         torch.get_float32_matmul_precision(),
     ]
 
+def loaded(*names):
+    return [name for name in names if name in sys.modules]
+
 before = state()
+found = {{}}
+for module in {SAMPLING!r}:
+    import_module(module)
+    found[module] = loaded("ganneal.engine", "ganneal.run", "ganneal.training")
+import ganneal.cli.train
+from ganneal.experiments import digits_nats
+digits_nats().data.load()
+found["slow"] = loaded("torch._dynamo", "sklearn", "scipy", "matplotlib")
 for module in {[name for name in SOURCES if not name.endswith("__main__")]!r}:
     try:
         import_module(module)
     except ModuleNotFoundError as error:
         if error.name.partition(".")[0] == "ganneal":
             raise
-print(json.dumps(state() == before))
+print(json.dumps(found | {{"same state": state() == before}}))
 """
-    assert in_a_fresh_interpreter(script) is True
+    return in_a_fresh_interpreter(script)
 
 
-SAMPLING = ["ganneal.weights_on_disk", *(name for name in SOURCES if "sampling" in name)]
+def test_importing_every_module_prints_nothing_and_changes_no_global_state(found: dict[str, Any]) -> None:
+    assert found["same state"] is True
 
 
 @pytest.mark.parametrize("module", SAMPLING)
-def test_loading_a_generator_loads_no_training_code(module: str) -> None:
-    script = f"""
-import json, sys
-import {module}
-print(json.dumps([m for m in ("ganneal.engine", "ganneal.run", "ganneal.training") if m in sys.modules]))
-"""
-    assert in_a_fresh_interpreter(script) == []
+def test_loading_a_generator_loads_no_training_code(found: dict[str, Any], module: str) -> None:
+    assert found[module] == []
+
+
+def test_parts_and_digits_come_without_the_compiler_and_scikit_learn(found: dict[str, Any]) -> None:
+    assert found["slow"] == []
 
 
 class Rule(NamedTuple):
@@ -191,6 +196,7 @@ def imported(source: str, module: str, is_package: bool) -> Iterator[str]:
                     yield target
 
 
+@cache
 def imports_of(name: str) -> list[str]:
     path = SOURCES[name]
     return list(imported(path.read_text(encoding="utf-8"), name, path.stem == "__init__"))

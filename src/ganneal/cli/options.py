@@ -5,6 +5,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cache
 from typing import Any, TypeVar
 
 import tyro
@@ -71,9 +72,15 @@ def _narrowed(options: Any) -> Any:
     annotations = {name: type(value) for name, value in values.items() if _is_part(value)}
     if not annotations:
         return options
-    own = type(options)
-    derived = type(own.__name__, (own,), {"__annotations__": annotations, "__doc__": own.__doc__})
-    return dataclass(frozen=True)(derived)(**values)
+    return _derived(type(options), tuple(annotations.items()))(**values)
+
+
+@cache
+def _derived(own: type, annotations: tuple[tuple[str, type], ...]) -> type:
+    """``own`` with other annotations: one class for the same ones, of which tyro remembers what it found out."""
+    # it has no source: of a module that has one, tyro would parse it again for each field, in vain
+    members = {"__annotations__": dict(annotations), "__doc__": own.__doc__, "__module__": "builtins"}
+    return dataclass(frozen=True)(type(own.__name__, (own,), members))
 
 
 def _is_part(value: Any) -> bool:

@@ -1,6 +1,6 @@
 """Playing a game: who moves when, and the path that comes of it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from typing import Literal, get_args
@@ -9,10 +9,12 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 from torch.nn import Parameter
+from torch.optim import Optimizer
 
 from ganneal.theory.games.methods import Extragradient, Method
 from ganneal.theory.games.problems import Game, Vector
 
+Gradients = Callable[[Vector, Vector], tuple[Vector, Vector]]
 Order = Literal["alternating", "simultaneous"]
 """Whether y sees where x has just moved, or both move at once."""
 ORDERS: tuple[Order, ...] = get_args(Order)
@@ -80,6 +82,7 @@ def play(
     points = [Parameter(start) for start in game.start]
     methods = [x_method, y_method if y_method is not None else x_method]
     optimizers = [method.build([point]) for method, point in zip(methods, points, strict=True)]
+    ahead = [isinstance(method, Extragradient) for method in methods]
     places, gradients, factors = [_copies(points)], [], []
     goal = torch.cat(game.equilibrium)
     distances = [torch.linalg.vector_norm(torch.cat(places[0]) - goal)]
@@ -88,7 +91,7 @@ def play(
         factor = (step + 1) ** -decay
         for method, optimizer in zip(methods, optimizers, strict=True):
             optimizer.param_groups[0]["lr"] = method.lr * factor
-        followed = _move(game, points, methods, optimizers, order)
+        followed = _move(game.gradients, points, optimizers, ahead, order)
         place = _copies(points)
         distance = torch.linalg.vector_norm(torch.cat(place) - goal)
         if not distance <= limit:  # NaN too
@@ -116,42 +119,21 @@ def _copies(points: list[Parameter]) -> tuple[Vector, Vector]:
 
 
 def _move(
-    game: Game,
-    points: list[Parameter],
-    methods: list[Method],
-    optimizers: list[torch.optim.Optimizer],
-    order: Order,
+    gradients: Gradients, points: list[Parameter], optimizers: list[Optimizer], ahead: list[bool], order: Order
 ) -> tuple[Vector, Vector]:
-    """One move of each player; the gradients they followed."""
-    if order == "simultaneous":
-        followed = [_gradient(game, points, methods, optimizers, player) for player in (0, 1)]
-        for player in (0, 1):
-            _step(points[player], optimizers[player], followed[player])
-    else:
-        followed = []
-        for player in (0, 1):
-            followed.append(_gradient(game, points, methods, optimizers, player))
-            _step(points[player], optimizers[player], followed[player])
-    return followed[0], followed[1]
-
-
-def _gradient(
-    game: Game, points: list[Parameter], methods: list[Method], optimizers: list[torch.optim.Optimizer], player: int
-) -> Vector:
-    """The gradient that ``player`` follows: here, or where one plain step of both would lead."""
-    x, y = (point.detach() for point in points)
-    match methods[player]:
-        case Extragradient():
-            of_x, of_y = game.gradients(x, y)
+    """One move of each player; the gradients they followed: here, or where one plain step of both would lead."""
+    followed: list[Tensor] = []
+    for movers in [(0, 1)] if order == "simultaneous" else [(0,), (1,)]:
+        x, y = (point.detach() for point in points)
+        here = there = gradients(x, y)
+        if any(ahead[player] for player in movers):
             x_lr, y_lr = (optimizer.param_groups[0]["lr"] for optimizer in optimizers)
-            return game.gradients(x - x_lr * of_x, y - y_lr * of_y)[player]
-        case _:
-            return game.gradients(x, y)[player]
-
-
-def _step(point: Parameter, optimizer: torch.optim.Optimizer, gradient: Vector) -> None:
-    point.grad = gradient.clone()
-    optimizer.step()
+            there = gradients(x - x_lr * here[0], y - y_lr * here[1])
+        followed += [(there if ahead[player] else here)[player] for player in movers]
+        for player in movers:
+            points[player].grad = followed[player].clone()
+            optimizers[player].step()
+    return followed[0], followed[1]
 
 
 def _walk(
