@@ -38,6 +38,7 @@ from ganneal.stop import Divergence
 from ganneal.task import Labelled
 from ganneal.weights import Geometric
 
+pytestmark = pytest.mark.usefixtures("empty_pictures")
 BATCH = 16
 NETWORKS = ("generator", "generator-raw", "discriminator")
 
@@ -126,6 +127,26 @@ def temporary_files(out: Path) -> list[str]:
     return [name for name in files(out) if ".tmp" in name or ".old" in name]
 
 
+@pytest.fixture(scope="module")
+def trained_ring(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run]:
+    """A finished run to compare with; `finished` is a copy to change."""
+    out = tmp_path_factory.mktemp("runs") / "ring"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ganneal.training.scatter", lambda *points: Image.new("L", (1, 1)))
+        return out, ganneal.train(ring(), out)
+
+
+@pytest.fixture
+def finished(trained_ring: tuple[Path, Run], tmp_path: Path) -> Path:
+    return shutil.copytree(trained_ring[0], tmp_path / "finished")
+
+
+@pytest.fixture(scope="module")
+def trained_digits(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run]:
+    out = tmp_path_factory.mktemp("runs") / "digits"
+    return out, ganneal.train(digits(), out)
+
+
 @pytest.fixture
 def signal_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
     """Send this process a signal while it makes its n-th step from now."""
@@ -179,9 +200,8 @@ def test_a_run_directory_holds_its_configuration_records_samples_checkpoints_and
     assert temporary_files(out) == []
 
 
-def test_the_description_is_resolved_and_says_on_what_it_ran(tmp_path: Path) -> None:
-    ganneal.train(digits(), tmp_path)
-    content = json.loads((tmp_path / "experiment.json").read_text())
+def test_the_description_is_resolved_and_says_on_what_it_ran(trained_digits: tuple[Path, Run]) -> None:
+    content = json.loads((trained_digits[0] / "experiment.json").read_text())
     experiment = content["experiment"]
     assert experiment["scheme"] == {
         "type": "Nested",
@@ -219,11 +239,11 @@ def test_a_device_that_is_not_there_is_refused_before_anything_is_read(
     assert list(tmp_path.rglob("*.json")) == []
 
 
-def test_the_last_grid_shows_what_the_loaded_run_draws(tmp_path: Path) -> None:
-    ganneal.train(digits(), tmp_path)
-    with Image.open(tmp_path / "samples" / "000000160.png") as picture:
+def test_the_last_grid_shows_what_the_loaded_run_draws(trained_digits: tuple[Path, Run]) -> None:
+    out, _ = trained_digits
+    with Image.open(out / "samples" / "000000160.png") as picture:
         grid = np.asarray(picture)
-    images = ganneal.load(tmp_path).sample(8, seed=0)
+    images = ganneal.load(out).sample(8, seed=0)
     columns, gap = 3, 2
     factor = (grid.shape[1] - gap) // columns - gap
     assert factor % 16 == 0
@@ -232,24 +252,23 @@ def test_the_last_grid_shows_what_the_loaded_run_draws(tmp_path: Path) -> None:
     assert np.abs(tile - expected).max() <= 1  # rounding to 8 bits
 
 
-def test_at_most_two_checkpoints_are_kept_and_they_are_the_newest(tmp_path: Path) -> None:
-    ganneal.train(ring(), tmp_path)
-    counts = [int(path.name[:12]) for path in checkpoints(tmp_path)]
+def test_at_most_two_checkpoints_are_kept_and_they_are_the_newest(trained_ring: tuple[Path, Run]) -> None:
+    counts = [int(path.name[:12]) for path in checkpoints(trained_ring[0])]
     steps = 10 + 18  # three rounds of 3 and 6, and the tenth discriminator update
     assert len(counts) == 2 and counts[1] == steps and 0 < counts[0] < steps
 
 
-def test_the_returned_run_has_the_bits_on_disk(tmp_path: Path) -> None:
-    run = ganneal.train(digits(), tmp_path)
+def test_the_returned_run_has_the_bits_on_disk(trained_digits: tuple[Path, Run]) -> None:
+    out, run = trained_digits
     state = {f"generator {k}": v for k, v in run.average.state_dict().items()}
     state |= {f"generator-raw {k}": v for k, v in run.generator.state_dict().items()}
     state |= {f"discriminator {k}": v for k, v in run.discriminator.state_dict().items()}
-    assert same_bits(final_bits(tmp_path), state)
+    assert same_bits(final_bits(out), state)
 
 
-def test_the_card_says_what_the_weights_are(tmp_path: Path) -> None:
-    run = ganneal.train(digits(), tmp_path)
-    card = json.loads((tmp_path / "final" / "card.json").read_text())
+def test_the_card_says_what_the_weights_are(trained_digits: tuple[Path, Run]) -> None:
+    out, run = trained_digits
+    card = json.loads((out / "final" / "card.json").read_text())
     assert card["counters"]["d_updates"] == 10 and card["data"]["licence"] == "CC BY 4.0"
     assert card["parameters"]["generator"] == sum(p.numel() for p in run.generator.parameters())
     assert card["experiment"]["name"] == "digits"
@@ -260,29 +279,31 @@ def test_the_card_says_what_the_weights_are(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [ring, digits])
-def test_the_same_call_on_a_finished_run_changes_nothing(make: Callable[..., Experiment], tmp_path: Path) -> None:
-    first = ganneal.train(make(), tmp_path)
-    before = files(tmp_path)
-    again = ganneal.train(make(), tmp_path)
+def test_the_same_call_on_a_finished_run_changes_nothing(
+    make: Callable[..., Experiment], request: pytest.FixtureRequest
+) -> None:
+    out, first = request.getfixturevalue(f"trained_{make.__name__}")
+    before = files(out)
+    again = ganneal.train(make(), out)
     assert again.digest() == first.digest()
-    assert files(tmp_path) == before
+    assert files(out) == before
 
 
 @pytest.mark.parametrize("make", [ring, digits])
 def test_a_larger_budget_resumes_as_if_it_had_been_there_from_the_start(
-    make: Callable[..., Experiment], tmp_path: Path
+    make: Callable[..., Experiment], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    ganneal.train(replace(make(), budget=Budget(num_real=6 * BATCH)), tmp_path / "resumed")
-    resumed = ganneal.train(make(), tmp_path / "resumed")
-    whole = ganneal.train(make(), tmp_path / "whole")
+    out, whole = request.getfixturevalue(f"trained_{make.__name__}")
+    ganneal.train(replace(make(), budget=Budget(num_real=6 * BATCH)), tmp_path)
+    resumed = ganneal.train(make(), tmp_path)
     assert resumed.digest() == whole.digest()
-    assert same_bits(final_bits(tmp_path / "resumed"), final_bits(tmp_path / "whole"))
-    assert rows(tmp_path / "resumed", "stopped") == rows(tmp_path / "whole", "stopped")
+    assert same_bits(final_bits(tmp_path), final_bits(out))
+    assert rows(tmp_path, "stopped") == rows(out, "stopped")
 
 
-def test_a_smaller_budget_than_is_used_trains_no_further(tmp_path: Path) -> None:
-    first = ganneal.train(ring(), tmp_path)
-    again = ganneal.train(ring(budget=Budget(num_real=BATCH)), tmp_path)
+def test_a_smaller_budget_than_is_used_trains_no_further(trained_ring: tuple[Path, Run], finished: Path) -> None:
+    first = trained_ring[1]
+    again = ganneal.train(ring(budget=Budget(num_real=BATCH)), finished)
     assert again.digest() == first.digest() and again.counters == first.counters
 
 
@@ -290,24 +311,32 @@ STEPS = 28
 EVERYTHING = {"sample_every": 3 * BATCH, "evaluate_every": 3 * BATCH, "evaluate_count": 40}
 
 
-@pytest.mark.parametrize("steps", range(1, STEPS, 3))
+@pytest.fixture(scope="module")
+def trained_with_everything(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run]:
+    out = tmp_path_factory.mktemp("runs") / "everything"
+    return out, ganneal.train(recording(digits(), **EVERYTHING), out)
+
+
+@pytest.mark.parametrize(
+    "steps", [pytest.param(n, marks=[] if n in (4, 16) else pytest.mark.slow) for n in range(1, STEPS, 3)]
+)
 def test_an_interrupted_run_ends_with_the_rows_samples_and_bits_of_an_undisturbed_one(
-    steps: int, tmp_path: Path, signal_at: Callable[..., None]
+    steps: int, tmp_path: Path, signal_at: Callable[..., None], trained_with_everything: tuple[Path, Run]
 ) -> None:
     # Samples and evaluations fall between rows, which come every two batches.
     experiment = recording(digits(), **EVERYTHING)
-    whole = ganneal.train(experiment, tmp_path / "whole")
-    interrupted(experiment, tmp_path / "resumed", signal_at, steps)
-    resumed = ganneal.train(experiment, tmp_path / "resumed")
+    out, whole = trained_with_everything
+    interrupted(experiment, tmp_path, signal_at, steps)
+    resumed = ganneal.train(experiment, tmp_path)
     assert resumed.digest() == whole.digest()
-    assert rows(tmp_path / "resumed") == rows(tmp_path / "whole")
-    assert [p.name for p in sorted((tmp_path / "resumed/samples").iterdir())] == [
-        p.name for p in sorted((tmp_path / "whole/samples").iterdir())
+    assert rows(tmp_path) == rows(out)
+    assert [p.name for p in sorted((tmp_path / "samples").iterdir())] == [
+        p.name for p in sorted((out / "samples").iterdir())
     ]
-    assert same_bits(final_bits(tmp_path / "resumed"), final_bits(tmp_path / "whole"))
+    assert same_bits(final_bits(tmp_path), final_bits(out))
 
 
-@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@pytest.mark.parametrize("precision", [pytest.param("float32", marks=pytest.mark.slow), "bf16"])
 def test_many_interruptions_change_no_bit(precision: str, tmp_path: Path, signal_at: Callable[..., None]) -> None:
     experiment = digits(precision=precision)
     whole = ganneal.train(experiment, tmp_path / "whole")
@@ -317,11 +346,13 @@ def test_many_interruptions_change_no_bit(precision: str, tmp_path: Path, signal
     assert rows(tmp_path / "resumed") == rows(tmp_path / "whole")
 
 
-def test_a_signal_in_the_last_step_still_ends_the_run(tmp_path: Path, signal_at: Callable[..., None]) -> None:
-    whole = ganneal.train(ring(), tmp_path / "whole")
-    interrupted(ring(), tmp_path / "resumed", signal_at, STEPS)
-    assert ganneal.train(ring(), tmp_path / "resumed").digest() == whole.digest()
-    assert rows(tmp_path / "resumed") == rows(tmp_path / "whole")
+def test_a_signal_in_the_last_step_still_ends_the_run(
+    tmp_path: Path, signal_at: Callable[..., None], trained_ring: tuple[Path, Run]
+) -> None:
+    out, whole = trained_ring
+    interrupted(ring(), tmp_path, signal_at, STEPS)
+    assert ganneal.train(ring(), tmp_path).digest() == whole.digest()
+    assert rows(tmp_path) == rows(out)
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
@@ -350,15 +381,14 @@ def test_an_interruption_is_saved_and_says_so(signum: int, tmp_path: Path, signa
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_another_experiment_is_refused_with_the_difference_and_nothing_changes(
-    change: dict[str, Any], shown: str, tmp_path: Path
+    change: dict[str, Any], shown: str, finished: Path
 ) -> None:
-    ganneal.train(ring(), tmp_path)
-    before = files(tmp_path)
+    before = files(finished)
     with pytest.raises(ValueError, match=re.escape(shown)) as caught:
-        ganneal.train(ring(**change), tmp_path)
-    assert str(tmp_path) in str(caught.value) and "--out" in str(caught.value)
+        ganneal.train(ring(**change), finished)
+    assert str(finished) in str(caught.value) and "--out" in str(caught.value)
     assert str(caught.value).count(" -> ") == 1
-    assert files(tmp_path) == before
+    assert files(finished) == before
 
 
 @pytest.mark.parametrize(
@@ -385,8 +415,15 @@ def test_another_number_of_threads_warns_that_bits_will_differ(tmp_path: Path) -
         ganneal.train(ring(threads=2), tmp_path)
 
 
-@pytest.mark.parametrize("sampled", [3 * BATCH, 10**9])
-@pytest.mark.parametrize("evaluated", [0, 40])
+@pytest.mark.parametrize(
+    ("sampled", "evaluated"),
+    [
+        (3 * BATCH, 40),
+        (10**9, 0),
+        pytest.param(3 * BATCH, 0, marks=pytest.mark.slow),
+        pytest.param(10**9, 40, marks=pytest.mark.slow),
+    ],
+)
 def test_evaluating_sampling_and_saving_leave_the_result_alone(sampled: int, evaluated: int, tmp_path: Path) -> None:
     plain = recording(digits(), checkpoint_seconds=1e9)
     busy = recording(
@@ -415,28 +452,28 @@ def flip_a_bit(path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [truncate, empty, flip_a_bit])
 def test_a_damaged_newest_checkpoint_is_passed_over_for_the_one_before(
-    damage: Callable[[Path], None], tmp_path: Path
+    damage: Callable[[Path], None], trained_ring: tuple[Path, Run], finished: Path
 ) -> None:
-    whole = ganneal.train(ring(), tmp_path)
-    expected = rows(tmp_path)
-    newest = checkpoints(tmp_path)[-1]
+    out, whole = trained_ring
+    newest = checkpoints(finished)[-1]
     damage(newest)
     with pytest.warns(UserWarning, match=f"passing over the checkpoint {re.escape(str(newest))}"):
-        again = ganneal.train(ring(), tmp_path)
+        again = ganneal.train(ring(), finished)
     assert again.digest() == whole.digest()
-    assert rows(tmp_path) == expected
+    assert rows(finished) == rows(out)
 
 
-def test_a_checkpoint_of_another_experiment_is_passed_over(tmp_path: Path) -> None:
-    whole = ganneal.train(ring(), tmp_path / "run")
+def test_a_checkpoint_of_another_experiment_is_passed_over(
+    tmp_path: Path, trained_ring: tuple[Path, Run], finished: Path
+) -> None:
     ganneal.train(ring(seed=1, budget=Budget(num_real=20 * BATCH)), tmp_path / "other")
     foreign = checkpoints(tmp_path / "other")[-1]
-    planted = tmp_path / "run" / "checkpoints" / foreign.name
+    planted = finished / "checkpoints" / foreign.name
     shutil.copy(foreign, planted)
-    assert RunDirectory(tmp_path / "run").list_checkpoints()[0] == planted
+    assert RunDirectory(finished).list_checkpoints()[0] == planted
     with pytest.warns(UserWarning, match=f"{re.escape(str(planted))}.*another experiment.*seed: 1 -> 0"):
-        again = ganneal.train(ring(), tmp_path / "run")
-    assert again.digest() == whole.digest()
+        again = ganneal.train(ring(), finished)
+    assert again.digest() == trained_ring[1].digest()
 
 
 def test_a_run_made_before_a_field_existed_goes_on_while_the_field_is_at_its_default(
@@ -461,46 +498,43 @@ def test_a_run_made_before_a_field_existed_goes_on_while_the_field_is_at_its_def
         ganneal.train(ring(d_optimizer=Adam(lr=1e-2, rule=LinearDecay())), tmp_path / "run")
 
 
-def test_a_file_that_is_no_checkpoint_is_passed_over(tmp_path: Path) -> None:
+def test_a_file_that_is_no_checkpoint_is_passed_over(trained_ring: tuple[Path, Run], finished: Path) -> None:
     import hashlib
 
-    whole = ganneal.train(ring(), tmp_path)
     data = b"not a checkpoint, but its name fits its bytes"
-    planted = tmp_path / "checkpoints" / f"{999:012d}-{hashlib.sha256(data).hexdigest()[:16]}.pt"
+    planted = finished / "checkpoints" / f"{999:012d}-{hashlib.sha256(data).hexdigest()[:16]}.pt"
     planted.write_bytes(data)
     with pytest.warns(UserWarning, match=re.escape(planted.name)):
-        assert ganneal.train(ring(), tmp_path).digest() == whole.digest()
+        assert ganneal.train(ring(), finished).digest() == trained_ring[1].digest()
 
 
-def test_only_damaged_checkpoints_are_an_error_and_are_left_for_a_person(tmp_path: Path) -> None:
-    ganneal.train(ring(), tmp_path)
-    for path in checkpoints(tmp_path):
+def test_only_damaged_checkpoints_are_an_error_and_are_left_for_a_person(finished: Path) -> None:
+    for path in checkpoints(finished):
         truncate(path)
-    before = files(tmp_path)
+    before = files(finished)
     with pytest.warns(UserWarning, match="passing over"), pytest.raises(ValueError, match="no usable checkpoint"):
-        ganneal.train(ring(), tmp_path)
-    assert files(tmp_path) == before
+        ganneal.train(ring(), finished)
+    assert files(finished) == before
 
 
 def test_rows_written_after_the_checkpoint_are_dropped_on_resuming(
-    tmp_path: Path, signal_at: Callable[..., None]
+    tmp_path: Path, signal_at: Callable[..., None], trained_ring: tuple[Path, Run]
 ) -> None:
-    whole = ganneal.train(ring(), tmp_path / "whole")
+    undisturbed, whole = trained_ring
     out = tmp_path / "resumed"
     interrupted(ring(), out, signal_at, 13)
     with open(out / "metrics.jsonl", "a") as file:
         file.write('{"num_real": 96, "d_updates": 6}\n{"num_real": 12')  # the process was killed in the middle of a row
     assert ganneal.train(ring(), out).digest() == whole.digest()
-    assert rows(out) == rows(tmp_path / "whole")
+    assert rows(out) == rows(undisturbed)
 
 
-def test_a_run_killed_before_its_first_checkpoint_begins_again(tmp_path: Path) -> None:
-    whole = ganneal.train(ring(), tmp_path)
-    expected = rows(tmp_path)
-    shutil.rmtree(tmp_path / "checkpoints")
-    shutil.rmtree(tmp_path / "final")
-    assert ganneal.train(ring(), tmp_path).digest() == whole.digest()
-    assert rows(tmp_path) == expected
+def test_a_run_killed_before_its_first_checkpoint_begins_again(trained_ring: tuple[Path, Run], finished: Path) -> None:
+    out, whole = trained_ring
+    shutil.rmtree(finished / "checkpoints")
+    shutil.rmtree(finished / "final")
+    assert ganneal.train(ring(), finished).digest() == whole.digest()
+    assert rows(finished) == rows(out)
 
 
 # Starting from another run's weights
@@ -511,9 +545,9 @@ def still(**changes: Any) -> Experiment:
     return ring(d_optimizer=SGD(lr=0.0), g_optimizer=SGD(lr=0.0), seed=5, name="still", **changes)
 
 
-def test_a_run_can_start_from_the_weights_of_another(tmp_path: Path) -> None:
-    source = ganneal.train(ring(), tmp_path / "source")
-    run = ganneal.train(still(init_from=str(tmp_path / "source")), tmp_path / "run")
+def test_a_run_can_start_from_the_weights_of_another(trained_ring: tuple[Path, Run], tmp_path: Path) -> None:
+    out, source = trained_ring
+    run = ganneal.train(still(init_from=str(out)), tmp_path / "run")
     assert run.counters.num_real == 10 * BATCH  # its own clocks, from 0
     for name in ("generator", "discriminator"):
         got, expected = getattr(run, name).state_dict(), getattr(source, name).state_dict()
@@ -521,26 +555,25 @@ def test_a_run_can_start_from_the_weights_of_another(tmp_path: Path) -> None:
     assert ganneal.train(still(), tmp_path / "other").digest() != run.digest()
 
 
-def test_what_is_drawn_before_the_first_step_are_the_other_runs_samples(tmp_path: Path) -> None:
-    ganneal.train(digits(), tmp_path / "source")
-    ganneal.train(digits(seed=5, init_from=str(tmp_path / "source")), tmp_path / "run")
-    expected = (tmp_path / "source/samples/000000160.png").read_bytes()
-    assert (tmp_path / "run/samples/000000000.png").read_bytes() == expected
+def test_what_is_drawn_before_the_first_step_are_the_other_runs_samples(
+    trained_digits: tuple[Path, Run], tmp_path: Path
+) -> None:
+    out, _ = trained_digits
+    ganneal.train(digits(seed=5, init_from=str(out)), tmp_path)
+    assert (tmp_path / "samples/000000000.png").read_bytes() == (out / "samples/000000160.png").read_bytes()
 
 
-def test_the_other_run_is_not_needed_to_resume(tmp_path: Path, signal_at: Callable[..., None]) -> None:
-    ganneal.train(ring(seed=1), tmp_path / "source")
-    experiment = ring(init_from=str(tmp_path / "source"))
+def test_the_other_run_is_not_needed_to_resume(finished: Path, tmp_path: Path, signal_at: Callable[..., None]) -> None:
+    experiment = ring(seed=1, init_from=str(finished))
     whole = ganneal.train(experiment, tmp_path / "whole")
     interrupted(experiment, tmp_path / "run", signal_at, 7)
-    shutil.rmtree(tmp_path / "source")
+    shutil.rmtree(finished)
     assert ganneal.train(experiment, tmp_path / "run").digest() == whole.digest()
 
 
-def test_weights_of_other_shapes_are_refused_naming_the_run(tmp_path: Path) -> None:
-    ganneal.train(ring(), tmp_path / "source")
-    wider = ring(model=MLP(width=9, depth=2, latent_size=2), init_from=str(tmp_path / "source"))
-    with pytest.raises(ValueError, match=r"init_from .*source.* other shapes"):
+def test_weights_of_other_shapes_are_refused_naming_the_run(finished: Path, tmp_path: Path) -> None:
+    wider = ring(model=MLP(width=9, depth=2, latent_size=2), init_from=str(finished))
+    with pytest.raises(ValueError, match=r"init_from .*finished.* other shapes"):
         ganneal.train(wider, tmp_path / "run")
 
 
@@ -553,11 +586,12 @@ def test_a_directory_without_a_checkpoint_is_no_start(exists: bool, tmp_path: Pa
         ganneal.train(ring(init_from=str(source)), tmp_path / "run")
 
 
-def test_a_start_that_was_refused_does_not_keep_the_directory_from_the_corrected_one(tmp_path: Path) -> None:
-    ganneal.train(ring(seed=1), tmp_path / "source")
+def test_a_start_that_was_refused_does_not_keep_the_directory_from_the_corrected_one(
+    finished: Path, tmp_path: Path
+) -> None:
     with pytest.raises(ValueError, match="init_from"):
-        ganneal.train(ring(init_from=str(tmp_path / "sorce")), tmp_path / "run")
-    run = ganneal.train(ring(init_from=str(tmp_path / "source")), tmp_path / "run")
+        ganneal.train(ring(seed=1, init_from=str(tmp_path / "finishd")), tmp_path / "run")
+    run = ganneal.train(ring(seed=1, init_from=str(finished)), tmp_path / "run")
     assert run.counters.num_real == 10 * BATCH
 
 
@@ -706,12 +740,6 @@ def test_more_samples_in_a_batch_than_in_the_data_are_refused(tmp_path: Path) ->
 
 
 @pytest.fixture(scope="module")
-def trained_digits(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run]:
-    out = tmp_path_factory.mktemp("runs") / "digits"
-    return out, ganneal.train(digits(), out)
-
-
-@pytest.fixture(scope="module")
 def trained_classes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run]:
     out = tmp_path_factory.mktemp("runs") / "classes"
     return out, ganneal.train(ring(task=Labelled()), out)
@@ -800,16 +828,15 @@ def test_an_unfinished_run_is_loaded_from_its_newest_checkpoint(tmp_path: Path, 
     assert generator.card["counters"]["d_updates"] == run.counters.d_updates > 0
 
 
-def test_a_run_without_a_checkpoint_or_no_run_at_all_cannot_be_loaded(tmp_path: Path) -> None:
+def test_a_run_without_a_checkpoint_or_no_run_at_all_cannot_be_loaded(finished: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no trained run at .*nowhere: .*give the directory that"):
         ganneal.load(tmp_path / "nowhere")
-    ganneal.train(ring(), tmp_path)
-    with pytest.raises(FileNotFoundError, match=f"it lies in a run, give {tmp_path}.$"):
-        ganneal.load(tmp_path / "final")
-    shutil.rmtree(tmp_path / "final")
-    shutil.rmtree(tmp_path / "checkpoints")
+    with pytest.raises(FileNotFoundError, match=f"it lies in a run, give {finished}.$"):
+        ganneal.load(finished / "final")
+    shutil.rmtree(finished / "final")
+    shutil.rmtree(finished / "checkpoints")
     with pytest.raises(FileNotFoundError, match="train longer"):
-        ganneal.load(tmp_path)
+        ganneal.load(finished)
 
 
 @dataclass(frozen=True)
@@ -835,12 +862,23 @@ def test_a_model_of_your_own_trains_and_is_loaded_once_registered(
 
 COMMAND = (
     *("train", "ring-nats", "--threads", "1", "--model.width", "16", "--data.num-samples", "2000"),
-    *("--batch-size", "32", "--budget.num-real", "9600", "--records.log-every", "320"),
+    *("--batch-size", "32", "--budget.num-real", "3200", "--records.log-every", "64"),
     *("--records.evaluate-count", "0", "--records.no-tensorboard", "--records.sample-count", "8"),
 )
 
 
 @pytest.mark.parametrize(("signum", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_the_status_of_a_command_says_which_signal_ended_it(
+    signum: int, status: int, tmp_path: Path, signal_at: Callable[..., None]
+) -> None:
+    signal_at(3, signum)
+    assert main([*COMMAND, "--out", str(tmp_path)]) == status
+    assert checkpoints(tmp_path)[-1].name.startswith(f"{3:012d}-")
+
+
+@pytest.mark.parametrize(
+    ("signum", "status"), [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
+)
 def test_a_process_told_to_stop_saves_and_the_same_command_ends_with_the_same_bits(
     signum: int, status: int, tmp_path: Path, undisturbed: Path
 ) -> None:
@@ -873,18 +911,17 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # What a person may do to a run's files
 
 
-def test_damaged_weights_and_descriptions_are_named(tmp_path: Path) -> None:
-    ganneal.train(ring(), tmp_path / "run")
-    weights, card = (tmp_path / "run/final" / name for name in ("generator.safetensors", "card.json"))
+def test_damaged_weights_and_descriptions_are_named(finished: Path) -> None:
+    weights, card = (finished / "final" / name for name in ("generator.safetensors", "card.json"))
     weights.write_bytes(weights.read_bytes()[:50])
     with pytest.raises(ValueError, match=r"cannot read .*generator\.safetensors.*; remove .*final to use the newest"):
-        ganneal.load(tmp_path / "run")
+        ganneal.load(finished)
     card.write_text("{")
     with pytest.raises(ValueError, match=r"card\.json is damaged .*restore it"):
-        ganneal.load(tmp_path / "run")
-    (tmp_path / "run/experiment.json").write_text("{")
+        ganneal.load(finished)
+    (finished / "experiment.json").write_text("{")
     with pytest.raises(ValueError, match=r"experiment\.json is damaged"):
-        ganneal.train(ring(), tmp_path / "run")
+        ganneal.train(ring(), finished)
 
 
 def test_a_refused_run_leaves_no_directory_behind(tmp_path: Path) -> None:
