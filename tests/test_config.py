@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganneal.augment import AUGMENTATIONS, PROBABILITIES
@@ -202,6 +202,7 @@ trees = st.dictionaries(
 )
 
 
+@settings(max_examples=40)
 @given(trees, trees)
 def test_there_are_lines_exactly_where_configurations_differ(one: Any, other: Any) -> None:
     assert (difference(one, other) == []) == (one == other)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -46,6 +46,7 @@ def identities(samples: Tensor) -> tuple[np.ndarray, np.ndarray]:
     return shown[:, 0] - 1 + 250 * shown[:, 1], mirrored
 
 
+@settings(max_examples=30)
 @given(count=counts, seed=seeds, flip=flips, start=st.integers(0, 100), parts=sizes)
 def test_batches_of_any_sizes_are_one_stream(count: int, seed: int, flip: bool, start: int, parts: list[int]) -> None:
     whole = Sampler(images(count), seed, flip).batch(start, sum(parts))
