@@ -24,6 +24,8 @@ from ganneal.experiments import EXPERIMENTS, choices
 from ganneal.interruption import Interrupted
 from ganneal.losses import LOSSES
 
+pytestmark = pytest.mark.usefixtures("empty_pictures")
+
 Cli = Callable[..., tuple[int, str, str]]
 
 TINY = (

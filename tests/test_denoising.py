@@ -29,6 +29,8 @@ from ganneal.task import Denoising, Unconditional, View
 from ganneal.trained import TrainedGenerator
 from ganneal.weights import Explicit, Geometric
 
+pytestmark = pytest.mark.usefixtures("empty_pictures")
+
 BATCH = 8
 SMALL = DDGAN(4, (1,), 1, 8, latent_size=4, style_size=8, mapping_layers=1, d_width=1, d_time_size=4)
 PENALTY = GradientPenalty(center=0.0, points=Reals(), coefficient=0.05, interval=3, scale_by_interval=False)

@@ -31,6 +31,8 @@ from ganneal.trained import TrainedGenerator
 from ganneal.training import train
 from ganneal.truncation import Truncation
 
+pytestmark = pytest.mark.usefixtures("empty_pictures")
+
 MODEL = BigGAN(width=2, latent_size=8)
 
 

@@ -30,6 +30,11 @@ Make = Callable[..., Any]
 
 
 @pytest.fixture(autouse=True)
+def no_pictures(empty_pictures: None) -> None:
+    """Nothing here looks at a run's pictures."""
+
+
+@pytest.fixture(autouse=True)
 def same_threads() -> Iterator[None]:
     before = torch.get_num_threads()
     yield

@@ -77,15 +77,16 @@ def test_how_a_process_ended_is_told(exitcode: int, said: str | None) -> None:
     assert executors._why(exitcode) == said
 
 
-def test_processes_come_to_the_same_outcomes(ring: Make, tmp_path: Path) -> None:
+@pytest.mark.parametrize("seeds", [(0,), pytest.param((0, 1), marks=pytest.mark.slow)])
+def test_processes_come_to_the_same_outcomes(seeds: tuple[int, ...], ring: Make, tmp_path: Path) -> None:
     executor = LocalProcesses(2)
-    made = [Job("nats", seed, ring(seed=seed), tmp_path / f"seed{seed}") for seed in (0, 1)]
+    made = [Job("nats", seed, ring(seed=seed), tmp_path / f"seed{seed}") for seed in seeds]
     for job in made:
         executor.start(job)
     ended: list[tuple[Job, str | None]] = []
-    while len(ended) < 2:
+    while len(ended) < len(made):
         ended += executor.ended()
-    assert sorted(((job.seed, error) for job, error in ended), key=str) == [(0, None), (1, None)]
+    assert sorted(((job.seed, error) for job, error in ended), key=str) == [(seed, None) for seed in seeds]
     for job in made:
         here = run(replace(job, path=tmp_path / f"here{job.seed}"))
         assert here["status"] == "finished" and timeless(read_outcome(job.path)) == timeless(here)

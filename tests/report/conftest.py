@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,14 @@ def tiny_digits(num_real: int = 320) -> Experiment:
         budget=Budget(num_real=num_real),
         records=RECORDS,
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_row_of_pushes() -> Iterator[None]:
+    """Of the three that a page shows; test_push_figure draws several."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ganneal.report.pushed.ROWS", 1)
+        yield
 
 
 @pytest.fixture(scope="session")

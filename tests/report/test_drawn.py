@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor, nn
@@ -93,6 +93,7 @@ def test_too_few_images_and_points_have_no_neighbours() -> None:
     assert drawn.neighbours(trained(Lookup(DIGITS, 0)), points) is None
 
 
+@settings(max_examples=25)
 @given(st.integers(0, 10_000), st.integers(2, 20))
 def test_spherical_paths_start_and_end_where_they_should_and_keep_the_length(seed: int, steps: int) -> None:
     start, end = torch.randn(2, 5, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)

@@ -17,6 +17,12 @@ from ganneal.schemes import FunctionalGradient
 from ganneal.training import train
 
 
+@pytest.fixture(autouse=True)
+def no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take most of a page's time, and nothing here looks at them."""
+    monkeypatch.setattr("ganneal.report.run_page.curves", lambda run: [])
+
+
 @pytest.fixture(scope="module")
 def cfg_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("runs") / "cfg"

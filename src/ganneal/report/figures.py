@@ -6,6 +6,7 @@ matplotlib draws with stand-in colours, each of which becomes a variable of the 
 import io
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -110,7 +111,7 @@ class Chart:
             chosen.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 2.5 else (1,), numticks=9))
             chosen.set_minor_locator(NullLocator())
             chosen.set_minor_formatter(NullFormatter())
-        chosen.set_major_formatter(lambda value, _: short(value, telling_apart(chosen.get_majorticklocs())))
+        chosen.set_major_formatter(lambda value, _: short(value, _digits(tuple(chosen.get_majorticklocs()))))
 
     def svg(self, description: str) -> Markup:
         """The chart as inline SVG; ``description`` is read out in its place."""
@@ -125,6 +126,12 @@ class Chart:
                 )
             self.figure.savefig(buffer, format="svg", metadata={"Date": None})
         return inline(buffer.getvalue(), self.key, description)
+
+
+@lru_cache
+def _digits(ticks: tuple[float, ...]) -> int:
+    """`telling_apart`, kept: a layout asks for the same labels many times."""
+    return telling_apart(ticks)
 
 
 def short(value: float, digits: int = 3) -> str:

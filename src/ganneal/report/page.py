@@ -71,7 +71,12 @@ def render(template: str, **content: Any) -> str:
 
 def write(html: str, path: Path) -> Path:
     """Put the page at ``path``, atomically."""
-    if path.is_dir():
-        raise ValueError(f"out must be a file for the page, got the directory {path}; add a name, as page.html.")
+    refuse_directory(path)
     write_bytes(path, html.encode())
     return path
+
+
+def refuse_directory(path: Path) -> None:
+    """A ValueError where ``path`` is no place for a page."""
+    if path.is_dir():
+        raise ValueError(f"out must be a file for the page, got the directory {path}; add a name, as page.html.")

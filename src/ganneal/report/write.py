@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ganneal.report.comparison_page import comparison_page
-from ganneal.report.page import write
+from ganneal.report.page import refuse_directory, write
 from ganneal.report.run_page import run_page
 from ganneal.report.several_page import several_page
 
@@ -26,6 +26,8 @@ def write_report(paths: Sequence[str | Path], out: str | Path | None = None) -> 
     folders = [Path(path) for path in paths]
     if not folders:
         raise ValueError("a report needs a run directory, a comparison directory, or several run directories.")
+    if out is not None:
+        refuse_directory(Path(out))  # before the page is drawn, which takes seconds
     if len(folders) == 1:
         (folder,) = folders
         html = comparison_page(folder) if (folder / STUDY).exists() else run_page(folder)
