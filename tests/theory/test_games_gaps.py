@@ -118,7 +118,7 @@ def test_the_bound_holds_on_quadratic_games(
 @pytest.mark.parametrize("game", [Bilinear((1.0, 0.3)), DiracGAN(), DiracGAN(r1=0.5)], ids=str)
 def test_the_bound_holds_where_play_rotates(name: str, game: Game) -> None:
     method, beta_bound = BOUNDED[name]
-    assert_bounded(play(game, method, steps=60), game, 1.0, beta_bound)
+    assert_bounded(play(game, method, steps=40), game, 1.0, beta_bound)
 
 
 @pytest.mark.parametrize(("method", "beta_bound"), [(SGD(5e-5), 0.0), (CG(5e-5, "FR"), 0.5)], ids=["sgd", "FR"])

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -42,14 +43,19 @@ def saved(state: object, path: Path) -> Path:
     return path
 
 
+@lru_cache
+def digest(path: Path) -> str:
+    """SHA-256 of a file that is written once."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 @pytest.fixture
 def accept(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], str]:
     """Lets a file of random weights stand for the public one."""
 
     def accepted(path: Path) -> str:
-        data = path.read_bytes()
-        sha256 = hashlib.sha256(data).hexdigest()
-        substitute = replace(files.FID_FILE, size=len(data), sha256=(sha256,))
+        sha256 = digest(path)
+        substitute = replace(files.FID_FILE, size=path.stat().st_size, sha256=(sha256,))
         monkeypatch.setattr("ganneal.metrics.extractors.inception.FID_FILE", substitute)
         monkeypatch.setattr(
             "ganneal.metrics.extractors.inception.TORCHVISION_FILE",
