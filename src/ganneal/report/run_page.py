@@ -87,7 +87,7 @@ def figures(run: RunRecord) -> list[tuple[str, str]]:
 def summary(run: RunRecord, scheme: str) -> str:
     """What was trained, on what, for how long, in three sentences."""
     model = run.experiment.get("model", {}).get("type", "unknown")
-    loss = run.experiment.get("loss", {}).get("type", "unknown")
+    loss = words.loss(run.experiment.get("loss", {}))
     last = run.last
     threads = run.provenance.get("threads")
     place = run.provenance.get("accelerator") or (

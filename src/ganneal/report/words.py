@@ -1,5 +1,6 @@
 """Numbers, configurations and outcomes in plain words."""
 
+import re
 from collections.abc import Iterable, Sequence
 from math import isfinite
 from typing import Any
@@ -87,6 +88,15 @@ def part(encoded: Any) -> str:
     if isinstance(encoded, list):
         return f"({', '.join(map(part, encoded))}{',' if len(encoded) == 1 else ''})"
     return repr(encoded)
+
+
+def loss(encoded: dict[str, Any]) -> str:
+    """The kind of an encoded loss in words.
+
+    >>> loss({"type": "NonSaturating", "weight_on": "output"}), loss({})
+    ('non-saturating', 'unknown')
+    """
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", encoded.get("type", "unknown")).lower()
 
 
 def scheme(encoded: dict[str, Any] | None, weights: Sequence[float] = ()) -> str:
