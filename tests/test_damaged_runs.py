@@ -106,6 +106,15 @@ def test_networks_are_built_up_to_a_size_that_follows_from_the_weights(run: Path
     assert 0 < sum(built) < 1.2 * SMALL
 
 
+def test_a_card_of_a_tensor_that_no_memory_holds_is_refused(run: Path) -> None:
+    card = run / "final" / "card.json"
+    content = json.loads(card.read_text())
+    content["experiment"]["model"] |= {"width": 2**50, "depth": 1}
+    card.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="far larger than the weights beside it; restore the card"):
+        ganneal.load(run)
+
+
 LINES = {"no JSON": b"{", "no UTF-8": b'{"a": "\xff"}', "no row": b"3", "a row without a place": b'{"d_loss": 1.0}'}
 
 

@@ -8,12 +8,14 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
+from torch.overrides import TorchFunctionMode
 
 from ganneal import zoo
 from ganneal.augment import AUGMENTATIONS, PROBABILITIES
@@ -35,7 +37,25 @@ from ganneal.weights_on_disk import Weights, players_of, pushes_of, read_weights
 MOST_LARGER = 64
 """Times the generator that both players may be together, in tensors and beside some millions in parameters."""
 SMALL = 2**24
+FAR_LARGER = "its networks are far larger than the weights beside it; restore the card."
 SAMPLERS = ("generator", "pushed", None)
+
+
+class _NoLargerTensor(TorchFunctionMode):
+    """Refuses to make a tensor of more than ``most`` numbers, before it is asked for."""
+
+    def __init__(self, most: int):
+        super().__init__()
+        self.most = most
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if func in (torch.empty, torch.zeros, torch.ones, torch.rand, torch.randn):
+            sizes = (kwargs or {}).get("size", args)
+            if prod(sizes[0] if sizes and isinstance(sizes[0], Sequence) else sizes) > self.most:
+                raise ValueError(FAR_LARGER)
+        return func(*args, **(kwargs or {}))
 
 
 @contextmanager
@@ -50,11 +70,12 @@ def _like(weights: Weights) -> Iterator[None]:
         if parameter is not None and threading.get_ident() == thread:
             count, tensors = count + parameter.numel(), tensors + 1
             if count > most or tensors > most_tensors:
-                raise ValueError("its networks are far larger than the weights beside it; restore the card.")
+                raise ValueError(FAR_LARGER)
 
     hook = register_module_parameter_registration_hook(counted)
     try:
-        yield
+        with _NoLargerTensor(most):
+            yield
     finally:
         hook.remove()
 
