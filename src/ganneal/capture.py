@@ -143,11 +143,15 @@ def recorded(
     return None if experiment.capture == "none" else Recorded(experiment, pair, random, augmented)
 
 
+class _Exchange(Exception):
+    """A loss asked for what other ranks have."""
+
+
 class _NotRecorded(Ranks):
     """Ranks of a recorded pass: they exchange nothing in it."""
 
     def mean(self, x: Tensor) -> Tensor:
-        raise NotImplementedError
+        raise _Exchange
 
     gather = mean
 
@@ -185,6 +189,6 @@ def _reads_other_ranks(loss: Loss) -> bool:
         with joined(_NotRecorded(0, 2)):
             loss.discriminator(outputs, outputs)
             loss.generator(outputs, outputs)
-    except NotImplementedError:
+    except _Exchange:
         return True
     return False
