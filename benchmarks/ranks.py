@@ -2,10 +2,11 @@
 
     python benchmarks/ranks.py [--experiment digits-cts] [--batch 64] [--moves 20] [--repeats 9]
 
-Each process has a core of its own. In every turn the first trains alone, the other waiting, and then both train
-together on twice the batch; a figure is the median over turns of the ratio of the times for as many moves. Beside the
-wall clock it gives that of the processor time of the first process, which waiting for a core that others use does not
-lengthen. Floor: 1.15 of the wall clock on an idle machine.
+Each process has a core of its own. In every turn the first trains alone, the other waiting; then both train at once,
+each a run of its own, which shows what cores cost each other without any exchange; then both train together on twice
+the batch. A figure is the median over turns of the ratio of the times for as many moves. Beside the wall clock it gives
+that of the processor time of the first process, which waiting for a core that others use does not lengthen. Floor: 1.15
+of the wall clock on an idle machine.
 """
 
 import argparse
@@ -36,6 +37,14 @@ class Taken(NamedTuple):
     processor: float
 
 
+class Turn(NamedTuple):
+    """Of the first process: training alone, beside another run, and with the other process."""
+
+    alone: Taken
+    beside: Taken
+    together: Taken
+
+
 def seconds(run: Run, moves: int) -> Taken:
     """What the next ``moves`` moves of both players take."""
     wall, processor = perf_counter(), process_time()
@@ -54,27 +63,34 @@ def on_rank(rank: int, folder: str, given: argparse.Namespace) -> None:
     one = replace(one, records=replace(one.records, log_every=10**9))
     alone = Run(one, ranks=ALONE)
     together = Run(replace(one, batch_size=2 * given.batch), ranks=Ranks(rank, 2, torch.device("cpu")))
-    turns: list[tuple[Taken, Taken]] = []
+    turns: list[Turn] = []
     for _ in range(given.repeats + 1):
-        apart = seconds(alone, given.moves) if rank == 0 else Taken(0, 0)
+        one_of_one = seconds(alone, given.moves) if rank == 0 else Taken(0, 0)
         dist.barrier()
-        turns.append((apart, seconds(together, given.moves)))
+        one_of_two = seconds(alone, given.moves)
+        dist.barrier()
+        turns.append(Turn(one_of_one, one_of_two, seconds(together, given.moves)))
         dist.barrier()
     if rank == 0:
         report(turns[1:], given)
     dist.destroy_process_group()
 
 
-def report(turns: list[tuple[Taken, Taken]], given: argparse.Namespace) -> None:
-    one = median(apart.wall for apart, _ in turns) / given.moves
-    walls, processors = ([getattr(b, name) / getattr(a, name) for a, b in turns] for name in Taken._fields)
+def report(turns: list[Turn], given: argparse.Namespace) -> None:
+    one = median(turn.alone.wall for turn in turns) / given.moves
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     print(f"{given.experiment}, {given.batch} images a process, load of the machine {load}")
-    print(f"  one process                  {1e3 * one:8.2f} ms a move")
-    for name, ratios in (("wall clock", walls), ("processor time", processors)):
-        print(f"  two, {name:<22}  {median(ratios):8.2f}x   ({min(ratios):.2f} to {max(ratios):.2f})")
-    verdict = "held" if median(walls) <= FLOOR else "NOT held"
-    print(f"  floor of {FLOOR} of the wall clock: {verdict}")
+    print(f"  one process                       {1e3 * one:8.2f} ms a move")
+    for clock in Taken._fields:
+        for label, way, base in (
+            ("together / one", "together", "alone"),
+            ("two runs at once / one", "beside", "alone"),
+            ("together / two runs at once", "together", "beside"),
+        ):
+            ratios = [getattr(getattr(turn, way), clock) / getattr(getattr(turn, base), clock) for turn in turns]
+            print(f"  {clock:<9}  {label:<28}  {median(ratios):5.2f}x   ({min(ratios):.2f} to {max(ratios):.2f})")
+    whole = median(turn.together.wall / turn.alone.wall for turn in turns)
+    print(f"  floor of {FLOOR} of the wall clock, together / one: {'held' if whole <= FLOOR else 'NOT held'}")
 
 
 def main() -> None:
