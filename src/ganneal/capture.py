@@ -22,7 +22,7 @@ from ganneal.collective import Ranks, joined
 from ganneal.experiment import Experiment
 from ganneal.losses import Loss
 from ganneal.models import ModelPair
-from ganneal.passes import Convincing, Fitting, Generating, Judging, Making, Pass, Pushing, Reals, Showing
+from ganneal.passes import Convincing, Fitting, Generating, Judging, Making, Pass, Pushing, Reals
 from ganneal.task import Condition, View
 
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
@@ -79,7 +79,7 @@ class Recorded:
         self.making = Recording(Making(*parts), how)
         self.judging = Recording(Judging(*parts), how)
         self.generating = Recording(Generating(*parts), how)
-        self.showing = Recording(Showing(*parts), how)
+        self.showing = Recording(Making(*parts), how)
         self.convincing = Recording(Convincing(*parts), how)
         self.fitting = Recording(Fitting(*parts), how)
         self.stand_in = Pushing(*parts)
@@ -91,7 +91,8 @@ class Recorded:
 
     def make(self, latents: Tensor, condition: Condition) -> Tensor:
         """Fakes without a graph."""
-        return self.making(latents, condition, self._noise(condition))[0].detach()
+        with torch.no_grad():
+            return self.making(latents, condition, self._noise(condition))[0]
 
     def judge(self, real: View, fake: Tensor, condition: Condition) -> tuple[Tensor, Tensor, Tensor]:
         """The discriminator's loss, with a graph, and its raw outputs of reals and fakes."""

@@ -61,10 +61,10 @@ class Pass(nn.Module):
 
 
 class Making(Pass):
-    """Fakes without a graph."""
+    """Fakes; with a graph, the first half of `Generating`, where they are augmented before they are judged."""
 
     def forward(self, latents: Tensor, condition: Condition, noise: Condition) -> tuple[Tensor]:
-        with torch.no_grad(), self.autocast():
+        with self.autocast():
             fake = self.fake(latents, condition, noise)
         self.settle()
         return (fake,)
@@ -94,18 +94,8 @@ class Generating(Pass):
         return self.convincing(weight, fake, condition, real, given), fake
 
 
-class Showing(Pass):
-    """Fakes with a graph: the first half of `Generating`, where they are augmented before they are judged."""
-
-    def forward(self, latents: Tensor, condition: Condition, noise: Condition) -> tuple[Tensor]:
-        with self.autocast():
-            fake = self.fake(latents, condition, noise)
-        self.settle()
-        return (fake,)
-
-
 class Convincing(Pass):
-    """The second half."""
+    """The second half of `Generating`."""
 
     def forward(
         self, weight: Tensor, fake: Tensor, condition: Condition, real: Reals, given: Condition
