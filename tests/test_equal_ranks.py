@@ -23,7 +23,9 @@ from ganneal.optim import CG, SGD, Adam, Averaging
 from ganneal.regularizers import REGULARIZERS, Dragan, GradientPenalty, LeCam
 from ganneal.run import Run
 from ganneal.schemes import FunctionalGradient, Nested
+from ganneal.statistics import batch_norms
 from ganneal.task import Denoising, Labelled
+from ganneal.updates import averaged
 from ganneal.weights import Geometric
 
 BATCH, POOL = 16, 40
@@ -218,6 +220,28 @@ def test_recorded_dropout_is_refused_where_processes_would_share_its_masks() -> 
     experiment = ring(model=Forgetful(), capture="compile")
     with pytest.raises(ValueError, match=r"capture with several processes holds no dropout, got Dropout\(p=0.4"):
         Run(replace(experiment, devices=2), ranks=Ranks(0, 2, torch.device("cpu")))
+
+
+class BesideZeros(Ranks):
+    """The first of two ranks; the other has zeros only."""
+
+    def average_(self, x: Tensor) -> Tensor:
+        return x.div_(2)
+
+
+def test_averages_keep_the_memory_order_of_the_weights_and_statistics_go_with_them() -> None:
+    run = Run(ring(data=Digits(), model=DCGAN(width=4, latent_size=4)), ranks=BesideZeros(0, 2, torch.device("cpu")))
+    weights = run.d_parameters
+    assert any(not weight.is_contiguous() for weight in weights)
+    given = [torch.randn(weight.shape) for weight in weights]  # in another memory order than the weights
+    statistics = [norm.get_buffer("running_var") for norm in batch_norms(run.discriminator)]
+    before = [each.clone() for each in statistics]
+    averages = averaged([None, *given[1:]], weights, run)
+    assert averages[0] is None
+    for weight, gradient, average in zip(weights[1:], given[1:], averages[1:], strict=True):
+        assert average is not None and average.stride() == weight.stride()
+        torch.testing.assert_close(average, gradient / 2, rtol=0, atol=0)
+    assert statistics and all(torch.equal(now, then / 2) for now, then in zip(statistics, before, strict=True))
 
 
 def test_samples_are_dealt_chunk_by_chunk() -> None:

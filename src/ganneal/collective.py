@@ -55,6 +55,12 @@ class Ranks:
         """The mean over ranks of each element of ``x``, with a graph to every rank's."""
         return x if self.count == 1 else _Mean.apply(x, self)  # type: ignore[return-value]
 
+    def average_(self, x: Tensor) -> Tensor:
+        """`mean` without a graph in the place of ``x``, which is contiguous."""
+        with self.losing():
+            dist.all_reduce(x)
+        return x.div_(self.count)
+
     def gather(self, x: Tensor) -> Tensor:
         """``x`` of all ranks along the first axis, in their order, with a graph to every rank's."""
         return x if self.count == 1 else _Gather.apply(x, self)  # type: ignore[return-value]
@@ -140,10 +146,7 @@ class _Mean(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, among: Ranks) -> Tensor:
         ctx.among = among
-        total = x.detach().clone(memory_format=torch.contiguous_format)
-        with among.losing():
-            dist.all_reduce(total)
-        return total.div_(among.count)
+        return among.average_(x.detach().clone(memory_format=torch.contiguous_format))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, None]:

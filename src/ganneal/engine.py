@@ -60,7 +60,7 @@ def update_discriminator(step: UpdateDiscriminator, run: Run) -> None:
         with run.drawing():
             loss = _discriminator_loss(step, run, count)
             gradients = accumulate(gradients, loss / parts, run.d_parameters, parts)
-    gradients = averaged(gradients, run)
+    gradients = averaged(gradients, run.d_parameters, run)
     if is_measured(run):
         log(step, run, "d_grad_norm", norm(gradients))
     d_lr = rate(experiment.d_optimizer, run, own="d_updates")
@@ -126,7 +126,7 @@ def update_generator(step: UpdateGenerator, run: Run) -> None:
             with run.drawing():
                 loss = _generator_loss(step, run, count)
                 gradients = accumulate(gradients, loss / parts, parameters, parts)
-    gradients = averaged(gradients, run)
+    gradients = averaged(gradients, parameters, run)
     own, networks = gradients[: len(run.g_parameters)], gradients[len(run.g_parameters) :]
     if before is not None:
         log(step, run, "g_grad_norm", norm(own))

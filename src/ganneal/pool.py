@@ -122,7 +122,7 @@ def _fit_batch(step: FitGenerator, run: Run, pool: SamplePool, fit: Fit, chosen:
             loss = _squares(run, pool.latents[part], tuple(c[part] for c in pool.condition), pool.samples[part])
             gradients = accumulate(gradients, loss / len(chosen), run.g_parameters, len(parts))
         losses.append(loss.detach())
-    gradients = averaged(gradients, run)
+    gradients = averaged(gradients, run.g_parameters, run)
     lr = rate(run.experiment.g_optimizer, run, own="g_updates") * DECAY**fit.decays
     optimize(fit.optimizer, lr, run.g_parameters, gradients)
     if before is not None:

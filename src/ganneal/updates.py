@@ -1,5 +1,8 @@
 """What every move shares: gradients over micro-batches, the optimizer's step, what is metered."""
 
+import itertools
+from functools import reduce
+
 import torch
 from torch import Tensor, nn
 
@@ -25,21 +28,32 @@ def accumulate(total: Gradients | None, loss: Tensor, parameters: list[nn.Parame
 
 
 @torch.no_grad()
-def averaged(gradients: Gradients | None, run: Run) -> Gradients:
-    """``gradients`` averaged over ranks in one reduction, and with them the players' running statistics in place."""
+def averaged(gradients: Gradients | None, parameters: list[nn.Parameter], run: Run) -> Gradients:
+    """``gradients`` averaged over ranks in one reduction, and with them the players' running statistics in place.
+
+    They come back in the memory order of their ``parameters``.
+    """
     assert gradients is not None
     if run.ranks.count == 1:
         return gradients
     norms = [norm for player in (run.generator, run.discriminator) for norm in batch_norms(player)]
     statistics = [norm.get_buffer(name) for norm in norms for name in ("running_mean", "running_var")]
-    tensors = statistics + [gradient for gradient in gradients if gradient is not None]
-    flat = run.ranks.mean(torch.cat([tensor.reshape(-1) for tensor in tensors]))
-    parts = flat.split([tensor.numel() for tensor in tensors])
-    means = [part.view(tensor.shape).to(tensor.dtype) for part, tensor in zip(parts, tensors, strict=True)]
+    reached = [(own, gradient) for own, gradient in zip(parameters, gradients, strict=True) if gradient is not None]
+    flat, parts = _side_by_side(statistics + [own for own, _ in reached])
+    torch._foreach_copy_(parts, statistics + [gradient for _, gradient in reached])
+    run.ranks.average_(flat)
     if statistics:
-        torch._foreach_copy_(statistics, means[: len(statistics)])
-    own = iter(means[len(statistics) :])
-    return [None if gradient is None else next(own) for gradient in gradients]
+        torch._foreach_copy_(statistics, parts[: len(statistics)])
+    means = iter(parts[len(statistics) :])
+    return [None if gradient is None else next(means).to(gradient.dtype) for gradient in gradients]
+
+
+def _side_by_side(tensors: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    """One vector with room for all of ``tensors``, and views of it of their shapes and memory orders."""
+    ends = list(itertools.accumulate(tensor.numel() for tensor in tensors))
+    flat = tensors[0].new_empty(ends[-1], dtype=reduce(torch.promote_types, {tensor.dtype for tensor in tensors}))
+    starts = [end - tensor.numel() for end, tensor in zip(ends, tensors, strict=True)]
+    return flat, [flat.as_strided(t.shape, t.stride(), start) for t, start in zip(tensors, starts, strict=True)]
 
 
 def rate(config: OptimizerConfig, run: Run, own: Clock) -> float:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ganneal.reproduction.recipes import Loss4, Network, SchemeName, biggan, biggan64, classical, ddgan, functional
-from ganneal.reproduction.table import Row, Table, reported
+from ganneal.reproduction.table import Reported, Row, Table, reported
 from ganneal.weights import Geometric, Reversed
 
 SOURCE = "Nested Annealed Training Scheme for GANs, arXiv 2501.11318 (IEEE TCSVT 2025)"
@@ -32,7 +32,7 @@ OPEN_CFG = (
 )
 
 
-def _four(dataset: str, model: Loss4, scheme: SchemeName, levels: int = 5, **scores: str) -> Row:
+def _four(dataset: str, model: Loss4, scheme: SchemeName, levels: int, scores: dict[str, Reported]) -> Row:
     """A row of one of the four classical GANs."""
     nested = "" if scheme == "cts" else f"-{levels}"
     shown = "" if scheme == "cts" else f", N_d = {levels}"
@@ -43,24 +43,24 @@ def _four(dataset: str, model: Loss4, scheme: SchemeName, levels: int = 5, **sco
         f"{TITLES[model]}, {name}{shown}",
         "classical",
         classical(dataset, model, scheme, levels),
-        reported(**scores),
+        scores,
     )
 
 
-def _cfg(dataset: str, kind: str, **scores: str) -> Row:
+def _cfg(dataset: str, kind: str, scores: dict[str, Reported]) -> Row:
     """A row of CFG with ResNet-4: plain, annealed or reversed."""
     weights = {"plain": None, "annealed": Geometric(), "reversed": Reversed()}[kind]
     arm = "cfg-resnet" if kind == "plain" else f"cfg-resnet-{kind}"
     label = {"plain": "CFG", "annealed": "annealed CFG", "reversed": "CFG, reversed weights"}[kind]
-    return Row(dataset, arm, label, "functional", functional(dataset, "resnet", weights), reported(**scores))
+    return Row(dataset, arm, label, "functional", functional(dataset, "resnet", weights), scores)
 
 
-def _biggan(scheme: SchemeName, **scores: str) -> Row:
+def _biggan(scheme: SchemeName, scores: dict[str, Reported]) -> Row:
     name = "reversed weights" if scheme == "reversed" else scheme.upper()
     nested = "" if scheme == "cts" else "-4"
     shown = "" if scheme == "cts" else ", N_d = 4"
     label = f"BigGAN, {name}{shown}"
-    return Row("cifar10", f"biggan-{scheme}{nested}", label, "biggan", biggan(scheme), reported(**scores))
+    return Row("cifar10", f"biggan-{scheme}{nested}", label, "biggan", biggan(scheme), scores)
 
 
 def _cells(text: str) -> Iterator[tuple[str, list[str]]]:
@@ -133,8 +133,10 @@ def _beside_cfg(text: str, score: str, title: str, notes: tuple[str, ...]) -> Ta
     rows: list[Row] = []
     models: tuple[Loss4, ...] = ("wgan", "lsgan", "original", "hinge")
     for dataset, values in _cells(text):
-        rows += [_four(dataset, m, "cts", 5, **{score: v}) for m, v in zip(models, values[:4], strict=True)]
-        rows += [_cfg(dataset, kind, **{score: v}) for kind, v in zip(("plain", "annealed"), values[4:], strict=True)]
+        rows += [_four(dataset, m, "cts", 5, {score: Reported(v)}) for m, v in zip(models, values[:4], strict=True)]
+        rows += [
+            _cfg(dataset, kind, {score: Reported(v)}) for kind, v in zip(("plain", "annealed"), values[4:], strict=True)
+        ]
     pairs = []
     for dataset, _ in _cells(text):
         pairs += [(f"{dataset}/cfg-resnet-annealed", f"{dataset}/cfg-resnet")]
@@ -144,18 +146,18 @@ def _beside_cfg(text: str, score: str, title: str, notes: tuple[str, ...]) -> Ta
 
 def _table_ix() -> Table:
     rows = (
-        _four("cifar10", "original", "nats", 10, FID="16.78", IS="4.79?"),
-        _four("cifar10", "original", "nts", 5, FID="17.69", IS="4.63?"),
-        _four("cifar10", "original", "cts", FID="37.83", IS="3.92?"),
-        _four("cifar10", "lsgan", "nats", 10, FID="17.08", IS="4.67"),
-        _four("cifar10", "lsgan", "nts", 10, FID="19.28", IS="4.64"),
-        _four("cifar10", "lsgan", "cts", FID="30.94", IS="4.01"),
-        _four("cifar10", "wgan", "nats", 10, FID="16.59", IS="4.79"),
-        _four("cifar10", "wgan", "nts", 10, FID="18.27", IS="4.66"),
-        _four("cifar10", "wgan", "cts", FID="32.31?", IS="3.98"),
-        _four("cifar10", "hinge", "nats", 15, FID="18.59", IS="4.75"),
-        _four("cifar10", "hinge", "nts", 10, FID="19.28", IS="4.57?"),
-        _four("cifar10", "hinge", "cts", FID="36.24", IS="3.89"),
+        _four("cifar10", "original", "nats", 10, reported(FID="16.78", IS="4.79?")),
+        _four("cifar10", "original", "nts", 5, reported(FID="17.69", IS="4.63?")),
+        _four("cifar10", "original", "cts", 5, reported(FID="37.83", IS="3.92?")),
+        _four("cifar10", "lsgan", "nats", 10, reported(FID="17.08", IS="4.67")),
+        _four("cifar10", "lsgan", "nts", 10, reported(FID="19.28", IS="4.64")),
+        _four("cifar10", "lsgan", "cts", 5, reported(FID="30.94", IS="4.01")),
+        _four("cifar10", "wgan", "nats", 10, reported(FID="16.59", IS="4.79")),
+        _four("cifar10", "wgan", "nts", 10, reported(FID="18.27", IS="4.66")),
+        _four("cifar10", "wgan", "cts", 5, reported(FID="32.31?", IS="3.98")),
+        _four("cifar10", "hinge", "nats", 15, reported(FID="18.59", IS="4.75")),
+        _four("cifar10", "hinge", "nts", 10, reported(FID="19.28", IS="4.57?")),
+        _four("cifar10", "hinge", "cts", 5, reported(FID="36.24", IS="3.89")),
     )
     names = [row.name for row in rows]
     pairs = [pair for i in range(0, 12, 3) for pair in (names[i : i + 2], names[i + 1 : i + 3])]
@@ -175,17 +177,17 @@ def _table_ix() -> Table:
 
 def _table_x() -> Table:
     rows = (
-        _biggan("reversed", FID="16.89"),
-        _biggan("nats", FID="6.36"),
-        _biggan("nts", FID="7.49"),
-        _biggan("cts", FID="8.52"),
-        _cfg("cifar10", "reversed", FID="200.01"),
-        _cfg("cifar10", "annealed", FID="16.34"),
-        _cfg("cifar10", "plain", FID="19.41"),
-        _four("cifar10", "original", "reversed", 5, FID="17.59"),
-        _four("cifar10", "original", "nats", 5, FID="16.92"),
-        _four("cifar10", "original", "nts", 5, FID="17.69"),
-        _four("cifar10", "original", "cts", FID="37.93"),
+        _biggan("reversed", reported(FID="16.89")),
+        _biggan("nats", reported(FID="6.36")),
+        _biggan("nts", reported(FID="7.49")),
+        _biggan("cts", reported(FID="8.52")),
+        _cfg("cifar10", "reversed", reported(FID="200.01")),
+        _cfg("cifar10", "annealed", reported(FID="16.34")),
+        _cfg("cifar10", "plain", reported(FID="19.41")),
+        _four("cifar10", "original", "reversed", 5, reported(FID="17.59")),
+        _four("cifar10", "original", "nats", 5, reported(FID="16.92")),
+        _four("cifar10", "original", "nts", 5, reported(FID="17.69")),
+        _four("cifar10", "original", "cts", 5, reported(FID="37.93")),
     )
     pairs = (
         ("cifar10/biggan-nats-4", "cifar10/biggan-reversed-4"),
@@ -209,26 +211,26 @@ def _table_x() -> Table:
 
 
 def _table_xi() -> Table:
-    def denoising(scheme: SchemeName, **scores: str) -> Row:
+    def denoising(scheme: SchemeName, scores: dict[str, Reported]) -> Row:
         nested = "" if scheme == "cts" else "-5"
         shown = "" if scheme == "cts" else ", N_d = 5"
         label = f"DDGAN, {scheme.upper()}{shown}"
-        return Row("cifar10", f"ddgan-{scheme}{nested}", label, "ddgan", ddgan(scheme), reported(**scores))
+        return Row("cifar10", f"ddgan-{scheme}{nested}", label, "ddgan", ddgan(scheme), scores)
 
-    def imagenet(scheme: SchemeName, **scores: str) -> Row:
+    def imagenet(scheme: SchemeName, scores: dict[str, Reported]) -> Row:
         nested = "" if scheme == "cts" else "-4"
         label = f"BigGAN, {scheme.upper()}"
-        return Row("imagenet64", f"biggan64-{scheme}{nested}", label, "biggan64", biggan64(scheme), reported(**scores))
+        return Row("imagenet64", f"biggan64-{scheme}{nested}", label, "biggan64", biggan64(scheme), scores)
 
     rows = (
-        _biggan("cts", FID="8.52", IS="8.50"),
-        _biggan("nts", FID="7.49", IS="8.72"),
-        _biggan("nats", FID="6.36", IS="8.80"),
-        denoising("cts", FID="3.75", IS="6.59"),
-        denoising("nts", FID="4.94", IS="6.63"),
-        denoising("nats", FID="2.56", IS="6.81"),
-        imagenet("cts", FID="16.5", IS="18.12"),
-        imagenet("nats", FID="8.75", IS="25.01"),
+        _biggan("cts", reported(FID="8.52", IS="8.50")),
+        _biggan("nts", reported(FID="7.49", IS="8.72")),
+        _biggan("nats", reported(FID="6.36", IS="8.80")),
+        denoising("cts", reported(FID="3.75", IS="6.59")),
+        denoising("nts", reported(FID="4.94", IS="6.63")),
+        denoising("nats", reported(FID="2.56", IS="6.81")),
+        imagenet("cts", reported(FID="16.5", IS="18.12")),
+        imagenet("nats", reported(FID="8.75", IS="25.01")),
     )
     pairs = (
         ("cifar10/biggan-nats-4", "cifar10/biggan-nts-4"),
@@ -255,7 +257,7 @@ def _table_xii() -> Table:
     rows, pairs = [], []
     for model, (levels, nats, nts) in _cells(TABLE_XII):
         for scheme, value in (("nats", nats), ("nts", nts)):
-            rows.append(_four("cifar10", model, scheme, int(levels), FID=value))  # type: ignore[arg-type]
+            rows.append(_four("cifar10", model, scheme, int(levels), reported(FID=value)))  # type: ignore[arg-type]
         pairs.append((f"cifar10/{model}-nats-{levels}", f"cifar10/{model}-nts-{levels}"))
     for model in TITLES:
         pairs.append((f"cifar10/{model}-nts-10", f"cifar10/{model}-nts-20"))
