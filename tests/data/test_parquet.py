@@ -110,6 +110,21 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: Any) -> None:
         Parquet(str(path)).load()
 
 
+def test_a_file_of_more_rows_than_it_can_hold_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pyarrow.parquet.write_table(pyarrow.table({"image": pyarrow.nulls(10**6, pyarrow.binary())}), path)
+    with pytest.raises(
+        ValueError, match=r"a\.parquet claims 1,000,000 rows, more images than its [\d,]+ bytes can hold"
+    ):
+        Parquet(str(path)).load()
+
+
+def test_one_image_in_many_rows_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pyarrow.parquet.write_table(pyarrow.table({"image": [picture(n % 2) for n in range(1_000)]}), path)
+    assert levels(Parquet(str(path)).load().samples) == [0, 1] * 500
+
+
 def test_without_pyarrow_the_command_that_installs_it_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

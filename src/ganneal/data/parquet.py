@@ -19,6 +19,10 @@ HELD = 4
 """Groups of rows that are in memory at a time: threads read neighbouring ones."""
 
 
+MOST_ROWS = 8
+"""To a byte of a file: one of few different images takes a bit, its place in their dictionary."""
+
+
 class _Groups:
     """The encoded images of parquet files, a group of rows at a time."""
 
@@ -115,9 +119,8 @@ def _listed(
         with _opened(file) as opened:
             columns = opened.schema_arrow.names
             lookup(f"column of {shown(file.name)}", dict.fromkeys(columns), images)
-            for group in range(opened.num_row_groups):
-                rows = range(opened.metadata.row_group(group).num_rows)
-                names += [f"{shown(file.name)} {number}/{group}/{row}" for row in rows]
+            rows = _rows(opened, file)
+            names += [f"{shown(file.name)} {number}/{group}/{row}" for group, n in enumerate(rows) for row in range(n)]
             if labels in columns:
                 values += opened.read(columns=[labels]).column(0).to_pylist()
                 classes = _class_names(opened.schema_arrow.metadata, labels)
@@ -133,6 +136,18 @@ def _listed(
         description=described(place, len(names)),
     )
     return listing, values or None, classes
+
+
+def _rows(opened: Any, file: Path) -> list[int]:
+    """How many rows each group has, which ``file`` can hold."""
+    rows = [opened.metadata.row_group(group).num_rows for group in range(opened.num_row_groups)]
+    size = file.stat().st_size
+    if sum(rows) > MOST_ROWS * size:
+        raise ValueError(
+            f"{shown(str(file))} claims {sum(rows):,} rows, more images than its {size:,} bytes can hold; it is "
+            f"damaged, or nearly all of its rows are empty: write it again."
+        )
+    return rows
 
 
 @contextmanager

@@ -5,6 +5,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ganneal.models.grouped import convolve_grouped
+
 Images = Float[Tensor, "batch _ _ _"]
 TAPS = (1.0, 3.0, 3.0, 1.0)
 
@@ -25,6 +27,9 @@ class Resample(nn.Module):
         self.register_buffer("kernel", _kernel(4.0 if up else 1.0), persistent=False)
 
     def forward(self, x: Images) -> Images:
+        return convolve_grouped(self._resampled, x)
+
+    def _resampled(self, x: Tensor) -> Tensor:
         channels = x.shape[1]
         kernel = self.kernel.to(x.dtype).expand(channels, 1, 4, 4)
         resample = F.conv_transpose2d if self.up else F.conv2d
@@ -41,5 +46,8 @@ class Smooth(nn.Module):
         self.register_buffer("kernel", _kernel(1.0), persistent=False)
 
     def forward(self, x: Images) -> Images:
+        return convolve_grouped(self._smoothed, x)
+
+    def _smoothed(self, x: Tensor) -> Tensor:
         channels = x.shape[1]
         return F.conv2d(x, self.kernel.to(x.dtype).expand(channels, 1, 4, 4), padding=2, groups=channels)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ganneal.models.checks import check_at_least_one, check_images, check_square, checked_labels
 from ganneal.models.fir import Resample
+from ganneal.models.grouped import convolve_grouped
 from ganneal.models.protocol import ModelPair, Normal, Shape
 
 BASE = 4
@@ -63,7 +64,8 @@ class Block(nn.Module):
         )
 
     def forward(self, x: Features) -> Features:
-        return x + self.net(x)
+        inner, before, grouped, after, outer = self.net
+        return x + outer(after(convolve_grouped(grouped, before(inner(x)))))
 
 
 class R3GANGenerator(nn.Module):
@@ -121,7 +123,7 @@ class R3GANDiscriminator(nn.Module):
         self, images: Float[Tensor, "batch channels height width"], labels: Tensor | None = None
     ) -> Float[Tensor, " batch"]:
         check_images(images, self.shape)
-        features = self.linear(self.depthwise(self.net(images)).flatten(1))
+        features = self.linear(convolve_grouped(self.depthwise, self.net(images)).flatten(1))
         if self.classes is None:
             return features.squeeze(1)
         given = checked_labels(labels, self.num_classes, images)
