@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 
 from ganneal.data import Dataset, Sampler
-from ganneal.experiments.choices import this_machine
+from ganneal.machine import this_machine
 from ganneal.models import DCGAN
 
 BATCH, COUNT = 64, 20_000
@@ -94,7 +94,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    bfloat16 = this_machine().bfloat16
+    bfloat16 = bool(this_machine().bfloat16)
     precision = "bf16" if bfloat16 else "float32"
     print(f"{platform.machine()}, torch {torch.__version__}, one thread, training in {precision}")
     with tempfile.TemporaryDirectory() as folder:

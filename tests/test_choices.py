@@ -21,7 +21,8 @@ from ganneal.cli import main
 from ganneal.data import Arrays, Cifar10, Cifar100, Folder, Idx, Zip, source_at
 from ganneal.data.survey import Survey, survey
 from ganneal.experiments import EXPERIMENTS, choices
-from ganneal.experiments.choices import Machine, choose
+from ganneal.experiments.choices import choose
+from ganneal.machine import Machine
 from ganneal.models import DCGAN
 
 CPU, GPU = Machine(False, False), Machine(True, True)

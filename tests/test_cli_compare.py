@@ -20,9 +20,10 @@ from ganneal.comparison.job import Job, run
 from ganneal.comparison.study import Like
 from ganneal.config import encode
 from ganneal.data import Folder
-from ganneal.experiments import EXPERIMENTS, choices
+from ganneal.experiments import EXPERIMENTS
 from ganneal.interruption import Interrupted
 from ganneal.losses import LOSSES
+from ganneal.machine import Machine
 
 pytestmark = pytest.mark.usefixtures("empty_pictures")
 
@@ -290,7 +291,7 @@ def test_all_arms_on_a_path_share_choices_that_the_study_keeps(
 def test_a_folder_keeps_what_was_chosen_though_its_images_and_the_machine_change(
     cli: Cli, studies: Studies, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    machine = choices.Machine(accelerator=False, bfloat16=False)
+    machine = Machine(accelerator=False, bfloat16=False)
     monkeypatch.setattr(sys.modules["ganneal.experiments.images"], "this_machine", lambda: machine)
     (tmp_path / "mine").mkdir()
 
@@ -312,7 +313,7 @@ def test_a_folder_keeps_what_was_chosen_though_its_images_and_the_machine_change
     study = {"format": 1, "chosen": chosen_then}
     (tmp_path / "runs" / "compare-mine-nats" / "study.json").write_text(json.dumps(study))
     draw(600, 32)
-    machine = choices.Machine(accelerator=False, bfloat16=True)
+    machine = Machine(accelerator=False, bfloat16=True)
     assert settings() == before == (8, 3, 8, "float32", True)
     assert settings("--data.size", "16") == (16, *before[1:])
     assert settings("--out", "other") == (32, 3, 64, "bf16", True)

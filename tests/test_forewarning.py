@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from ganneal import machine
 from ganneal.cli import main
 from ganneal.data import Ring
+from ganneal.data.survey import Survey
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.experiments import EXPERIMENTS, ring_cts, ring_nts
-from ganneal.forewarning import LONG, forewarning
+from ganneal.experiments.choices import choose
+from ganneal.forewarning import LONG, forewarning, forewarnings
 from ganneal.optim import SGD, Adam
 from ganneal.plan import plan
 from ganneal.schemes import Alternating, Nested, Scheme
@@ -95,3 +98,30 @@ def test_training_says_it_when_it_begins_and_not_when_it_goes_on(
     assert capsys.readouterr().err.count(f"warning: {forewarning(ring_nts())}") == 1
     train(replace(tiny, budget=Budget(d_updates=10)), tmp_path, progress=True)
     assert "warning" not in capsys.readouterr().err
+
+
+FLAGS = "processor\t: 0\nflags\t\t: fpu avx2 {}\nbugs\t\t: avx512_bf16\n"
+
+
+@pytest.mark.parametrize(
+    ("told", "computes"),
+    [(FLAGS.format("amx_bf16"), True), (FLAGS.format(""), False), ("Features\t: fp asimd\n", None), (None, None)],
+    ids=["units", "none", "another processor", "another system"],
+)
+def test_emulated_bfloat16_is_warned_of_where_it_is_known(
+    told: str | None, computes: bool | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "CPU_INFO", tmp_path / "cpuinfo")
+    if told is not None:
+        (tmp_path / "cpuinfo").write_text(told)
+    assert machine.processor_computes_bfloat16() is computes
+    mixed = replace(ring_cts(), precision="bf16")
+    warned = [text for text in forewarnings(mixed) if "precision bf16 is slower than float32 here" in text]
+    assert len(warned) == (computes is False)
+    assert not forewarnings(replace(mixed, precision="float32"))
+    assert not forewarnings(replace(mixed, device="cuda"))
+
+
+def test_what_cannot_be_told_of_a_machine_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    choice = choose(Survey(1_000, (32,) * 9, False, 0), machine.Machine(False, None))["precision"]
+    assert choice.value == "float32" and "not known" in choice.reason

@@ -1,6 +1,9 @@
-"""What an experiment's schedule and optimizers foretell before anything is trained, from what was measured."""
+"""What an experiment foretells before anything is trained, from what was measured."""
+
+import torch
 
 from ganneal.experiment import Experiment
+from ganneal.machine import processor_computes_bfloat16
 from ganneal.models import MLP
 from ganneal.optim import Adam
 from ganneal.plan import plan
@@ -8,6 +11,23 @@ from ganneal.steps import UpdateDiscriminator, UpdateGenerator
 
 LONG = 2.5
 """Nominal Adam steps of the generator per discriminator update, in rates of the latter, from which toys collapsed."""
+
+
+def forewarnings(experiment: Experiment) -> list[str]:
+    """What is foretold of ``experiment`` on this machine."""
+    return [warning for warning in (forewarning(experiment), slow_precision(experiment)) if warning is not None]
+
+
+def slow_precision(experiment: Experiment) -> str | None:
+    """A warning in words where a CPU is to emulate bfloat16, or None."""
+    if experiment.precision != "bf16" or torch.device(experiment.device).type != "cpu":
+        return None
+    if processor_computes_bfloat16() is not False:
+        return None
+    return (
+        "This processor has no arithmetic for bfloat16: precision bf16 is slower than float32 here, for convolutions "
+        "several times. Use --precision float32."
+    )
 
 
 def forewarning(experiment: Experiment) -> str | None:

@@ -2,13 +2,16 @@
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ganneal import forewarning
 from ganneal.comparison import schedule
 from ganneal.comparison.executors import Executor
 from ganneal.comparison.job import Job
@@ -123,6 +126,34 @@ def test_as_many_run_at_once_as_there_are_slots(slots: int, study: Make, script:
     executor = script(slots)
     compare(study(), tmp_path, executor)
     assert executor.most == min(slots, 4) and sorted(executor.started) == sorted(ALL)
+
+
+def test_a_study_whose_directory_was_removed_meanwhile_goes_on_by_the_same_call(
+    study: Make, script: Make, tmp_path: Path
+) -> None:
+    executor, out = script(), tmp_path / "out"
+
+    def remove() -> None:
+        if len(executor.started) == 2:
+            shutil.rmtree(out)
+
+    executor.meanwhile = remove
+    compare(study(), out, executor)
+    again = script()
+    results, _ = compare(study(), out, again)
+    assert again.started == ALL[:1] and statuses(results) == dict.fromkeys(ALL, "finished")
+
+
+def test_what_is_foretold_of_arms_is_said_before_they_begin(
+    study: Make, script: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forewarning, "processor_computes_bfloat16", lambda: False)
+    both = study()
+    mixed = tuple(replace(arm, experiment=replace(arm.experiment, precision="bf16")) for arm in both.arms)
+    for arms, named in ((mixed, "all"), ((both.arms[0], mixed[1]), mixed[1].name)):
+        _, said = compare(replace(both, arms=arms), tmp_path / named, script())
+        assert said[0].startswith(f"warning for {named}: This processor has no arithmetic for bfloat16")
+        assert said[1] == "nats seed 0: begins"
 
 
 def test_the_same_call_repeats_nothing(study: Make, script: Make, tmp_path: Path) -> None:
@@ -439,13 +470,13 @@ def test_the_lock_of_a_study_in_which_nothing_is_written_yet_stands(
 ) -> None:
     begin, refusals = schedule._begin, []
 
-    def knock(*arguments: Any) -> None:
+    def knock(*arguments: Any) -> bytes:
         for _ in range(2):
             monkeypatch.setattr(schedule, "_begin", lambda *_: pytest.fail("two comparisons in one directory"))
             with pytest.raises(DirectoryInUse) as error:
                 compare(study(), tmp_path / "out", script())
             refusals.append(error.value)
-        begin(*arguments)
+        return begin(*arguments)
 
     monkeypatch.setattr(schedule, "_begin", knock)
     compare(study(), tmp_path / "out", script())

@@ -14,7 +14,7 @@ from ganneal.config import encode
 from ganneal.directory import RunDirectory
 from ganneal.experiment import Experiment
 from ganneal.experiments import EXPERIMENTS, run_name
-from ganneal.forewarning import forewarning
+from ganneal.forewarning import forewarnings
 from ganneal.launch import leads
 
 
@@ -120,7 +120,7 @@ def main(arguments: Sequence[str]) -> None:
         print(describe(experiment))
         first = show(experiment.scheme, batch_size=experiment.batch_size)
         print(f"\nrun directory: {directory}\n\nfirst round:\n{first}\n\n{_check(experiment)}")
-        if warning := forewarning(experiment):
+        for warning in forewarnings(experiment):
             print(f"warning: {warning}")
         return
     from ganneal.training import train

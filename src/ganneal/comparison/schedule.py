@@ -13,6 +13,7 @@ from ganneal.comparison.results import Results, first_line
 from ganneal.comparison.study import WORDS, Study, count, used_budget
 from ganneal.config import completed, difference
 from ganneal.directory import RunDirectory
+from ganneal.forewarning import forewarnings
 from ganneal.interruption import ended_by_signals
 from ganneal.json_files import read_json
 from ganneal.report.words import number
@@ -44,7 +45,7 @@ def compare(
     another baseline and a larger amount may be asked for later.
 
     Args:
-        say: Called with a line on each run that starts or ends.
+        say: Called with a line on each run that starts or ends, and with warnings of what arms will come to.
         command: What a person typed to get here, for the record.
         chosen: What was chosen automatically, for `stored_choices` to find.
     Raises:
@@ -54,15 +55,31 @@ def compare(
     folder = Path(out).resolve()
     _check_place(folder)
     with RunDirectory(folder).locked(), ended_by_signals():  # a second comparison here would start the same runs
-        _begin(study, folder, command, chosen or {})
-        return _Course(study, folder, executor, say, command).run()
+        description = _begin(study, folder, command, chosen or {})
+        for warning in _warnings(study):
+            say(warning)
+        return _Course(study, folder, executor, say, command, description).run()
+
+
+def _warnings(study: Study) -> list[str]:
+    """What is foretold of arms on this machine, once for all that share it."""
+    arms: dict[str, list[str]] = {}
+    for arm in study.arms:
+        for text in forewarnings(arm.experiment):
+            arms.setdefault(text, []).append(arm.name)
+    every = len(study.arms)
+    return [f"warning for {'all' if len(names) == every else ', '.join(names)}: {text}" for text, names in arms.items()]
 
 
 class _Course:
     """A study under way."""
 
-    def __init__(self, study: Study, folder: Path, executor: Executor, say: Say, command: str | None):
+    def __init__(
+        self, study: Study, folder: Path, executor: Executor, say: Say, command: str | None, description: bytes
+    ):
         self.study, self.folder, self.executor, self.say, self.command = study, folder, executor, say, command
+        self.description = description
+        """What is in the study's file."""
         self.outcomes: dict[Key, dict[str, Any]] = {}
         self.waiting: list[Key] = [(arm.name, seed) for seed in study.seeds for arm in study.arms]
         self.total = len(self.waiting)
@@ -85,6 +102,8 @@ class _Course:
         return self._write()
 
     def _write(self) -> Results:
+        if not (file := self.folder / STUDY).exists():  # somebody removed the directory, and runs made it again
+            write_bytes(file, self.description)
         results = Results.collect(self.study, self.outcomes, self.command)
         results.write(self.folder)
         return results
@@ -179,7 +198,8 @@ def stored_choices(out: str | Path) -> dict[str, Any]:
     return read_json(file).get("chosen", {}) if file.exists() else {}
 
 
-def _begin(study: Study, folder: Path, command: str | None, chosen: Mapping[str, Any]) -> None:
+def _begin(study: Study, folder: Path, command: str | None, chosen: Mapping[str, Any]) -> bytes:
+    """Refuse what contradicts the directory, and write the study's file; its content."""
     file = folder / STUDY
     if file.exists():
         _check_same(study, folder, read_json(file))
@@ -197,7 +217,9 @@ def _begin(study: Study, folder: Path, command: str | None, chosen: Mapping[str,
         "amount": study.amount,
         "seeds": list(study.seeds),
     }
-    write_bytes(file, json.dumps(content, indent=2).encode())
+    description = json.dumps(content, indent=2).encode()
+    write_bytes(file, description)
+    return description
 
 
 def _is_readable(file: Path) -> bool:

@@ -1,12 +1,10 @@
 """Settings chosen from the data and the machine, each with its reason; plain values that a run directory remembers."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import torch
-
 from ganneal.data.survey import Survey
+from ganneal.machine import Machine
 from ganneal.models.dcgan import SIZES
 
 LARGEST_ON_CPU, LARGEST_ON_GPU = 64, 256
@@ -15,7 +13,6 @@ BATCHES_A_PASS = 8
 """At least so many where batches are not below the smallest, or a small set would be seen whole in every update."""
 FEW = 10_000
 EVALUATED = 2_000
-BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16")
 
 
 @dataclass(frozen=True)
@@ -24,26 +21,6 @@ class Choice:
 
     value: Any
     reason: str
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What decides how large and how precise a network may be."""
-
-    accelerator: bool
-    bfloat16: bool
-    """Whether bfloat16 is computed in, rather than emulated."""
-
-
-def this_machine() -> Machine:
-    """The machine at hand."""
-    if torch.cuda.is_available():
-        return Machine(True, torch.cuda.is_bf16_supported(including_emulation=False))
-    try:
-        flags = Path("/proc/cpuinfo").read_text().split()
-    except OSError:
-        flags = []
-    return Machine(False, any(flag in flags for flag in BFLOAT16_FLAGS))
 
 
 def choose(data: Survey, machine: Machine) -> dict[str, Choice]:
@@ -55,13 +32,19 @@ def choose(data: Survey, machine: Machine) -> dict[str, Choice]:
         "data.channels": Choice(1, "all images are grey") if data.grey else Choice(3, "the images have colours"),
         "model.width": Choice(32, f"half the usual width: {size.value} px on a CPU") if narrow else Choice(64, "usual"),
         "batch_size": _batch(data),
-        "precision": Choice("bf16", "this machine computes in bfloat16")
-        if machine.bfloat16
-        else Choice("float32", "this machine does not compute in bfloat16"),
+        "precision": _precision(machine),
         "flip": _flip(data),
         "device": Choice("cuda", "there is a GPU") if machine.accelerator else Choice("cpu", "there is no GPU"),
         "records.evaluate_count": _evaluated(data.count),
     }
+
+
+def _precision(machine: Machine) -> Choice:
+    if machine.bfloat16:
+        return Choice("bf16", "this machine computes in bfloat16")
+    if machine.bfloat16 is None:
+        return Choice("float32", "it is not known whether this machine computes in bfloat16")
+    return Choice("float32", "this machine does not compute in bfloat16")
 
 
 def _evaluated(count: int) -> Choice:

@@ -8,7 +8,8 @@ from typing import Any
 from ganneal.data import Encoded, Source, source_at
 from ganneal.data.survey import survey
 from ganneal.experiment import Budget, Experiment, Records
-from ganneal.experiments.choices import Choice, choose, this_machine
+from ganneal.experiments.choices import Choice, choose
+from ganneal.machine import this_machine
 from ganneal.models import DCGAN
 from ganneal.schemes import Nested
 from ganneal.weights import Geometric

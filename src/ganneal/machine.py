@@ -1,0 +1,36 @@
+"""What the machine at hand computes with."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+CPU_INFO = Path("/proc/cpuinfo")
+BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
+"""Of processors that compute in it, as Linux says on x86."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What decides how large and how precise a network may be."""
+
+    accelerator: bool
+    bfloat16: bool | None
+    """Whether bfloat16 is computed in, rather than emulated; None where it cannot be told."""
+
+
+def this_machine() -> Machine:
+    """The machine at hand."""
+    if torch.cuda.is_available():
+        return Machine(True, torch.cuda.is_bf16_supported(including_emulation=False))
+    return Machine(False, processor_computes_bfloat16())
+
+
+def processor_computes_bfloat16() -> bool | None:
+    """Whether the CPU has arithmetic of its own for bfloat16; None where it cannot be told."""
+    try:
+        lines = CPU_INFO.read_text().splitlines()
+    except OSError:
+        return None
+    flags = {flag for line in lines if line.startswith("flags") for flag in line.split()}
+    return bool(flags & BFLOAT16_FLAGS) if flags else None
