@@ -26,7 +26,7 @@ def slow_precision(experiment: Experiment) -> str | None:
         return None
     return (
         "This processor has no arithmetic for bfloat16: precision bf16 is slower than float32 here, for convolutions "
-        "several times. Use --precision float32."
+        "several times. Use float32 (--precision float32 of train and compare)."
     )
 
 
