@@ -77,8 +77,15 @@ def test_every_block_is_computed_twice_where_there_are_gradients(model: Any) -> 
     assert [calls.count(block) for block in blocks] == [2] * len(blocks)
 
 
-@pytest.mark.parametrize("regularizer", [Sum(), REGULARIZERS["r1"]], ids=["none", "r1"])
-@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@pytest.mark.parametrize(
+    ("regularizer", "precision"),
+    [
+        (Sum(), "float32"),
+        (REGULARIZERS["r1"], "bf16"),
+        pytest.param(REGULARIZERS["r1"], "float32", marks=pytest.mark.slow),
+        pytest.param(Sum(), "bf16", marks=pytest.mark.slow),
+    ],
+)
 def test_a_run_has_the_same_bits(regularizer: Any, precision: Any) -> None:
     digests = []
     for recompute in (False, True):
