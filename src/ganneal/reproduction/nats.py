@@ -131,14 +131,12 @@ def _table_ii() -> Table:
 def _beside_cfg(text: str, score: str, title: str, notes: tuple[str, ...]) -> Table:
     """Tables VII and VIII: the four GANs, CFG and annealed CFG on five data sets."""
     rows: list[Row] = []
+    pairs: list[tuple[str, str]] = []
     models: tuple[Loss4, ...] = ("wgan", "lsgan", "original", "hinge")
     for dataset, values in _cells(text):
-        rows += [_four(dataset, m, "cts", 5, {score: Reported(v)}) for m, v in zip(models, values[:4], strict=True)]
-        rows += [
-            _cfg(dataset, kind, {score: Reported(v)}) for kind, v in zip(("plain", "annealed"), values[4:], strict=True)
-        ]
-    pairs = []
-    for dataset, _ in _cells(text):
+        *four, plain, annealed = ({score: Reported(value)} for value in values)
+        rows += [_four(dataset, model, "cts", 5, scores) for model, scores in zip(models, four, strict=True)]
+        rows += [_cfg(dataset, "plain", plain), _cfg(dataset, "annealed", annealed)]
         pairs += [(f"{dataset}/cfg-resnet-annealed", f"{dataset}/cfg-resnet")]
         pairs += [(f"{dataset}/cfg-resnet", f"{dataset}/{model}-cts") for model in models]
     return Table(title, SOURCE, tuple(rows), tuple(pairs), notes)
