@@ -534,10 +534,14 @@ def test_points_are_drawn_as_a_scatter_plot_or_written_as_they_are(cli: Cli, tmp
     assert status == 2 and ".png or .npz for points" in err
 
 
-def test_every_loss_trains_from_the_command_line(cli: Cli) -> None:
-    for name in LOSSES:
-        status, _, err = cli("train", *TINY_DIGITS, "--records.evaluate-count", "16", "--loss", name, "--out", name)
-        assert status == 0, err
+FAST = {"nonsaturating", "hybrid", "ragan", "wgan"}
+"""A loss of each kind; the other ones are slow. The contract of losses is tested for all."""
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[] if n in FAST else pytest.mark.slow) for n in LOSSES])
+def test_every_loss_trains_from_the_command_line(name: str, cli: Cli) -> None:
+    status, _, err = cli("train", *TINY_DIGITS, "--records.evaluate-count", "16", "--loss", name, "--out", name)
+    assert status == 0, err
 
 
 def test_a_dry_run_says_what_training_would_refuse(cli: Cli) -> None:
