@@ -19,8 +19,8 @@ from ganneal.models.grouped import convolve_grouped
 BATCH = 64
 LAYERS = ((3, 64, 32), (64, 128, 16), (128, 256, 8))
 """(channels in, channels out, size) of the 4x4 stride-2 convolutions of the 32-px discriminator."""
-GROUPED = ((64, 32, 16), (64, 16, 16), (64, 1, 16), (16, 1, 32))
-"""(channels, channels of a group, size) of 3x3 convolutions."""
+GROUPED = ((64, 64, 16), (64, 32, 16), (64, 16, 16), (64, 1, 16), (16, 1, 32))
+"""(channels, channels of a group, size) of 3x3 convolutions; the first has one group, and is made as any other."""
 
 
 def milliseconds(call: Callable[[], object], repeats: int = 25) -> float:
