@@ -22,13 +22,14 @@ demo: .venv/.core          ## train a GAN on real handwritten digits, two to fiv
 test: .venv/.dev           ## the suite that CI runs: under eight minutes on two cores
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
-# torch-fidelity for its parity test, without its torchvision, which does not import beside another build of torch
-.venv/.parity: .venv/.dev
-	$(BIN)/pip install -q --no-deps torch-fidelity==0.4.0
-	$(BIN)/pip install -q $(INDEX) -c constraints.txt tqdm
+# torch-fidelity for its parity test: beside the environment, for its wheel brings a package `tests` too; and without its
+# torchvision, which does not import beside another build of torch
+build/parity/.ready: .venv/.dev
+	rm -rf build/parity
+	$(BIN)/pip install -q $(INDEX) -c constraints.txt --no-deps --target build/parity torch-fidelity==0.4.0 tqdm
 	touch $@
 
-test-all: .venv/.parity    ## everything, the slow tests too
+test-all: build/parity/.ready    ## everything, the slow tests too
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "" --timeout 1800
 
 .venv/.browser: .venv/.dev

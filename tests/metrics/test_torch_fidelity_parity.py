@@ -1,14 +1,15 @@
 """The same numbers as torch-fidelity from the same features, by its functions of arrays.
 
 It imports torchvision, which fails beside a torch of another build, for images only. So its functions run in a
-process of their own, where an empty stand-in takes torchvision's place, and no other test sees that. To run these:
-``pip install --no-deps torch-fidelity==0.4.0`` and ``pip install tqdm``.
+process of their own, where an empty stand-in takes torchvision's place, and no other test sees that. They lie in a
+folder of their own, ``build/parity``, because their wheel also brings a package named ``tests``. To run these:
+``make build/parity/.ready``.
 """
 
 import json
+import os
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,10 @@ from ganneal.metrics.inception_score import inception_score
 from ganneal.metrics.kernel import kernel_distance
 from ganneal.metrics.neighbours import precision_recall
 
+BESIDE = Path(__file__).parents[2] / "build" / "parity"
+
 pytestmark = pytest.mark.skipif(
-    find_spec("torch_fidelity") is None or find_spec("tqdm") is None,
-    reason="needs torch-fidelity: pip install --no-deps torch-fidelity==0.4.0; pip install tqdm",
+    not (BESIDE / ".ready").exists(), reason="needs torch-fidelity in build/parity; run `make build/parity/.ready`"
 )
 
 SUBSETS, SUBSET_SIZE, SEED = 10, 60, 2020
@@ -71,7 +73,14 @@ def arrays() -> dict[str, np.ndarray]:
 def theirs(arrays, tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
     path: Path = tmp_path_factory.mktemp("parity") / "arrays.npz"
     np.savez(path, **arrays)
-    run = subprocess.run([sys.executable, "-c", THEIRS, str(path)], capture_output=True, text=True, check=False)
+    places = os.pathsep.join([str(BESIDE), *filter(None, [os.environ.get("PYTHONPATH")])])
+    run = subprocess.run(
+        [sys.executable, "-c", THEIRS, str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": places},
+    )
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout.splitlines()[-1])
 
