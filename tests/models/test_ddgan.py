@@ -170,6 +170,33 @@ def test_initial_variances(fan: str, expected: float) -> None:
     assert layer.weight.var().item() == pytest.approx(9 * expected, rel=0.1) and not layer.bias.any()
 
 
+def test_every_layer_of_the_players_has_its_published_initial_variance() -> None:
+    torch.manual_seed(0)
+    pair = replace(CIFAR, width=32, style_size=64, d_width=16).build((3, 32, 32))
+    for player in (pair.generator, pair.discriminator):
+        for name, layer in player.named_modules():
+            if not isinstance(layer, nn.Linear | nn.Conv2d):
+                continue
+            out, into = (layer.weight.shape[axis] * layer.weight[0, 0].numel() for axis in (0, 1))
+            by_outputs = player is pair.discriminator or "mapping" in name or "affine" in name
+            fan = out if by_outputs else (out + into) / 2
+            last_of_its_part = name.endswith((".second", ".out")) and not name.startswith(("time.", "times."))
+            scale = 1e-10 if last_of_its_part or name == "last" else 1.0
+            scale = 0.1 if name.endswith((".query", ".key", ".value")) else scale
+            # five standard errors of the variance of uniform draws, sqrt(0.8 / n)
+            expected = pytest.approx(scale / fan, rel=5 * (0.8 / layer.weight.numel()) ** 0.5)
+            assert layer.weight.square().mean().item() == expected, name
+            if layer.bias is not None:
+                assert layer.bias.unique().tolist() == ([0, 1] if "affine" in name else [0]), name
+
+
+def test_the_large_discriminator_ends_at_full_scale() -> None:
+    torch.manual_seed(0)
+    last = replace(FACES, d_width=8).build((3, 256, 256)).discriminator.last
+    assert isinstance(last, nn.Conv2d)
+    assert last.weight.var().item() == pytest.approx(1 / (64 * 9), rel=0.05)
+
+
 @pytest.mark.parametrize("player", ["generator", "discriminator"])
 def test_checkpointing_gives_the_same_bits_and_the_penalty_goes_through_it(player: str) -> None:
     latents, t, noisier, samples = inputs()

@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from ganneal.models import R3GAN
 from ganneal.models.fir import Resample
@@ -13,22 +14,80 @@ def count(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-# model, size, classes; parameters of G and D
+def million_macs(module: nn.Module, *inputs: Tensor) -> float:
+    """Multiplications of one image but for the fixed filters' 16 for each of the pixels they multiply."""
+    filters: list[int] = []
+    for part in module.modules():
+        if isinstance(part, Resample):
+            part.register_forward_hook(lambda part, given, out: filters.append((given[0] if part.up else out).numel()))
+    with FlopCounterMode(display=False) as counter:
+        module.eval()(*inputs)
+    return (counter.get_total_flops() / 2 - 16 * sum(filters)) / 1e6
+
+
+# model, size, classes; parameters of G and D, multiplications of G, which D's are about
 PUBLISHED = [
-    (R3GAN(widths=(768,), blocks=2), 32, 10, 20_781_952, 21_280_512),
-    (R3GAN(widths=(768,), blocks=2), 32, 0, 20_732_160, 20_683_776),
-    (R3GAN(widths=(768, 768, 768, 768, 384), blocks=2), 64, 0, 22_429_824, 22_381_440),
-    (R3GAN(widths=(1536,), group_size=32, blocks=2), 32, 1000, 82_914_304, 86_548_992),
-    (R3GAN(widths=(1536,), group_size=32, blocks=2), 64, 1000, 103_570_432, 107_205_120),
-    (R3GAN(), 32, 0, 145_600, 141_568),
+    (R3GAN(widths=(768,), blocks=2), 32, 10, 20_781_952, 21_280_512, 7021),
+    (R3GAN(widths=(768,), blocks=2), 32, 0, 20_732_160, 20_683_776, 7021),
+    (R3GAN(widths=(768, 768, 768, 768, 384), blocks=2), 64, 0, 22_429_824, 22_381_440, 13063),
+    (R3GAN(widths=(1536,), group_size=32, blocks=2), 32, 1000, 82_914_304, 86_548_992, 28081),
+    (R3GAN(widths=(1536,), group_size=32, blocks=2), 64, 1000, 103_570_432, 107_205_120, 112652),
+    (R3GAN(), 32, 0, 145_600, 141_568, 47.6),
 ]
 
 
-@pytest.mark.parametrize(("model", "size", "num_classes", "generator", "discriminator"), PUBLISHED)
-def test_published_sizes(model: R3GAN, size: int, num_classes: int, generator: int, discriminator: int) -> None:
+@pytest.mark.parametrize(("model", "size", "num_classes", "generator", "discriminator", "macs"), PUBLISHED)
+def test_published_sizes(
+    model: R3GAN, size: int, num_classes: int, generator: int, discriminator: int, macs: float
+) -> None:
+    labels = (torch.zeros(1, dtype=torch.int64, device="meta"),) if num_classes else ()
     with torch.device("meta"):
         pair = model.build((3, size, size), num_classes)
+        latents, images = torch.empty(1, 64), torch.empty(1, 3, size, size)
     assert (count(pair.generator), count(pair.discriminator)) == (generator, discriminator)
+    rounding = 0.05 if macs % 1 else 0.5  # the published figures have one decimal or none
+    assert million_macs(pair.generator, latents, *labels) == pytest.approx(macs, abs=rounding)
+    assert million_macs(pair.discriminator, images, *labels) == pytest.approx(macs, rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("widths", "size", "groups"),
+    [
+        ((768,), 32, [96] * 8),
+        ((768, 768, 768, 768, 384), 64, [96] * 8 + [48] * 2),
+        ((768, 768, 768, 768, 384, 192, 96), 256, [96] * 8 + [48] * 2 + [24] * 2 + [12] * 2),
+    ],
+)
+def test_groups_and_resampling_stand_where_published(widths: tuple[int, ...], size: int, groups: list[int]) -> None:
+    with torch.device("meta"):
+        pair = R3GAN(widths=widths, blocks=2).build((3, size, size))
+    for player, expected in ((pair.generator, groups), (pair.discriminator, groups[::-1])):
+        assert isinstance(player.net, nn.Sequential)
+        layers = list(player.net)
+        found = [block.net[2].groups for block in layers if isinstance(block, Block)]
+        assert found == expected
+        for before, after in zip(layers, layers[1:], strict=False):
+            if isinstance(after, nn.Conv2d):  # of width: in G before the doubling, in D behind the halving
+                assert isinstance(before, Block if player is pair.generator else Resample)
+    assert not any(getattr(m, "bias", None) is not None for m in pair.generator.modules() if isinstance(m, nn.Conv2d))
+
+
+def test_layers_outside_blocks_have_a_gain_of_one() -> None:
+    torch.manual_seed(0)
+    pair = R3GAN(widths=(64, 32), latent_size=40).build((3, 8, 8), num_classes=50)
+    generator, discriminator = pair.generator, pair.discriminator
+    assert isinstance(generator, R3GANGenerator) and isinstance(discriminator, R3GANDiscriminator)
+    assert generator.classes is not None and generator.linear.in_features == 40 + 64
+    change = next(layer for layer in generator.net if isinstance(layer, nn.Conv2d))
+    for weight, expected in [
+        (generator.basis, 1.0),
+        (generator.classes.weight, 50**-0.5),
+        (generator.linear.weight, 104**-0.5),
+        (change.weight, 64**-0.5),
+        (discriminator.depthwise.weight, 1 / 4),
+        (discriminator.linear.weight, 64**-0.5),
+    ]:
+        assert weight.std().item() == pytest.approx(expected, rel=5 / (2 * weight.numel()) ** 0.5)
 
 
 @pytest.mark.parametrize(("up", "edge", "corner"), [(True, 0.75, 0.5625), (False, 0.875, 0.765625)])

@@ -25,14 +25,15 @@ class Layout(NamedTuple):
     discriminator: tuple[int, ...]
     """After each block."""
     downs: int
-    """Blocks of the discriminator that halve the size."""
+    """Number of the discriminator's blocks that halve the size, from the first on. A block behind them that keeps its
+    width too has no shortcut convolution."""
 
 
 LAYOUTS = {
     32: Layout(4, (256, 256, 256, 256), (128, 128, 128, 128), 2),
     48: Layout(6, (512, 256, 128, 64), (64, 128, 256, 512, 1024), 4),
     64: Layout(4, (1024, 512, 256, 128, 64), (64, 128, 256, 512, 1024), 5),
-    128: Layout(4, (1024, 1024, 512, 256, 128, 64), (64, 128, 256, 512, 1024, 1024), 6),
+    128: Layout(4, (1024, 1024, 512, 256, 128, 64), (64, 128, 256, 512, 1024, 1024), 5),
 }
 
 
