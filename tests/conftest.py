@@ -26,6 +26,11 @@ CACHE = tempfile.TemporaryDirectory(prefix="ganneal-cache-")
 os.environ["GANNEAL_CACHE"] = CACHE.name
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Remarks on made-up images are no errors where a test does not ask for them; other warnings are."""
+    config.addinivalue_line("filterwarnings", "ignore::ganneal.data.remarks.Remark")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_cache_at_home() -> Iterator[None]:
     """What tests compute is cached in a folder of this session, which goes with it; the home directory stays alone."""

@@ -18,7 +18,7 @@ from PIL import Image
 
 from ganneal.data import Arrays, Cifar10, Cifar100, ImageNetBatches, Parquet, Zip
 from ganneal.data.dataset_json import parse_labels
-from ganneal.data.images import Format, decode
+from ganneal.data.images import Damaged, Format, decode
 from ganneal.data.members import unzipped
 from ganneal.data.mnist import read_idx
 from ganneal.data.protocol import labels_from
@@ -84,12 +84,29 @@ def _images(folder: Path) -> list[bytes]:
     return [
         *(_picture("PNG"), _picture("PNG", "P"), _picture("PNG", "LA"), _picture("JPEG", exif=exif), _picture("GIF")),
         *(_picture("JPEG", "CMYK"), _picture("WEBP", lossless=True), _picture("WEBP"), _picture("BMP")),
-        *(_picture("TIFF"), _picture("TIFF", compression="tiff_lzw")),
+        *(_picture("TIFF"), _picture("TIFF", compression="tiff_lzw"), _picture("PPM"), _picture("PPM", "L")),
+        *(_picture("AVIF"), _picture("JPEG2000"), _picture("QOI"), b"P3 2 1 255 1 2 3 4 5 6", b"P1 2 2 1 0 0 1"),
     ]
 
 
 def _read_image(data: bytes, folder: Path) -> object:
     return decode(lambda name: data, "a", Format(4, 3))
+
+
+def _images_by_ending(folder: Path) -> list[bytes]:
+    rows = struct.pack(">8I", 0x59A66A95, 8, 8, 24, 192, 1, 0, 0) + bytes(192)  # a Sun raster, which Pillow only reads
+    run_lengths = _picture("TGA", compression="tga_rle")
+    return [_picture("TGA"), run_lengths, _picture("PCX"), _picture("SGI"), _picture("DIB"), rows]
+
+
+def _read_by_ending(data: bytes, folder: Path) -> object:
+    """``data`` under each ending that says what a file is when its content does not."""
+    for suffix in ("tga", "pcx", "sgi", "ras"):
+        try:
+            return decode(lambda name: data, f"a.{suffix}", Format(4, 3))
+        except Damaged:
+            continue
+    return decode(lambda name: data, "a.dib", Format(4, 3))
 
 
 LABELS = json.dumps({"labels": [["a.png", 0], ["b.png", 1], ["\u00fc.jpg", 3]]}).encode()
@@ -203,6 +220,7 @@ def _parquet(folder: Path) -> list[bytes]:
 
 OUTSIDE = {
     "image": Reader(_images, _read_image, ""),
+    "image-by-ending": Reader(_images_by_ending, _read_by_ending, ""),
     "zip": Reader(_zips, _in_file("set.zip", lambda path: Zip(str(path), size=4, channels=1).load()), "set.zip"),
     "dataset.json": Reader(lambda folder: [LABELS, b'{"labels": null}'], _read_labels, "dataset.json"),
     "npz": Reader(_arrays, _in_file("set.npz", lambda path: Arrays(str(path)).load()), "set.npz"),

@@ -15,7 +15,19 @@ import pytest
 FOLDER = Path(__file__).parent
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 READERS = (
-    *("image", "zip", "dataset.json", "npz", "npz-member", "npy", "idx", "idx-gz", "cifar-binary", "cifar-pickle"),
+    *(
+        "image",
+        "image-by-ending",
+        "zip",
+        "dataset.json",
+        "npz",
+        "npz-member",
+        "npy",
+        "idx",
+        "idx-gz",
+        "cifar-binary",
+        "cifar-pickle",
+    ),
     *("cifar-tar", "imagenet-pickle", "imagenet-npz", "parquet", "card.json", "weights", "experiment.json"),
     *("metrics.jsonl", "checkpoint"),
 )

@@ -1,6 +1,7 @@
 """Images in a zip file, in the layout of the StyleGAN tools."""
 
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,7 +9,8 @@ from pathlib import Path
 
 from ganneal.data.dataset_json import LABELS, LARGEST_JSON, parse_labels
 from ganneal.data.images import Fit, OnDamaged, Reader, check_options, shown
-from ganneal.data.listing import Listing, check_found, described, is_image, labelled, stamp
+from ganneal.data.kinds import START, ending, hidden, is_image
+from ganneal.data.listing import Listing, check_found, described, labelled, stamp
 from ganneal.data.loading import load_images
 from ganneal.data.npy import MOST_DEFLATED
 from ganneal.data.protocol import Dataset, find_data
@@ -70,15 +72,15 @@ def list_zip(path: Path, on_damaged: OnDamaged = "fail") -> Listing:
             f"{shown(str(path))} is not a zip file ({error}); make it again or give another path."
         ) from error
     with archive:
-        entries = {entry.filename: entry for entry in archive.infolist() if is_image(entry.filename)}
-        names, damaged = [], {}
         size = path.stat().st_size
+        entries, left_out = _sorted_out(archive, size)
+        names, damaged = [], {}
         for name in sorted(entries):
             if reason := _refused(entries[name], LARGEST_FILE, size):
                 damaged[name] = reason
             else:
                 names.append(name)
-        check_found(names, damaged, path)
+        check_found(names, damaged, path, left_out)
         listing = Listing(
             ZipImages(str(path.resolve())),
             path,
@@ -86,10 +88,37 @@ def list_zip(path: Path, on_damaged: OnDamaged = "fail") -> Listing:
             stamp(*((name, entries[name].CRC, entries[name].file_size) for name in names)),
             description=described(path, len(names)),
             damaged=damaged,
+            left_out=left_out,
         )
         source = f"{LABELS} in {shown(str(path))}"
         listed = parse_labels(lambda: _label_file(archive, size), source) if LABELS in archive.NameToInfo else None
     return listing if listed is None else labelled(listing, listed, source, on_damaged)
+
+
+def _sorted_out(archive: zipfile.ZipFile, size: int) -> tuple[dict[str, zipfile.ZipInfo], Counter[str]]:
+    """The entries that are images by name, and how many are others, by ending."""
+    entries: dict[str, zipfile.ZipInfo] = {}
+    left_out: Counter[str] = Counter()
+    for entry in archive.infolist():
+        name = entry.filename
+        if entry.is_dir() or hidden(name):
+            continue
+        if is_image(name, lambda entry=entry: _start(archive, entry, size)):
+            entries[name] = entry
+        elif name != LABELS:
+            left_out[ending(name)] += 1
+    return entries, left_out
+
+
+def _start(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, size: int) -> bytes:
+    """The first bytes of an entry; none of one that is refused or cannot be read."""
+    if _refused(entry, LARGEST_FILE, size):
+        return b""
+    try:
+        with archive.open(entry) as file:
+            return file.read(START)
+    except Exception:  # a damaged archive makes zipfile raise almost any type
+        return b""
 
 
 def _label_file(archive: zipfile.ZipFile, size: int) -> bytes:

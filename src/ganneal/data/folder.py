@@ -1,6 +1,7 @@
 """Images in a folder, labelled by its sub-folders."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -10,7 +11,8 @@ import numpy as np
 
 from ganneal.data.dataset_json import LABELS, parse_labels
 from ganneal.data.images import Fit, OnDamaged, Reader, check_options, shown
-from ganneal.data.listing import Listing, check_found, described, is_image, labelled, stamp
+from ganneal.data.kinds import START, ending, hidden, is_image
+from ganneal.data.listing import Listing, check_found, described, labelled, stamp
 from ganneal.data.loading import load_images
 from ganneal.data.protocol import Dataset, find_data
 
@@ -64,9 +66,9 @@ def list_folder(root: Path, on_damaged: OnDamaged = "fail") -> Listing:
     """
     if not root.is_dir():
         raise ValueError(f"path must be a folder of images, got the file {shown(str(root))}; a .zip is data 'zip'.")
-    found, damaged = _walk(root)
+    found, damaged, left_out = _walk(root)
     names = sorted(found)
-    check_found(names, damaged, root)
+    check_found(names, damaged, root, left_out)
     place = os.path.realpath(root)
     listing = Listing(
         FolderImages(place),
@@ -75,6 +77,7 @@ def list_folder(root: Path, on_damaged: OnDamaged = "fail") -> Listing:
         stamp([place], *((name, *found[name]) for name in names)),
         description=described(root, len(names)),
         damaged=damaged,
+        left_out=left_out,
     )
     json = root / LABELS
     if json.is_file() and (listed := parse_labels(json.read_bytes, f"{LABELS} in {shown(str(root))}")) is not None:
@@ -96,10 +99,14 @@ def _by_sub_folder(listing: Listing) -> Listing:
     )
 
 
-def _walk(root: Path) -> tuple[dict[str, tuple[int, int]], dict[str, str]]:
-    """The images below ``root``, with size and time of change, and those that cannot be opened, with the reason."""
+def _walk(root: Path) -> tuple[dict[str, tuple[int, int]], dict[str, str], Counter[str]]:
+    """The images below ``root``, with size and time of change; those that cannot be opened, with the reason; others.
+
+    Of the other files it is their number, by ending.
+    """
     found: dict[str, tuple[int, int]] = {}
     damaged: dict[str, str] = {}
+    left_out: Counter[str] = Counter()
     queue: list[tuple[str, str, frozenset[tuple[int, int]]]] = [(str(root), "", frozenset())]
     while queue:
         folder, prefix, above = queue.pop()
@@ -114,12 +121,26 @@ def _walk(root: Path) -> tuple[dict[str, tuple[int, int]], dict[str, str]]:
             continue
         for entry in inside:
             name = prefix + entry.name
+            if hidden(entry.name):
+                continue
             if _is_folder(entry):
-                if not entry.name.startswith("."):
-                    queue.append((entry.path, f"{name}/", above | {this}))
-            elif is_image(name):
+                queue.append((entry.path, f"{name}/", above | {this}))
+            elif is_image(name, lambda entry=entry: _start(entry)):
                 _note(entry, name, found, damaged)
-    return found, damaged
+            elif name != LABELS:
+                left_out[ending(name)] += 1
+    return found, damaged, left_out
+
+
+def _start(entry: os.DirEntry[str]) -> bytes:
+    """The first bytes of a file; none of what is no file, or cannot be opened."""
+    try:
+        if not entry.is_file():  # a pipe would be waited for
+            return b""
+        with open(entry.path, "rb") as file:
+            return file.read(START)
+    except OSError:
+        return b""
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -9,7 +9,8 @@ from typing import Literal, get_args
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+from ganneal.data.kinds import ending, formats
+
 GREY_MODES = frozenset({"1", "L", "LA", "I;16", "I;16B", "I;16L", "I"})
 SIXTEEN_BIT_MODES = frozenset({"I;16", "I;16B", "I;16L", "I"})
 LONGEST_NAME = 120
@@ -81,7 +82,7 @@ def _opened(read: Reader, name: str) -> Iterator[Image.Image]:
         content = read(name)
         if not content:
             raise Damaged("it is empty or no image (0 bytes)")
-        with Image.open(BytesIO(content)) as image:
+        with Image.open(BytesIO(content), formats=formats(ending(name))) as image:
             width, height = image.size
             if width * height > max(UNQUESTIONED, MOST_PER_BYTE * len(content)):
                 raise Damaged(f"it claims {width} x {height} pixels in {len(content):,} bytes")

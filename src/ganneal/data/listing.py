@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
-from ganneal.data.images import EXTENSIONS, Fit, OnDamaged, Reader, shown
+from ganneal.data.images import Fit, OnDamaged, Reader, shown
+from ganneal.data.kinds import by_ending, image_endings
 from ganneal.data.protocol import Dataset, labels_from
 
 SKIP = "--data.on-damaged skip, of convert --skip-damaged"
@@ -41,6 +42,8 @@ class Listing:
     description: Mapping[str, Any] = field(default_factory=dict)
     damaged: Mapping[str, str] = field(default_factory=dict)
     """Files that are seen to be unusable without decoding them, which ``names`` leaves out, each with the reason."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """How many files are no images that can be read, by their ending in lower case; hidden ones are not counted."""
 
     def without(self, damaged: Mapping[str, str]) -> "Listing":
         """The same without the images in ``damaged``, which is remembered."""
@@ -80,15 +83,6 @@ class Encoded(Protocol):
         ...
 
 
-def is_image(name: str) -> bool:
-    """Whether a file is taken for an image: by its ending, and hidden files are not, which macOS leaves in archives."""
-    parts = name.split("/")
-    dot = parts[-1].rfind(".")
-    if dot < 0 or parts[-1][dot:].lower() not in EXTENSIONS:
-        return False
-    return not any(part.startswith(".") and part not in (".", "..") or part == "__MACOSX" for part in parts)
-
-
 def described(path: Path, count: int) -> dict[str, Any]:
     """What is known of somebody's own images."""
     return {"name": shown(path.name), "count": count, "licence": "that of the images; not known to ganneal"}
@@ -102,10 +96,14 @@ def stamp(*lines: Iterable[object]) -> str:
     return digest.hexdigest()
 
 
-def check_found(names: Sequence[str], damaged: Mapping[str, str], place: Path) -> None:
+def check_found(
+    names: Sequence[str], damaged: Mapping[str, str], place: Path, left_out: Mapping[str, int] | None = None
+) -> None:
     """Refuse a place without a single image."""
     if not names and not damaged:
-        raise ValueError(f"no images in {shown(str(place))}; known file types are {', '.join(sorted(EXTENSIONS))}.")
+        others = f"; it has other files: {by_ending(left_out)}" if left_out else ""
+        known = ", ".join(sorted(image_endings()))
+        raise ValueError(f"no images in {shown(str(place))}{others}; known file types are {known}.")
 
 
 def damage_report(damaged: Mapping[str, str], count: int, place: Path) -> str:

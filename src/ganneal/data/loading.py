@@ -12,6 +12,7 @@ from ganneal.data.images import Damaged, Fit, Format, OnDamaged, default_format,
 from ganneal.data.lazy import LazyImages
 from ganneal.data.listing import NAMED, Listing, settle
 from ganneal.data.protocol import Dataset
+from ganneal.data.remarks import left_out_remark, remark
 from ganneal.data.store import kept_images, store_limit
 
 SMALL = 2**24
@@ -39,6 +40,8 @@ def finished(
     Raises:
         ValueError: There are damaged images and they are not to be passed over, or no others.
     """
+    if listing.left_out:
+        remark(left_out_remark(listing), stacklevel=4)
     every = {**listing.damaged, **damaged}
     warning = settle(every, len(listing.names) + len(listing.damaged), listing.place, on_damaged)
     if warning is not None:

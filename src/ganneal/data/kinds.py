@@ -1,0 +1,109 @@
+"""Which files are images: by their ending, by their first bytes where the ending says nothing."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from functools import cache
+
+from PIL import Image
+
+SIGNED = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000", "QOI")
+"""Pillow's formats that begin with a signature, the usual ones first; they are told apart by content."""
+UNSIGNED = ("TGA", "PCX", "SGI", "SUN", "DIB")
+"""Formats with no signature or a short one; a file is read as one of them only where its ending says so."""
+SIGNATURES = (
+    rb"\x89PNG\r\n\x1a\n",
+    rb"\xff\xd8\xff",
+    rb"RIFF....WEBP",
+    rb"GIF8[79]a",
+    rb"BM.{4}\0\0\0\0",
+    rb"(II[*+]\0|MM\0[*+])",
+    rb"P[1-7fF]\s(#[^\n]*\n|\s)*\d+\s",
+    rb"\0\0\0.ftypavi[fs]",
+    rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51",
+    rb"qoif",
+)
+"""How a file of each format of `SIGNED` begins; JPEG's serves MPO."""
+START = 64
+"""Bytes that show a signature."""
+OTHER_ENDINGS = frozenset(
+    ".txt .json .jsonl .csv .tsv .xml .html .htm .md .rst .yaml .yml .toml .cfg .py .ipynb .sh .log .pdf .ps .eps .svg "
+    ".npy .npz .pkl .pt .pth .safetensors .mat .h5 .hdf5 .parquet .arrow .db .zip .tar .gz .tgz .bz2 .xz .7z .rar .mp4 "
+    ".avi .mov .mkv .webm .mp3 .wav .doc .docx .xls .xlsx".split()
+)
+"""Endings that name another kind of file: a look at the content is not worth its time."""
+SYSTEM_FILES = frozenset({"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "@eadir", "$recycle.bin"})
+"""Files and folders that operating systems leave, in lower case."""
+NAMED = 8
+"""Endings that a message names; the rest are counted together."""
+
+
+def ending(name: str) -> str:
+    """The ending of the file ``name`` in lower case with its dot; empty where it has none.
+
+    >>> ending("a.b/Cat.JPG"), ending("a.b/cat")
+    ('.jpg', '')
+    """
+    base = name.rpartition("/")[2]
+    dot = base.rfind(".")
+    return base[dot:].lower() if 0 <= dot < len(base) - 1 else ""
+
+
+def hidden(name: str) -> bool:
+    """Whether a file or a folder above it is hidden, or left there by an operating system."""
+    parts = name.split("/")
+    return any(p.lower() in SYSTEM_FILES or (p.startswith(".") and p not in (".", "..")) for p in parts)
+
+
+@cache
+def image_endings() -> Mapping[str, str]:
+    """Pillow's format of each ending that is read here, as far as this installation of Pillow can."""
+    Image.init()
+    readable = {*SIGNED, *UNSIGNED}
+    return {suffix: kind for suffix, kind in Image.EXTENSION.items() if kind in readable}
+
+
+@cache
+def formats(suffix: str) -> tuple[str, ...]:
+    """Pillow's formats that a file of that ending may have, whatever its content says of itself.
+
+    Formats that run another program, as EPS does, or that hold images of another size than they say are in none.
+    """
+    Image.init()
+    own = image_endings().get(suffix)
+    every = (*SIGNED, own) if own in UNSIGNED else SIGNED
+    return tuple(kind for kind in every if kind in Image.OPEN)
+
+
+@cache
+def _signature() -> re.Pattern[bytes]:
+    kinds = [kind for kind in SIGNED if kind != "MPO"]
+    there = set(image_endings().values())
+    known = [pattern for kind, pattern in zip(kinds, SIGNATURES, strict=True) if kind in there]
+    return re.compile(b"|".join(b"(?:%s)" % pattern for pattern in known), re.DOTALL)
+
+
+def begins_as_image(start: bytes) -> bool:
+    """Whether the first `START` bytes of a file are those of an image that is read here."""
+    return _signature().match(start) is not None
+
+
+def is_image(name: str, start: Callable[[], bytes]) -> bool:
+    """Whether the file ``name`` is taken for an image; ``start`` reads its first `START` bytes, if they are needed."""
+    suffix = ending(name)
+    if suffix in image_endings():
+        return True
+    return suffix not in OTHER_ENDINGS and begins_as_image(start())
+
+
+def by_ending(left_out: Mapping[str, int]) -> str:
+    """Counts of files by their ending, the most frequent first.
+
+    >>> by_ending({".txt": 2, "": 5})
+    'no ending 5, .txt 2'
+    """
+    counts = Counter(left_out).most_common()
+    shown = [f"{suffix.encode('unicode_escape').decode()[:12] or 'no ending'} {count:,}" for suffix, count in counts]
+    if len(shown) > NAMED:
+        shown[NAMED:] = [f"others {sum(count for _, count in counts[NAMED:]):,}"]
+    return ", ".join(shown)
