@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
 from ganneal import engine
 from ganneal.augment import AUGMENTATIONS, Adaptive, Transforms
-from ganneal.capture import check_capture, recorded
+from ganneal.capture import Recording, check_capture, passes_of
 from ganneal.data import Dataset
 from ganneal.experiment import Budget, Records
 from ganneal.experiments import ring_cts
@@ -206,13 +206,13 @@ def test_graphs_leave_no_trace_of_their_warm_up(monkeypatch: pytest.MonkeyPatch,
     pixels = np.random.default_rng(0).integers(0, 256, (16, 3, 32, 32), np.uint8)
     data = Dataset(pixels) if isinstance(experiment.model, DCGAN) else experiment.data.load()
     plain, graphed = Run(experiment, data), Run(experiment, data)
-    graphed.recorded = recorded(
+    graphed.passes = passes_of(
         replace(experiment, capture="graph"), graphed.pair, graphed.random["task"], graphed.augmented
     )
     rows = [list(engine.train(run))[-1] for run in (plain, graphed)]
     assert graphed.digest() == plain.digest()
     assert rows[1]["d_loss"] == rows[0]["d_loss"]
-    assert graphed.recorded is not None and graphed.recorded.judging.graphs
+    assert isinstance(graphed.passes.judging, Recording) and graphed.passes.judging.graphs
 
 
 @pytest.mark.parametrize(

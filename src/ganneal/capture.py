@@ -17,13 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
-from ganneal.augment import Unchanged
 from ganneal.collective import Ranks, joined
 from ganneal.experiment import Experiment
 from ganneal.losses import Loss
 from ganneal.models import ModelPair
-from ganneal.passes import Convincing, Fitting, Generating, Judging, Making, Pass, Pushing, Reals
-from ganneal.task import Condition, View
+from ganneal.passes import Pass, Passes
 
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 COMPILE: dict[str, Any] = {"mode": "reduce-overhead"}
@@ -34,16 +32,24 @@ class Recording:
     """One pass, recorded when it is first called with tensors of given shapes."""
 
     def __init__(self, module: Pass, how: Literal["compile", "graph"]):
+        module.become_recorded()
         self.module = module
         self.compiled = torch.compile(module, **COMPILE) if how == "compile" else None
         self.graphs: dict[tuple[torch.Size, ...], Any] = {}
 
     def __call__(self, *inputs: Any) -> tuple[Tensor, ...]:
         self.module.settle()  # an unrecorded pass may have moved them
-        with torch.autocast(self.module.random.device.type, enabled=False):  # a pass has its own
+        # a number would become a constant of the recording: every weight of a schedule another one
+        inputs = tree_map(self._as_tensor, inputs)
+        with torch.autocast(self.module.random.device.type, enabled=False), warnings.catch_warnings():
+            # what compiles looks for a gradient at its inputs, some of which are no leaves
+            warnings.filterwarnings("ignore", message="The .grad attribute of a Tensor that is not a leaf")
             call = self._graph(inputs) if self.compiled is None else self.compiled
             outputs = call(*inputs)
         return tuple(output.clone() for output in outputs)  # the next replay writes over them
+
+    def _as_tensor(self, value: Any) -> Any:
+        return torch.full((), value, device=self.module.random.device) if isinstance(value, float) else value
 
     def _graph(self, inputs: tuple[Any, ...]) -> Any:
         shapes = tuple(tensor.shape for tensor in tree_leaves(inputs))
@@ -61,87 +67,22 @@ class Recording:
         return self.graphs[shapes]
 
 
-class Recorded:
-    """The passes of one run. What the discriminator sees is ``augmented`` first, unrecorded."""
-
-    def __init__(
-        self,
-        experiment: Experiment,
-        pair: ModelPair,
-        random: torch.Generator,
-        augmented: Callable[[Tensor], Tensor],
-    ):
-        self.random, self.needs_real, self.augmented = random, experiment.loss.needs_real, augmented
-        self.whole = isinstance(experiment.augmentation, Unchanged)
-        """Whether the generator's pass is one recording."""
-        assert experiment.capture != "none"
-        how, parts = experiment.capture, (experiment, pair, random)
-        self.making = Recording(Making(*parts), how)
-        self.judging = Recording(Judging(*parts), how)
-        self.generating = Recording(Generating(*parts), how)
-        self.showing = Recording(Making(*parts), how)
-        self.convincing = Recording(Convincing(*parts), how)
-        self.fitting = Recording(Fitting(*parts), how)
-        self.stand_in = Pushing(*parts)
-        self.pushing = Recording(self.stand_in, how)
-
-    def _noise(self, condition: Condition) -> Condition:
-        noisy = self.making.module.noisy
-        return () if noisy is None else noisy.noise(condition, self.random)
-
-    def make(self, latents: Tensor, condition: Condition) -> Tensor:
-        """Fakes without a graph."""
-        with torch.no_grad():
-            return self.making(latents, condition, self._noise(condition))[0]
-
-    def judge(self, real: View, fake: Tensor, condition: Condition) -> tuple[Tensor, Tensor, Tensor]:
-        """The discriminator's loss, with a graph, and its raw outputs of reals and fakes."""
-        samples, fake = self.augmented(real.samples), self.augmented(fake)
-        loss, real_logits, fake_logits = self.judging(samples, real.condition, fake, condition)
-        return loss, real_logits, fake_logits
-
-    def judge_by(self, discriminator: nn.Module, samples: Tensor, condition: Condition) -> Tensor:
-        """Raw outputs of a stored discriminator, with a graph to ``samples``."""
-        self.stand_in.load(discriminator)
-        return self.pushing(self.augmented(samples), condition)[0]
-
-    def fit(self, latents: Tensor, condition: Condition, targets: Tensor) -> Tensor:
-        """`half_squares` of the generator's samples and their targets, with a graph."""
-        return self.fitting(latents, condition, self._noise(condition), targets)[0]
-
-    def generate(
-        self, weight: float, latents: Tensor, condition: Condition, real: View | None
-    ) -> tuple[Tensor, Tensor]:
-        """The generator's loss and the fakes, both with a graph; the discriminator is frozen."""
-        needed = real if real is not None and self.needs_real else None
-        given: Condition = () if needed is None else needed.condition
-        factor, noise = torch.full((), weight, device=latents.device), self._noise(condition)
-        if self.whole:
-            loss, fake = self.generating(factor, latents, condition, noise, self._reals(needed), given)
-            return loss, fake
-        (fake,) = self.showing(latents, condition, noise)
-        shown = self.augmented(fake)  # before the reals: the order of their draws
-        with warnings.catch_warnings():  # what compiles looks for a gradient at its input, which is no leaf
-            warnings.filterwarnings("ignore", message="The .grad attribute of a Tensor that is not a leaf")
-            return self.convincing(factor, shown, condition, self._reals(needed), given)[0], fake
-
-    def _reals(self, view: View | None) -> Reals:
-        return () if view is None else (self.augmented(view.samples),)
-
-
-def recorded(
+def passes_of(
     experiment: Experiment, pair: ModelPair, random: torch.Generator, augmented: Callable[[Tensor], Tensor]
-) -> Recorded | None:
-    """The passes of a run as its ``capture`` says; None where they are made anew each time.
+) -> Passes:
+    """The passes of a run, recorded as its ``capture`` says.
 
     Raises:
         ValueError: The players drop out, and several processes would share a mask.
     """
-    if experiment.capture != "none" and experiment.ranks > 1:
+    how = experiment.capture
+    if how == "none":
+        return Passes(experiment, pair, random, augmented)
+    if experiment.ranks > 1:
         for layer in (*pair.generator.modules(), *pair.discriminator.modules()):
             if isinstance(layer, DROPOUTS):
                 raise ValueError(f"capture with several processes holds no dropout, got {layer}; use capture='none'.")
-    return None if experiment.capture == "none" else Recorded(experiment, pair, random, augmented)
+    return Passes(experiment, pair, random, augmented, record=lambda module: Recording(module, how))
 
 
 class _Exchange(Exception):

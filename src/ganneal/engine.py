@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ganneal.experiment import Budget
-from ganneal.fakes import FakeBatch, make_fakes
+from ganneal.fakes import make_fakes
 from ganneal.freezing import frozen
 from ganneal.pool import draw_pool, fit_generator, push_pool, store_discriminator
 from ganneal.regularizers import Context, GeneratorContext
@@ -28,7 +28,6 @@ from ganneal.steps import (
     UpdateGenerator,
 )
 from ganneal.stop import Row
-from ganneal.task import Condition, View
 from ganneal.updates import Gradients, accumulate, averaged, distance, is_measured, log, norm, optimize, rate
 
 
@@ -77,7 +76,7 @@ def _discriminator_loss(step: UpdateDiscriminator, run: Run, count: int) -> Tens
     with run.autocast():
         real = experiment.task.real_view(run.next_batch(count), random)
         fake = make_fakes(step.fakes, run, real)
-    loss, real_logits, fake_logits = _judge(run, real, fake)
+    loss, real_logits, fake_logits = run.passes.judge(real, fake.samples, fake.condition)
     experiment.augmentation.observe(real_logits.detach(), run.augmentation_state)
     log(step, run, "d_loss", loss)
     run.meters.add("d_real", real_logits)
@@ -101,16 +100,6 @@ def _discriminator_loss(step: UpdateDiscriminator, run: Run, count: int) -> Tens
         return loss
     run.meters.add("d_penalty", penalty)
     return loss + penalty
-
-
-def _judge(run: Run, real: View, fake: FakeBatch) -> tuple[Tensor, Tensor, Tensor]:
-    """The discriminator's loss, and its raw outputs of reals and fakes."""
-    if run.recorded is not None:
-        return run.recorded.judge(real, fake.samples, fake.condition)
-    with run.autocast():
-        real_logits = run.judge(real.samples, real.condition)
-        fake_logits = run.judge(fake.samples, fake.condition)
-    return run.experiment.loss.discriminator(real_logits, fake_logits).mean(), real_logits, fake_logits
 
 
 def update_generator(step: UpdateGenerator, run: Run) -> None:
@@ -148,7 +137,7 @@ def _generator_loss(step: UpdateGenerator, run: Run, count: int) -> Tensor:
             real = task.real_view(run.next_batch(count), random)
         latents = run.draw_latents(count)
         condition = task.fake_condition(count, run.pair.num_classes, real, random)
-    loss, fake = _generate(run, step.weight, latents, condition, real)
+    loss, fake = run.passes.generate(step.weight, latents, condition, real)
     log(step, run, "g_loss", loss)
     context = GeneratorContext(
         generate=lambda z: task.fake(run.generator, z, condition, random),
@@ -164,21 +153,6 @@ def _generator_loss(step: UpdateGenerator, run: Run, count: int) -> Tensor:
         return loss
     run.meters.add("g_penalty", penalty)
     return loss + penalty
-
-
-def _generate(
-    run: Run, weight: float, latents: Tensor, condition: Condition, real: View | None
-) -> tuple[Tensor, Tensor]:
-    """The generator's loss, and its fakes, both with a graph."""
-    if run.recorded is not None:
-        return run.recorded.generate(weight, latents, condition, real)
-    loss, real_logits = run.experiment.loss, None
-    with run.autocast():
-        fake = run.experiment.task.fake(run.generator, latents, condition, run.random["task"])
-        fake_logits = run.judge(fake, condition)
-        if real is not None and loss.needs_real:
-            real_logits = run.judge(real.samples, real.condition)
-    return loss.generator(fake_logits, real_logits, weight=weight).mean(), fake
 
 
 def _close_measured_round(run: Run) -> None:

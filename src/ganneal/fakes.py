@@ -32,14 +32,12 @@ def make_fakes(source: Fakes, run: Run, real: View) -> FakeBatch:
         case Fresh():
             latents = run.draw_latents(count)
             condition = task.fake_condition(count, run.pair.num_classes, real, random)
-            if run.recorded is not None:
-                return FakeBatch(run.recorded.make(latents, condition), condition, latents)
-            return FakeBatch(task.fake(run.generator, latents, condition, random), condition, latents)
+            return FakeBatch(run.passes.make(latents, condition), condition, latents)
         case Replay(pushes=pushes):
             latents = run.draw_latents(count)
             condition = task.fake_condition(count, run.pair.num_classes, real, random)
             samples = made(run, latents, condition)
-            return FakeBatch(run.chain.walk(samples, condition, run.judge_stored, pushes), condition, None)
+            return FakeBatch(run.chain.walk(samples, condition, run.passes.judge_by, pushes), condition, None)
         case Pool():
             pool = the_pool(run, "fakes from Pool()")
             order = torch.randperm(len(pool.samples), generator=run.random["pool"], device=run.device)

@@ -1,22 +1,29 @@
-"""The players' passes as functions of tensors alone: batches, latents, conditions, noise, a schedule's weight.
+"""Every forward pass of the game, once: functions of tensors alone, called as they are or as recorded.
 
-What draws, augments or differentiates twice is not in them, so that they can be recorded (`capture`).
+A pass takes batches, latents, conditions, noise and a schedule's weight. What draws, augments or differentiates twice
+is not in it, so that it can be recorded (`capture`).
 """
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ganneal.augment import Unchanged
 from ganneal.chain import half_squares
 from ganneal.experiment import Experiment
 from ganneal.models import ModelPair
 from ganneal.spectral import SpectralWeight
-from ganneal.task import Condition, Noisy
+from ganneal.task import Condition, Noisy, View
 
 Reals = tuple[Tensor] | tuple[()]
 """A batch of real samples, where a pass needs them."""
+Call = Callable[..., tuple[Tensor, ...]]
+"""A `Pass` or its recording."""
 
 
 class Pass(nn.Module):
@@ -28,13 +35,23 @@ class Pass(nn.Module):
         self.task, self.loss, self.random = experiment.task, experiment.loss, random
         self.noisy = experiment.task if isinstance(experiment.task, Noisy) else None
         self.mixed = experiment.precision == "bf16"
-        self.spectral = [(m, m.u) for m in self.modules() if isinstance(m, SpectralWeight)]
+        self.recorded = False
+        self.spectral: list[tuple[SpectralWeight, Tensor]] = []
         """Vectors of power iterations, with the storage that recorded code knows."""
 
-    def autocast(self) -> torch.autocast:
-        """Without the cache of converted weights, whose tensors would outlive a recording."""
+    def become_recorded(self) -> None:
+        """Leave everything where it is from now on: recorded code reads and writes the tensors of its first call."""
+        self.recorded = True
+        self.spectral = [(m, m.u) for m in self.modules() if isinstance(m, SpectralWeight)]
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The precision of the convolutions and products."""
+        if not self.mixed:
+            return nullcontext()
+        # The cache of converted weights would outlive a recording. Without one it stays: two calls of a network then
+        # add their gradients in bf16, at the converted weight, before these become float32.
         device = self.random.device.type
-        return torch.autocast(device, dtype=torch.bfloat16, enabled=self.mixed, cache_enabled=False)
+        return torch.autocast(device, dtype=torch.bfloat16, cache_enabled=not self.recorded)
 
     def fake(self, latents: Tensor, condition: Condition, noise: Condition) -> Tensor:
         """The task's, with its noise given."""
@@ -42,11 +59,14 @@ class Pass(nn.Module):
             return self.task.fake(self.generator, latents, condition, self.random)
         return self.noisy.fake_with(self.generator, latents, condition, noise)
 
-    def convincing(self, weight: Tensor, fake: Tensor, condition: Condition, real: Reals, given: Condition) -> Tensor:
+    def convincing(
+        self, weight: float | Tensor, fake: Tensor, condition: Condition, real: Reals, given: Condition
+    ) -> Tensor:
         """The generator's loss of ``fake``."""
         with self.autocast():
             fake_logits = self.discriminator(fake, *condition)
             real_logits = self.discriminator(*real, *given) if real else None
+        # a float, or a 0-dim tensor where it would be a constant of the recording
         loss = self.loss.generator(fake_logits, real_logits, weight=weight).mean()
         self.settle()
         return loss
@@ -87,7 +107,13 @@ class Generating(Pass):
     """The generator's loss through a frozen discriminator, and the fakes; reals where the loss needs them."""
 
     def forward(
-        self, weight: Tensor, latents: Tensor, condition: Condition, noise: Condition, real: Reals, given: Condition
+        self,
+        weight: float | Tensor,
+        latents: Tensor,
+        condition: Condition,
+        noise: Condition,
+        real: Reals,
+        given: Condition,
     ) -> tuple[Tensor, Tensor]:
         with self.autocast():
             fake = self.fake(latents, condition, noise)
@@ -98,7 +124,7 @@ class Convincing(Pass):
     """The second half of `Generating`."""
 
     def forward(
-        self, weight: Tensor, fake: Tensor, condition: Condition, real: Reals, given: Condition
+        self, weight: float | Tensor, fake: Tensor, condition: Condition, real: Reals, given: Condition
     ) -> tuple[Tensor]:
         return (self.convincing(weight, fake, condition, real, given),)
 
@@ -113,26 +139,107 @@ class Fitting(Pass):
         return (half_squares(fake, targets),)
 
 
-class Pushing(Pass):
-    """Raw outputs of one discriminator that stands for each of the stored ones: new weights, the same recording."""
-
-    def __init__(self, experiment: Experiment, pair: ModelPair, random: torch.Generator):
-        super().__init__(experiment, replace(pair, discriminator=deepcopy(pair.discriminator)), random)
-        self.discriminator.requires_grad_(False)
-        for weight, _ in self.spectral:
-            weight.held = True
-        self.loaded: nn.Module | None = None
+class JudgingStored(Pass):
+    """Raw outputs of a discriminator stored earlier."""
 
     def load(self, stored: nn.Module) -> None:
-        """Take weights, buffers and modes of ``stored``, which do not change any more."""
-        if stored is not self.loaded:
-            own, others = ([*module.parameters(), *module.buffers()] for module in (self.discriminator, stored))
-            with torch.no_grad():
-                torch._foreach_copy_(own, others)
-            for part, other in zip(self.discriminator.modules(), stored.modules(), strict=True):
-                part.training = other.training
-            self.loaded = stored
+        """Judge by ``stored`` from now on."""
+        self.discriminator = stored
 
     def forward(self, samples: Tensor, condition: Condition) -> tuple[Tensor]:
         with self.autocast():
             return (self.discriminator(samples, *condition),)
+
+
+class StandIn(JudgingStored):
+    """One discriminator that stands for each of the stored ones: new weights, the same recording."""
+
+    def __init__(self, experiment: Experiment, pair: ModelPair, random: torch.Generator):
+        super().__init__(experiment, replace(pair, discriminator=deepcopy(pair.discriminator)), random)
+        self.discriminator.requires_grad_(False)
+        for module in self.discriminator.modules():
+            if isinstance(module, SpectralWeight):
+                module.held = True
+        self.loaded: nn.Module | None = None
+
+    def load(self, stored: nn.Module) -> None:
+        """Take weights, buffers and modes of ``stored``, which do not change any more."""
+        if stored is self.loaded:
+            return
+        own, others = ([*module.parameters(), *module.buffers()] for module in (self.discriminator, stored))
+        with torch.no_grad():
+            torch._foreach_copy_(own, others)
+        for part, other in zip(self.discriminator.modules(), stored.modules(), strict=True):
+            part.training = other.training
+        self.loaded = stored
+
+
+class Passes:
+    """The passes of one run. What the discriminator sees is ``augmented`` first, outside of them.
+
+    Args:
+        record: Makes a recording of a pass; None calls it as it is.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        pair: ModelPair,
+        random: torch.Generator,
+        augmented: Callable[[Tensor], Tensor],
+        record: Callable[[Pass], Call] | None = None,
+    ):
+        self.random, self.needs_real, self.augmented = random, experiment.loss.needs_real, augmented
+        self.noisy = experiment.task if isinstance(experiment.task, Noisy) else None
+        self.whole = isinstance(experiment.augmentation, Unchanged)
+        """Whether the generator's pass is one function, with nothing between its fakes and the discriminator."""
+        parts = (experiment, pair, random)
+        as_called: Callable[[Pass], Call] = record or (lambda module: module)
+        self.making = as_called(Making(*parts))
+        self.judging = as_called(Judging(*parts))
+        self.generating = as_called(Generating(*parts))
+        self.showing = as_called(Making(*parts))  # with a graph: another recording
+        self.convincing = as_called(Convincing(*parts))
+        self.fitting = as_called(Fitting(*parts))
+        self.stored = JudgingStored(*parts) if record is None else StandIn(*parts)
+        self.judging_stored = as_called(self.stored)
+
+    def _noise(self, condition: Condition) -> Condition:
+        return () if self.noisy is None else self.noisy.noise(condition, self.random)
+
+    def make(self, latents: Tensor, condition: Condition) -> Tensor:
+        """Fakes without a graph."""
+        with torch.no_grad():
+            return self.making(latents, condition, self._noise(condition))[0]
+
+    def judge(self, real: View, fake: Tensor, condition: Condition) -> tuple[Tensor, Tensor, Tensor]:
+        """The discriminator's loss, with a graph, and its raw outputs of reals and fakes."""
+        samples, fake = self.augmented(real.samples), self.augmented(fake)
+        loss, real_logits, fake_logits = self.judging(samples, real.condition, fake, condition)
+        return loss, real_logits, fake_logits
+
+    def judge_by(self, discriminator: nn.Module, samples: Tensor, condition: Condition) -> Tensor:
+        """Raw outputs of a stored discriminator, with a graph to ``samples``."""
+        self.stored.load(discriminator)
+        return self.judging_stored(self.augmented(samples), condition)[0]
+
+    def fit(self, latents: Tensor, condition: Condition, targets: Tensor) -> Tensor:
+        """`half_squares` of the generator's samples and their targets, with a graph."""
+        return self.fitting(latents, condition, self._noise(condition), targets)[0]
+
+    def generate(
+        self, weight: float, latents: Tensor, condition: Condition, real: View | None
+    ) -> tuple[Tensor, Tensor]:
+        """The generator's loss and the fakes, both with a graph; the discriminator is frozen."""
+        needed = real if real is not None and self.needs_real else None
+        given: Condition = () if needed is None else needed.condition
+        noise = self._noise(condition)
+        if self.whole:
+            loss, fake = self.generating(weight, latents, condition, noise, self._reals(needed), given)
+            return loss, fake
+        (fake,) = self.showing(latents, condition, noise)
+        shown = self.augmented(fake)  # before the reals: the order of their draws
+        return self.convincing(weight, shown, condition, self._reals(needed), given)[0], fake
+
+    def _reals(self, view: View | None) -> Reals:
+        return () if view is None else (self.augmented(view.samples),)

@@ -11,7 +11,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from ganneal.chain import Fit, SamplePool, half_squares
+from ganneal.chain import Fit, SamplePool
 from ganneal.fakes import made, the_pool
 from ganneal.run import Run
 from ganneal.steps import DrawPool, FitGenerator, PushPool, StoreDiscriminator
@@ -76,7 +76,7 @@ def push_pool(step: PushPool, run: Run) -> None:
     pool, by = the_pool(run, str(step)), run.chain.at(step.level)
     with run.autocast(), run.drawing():
         by = by._replace(step_size=step.step_size)
-        move = partial(run.chain.move, judge=run.judge_stored, by=by)
+        move = partial(run.chain.move, judge=run.passes.judge_by, by=by)
         moved = _shared(run, move, pool.samples, pool.condition)
     if not moved.isfinite().all():
         raise TrainingStopped(
@@ -119,7 +119,8 @@ def _fit_batch(step: FitGenerator, run: Run, pool: SamplePool, fit: Fit, chosen:
     parts = chosen.split(run.chain.chunk)
     for part in parts:
         with run.drawing():
-            loss = _squares(run, pool.latents[part], tuple(c[part] for c in pool.condition), pool.samples[part])
+            condition = tuple(each[part] for each in pool.condition)
+            loss = run.passes.fit(pool.latents[part], condition, pool.samples[part])
             gradients = accumulate(gradients, loss / len(chosen), run.g_parameters, len(parts))
         losses.append(loss.detach())
     gradients = averaged(gradients, run.g_parameters, run)
@@ -130,11 +131,3 @@ def _fit_batch(step: FitGenerator, run: Run, pool: SamplePool, fit: Fit, chosen:
         log(step, run, "g_step", run.round_steps[-1])
     run.counters.g_updates += 1
     return torch.stack(losses).sum()
-
-
-def _squares(run: Run, latents: Tensor, condition: Condition, targets: Tensor) -> Tensor:
-    if run.recorded is not None:
-        return run.recorded.fit(latents, condition, targets)
-    with run.autocast():
-        fitted = run.experiment.task.fake(run.generator, latents, condition, run.random["task"])
-    return half_squares(fitted, targets)

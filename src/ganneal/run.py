@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganneal.capture import check_capture, recorded
+from ganneal.capture import check_capture, passes_of
 from ganneal.chain import Chain, Fit, SamplePool
 from ganneal.clocks import Counters
 from ganneal.collective import ALONE, Ranks, joined
@@ -92,8 +92,7 @@ class Run:
         self.regularizer_state = experiment.regularizer.init_state()
         self.augmentation_state = experiment.augmentation.init_state()
         self.random = {name: random_stream(experiment.seed, name, self.device) for name in RANDOM_STREAMS}
-        self.recorded = recorded(experiment, self.pair, self.random["task"], self.augmented)
-        """The players' passes, where they are replayed."""
+        self.passes = passes_of(experiment, self.pair, self.random["task"], self.augmented)
         together = ranks.share(experiment.batch_size // experiment.accumulate)
         self.chain = Chain(experiment.push, experiment.loss, together)
         self.pool: SamplePool | None = None
@@ -124,23 +123,14 @@ class Run:
         return [self.generator, self.discriminator, *([] if self.network is None else [self.network])]
 
     def judge(self, samples: Tensor, condition: Condition) -> Tensor:
-        """The discriminator's raw outputs in training: on augmented ``samples``."""
-        return self.judge_by(self.discriminator, samples, condition)
-
-    def judge_by(self, discriminator: nn.Module, samples: Tensor, condition: Condition) -> Tensor:
-        """Those of a ``discriminator`` stored earlier."""
-        return discriminator(self.augmented(samples), *condition)
+        """The discriminator's raw outputs in training, for what differentiates them twice: on augmented ``samples``."""
+        return self.discriminator(self.augmented(samples), *condition)
 
     def augmented(self, samples: Tensor) -> Tensor:
         """``samples`` as a discriminator sees them in training."""
         change, random = self.experiment.augmentation, self.random["augmentation"]
         with self.full_precision():
             return change(samples, random, self.augmentation_state, self.counters)
-
-    def judge_stored(self, discriminator: nn.Module, samples: Tensor, condition: Condition) -> Tensor:
-        """`judge_by`, replayed where passes are recorded."""
-        by = self.judge_by if self.recorded is None else self.recorded.judge_by
-        return by(discriminator, samples, condition)
 
     def autocast(self) -> AbstractContextManager[Any]:
         """The precision of one move's forward passes."""
