@@ -1,5 +1,6 @@
 """Feature networks. Register your own with ``EXTRACTORS["mine"] = MyExtractor()``."""
 
+from ganneal.metrics.extractors.efficientnet import EfficientNetLite0
 from ganneal.metrics.extractors.inception import Inception, InceptionTorchvision
 from ganneal.metrics.extractors.mnist_cnn import MnistCNN, mnist_cnn_card, stacked_labels
 from ganneal.metrics.extractors.mobilenet import MobileNetV2
@@ -15,6 +16,7 @@ EXTRACTORS: dict[str, ExtractorConfig] = {
     "resnet56": ResNet(56),
     "resnet20": ResNet(20),
     "mobilenet-v2": MobileNetV2(),
+    "efficientnet-lite0": EfficientNetLite0(),
     "mnist-cnn": MnistCNN(),
     "inception": Inception(),
     "inception-torchvision": InceptionTorchvision(),
@@ -24,6 +26,7 @@ EXTRACTORS: dict[str, ExtractorConfig] = {
 
 __all__ = [
     "EXTRACTORS",
+    "EfficientNetLite0",
     "Extracted",
     "Extractor",
     "ExtractorConfig",

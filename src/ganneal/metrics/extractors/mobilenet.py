@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ganneal.metrics.extractors.files import load_network, read_npz
 from ganneal.metrics.extractors.module import ModuleExtractor, check_shape
+from ganneal.metrics.extractors.padding import padded_as_tensorflow
 from ganneal.metrics.extractors.protocol import Precision
 from ganneal.metrics.resize import Resize
 
@@ -29,14 +30,9 @@ class Convolution(nn.Module):
         self.linear = linear
 
     def forward(self, maps: Maps) -> Maps:
-        if self.convolution.kernel_size[0] == 3:
-            maps = F.pad(maps, (*self._padding(maps.shape[3]), *self._padding(maps.shape[2])))
-        maps = self.convolution(maps)
+        kernel, stride = self.convolution.kernel_size[0], self.convolution.stride[0]
+        maps = self.convolution(padded_as_tensorflow(maps, kernel, stride))
         return maps if self.linear else F.relu6(maps)
-
-    def _padding(self, length: int) -> tuple[int, int]:
-        """Before and after: with stride 2 an even length is padded at its end only."""
-        return (0, 1) if self.convolution.stride[0] == 2 and length % 2 == 0 else (1, 1)
 
 
 class InvertedResidual(nn.Module):
