@@ -13,17 +13,20 @@ import pytest
 from PIL import Image
 
 from ganneal.cli import main
-from ganneal.data import Arrays, Dataset, Zip
+from ganneal.cli.data import text
+from ganneal.data import Arrays, Dataset, Zip, source_at
 from ganneal.data import download as downloads
 from ganneal.data.convert import write_zip
 from ganneal.data.inspection import inspect
 from ganneal.data.pairwise import (
+    START_STD,
     fitted_first_weight,
     median_pairwise_distance,
     noise_like,
     pairwise_distances,
     suggest_weights,
 )
+from ganneal.pool import PROJECTION_STD
 from ganneal.weights import Geometric
 
 # Distances
@@ -130,6 +133,26 @@ def test_arrays_are_inspected_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_the_start_of_functional_gradients_has_the_pixels_that_random_projections_of_latents_have() -> None:
+    """W z with 100 normal latents and entries of 0.01 has pixels of std 0.1."""
+    assert START_STD == pytest.approx(PROJECTION_STD * 100**0.5)
+    start = noise_like((3, 8, 8), std=START_STD, count=500)
+    assert start.dtype == np.float32 and float(start.std()) == pytest.approx(START_STD, rel=0.02)
+    np.testing.assert_array_equal(start, np.float32(START_STD) * noise_like((3, 8, 8), count=500))
+
+
+def test_distances_from_both_starts_are_beside_each_other(tmp_path: Path) -> None:
+    """Grey images of one value c are √(d (c² + std²)) from noise of std, up to √d's spread."""
+    np.save(tmp_path / "grey.npy", np.full((40, 16, 16, 3), 191, np.uint8))
+    found, _ = inspect(source_at(str(tmp_path / "grey.npy")))
+    value, pixels = 191 / 127.5 - 1, 16 * 16 * 3
+    for distances, std in ((found.d2, 1.0), (found.d2_start, START_STD)):
+        assert distances.median == pytest.approx((pixels * (value**2 + std**2)) ** 0.5, rel=0.02)
+    lines = text(found).splitlines()
+    assert any(line.startswith("from noise") and "paper's D2" in line for line in lines)
+    assert any(line.startswith("from start") and f"{found.d2_start.median:.1f} median" in line for line in lines)
+
+
 @pytest.mark.parametrize(("name", "d1", "d2"), [("cifar10-train.zip", 38, 62), ("celeba10k-64.zip", 80, 130)])
 def test_distances_of_real_images_are_the_papers(data_root: Path, name: str, d1: float, d2: float) -> None:
     data = Zip(str(data_root / name)).load()

@@ -18,7 +18,7 @@ from ganneal.data.download import DOWNLOADS, fetch_files
 from ganneal.data.huggingface import download as download_set
 from ganneal.data.images import Fit
 from ganneal.data.inspection import Inspection, inspect
-from ganneal.data.pairwise import fitted_first_weight, suggest_weights
+from ganneal.data.pairwise import START_STD, fitted_first_weight, suggest_weights
 from ganneal.registry import lookup, nearest
 
 HELP = """usage: ganneal data inspect PATH    what is in a set of images, and what it suggests
@@ -112,7 +112,11 @@ def text(found: Inspection) -> str:
     lines.append(f"mean        {' '.join(f'{value:.4f}' for value in found.mean)}  of each channel, in [0, 1]")
     lines.append(f"std         {' '.join(f'{value:.4f}' for value in found.std)}")
     between = "between two images, pixels in [-1, 1]: the paper's D1"
-    for name, what, d in (("apart", between, found.d1), ("from noise", "from images to normal noise: D2", found.d2)):
+    for name, what, d in (
+        ("apart", between, found.d1),
+        ("from noise", "from images to normal noise: the paper's D2", found.d2),
+        ("from start", f"from images to noise of {START_STD:g}, where functional gradients start here", found.d2_start),
+    ):
         if d is not None:
             lines.append(
                 f"{name:<11} {d.median:.1f} median, {d.percentile_95:.1f} at 95 %, {d.largest:.1f} largest, {what}"

@@ -9,7 +9,7 @@ import numpy as np
 from ganneal.data.decoding import quiet
 from ganneal.data.images import Damaged, shown, stored_format
 from ganneal.data.listing import Encoded, Listing
-from ganneal.data.pairwise import PairwiseDistances, noise_like, pairwise_distances
+from ganneal.data.pairwise import START_STD, PairwiseDistances, noise_like, pairwise_distances
 from ganneal.data.protocol import Dataset, Source
 
 BLOCK = 1_024
@@ -38,7 +38,9 @@ class Inspection:
     d1: PairwiseDistances | None
     """Between images in [-1, 1]; None for a single image."""
     d2: PairwiseDistances
-    """From images to standard normal pixels."""
+    """From images to standard normal pixels, as in the paper."""
+    d2_start: PairwiseDistances
+    """From images to normal pixels of `START_STD`, the start of functional gradients here."""
 
 
 def inspect(source: Source, *, seed: int = 0) -> tuple[Inspection, Dataset]:
@@ -69,7 +71,10 @@ def inspect(source: Source, *, seed: int = 0) -> tuple[Inspection, Dataset]:
         mean,
         std,
         pairwise_distances(data.samples, seed=seed) if len(data) > 1 else None,
-        pairwise_distances(data.samples, noise_like(data.shape, seed=seed), seed=seed),
+        *(
+            pairwise_distances(data.samples, noise_like(data.shape, std=std, seed=seed), seed=seed)
+            for std in (1.0, START_STD)
+        ),
     )
     return found, data
 

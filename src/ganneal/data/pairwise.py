@@ -10,6 +10,8 @@ from ganneal.weights import Geometric
 
 FAR = 150.0
 """Between the two settings that the paper gives: about 80 at 64 px and 330 at 256 px."""
+START_STD = 0.1
+"""Of the pixels that functional gradients start from here: random projections of 100 latents with entries of 0.01."""
 COLUMNS = 4_096
 MOST_NUMBERS = 100_000_000
 """Numbers of one set that are held as floats: fewer samples are taken of large images."""
@@ -56,10 +58,14 @@ def median_pairwise_distance(x: Any, y: Any = None, *, count: int = 2_000, seed:
     return pairwise_distances(x, y, count=count, seed=seed).median
 
 
-def noise_like(shape: tuple[int, ...], *, count: int = 2_000, seed: int = 0) -> np.ndarray:
-    """Standard normal pixels ``[count, *shape]``, float32: what a generator shows before training, for D2."""
+def noise_like(shape: tuple[int, ...], *, std: float = 1.0, count: int = 2_000, seed: int = 0) -> np.ndarray:
+    """Normal pixels ``[count, *shape]`` of ``std``, float32: what a generator shows before training, for D2.
+
+    With std 1 the distances are the paper's; functional gradients here start at `START_STD`.
+    """
     random = np.random.default_rng(seed)
-    return random.standard_normal((min(count, _most(prod(shape))), *shape), dtype=np.float32)
+    pixels = random.standard_normal((min(count, _most(prod(shape))), *shape), dtype=np.float32)
+    return pixels if std == 1 else np.float32(std) * pixels
 
 
 def suggest_weights(d1: float) -> Geometric:
@@ -74,7 +80,7 @@ def suggest_weights(d1: float) -> Geometric:
 
 
 def fitted_first_weight(d2: float) -> float:
-    """A curve of ours through the paper's two settings, not the paper's: max(1, (D2 / 125)^2.1)."""
+    """A curve of ours through the paper's two settings, not the paper's: max(1, (D2 / 125)^2.1), D2 from std 1."""
     return max(1.0, (d2 / 125) ** 2.1)
 
 
