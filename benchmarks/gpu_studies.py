@@ -128,7 +128,7 @@ class Measure:
         """Of the averaged generator and of the one as trained; pushes follow the latter, which then stands as `ema`."""
         generators = {"ema": run.sampler()}
         if run.experiment.sampler == "generator":
-            generators["raw"] = TrainedGenerator(deepcopy(run.generator), run.pair, run.experiment.task)
+            generators["raw"] = run.drawing_from(deepcopy(run.generator))
         return {name: self._of(generator, neighbours) for name, generator in generators.items()}
 
     def _of(self, generator: TrainedGenerator, neighbours: bool) -> dict[str, float | None]:

@@ -46,13 +46,14 @@ def class_of(card: dict[str, Any], given: str) -> int:
 def drawn_inputs(
     card: dict[str, Any], count: int, random: np.random.Generator, classes: Sequence[str], truncation: float
 ) -> dict[str, np.ndarray]:
-    """What the network is given for ``count`` samples; ``classes`` in turn, or uniform ones."""
+    """The network's inputs for ``count`` samples: ``classes`` in turn, or drawn as often as the data has them."""
     inputs = {}
     for each in card["inputs"]:
         if each["name"] == "labels":
             chosen = [class_of(card, name) for name in classes]
-            uniform = random.integers(len(card["classes"]), size=count)
-            inputs["labels"] = np.resize(chosen, count).astype(np.int64) if chosen else uniform
+            counts = np.array(card["data"].get("class_counts") or np.ones(len(card["classes"])))
+            drawn = random.choice(len(counts), size=count, p=counts / counts.sum())
+            inputs["labels"] = np.resize(chosen, count).astype(np.int64) if chosen else drawn
         else:
             bound = truncation if each["name"] == "latents" else np.inf
             inputs[each["name"]] = normal(random, (count, *each["shape"][1:]), bound)
@@ -60,8 +61,8 @@ def drawn_inputs(
 
 
 def sheet(images: np.ndarray) -> np.ndarray:
-    """[n, C, H, W] in [-1, 1] to one picture of 8 bits, as square as can be; small images are enlarged."""
-    factor = ceil(SMALLEST_TILE / max(images.shape[2:]))
+    """[n, C, H, W] in [-1, 1] to one picture of 8 bits: one image as it is, several as a grid, small ones enlarged."""
+    factor = ceil(SMALLEST_TILE / max(images.shape[2:])) if len(images) > 1 else 1
     images = images.repeat(factor, axis=2).repeat(factor, axis=3)
     count, channels, height, width = images.shape
     columns = ceil(sqrt(count))
@@ -80,7 +81,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--class", dest="classes", nargs="+", default=[], metavar="CLASS", help="names or numbers")
     parser.add_argument("--truncation", type=float, default=np.inf, help="largest size of a latent's entries")
-    parser.add_argument("--out", type=Path, default=Path("samples.png"), help=".png (needs pillow) or .npy")
+    parser.add_argument(
+        "--out", type=Path, default=Path("samples.png"), help=".png (needs pillow), or .npy of numbers in [-1, 1]"
+    )
     options = parser.parse_args(arguments)
     session, card = opened(options.file)
     if options.classes and not card["classes"]:

@@ -31,6 +31,7 @@ import torch
 
 from ganneal import __version__
 from ganneal.atomic import sync, write_bytes
+from ganneal.class_shares import class_counts
 from ganneal.config import completed, difference, encode
 from ganneal.data import Dataset
 from ganneal.experiment import OPERATION, Experiment
@@ -162,7 +163,12 @@ class RunDirectory:
             "sampler": experiment.sampler,
             "chosen": dict(chosen or {}),
             "class_rows": list(class_rows),
-            "data": {"shape": list(dataset.shape), "num_classes": num_classes, **dataset.description},
+            "data": {
+                "shape": list(dataset.shape),
+                "num_classes": num_classes,
+                "class_counts": class_counts(dataset.labels, num_classes),
+                **dataset.description,
+            },
             "provenance": provenance(),
         }
         write_bytes(self.description, json.dumps(content, indent=2).encode())

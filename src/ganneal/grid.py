@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from ganneal.atomic import write_bytes
+from ganneal.data.convert import single_image
 
 SMALLEST_TILE = 48
 """Smaller images are enlarged by a whole factor, pixel by pixel, so that a person can see them."""
@@ -36,6 +37,13 @@ def image_grid(images: Float[Tensor, "batch channels height width"], columns: in
         top, left = (gap + (n * (size + gap)) for n, size in zip(divmod(index, columns), (height, width), strict=True))
         sheet[top : top + height, left : left + width] = tile.transpose(1, 2, 0)
     return Image.fromarray(sheet.squeeze(2) if channels == 1 else sheet)
+
+
+def picture(samples: Tensor, columns: int | None = None) -> Image.Image:
+    """A single image as it is, several in a grid, points as a scatter plot."""
+    if samples.dim() != 4:
+        return scatter(None, samples)
+    return single_image(to_uint8(samples)[0]) if len(samples) == 1 else image_grid(samples, columns)
 
 
 def class_rows(num_classes: int, count: int) -> tuple[list[int], int]:

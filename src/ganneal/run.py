@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ganneal.capture import check_capture, passes_of
 from ganneal.chain import Chain, Fit, SamplePool
+from ganneal.class_shares import class_counts
 from ganneal.clocks import Counters
 from ganneal.collective import ALONE, Ranks, joined
 from ganneal.compatibility import check_combination, check_network, check_players
@@ -190,12 +191,17 @@ class Run:
         match self.experiment.sampler:
             case "generator":
                 if self.experiment.averaging.statistics != "recompute" or not batch_norms(self.average):
-                    return TrainedGenerator(self.average, self.pair, self.experiment.task)
-                average = TrainedGenerator(deepcopy(self.average), self.pair, self.experiment.task)
+                    return self.drawing_from(self.average)
+                average = self.drawing_from(deepcopy(self.average))
                 return average.with_statistics("standing", self.experiment.generator_batch)
             case "pushed":
                 generator = self.generator if self.chain.generator is None else self.chain.generator
-                return TrainedGenerator(deepcopy(generator), self.pair, self.experiment.task, pushes=self._pushes())
+                return self.drawing_from(deepcopy(generator), self._pushes())
+
+    def drawing_from(self, generator: nn.Module, pushes: Pushes | None = None) -> TrainedGenerator:
+        """``generator``, one of this run's shape, to draw samples from; its classes as often as the data has them."""
+        counts = class_counts(self.data.dataset.labels, self.pair.num_classes)
+        return TrainedGenerator(generator, self.pair, self.experiment.task, pushes=pushes, class_counts=counts)
 
     def _pushes(self) -> Pushes:
         """The pushes of the chain, with the augmentation as it stands."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ganneal.augment import Augmentation
 from ganneal.chain import Chain, Judge
+from ganneal.class_shares import Classes, check_classes, drawn_classes
 from ganneal.clocks import Counters
 from ganneal.models import ModelPair
 from ganneal.registry import nearest
@@ -62,12 +63,17 @@ class TrainedGenerator:
         task: Task,
         card: dict[str, Any] | None = None,
         pushes: Pushes | None = None,
+        *,
+        class_counts: Sequence[int] = (),
     ):
         self.generator = generator.eval().requires_grad_(False)
         self.latent, self.shape, self.num_classes = pair.latent, pair.shape, pair.num_classes
         self.task = task
         self.card = card or {}
         """What was trained, on which data, for how long."""
+        known = class_counts or self.card.get("data", {}).get("class_counts")
+        self.class_counts: Sequence[int] = known or [1] * self.num_classes
+        """Real samples of each class, the shares in which classes are drawn; alike where nothing says them."""
         self.pushes = pushes
         self.statistics: Statistics | None = "running" if batch_norms(generator) else None
         """What batch norm runs on; None where the generator has none."""
@@ -82,8 +88,9 @@ class TrainedGenerator:
         """Itself, with batch norm on ``statistics`` from now on.
 
         Args:
-            statistics: "running", kept in training; "standing", averages over 32 passes of fresh latents and uniform
-                classes (`keep_standing_statistics`); "batch", those of the samples that are computed together.
+            statistics: "running", kept in training; "standing", averages over 32 passes of fresh latents and classes
+                as often as the data has them (`keep_standing_statistics`); "batch", those of the samples that are
+                computed together.
             batch_size: Of a pass for the standing ones.
         Raises:
             ValueError: The generator has no batch norm.
@@ -94,8 +101,7 @@ class TrainedGenerator:
 
             def draw(random: torch.Generator) -> Tensor:
                 latents = self.latent.sample(batch_size, random)
-                condition = self.task.sample_condition(None, batch_size, self.num_classes, random)
-                return self._generated(latents, condition, random)
+                return self._generated(latents, self.condition(batch_size, random), random)
 
             keep_standing_statistics(self.generator, draw)
         self.statistics = statistics
@@ -104,8 +110,13 @@ class TrainedGenerator:
     @property
     def class_names(self) -> list[str]:
         """The names of the classes where the data has them, else their numbers."""
+        return self.data_class_names or list(map(str, range(self.num_classes)))
+
+    @property
+    def data_class_names(self) -> list[str]:
+        """The names that the data has for the classes; none where it has none."""
         names = self.card.get("data", {}).get("classes") or ()
-        return list(map(str, names if len(names) == self.num_classes else range(self.num_classes)))
+        return list(map(str, names)) if len(names) == self.num_classes else []
 
     def class_of(self, given: str) -> int:
         """The class with the name or the number ``given``; a name that looks like another's number is a name.
@@ -140,13 +151,16 @@ class TrainedGenerator:
         seed: int = 0,
         *,
         labels: Sequence[int] | Tensor | None = None,
+        classes: Classes = "data",
         truncation: Truncation | float | None = None,
         batch_size: int = 256,
     ) -> Tensor:
         """Draw ``count`` samples; the same ``seed`` gives the same samples.
 
         Args:
-            labels: A class for each sample, for class-conditional generators; None draws them uniformly.
+            labels: A class for each sample, for class-conditional generators; None draws them.
+            classes: How they are drawn: "data" as often as the data has them, "uniform" all classes alike
+                (`class_shares.drawn_classes`).
             truncation: Largest size of a latent's entries, those beyond it drawn again, or a `Truncation`. The same
                 ``seed`` gives the same classes as without.
             batch_size: Samples computed at once; it does not change which latents are drawn, but samples too where
@@ -159,7 +173,7 @@ class TrainedGenerator:
         """
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
-        latents, condition, random = self.draw(count, seed, labels=labels, truncation=truncation)
+        latents, condition, random = self.draw(count, seed, labels=labels, classes=classes, truncation=truncation)
         return self.finish(latents, condition, random, batch_size=batch_size)
 
     def draw(
@@ -168,10 +182,11 @@ class TrainedGenerator:
         seed: int = 0,
         *,
         labels: Sequence[int] | Tensor | None = None,
+        classes: Classes = "data",
         truncation: Truncation | float | None = None,
     ) -> tuple[Tensor, Condition, torch.Generator]:
-        """What `sample` makes samples of: latents ``[count, size]``, their condition, and the random generator of what
-        is random beside them.
+        """The input of `finish`: latents ``[count, size]``, their condition, and the random generator of what is
+        random beside them. `labels_of` the condition are the classes.
         """
         if count < 1:
             raise ValueError(f"count must be at least 1, got {count}.")
@@ -183,11 +198,24 @@ class TrainedGenerator:
         chosen = None if labels is None else torch.as_tensor(labels)
         if chosen is not None and chosen.is_floating_point():
             raise ValueError(f"labels must be whole numbers, got {labels}.")
-        condition = self.task.sample_condition(chosen, count, self.num_classes, random)
+        condition = self.condition(count, random, labels=chosen, classes=classes)
         if cut is not None:
             cut.check(self.latent)
             latents = cut(latents, random)
         return latents, condition, random
+
+    def condition(
+        self, count: int, random: torch.Generator, *, labels: Tensor | None = None, classes: Classes = "data"
+    ) -> Condition:
+        """The condition of ``count`` samples: of the classes ``labels``, or of classes drawn from ``random``."""
+        check_classes("classes", classes)
+        if labels is None and self.num_classes:
+            labels = drawn_classes(self.class_counts, count, classes, random)
+        return self.task.sample_condition(labels, count, self.num_classes, random)
+
+    def labels_of(self, condition: Condition) -> Tensor | None:
+        """The class of each sample under ``condition``, int64 ``[count]``; None for a generator without classes."""
+        return condition[0].cpu() if self.num_classes else None
 
     @torch.no_grad()
     def finish(

@@ -118,6 +118,13 @@ def test_the_example_draws_without_torch_and_ganneal(onnx_file: Path, tmp_path: 
     np.testing.assert_array_equal(pixels[:48:6, :48:6], np.clip(images[0, 0] * 127.5 + 128, 0, 255).astype(np.uint8))
 
 
+def test_the_example_writes_one_image_as_it_is(onnx_file: Path, tmp_path: Path) -> None:
+    done = run_example(str(onnx_file), "--count", "1", "--out", str(tmp_path / "one.png"))
+    assert done.returncode == 0, done.stderr
+    with Image.open(tmp_path / "one.png") as picture:
+        assert picture.size == (8, 8)
+
+
 def test_a_program_of_torch_takes_labels_and_holds_its_card(tmp_path: Path) -> None:
     original = trained(MLP(width=8, depth=2, latent_size=8), (2,), num_classes=3)
     path = write(original, tmp_path / "x.pt2", format="torch", batches=(1, 7)).path

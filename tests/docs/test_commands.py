@@ -66,7 +66,7 @@ SMALL = {
     "ganneal plan": "",
     "ganneal report": "",
     "ganneal reproduce": "",
-    "ganneal sample": "",
+    "ganneal sample": "--overwrite",
     "ganneal train": "--budget.d-updates 2 --records.evaluate-count 80 --records.no-tensorboard",
     "ganneal train PATH --task denoising": "--budget.d-updates 1 --records.evaluate-count 0 --model.width 8",
     "python examples/denoising_steps.py": "--count 40 --seeds 2",

@@ -8,11 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from ganneal.trained import TrainedGenerator
-
-ENDINGS = (".png", ".npz", "")
 
 
 @dataclass(frozen=True)
@@ -24,12 +20,17 @@ class SampleOptions:
     count: int = 64
     """Number of samples."""
     out: str = "samples.png"
-    """A .png grid, an .npz of uint8 images, or a folder (no ending) with one PNG each."""
+    """A .png: one image as it is, several as a grid for the eye. As data, bit for bit, with the classes of labelled
+    samples: an .npz, a .zip, or a folder (no ending) of PNG files."""
+    overwrite: bool = False
+    """Replace the file, or the earlier samples in the folder; other files in the folder stay."""
     seed: int = 0
     """The same seed draws the same samples."""
     classes: Annotated[tuple[str, ...], tyro.conf.arg(name="class", aliases=["--labels"])] = ()
-    """Classes by number, or by name where the data has names, repeated in turn over the samples; left out, classes are
-    drawn uniformly."""
+    """Classes by number, or by name where the data has names, repeated in turn over the samples; left out, they are
+    drawn."""
+    drawn: Annotated[Literal["data", "uniform"], tyro.conf.arg(name="classes")] = "data"
+    """Draw classes as often as the data has them, or all alike."""
     per_class: int | None = None
     """Draw so many samples of each class, of all or of those of --class, a row for each class; in place of --count."""
     truncation: float | None = None
@@ -48,20 +49,27 @@ class SampleOptions:
 def main(arguments: Sequence[str]) -> None:
     """Parse, draw and write."""
     options = tyro.cli(SampleOptions, args=list(arguments), prog="ganneal sample")
+    from ganneal.sample_files import Drawn, check_out, write_samples
     from ganneal.sampling import load
     from ganneal.truncation import Truncation
 
-    if Path(options.out).suffix.lower() not in ENDINGS:
-        raise ValueError(f"out must end in .png or .npz, or be a folder without an ending, got {options.out!r}.")
+    if not options.out.strip():
+        raise ValueError("out must name a file or a folder, got an empty one; leave it out for samples.png.")
+    path = Path(options.out)
+    check_out(path, overwrite=options.overwrite)
     cut = None if options.truncation is None else Truncation(options.truncation, options.truncation_form)
     generator = load(options.run, sampler=options.sampler, statistics=options.statistics)
     labels = _labels(options, generator)
     count = options.count if labels is None else len(labels)
-    samples = generator.sample(count, options.seed, labels=labels, truncation=cut)
-    _write(samples, Path(options.out), options.columns or options.per_class)
+    latents, condition, random = generator.draw(
+        count, options.seed, labels=labels, classes=options.drawn, truncation=cut
+    )
+    samples = generator.finish(latents, condition, random)
+    drawn = Drawn(samples, generator.labels_of(condition), generator.data_class_names, generator.num_classes)
+    write_samples(drawn, path, columns=options.columns or options.per_class, overwrite=options.overwrite)
     pushed = f", the generator with {generator.num_pushes} pushes" if generator.num_pushes else ""
     print(f"{count} samples: {options.out}{pushed}")
-    if options.per_class is not None and labels is not None:
+    if options.per_class is not None and labels is not None and path.suffix.lower() == ".png" and count > 1:
         print(f"a row for each class: {', '.join(generator.class_names[c] for c in labels[:: options.per_class])}")
 
 
@@ -75,21 +83,3 @@ def _labels(options: SampleOptions, generator: "TrainedGenerator") -> list[int] 
     if not generator.num_classes:
         raise ValueError("per_class must be left out: this generator was trained without classes; use count.")
     return [c for c in chosen or range(generator.num_classes) for _ in range(options.per_class)]
-
-
-def _write(samples: "Tensor", path: Path, columns: int | None) -> None:
-    import numpy as np
-
-    from ganneal.grid import image_grid, save_png, scatter, to_uint8
-
-    match path.suffix.lower():
-        case ".npz":
-            path.parent.mkdir(parents=True, exist_ok=True)
-            np.savez_compressed(path, images=to_uint8(samples) if samples.dim() == 4 else samples.numpy())
-        case ".png":
-            save_png(image_grid(samples, columns) if samples.dim() == 4 else scatter(None, samples), path)
-        case _:
-            if samples.dim() != 4:
-                raise ValueError(f"out must end in .png or .npz for points, got {str(path)!r}.")
-            for index, image in enumerate(samples):
-                save_png(image_grid(image[None], 1), path / f"{index:06d}.png")

@@ -1,4 +1,4 @@
-"""Images that are already arrays: `.npz` archives and memory-mapped `.npy` files of uint8."""
+"""Samples that are already arrays: `.npz` archives and memory-mapped `.npy` files."""
 
 import zipfile
 from dataclasses import dataclass
@@ -16,7 +16,8 @@ from ganneal.data.protocol import Dataset, find_data, labels_from
 class Arrays:
     """uint8 images from ``.npz`` (key ``images``, labels under ``labels``) or a memory-mapped ``.npy``.
 
-    Shapes ``[N, H, W]``, ``[N, H, W, C]`` and ``[N, C, H, W]`` are told apart by where 1 or 3 stands.
+    Shapes ``[N, H, W]``, ``[N, H, W, C]`` and ``[N, C, H, W]`` are told apart by where 1 or 3 stands. float32 of shape
+    ``[N, D]`` are points.
     """
 
     path: str = "mnist.npz"
@@ -26,7 +27,8 @@ class Arrays:
     def load(self) -> Dataset:
         path = find_data(self.path)
         images, labels = self._mapped(path) if path.suffix == ".npy" else self._archived(path)
-        images = _channels_first(images, f"images in {path}")
+        if images.dtype != np.float32 or images.ndim != 2:  # those are points
+            images = _channels_first(images, f"images in {path}")
         description = described(path, len(images))
         if labels is None:
             return Dataset(images, description=description)

@@ -1,7 +1,6 @@
 """Any set of images as a zip in the layout of the StyleGAN tools."""
 
 import io
-import json
 import os
 import zipfile
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ganneal.data.dataset_json import LABELS
+from ganneal.data.dataset_json import LABELS, label_file
 from ganneal.data.progress import report
 from ganneal.data.protocol import Dataset
 
@@ -32,10 +31,9 @@ def write_zip(data: Dataset, path: Path) -> None:
     try:
         with zipfile.ZipFile(temporary, "w") as archive:
             names = [_add(archive, data, index) for index in range(len(data))]
-            labels = None
-            if data.labels is not None:
-                labels = [[name, int(label)] for name, label in zip(names, data.labels, strict=True)]
-            archive.writestr(zipfile.ZipInfo(LABELS, EARLIEST), json.dumps({"labels": labels}))
+            labels = None if data.labels is None else data.labels.tolist()
+            content = label_file(names, labels, data.description.get("classes") or ())
+            archive.writestr(zipfile.ZipInfo(LABELS, EARLIEST), content)
         with open(temporary, "r+b") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -43,12 +41,21 @@ def write_zip(data: Dataset, path: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def png(pixels: np.ndarray) -> bytes:
+    """One image uint8 ``[C, H, W]`` as the bytes of a PNG file, without loss."""
+    encoded = io.BytesIO()
+    single_image(pixels).save(encoded, "PNG")
+    return encoded.getvalue()
+
+
+def single_image(pixels: np.ndarray) -> Image.Image:
+    """One image uint8 ``[C, H, W]`` at its own size: no frame, nothing enlarged."""
+    return Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+
+
 def _add(archive: zipfile.ZipFile, data: Dataset, index: int) -> str:
     name = f"{index // PER_FOLDER:05d}/img{index:08d}.png"
-    pixels = np.asarray(data.samples[index]).transpose(1, 2, 0)
-    picture = io.BytesIO()
-    Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else np.ascontiguousarray(pixels)).save(picture, "PNG")
-    archive.writestr(zipfile.ZipInfo(name, EARLIEST), picture.getvalue())
+    archive.writestr(zipfile.ZipInfo(name, EARLIEST), png(np.asarray(data.samples[index])))
     if index % 100 == 99:
         report("writing images", index + 1, len(data))
     return name

@@ -1,13 +1,22 @@
-"""The label file of the StyleGAN tools: ``{"labels": [[name, label], ...]}``, or ``{"labels": null}`` for none."""
+"""The label file of the StyleGAN tools: ``{"labels": [[name, label], ...]}``, or ``{"labels": null}`` for none.
+
+Under ``"classes"`` it may name the classes, by number; other tools pass over that.
+"""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ganneal.data.images import shown
 
 LABELS = "dataset.json"
 LARGEST_JSON = 2**30
+
+
+def label_file(names: Iterable[str], labels: Sequence[int] | None, classes: Sequence[str] = ()) -> bytes:
+    """The file's content: the class of each image by its name, and the names of the classes where they have any."""
+    pairs = None if labels is None else [[name, int(label)] for name, label in zip(names, labels, strict=True)]
+    return json.dumps({"labels": pairs} | ({"classes": list(classes)} if classes else {})).encode()
 
 
 def parse_labels(read: Callable[[], bytes], source: str) -> dict[str, Any] | None:

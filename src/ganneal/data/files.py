@@ -23,8 +23,8 @@ KINDS = (
     "a folder of images, a .zip, .npz, .npy or .parquet file, a folder that save_to_disk wrote, or the files of MNIST, "
     "CIFAR, CelebA, ImageNet-64 or LSUN"
 )
-KEYS = (("images", "labels"), ("x_train", "y_train"))
-"""Names under which an .npz holds images and their labels."""
+KEYS = (("images", "labels"), ("x_train", "y_train"), ("points", "labels"))
+"""Names under which an .npz holds samples and their labels."""
 
 
 def source_at(place: str | Path, size: int | None = None) -> Source:

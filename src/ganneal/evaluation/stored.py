@@ -146,7 +146,7 @@ def evaluate_images(
     say(f"{len(reals):,} real and {len(fakes):,} generated images through {built.name}")
     side = _real_side(reals, built, transform=transform)
     seen = Evidence(*reference_features(fakes, built), _labels(fakes))
-    about = {"generator_weights": "files", "classes": "as in the files", "quantised": True}
+    about = {"generator_weights": "files", "classes": "as in the files", "quantised": fakes.is_images}
     made = _measure(settings.metrics, side, seen, None, built, about, say)
     return [over_seeds([record]) for record in made]
 

@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from ganneal import sampling
-from ganneal.grid import class_rows, image_grid, scatter
+from ganneal.grid import class_rows, picture
 from ganneal.models import Normal
 from ganneal.task import Condition
 from ganneal.trained import Sampler, TrainedGenerator
@@ -138,8 +138,3 @@ def great_circle(start: Float[Tensor, " size"], end: Float[Tensor, " size"], ste
     if torch.sin(angle) < 1e-6:
         return ((1 - t) * a + t * b).to(start)
     return ((torch.sin((1 - t) * angle) * a + torch.sin(t * angle) * b) / torch.sin(angle)).to(start)
-
-
-def picture(samples: Tensor, columns: int | None) -> Image.Image:
-    """A grid of images, or a scatter plot of points."""
-    return image_grid(samples, columns) if samples.dim() == 4 else scatter(None, samples)

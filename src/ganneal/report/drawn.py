@@ -133,7 +133,7 @@ def _along(generator: TrainedGenerator, rows: int, steps: int) -> Tensor:
     drawn = []
     for row in range(rows):
         latents = spherical(ends[2 * row], ends[2 * row + 1], steps)
-        condition = generator.task.sample_condition(None, 1, generator.num_classes, random)
+        condition = generator.condition(1, random)
         held = tuple(c.expand(steps, *c.shape[1:]) for c in condition)
         drawn.append(generator.task.sample(generator.generator, latents, held, random).float().cpu())
     return torch.cat(drawn)

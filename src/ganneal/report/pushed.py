@@ -69,7 +69,7 @@ def follow(generator: TrainedGenerator) -> tuple[Tensor, list[Push]]:
     random = torch.Generator().manual_seed(SEED)
     count = generator.pushes.chain.chunk
     latents = generator.latent.sample(count, random)
-    condition = generator.task.sample_condition(None, count, generator.num_classes, random)
+    condition = generator.condition(count, random)
     start = generator.task.sample(generator.generator, latents, condition, random).float()
     trail, before = [], start
     for step_size, after in generator.pushes.trail(start, condition, random):
