@@ -13,6 +13,7 @@ from ganneal.experiment import Budget, Experiment, Records
 from ganneal.experiments import EXPERIMENTS, ring_cts, ring_nts
 from ganneal.experiments.choices import choose
 from ganneal.forewarning import LONG, forewarning, forewarnings
+from ganneal.losses import LOSSES
 from ganneal.optim import SGD, Adam
 from ganneal.plan import plan
 from ganneal.schemes import Alternating, Nested, Scheme
@@ -68,6 +69,7 @@ def test_what_was_not_measured_is_not_judged() -> None:
     assert forewarning(replace(fast, g_optimizer=SGD(lr=1.0))) is None
     assert forewarning(replace(fast, d_optimizer=SGD(lr=1e-4))) is None
     assert forewarning(replace(fast, d_optimizer=Adam(lr=0.0))) is None
+    assert forewarning(replace(fast, loss=LOSSES["wgan"])) is None
     for steps in ((UpdateDiscriminator(),), (UpdateDiscriminator(), FitGenerator())):
         assert forewarning(replace(fast, scheme=lambda round, steps=steps: iter(steps))) is None
 

@@ -710,6 +710,14 @@ def test_a_push_to_nan_is_an_error_that_says_where_and_leaves_the_pool() -> None
     assert torch.equal(run.pool.samples, kept)
 
 
+@pytest.mark.parametrize("loss", ["wgan", "lsgan", "hinge"])
+def test_a_factor_that_reads_a_log_ratio_is_refused_under_a_loss_that_makes_none(loss: str) -> None:
+    with pytest.raises(ValueError, match="reads the discriminator's output as a log ratio.*use push.delta 'one'"):
+        Run(ring(loss=LOSSES[loss], push=Push(DELTAS["kl"])))
+    Run(ring(loss=LOSSES[loss]))
+    Run(ring(loss=LOSSES["hybrid"], push=Push(DELTAS["kl"])))
+
+
 def test_the_pushed_sampler_of_another_scheme_is_refused() -> None:
     with pytest.raises(ValueError, match="stores no discriminators, got 'pushed'.*use a scheme as 'cfg'"):
         ring(scheme=SCHEMES["nats"], records=Records(sampler="pushed"))

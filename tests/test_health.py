@@ -23,6 +23,7 @@ from ganneal.health import (
     Verdict,
     Watch,
 )
+from ganneal.losses import LOSSES, output_of
 
 COLUMNS = ("d_accuracy", "coverage", "duplicates", "distance", "d_grad_norm", "g_grad_norm", "d_updates")
 
@@ -138,6 +139,13 @@ def test_only_a_collapse_is_acted_upon() -> None:
 )
 def test_a_discriminator_is_too_strong_at_three_evaluations_in_a_row(values: list[float], said: bool) -> None:
     assert (judged(DiscriminatorTooStrong(), values) is not None) == said
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_strong_critic_of_distances_is_no_fault(name: str) -> None:
+    watch = Watch("FD-x", output=output_of(LOSSES[name]))
+    said = [verdict.name for _ in range(4) for verdict in watch({"d_accuracy": 1.0, "FD-x": 3.0})]
+    assert said == ([] if name == "wgan" else ["discriminator-too-strong"])
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,13 @@
 """Stop rules on log rows: values that are no numbers, players that have lost touch."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
+from ganneal.experiments import ring_cts
+from ganneal.losses import LOSSES, output_of
+from ganneal.schemes import SCHEMES
 from ganneal.stop import Divergence, NonFinite, Row, StopRule
 
 HEALTHY: Row = {"num_real": 64, "round": 1, "d_loss": 1.3, "g_loss": 0.7, "d_real": 0.2, "d_fake": -0.2, "d_lr": 2e-4}
@@ -41,8 +45,23 @@ def test_divergence_stops_beyond_its_limit_on_either_side_and_saves(sign: int, l
     assert f"{sign * (limit + 0.25):.1f}, beyond {limit:g}" in stop.reason and "divergence.limit" in stop.reason
 
 
-def test_default_limit_is_forty() -> None:
-    assert Divergence() == Divergence(limit=40.0)
+def test_the_limit_is_the_losss_where_none_is_given() -> None:
+    beyond = HEALTHY | {"d_real": 300.0, "d_fake": 259.0}
+    assert Divergence()(beyond) is None  # nothing is known of the outputs
+    assert Divergence().with_limit(40.0) == Divergence(limit=40.0)
+    assert Divergence(limit=3.0).with_limit(40.0) == Divergence(limit=3.0)
+    assert Divergence(limit=math.inf).with_limit(40.0)(beyond) is None
+    assert Divergence(on_diverge="warn").with_limit(40.0) == Divergence(40.0, "warn")
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_only_log_ratios_have_a_limit(name: str) -> None:
+    experiment = replace(ring_cts(), loss=LOSSES[name])
+    assert experiment.losing_touch.limit == (40.0 if output_of(LOSSES[name]).log_ratio else math.inf)
+
+
+def test_functional_gradients_keep_their_limit_as_their_discriminator_is_logistic() -> None:
+    assert replace(ring_cts(), scheme=SCHEMES["cfg-annealed"]).losing_touch.limit == 40.0
 
 
 def test_an_infinite_limit_never_stops() -> None:

@@ -20,20 +20,22 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 import ganneal
 from ganneal import engine
 from ganneal.cli import main
-from ganneal.data import Dataset, Digits, Ring
+from ganneal.data import Arrays, Dataset, Digits, Ring
 from ganneal.directory import RunDirectory
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.interruption import Interrupted
 from ganneal.losses import LOSSES
 from ganneal.models import DCGAN, MLP, ModelPair
+from ganneal.models.protocol import Normal
 from ganneal.optim import SGD, Adam, Averaging, LinearDecay
+from ganneal.regularizers import GradientPenalty
 from ganneal.run import Run
-from ganneal.schemes import Nested
+from ganneal.schemes import Alternating, Nested
 from ganneal.stop import Divergence
 from ganneal.task import Labelled
 from ganneal.weights import Geometric
@@ -728,6 +730,50 @@ def test_a_run_whose_players_lose_touch_stops_and_is_saved(tmp_path: Path) -> No
     assert row["num_real"] == 2 * BATCH  # at the first row
     assert abs(row["d_real"] - row["d_fake"]) > limit
     assert len(checkpoints(tmp_path)) == 1 and not (tmp_path / "final").exists()
+
+
+@dataclass(frozen=True)
+class Linear64:
+    """A linear critic of 64-px images, and a generator near grey."""
+
+    def build(self, shape: tuple[int, ...], num_classes: int = 0) -> ModelPair:
+        generator = nn.Sequential(nn.Linear(1, 12_288, bias=False), nn.Unflatten(1, (3, 64, 64)), nn.Tanh())
+        return ModelPair(generator, nn.Sequential(nn.Flatten(), nn.Linear(12_288, 1), nn.Flatten(0)), Normal(1), shape)
+
+
+def far_apart(path: Path, **changes: Any) -> Experiment:
+    """WGAN-GP on bright 64-px images with a median distance of 78: pixels of standard deviation 1/2 around 0.4."""
+    random = np.random.default_rng(0)
+    images = np.clip(255 * (random.normal(0.4, 0.5, (48, 64, 64, 3)) + 1) / 2, 0, 255).astype(np.uint8)
+    np.savez(path, x=images)
+    records = replace(ring().records, log_every=200)
+    experiment = ring(
+        data=Arrays(str(path), images="x", labels=None), model=Linear64(), batch_size=2, scheme=Alternating(20)
+    )
+    experiment = replace(experiment, loss=LOSSES["wgan"], regularizer=GradientPenalty(), records=records)
+    return replace(experiment, d_optimizer=Adam(lr=1e-3), g_optimizer=Adam(lr=1e-5), **changes)
+
+
+def gaps(out: Path) -> list[float]:
+    return [row["d_real"] - row["d_fake"] for row in rows(out)]
+
+
+def test_a_critic_of_distances_trains_on_beyond_a_gap_of_forty(tmp_path: Path) -> None:
+    ganneal.train(far_apart(tmp_path / "x.npz", budget=Budget(d_updates=520)), tmp_path / "run")
+    assert max(gaps(tmp_path / "run")[:3]) > 40 and rows(tmp_path / "run")[-1]["d_updates"] == 520
+    assert (tmp_path / "run" / "final").exists()
+
+
+def test_a_limit_that_is_given_holds_under_every_loss(tmp_path: Path) -> None:
+    limited = far_apart(tmp_path / "x.npz", budget=Budget(d_updates=520), divergence=Divergence(limit=40.0))
+    with pytest.raises(ValueError, match=r"beyond 40 \(divergence\.limit\)"):
+        ganneal.train(limited, tmp_path / "run")
+
+
+def test_a_logistic_discriminator_stops_at_forty(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"beyond 40 \(divergence\.limit\)"):
+        ganneal.train(ring(d_optimizer=SGD(lr=300.0), budget=Budget(num_real=400 * BATCH)), tmp_path)
+    assert abs(gaps(tmp_path)[-1]) > 40
 
 
 def test_more_samples_in_a_batch_than_in_the_data_are_refused(tmp_path: Path) -> None:

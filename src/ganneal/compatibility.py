@@ -3,7 +3,9 @@
 from torch import nn
 
 from ganneal.experiment import Experiment
+from ganneal.losses import output_of
 from ganneal.models import ModelPair
+from ganneal.outputs import LOG_RATIO, UNKNOWN
 from ganneal.steps import (
     DrawPool,
     Fresh,
@@ -79,7 +81,25 @@ def check_combination(
             f"scheme as Nested, or leave it out (Orthogonal with g_coefficient=0)."
         )
     experiment.augmentation.check(shape)
+    _check_readings(experiment)
     _check_pool(experiment, num_classes)
+
+
+def _check_readings(experiment: Experiment) -> None:
+    """Refuse parts that read the discriminator's output as a number that the loss does not make of it."""
+    loss, output = type(experiment.loss).__name__, output_of(experiment.loss)
+    if getattr(experiment.augmentation, "reads_boundary", False) and output.boundary is None:
+        raise ValueError(
+            f"augmentation adapts to the sign of the discriminator's outputs on reals, which says nothing under the "
+            f"loss {loss}, where only differences of outputs matter; use augmentation.probability 'scheduled', or give "
+            f"augmentation.probability.boundary."
+        )
+    pushes = any(_pushes(step) for step in experiment.scheme(1))
+    if pushes and getattr(experiment.push.delta, "reads_log_ratio", False) and output not in (LOG_RATIO, UNKNOWN):
+        raise ValueError(
+            f"push.delta reads the discriminator's output as a log ratio, which it is not under the loss {loss}; use "
+            f"push.delta 'one', or a loss as 'nonsaturating' or 'hybrid'."
+        )
 
 
 def check_network(experiment: Experiment, network: nn.Module | None) -> None:

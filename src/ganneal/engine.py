@@ -14,6 +14,7 @@ from torch import Tensor
 from ganneal.experiment import Budget
 from ganneal.fakes import make_fakes
 from ganneal.freezing import frozen
+from ganneal.losses import output_of
 from ganneal.pool import draw_pool, fit_generator, push_pool, store_discriminator
 from ganneal.regularizers import Context, GeneratorContext
 from ganneal.run import Run
@@ -77,7 +78,7 @@ def _discriminator_loss(step: UpdateDiscriminator, run: Run, count: int) -> Tens
         real = experiment.task.real_view(run.next_batch(count), random)
         fake = make_fakes(step.fakes, run, real)
     loss, real_logits, fake_logits = run.passes.judge(real, fake.samples, fake.condition)
-    experiment.augmentation.observe(real_logits.detach(), run.augmentation_state)
+    experiment.augmentation.observe(real_logits.detach(), run.augmentation_state, output_of(experiment.loss))
     log(step, run, "d_loss", loss)
     run.meters.add("d_real", real_logits)
     run.meters.add("d_fake", fake_logits)

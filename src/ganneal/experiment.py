@@ -12,7 +12,7 @@ from ganneal.clocks import Counters
 from ganneal.config import encode
 from ganneal.data import Source
 from ganneal.data.moves import Moves
-from ganneal.losses import Loss, NonSaturating
+from ganneal.losses import Loss, NonSaturating, output_of
 from ganneal.metrics.extractors import ExtractorConfig
 from ganneal.models import Model
 from ganneal.normalization import Normalization, Unnormalized
@@ -251,6 +251,11 @@ class Experiment:
     def _makes(self, kind: type[Step]) -> bool:
         """Whether the scheme's second round, where everything is under way, has steps of ``kind``."""
         return any(isinstance(step, kind) for step in self.scheme(1))
+
+    @property
+    def losing_touch(self) -> Divergence:
+        """`divergence`, with the limit of the loss where none is given."""
+        return self.divergence.with_limit(output_of(self.loss).largest_gap)
 
     @property
     def sampler(self) -> Literal["generator", "pushed"]:

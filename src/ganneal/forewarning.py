@@ -3,6 +3,7 @@
 import torch
 
 from ganneal.experiment import Experiment
+from ganneal.losses import output_of
 from ganneal.machine import processor_computes_bfloat16
 from ganneal.models import MLP
 from ganneal.optim import Adam
@@ -34,12 +35,13 @@ def forewarning(experiment: Experiment) -> str | None:
     """A warning in words where the generator goes further per discriminator update than perceptrons stood, or None.
 
     The length is `Plan.nominal_steps_per_d_update` times the generator's base learning rate over the discriminator's.
-    Only what was measured is judged: perceptrons, under Adam on both sides. The digits' convolutional players, for one,
-    train at a length of 30.
+    Only what was measured is judged: perceptrons, under Adam on both sides, with a logistic discriminator. The digits'
+    convolutional players, for one, train at a length of 30.
     """
     ours, theirs, scheme = experiment.g_optimizer, experiment.d_optimizer, experiment.scheme
     moves = {type(step) for step in scheme(0)}
     measured = isinstance(experiment.model, MLP) and isinstance(ours, Adam) and isinstance(theirs, Adam)
+    measured = measured and output_of(experiment.loss).log_ratio
     if not measured or not theirs.lr or not {UpdateDiscriminator, UpdateGenerator} <= moves:
         return None
     steps = plan(scheme).nominal_steps_per_d_update

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from math import isfinite
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from ganneal.outputs import UNKNOWN, Output
 from ganneal.stop import Row
 
 Severity = Literal["good", "warning", "alarm"]
@@ -17,6 +18,8 @@ BEGUN = 100
 """Discriminator updates before which nothing is said of the samples' variety: at Adam's usual 0.0002 they move a weight
 by 0.02, as much as it is drawn with, so the samples are still much like those of an untrained generator."""
 
+FADING = frozenset({"discriminator-too-strong"})
+"""The verdicts that rest on a generator's gradient that fades as the discriminator gets better."""
 COLLAPSING = frozenset({"mode-loss", "duplicates"})
 """The verdicts that `Records.on_collapse` acts on when they are alarms."""
 
@@ -252,15 +255,25 @@ HEALTH_RULES: dict[str, HealthRule] = {
 """Rules by the name of their verdict."""
 
 
+def suited_rules(output: Output) -> dict[str, HealthRule]:
+    """The rules that hold under a loss whose discriminator has this ``output``.
+
+    A critic that measures a distance is to rank all samples rightly: its gradient does not fade then.
+    """
+    return {name: rule for name, rule in HEALTH_RULES.items() if name not in FADING or not output.distance}
+
+
 class Watch:
-    """Applies every rule to the rows as they come, and reports what has changed.
+    """Applies rules to the rows as they come, and reports what has changed.
 
     Args:
         distance: Name of the column with the distance to the data.
         rows: What was logged before; what was said of it is not said again.
+        output: Meaning of the discriminator's output under the loss, which decides the rules.
     """
 
-    def __init__(self, distance: str, rows: Iterable[Row] = ()):
+    def __init__(self, distance: str, rows: Iterable[Row] = (), output: Output = UNKNOWN):
+        self.rules = suited_rules(output)
         self.distance = distance
         self.series: dict[str, list[float]] = defaultdict(list)
         self.standing: dict[str, Verdict] = {}
@@ -272,11 +285,11 @@ class Watch:
         for column, value in row.items():
             if isinstance(value, int | float) and isfinite(value):
                 self.series["distance" if column == self.distance else column].append(value)
-        return [change for rule in HEALTH_RULES.values() if (change := self._change(rule)) is not None]
+        return [change for rule in self.rules.values() if (change := self._change(rule)) is not None]
 
     def collapse(self, row: Row) -> Verdict | None:
         """The alarm in `COLLAPSING` that stands at the evaluation in ``row``, whether it is new or not."""
-        for name, rule in HEALTH_RULES.items():
+        for name, rule in self.rules.items():
             verdict = self.standing.get(name)
             if name in COLLAPSING and rule.key in row and verdict is not None and verdict.severity == "alarm":
                 return verdict

@@ -73,6 +73,7 @@ class OfDivergence:
     divergence: str = "kl"
     limit: float = 10.0
     reads_loss = False
+    reads_log_ratio = True
 
     def __post_init__(self) -> None:
         lookup("divergence", DIVERGENCES, self.divergence)

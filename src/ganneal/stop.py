@@ -3,8 +3,8 @@
 They run in the caller's loop. Budgets are counted by the engine itself, after every step.
 """
 
-from dataclasses import dataclass
-from math import isfinite
+from dataclasses import dataclass, replace
+from math import inf, isfinite
 from typing import Any, Literal, Protocol, runtime_checkable
 
 Row = dict[str, Any]
@@ -55,25 +55,33 @@ class Divergence:
     """Act when mean D(real) - mean D(fake) leaves [-limit, limit]: one player has lost touch with the other.
 
     References:
-        The stopping rule of the authors' code for composite functional gradients, diff_max = 40.
+        The stopping rule of the authors' code for composite functional gradients, diff_max = 40, whose discriminator is
+        logistic. The difference of a Lipschitz critic is about the distance of the images, and may be any number.
     """
 
-    limit: float = 40.0
+    limit: float | None = None
+    """Largest difference that goes on. None takes the loss's own: 40 where the best output is a log ratio, else no
+    limit."""
     on_diverge: Literal["stop", "warn", "skip"] = "stop"
     """Save and stop, go on with a warning, or go on and leave out the next fit of the generator to the pool."""
 
     def __post_init__(self) -> None:
-        if not self.limit > 0:
+        if self.limit is not None and not self.limit > 0:
             raise ValueError(f"limit must be above 0, got {self.limit}; use inf to never stop.")
         if self.on_diverge not in ("stop", "warn", "skip"):
             raise ValueError(f"on_diverge must be 'stop', 'warn' or 'skip', got {self.on_diverge!r}; use 'stop'.")
 
+    def with_limit(self, largest_gap: float) -> "Divergence":
+        """The same rule, with the limit ``largest_gap`` where it has none of its own."""
+        return replace(self, limit=largest_gap) if self.limit is None else self
+
     def reason(self, row: Row) -> str | None:
         """What is wrong in ``row``, or None."""
+        limit = inf if self.limit is None else self.limit
         gap = row.get("d_real", 0.0) - row.get("d_fake", 0.0)
-        if not abs(gap) > self.limit:  # NaN is `NonFinite`'s
+        if not abs(gap) > limit:  # NaN is `NonFinite`'s
             return None
-        return f"mean D(real) - mean D(fake) is {gap:.1f}, beyond {self.limit:g} (divergence.limit)"
+        return f"mean D(real) - mean D(fake) is {gap:.1f}, beyond {limit:g} (divergence.limit)"
 
     def __call__(self, row: Row) -> Stop | None:
         reason = self.reason(row)

@@ -189,7 +189,7 @@ class Session:
 
     def loop(self, interruption: Interruption) -> Stop | None:
         """Drain the engine until its budget, a stop rule or a signal ends it."""
-        rules = (NonFinite(), self.experiment.divergence)
+        rules = (NonFinite(), self.experiment.losing_touch)
         previous = self.run.logged_at
         for row in engine.train(self.run, interruption):
             with telling(self.run.ranks) as told:
@@ -221,7 +221,7 @@ class Session:
 
     def _go_on(self, row: Row) -> bool:
         """Say so where the players have lost touch and the run goes on all the same; whether it skips the fit."""
-        reason = self.experiment.divergence.reason(row)
+        reason = self.experiment.losing_touch.reason(row)
         skip = reason is not None and self.experiment.divergence.on_diverge == "skip"
         if skip:
             self.run.skip_fit()

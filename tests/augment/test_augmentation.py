@@ -16,6 +16,8 @@ from ganneal.augment import AUGMENTATIONS, PROBABILITIES, Adaptive, Augmentation
 from ganneal.clocks import Counters
 from ganneal.data import Digits, Ring
 from ganneal.experiment import Budget, Experiment, Records
+from ganneal.experiments import digits_cts
+from ganneal.losses import LOSSES, output_of
 from ganneal.models import DCGAN, MLP
 from ganneal.optim import Adam, Rise
 from ganneal.regularizers import REGULARIZERS
@@ -221,6 +223,23 @@ def test_augmenting_has_its_own_random_stream() -> None:
         name: torch.equal(plain.random[name].get_state(), augmented.random[name].get_state()) for name in plain.random
     }
     assert [name for name, equal in same.items() if not equal] == ["augmentation"]
+
+
+@pytest.mark.parametrize(("name", "raised"), [("nonsaturating", True), ("lsgan", False)])
+def test_the_sign_is_that_of_the_losss_own_boundary(name: str, raised: bool) -> None:
+    part = Adaptive(every=4, speed=100)
+    state = part.init_state()
+    part.observe(torch.full((4,), 0.4), state, output_of(LOSSES[name]))
+    assert (float(part.now(state, Counters())) > 0) == raised
+
+
+@pytest.mark.parametrize("name", [name for name in LOSSES if output_of(LOSSES[name]).boundary is None])
+def test_adapting_to_signs_is_refused_where_only_differences_of_outputs_matter(name: str) -> None:
+    experiment = replace(digits_cts(), loss=LOSSES[name], augmentation=AUGMENTATIONS["ada"])
+    with pytest.raises(ValueError, match="only differences of outputs matter; use augmentation"):
+        Run(experiment)
+    Run(replace(experiment, augmentation=Transforms(Scheduled())))
+    Run(replace(experiment, augmentation=Transforms(Adaptive(boundary=0.0))))
 
 
 ADAPTING = Transforms(Adaptive(target=-0.9, speed=200, every=32), cutout=True)

@@ -16,7 +16,7 @@ from jaxtyping import TypeCheckError
 from torch import Tensor
 
 import ganneal.losses
-from ganneal.losses import LOSSES, Loss, WeightOn
+from ganneal.losses import LOSSES, Loss, WeightOn, output_of
 
 DTYPES = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
 PLACEMENTS: list[WeightOn] = list(get_args(WeightOn))
@@ -350,3 +350,59 @@ def test_a_generator_loss_that_needs_real_outputs_says_so(name: str) -> None:
 def test_an_unknown_placement_is_refused_in_production(unchecked: ModuleType, name: str) -> None:
     with pytest.raises(ValueError, match="weight_on must be 'output' or 'loss', got 'logits'"):
         replace(unchecked.LOSSES[name], weight_on="logits").generator(torch.zeros(3), torch.zeros(3), weight=0.5)
+
+
+# What the best output means
+
+
+def two_places(loss: Loss, outputs: Tensor) -> Tensor:
+    """The discriminator's loss for p = (0.8, 0.2) and q = (0.3, 0.7) on two places, in every pair of real and fake."""
+    real = outputs[torch.tensor([0] * 8 + [1] * 2)].repeat_interleave(10)
+    fake = outputs[torch.tensor([0] * 3 + [1] * 7)].repeat(10)
+    return loss.discriminator(real, fake).mean()
+
+
+def best_outputs(loss: Loss) -> Tensor:
+    """The outputs at both places after 400 steps of gradient descent, in float64; of linear losses there are none."""
+    outputs = torch.zeros(2, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([outputs], lr=0.5, max_iter=400, tolerance_change=0, tolerance_grad=1e-9)
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        value = two_places(loss, outputs)
+        value.backward()
+        return value
+
+    optimizer.step(closure)
+    return outputs.detach()
+
+
+@every_loss
+def test_the_best_output_is_the_log_ratio_exactly_where_the_loss_says_so(name: str) -> None:
+    best, ratio = best_outputs(LOSSES[name]), torch.tensor([0.8 / 0.3, 0.2 / 0.7], dtype=torch.float64).log()
+    close = abs(float(best[0] - best[1] - (ratio[0] - ratio[1]))) < 1e-3
+    assert output_of(LOSSES[name]).log_ratio == close, best
+    if close and output_of(LOSSES[name]).boundary == 0.0:
+        torch.testing.assert_close(best, ratio, rtol=0, atol=1e-3)
+
+
+@every_loss
+def test_an_output_between_real_and_fake_exists_unless_only_differences_count(name: str) -> None:
+    loss, boundary = LOSSES[name], output_of(LOSSES[name]).boundary
+    generator = torch.Generator().manual_seed(0)
+    real, fake = torch.randn(2, 16, generator=generator, dtype=torch.float64)
+    shifted = loss.discriminator(real + 3, fake + 3)
+    assert (boundary is None) == torch.allclose(shifted, loss.discriminator(real, fake))
+    if boundary is not None:  # at p = q the loss is least there
+        grid = torch.linspace(-3, 3, 601, dtype=torch.float64)
+        at_boundary = torch.full((1,), boundary, dtype=torch.float64)
+        least = loss.discriminator(at_boundary, at_boundary).item()
+        assert least <= loss.discriminator(grid, grid).min().item() + 1e-12
+
+
+@every_loss
+def test_only_a_critic_of_distances_has_a_loss_in_the_unit_of_its_output(name: str) -> None:
+    loss, generator = LOSSES[name], torch.Generator().manual_seed(0)
+    real, fake = torch.randn(2, 16, generator=generator, dtype=torch.float64)
+    tripled = torch.allclose(loss.discriminator(3 * real, 3 * fake), 3 * loss.discriminator(real, fake))
+    assert tripled == output_of(loss).distance

@@ -12,11 +12,14 @@ from ganneal.augment.protocol import Augmentation, State
 from ganneal.augment.transforms import Transforms
 from ganneal.clocks import Counters
 from ganneal.optim.lr_rules import Rise
+from ganneal.outputs import LOG_RATIO, Output
 
 
 @dataclass(frozen=True)
 class Unchanged:
     """The discriminator sees the samples themselves."""
+
+    reads_boundary = False
 
     def check(self, shape: tuple[int, ...]) -> None:
         return None
@@ -27,7 +30,7 @@ class Unchanged:
     def __call__(self, images: Tensor, random: torch.Generator, state: State, counters: Counters) -> Tensor:
         return images
 
-    def observe(self, real_logits: Tensor, state: State) -> None:
+    def observe(self, real_logits: Tensor, state: State, output: Output = LOG_RATIO) -> None:
         return None
 
     def probability_now(self, state: State, counters: Counters) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor
 from ganneal.augment.images import at_least_single, cut_out, eighth, saturated, shifted, uniform, whole
 from ganneal.augment.protocol import State, check_images
 from ganneal.clocks import Counters
+from ganneal.outputs import LOG_RATIO, Output
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class DiffAugment:
     color: bool = True
     translation: bool = True
     cutout: bool = True
+
+    reads_boundary = False
 
     def check(self, shape: tuple[int, ...]) -> None:
         check_images(shape, "DiffAugment")
@@ -48,7 +51,7 @@ class DiffAugment:
             images = cut_out(images, rows, columns, everyone)
         return images.contiguous(memory_format=torch.channels_last)
 
-    def observe(self, real_logits: Tensor, state: State) -> None:
+    def observe(self, real_logits: Tensor, state: State, output: Output = LOG_RATIO) -> None:
         return None
 
     def probability_now(self, state: State, counters: Counters) -> None:

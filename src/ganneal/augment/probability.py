@@ -10,6 +10,7 @@ from ganneal import collective
 from ganneal.augment.protocol import State
 from ganneal.clocks import Counters
 from ganneal.optim.lr_rules import Constant, LRRule
+from ganneal.outputs import LOG_RATIO, Output
 
 
 @runtime_checkable
@@ -20,12 +21,17 @@ class Probability(Protocol):
         """State at the start of a run."""
         ...
 
+    @property
+    def reads_boundary(self) -> bool:
+        """Whether it needs the loss to have an output between real and fake."""
+        ...
+
     def now(self, state: State, counters: Counters) -> Tensor | float:
         """The probability at this point of training."""
         ...
 
-    def observe(self, real_logits: Tensor, state: State) -> None:
-        """Take note of the discriminator's outputs on augmented reals."""
+    def observe(self, real_logits: Tensor, state: State, output: Output = LOG_RATIO) -> None:
+        """Take note of the discriminator's outputs on augmented reals; ``output`` is their meaning under the loss."""
         ...
 
 
@@ -35,6 +41,7 @@ class Scheduled:
 
     highest: float = 0.5
     rule: LRRule = Constant()
+    reads_boundary = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.highest <= 1:
@@ -46,7 +53,7 @@ class Scheduled:
     def now(self, state: State, counters: Counters) -> float:
         return self.highest * self.rule.at(counters.read(self.rule.clock, own="d_updates"))
 
-    def observe(self, real_logits: Tensor, state: State) -> None:
+    def observe(self, real_logits: Tensor, state: State, output: Output = LOG_RATIO) -> None:
         return None
 
 
@@ -65,8 +72,9 @@ class Adaptive:
     speed: int = 500_000
     every: int = 256
     limit: float = 0.8
-    boundary: float = 0.0
-    """The output between real and fake: 0 for log-odds and hinge, 0.5 for least squares with targets 0 and 1."""
+    boundary: float | None = None
+    """Output between real and fake. None takes the loss's own: 0 for log-odds and hinge, 0.5 for least squares with
+    targets 0 and 1. Wasserstein and relativistic losses have none."""
 
     def __post_init__(self) -> None:
         if not -1 < self.target < 1:
@@ -77,6 +85,10 @@ class Adaptive:
         if not 0 < self.limit <= 1:
             raise ValueError(f"limit must be a probability above 0, at most 1, got {self.limit}.")
 
+    @property
+    def reads_boundary(self) -> bool:
+        return self.boundary is None
+
     def init_state(self) -> State:
         return {"probability": torch.zeros(()), "signs": torch.zeros(()), "count": 0}
 
@@ -84,9 +96,11 @@ class Adaptive:
         return state["probability"]
 
     @torch.no_grad()
-    def observe(self, real_logits: Tensor, state: State) -> None:
+    def observe(self, real_logits: Tensor, state: State, output: Output = LOG_RATIO) -> None:
+        boundary = output.boundary if self.boundary is None else self.boundary
+        assert boundary is not None  # refused before anything is trained
         real_logits = collective.gather(real_logits)
-        state["signs"] = (real_logits - self.boundary).sign().float().sum() + state["signs"]
+        state["signs"] = (real_logits - boundary).sign().float().sum() + state["signs"]
         state["count"] += len(real_logits)
         if state["count"] < self.every:
             return

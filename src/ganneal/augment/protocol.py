@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ganneal.clocks import Counters
+from ganneal.outputs import LOG_RATIO, Output
 
 State = dict[str, Any]
 """Tensors and plain values, kept in the run and saved with it."""
@@ -34,8 +35,12 @@ class Augmentation(Protocol):
         """``images`` changed, each in its own way."""
         ...
 
-    def observe(self, real_logits: Tensor, state: State) -> None:
-        """Take note of the discriminator's outputs on augmented reals, once a pass in its moves."""
+    def observe(self, real_logits: Tensor, state: State, output: Output = LOG_RATIO) -> None:
+        """Take note of the discriminator's outputs on augmented reals, once a pass in its moves.
+
+        Args:
+            output: Meaning of the outputs under the loss.
+        """
         ...
 
     def probability_now(self, state: State, counters: Counters) -> Tensor | float | None:

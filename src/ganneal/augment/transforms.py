@@ -11,6 +11,7 @@ from ganneal.augment.images import at_least_single, cut_out, hue_turned, normal,
 from ganneal.augment.probability import Adaptive, Probability
 from ganneal.augment.protocol import State, check_images
 from ganneal.clocks import Counters
+from ganneal.outputs import LOG_RATIO, Output
 
 
 def _rows(*numbers: Tensor) -> Tensor:
@@ -115,8 +116,12 @@ class Transforms:
             images = saturated(images, by_chance(normal(images, random, self.color * log(2)).exp(), 1.0))
         return images
 
-    def observe(self, real_logits: Tensor, state: State) -> None:
-        self.probability.observe(real_logits, state)
+    @property
+    def reads_boundary(self) -> bool:
+        return self.probability.reads_boundary
+
+    def observe(self, real_logits: Tensor, state: State, output: Output = LOG_RATIO) -> None:
+        self.probability.observe(real_logits, state, output)
 
     def probability_now(self, state: State, counters: Counters) -> Tensor | float:
         return self.probability.now(state, counters)

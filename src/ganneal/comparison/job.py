@@ -163,7 +163,7 @@ def _train(job: Job) -> None:
 
 def _diverged(job: Job) -> Stop | None:
     rows = RunDirectory(job.path).rows()
-    return job.experiment.divergence(rows[-1]) if rows else None
+    return job.experiment.losing_touch(rows[-1]) if rows else None
 
 
 def _of_record(job: Job) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from ganneal.directory import RunDirectory
 from ganneal.display import Display
 from ganneal.evaluation.beside import Evaluator
 from ganneal.health import Verdict, Watch
+from ganneal.losses import output_of
 from ganneal.run import Run
 from ganneal.stop import Row, Stop
 from ganneal.weights_on_disk import export
@@ -24,7 +25,8 @@ class Evaluations:
         self.records = run.experiment.records
         self.evaluator = Evaluator(run.data.dataset, self.records)
         self.name = self.evaluator.name
-        self.watching = Watch(self.name)
+        self.output = output_of(run.experiment.loss)
+        self.watching = Watch(self.name, output=self.output)
         self.evaluated_at = 0
         self.spent = 0.0
         """Seconds of evaluations during training."""
@@ -39,7 +41,7 @@ class Evaluations:
     def recall(self, rows: Iterable[Row], best_state: dict[str, Any] | None) -> None:
         """Take up where a stopped run's record ends; ``best_state`` is what its checkpoint kept of it."""
         rows = list(rows)
-        self.watching = Watch(self.name, rows)
+        self.watching = Watch(self.name, rows, self.output)
         for row in rows:
             self.last_cost = row.get("evaluation_cost", self.last_cost)
             if "evaluating_seconds" in row:

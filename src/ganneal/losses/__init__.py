@@ -23,7 +23,16 @@ from ganneal.losses.monotone import (
     ShiftedSoftplus,
     check_increases,
 )
-from ganneal.losses.protocol import Logits, Loss, PerSample, Weight, WeightOn, equal_sizes, weighted
+from ganneal.losses.protocol import (
+    Logits,
+    Loss,
+    PerSample,
+    Weight,
+    WeightOn,
+    equal_sizes,
+    output_of,
+    weighted,
+)
 from ganneal.losses.relativistic import (
     RelativisticAverage,
     RelativisticAverageHinge,
@@ -31,6 +40,7 @@ from ganneal.losses.relativistic import (
     RelativisticPairedSquares,
 )
 from ganneal.losses.triplet import PairwiseCritic, Triplet
+from ganneal.outputs import Output
 
 LOSSES: dict[str, Loss] = {
     "nonsaturating": NonSaturating(),
@@ -68,6 +78,7 @@ __all__ = [
     "MinimaxProbability",
     "MonotoneFunction",
     "NonSaturating",
+    "Output",
     "PairwiseCritic",
     "PerSample",
     "RelativisticAverage",
@@ -82,6 +93,7 @@ __all__ = [
     "WeightOn",
     "check_increases",
     "equal_sizes",
+    "output_of",
     "softplus",
     "upcast",
     "weighted",

@@ -18,6 +18,7 @@ from ganneal.losses.protocol import (
     unknown_placement,
     weighted,
 )
+from ganneal.outputs import LOG_RATIO, Output
 
 
 def _log_one_minus(t: Tensor, weight: Weight) -> Tensor:
@@ -39,6 +40,7 @@ class NonSaturating:
 
     weight_on: WeightOn = "output"
     needs_real = False
+    output = LOG_RATIO
 
     def discriminator(self, real: Logits, fake: Logits) -> PerSample:
         return logistic(real, fake)
@@ -57,6 +59,7 @@ class Minimax:
 
     weight_on: WeightOn = "output"
     needs_real = False
+    output = LOG_RATIO
 
     def discriminator(self, real: Logits, fake: Logits) -> PerSample:
         return logistic(real, fake)
@@ -75,6 +78,7 @@ class MinimaxProbability:
 
     weight_on: WeightOn = "output"
     needs_real = False
+    output = LOG_RATIO
 
     def discriminator(self, real: Logits, fake: Logits) -> PerSample:
         return logistic(real, fake)
@@ -112,6 +116,10 @@ class LeastSquares:
     weight_on: WeightOn = "output"
     needs_real = False
 
+    @property
+    def output(self) -> Output:
+        return Output(boundary=(self.fake_target + self.real_target) / 2)
+
     def __post_init__(self) -> None:
         a, b, c = self.fake_target, self.real_target, self.generator_target
         if a == b:
@@ -144,6 +152,7 @@ class Wasserstein:
 
     weight_on: WeightOn = "output"
     needs_real = False
+    output = Output(distance=True)
 
     def discriminator(self, real: Logits, fake: Logits) -> PerSample:
         real, fake = equal_sizes(real, fake)
@@ -164,6 +173,7 @@ class Hinge:
     hinged_generator: bool = False
     weight_on: WeightOn = "output"
     needs_real = False
+    output = Output(boundary=0.0)
 
     def discriminator(self, real: Logits, fake: Logits) -> PerSample:
         real, fake = equal_sizes(real, fake)

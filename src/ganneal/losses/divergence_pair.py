@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from ganneal.divergences import DIVERGENCES, total_variation_term
 from ganneal.losses.protocol import Logits, PerSample, Weight, WeightOn, equal_sizes, weighted
+from ganneal.outputs import LOG_RATIO, Output
 from ganneal.registry import lookup
 
 
@@ -35,6 +36,7 @@ class DivergencePair:
     """Exponents beyond it go on along the tangent, in both losses; None never, 15 is sensible in training."""
     weight_on: WeightOn = "output"
     needs_real = False
+    output = LOG_RATIO
 
     def __post_init__(self) -> None:
         for name in (self.d_divergence, self.g_divergence):
@@ -80,6 +82,7 @@ class TotalVariation:
 
     weight_on: WeightOn = "output"
     needs_real = False
+    output = Output(boundary=0.0)
 
     def discriminator(self, real: Logits, fake: Logits) -> PerSample:
         real, fake = equal_sizes(real, fake)

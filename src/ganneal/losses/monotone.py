@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ganneal.logits import softplus
 from ganneal.losses.protocol import Logits, PerSample, Weight, WeightOn, logistic, weighted
+from ganneal.outputs import LOG_RATIO
 
 MonotoneFunction = Callable[[Tensor], Tensor]
 """Raw outputs to values, elementwise and differentiable; a frozen dataclass if a run is to write it down."""
@@ -105,6 +106,7 @@ class FromMonotone:
     h: MonotoneFunction = Arcsinh()
     weight_on: WeightOn = "output"
     needs_real = False
+    output = LOG_RATIO
 
     def __post_init__(self) -> None:
         check_increases(self.h)

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ganneal.logits import softplus, upcast
+from ganneal.outputs import UNKNOWN, Output
 
 Logits = Float[Tensor, " batch"]
 """The discriminator's raw outputs, [batch]."""
@@ -20,7 +21,10 @@ Weight = float | Float[Tensor, ""]
 
 @runtime_checkable
 class Loss(Protocol):
-    """What each player minimises, before averaging over the batch."""
+    """What each player minimises, before averaging over the batch.
+
+    A loss may also have an ``output``, an `Output`; `output_of` reads it.
+    """
 
     @property
     def needs_real(self) -> bool:
@@ -34,6 +38,11 @@ class Loss(Protocol):
     def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:
         """The generator's loss at a schedule's ``weight``."""
         ...
+
+
+def output_of(loss: Loss) -> Output:
+    """Meaning of the raw output under ``loss``; one that says nothing of it is `UNKNOWN`."""
+    return getattr(loss, "output", UNKNOWN)
 
 
 def equal_sizes(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:

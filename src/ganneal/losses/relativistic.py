@@ -12,6 +12,7 @@ from torch import Tensor
 from ganneal import collective
 from ganneal.logits import softplus
 from ganneal.losses.protocol import Logits, PerSample, Weight, WeightOn, equal_sizes, weighted
+from ganneal.outputs import Output
 
 
 def _both(fake: Tensor, real: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -41,6 +42,7 @@ class RelativisticPaired:
 
     weight_on: WeightOn = "output"
     needs_real = True
+    output = Output(log_ratio=True)
 
     def discriminator(self, real: Logits, fake: Logits) -> PerSample:
         real, fake = equal_sizes(real, fake)
@@ -60,6 +62,7 @@ class RelativisticPairedSquares:
 
     weight_on: WeightOn = "output"
     needs_real = True
+    output = Output()
 
     def discriminator(self, real: Logits, fake: Logits) -> PerSample:
         real, fake = equal_sizes(real, fake)
@@ -83,6 +86,7 @@ class RelativisticAverage:
 
     weight_on: WeightOn = "output"
     needs_real = True
+    output = Output()
 
     def discriminator(self, real: Logits, fake: Logits) -> PerSample:
         real, fake = equal_sizes(real, fake)
@@ -107,6 +111,7 @@ class RelativisticAverageHinge:
 
     weight_on: WeightOn = "output"
     needs_real = True
+    output = Output()
 
     def discriminator(self, real: Logits, fake: Logits) -> PerSample:
         real, fake = equal_sizes(real, fake)
