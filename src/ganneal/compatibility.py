@@ -80,6 +80,8 @@ def check_combination(
             f"regularizer has a term of generator updates, and {type(experiment.scheme).__name__} has none; use a "
             f"scheme as Nested, or leave it out (Orthogonal with g_coefficient=0)."
         )
+    if experiment.records.classes == "uniform" and not num_classes:
+        raise ValueError("records.classes must be 'data' for a run without classes, got 'uniform'; leave it out.")
     experiment.augmentation.check(shape)
     _check_readings(experiment)
     _check_pool(experiment, num_classes)

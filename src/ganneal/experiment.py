@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from ganneal.augment import Augmentation, Unchanged
+from ganneal.class_shares import Classes, check_classes
 from ganneal.clocks import Counters
 from ganneal.config import encode
 from ganneal.data import Source
@@ -92,6 +93,8 @@ class Records:
     """Network whose features are compared; None takes pixels, as many as the number of samples allows."""
     held_out: Source | None = None
     """Data never trained on, for the discriminator's accuracy; None takes the training data."""
+    classes: Classes = "data"
+    """Draw the classes of an evaluation's samples as often as the data has them, or all alike."""
     on_collapse: Literal["warn", "stop", "rollback"] = "warn"
     """What an alarm of mode loss or duplicates does; rollback goes back to the best evaluation's weights and on."""
     sampler: Literal["generator", "pushed"] | None = None
@@ -117,6 +120,7 @@ class Records:
                 f"records.evaluate_share must be above 0, at most 1, got {self.evaluate_share}; 0.1 is a tenth of the "
                 f"time. evaluate_count=0 never evaluates."
             )
+        check_classes("records.classes", self.classes)
         if self.on_collapse not in ("warn", "stop", "rollback"):
             raise ValueError(f"records.on_collapse must be 'warn', 'stop' or 'rollback', got {self.on_collapse!r}.")
         if self.sampler not in ("generator", "pushed", None):

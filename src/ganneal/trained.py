@@ -209,6 +209,8 @@ class TrainedGenerator:
     ) -> Condition:
         """The condition of ``count`` samples: of the classes ``labels``, or of classes drawn from ``random``."""
         check_classes("classes", classes)
+        if classes == "uniform" and not self.num_classes:
+            raise ValueError("classes must be left out: this generator was trained without classes, got 'uniform'.")
         if labels is None and self.num_classes:
             labels = drawn_classes(self.class_counts, count, classes, random)
         return self.task.sample_condition(labels, count, self.num_classes, random)

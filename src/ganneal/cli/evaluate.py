@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from ganneal.atomic import write_bytes
+from ganneal.class_shares import Classes
 from ganneal.cli.options import Parts, parse, switch_parts
 from ganneal.evaluation.stored import LINE_ON_FID, Settings, evaluate_images, evaluate_run
 from ganneal.metrics.extractors import EXTRACTORS, ExtractorConfig
@@ -48,6 +49,8 @@ class EvaluateOptions:
     """Truncation of the latents."""
     truncation_form: Form = "resample"
     """Entries beyond it are redrawn until within, or all are multiplied by it."""
+    classes: Classes = "data"
+    """How often each class is drawn: as often as the data has it, or all alike."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Evaluation seeds; each draws other samples, and the interval is over them."""
     out: str | None = None
@@ -71,6 +74,7 @@ options:
   --sampler NAME        generator | pushed, of a run by functional gradients (left out: as the run was followed)
   --statistics NAME     running | standing | batch, of the generator's batch norm (left out: as the run says)
   --truncation X        redraw entries of the latents until within X; --truncation-form scale multiplies all by X
+  --classes NAME        data | uniform: draw classes as often as the data has them, or all alike (default data)
   --seeds N...          evaluation seeds, whose spread gives the interval (default 0 1 2)
   --size N              crop and resample all images of --real and --fake to N pixels
   --out FILE            where the records go, a JSON line each
@@ -97,7 +101,8 @@ def _how(protocol: MetricProtocol) -> str:
     pushed = ", pushed" if protocol.sampler == "pushed" else ""
     statistics = f", {protocol.statistics} statistics" if protocol.statistics not in (None, "running") else ""
     cut = "" if protocol.truncation is None else f", truncation {protocol.truncation:g} ({protocol.truncation_form})"
-    return pushed + statistics + cut
+    classes = ", uniform classes" if protocol.classes == "uniform" else ""
+    return pushed + statistics + cut + classes
 
 
 def _value(record: Record) -> str:
@@ -128,7 +133,7 @@ def _write(records: Sequence[Record], path: Path) -> None:
 
 def _key(line: dict[str, Any]) -> tuple[Any, ...]:
     """What a value was measured of; lines of before samples could be drawn in several ways say less."""
-    how = (line.get("sampler", "generator"), line.get("statistics") or "running")
+    how = (line.get("sampler", "generator"), line.get("statistics") or "running", line.get("classes"))
     return line["name"], line["checkpoint"], *how, line.get("truncation"), line.get("truncation_form")
 
 
@@ -143,12 +148,12 @@ def main(arguments: Sequence[str]) -> None:
         raise ValueError(
             f"give a run, or both --real and --fake, got run={given.run}, real={given.real}, fake={given.fake}."
         )
-    if given.run is None and (given.statistics is not None or given.truncation is not None):
+    if given.run is None and (given.statistics is not None or given.truncation is not None or given.classes != "data"):
         raise ValueError(
-            "statistics and truncation are of a generator that draws; leave them out with --real and --fake."
+            "statistics, truncation and classes are of a generator that draws; leave them out with --real and --fake."
         )
     metrics = tuple(lookup("metric", METRICS, name) for name in given.metrics)
-    settings = Settings(metrics, given.count, given.seeds)
+    settings = Settings(metrics, given.count, given.seeds, given.classes)
 
     def say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)

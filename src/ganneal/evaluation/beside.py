@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ganneal.class_shares import Classes
 from ganneal.data import Dataset, Sampler
 from ganneal.experiment import Records
 from ganneal.freezing import frozen
@@ -46,14 +47,16 @@ def as_stored(samples: Tensor) -> Tensor:
 class Evaluator:
     """Measures a run's averaged generator against its data; the same samples each time, from ``seed``.
 
-    Not comparable between extractors, nor with FID; the name of the distance says which extractor it is.
+    Not comparable between extractors, nor with FID; the name of the distance says which extractor it is, and whether
+    classes were drawn uniformly instead of as often as the data has them (`Records.classes`).
     """
 
     def __init__(self, dataset: Dataset, records: Records, seed: int = 0):
         self.count, self.seed = records.evaluate_count, seed
+        self.classes: Classes = records.classes
         chosen = records.extractor
         self.extractor = suited_extractor(dataset, self.count) if chosen is None else chosen.build(dataset.shape)
-        self.name = f"FD-{self.extractor.name}"
+        self.name = f"FD-{self.extractor.name}" + ("-uniform-classes" if self.classes == "uniform" else "")
         real = reference_features(dataset, self.extractor, count=REAL_COUNT).features.double()
         self.moments = Moments.of(real)
         self.real = real[torch.randperm(len(real), generator=torch.Generator().manual_seed(seed))[:NEIGHBOUR_COUNT]]
@@ -76,7 +79,7 @@ class Evaluator:
 
     def __call__(self, run: Run) -> Row:
         """Columns for a log row; the distance is left out where it is not possible, all where a sample is no number."""
-        samples = run.sampler().sample(self.count, self.seed)
+        samples = run.sampler().sample(self.count, self.seed, classes=self.classes)
         if not samples.isfinite().all():
             return {}
         fake = self.extractor(as_stored(samples)).features.double()
@@ -84,7 +87,7 @@ class Evaluator:
 
     def distance(self, generator: TrainedGenerator, seed: int) -> float | None:
         """The distance on other samples, of ``seed``, than those it is followed by in training."""
-        samples = generator.sample(self.count, seed)
+        samples = generator.sample(self.count, seed, classes=self.classes)
         if not self.possible or not samples.isfinite().all():
             return None
         return self._distance(self.extractor(as_stored(samples)).features.double())[self.name]
@@ -121,10 +124,10 @@ class Evaluator:
                 batch = self.judged.batch(start, JUDGED_BATCH)
                 real = task.real_view(batch._replace(samples=batch.samples.to(run.device)), random)
                 latents = run.pair.latent.sample(JUDGED_BATCH, random)
-                condition = task.fake_condition(JUDGED_BATCH, run.pair.num_classes, real, random)
-                fake = generator.pushed(task.fake(generator.generator, latents, condition, random), condition, random)
-                real_logits.append(run.discriminator(real.samples, *real.condition).float().cpu())
-                fake_logits.append(run.discriminator(fake, *condition).float().cpu())
+                given = real.condition  # of the fakes too: their classes are as often as the data has them
+                fake = generator.pushed(task.fake(generator.generator, latents, given, random), given, random)
+                real_logits.append(run.discriminator(real.samples, *given).float().cpu())
+                fake_logits.append(run.discriminator(fake, *given).float().cpu())
         return ranking_accuracy(torch.cat(real_logits), torch.cat(fake_logits))
 
 

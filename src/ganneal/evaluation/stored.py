@@ -1,6 +1,6 @@
 """Measuring what is on disk: a run's last and best weights, or any two sets of images."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 
+from ganneal.class_shares import Classes, check_classes, class_counts
 from ganneal.config import decode
 from ganneal.data import DATASETS, Dataset, Source, source_at, stored_sizes
 from ganneal.directory import RunDirectory, provenance
@@ -47,10 +48,13 @@ class Settings:
     """Generated samples; with a bundle of files all of them are taken."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Evaluation seeds: each draws other samples from the same generator."""
+    classes: Classes = "data"
+    """Draw classes as often as the data has them, or all alike; the protocol says which."""
 
     def __post_init__(self) -> None:
         if self.count < 2:
             raise ValueError(f"count must be at least 2, got {self.count}.")
+        check_classes("classes", self.classes)
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds must be one or more different numbers, got {self.seeds}.")
 
@@ -90,6 +94,7 @@ def evaluate_run(
         if name == "last" or _has_best(directory)
     }
     dataset, held_out, own = _data_of(directory)
+    _check_classes(settings, generators.values(), dataset)
     built = _extractor(extractor or own, dataset, settings.count)
     say(f"{len(dataset):,} real samples through {built.name}")
     real = _real_side(dataset, built)
@@ -106,11 +111,12 @@ def evaluate_run(
                 count = settings.count if labels is None else len(labels)
                 shared = "" if labels is None else " in equal shares of the classes"
                 say(f"{checkpoint}: {count:,} samples of seed {seed}{shared}")
-                samples = generator.sample(count, seed, labels=labels, truncation=truncation)
+                drawn = settings.classes if labels is None else "data"
+                samples = generator.sample(count, seed, labels=labels, classes=drawn, truncation=truncation)
                 if not samples.isfinite().all():
                     raise ValueError(f"the {checkpoint} generator of {path} makes samples that are no numbers.")
                 fake = _evidence(built(as_stored(samples)), labels)
-                about = _sampling_of(generator, truncation, labels)
+                about = _sampling_of(generator, truncation, "equal shares" if labels is not None else settings.classes)
                 made = _measure(metrics, real, fake, unseen, built, about, say)
                 records += [(record, seed, _place(checkpoint, generator)) for record in made]
     return _joined(records)
@@ -166,6 +172,15 @@ def _draws(settings: Settings, generator: TrainedGenerator) -> Iterator[tuple[to
         yield torch.arange(generator.num_classes).repeat(each), tuple(by_class)
 
 
+def _check_classes(settings: Settings, generators: Iterable[TrainedGenerator], dataset: Dataset) -> None:
+    """Have classes drawn as often as the data has them that samples are measured against."""
+    for generator in generators:
+        if settings.classes == "uniform" and not generator.num_classes:
+            raise ValueError("classes must be left out: this generator was trained without classes, got 'uniform'.")
+        if generator.num_classes == dataset.num_classes:
+            generator.class_counts = class_counts(dataset.labels, dataset.num_classes)
+
+
 def _has_best(directory: RunDirectory) -> bool:
     return (directory.path / "best" / "card.json").exists()
 
@@ -217,7 +232,7 @@ def _real_side(dataset: Dataset, extractor: Extractor, transform: str = "none") 
 
 
 def _sampling_of(
-    generator: TrainedGenerator, truncation: Truncation | None, labels: torch.Tensor | None
+    generator: TrainedGenerator, truncation: Truncation | None, classes: Classes | Literal["equal shares"]
 ) -> dict[str, Any]:
     return {
         "statistics": generator.statistics,
@@ -226,7 +241,7 @@ def _sampling_of(
         "generator_weights": "ema" if generator.pushes is None else "raw",
         "sampler": generator.sampler,
         "sampler_steps": 1 + generator.num_pushes,
-        "classes": "equal shares" if labels is not None else "uniform" if generator.num_classes else "none",
+        "classes": ("as in the data" if classes == "data" else classes) if generator.num_classes else "none",
         "quantised": len(generator.shape) == 3,
     }
 

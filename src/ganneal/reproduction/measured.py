@@ -62,6 +62,7 @@ def _protocol(record: Record) -> dict[str, Any]:
         "splits_of_score": 1,
         "evaluation_seed": FRESH_SEED,
         "sampler": protocol.sampler,
+        "classes": protocol.classes,
     }
 
 
