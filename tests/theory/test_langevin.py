@@ -103,6 +103,20 @@ def test_langevin_steps_on_a_normal_have_the_variance_of_their_recurrence() -> N
     assert x.mean().item() == pytest.approx(0, abs=5 * sqrt(variance / count))
 
 
+def test_twice_the_eps_gives_the_step_of_the_second_paper() -> None:
+    """x + α s + √(2α) z, α = ε σ²/σ_L², is the walk with 2ε, up to rounding."""
+    score, levels, eps, steps = exact_score(line((0.5, 0.8))), (1.0, 0.5), 0.1, 3
+    x = start = torch.linspace(-2, 2, 9, dtype=torch.float64)[:, None]
+    random = torch.Generator().manual_seed(0)
+    for level in levels:
+        alpha, stds = eps * (level / levels[-1]) ** 2, torch.full_like(x, level)
+        for _ in range(steps):
+            x = x + alpha * score(x, stds) + sqrt(2 * alpha) * torch.randn(x.shape, generator=random, dtype=x.dtype)
+    same = torch.Generator().manual_seed(0)
+    *_, ours = annealed_langevin(score, start, levels, eps=2 * eps, steps=steps, random=same)
+    torch.testing.assert_close(ours, x, rtol=1e-12, atol=1e-12)
+
+
 def test_annealed_sampling_with_exact_scores_finds_all_modes_in_their_shares() -> None:
     shares = torch.tensor([0.7, 0.3], dtype=torch.float64)
     means = torch.tensor([[-2.0, 0.0], [2.0, 1.0]], dtype=torch.float64)

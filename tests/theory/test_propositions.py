@@ -5,13 +5,24 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from ganneal.divergences import DIVERGENCES
 from ganneal.losses import LOSSES, Hinge, LeastSquares, Loss, Minimax, MinimaxProbability, NonSaturating, Wasserstein
+from ganneal.push import DELTAS, Push
 from ganneal.theory.normals import Normal1D, kl, log_ratio
-from ganneal.theory.propositions import PROPOSITIONS, ideal_chain, optimum, plane, pointwise_optimum, pull
+from ganneal.theory.propositions import (
+    PROPOSITIONS,
+    decrease,
+    ideal_chain,
+    neighbourhood,
+    optimum,
+    plane,
+    pointwise_optimum,
+    pull,
+)
 from ganneal.theory.propositions.chains import RULES, TABLE, annealed, divergences
 from ganneal.theory.propositions.optimal import DATA, MODEL, kantorovich_slope
 from ganneal.theory.propositions.vector_fields import ETAS, accumulated_error, loss_error
@@ -38,6 +49,79 @@ def test_a_statement_is_bounded_on_the_side_it_says() -> None:
     assert most.holds(0.0) and most.holds(0.02) and not most.holds(0.021)
     assert least.holds(1.0) and least.holds(0.98) and not least.holds(0.979) and not least.holds(float("nan"))
     assert not most.holds(float("nan"))
+
+
+# Equation 2
+
+
+near = st.builds(Normal1D, st.floats(-1, 1), st.floats(0.8, 1.1))
+"""Normals whose divergences are all finite, from each other."""
+
+
+@settings(max_examples=20)
+@given(near, near, st.sampled_from(sorted(DIVERGENCES)), st.sampled_from(decrease.FACTORS))
+def test_every_divergence_falls_at_the_stated_rate(
+    p: Normal1D, q: Normal1D, name: str, factor: decrease.Factor
+) -> None:
+    stated = decrease.stated_rate(DIVERGENCES[name], factor, p, q)
+    assert stated <= 0
+    assert decrease.measured_rate(DIVERGENCES[name], factor, p, q) == pytest.approx(stated, rel=1e-8, abs=1e-10)
+
+
+def test_at_the_data_no_divergence_changes() -> None:
+    for row in DIVERGENCES.values():
+        assert abs(decrease.measured_rate(row, decrease.ONE, DATA, DATA)) < 1e-12
+
+
+def test_the_rate_of_kl_in_the_plane_is_that_of_samples_pushed_as_in_training() -> None:
+    """KL(q ‖ p) of normals in closed form, before and after pushes of plus and minus a step along the exact scores."""
+    p, q = plane()
+    critic, step = mixture_ratio(p, q), 1e-4
+    x = q.sample(50_000, torch.Generator().manual_seed(0))
+    stated = -score_difference(p, q, x).square().sum(1).mean().item()  # b' = 1 and delta = 1
+
+    def entropy_and_energy(samples: Tensor, bend: Tensor) -> float:
+        """E log q_after - log p: by the change of variables, the Hessian of D being constant."""
+        jacobian = torch.linalg.det(torch.eye(2, dtype=torch.float64) + bend).log()
+        return (q.log_prob(x) - jacobian - p.log_prob(samples)).mean().item()
+
+    hessian = q.covariances[0].inverse() - p.covariances[0].inverse()
+    ends = {
+        sign: entropy_and_energy(
+            Push(delta=DELTAS["one"])(critic, x, sign * step, NonSaturating()), sign * step * hessian
+        )
+        for sign in (1, -1)
+    }
+    assert (ends[1] - ends[-1]) / (2 * step) == pytest.approx(stated, rel=0.01)  # of 50,000 samples
+
+
+@pytest.mark.parametrize("factor", decrease.FACTORS)
+def test_the_direction_of_equation_2_is_the_one_that_training_pushes_along(factor: decrease.Factor) -> None:
+    x = torch.linspace(-3, 3, 13, dtype=torch.float64)
+    along = decrease.direction(factor, x, DATA, MODEL).detach()
+    moved = Push(delta=factor.delta)(lambda at: log_ratio(DATA, MODEL)(at).squeeze(1), x[:, None], 0.1, factor.loss)
+    torch.testing.assert_close(moved.squeeze(1), x + 0.1 * along, rtol=1e-12, atol=1e-12)
+
+
+# Li-CFG
+
+
+@given(normal, st.floats(0.2, 3))
+def test_what_a_longer_gradient_does_to_the_moves_of_images_depends_on_who_is_wider(q: Normal1D, factor: float) -> None:
+    """It moves images further for a narrower model, less far for a wider one that it does not turn over."""
+    plain, longer = (neighbourhood.pushed_stretch(q, c) for c in (factor, 1.1 * factor))
+    if q.std < 0.99 * DATA.std:
+        assert longer > plain
+    elif q.std > 1.01 * DATA.std:
+        assert longer < plain
+
+
+def test_stretch_is_the_factor_of_a_linear_map_and_the_mean_of_a_curved_one() -> None:
+    z = torch.linspace(-1, 1, 21, dtype=torch.float64)[:, None]
+    assert neighbourhood.stretch(lambda z: -3 * z + 1, z) == pytest.approx(3, rel=1e-9)
+    assert neighbourhood.stretch(lambda z: z**2, z + 5) == pytest.approx(10, rel=1e-4)
+    images = z.repeat(1, 3)
+    assert neighbourhood.stretch(lambda z: 2 * z.reshape(-1, 1, 3, 1), images) == pytest.approx(2, rel=1e-9)
 
 
 # Proposition 1

@@ -127,6 +127,8 @@ def annealed_langevin(
 ) -> list[Points]:
     """Samples after each noise level, from ``start``: ``steps`` times x <- x + ½ α_i s(x, σ_i) + √α_i z.
 
+    Algorithm 1 of 2019. That of 2020 has x + α_i s + √(2 α_i) z, the same step with half the α: give twice its ε.
+
     Symbols: α_i -> `step_sizes`, σ_i -> ``levels``, ε -> ``eps``, T -> ``steps``.
     """
     x, after = start, []

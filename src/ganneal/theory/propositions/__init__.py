@@ -1,11 +1,12 @@
-"""What is claimed of nested annealed training and annealed functional gradients, as statements that measure themselves.
+"""What is claimed of nested annealed training and functional gradients, as statements that measure themselves.
 
 >>> T = PROPOSITIONS["T2.1"]
 >>> T.holds(T.measure())
 True
 
 References:
-    Nested Annealed Training Scheme for GANs, arXiv 2501.11318, Propositions 1 to 4.
+    Nested Annealed Training Scheme for GANs, arXiv 2501.11318, Equation 2 and Propositions 1 to 4; A New Formulation of
+    Lipschitz Constrained With Functional Gradient Learning for GANs, arXiv 2501.11236.
 """
 
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from ganneal.losses import LOSSES
-from ganneal.theory.propositions import chains, fitting, optimal, vector_fields
+from ganneal.theory.propositions import chains, decrease, fitting, neighbourhood, optimal, vector_fields
 from ganneal.theory.propositions.chains import annealed, ideal_chain
 from ganneal.theory.propositions.optimal import optimum, plane, pointwise_optimum, trained_discriminator
 from ganneal.theory.propositions.vector_fields import pull
@@ -57,6 +58,14 @@ def _largest_rise() -> float:
 
 
 PROPOSITIONS: dict[str, Statement] = {
+    "Eq. 2": Statement(
+        "a push by delta grad D changes a divergence at rate -E_q[b'(D) delta ‖grad D‖²]: the worst of 8 by 4 factors",
+        decrease.rate_error,
+    ),
+    "Eq. 2 chain": Statement(
+        "the same with delta 1, from the normals that a push leads to", decrease.chain_rate_error, 1e-9
+    ),
+    "Eq. 2 falls": Statement("the largest of these rates, which are all below 0", decrease.largest_rate, -0.1),
     "T1.1": Statement(
         "log p/q of two normals: the closed form's slope is the score difference", optimal.closed_form_error
     ),
@@ -123,6 +132,30 @@ PROPOSITIONS: dict[str, Statement] = {
     ),
     "T4.3 cycle": Statement(
         "a NATS cycle is the chain with weights j w_j, at step size 1e-7", vector_fields.cycle_error, 1e-6
+    ),
+    "Li-CFG push": Statement(
+        "a push moves images by (I + h Hessian of D) J for a step of the latent: relative difference",
+        neighbourhood.chain_rule_error,
+        1e-5,
+    ),
+    "Li-CFG exact": Statement(
+        "with exact discriminators it is std times 1 + h c (1/std² - 1/std_*²) without its sign, c a factor on grad D",
+        neighbourhood.closed_form_error,
+        1e-9,
+    ),
+    "Li-CFG narrow": Statement(
+        "a model narrower than the data: log2 of what the move gains where grad D is twice as long",
+        lambda: neighbourhood.slope(neighbourhood.NARROW),
+        None,
+        0.1,
+    ),
+    "Li-CFG wide": Statement(
+        "a model wider than the data: the same, below 0", lambda: neighbourhood.slope(neighbourhood.WIDE), -0.05
+    ),
+    "Li-CFG linear": Statement(
+        "a D with a gradient of one direction and length moves all images alike: change of the move at any length",
+        neighbourhood.linear_error,
+        1e-9,
     ),
 }
 """Statements by the number of the proposition and of the check."""
