@@ -207,7 +207,7 @@ def test_graphs_leave_no_trace_of_their_warm_up(monkeypatch: pytest.MonkeyPatch,
     data = Dataset(pixels) if isinstance(experiment.model, DCGAN) else experiment.data.load()
     plain, graphed = Run(experiment, data), Run(experiment, data)
     graphed.passes = passes_of(
-        replace(experiment, capture="graph"), graphed.pair, graphed.random["task"], graphed.augmented
+        replace(experiment, capture="graph"), graphed.pair, graphed.random["task"], graphed.sight
     )
     rows = [list(engine.train(run))[-1] for run in (plain, graphed)]
     assert graphed.digest() == plain.digest()

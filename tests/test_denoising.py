@@ -3,7 +3,7 @@
 import io
 from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 import ganneal
 from ganneal import engine
+from ganneal.augment import AUGMENTATIONS, DiffAugment, Scheduled, Transforms
+from ganneal.capture import passes_of
 from ganneal.data import Digits, Ring
 from ganneal.data.sampler import Batch
 from ganneal.diffusion import Diffusion
@@ -20,12 +22,12 @@ from ganneal.evaluation import Evaluator
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.experiments import EXPERIMENTS
 from ganneal.losses import RelativisticPaired
-from ganneal.models import DDGAN, MLP, DenoisingMLP, Model
+from ganneal.models import DCGAN, DDGAN, MLP, DenoisingMLP, Model
 from ganneal.optim import SGD, Adam, Averaging
-from ganneal.regularizers import GradientPenalty, Reals
+from ganneal.regularizers import REGULARIZERS, GradientPenalty, LatentConsistency, Reals, Sum
 from ganneal.run import Run
 from ganneal.schemes import Alternating, FunctionalGradient, Nested
-from ganneal.task import Denoising, Unconditional, View
+from ganneal.task import Denoising, Task, Unconditional, View
 from ganneal.trained import TrainedGenerator
 from ganneal.weights import Explicit, Geometric
 
@@ -302,6 +304,109 @@ def test_a_generators_move_takes_the_next_real_images() -> None:
 def test_losses_that_judge_fakes_against_reals_and_other_batches_go_with_it() -> None:
     run = trained(digits(loss=RelativisticPaired(), g_batch_size=2 * BATCH, accumulate=2))
     assert run.is_finite() and run.counters.g_updates == 3
+
+
+# Regularizers and augmentations that compare two samples: all but what is compared is shared
+
+
+@dataclass(frozen=True)
+class Doubled(Denoising):
+    """x_{t+1} is 2 x_t at reals, and fakes are half of their x_{t+1}, whatever is drawn."""
+
+    def real_view(self, batch: Batch, random: torch.Generator) -> View:
+        view = super().real_view(batch, random)
+        return View(view.samples, (view.condition[0], 2 * view.samples))
+
+    def fake_with(self, generator: nn.Module, latents: Tensor, condition: Any, noise: tuple[Tensor, ...]) -> Tensor:
+        return 0.5 * condition[1] + 0 * super().fake_with(generator, latents, condition, noise)
+
+
+class Distance(nn.Module):
+    """How far x_{t+1} is from 2 x_t: 0 whatever is done to both alike by moving pixels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, x: Tensor, t: Tensor, noisier: Tensor) -> Tensor:
+        return self.scale * (noisier - 2 * x).square().flatten(1).sum(1)
+
+
+def first_row(run: Run) -> dict[str, Any]:
+    return next(iter(engine.train(run)))
+
+
+@pytest.mark.parametrize("name", ["cr", "bcr"])
+def test_consistency_moves_both_halves_of_a_pair_alike(name: str) -> None:
+    run = Run(digits(task=Doubled(), regularizer=REGULARIZERS[name], d_optimizer=SGD(lr=0.0)))
+    run.pair.discriminator = Distance()
+    run.d_parameters = list(run.discriminator.parameters())
+    run.d_optimizer = SGD(lr=0.0).build(run.d_parameters)
+    run.passes = passes_of(run.experiment, run.pair, run.random["task"], run.sight)
+    assert first_row(run)["d_penalty"] == 0
+
+
+def test_consistency_still_asks_what_a_moved_pair_is_worth() -> None:
+    assert first_row(Run(digits(regularizer=REGULARIZERS["cr"], model=replace(SMALL, d_width=4))))["d_penalty"] > 0
+
+
+@pytest.mark.parametrize("name", ["diffaugment", "ada", "r3gan"])
+@pytest.mark.parametrize("generator_moves", [False, True])
+def test_augmentations_move_both_halves_of_a_pair_alike(name: str, generator_moves: bool) -> None:
+    change = AUGMENTATIONS[name]
+    if isinstance(change, Transforms):  # geometry, always; colours add the same to both
+        change = replace(change, probability=Scheduled(1.0), color=0.0)
+    else:
+        change = DiffAugment(color=False)
+    run = Run(digits(task=Doubled(), augmentation=change, regularizer=Sum()))
+    seen: list[tuple[Tensor, Tensor]] = []
+    run.discriminator.register_forward_pre_hook(lambda _, given: seen.append((given[0], given[2])))
+    for _ in range(1 + generator_moves):
+        engine.apply(run.cursor.step, run)
+        run.cursor.advance()
+    assert len(seen) == 2 + generator_moves
+    for x, noisier in seen:
+        torch.testing.assert_close(noisier, 2 * x)
+        assert x.abs().max() > 0
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@pytest.mark.parametrize("augmentation", ["none", "diffaugment"])
+@pytest.mark.parametrize("task", [Denoising(steps=3), Unconditional()])
+def test_terms_of_latent_consistency_vanish_with_the_latent_noise(
+    task: Task, augmentation: str, precision: str
+) -> None:
+    zcr = LatentConsistency(noise=1e-6)
+    model = (
+        replace(SMALL, d_width=4) if task.denoises else DCGAN(width=4, latent_size=4, g_norm="layer", d_norm="layer")
+    )
+    parts = {"regularizer": zcr, "augmentation": AUGMENTATIONS[augmentation], "precision": precision}
+    run = Run(digits(task=task, model=model, **parts))
+    with torch.no_grad():
+        for parameter in run.generator.parameters():
+            parameter.add_(0.1 * torch.ones_like(parameter))
+    engine.apply(run.cursor.step, run)
+    run.cursor.advance()
+    engine.apply(run.cursor.step, run)
+    values = {name: value[0].item() for name, value in run.meters.values.items() if name.endswith("penalty")}
+    assert values.keys() == {"d_penalty", "g_penalty"}
+    assert values["d_penalty"] < 1e-6 and values["g_penalty"] > -1e-6
+
+
+def test_dropout_of_the_generator_is_shared_too() -> None:
+    run = Run(points(regularizer=LatentConsistency(noise=1e-6)))
+    for name, layer in list(run.generator.named_modules()):
+        if isinstance(layer, nn.LeakyReLU):
+            owner, _, index = name.rpartition(".")
+            net: Any = run.generator.get_submodule(owner)
+            net[int(index)] = nn.Sequential(layer, nn.Dropout(0.5))
+    engine.apply(run.cursor.step, run)
+    assert run.meters.values["d_penalty"][0].item() < 1e-6
+
+
+def test_the_latent_alone_decides_how_far_the_two_fakes_are_apart() -> None:
+    near, far = (first_row(Run(points(regularizer=LatentConsistency(noise=noise)))) for noise in (1e-3, 1e-2))
+    assert far["d_penalty"] == pytest.approx(100 * near["d_penalty"], rel=0.1)
 
 
 # What does not go together

@@ -22,6 +22,8 @@ from ganneal.experiment import Experiment
 from ganneal.losses import Loss
 from ganneal.models import ModelPair
 from ganneal.passes import Pass, Passes
+from ganneal.sight import Sight
+from ganneal.task import Condition
 
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 COMPILE: dict[str, Any] = {"mode": "reduce-overhead"}
@@ -68,7 +70,7 @@ class Recording:
 
 
 def passes_of(
-    experiment: Experiment, pair: ModelPair, random: torch.Generator, augmented: Callable[[Tensor], Tensor]
+    experiment: Experiment, pair: ModelPair, random: torch.Generator, sight: Callable[[Condition], Sight]
 ) -> Passes:
     """The passes of a run, recorded as its ``capture`` says.
 
@@ -77,12 +79,12 @@ def passes_of(
     """
     how = experiment.capture
     if how == "none":
-        return Passes(experiment, pair, random, augmented)
+        return Passes(experiment, pair, random, sight)
     if experiment.ranks > 1:
         for layer in (*pair.generator.modules(), *pair.discriminator.modules()):
             if isinstance(layer, DROPOUTS):
                 raise ValueError(f"capture with several processes holds no dropout, got {layer}; use capture='none'.")
-    return Passes(experiment, pair, random, augmented, record=lambda module: Recording(module, how))
+    return Passes(experiment, pair, random, sight, record=lambda module: Recording(module, how))
 
 
 class _Exchange(Exception):

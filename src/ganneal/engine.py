@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from ganneal.experiment import Budget
-from ganneal.fakes import make_fakes
+from ganneal.fakes import draws_of_fakes, fake_again, make_fakes
 from ganneal.freezing import frozen
 from ganneal.losses import output_of
 from ganneal.pool import draw_pool, fit_generator, push_pool, store_discriminator
-from ganneal.regularizers import Context, GeneratorContext
+from ganneal.regularizers import Again, Change, Context, GeneratorContext, unchanged
 from ganneal.run import Run
+from ganneal.sight import Sight
 from ganneal.steps import (
     MOVES_GENERATOR,
     DrawPool,
@@ -77,7 +78,8 @@ def _discriminator_loss(step: UpdateDiscriminator, run: Run, count: int) -> Tens
     with run.autocast():
         real = experiment.task.real_view(run.next_batch(count), random)
         fake = make_fakes(step.fakes, run, real)
-    loss, real_logits, fake_logits = run.passes.judge(real, fake.samples, fake.condition)
+    of_reals, of_fakes = run.sight(real.condition), run.sight(fake.condition)
+    loss, real_logits, fake_logits = run.passes.judge(of_reals(real.samples), of_fakes(fake.samples))
     experiment.augmentation.observe(real_logits.detach(), run.augmentation_state, output_of(experiment.loss))
     log(step, run, "d_loss", loss)
     run.meters.add("d_real", real_logits)
@@ -92,15 +94,27 @@ def _discriminator_loss(step: UpdateDiscriminator, run: Run, count: int) -> Tens
         counters=run.counters,
         random=run.random["penalty"],
         latents=fake.latents,
-        generate=lambda z: experiment.task.fake(run.generator, z, fake.condition, random),
+        generate=lambda z: fake_again(run, fake.draws, z, fake.condition),
         network=run.network,
         player=run.discriminator,
+        real_again=_again(run, of_reals),
+        fake_again=_again(run, of_fakes),
     )
     penalty = experiment.regularizer.discriminator_term(context, run.regularizer_state)
     if penalty is None:
         return loss
     run.meters.add("d_penalty", penalty)
     return loss + penalty
+
+
+def _again(run: Run, sight: Sight) -> Again:
+    """The discriminator on further samples that are augmented as those were that it saw by ``sight``."""
+
+    def judge(samples: Tensor, change: Change = unchanged) -> Tensor:
+        shown, condition = sight(samples, change)
+        return run.discriminator(shown, *condition)
+
+    return judge
 
 
 def update_generator(step: UpdateGenerator, run: Run) -> None:
@@ -138,10 +152,11 @@ def _generator_loss(step: UpdateGenerator, run: Run, count: int) -> Tensor:
             real = task.real_view(run.next_batch(count), random)
         latents = run.draw_latents(count)
         condition = task.fake_condition(count, run.pair.num_classes, real, random)
+    draws = draws_of_fakes(run)
     loss, fake = run.passes.generate(step.weight, latents, condition, real)
     log(step, run, "g_loss", loss)
     context = GeneratorContext(
-        generate=lambda z: task.fake(run.generator, z, condition, random),
+        generate=lambda z: fake_again(run, draws, z, condition),
         latents=latents,
         fake=fake,
         counters=run.counters,

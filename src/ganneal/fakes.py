@@ -8,7 +8,9 @@ from torch import Tensor
 from ganneal.chain import SamplePool
 from ganneal.freezing import in_mode
 from ganneal.logits import upcast
+from ganneal.randomness import unnamed
 from ganneal.run import Run
+from ganneal.shared_draws import Draws
 from ganneal.steps import Fakes, Fresh, Pool, Replay
 from ganneal.task import Condition, View
 
@@ -22,6 +24,8 @@ class FakeBatch(NamedTuple):
     samples: Tensor
     condition: Condition
     latents: Tensor | None
+    draws: Draws
+    """The place of the random generators before the generator's pass."""
 
 
 @torch.no_grad()
@@ -32,17 +36,30 @@ def make_fakes(source: Fakes, run: Run, real: View) -> FakeBatch:
         case Fresh():
             latents = run.draw_latents(count)
             condition = task.fake_condition(count, run.pair.num_classes, real, random)
-            return FakeBatch(run.passes.make(latents, condition), condition, latents)
+            draws = draws_of_fakes(run)
+            return FakeBatch(run.passes.make(latents, condition), condition, latents, draws)
         case Replay(pushes=pushes):
             latents = run.draw_latents(count)
             condition = task.fake_condition(count, run.pair.num_classes, real, random)
             samples = made(run, latents, condition)
-            return FakeBatch(run.chain.walk(samples, condition, run.passes.judge_by, pushes), condition, None)
+            pushed = run.chain.walk(samples, condition, run.passes.judge_by, pushes)
+            return FakeBatch(pushed, condition, None, Draws())
         case Pool():
             pool = the_pool(run, "fakes from Pool()")
             order = torch.randperm(len(pool.samples), generator=run.random["pool"], device=run.device)
             chosen = order[: count * run.ranks.count].tensor_split(run.ranks.count)[run.ranks.rank]
-            return FakeBatch(pool.samples[chosen], tuple(each[chosen] for each in pool.condition), None)
+            return FakeBatch(pool.samples[chosen], tuple(each[chosen] for each in pool.condition), None, Draws())
+
+
+def draws_of_fakes(run: Run) -> Draws:
+    """The place from which the generator's next pass draws: its samples' noise, its dropout."""
+    return Draws(run.random["task"], unnamed(run.device))
+
+
+def fake_again(run: Run, draws: Draws, latents: Tensor, condition: Condition) -> Tensor:
+    """Fakes of other ``latents``, made with the random draws and the precision of those made after ``draws``."""
+    with draws.repeated(), run.autocast():
+        return run.experiment.task.fake(run.generator, latents, condition, run.random["task"])
 
 
 def the_pool(run: Run, who: str) -> SamplePool:

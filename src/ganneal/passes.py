@@ -17,11 +17,14 @@ from ganneal.augment import Unchanged
 from ganneal.chain import half_squares
 from ganneal.experiment import Experiment
 from ganneal.models import ModelPair
+from ganneal.sight import Sight
 from ganneal.spectral import SpectralWeight
 from ganneal.task import Condition, Noisy, View
 
 Reals = tuple[Tensor] | tuple[()]
 """A batch of real samples, where a pass needs them."""
+Seen = tuple[Tensor, Condition]
+"""Samples and their condition as a discriminator sees them."""
 Call = Callable[..., tuple[Tensor, ...]]
 """A `Pass` or its recording."""
 
@@ -175,7 +178,7 @@ class StandIn(JudgingStored):
 
 
 class Passes:
-    """The passes of one run. What the discriminator sees is ``augmented`` first, outside of them.
+    """The passes of one run. What the discriminator sees is augmented before, outside of them, as ``sight`` has it.
 
     Args:
         record: Makes a recording of a pass; None calls it as it is.
@@ -186,10 +189,10 @@ class Passes:
         experiment: Experiment,
         pair: ModelPair,
         random: torch.Generator,
-        augmented: Callable[[Tensor], Tensor],
+        sight: Callable[[Condition], Sight],
         record: Callable[[Pass], Call] | None = None,
     ):
-        self.random, self.needs_real, self.augmented = random, experiment.loss.needs_real, augmented
+        self.random, self.needs_real, self.sight = random, experiment.loss.needs_real, sight
         self.noisy = experiment.task if isinstance(experiment.task, Noisy) else None
         self.whole = isinstance(experiment.augmentation, Unchanged)
         """Whether the generator's pass is one function, with nothing between its fakes and the discriminator."""
@@ -212,16 +215,15 @@ class Passes:
         with torch.no_grad():
             return self.making(latents, condition, self._noise(condition))[0]
 
-    def judge(self, real: View, fake: Tensor, condition: Condition) -> tuple[Tensor, Tensor, Tensor]:
+    def judge(self, real: Seen, fake: Seen) -> tuple[Tensor, Tensor, Tensor]:
         """The discriminator's loss, with a graph, and its raw outputs of reals and fakes."""
-        samples, fake = self.augmented(real.samples), self.augmented(fake)
-        loss, real_logits, fake_logits = self.judging(samples, real.condition, fake, condition)
+        loss, real_logits, fake_logits = self.judging(*real, *fake)
         return loss, real_logits, fake_logits
 
     def judge_by(self, discriminator: nn.Module, samples: Tensor, condition: Condition) -> Tensor:
         """Raw outputs of a stored discriminator, with a graph to ``samples``."""
         self.stored.load(discriminator)
-        return self.judging_stored(self.augmented(samples), condition)[0]
+        return self.judging_stored(*self.sight(condition)(samples))[0]
 
     def fit(self, latents: Tensor, condition: Condition, targets: Tensor) -> Tensor:
         """`half_squares` of the generator's samples and their targets, with a graph."""
@@ -232,14 +234,16 @@ class Passes:
     ) -> tuple[Tensor, Tensor]:
         """The generator's loss and the fakes, both with a graph; the discriminator is frozen."""
         needed = real if real is not None and self.needs_real else None
-        given: Condition = () if needed is None else needed.condition
         noise = self._noise(condition)
         if self.whole:
-            loss, fake = self.generating(weight, latents, condition, noise, self._reals(needed), given)
+            loss, fake = self.generating(weight, latents, condition, noise, *self._reals(needed))
             return loss, fake
         (fake,) = self.showing(latents, condition, noise)
-        shown = self.augmented(fake)  # before the reals: the order of their draws
-        return self.convincing(weight, shown, condition, self._reals(needed), given)[0], fake
+        shown = self.sight(condition)(fake)  # before the reals: the order of their draws
+        return self.convincing(weight, *shown, *self._reals(needed))[0], fake
 
-    def _reals(self, view: View | None) -> Reals:
-        return () if view is None else (self.augmented(view.samples),)
+    def _reals(self, view: View | None) -> tuple[Reals, Condition]:
+        if view is None:
+            return (), ()
+        shown, given = self.sight(view.condition)(view.samples)
+        return (shown,), given

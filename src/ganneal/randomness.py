@@ -25,15 +25,17 @@ def random_stream(seed: int, name: str, device: torch.device | str = "cpu") -> t
     return torch.Generator(device).manual_seed(derive_seed(seed, name))
 
 
+def unnamed(device: torch.device) -> torch.Generator:
+    """torch's own generator of ``device``, which draws without a named one come from, as dropout's."""
+    if device.type == "cpu":
+        return torch.default_generator
+    return getattr(torch, device.type).default_generators[device.index or 0]
+
+
 @contextmanager
 def unnamed_draws(random: torch.Generator) -> Iterator[None]:
     """Draws without a named generator on the device of ``random``, as dropout's, come from it meanwhile."""
-    device = random.device
-    shared = (
-        torch.default_generator
-        if device.type == "cpu"
-        else getattr(torch, device.type).default_generators[device.index or 0]
-    )
+    shared = unnamed(random.device)
     outside = shared.get_state()
     shared.set_state(random.get_state())
     try:

@@ -23,6 +23,7 @@ from ganneal.global_draws import GlobalDraws
 from ganneal.meters import Meters
 from ganneal.optim import average_
 from ganneal.randomness import OF_SAMPLES, RANDOM_STREAMS, derive_seed, random_stream, unnamed_draws
+from ganneal.sight import Sight
 from ganneal.statistics import batch_norms
 from ganneal.task import Condition
 from ganneal.trained import Pushes, TrainedGenerator
@@ -93,7 +94,7 @@ class Run:
         self.regularizer_state = experiment.regularizer.init_state()
         self.augmentation_state = experiment.augmentation.init_state()
         self.random = {name: random_stream(experiment.seed, name, self.device) for name in RANDOM_STREAMS}
-        self.passes = passes_of(experiment, self.pair, self.random["task"], self.augmented)
+        self.passes = passes_of(experiment, self.pair, self.random["task"], self.sight)
         together = ranks.share(experiment.batch_size // experiment.accumulate)
         self.chain = Chain(experiment.push, experiment.loss, together)
         self.pool: SamplePool | None = None
@@ -125,7 +126,12 @@ class Run:
 
     def judge(self, samples: Tensor, condition: Condition) -> Tensor:
         """The discriminator's raw outputs in training, for what differentiates them twice: on augmented ``samples``."""
-        return self.discriminator(self.augmented(samples), *condition)
+        shown, given = self.sight(condition)(samples)
+        return self.discriminator(shown, *given)
+
+    def sight(self, condition: Condition) -> Sight:
+        """What a discriminator sees in training of samples under ``condition``."""
+        return Sight(self.experiment.task, self.augmented, self.random["augmentation"], condition)
 
     def augmented(self, samples: Tensor) -> Tensor:
         """``samples`` as a discriminator sees them in training."""

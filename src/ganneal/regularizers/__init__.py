@@ -15,7 +15,16 @@ from ganneal.regularizers.lecam import LeCam, lecam
 from ganneal.regularizers.orthogonal import Orthogonal, correlation
 from ganneal.regularizers.penalties import centered_gp, even_center, r1, r2, wgan_gp, wgan_lp, zero_gp
 from ganneal.regularizers.points import Dragan, Generated, Line, Points, Reals, dragan_points, line_points
-from ganneal.regularizers.protocol import Context, Discriminator, GeneratorContext, Regularizer, State
+from ganneal.regularizers.protocol import (
+    Again,
+    Change,
+    Context,
+    Discriminator,
+    GeneratorContext,
+    Regularizer,
+    State,
+    unchanged,
+)
 from ganneal.regularizers.sum import Sum
 
 REGULARIZERS: dict[str, Regularizer] = {
@@ -45,6 +54,8 @@ REGULARIZERS: dict[str, Regularizer] = {
 """Regularizers by name; r1 and r2 have gamma 10, written as the coefficient gamma / 2."""
 
 __all__ = [
+    "Again",
+    "Change",
     "REGULARIZERS",
     "Consistency",
     "Context",
@@ -77,6 +88,7 @@ __all__ = [
     "r1",
     "r2",
     "squared_input_gradient",
+    "unchanged",
     "value_and_input_gradient",
     "wgan_gp",
     "wgan_lp",

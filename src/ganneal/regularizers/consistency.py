@@ -10,8 +10,9 @@ from ganneal.augment import flip_and_shift
 from ganneal.losses import upcast
 from ganneal.models import ModelPair
 from ganneal.optim.lr_rules import Constant, LRRule
-from ganneal.regularizers.protocol import Context, Discriminator, GeneratorContext, State
+from ganneal.regularizers.protocol import Again, Context, Discriminator, GeneratorContext, State
 from ganneal.regularizers.strength import check_coefficients, check_interval, lazy_strength
+from ganneal.shared_draws import Shared
 
 
 def consistency(
@@ -62,11 +63,11 @@ class Consistency:
         if strength is None:
             return None
         sides = (
-            (self.real_coefficient, context.discriminator, context.real, context.real_logits),
-            (self.fake_coefficient, context.judge_fakes, context.fake, context.fake_logits),
+            (self.real_coefficient, context.judge_as_reals, context.real, context.real_logits),
+            (self.fake_coefficient, context.judge_as_fakes, context.fake, context.fake_logits),
         )
         terms = [
-            coefficient * consistency(judge, full_precision(logits, judge, x), flip_and_shift(x, context.random)).mean()
+            coefficient * _moved_apart(judge, x, logits, context.random).mean()
             for coefficient, judge, x, logits in sides
             if coefficient
         ]
@@ -77,6 +78,13 @@ class Consistency:
 
     def constrain(self, discriminator: nn.Module) -> None:
         return None
+
+
+def _moved_apart(judge: Again, x: Tensor, logits: Tensor, random: torch.Generator) -> Float[Tensor, " batch"]:
+    """`consistency` under a mirror and a shift that are drawn once, for ``x`` and for samples in its condition."""
+    logits = full_precision(logits, judge, x)
+    change = Shared(lambda images: flip_and_shift(images, random), random)
+    return consistency(lambda images: judge(images, change), logits, x)
 
 
 def full_precision(logits: Tensor, discriminator: Discriminator, x: Tensor) -> Tensor:

@@ -19,7 +19,8 @@ class LatentConsistency:
     r"""zCR: :math:`\lambda_D (D(G(z)) - D(G(z')))^2` for D, :math:`-\lambda_G (G(z) - G(z'))^2` for G.
 
     z' = z + sigma n with normal n. Means over the batch, for G over every element of a sample too. The generator's term
-    has no lower bound where samples have none, as points.
+    has no lower bound where samples have none, as points. Both samples have the same condition, noise and augmentation,
+    so that the terms vanish with sigma.
 
     Symbols: sigma -> ``noise``.
 
@@ -69,8 +70,8 @@ class LatentConsistency:
             )
         with torch.no_grad():
             near = context.generate(self._near(context.latents, context.random)).to(context.fake.dtype)
-        logits = full_precision(context.fake_logits, context.judge_fakes, context.fake)
-        return strength * consistency(context.judge_fakes, logits, near).mean()
+        logits = full_precision(context.fake_logits, context.judge_as_fakes, context.fake)
+        return strength * consistency(context.judge_as_fakes, logits, near).mean()
 
     def generator_term(self, context: GeneratorContext, state: State) -> Float[Tensor, ""] | None:
         strength = coefficient_now(context.counters, self.g_coefficient, self.g_rule, own="g_updates")

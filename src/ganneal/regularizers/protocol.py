@@ -21,6 +21,22 @@ Generate = Callable[[Tensor], Tensor]
 """Latents to what the discriminator sees of the generator, under the condition of the fakes of the move."""
 
 
+Change = Callable[[Tensor], Tensor]
+"""A change of samples ``[batch, ...]`` that makes the same one each time it is called."""
+
+
+def unchanged(samples: Tensor) -> Tensor:
+    """The change that is none."""
+    return samples
+
+
+@runtime_checkable
+class Again(Protocol):
+    """Judges samples after a change, under the random draws of a pass that was made."""
+
+    def __call__(self, samples: Tensor, change: Change = unchanged) -> Tensor: ...
+
+
 @dataclass
 class Context:
     """One discriminator's move as a regularizer sees it; outside mixed precision."""
@@ -39,15 +55,30 @@ class Context:
     latents: Tensor | None = None
     """What the fakes were made of; None where the generator did not make them in this move."""
     generate: Generate | None = None
-    """Makes more fakes under the condition of ``fake``, without a graph to the generator."""
+    """Makes more fakes as ``fake`` were made: under their condition, precision and random draws."""
     network: nn.Module | None = None
     """What the regularizer's `build` gave."""
     player: nn.Module | None = None
     """The discriminator itself, for what regularizes its weights."""
+    real_again: Again | None = None
+    """Judges as ``real_logits`` were judged; None where ``discriminator`` draws nothing."""
+    fake_again: Again | None = None
+    """Judges as ``fake_logits`` were judged."""
 
     def judge_fakes(self, samples: Tensor) -> Tensor:
         """Raw outputs of ``samples`` under the condition of the fakes."""
         return (self.fake_discriminator or self.discriminator)(samples)
+
+    def judge_as_reals(self, samples: Tensor, change: Change = unchanged) -> Tensor:
+        """Raw outputs to be compared with ``real_logits``: of ``samples`` after ``change``, all else being equal.
+
+        The augmentation is that of ``real_logits``, and samples in the condition are changed alike.
+        """
+        return self.discriminator(change(samples)) if self.real_again is None else self.real_again(samples, change)
+
+    def judge_as_fakes(self, samples: Tensor, change: Change = unchanged) -> Tensor:
+        """`judge_as_reals` for what is to be compared with ``fake_logits``."""
+        return self.judge_fakes(change(samples)) if self.fake_again is None else self.fake_again(samples, change)
 
 
 @dataclass
@@ -55,6 +86,7 @@ class GeneratorContext:
     """One generator's move as a regularizer sees it."""
 
     generate: Generate
+    """Makes more fakes as ``fake`` were made: under their condition, precision and random draws."""
     latents: Tensor
     fake: Tensor
     """With a graph to the generator."""

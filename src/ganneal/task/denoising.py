@@ -1,6 +1,6 @@
 """Denoising diffusion GANs: the generator guesses a clean sample behind a noisy one, in a few large steps."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -55,6 +55,11 @@ class Denoising:
     def fake_condition(self, count: int, num_classes: int, real: View | None, random: torch.Generator) -> Condition:
         assert real is not None and len(real.samples) == count
         return real.condition
+
+    def changed(self, condition: Condition, change: Callable[[Tensor], Tensor]) -> Condition:
+        """x_{t+1} is moved with x_t: a pair of which one half is moved is no step of any diffusion."""
+        t, noisier = condition
+        return t, change(noisier)
 
     def fake(self, generator: nn.Module, latents: Tensor, condition: Condition, random: torch.Generator) -> Tensor:
         return self.fake_with(generator, latents, condition, self.noise(condition, random))

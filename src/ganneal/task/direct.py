@@ -1,5 +1,6 @@
 """Tasks whose samples are one pass of the generator: without labels and with them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -25,6 +26,9 @@ class Unconditional:
 
     def fake_condition(self, count: int, num_classes: int, real: View | None, random: torch.Generator) -> Condition:
         return ()
+
+    def changed(self, condition: Condition, change: Callable[[Tensor], Tensor]) -> Condition:
+        return condition
 
     def fake(self, generator: nn.Module, latents: Tensor, condition: Condition, random: torch.Generator) -> Tensor:
         return generator(latents)
@@ -65,6 +69,9 @@ class Labelled:
         if real is not None and self.paired:
             return real.condition
         return (torch.randint(num_classes, (count,), generator=random, device=random.device),)
+
+    def changed(self, condition: Condition, change: Callable[[Tensor], Tensor]) -> Condition:
+        return condition
 
     def fake(self, generator: nn.Module, latents: Tensor, condition: Condition, random: torch.Generator) -> Tensor:
         return generator(latents, *condition)

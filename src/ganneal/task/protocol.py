@@ -5,6 +5,7 @@ judges, and how samples are drawn after training. Players take their condition a
 ``discriminator(x, *condition)``, so that the engine needs no case for it.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -67,6 +68,10 @@ class Task(Protocol):
 
     def fake_condition(self, count: int, num_classes: int, real: View | None, random: torch.Generator) -> Condition:
         """The condition of ``count`` fakes; ``real`` is given in the discriminator's moves and where needed."""
+        ...
+
+    def changed(self, condition: Condition, change: Callable[[Tensor], Tensor]) -> Condition:
+        """``condition`` for samples that ``change`` was made to: what it holds of a sample's kind is changed alike."""
         ...
 
     def fake(self, generator: nn.Module, latents: Tensor, condition: Condition, random: torch.Generator) -> Tensor:
