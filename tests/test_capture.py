@@ -174,7 +174,7 @@ def graphed_here(module: Any, examples: tuple[Any, ...], allow_unused_input: boo
 
 
 PUSHED = FunctionalGradient(steps=2, pool_size=24, epochs=1)
-ADA = Transforms(probability=Adaptive(target=-0.5, speed=64, every=8), cutout=True)
+ADA = Transforms(probability=Adaptive(target=-0.5, speed=64, every=8, boundary=0.0), cutout=True)
 
 
 @pytest.mark.parametrize(
