@@ -361,7 +361,7 @@ def test_a_signal_in_the_last_step_still_ends_the_run(
 def test_an_interruption_is_saved_and_says_so(signum: int, tmp_path: Path, signal_at: Callable[..., None]) -> None:
     handlers = [signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT)]
     signal_at(5, signum)
-    with pytest.raises(Interrupted, match=r"saved .*\.pt\. The same command resumes") as caught:
+    with pytest.raises(Interrupted, match=r"saved .*\.pt\. The same call resumes") as caught:
         ganneal.train(ring(), tmp_path)
     assert caught.value.signum == signum
     assert checkpoints(tmp_path)[-1].name.startswith(f"{5:012d}-")

@@ -1,18 +1,51 @@
 """Ending a run politely: the first SIGINT or SIGTERM asks, a second SIGINT insists."""
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 
+AT_ONCE = "stopped at once by another signal; what was saved before stands, and the same call goes on."
 
-class Interrupted(KeyboardInterrupt):
-    """A signal ended the run; its state is saved and the same command resumes it."""
+
+class Interrupted(BaseException):
+    """A signal ended the work; its state is saved, and the same call goes on from there.
+
+    In a script it is a `SystemExit` too: where nobody catches it, the script prints the message, no traceback, and ends
+    with status 128 + ``signum``: 130 for SIGINT, 143 for SIGTERM. At a prompt or in a notebook, which a `SystemExit`
+    may end, it is a `KeyboardInterrupt` instead. ``except Exception`` catches neither.
+    """
+
+    signum: int
+
+    def __new__(cls, signum: int, message: str) -> "Interrupted":
+        kind = (_AtPrompt if hasattr(sys, "ps1") else _InScript) if cls is Interrupted else cls
+        made = BaseException.__new__(kind, signum, message)
+        made.signum = signum
+        return made
 
     def __init__(self, signum: int, message: str):
         super().__init__(message)
-        self.signum = signum
+
+
+class _AtPrompt(Interrupted, KeyboardInterrupt):
+    """Leaves the prompt as it is."""
+
+
+class _InScript(Interrupted, SystemExit):
+    """Ends the script, if nobody catches it."""
+
+    _said = False
+
+    @property
+    def code(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The exit status. Python asks for it where the exception ends the process; there the message is printed."""
+        if not self._said:
+            self._said = True
+            print(self, file=sys.stderr)
+        return 128 + self.signum
 
 
 class Interruption:
@@ -28,7 +61,7 @@ class Interruption:
 
     def _remember(self, signum: int, frame: FrameType | None) -> None:
         if self.signum is not None and signum == signal.SIGINT:
-            raise KeyboardInterrupt
+            raise Interrupted(signum, AT_ONCE)
         self.signum = signum
 
     def __enter__(self) -> "Interruption":
@@ -55,9 +88,9 @@ def ended_by_signals() -> Iterator[None]:
     def end(signum: int, frame: FrameType | None) -> None:
         came.append(signum)
         if len(came) == 1:
-            raise Interrupted(signum, "stopped by a signal.")
+            raise Interrupted(signum, "stopped by a signal; what is saved stands, and the same call goes on.")
         if signum == signal.SIGINT:
-            raise KeyboardInterrupt
+            raise Interrupted(signum, AT_ONCE)
 
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -53,7 +53,8 @@ def train(
     Raises:
         ValueError: The experiment cannot be run, or ``out`` holds a run of another one.
         TrainingStopped: It diverged or collapsed; a ValueError too.
-        Interrupted: SIGINT or SIGTERM came; the state is saved.
+        Interrupted: SIGINT or SIGTERM came; the state is saved. A script that does not catch it prints where, and
+            ends with status 130 or 143.
         OSError: Something could not be written, or another process of the run is lost; the last checkpoint stands.
     """
     if not isinstance(experiment, Experiment):
@@ -264,7 +265,8 @@ class Session:
         """Save for the next time where a signal came, else `finish`."""
         if signum is not None and stop is None:
             path = self.save()
-            raise Interrupted(signum, f"stopped by a signal; saved {path}. The same command resumes.")
+            same = "call" if self.command is None else "command"
+            raise Interrupted(signum, f"stopped by a signal; saved {path}. The same {same} resumes.")
         self.finish(stop)
 
     def finish(self, stop: Stop | None) -> None:

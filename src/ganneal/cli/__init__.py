@@ -9,6 +9,7 @@ import warnings
 from importlib import import_module
 
 from ganneal import __version__
+from ganneal.interruption import Interrupted
 
 COMMANDS = {
     "train": "train an experiment, or your own folder of images; the same command resumes",
@@ -116,7 +117,7 @@ def _run(arguments: list[str]) -> int:
             return 2
         print(f"error: {error}\n{_advice(name, error.errno)}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt as error:
+    except (Interrupted, KeyboardInterrupt) as error:
         print(f"\n{error}" if str(error) else "\ninterrupted", file=sys.stderr)
-        return 128 + getattr(error, "signum", 2)
+        return 128 + getattr(error, "signum", signal.SIGINT)
     return 0

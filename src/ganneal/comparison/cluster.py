@@ -8,8 +8,17 @@ import os
 from typing import Any
 
 from ganneal.comparison.job import Job, run
+from ganneal.interruption import Interrupted
 
 RETRIES = 3
+
+
+def _on_worker(job: Job) -> dict[str, Any]:
+    """`run`; Ray asks for the end of a task by a signal, and takes a `SystemExit` for the loss of its worker."""
+    try:
+        return run(job)
+    except Interrupted as stop:
+        raise KeyboardInterrupt from stop
 
 
 class RayCluster:
@@ -40,7 +49,7 @@ class RayCluster:
                     f"address must be that of a running Ray cluster, or 'local', got {address!r} ({error}); start one "
                     f"with `ray start --head`."
                 ) from error
-        self._task: Any = ray.remote(num_cpus=cpus_per_run, max_retries=RETRIES)(run)
+        self._task: Any = ray.remote(num_cpus=cpus_per_run, max_retries=RETRIES)(_on_worker)
         self._running: dict[Any, Job] = {}
 
     @property

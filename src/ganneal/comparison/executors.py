@@ -13,6 +13,7 @@ from multiprocessing.process import BaseProcess
 from typing import Protocol, runtime_checkable
 
 from ganneal.comparison.job import Job, run
+from ganneal.interruption import Interrupted
 
 
 @runtime_checkable
@@ -60,7 +61,7 @@ def _child(job: Job) -> None:
     threading.Thread(target=watch, daemon=True).start()
     try:
         run(job)
-    except KeyboardInterrupt:
+    except (Interrupted, KeyboardInterrupt):
         raise SystemExit(128 + signal.SIGTERM) from None
     except OSError as error:  # not even its outcome can be written
         print(f"{job.arm} seed {job.seed}: {error}", file=sys.stderr)

@@ -50,7 +50,7 @@ def compare(
         chosen: What was chosen automatically, for `stored_choices` to find.
     Raises:
         ValueError: ``out`` holds another study, the message shows the difference; or it is in use.
-        KeyboardInterrupt: SIGINT or SIGTERM came; running jobs have saved, the same call goes on.
+        Interrupted: SIGINT or SIGTERM came; running jobs have saved, the same call goes on.
     """
     folder = Path(out).resolve()
     _check_place(folder)

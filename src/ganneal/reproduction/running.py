@@ -35,7 +35,7 @@ def run_rows(
         written: Called after each study with the entries of its rows, by row name.
     Raises:
         ValueError: A study is of another experiment than the one in its folder.
-        KeyboardInterrupt: A signal came; running jobs have saved, the same call goes on.
+        Interrupted: A signal came; running jobs have saved, the same call goes on.
     """
     for name, study in studies(rows, scale, seeds).items():
         say(f"{name}: {len(study.arms)} rows, {study.equal_in(study.arms[0])} each")
