@@ -2,6 +2,8 @@
 
 import torch
 
+from ganneal.data import Dataset
+from ganneal.data.classes import classes_in_words
 from ganneal.experiment import Experiment
 from ganneal.losses import output_of
 from ganneal.machine import processor_computes_bfloat16
@@ -17,6 +19,13 @@ LONG = 2.5
 def forewarnings(experiment: Experiment) -> list[str]:
     """What is foretold of ``experiment`` on this machine."""
     return [warning for warning in (forewarning(experiment), slow_precision(experiment)) if warning is not None]
+
+
+def about_classes(dataset: Dataset, used: bool) -> str | None:
+    """The classes that a run is trained on, or a warning of labels that are no classes; None without either."""
+    if used:
+        return classes_in_words(dataset)
+    return f"warning: labels are not used: {dataset.unusable}" if dataset.unusable else None
 
 
 def slow_precision(experiment: Experiment) -> str | None:

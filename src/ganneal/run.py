@@ -18,6 +18,7 @@ from ganneal.collective import ALONE, Ranks, joined
 from ganneal.compatibility import check_combination, check_network, check_players
 from ganneal.cursor import Cursor
 from ganneal.data import Batch, Dataset, Sampler
+from ganneal.data.classes import populated
 from ganneal.experiment import Experiment
 from ganneal.global_draws import GlobalDraws
 from ganneal.meters import Meters
@@ -57,7 +58,7 @@ class Run:
         self.experiment = experiment
         self.ranks = ranks
         self.device = ranks.device or device_named(experiment.device)
-        dataset = experiment.data.load() if dataset is None else dataset
+        dataset = populated(experiment.data.load() if dataset is None else dataset)
         if len(dataset) < experiment.batch_size:
             raise ValueError(
                 f"batch_size must not exceed the data, got {experiment.batch_size} with {len(dataset)} samples; "

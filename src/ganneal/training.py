@@ -17,7 +17,7 @@ from ganneal.display import Display
 from ganneal.evaluation import Evaluations
 from ganneal.experiment import Experiment
 from ganneal.following import Decision, beginning, follow, packed, pending, telling
-from ganneal.forewarning import forewarnings
+from ganneal.forewarning import about_classes, forewarnings
 from ganneal.grid import class_rows, image_grid, save_png, scatter
 from ganneal.interruption import Interrupted, Interruption
 from ganneal.launch import launched
@@ -144,6 +144,8 @@ class Session:
             self._take_weights(self.experiment.init_from)
         self.directory.truncate_metrics(0)
         self._describe()
+        if classes := about_classes(self.run.data.dataset, bool(self.run.pair.num_classes)):
+            self.display.say(classes)
         for warning in forewarnings(self.experiment):
             self.display.say(f"warning: {warning}")
         real = image_grid(self.real, self.columns) if self.real.dim() == 4 else scatter(self.real[:, :2])

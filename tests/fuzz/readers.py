@@ -19,9 +19,9 @@ from PIL import Image
 from ganneal.data import Arrays, Cifar10, Cifar100, ImageNetBatches, Parquet, Zip
 from ganneal.data.dataset_json import parse_labels
 from ganneal.data.images import Damaged, Format, decode
+from ganneal.data.labels import read_labels
 from ganneal.data.members import unzipped
 from ganneal.data.mnist import read_idx
-from ganneal.data.protocol import labels_from
 
 CANARY = "canary"
 """The folder that a pickle makes where it is run."""
@@ -127,7 +127,8 @@ def _zips(folder: Path) -> list[bytes]:
 
 def _read_labels(data: bytes, folder: Path) -> object:
     listed = parse_labels(lambda: data, "dataset.json")
-    return None if listed is None else labels_from(list(listed.values()), "dataset.json")
+    values = list((listed.labels or {}).values())
+    return read_labels(values, "dataset.json", len(values), listed.names)
 
 
 # Arrays

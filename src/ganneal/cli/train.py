@@ -14,7 +14,7 @@ from ganneal.config import encode
 from ganneal.directory import RunDirectory
 from ganneal.experiment import Experiment
 from ganneal.experiments import EXPERIMENTS, run_name
-from ganneal.forewarning import forewarnings
+from ganneal.forewarning import about_classes, forewarnings
 from ganneal.launch import leads
 
 
@@ -78,8 +78,10 @@ def _check(experiment: Experiment) -> str:
         sum(p.numel() for p in player.parameters()) for player in (run.generator, run.discriminator)
     )
     dataset = run.data.dataset
+    classes = about_classes(dataset, bool(run.pair.num_classes))
+    said = "" if classes is None else f"{classes}\n"
     return (
-        f"data: {len(dataset):,} samples of shape {dataset.shape}\n"
+        f"data: {len(dataset):,} samples of shape {dataset.shape}\n{said}"
         f"parameters: generator {generator:,}, discriminator {discriminator:,}"
     )
 

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ganneal.data.dataset_json import LABELS, LARGEST_JSON, parse_labels
+from ganneal.data.class_folders import classified
+from ganneal.data.dataset_json import LABELS, LARGEST_JSON
 from ganneal.data.images import Fit, OnDamaged, Reader, check_options, shown
 from ganneal.data.kinds import START, ending, hidden, is_image
-from ganneal.data.listing import Listing, check_found, described, labelled, stamp
+from ganneal.data.listing import Listing, check_found, described, stamp
 from ganneal.data.loading import load_images
 from ganneal.data.npy import MOST_DEFLATED
 from ganneal.data.protocol import Dataset, find_data
@@ -37,7 +38,8 @@ class ZipImages:
 class Zip:
     """Images in a zip file; labels from its ``dataset.json``, ``{"labels": [[name, label], ...]}`` or null.
 
-    Nothing is unpacked. The fields are those of `Folder`.
+    Without one the classes are those of its folders, as `Folder` has them. Nothing is unpacked. The fields are those
+    of `Folder`.
     """
 
     path: str = "images.zip"
@@ -90,9 +92,9 @@ def list_zip(path: Path, on_damaged: OnDamaged = "fail") -> Listing:
             damaged=damaged,
             left_out=left_out,
         )
-        source = f"{LABELS} in {shown(str(path))}"
-        listed = parse_labels(lambda: _label_file(archive, size), source) if LABELS in archive.NameToInfo else None
-    return listing if listed is None else labelled(listing, listed, source, on_damaged)
+        lists = [name for name in archive.NameToInfo if f"/{name}".endswith(f"/{LABELS}") and not hidden(name)]
+        folders = {name[: name.rfind("/") + 1] for name in archive.NameToInfo if not hidden(name)}
+        return classified(listing, folders, lists, lambda name: _label_file(archive, name, size), on_damaged == "skip")
 
 
 def _sorted_out(archive: zipfile.ZipFile, size: int) -> tuple[dict[str, zipfile.ZipInfo], Counter[str]]:
@@ -105,7 +107,7 @@ def _sorted_out(archive: zipfile.ZipFile, size: int) -> tuple[dict[str, zipfile.
             continue
         if is_image(name, lambda entry=entry: _start(archive, entry, size)):
             entries[name] = entry
-        elif name != LABELS:
+        elif name.rpartition("/")[2] != LABELS:
             left_out[ending(name)] += 1
     return entries, left_out
 
@@ -121,10 +123,10 @@ def _start(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, size: int) -> bytes
         return b""
 
 
-def _label_file(archive: zipfile.ZipFile, size: int) -> bytes:
-    if reason := _refused(archive.getinfo(LABELS), LARGEST_JSON, size):
+def _label_file(archive: zipfile.ZipFile, name: str, size: int) -> bytes:
+    if reason := _refused(archive.getinfo(name), LARGEST_JSON, size):
         raise ValueError(reason)
-    return archive.read(LABELS)
+    return archive.read(name)
 
 
 def _refused(entry: zipfile.ZipInfo, largest: int, size: int) -> str | None:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from ganneal.data.archive import list_zip
 from ganneal.data.folder import list_folder
 from ganneal.data.images import Fit, OnDamaged, check_options, shown
+from ganneal.data.labels import ClassLabels
 from ganneal.data.listing import Listing, check_found, labelled
 from ganneal.data.loading import load_images
 from ganneal.data.protocol import Dataset, find_data
@@ -56,21 +57,18 @@ class CelebA:
         if images is None:
             raise ValueError(f"{shown(str(root))} must hold the faces as {' or '.join(IMAGES[::2])}, and does not.")
         found = list_folder(images) if images.is_dir() else list_zip(images)
-        listing = replace(found, labels=None, num_classes=0)  # those of a sub-folder are not the faces'
+        listing = replace(found.classed(ClassLabels()), description={})  # those of a sub-folder are not the faces'
         listing = _of_part(listing, _beside(root, PARTS), self.split, root)
         if self.attribute is not None:
             listing = _with_attribute(listing, _beside(root, ATTRIBUTES), self.attribute, self.on_damaged, root)
-        return replace(listing, description=self._described(len(listing.names)))
+        return replace(listing, description={**listing.description, **self._described(len(listing.names))})
 
     def _described(self, count: int) -> dict[str, Any]:
-        description = {
+        return {
             "name": "CelebA" if self.split is None else f"CelebA ({self.split})",
             "count": count,
             "licence": "non-commercial research only; cite Liu et al., 2015",
         }
-        if self.attribute is None:
-            return description
-        return description | {"classes": [f"not {self.attribute}", self.attribute]}
 
 
 def is_celeba(root: Path) -> bool:
@@ -96,13 +94,11 @@ def _of_part(listing: Listing, parts: Path | None, split: Split | None, root: Pa
 
 def _with_attribute(listing: Listing, path: Path | None, attribute: str, on_damaged: OnDamaged, root: Path) -> Listing:
     if path is None:
-        raise ValueError(
-            f"attribute {attribute!r} needs {' or '.join(ATTRIBUTES[:2])} in {shown(str(root))}; add it, or give "
-            f"attribute None for no labels."
-        )
+        lacking = f"attribute {attribute!r} needs {' or '.join(ATTRIBUTES[:2])} in {shown(str(root))}; add it"
+        return listing.classed(ClassLabels(unusable=lacking))
     values = _by_image(path, attribute)
     listed = {name: int(values[_stem(name)] > 0) for name in listing.names if _stem(name) in values}
-    return replace(labelled(listing, listed, shown(str(path)), on_damaged), num_classes=2)
+    return labelled(listing, listed, (f"not {attribute}", attribute), shown(str(path)), on_damaged == "skip")
 
 
 def _stem(name: str) -> str:

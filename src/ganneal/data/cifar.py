@@ -11,7 +11,7 @@ import numpy as np
 from ganneal.data.images import shown
 from ganneal.data.members import read_members
 from ganneal.data.pickles import load_pickle
-from ganneal.data.protocol import Dataset, find_data, labels_from
+from ganneal.data.protocol import Dataset, find_data
 
 SHAPE = (3, 32, 32)
 PIXELS = 3 * 32 * 32
@@ -36,9 +36,13 @@ def _from_pickle(name: str, content: bytes, key: bytes) -> tuple[np.ndarray, np.
     images, labels = values.get(b"data"), values.get(key)
     if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 2 or images.shape[1] != PIXELS:
         raise ValueError(f"{name} must hold 'data', uint8 [N, {PIXELS}]; download it again.")
-    if not isinstance(labels, list) or len(labels) != len(images) or not all(isinstance(n, int) for n in labels):
+    if not isinstance(labels, list) or len(labels) != len(images) or not all(map(_is_class, labels)):
         raise ValueError(f"{name} must hold {key.decode()!r}, a number for each of its {len(images)} images.")
-    return images.reshape(-1, *SHAPE), labels_from(labels, name)[0]
+    return images.reshape(-1, *SHAPE), np.array(labels)
+
+
+def _is_class(number: Any) -> bool:
+    return isinstance(number, int) and 0 <= number < 2**31
 
 
 def _class_names(files: Mapping[str, bytes], text: str, pickled: str, key: bytes, count: int) -> list[str]:
@@ -59,10 +63,11 @@ def _dataset(
     images: list[np.ndarray], labels: list[np.ndarray], num_classes: int, names: list[str], name: str, place: Path
 ) -> Dataset:
     samples = np.concatenate(images)
-    numbers, found = labels_from(np.concatenate(labels), name)
-    if found > num_classes:
+    numbers = np.concatenate(labels).astype(np.int64)
+    if numbers.max(initial=0) >= num_classes:
         raise ValueError(
-            f"labels of {name} in {shown(str(place))} must be below {num_classes}, got {found - 1}; download it again."
+            f"labels of {name} in {shown(str(place))} must be below {num_classes}, got {numbers.max()}; download it "
+            f"again."
         )
     description = {"name": name, "count": len(samples), "licence": "none stated; cite Krizhevsky, 2009"}
     return Dataset(samples, numbers, num_classes, description | ({"classes": names} if names else {}))

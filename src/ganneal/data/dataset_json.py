@@ -5,7 +5,7 @@ Under ``"classes"`` it may name the classes, by number; other tools pass over th
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ganneal.data.images import shown
 
@@ -19,8 +19,17 @@ def label_file(names: Iterable[str], labels: Sequence[int] | None, classes: Sequ
     return json.dumps({"labels": pairs} | ({"classes": list(classes)} if classes else {})).encode()
 
 
-def parse_labels(read: Callable[[], bytes], source: str) -> dict[str, Any] | None:
-    """Labels by image name; None where the file says there are none.
+class Listed(NamedTuple):
+    """The content of a label file."""
+
+    labels: dict[str, Any] | None
+    """By image name; None where the file says there are none."""
+    names: tuple[str, ...] = ()
+    """Of the classes 0, 1, ..., where the file says them."""
+
+
+def parse_labels(read: Callable[[], bytes], source: str) -> Listed:
+    """The content of a label file.
 
     Args:
         source: What holds the list, for messages.
@@ -28,9 +37,12 @@ def parse_labels(read: Callable[[], bytes], source: str) -> dict[str, Any] | Non
         ValueError: It is damaged, of another kind, or labels an image twice differently.
     """
     try:
-        pairs = json.loads(read())["labels"]
+        content = json.loads(read())
+        pairs, names = content["labels"], content.get("classes") or ()
+        if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+            raise TypeError("its classes are no list of names")
         if pairs is None:
-            return None
+            return Listed(None)
         listed: dict[str, Any] = {}
         for name, label in pairs:
             if not isinstance(name, str):
@@ -43,4 +55,4 @@ def parse_labels(read: Callable[[], bytes], source: str) -> dict[str, Any] | Non
             f'{source} must be {{"labels": [[name, label], ...]}} or {{"labels": null}} '
             f"({type(error).__name__}: {error}); mend or remove it."
         ) from error
-    return listed
+    return Listed(listed, tuple(names))

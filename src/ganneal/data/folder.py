@@ -4,15 +4,14 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
-from ganneal.data.dataset_json import LABELS, parse_labels
+from ganneal.data.class_folders import classified
+from ganneal.data.dataset_json import LABELS
 from ganneal.data.images import Fit, OnDamaged, Reader, check_options, shown
 from ganneal.data.kinds import START, ending, hidden, is_image
-from ganneal.data.listing import Listing, check_found, described, labelled, stamp
+from ganneal.data.listing import Listing, check_found, described, stamp
 from ganneal.data.loading import load_images
 from ganneal.data.protocol import Dataset, find_data
 
@@ -31,10 +30,11 @@ class FolderImages:
 
 @dataclass(frozen=True)
 class Folder:
-    """Every image below a folder, in sorted order; labels are the first-level sub-folders, sorted.
+    """Every image below a folder, in sorted order; the classes are its sub-folders in the order of sorted text.
 
-    A ``dataset.json`` in the folder, as in a zip of the StyleGAN tools, goes before the sub-folders. Links are
-    followed, loops of them are not. Hidden files are passed over.
+    Folders that hold all images are looked through, so that ``set/images/cat`` is the class ``cat``. A ``dataset.json``
+    there or above, as in a zip of the StyleGAN tools, goes before the sub-folders. Links are followed, loops of them
+    are not. Hidden files are passed over.
     """
 
     path: str = "images"
@@ -66,47 +66,41 @@ def list_folder(root: Path, on_damaged: OnDamaged = "fail") -> Listing:
     """
     if not root.is_dir():
         raise ValueError(f"path must be a folder of images, got the file {shown(str(root))}; a .zip is data 'zip'.")
-    found, damaged, left_out = _walk(root)
-    names = sorted(found)
-    check_found(names, damaged, root, left_out)
+    found = _walk(root)
+    names = sorted(found.images)
+    check_found(names, found.damaged, root, found.left_out)
     place = os.path.realpath(root)
     listing = Listing(
         FolderImages(place),
         root,
         names,
-        stamp([place], *((name, *found[name]) for name in names)),
+        stamp([place], *((name, *found.images[name]) for name in names)),
         description=described(root, len(names)),
-        damaged=damaged,
-        left_out=left_out,
+        damaged=found.damaged,
+        left_out=found.left_out,
     )
-    json = root / LABELS
-    if json.is_file() and (listed := parse_labels(json.read_bytes, f"{LABELS} in {shown(str(root))}")) is not None:
-        return labelled(listing, listed, f"{LABELS} in {shown(str(root))}", on_damaged)
-    return _by_sub_folder(listing)
+    skip = on_damaged == "skip"
+    return classified(listing, found.folders, found.lists, lambda name: (root / name).read_bytes(), skip)
 
 
-def _by_sub_folder(listing: Listing) -> Listing:
-    if not all("/" in name for name in listing.names):  # an image outside every sub-folder: these are no classes
-        return listing
-    folders = [name.partition("/")[0] for name in listing.names]
-    classes = sorted(set(folders))
-    number = {name: index for index, name in enumerate(classes)}
-    return replace(
-        listing,
-        labels=np.array([number[folder] for folder in folders], dtype=np.int64),
-        num_classes=len(classes),
-        description={**listing.description, "classes": [shown(name) for name in classes]},
-    )
+@dataclass(frozen=True)
+class _Found:
+    """The content of a folder, by paths from there."""
+
+    images: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """With size and time of change."""
+    damaged: dict[str, str] = field(default_factory=dict)
+    """Images and folders that cannot be opened, with the reason."""
+    left_out: Counter[str] = field(default_factory=Counter)
+    """Number of other files, by ending."""
+    folders: list[str] = field(default_factory=list)
+    """All of them, each ending in ``/``."""
+    lists: list[str] = field(default_factory=list)
+    """Files called ``dataset.json``."""
 
 
-def _walk(root: Path) -> tuple[dict[str, tuple[int, int]], dict[str, str], Counter[str]]:
-    """The images below ``root``, with size and time of change; those that cannot be opened, with the reason; others.
-
-    Of the other files it is their number, by ending.
-    """
-    found: dict[str, tuple[int, int]] = {}
-    damaged: dict[str, str] = {}
-    left_out: Counter[str] = Counter()
+def _walk(root: Path) -> _Found:
+    found = _Found()
     queue: list[tuple[str, str, frozenset[tuple[int, int]]]] = [(str(root), "", frozenset())]
     while queue:
         folder, prefix, above = queue.pop()
@@ -114,11 +108,12 @@ def _walk(root: Path) -> tuple[dict[str, tuple[int, int]], dict[str, str], Count
             status = os.stat(folder)
             inside = list(os.scandir(folder))
         except OSError as error:
-            damaged[prefix] = f"the folder cannot be read ({error.strerror})"
+            found.damaged[prefix] = f"the folder cannot be read ({error.strerror})"
             continue
         this = (status.st_dev, status.st_ino)
         if this in above:  # a link to a folder that this one is in
             continue
+        found.folders.append(prefix)
         for entry in inside:
             name = prefix + entry.name
             if hidden(entry.name):
@@ -126,10 +121,12 @@ def _walk(root: Path) -> tuple[dict[str, tuple[int, int]], dict[str, str], Count
             if _is_folder(entry):
                 queue.append((entry.path, f"{name}/", above | {this}))
             elif is_image(name, lambda entry=entry: _start(entry)):
-                _note(entry, name, found, damaged)
-            elif name != LABELS:
-                left_out[ending(name)] += 1
-    return found, damaged, left_out
+                _note(entry, name, found)
+            elif entry.name == LABELS:
+                found.lists.append(name)
+            else:
+                found.left_out[ending(name)] += 1
+    return found
 
 
 def _start(entry: os.DirEntry[str]) -> bytes:
@@ -150,11 +147,11 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _note(entry: os.DirEntry[str], name: str, found: dict[str, tuple[int, int]], damaged: dict[str, str]) -> None:
+def _note(entry: os.DirEntry[str], name: str, found: _Found) -> None:
     try:
         status = entry.stat()
     except OSError as error:
-        damaged[name] = f"it cannot be opened ({error.strerror})"
+        found.damaged[name] = f"it cannot be opened ({error.strerror})"
     else:
         if entry.is_file():
-            found[name] = (status.st_size, status.st_mtime_ns)
+            found.images[name] = (status.st_size, status.st_mtime_ns)

@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ganneal.data.huggingface import Part, content, image_column, label_column, opened
 from ganneal.data.images import Fit, Format, OnDamaged, Reader, check_options, shown
+from ganneal.data.labels import ClassLabels, read_labels
 from ganneal.data.listing import Listing, check_found, described, stamp
 from ganneal.data.loading import finished, load_images
-from ganneal.data.protocol import Dataset, labels_from
+from ganneal.data.protocol import Dataset
 from ganneal.data.streaming import read_stream
 
 
@@ -85,9 +86,9 @@ class Hub:
             stamp([column, self.config, self.split], *marks),
             description=described(place, len(names)),
         )
-        labels = label_column(rows.features, self.label_column, self.part)
+        labels, several = label_column(rows.features, self.label_column, self.part)
         if labels is None:
-            return listing
+            return listing.classed(ClassLabels(unusable=several))
         values = rows.select_columns([labels]).with_format("arrow")[:].column(0).to_pylist()
         return _labelled(listing, values, list(getattr(rows.features[labels], "names", ())), labels)
 
@@ -104,17 +105,13 @@ class Hub:
         listing = Listing(
             HubImages(self.part, self.image_column or ""), place, names, "", description=described(place, len(names))
         )
-        if found.labels is not None:
+        if found.labels is None:
+            listing = listing.classed(ClassLabels(unusable=found.unusable))
+        else:
             listing = _labelled(listing, found.labels, found.classes, self.label_column or "label")
         return finished(listing, found.samples, found.damaged, self.on_damaged)
 
 
 def _labelled(listing: Listing, values: Sequence[Any], classes: Sequence[str], column: str) -> Listing:
-    labels, num_classes = labels_from(values, f"column {column!r} of {shown(str(listing.place))}")
-    named = {"classes": [shown(str(name)) for name in classes]} if classes else {}
-    return replace(
-        listing,
-        labels=labels,
-        num_classes=max(num_classes, len(classes)),
-        description={**listing.description, **named},
-    )
+    source = f"column {column!r} of {shown(str(listing.place))}"
+    return listing.classed(read_labels(values, source, len(listing.names), classes))

@@ -198,25 +198,28 @@ def image_column(features: Mapping[str, Any], given: str | None, part: Part) -> 
     return given
 
 
-def label_column(features: Mapping[str, Any], given: str | None, part: Part) -> str | None:
-    """The column of labels: the ``given`` one, the only one of class labels, or ``label`` if it holds whole numbers.
+def label_column(features: Mapping[str, Any], given: str | None, part: Part) -> tuple[str | None, str]:
+    """The column of labels: the ``given`` one, the only one of class labels, or ``label`` of numbers or words.
 
+    Returns:
+        The column, or None and why several are none.
     Raises:
-        ValueError: It is not there, holds something else, or several hold class labels.
+        ValueError: The ``given`` one is not there, or holds something else.
     """
-    numbers = [name for name, kind in features.items() if _is_whole(kind)]
+    suited = [name for name, kind in features.items() if _is_label(kind)]
     if given is not None:
         lookup(f"label_column of {part}", features, given)
-        if given not in numbers:
+        if given not in suited:
             raise ValueError(
-                f"label_column must hold class labels or whole numbers, got {given!r} "
-                f"({_shown_kind(features[given])}) of {part}; class_encode_column({given!r}) makes numbers of names."
+                f"label_column must hold class labels, whole numbers or words, got {given!r} "
+                f"({_shown_kind(features[given])}) of {part}; class_encode_column({given!r}) makes class labels of it."
             )
-        return given
-    classes = [name for name in numbers if hasattr(features[name], "names")]
+        return given, ""
+    classes = [name for name in suited if hasattr(features[name], "names")]
     if len(classes) > 1:
-        raise ValueError(f"label_column must name one of {', '.join(classes)}, the class labels of {part}.")
-    return classes[0] if classes else "label" if "label" in numbers else None
+        several = f"label_column must name one of {', '.join(classes)}, the class labels of {part}"
+        return None, f"{several}, as --data.label-column {classes[0]}"
+    return classes[0] if classes else "label" if "label" in suited else None, ""
 
 
 def _is_encoded(kind: Any) -> bool:
@@ -225,8 +228,8 @@ def _is_encoded(kind: Any) -> bool:
     return isinstance(kind, import_datasets().Image) or _dtype(kind) in ("binary", "large_binary")
 
 
-def _is_whole(kind: Any) -> bool:
-    return hasattr(kind, "names") or re.fullmatch(r"u?int\d+", _dtype(kind)) is not None
+def _is_label(kind: Any) -> bool:
+    return hasattr(kind, "names") or re.fullmatch(r"u?int\d+|bool|(large_)?string", _dtype(kind)) is not None
 
 
 def _dtype(kind: Any) -> str:

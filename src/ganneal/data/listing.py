@@ -11,7 +11,8 @@ import numpy as np
 
 from ganneal.data.images import Fit, OnDamaged, Reader, shown
 from ganneal.data.kinds import by_ending, image_endings
-from ganneal.data.protocol import Dataset, labels_from
+from ganneal.data.labels import ClassLabels, read_labels
+from ganneal.data.protocol import Dataset
 
 SKIP = "--data.on-damaged skip, of convert --skip-damaged"
 NAMED = 5
@@ -39,11 +40,24 @@ class Listing:
     """Changes when an image does; says nothing of labels."""
     labels: np.ndarray | None = None
     num_classes: int = 0
+    unusable: str = ""
+    """Why labels that were found are no classes."""
     description: Mapping[str, Any] = field(default_factory=dict)
     damaged: Mapping[str, str] = field(default_factory=dict)
     """Files that are seen to be unusable without decoding them, which ``names`` leaves out, each with the reason."""
     left_out: Mapping[str, int] = field(default_factory=dict)
     """How many files are no images that can be read, by their ending in lower case; hidden ones are not counted."""
+
+    def classed(self, classes: ClassLabels) -> "Listing":
+        """The same with the class of each image, or the reason why there are none."""
+        named: dict[str, Any] = {"classes": list(classes.names)} if classes.names else {}
+        return replace(
+            self,
+            labels=classes.labels,
+            num_classes=classes.num_classes,
+            unusable=classes.unusable,
+            description={**self.description, **named} | ({"classes_are": classes.origin} if classes.origin else {}),
+        )
 
     def without(self, damaged: Mapping[str, str]) -> "Listing":
         """The same without the images in ``damaged``, which is remembered."""
@@ -136,32 +150,35 @@ def settle(damaged: Mapping[str, str], count: int, place: Path, on_damaged: OnDa
     return f"passed over: {report.partition('; remove or replace')[0]}."
 
 
-def labelled(listing: Listing, listed: Mapping[str, Any], source: str, on_damaged: OnDamaged) -> Listing:
+def labelled(listing: Listing, listed: Mapping[str, Any], names: Sequence[str], source: str, skip: bool) -> Listing:
     """``listing`` with the labels of a list by name, which should speak of exactly its images.
 
+    Where they disagree there are no classes, and the reason is kept.
+
     Args:
+        names: The names of the classes 0, 1, ..., where the list states them.
         source: What holds the list, for messages.
-        on_damaged: "skip" leaves out images without a label, and passes over labels without an image.
-    Raises:
-        ValueError: The list disagrees with the images and nothing may be passed over, or a label is no class number.
+        skip: Leave out images without a label, and pass over labels without an image.
     """
-    unlabelled = [name for name in listing.names if name not in listed]
-    if on_damaged == "fail" or len(unlabelled) == len(listing.names):
-        _check_agreement(listing, listed, unlabelled, source)
+    unlabelled = [name for name in listing.names if listed.get(name) is None]
+    if not skip or len(unlabelled) == len(listing.names):
+        if reason := _disagreement(listing, listed, unlabelled, source):
+            return listing.classed(ClassLabels(unusable=reason))
     listing = listing.without({name: f"{source} has no label for it" for name in unlabelled})
-    labels, num_classes = labels_from([listed[name] for name in listing.names], source)
-    return replace(listing, labels=labels, num_classes=num_classes)
+    values = [listed[name] for name in listing.names]
+    return listing.classed(read_labels(values, source, len(values), names))
 
 
-def _check_agreement(listing: Listing, listed: Mapping[str, Any], unlabelled: Sequence[str], source: str) -> None:
-    if unlabelled:
-        raise ValueError(
-            f"{source} has no label for {len(unlabelled)} images, the first {shown(unlabelled[0])!r}; add them, or "
-            f"leave them out with on_damaged='skip'."
-        )
+def _disagreement(listing: Listing, listed: Mapping[str, Any], unlabelled: Sequence[str], source: str) -> str:
     there = {*listing.names, *listing.damaged}
-    if absent := [name for name in listed if name not in there]:
-        raise ValueError(
-            f"{source} has labels for {len(absent)} images that are not there, the first {shown(absent[0])!r}; remove "
-            f"the labels, add the images, or pass over them with on_damaged='skip'."
+    if unlabelled:
+        return (
+            f"{source} has no label for {len(unlabelled):,} of {len(there):,} images, the first "
+            f"{shown(unlabelled[0])!r}; add them, or leave these images out ({SKIP})"
         )
+    if absent := [name for name in listed if name not in there]:
+        return (
+            f"{source} has labels for {len(absent):,} images that are not there, the first {shown(absent[0])!r}; "
+            f"remove the labels, add the images, or pass over them ({SKIP})"
+        )
+    return ""

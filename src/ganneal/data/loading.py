@@ -49,7 +49,7 @@ def finished(
     kept = listing.without(damaged)
     left_out = {"passed_over": len(every), "damaged": {shown(name): every[name] for name in list(every)[:NAMED]}}
     description = {**kept.description, "count": len(kept.names)} | (left_out if every else {})
-    return Dataset(samples, kept.labels, kept.num_classes, description)
+    return Dataset(samples, kept.labels, kept.num_classes, description, kept.unusable)
 
 
 def choose_format(listing: Listing, size: int | None, channels: int | None, fit: Fit) -> Format | None:

@@ -11,8 +11,9 @@ import numpy as np
 
 from ganneal.data.arrays import Arrays
 from ganneal.data.images import shown
+from ganneal.data.labels import classed, is_number, read_labels
 from ganneal.data.members import read_members, unzipped
-from ganneal.data.protocol import Dataset, Source, find_data, labels_from
+from ganneal.data.protocol import Dataset, Source, find_data
 
 PREFIXES = {"train": "train", "test": "t10k"}
 
@@ -77,7 +78,11 @@ class Idx:
         if images.ndim != 3:
             raise ValueError(f"images in {shown(str(place))} must be [N, H, W], got {images.shape}.")
         description = {"name": f"{shown(place.name)} ({self.split})", "count": len(images), "licence": "not known"}
-        return Dataset(images[:, None], *labels_from(read_idx(source, content), source), description)
+        labels = read_idx(source, content)
+        if len(labels) != len(images):
+            raise ValueError(f"{source} has {len(labels)} labels for {len(images)} samples; download both files again.")
+        classes = read_labels(labels, source, len(images))
+        return classed(images[:, None], classes, description)
 
 
 @dataclass(frozen=True)
@@ -99,12 +104,14 @@ class StackedMNIST:
 
     def load(self) -> Dataset:
         data = self.digits.load()
-        if data.labels is None or data.num_classes > 10 or data.shape[0] != 1:
+        digits = data.class_names
+        if data.labels is None or not all(is_number(name) and int(name) < 10 for name in digits) or data.shape[0] != 1:
             raise ValueError(
                 f"digits must be grey images with labels 0 to 9, got samples of shape {data.shape} and "
                 f"{data.num_classes} classes; MNIST has them."
             )
         triples = np.random.default_rng(self.seed).integers(len(data), size=(self.num_samples, 3))
-        labels = data.labels[triples] @ np.array([100, 10, 1])
-        description = {**data.description, "name": "Stacked MNIST", "count": self.num_samples}
+        labels = np.array(digits, dtype=np.int64)[data.labels][triples] @ np.array([100, 10, 1])
+        own = {"name": "Stacked MNIST", "count": self.num_samples}
+        description = {key: value for key, value in data.description.items() if key != "classes"} | own
         return Dataset(np.asarray(data.samples)[:, 0][triples], labels, 1_000, description)

@@ -4,15 +4,16 @@ import json
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from ganneal.data.images import Damaged, Fit, OnDamaged, Reader, check_options, shown
+from ganneal.data.labels import ClassLabels, read_labels
 from ganneal.data.listing import Listing, check_found, described, stamp
 from ganneal.data.loading import load_images
-from ganneal.data.protocol import Dataset, find_data, labels_from
+from ganneal.data.protocol import Dataset, find_data
 from ganneal.registry import lookup
 
 HELD = 4
@@ -74,7 +75,7 @@ class Parquet:
     images: str = "image"
     """Column of encoded images: bytes, or a struct with ``bytes`` as Hugging Face writes them."""
     labels: str | None = "label"
-    """Column of whole numbers from 0; None, or a column that is not there, for no labels."""
+    """Column of whole numbers or words; None for no labels."""
     split: str | None = "train"
     """Of a folder, the files whose name begins with it, where there are any; None for all."""
     size: int | None = None
@@ -92,11 +93,14 @@ class Parquet:
         """The images and labels, without decoding."""
         place = find_data(self.path)
         listing, labels, classes = _listed(place, parquet_files(place, self.split), self.images, self.labels)
-        if labels is None:
+        if self.labels is None:
             return listing
-        numbers, num_classes = labels_from(labels, f"column {self.labels!r} of {shown(str(place))}")
-        description = {**listing.description} | ({"classes": classes} if classes else {})
-        return replace(listing, labels=numbers, num_classes=max(num_classes, len(classes)), description=description)
+        column = f"column {self.labels!r} of {shown(str(place))}"
+        if not labels:
+            return listing.classed(ClassLabels(unusable=f"there is no {column}"))
+        if len(labels) != len(listing.names):
+            return listing.classed(ClassLabels(unusable=f"{column} is in some of the files only"))
+        return listing.classed(read_labels(labels, column, len(listing.names), classes))
 
 
 def parquet_files(place: Path, split: str | None) -> list[Path]:
@@ -110,7 +114,7 @@ def parquet_files(place: Path, split: str | None) -> list[Path]:
 
 def _listed(
     place: Path, files: Sequence[Path], images: str, labels: str | None
-) -> tuple[Listing, list[Any] | None, list[str]]:
+) -> tuple[Listing, list[Any], list[str]]:
     """The images of ``files`` in order, their labels, and the names of the classes where the files say them."""
     names: list[str] = []
     values: list[Any] = []
@@ -125,8 +129,6 @@ def _listed(
                 values += opened.read(columns=[labels]).column(0).to_pylist()
                 classes = _class_names(opened.schema_arrow.metadata, labels)
     check_found(names, {}, place)
-    if values and len(values) != len(names):
-        raise ValueError(f"column {labels!r} is in some of the files of {shown(str(place))} only; give labels None.")
     paths = [file.resolve() for file in files]
     listing = Listing(
         ParquetImages(tuple(map(str, paths)), images),
@@ -135,7 +137,7 @@ def _listed(
         stamp([images], *([path, path.stat().st_size, path.stat().st_mtime_ns] for path in paths)),
         description=described(place, len(names)),
     )
-    return listing, values or None, classes
+    return listing, values, classes
 
 
 def _rows(opened: Any, file: Path) -> list[int]:

@@ -1,7 +1,6 @@
 """What a data source provides: all samples in one array, with labels where it has them."""
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -22,7 +21,9 @@ class Dataset:
     """int64 ``[N]`` in 0..num_classes-1, or None."""
     num_classes: int = 0
     description: dict[str, Any] = field(default_factory=dict)
-    """Name, count and licence for a model card."""
+    """Name, count and licence for a model card; the names of the classes under ``classes``, where they have any."""
+    unusable: str = ""
+    """Why labels that were found are no classes; empty where they are, or where there are none."""
 
     def __post_init__(self) -> None:
         if len(self.samples) == 0:
@@ -38,6 +39,13 @@ class Dataset:
             raise ValueError(
                 f"labels must have one entry per sample, got {len(self.labels)} labels for {len(self.samples)} samples."
             )
+        if self.labels is not None and not 0 <= self.labels.min() <= self.labels.max() < self.num_classes:
+            raise ValueError(
+                f"labels must be in 0..num_classes-1, got {self.labels.min()} to {self.labels.max()} with "
+                f"num_classes={self.num_classes}."
+            )
+        if (names := self.description.get("classes")) and len(names) != self.num_classes:
+            raise ValueError(f"there must be a name for each of {self.num_classes} classes, got {len(names)} names.")
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -46,6 +54,11 @@ class Dataset:
     def shape(self) -> tuple[int, ...]:
         """Shape of one sample."""
         return self.samples.shape[1:]
+
+    @property
+    def class_names(self) -> list[str]:
+        """The names of the classes, which are their numbers where the data has no names."""
+        return list(self.description.get("classes") or map(str, range(self.num_classes)))
 
     @property
     def is_images(self) -> bool:
@@ -82,23 +95,3 @@ def find_data(path: str | Path) -> Path:
         f"no data at {places[0]} nor at {places[1]}; give another path, or set GANNEAL_DATA to the folder that has it. "
         f"`ganneal data fetch mnist` downloads MNIST and says how its experiments read it; cifar10 likewise."
     )
-
-
-def labels_from(values: Sequence[Any] | np.ndarray, name: str) -> tuple[np.ndarray, int]:
-    """Labels as int64 with the number of classes, the largest label plus one; ``name`` is for the message.
-
-    Raises:
-        ValueError: Not one whole number >= 0 per sample.
-    """
-    try:
-        given = np.asarray(values)
-    except ValueError as error:  # lists of several lengths
-        raise ValueError(f"labels must be one whole number >= 0 per sample, got {error} in {name}.") from error
-    whole = given.ndim == 1 and given.dtype.kind in "iuf" and bool((given == np.floor(given)).all())
-    if not whole or (given.size and given.min() < 0):
-        raise ValueError(
-            f"labels must be one whole number >= 0 per sample, got {given.dtype} of shape {given.shape} in {name}, as "
-            f"{given.flatten()[:3].tolist()}; number the classes from 0."
-        )
-    labels = given.astype(np.int64)
-    return labels, int(labels.max(initial=-1)) + 1

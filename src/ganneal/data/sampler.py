@@ -114,16 +114,15 @@ class Sampler:
     def examples(self, classes: Sequence[int]) -> Tensor:
         """An image for each of ``classes``, another one each time a class is named, in the order of the first pass.
 
-        A class with too few of them starts again; one that the data has no image of is mid-grey.
+        A class with too few of them starts again.
         """
         order = self._order(0)[0].numpy(force=True)
         labels = np.asarray(self.dataset.labels)[order]
-        images = np.full((len(classes), *self.dataset.shape), 128, dtype=np.uint8)
+        images = np.empty((len(classes), *self.dataset.shape), dtype=np.uint8)
         for wanted in set(classes):
             places = [place for place, named in enumerate(classes) if named == wanted]
             rows = order[labels == wanted]
-            if len(rows):
-                images[places] = self.dataset.samples[np.fromiter(islice(cycle(rows), len(places)), dtype=np.int64)]
+            images[places] = self.dataset.samples[np.fromiter(islice(cycle(rows), len(places)), dtype=np.int64)]
         return torch.from_numpy(images).float().div_(127.5).sub_(1.0)
 
     def _taken(self, index: Tensor) -> Tensor:

@@ -37,6 +37,8 @@ class Streamed(NamedTuple):
     classes: list[str]
     """Their names, where the stream says them."""
     damaged: dict[str, str]
+    unusable: str
+    """Why labels that were found are no classes."""
 
 
 class StreamBroken(ConnectionError):
@@ -53,7 +55,7 @@ def read_stream(part: Part, images: str | None, labels: str | None, format: Form
         OSError: The stream broke, in which case nothing of it is kept; or the store cannot be written.
         ValueError: There are more images than the store may keep, or a column is not as it should be.
     """
-    key = stamp(["stream", part.name, part.config, part.split, part.revision, images, labels], *_state(part))
+    key = stamp(["stream 2", part.name, part.config, part.split, part.revision, images, labels], *_state(part))
     key = stamp([key, *format.shape, format.fit])[:32]
 
     def write(path: Path) -> dict[str, Any]:
@@ -68,7 +70,7 @@ def read_stream(part: Part, images: str | None, labels: str | None, format: Form
             f"what a stream held must be kept, and {cache_folder() / 'images'} cannot take it "
             f"({error.strerror or error}); set GANNEAL_CACHE to a folder with room."
         ) from error
-    return Streamed(samples, notes["labels"], notes["classes"], notes["damaged"])
+    return Streamed(samples, notes["labels"], notes["classes"], notes["damaged"], notes["unusable"])
 
 
 def _state(part: Part) -> Iterator[list[object]]:
@@ -87,12 +89,13 @@ def _write(path: Path, part: Part, images: str | None, labels: str | None, forma
         features = stream.features or _first_features(stream)
     except OSError as error:
         raise StreamBroken(str(error)) from error
-    images, labels = image_column(features, images, part), label_column(features, labels, part)
+    images = image_column(features, images, part)
+    labels, several = label_column(features, labels, part)
     stream = stream.select_columns([images] if labels is None else [images, labels])
     if isinstance(features[images], import_datasets().Image):
         stream = stream.cast_column(images, import_datasets().Image(decode=False))
     total = getattr((stream.info.splits or {}).get(part.split), "num_examples", None) or 0
-    found: dict[str, Any] = {"damaged": {}, "labels": None if labels is None else []}
+    found: dict[str, Any] = {"damaged": {}, "labels": None if labels is None else [], "unusable": several}
     found["classes"] = [] if labels is None else list(getattr(features[labels], "names", ()))
     row, count = prod(format.shape), 0
     with open(path, "r+b") as file, quiet():

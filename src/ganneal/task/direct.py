@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ganneal.data import Batch, Dataset
+from ganneal.data.images import shown
 from ganneal.task.protocol import Condition, View
 
 
@@ -58,7 +59,16 @@ class Labelled:
 
     def num_classes(self, dataset: Dataset) -> int:
         if dataset.labels is None:
-            raise ValueError("task Labelled needs labels, and the data has none; use the task 'unconditional'.")
+            folders = "put the images of each class into a folder of its own"
+            raise ValueError(
+                f"task 'labelled' needs labels, and the data has none: {dataset.unusable or folders}; or train without "
+                f"them (task 'unconditional')."
+            )
+        if dataset.num_classes < 2:
+            raise ValueError(
+                f"task 'labelled' needs two classes or more, and all samples are of the class "
+                f"{shown(dataset.class_names[0])}; use the task 'unconditional'."
+            )
         return dataset.num_classes
 
     def real_view(self, batch: Batch, random: torch.Generator) -> View:

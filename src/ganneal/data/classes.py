@@ -1,0 +1,115 @@
+"""The classes of a data set: those with an image, their names, and which of two data sets' classes are the same."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ganneal.data.images import shown
+from ganneal.data.labels import is_number
+from ganneal.data.protocol import Dataset
+
+LISTED = 12
+"""Classes that a line lists; the rest are counted."""
+EMPTY = "classes_without_images"
+"""Where a description keeps the names of the classes that `populated` left out."""
+
+
+def counts_of(dataset: Dataset) -> list[int]:
+    """Samples of each class."""
+    return [] if dataset.labels is None else np.bincount(dataset.labels, minlength=dataset.num_classes).tolist()
+
+
+def populated(dataset: Dataset) -> Dataset:
+    """``dataset`` with the classes that have a sample alone, numbered anew in their order and known by their names.
+
+    The description keeps the names of the others. Classes without a name are known by their numbers of before.
+    """
+    counts = np.array(counts_of(dataset))
+    if counts.all():
+        return dataset
+    names, there = np.array(dataset.class_names, dtype=object), counts > 0
+    return replace(
+        dataset,
+        labels=(np.cumsum(there) - 1)[dataset.labels],
+        num_classes=int(there.sum()),
+        description={**dataset.description, "classes": names[there].tolist(), EMPTY: names[~there].tolist()},
+    )
+
+
+def classes_in_words(dataset: Dataset) -> str:
+    """The classes of ``dataset`` with the number of samples of each, and the classes without any; on one line.
+
+    >>> classes_in_words(Dataset(np.zeros((3, 2), np.float32), np.array([0, 0, 1]), 2))
+    '2 classes: 0 (2), 1 (1)'
+    """
+    counts = counts_of(dataset)
+    each = [f"{name} ({count:,})" for name, count in zip(dataset.class_names, counts, strict=True)]
+    more = f" and {len(each) - LISTED:,} more, {min(counts):,} to {max(counts):,} images each"
+    origin = dataset.description.get("classes_are")
+    empty = dataset.description.get(EMPTY, ())
+    return (
+        f"{len(each):,} class{'es' if len(each) > 1 else ''}{f' ({origin})' if origin else ''}: "
+        f"{', '.join(each[:LISTED])}{more if len(each) > LISTED else ''}"
+        f"{f'; left out, for want of an image: {few(empty)}' if empty else ''}"
+    )
+
+
+def few(names: Sequence[str]) -> str:
+    """The first of ``names``, and how many more there are."""
+    more = f" and {len(names) - LISTED:,} more" if len(names) > LISTED else ""
+    return ", ".join(shown(str(name)) for name in names[:LISTED]) + more
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """Which class of one side is which of the other."""
+
+    places: tuple[int, ...]
+    """For each class of ``theirs``, in order, its number among ``ours``."""
+    words: str
+    """How they were paired: "by name", "by number", or "by index" with the first pairs."""
+
+    def __call__(self, dataset: Dataset, names: Sequence[str]) -> Dataset:
+        """``dataset``, which is theirs, with our numbers of the classes and our ``names``."""
+        assert dataset.labels is not None
+        labels = np.array(self.places, dtype=np.int64)[dataset.labels]
+        return replace(dataset, labels=labels, description={**dataset.description, "classes": list(names)})
+
+
+def paired(ours: Sequence[str], theirs: Sequence[str], *, called: tuple[str, str]) -> Pairing:
+    """Pair classes by their names; by their order only where one side has names and the other 0, 1, ... alone.
+
+    Args:
+        ours: Names of classes, their numbers where they have no names.
+        theirs: The same of the other side.
+        called: What the two sides are called in messages.
+    Raises:
+        ValueError: The two sides are not of the same classes; the message names the difference.
+
+    >>> paired(["10", "20", "3"], ["3", "10", "20"], called=("real", "fake")).places
+    (2, 0, 1)
+    """
+    if set(ours) == set(theirs):
+        number = {name: index for index, name in enumerate(ours)}
+        words = "by number" if all(map(is_number, ours)) else "by name"
+        return Pairing(tuple(number[name] for name in theirs), words)
+    plain = [str(index) for index in range(len(ours))]
+    if len(ours) == len(theirs) and plain in (list(ours), list(theirs)) and _only_one_names(ours, theirs):
+        named = theirs if plain == list(ours) else ours
+        first = ", ".join(f"{index} = {shown(name)}" for index, name in enumerate(named[:LISTED]))
+        return Pairing(tuple(range(len(ours))), f"by index, as only one side has names: {first}")
+    lacking = [f"{few(names)} of {side} only" for names, side in zip(_only(ours, theirs), called, strict=True) if names]
+    raise ValueError(
+        f"classes must be the same in {called[0]} and {called[1]}, got {'; '.join(lacking)}; give classes the same "
+        f"names on both sides, or leave out those that one side lacks."
+    )
+
+
+def _only_one_names(ours: Sequence[str], theirs: Sequence[str]) -> bool:
+    return all(map(is_number, ours)) != all(map(is_number, theirs))
+
+
+def _only(ours: Sequence[str], theirs: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The names of each side that the other has not."""
+    return [name for name in ours if name not in set(theirs)], [name for name in theirs if name not in set(ours)]
