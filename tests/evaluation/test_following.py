@@ -23,6 +23,7 @@ from ganneal.data import Digits, Ring
 from ganneal.directory import RunDirectory
 from ganneal.display import Display
 from ganneal.evaluation import Evaluations, Evaluator, following
+from ganneal.evaluation.seeds import SELECTION_SEED
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.health import HEALTH_RULES, Duplicates, ModeLoss
 from ganneal.interruption import Interrupted
@@ -511,7 +512,7 @@ def test_the_best_weights_give_again_what_was_measured_of_them(tmp_path: Path) -
     best = ganneal.load(tmp_path, checkpoint="best")
     assert best.card["measured"] == {column: min(values.values())}
     evaluator = Evaluator(run.data.dataset, run.experiment.records)
-    assert evaluator.distance(best, evaluator.seed) == min(values.values())
+    assert evaluator.distance(best, SELECTION_SEED) == min(values.values())
 
 
 def test_the_best_and_the_last_weights_are_loaded_by_name(tmp_path: Path, script: Script) -> None:

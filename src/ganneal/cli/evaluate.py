@@ -12,6 +12,7 @@ import tyro
 from ganneal.atomic import write_bytes
 from ganneal.class_shares import Classes
 from ganneal.cli.options import Parts, parse, switch_parts
+from ganneal.evaluation.seeds import EVALUATION_SEEDS
 from ganneal.evaluation.stored import LINE_ON_FID, Settings, evaluate_images, evaluate_run
 from ganneal.metrics.extractors import EXTRACTORS, ExtractorConfig
 from ganneal.metrics.measures import DEFAULT_METRICS, METRICS
@@ -51,7 +52,7 @@ class EvaluateOptions:
     """Entries beyond it are redrawn until within, or all are multiplied by it."""
     classes: Classes = "data"
     """How often each class is drawn: as often as the data has it, or all alike."""
-    seeds: tuple[int, ...] = (0, 1, 2)
+    seeds: tuple[int, ...] = EVALUATION_SEEDS
     """Evaluation seeds; each draws other samples, and the interval is over them."""
     out: str | None = None
     """File for the records, a JSON line each; of a run it is RUN/evaluation.jsonl if left out."""

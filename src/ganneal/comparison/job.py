@@ -12,14 +12,13 @@ from typing import Any, Literal
 from ganneal.atomic import write_bytes
 from ganneal.directory import DirectoryInUse, RunDirectory
 from ganneal.evaluation import Evaluator
+from ganneal.evaluation.seeds import FRESH_SEED
 from ganneal.experiment import Budget, Experiment
 from ganneal.json_files import read_json
 from ganneal.sampling import TrainedGenerator, load
 from ganneal.stop import Row, Stop, TrainingStopped
 from ganneal.training import train
 
-FRESH_SEED = 1_000_003
-"""Evaluation seed of the reported values: other samples than those that chose the best checkpoint."""
 OUTCOME = "outcome.json"
 STEP = "g_step_per_d_update"
 FIELDS = frozenset(

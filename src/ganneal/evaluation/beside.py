@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ganneal.class_shares import Classes
 from ganneal.data import Dataset, Sampler
+from ganneal.evaluation.seeds import SELECTION_SEED
 from ganneal.experiment import Records
 from ganneal.freezing import frozen
 from ganneal.grid import to_uint8
@@ -45,7 +46,9 @@ def as_stored(samples: Tensor) -> Tensor:
 
 
 class Evaluator:
-    """Measures a run's averaged generator against its data; the same samples each time, from ``seed``.
+    """Measures a run's averaged generator against its data, on samples of the same latents each time.
+
+    They are of `SELECTION_SEED`, so that other seeds give samples that did not choose the best weights.
 
     Not comparable between extractors, nor with FID; the name of the distance says which extractor it is, and whether
     classes were drawn uniformly instead of as often as the data has them (`Records.classes`).
@@ -79,7 +82,7 @@ class Evaluator:
 
     def __call__(self, run: Run) -> Row:
         """Columns for a log row; the distance is left out where it is not possible, all where a sample is no number."""
-        samples = run.sampler().sample(self.count, self.seed, classes=self.classes)
+        samples = run.sampler().sample(self.count, SELECTION_SEED, classes=self.classes)
         if not samples.isfinite().all():
             return {}
         fake = self.extractor(as_stored(samples)).features.double()

@@ -13,6 +13,7 @@ from ganneal.config import decode
 from ganneal.data import DATASETS, Dataset, Source, source_at, stored_sizes
 from ganneal.directory import RunDirectory, provenance
 from ganneal.evaluation.beside import as_stored, suited_extractor
+from ganneal.evaluation.seeds import EVALUATION_SEEDS, check_fresh
 from ganneal.json_files import read_description
 from ganneal.metrics.extractors import EXTRACTORS, Extracted, Extractor, ExtractorConfig
 from ganneal.metrics.measures import DEFAULT_METRICS
@@ -46,8 +47,8 @@ class Settings:
     metrics: tuple[Metric, ...] = DEFAULT_METRICS
     count: int = 10_000
     """Generated samples; with a bundle of files all of them are taken."""
-    seeds: tuple[int, ...] = (0, 1, 2)
-    """Evaluation seeds: each draws other samples from the same generator."""
+    seeds: tuple[int, ...] = EVALUATION_SEEDS
+    """Evaluation seeds: each draws other samples from the same generator, none of those that chose the best weights."""
     classes: Classes = "data"
     """Draw classes as often as the data has them, or all alike; the protocol says which."""
 
@@ -55,6 +56,7 @@ class Settings:
         if self.count < 2:
             raise ValueError(f"count must be at least 2, got {self.count}.")
         check_classes("classes", self.classes)
+        check_fresh(self.seeds)
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds must be one or more different numbers, got {self.seeds}.")
 

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from ganneal.atomic import write_bytes
+from ganneal.evaluation.seeds import FRESH_SEED
 from ganneal.evaluation.stored import Settings, evaluate_run
 from ganneal.json_files import read_json
 from ganneal.metrics.measures import Frechet, Score
 from ganneal.metrics.protocol import Record
 
 FILE = "reproduction.json"
-FRESH_SEED = 1_000_003
-"""Evaluation seed: other samples than those that chose the best weights."""
 SCORES = {"FD": "FID", "exp-mean-KL": "IS"}
 """What is reported, by the part of the protocol that measures it."""
 CLOCKS = ("num_real", "d_updates", "g_updates", "seconds", "cpu_seconds")
