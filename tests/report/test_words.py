@@ -4,8 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ganneal.report import words
 from ganneal.report.records import RunRecord
@@ -82,14 +80,3 @@ def test_annealed_is_said_of_falling_weights_only(
     encoded: dict[str, Any] | None, weights: tuple[float, ...], said: str
 ) -> None:
     assert said in words.scheme(encoded, weights)
-
-
-@given(st.floats(-1e12, 1e12))
-def test_a_number_keeps_three_digits(value: float) -> None:
-    shown = float(words.number(value).replace(",", ""))
-    assert abs(shown - value) <= max(5.01e-3 * abs(value), 0.0)
-
-
-@given(st.floats(0, 1e7))
-def test_a_duration_is_never_empty_and_grows_with_time(seconds: float) -> None:
-    assert words.duration(seconds) and words.duration(seconds) != words.duration(2 * seconds + 61)

@@ -13,13 +13,13 @@ from ganneal.comparison.executors import cores
 from ganneal.interruption import Interrupted
 from ganneal.metrics.extractors import EXTRACTORS, ExtractorConfig
 from ganneal.registry import lookup
-from ganneal.report.words import duration
 from ganneal.reproduction import ALIASES, SCALES, TABLES, Table, results
 from ganneal.reproduction.datasets import PUBLISHED_DATA
 from ganneal.reproduction.page import page
 from ganneal.reproduction.plan import Planned, chosen_rows, planned, seconds
 from ganneal.reproduction.running import check_extractor, described, run_rows
 from ganneal.reproduction.scales import Scale
+from ganneal.wording import duration
 
 PAGE = "reproduction.md"
 

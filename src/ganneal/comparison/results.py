@@ -16,7 +16,7 @@ from ganneal.metrics.intervals import (
     seed_interval,
     verdict,
 )
-from ganneal.report.words import number
+from ganneal.wording import number
 
 RESULTS_FORMAT = 1
 Outcome = Mapping[str, Any]

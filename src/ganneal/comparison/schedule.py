@@ -16,7 +16,7 @@ from ganneal.directory import RunDirectory
 from ganneal.forewarning import forewarnings
 from ganneal.interruption import ended_by_signals
 from ganneal.json_files import read_json
-from ganneal.report.words import number
+from ganneal.wording import number
 
 STUDY = "study.json"
 STUDY_FORMAT = 1

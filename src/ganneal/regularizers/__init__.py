@@ -1,15 +1,15 @@
 """Terms and constraints beside the adversarial loss. Register your own with ``REGULARIZERS["mine"] = Mine()``."""
 
-from ganneal.regularizers.clipping import WeightClipping
-from ganneal.regularizers.consistency import Consistency, consistency
-from ganneal.regularizers.entropy import LatentEntropy, latent_log_density
-from ganneal.regularizers.gradient_penalty import GradientPenalty
-from ganneal.regularizers.input_gradient import (
+from ganneal.input_gradient import (
     functional_value_and_input_gradient,
     input_gradient,
     squared_input_gradient,
     value_and_input_gradient,
 )
+from ganneal.regularizers.clipping import WeightClipping
+from ganneal.regularizers.consistency import Consistency, consistency
+from ganneal.regularizers.entropy import LatentEntropy, latent_log_density
+from ganneal.regularizers.gradient_penalty import GradientPenalty
 from ganneal.regularizers.latent_consistency import LatentConsistency
 from ganneal.regularizers.lecam import LeCam, lecam
 from ganneal.regularizers.orthogonal import Orthogonal, correlation

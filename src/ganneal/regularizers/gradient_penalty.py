@@ -7,9 +7,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganneal import collective
+from ganneal.input_gradient import norm, squared_input_gradient
 from ganneal.models import ModelPair
 from ganneal.optim.lr_rules import Constant, LRRule
-from ganneal.regularizers.input_gradient import norm, squared_input_gradient
 from ganneal.regularizers.penalties import centered_gp, even_center
 from ganneal.regularizers.points import Line, Points
 from ganneal.regularizers.protocol import Context, GeneratorContext, State

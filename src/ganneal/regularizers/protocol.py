@@ -9,13 +9,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganneal.clocks import Counters
+from ganneal.input_gradient import Discriminator
 from ganneal.models import ModelPair
 
 State = dict[str, Any]
 """A regularizer's own state: tensors and plain values, kept in the run and saved with it."""
-
-Discriminator = Callable[[Tensor], Tensor]
-"""Samples ``[batch, ...]`` to raw outputs ``[batch]``, bound to the condition of a batch."""
 
 Generate = Callable[[Tensor], Tensor]
 """Latents to what the discriminator sees of the generator, under the condition of the fakes of the move."""

@@ -9,7 +9,8 @@ from jaxtyping import Float
 from ganneal.report.curves import Figure
 from ganneal.report.figures import INK, PAPER, SERIES, Chart, series
 from ganneal.report.records import RunRecord
-from ganneal.report.words import CLOCK_WORDS, number
+from ganneal.report.words import CLOCK_WORDS
+from ganneal.wording import number
 
 Curve = tuple[np.ndarray, np.ndarray]
 Values = Float[np.ndarray, " grid"]

@@ -15,6 +15,7 @@ from ganneal.report.pictures import Picture
 from ganneal.report.player import build_player
 from ganneal.report.records import CLOCKS, RunRecord, flatten, read_run
 from ganneal.report.run_page import generator_of
+from ganneal.wording import duration, number
 
 Key = tuple[str, str]
 """Arm and seed."""
@@ -71,9 +72,9 @@ def arm_row(arms: Sequence[Mapping[str, Any]], arm: Mapping[str, Any], seeds: in
         finished=f"{arm.get('finished', 0)} of {seeds}",
         last=_parted(span(arm.get("last"))),
         best=_parted(span(arm.get("best"))),
-        decay=words.number(arm.get("decay")),
+        decay=number(arm.get("decay")),
         clocks=_clocks(clocks),
-        step=words.number(arm.get("g_step_per_d_update")),
+        step=number(arm.get("g_step_per_d_update")),
     )
 
 
@@ -87,7 +88,7 @@ def _clocks(values: Mapping[str, Any]) -> tuple[str, ...]:
     for name in (*CLOCKS, "cpu_seconds"):
         value = values.get(name)
         timed = name in ("seconds", "cpu_seconds")
-        found.append("–" if value is None else words.duration(value) if timed else f"{value:,.0f}")
+        found.append("–" if value is None else duration(value) if timed else f"{value:,.0f}")
     return tuple(found)
 
 
@@ -100,7 +101,7 @@ def run_rows(arm: Mapping[str, Any], seeds: Sequence[int]) -> list[RunRow]:
 def _run_row(arm: str, seed: int, run: Mapping[str, Any] | None) -> RunRow:
     run = run or {"status": "not ended"}
     error = str(run.get("error") or "")
-    last, best = words.number(run.get("last")), words.number(run.get("best"))
+    last, best = number(run.get("last")), number(run.get("best"))
     return RunRow(arm, str(seed), str(run["status"]), error, last, best, _clocks(run))
 
 
@@ -139,7 +140,7 @@ def summary(results: Mapping[str, Any]) -> str:
     """What was compared with what, at equal what."""
     arms, seeds = results["arms"], results["seeds"]
     amount, clock = results["amount"], results["clock"]
-    equal = words.duration(amount) + " of training" if clock == "seconds" else words.clock(amount, clock)
+    equal = duration(amount) + " of training" if clock == "seconds" else words.clock(amount, clock)
     return (
         f"{len(arms)} arm{'' if len(arms) == 1 else 's'}, {len(seeds)} seed{'' if len(seeds) == 1 else 's'} each, "
         f"{equal} a run unless said; judged by {results.get('metric') or 'nothing, as no distance was measured'}, "

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from ganneal.report.figures import Chart
 from ganneal.report.records import DISTANCE, RunRecord
-from ganneal.report.words import number
+from ganneal.wording import number
 
 EVALUATIONS = {
     "coverage": ("Coverage", "Share of real samples with a generated one in their neighbourhood; higher is better."),

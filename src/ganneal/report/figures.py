@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup, escape
 
-from ganneal.report.words import number, telling_apart
+from ganneal.wording import number, telling_apart
 
 INK, MUTED, RULE, PAPER, LEVEL = "#010101", "#020202", "#030303", "#040404", "#050505"
 SERIES = tuple(f"#0a0a0{index}" for index in range(8))

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from ganneal import __version__
 from ganneal.atomic import write_bytes
 from ganneal.report import words
+from ganneal.wording import number, sentence
 
 DARK = (
     "--paper: #141619; --card: #1c1f24; --ink: #e9e7e2; --muted: #a4a9b2; --rule: #343941; --accent: #8ab4f0; "
@@ -37,9 +38,9 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
     )
     environment.filters |= {
-        "number": words.number,
+        "number": number,
         "part": words.part,
-        "sentence": words.sentence,
+        "sentence": sentence,
     }
     return environment
 

@@ -20,6 +20,7 @@ from ganneal.report.records import RunRecord, flatten, read_run
 from ganneal.report.schedule import Round, first_round, level_figures, read_scheme
 from ganneal.report.verdicts import history, measurements, verdicts
 from ganneal.sampling import TrainedGenerator, load
+from ganneal.wording import duration, number
 
 SHOWN_POINTS = 1_500
 
@@ -75,12 +76,12 @@ def figures(run: RunRecord) -> list[tuple[str, str]]:
     found = []
     if name is not None:
         values = run.series(name)[1]
-        found.append((f"{name}, start to end", f"{words.number(values[0])} → {words.number(values[-1])}"))
+        found.append((f"{name}, start to end", f"{number(values[0])} → {number(values[-1])}"))
     for key, label in (("num_real", run.unit), ("d_updates", "D updates"), ("g_updates", "G updates")):
         if key in last:
-            found.append((label, words.number(last[key])))
+            found.append((label, number(last[key])))
     if "seconds" in last:
-        found.append(("training time", words.duration(last["seconds"])))
+        found.append(("training time", duration(last["seconds"])))
     return found
 
 
@@ -98,7 +99,7 @@ def summary(run: RunRecord, scheme: str) -> str:
     return (
         f"A generator and a discriminator ({model}) trained on {words.samples(run)}. The schedule: {scheme}; the loss: "
         f"{loss}. It saw {words.clock(last.get('num_real', 0), 'num_real', run.unit)} in {d_updates:,} discriminator "
-        f"and {g_updates:,} generator updates, {words.duration(last.get('seconds', 0))} on {place}."
+        f"and {g_updates:,} generator updates, {duration(last.get('seconds', 0))} on {place}."
         + (f" {ended}" if severity == "good" else "")
     )
 

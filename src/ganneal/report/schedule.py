@@ -11,9 +11,9 @@ from ganneal.plan import LevelPlan, Plan, plan
 from ganneal.report.curves import Figure
 from ganneal.report.figures import LEVEL, Chart, series
 from ganneal.report.records import RunRecord
-from ganneal.report.words import number
 from ganneal.schemes import SCHEMES, Scheme
 from ganneal.weights import WEIGHTS, Explicit
+from ganneal.wording import number
 
 SHOWN_LEVELS = 20
 KEPT = 5

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from ganneal.report import words
 from ganneal.report.comparison_figures import distances
 from ganneal.report.comparison_page import latent_rows
 from ganneal.report.curves import Figure
@@ -16,6 +15,7 @@ from ganneal.report.player import build_player
 from ganneal.report.records import RunRecord, flatten, read_run
 from ganneal.report.run_page import command, scheme_and_round
 from ganneal.report.verdicts import verdicts
+from ganneal.wording import duration, number
 
 OVERLAID = (
     ("d_real", "D(real)"),
@@ -59,7 +59,7 @@ def overlaid(runs: Mapping[str, RunRecord], column: str, title: str) -> Figure |
             chart.line(x, y, index, name)
     chart.scale(np.concatenate([y for _, y in found.values()]))
     chart.clock_axis("real images seen")
-    said = "; ".join(f"{name} ends at {words.number(y[-1])}" for name, (_, y) in found.items() if len(y))
+    said = "; ".join(f"{name} ends at {number(y[-1])}" for name, (_, y) in found.items() if len(y))
     return Figure(title, chart.svg(f"{title}: {said}."), "")
 
 
@@ -87,9 +87,9 @@ def row(name: str, run: RunRecord) -> dict[str, Any]:
         "scheme": scheme_and_round(run)[1],
         "seed": str(run.experiment.get("seed", "–")),
         "metric": metric or "–",
-        "values": [words.number(v) for v in (values[0], values[-1], min(values))] if len(values) else ["–"] * 3,
-        "clocks": [words.number(run.last.get(clock)) for clock in ("num_real", "d_updates", "g_updates")],
-        "time": words.duration(run.last["seconds"]) if "seconds" in run.last else "–",
+        "values": [number(v) for v in (values[0], values[-1], min(values))] if len(values) else ["–"] * 3,
+        "clocks": [number(run.last.get(clock)) for clock in ("num_real", "d_updates", "g_updates")],
+        "time": duration(run.last["seconds"]) if "seconds" in run.last else "–",
         "verdict": verdicts(run)[0],
         "command": command(run),
     }

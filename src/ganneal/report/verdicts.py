@@ -5,6 +5,7 @@ from typing import Any
 
 from ganneal.report import words
 from ganneal.report.records import Row, RunRecord, flatten
+from ganneal.wording import number
 
 PROTOCOL = (
     *("metric", "parameters", "extractor", "extractor_sha256", "layer", "quantised", "resize", "input_scaling"),
@@ -35,7 +36,7 @@ def standing(run: RunRecord) -> list[Verdict]:
 def _verdict(row: Row) -> Verdict:
     severity = str(row.get("severity"))
     figure, name = row.get("figure"), row.get("figure_name")
-    shown = f"{name}: {words.number(figure)}" if isinstance(figure, int | float) and name else ""
+    shown = f"{name}: {number(figure)}" if isinstance(figure, int | float) and name else ""
     return Verdict(severity if severity in SEVERITIES else "warning", str(row.get("text", "")), shown)
 
 
@@ -70,11 +71,11 @@ def measurements(run: RunRecord) -> list[dict[str, Any]]:
         found.append(
             {
                 "name": str(row.get("name", "unnamed")),
-                "value": words.number(row.get("value"), 4),
-                "error": words.number(row.get("standard_error")),
-                "interval": f"{words.number(interval[0])} to {words.number(interval[1])}" if interval else "–",
+                "value": number(row.get("value"), 4),
+                "error": number(row.get("standard_error")),
+                "interval": f"{number(interval[0])} to {number(interval[1])}" if interval else "–",
                 "of": f"{row.get('checkpoint') or 'files'}",
-                "at": words.number(row.get("num_real")),
+                "at": number(row.get("num_real")),
                 "protocol": flatten(protocol),
                 "warnings": [str(warning) for warning in row.get("warnings") or ()],
             }

@@ -1,12 +1,12 @@
-"""Numbers, configurations and outcomes in plain words."""
+"""Configurations and outcomes of runs in plain words."""
 
 import re
-from collections.abc import Iterable, Sequence
-from math import isfinite
+from collections.abc import Sequence
 from typing import Any
 
 from ganneal.health import BEGUN
 from ganneal.report.records import RunRecord
+from ganneal.wording import duration, number, telling_apart
 
 CLOCK_WORDS = {
     "num_real": "real images",
@@ -21,45 +21,6 @@ WORSE = 1.1
 """Beyond this ratio of the last distance to the best one the page says that the end is worse."""
 
 
-def number(value: float | None, digits: int = 3) -> str:
-    """``value`` to so many significant digits, without a power of ten where it reads well.
-
-    >>> number(161.046), number(100032), number(0.01234), number(2.0), number(1e-9), number(None)
-    ('161', '100,032', '0.0123', '2', '1e-09', '–')
-    """
-    if value is None or not isfinite(value):
-        return "–"
-    if value == int(value) and abs(value) < 1e15:
-        return f"{int(value):,}"
-    if abs(value) >= 10**digits:
-        return f"{value:,.0f}"
-    return f"{value:.{digits}g}"
-
-
-def telling_apart(values: Iterable[float]) -> int:
-    """How many significant digits, at least 3, show different ``values`` as different.
-
-    >>> telling_apart([0.1, 20, 300]), telling_apart([14.78, 14.8, 14.82]), telling_apart([5, 5])
-    (3, 4, 3)
-    """
-    different = set(values)
-    return next((n for n in range(3, 9) if len({number(value, n) for value in different}) == len(different)), 9)
-
-
-def duration(seconds: float) -> str:
-    """A time a person can grasp.
-
-    >>> duration(0.42), duration(71.4), duration(750), duration(11_100)
-    ('0.4 s', '71 s', '12 min 30 s', '3 h 5 min')
-    """
-    if seconds < 120:
-        return f"{round(seconds, 1 if seconds < 10 else 0):g} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min"
-
-
 def clock(value: float, name: str, unit: str = "real images") -> str:
     """A reading of one clock; ``unit`` is what ``num_real`` counts.
 
@@ -69,11 +30,6 @@ def clock(value: float, name: str, unit: str = "real images") -> str:
     if name in ("seconds", "cpu_seconds"):
         return duration(value)
     return f"{round(value):,} {unit if name == 'num_real' else CLOCK_WORDS.get(name, name)}"
-
-
-def sentence(text: str) -> str:
-    """``text`` with a capital at its start, the rest as it is."""
-    return text[:1].upper() + text[1:]
 
 
 def part(encoded: Any) -> str:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ganneal.metrics.intervals import paired_comparison
-from ganneal.report.words import number
 from ganneal.reproduction.table import BETTER, Table
+from ganneal.wording import number
 
 Verdict = Literal["agrees", "disagrees", "undecided", "not run"]
 Entry = Mapping[str, Any]

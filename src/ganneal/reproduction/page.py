@@ -6,12 +6,12 @@ from statistics import fmean
 from typing import Any
 
 from ganneal.metrics.intervals import seed_interval
-from ganneal.report.words import number
 from ganneal.reproduction.claims import Judgement, claims, judge
 from ganneal.reproduction.datasets import PUBLISHED_DATA, needed
 from ganneal.reproduction.results import Entry
 from ganneal.reproduction.scales import SCALES
 from ganneal.reproduction.table import BETTER, Row, Table
+from ganneal.wording import number
 
 HEAD = """# Reproduction
 

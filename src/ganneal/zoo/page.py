@@ -3,7 +3,7 @@
 from typing import Any
 
 from ganneal import zoo
-from ganneal.report.words import duration, number
+from ganneal.wording import duration, number
 
 HEAD = """# Zoo
 

@@ -1,11 +1,13 @@
 r"""The discriminator's gradient in its input, :math:`g(x) = \nabla_x D(x)`, sample by sample."""
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ganneal.regularizers.protocol import Discriminator
-
+Discriminator = Callable[[Tensor], Tensor]
+"""Samples ``[batch, ...]`` to raw outputs ``[batch]``, bound to the condition of a batch."""
 PerSample = Float[Tensor, " batch"]
 """One value per sample, [batch]."""
 Samples = Float[Tensor, "batch ..."]

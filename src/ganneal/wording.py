@@ -1,0 +1,48 @@
+"""Numbers and times as a person reads them."""
+
+from collections.abc import Iterable
+from math import isfinite
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """``value`` to so many significant digits, without a power of ten where it reads well.
+
+    >>> number(161.046), number(100032), number(0.01234), number(2.0), number(1e-9), number(None)
+    ('161', '100,032', '0.0123', '2', '1e-09', '–')
+    """
+    if value is None or not isfinite(value):
+        return "–"
+    if value == int(value) and abs(value) < 1e15:
+        return f"{int(value):,}"
+    if abs(value) >= 10**digits:
+        return f"{value:,.0f}"
+    return f"{value:.{digits}g}"
+
+
+def telling_apart(values: Iterable[float]) -> int:
+    """How many significant digits, at least 3, show different ``values`` as different.
+
+    >>> telling_apart([0.1, 20, 300]), telling_apart([14.78, 14.8, 14.82]), telling_apart([5, 5])
+    (3, 4, 3)
+    """
+    different = set(values)
+    return next((n for n in range(3, 9) if len({number(value, n) for value in different}) == len(different)), 9)
+
+
+def duration(seconds: float) -> str:
+    """A time a person can grasp.
+
+    >>> duration(0.42), duration(71.4), duration(750), duration(11_100)
+    ('0.4 s', '71 s', '12 min 30 s', '3 h 5 min')
+    """
+    if seconds < 120:
+        return f"{round(seconds, 1 if seconds < 10 else 0):g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def sentence(text: str) -> str:
+    """``text`` with a capital at its start, the rest as it is."""
+    return text[:1].upper() + text[1:]
