@@ -543,6 +543,19 @@ def test_every_loss_trains_from_the_command_line(name: str, cli: Cli) -> None:
     assert status == 0, err
 
 
-def test_a_dry_run_says_what_training_would_refuse(cli: Cli) -> None:
-    assert "it would be refused: shape must be" in cli("train", "digits-nats", "--data.size", "20", "--dry-run")[1]
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (["--data.size", "20"], "shape must be"),
+        (["--regularizer", "r1"], "batch norm in it mixes the samples; use another norm there"),
+        (["--normalization", "gradient"], "--model.d-norm layer"),
+        (["--data", "folder", "--data.path", "nowhere"], "nowhere"),
+    ],
+)
+def test_a_dry_run_says_first_of_all_what_training_would_refuse(cli: Cli, wrong: list[str], said: str) -> None:
+    first, *_, last = cli("train", "digits-nats", *wrong, "--dry-run")[1].rstrip().splitlines()
+    assert first.startswith("it would be refused: ") and said in first and last == first
+
+
+def test_a_dry_run_says_what_data_and_players_there_are(cli: Cli) -> None:
     assert "data: 1,797 samples of shape (1, 16, 16)" in cli("train", "digits-nats", "--dry-run")[1]

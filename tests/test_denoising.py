@@ -299,6 +299,7 @@ def test_a_generators_move_takes_the_next_real_images() -> None:
         engine.apply(run.cursor.step, run)
         run.cursor.advance()
     assert run.data_position == 2 * BATCH and run.counters.num_real == BATCH
+    assert run.counters.g_num_real == BATCH
 
 
 def test_losses_that_judge_fakes_against_reals_and_other_batches_go_with_it() -> None:

@@ -1167,6 +1167,7 @@ def test_a_loss_that_needs_reals_gets_as_many_in_the_generators_moves() -> None:
     observed: list[nn.Module] = []
     rows(run, before_each_step(lambda: observed.append(deepcopy(run.discriminator))))
     assert run.counters.num_real == 2 * BATCH  # the clock counts the discriminator's images only
+    assert run.counters.g_num_real == 3 * BATCH
     assert run.data_position == 5 * BATCH
     assert len(loss.seen) == 3 and not same_bits(weights_of(untouched), weights_of(run.discriminator))
     # steps: D G D G G; the generator's moves have batches 1, 3 and 4

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ganneal.cli.plan import show
 from ganneal.plan import plan
 from ganneal.schemes import SCHEMES, Alternating, FunctionalGradient, Nested, Scheme
 from ganneal.steps import (
@@ -268,3 +269,9 @@ def test_matched_constant_pushes_as_far_as_annealing(steps: int) -> None:
 
 def test_rounds_of_generator_updates_have_no_stage() -> None:
     assert plan(nats(4)).stage is None and plan(Alternating()).stage is None
+
+
+def test_real_images_of_generator_updates_are_shown_where_there_are_any() -> None:
+    assert "real images" not in show(Nested(4))
+    line = "real images per round      64 in D updates, which the clock counts, and 320 more in G updates"
+    assert line in show(Nested(4), batch_size=16, g_reals=32)

@@ -1,4 +1,4 @@
-"""The four clocks every run counts, and every rule and budget can read. Pure Python."""
+"""The four clocks every run counts, which every rule and budget can read, and the reals beside them. Pure Python."""
 
 from dataclasses import asdict, dataclass
 from typing import Literal
@@ -20,11 +20,13 @@ class Counters:
     g_updates: int = 0
     seconds: float = 0.0
     """Training only: sampling, evaluating and saving are not counted."""
+    g_num_real: int = 0
+    """Real images used to update the generator: none but for losses and tasks that need them there. No clock."""
 
     def read(self, clock: RuleClock, own: Clock) -> int:
         """The ticks of ``clock`` for the player whose updates ``own`` counts."""
         return getattr(self, own if clock == "own_updates" else clock)
 
     def as_dict(self) -> dict[str, float]:
-        """All four, by name."""
+        """All of them, by name."""
         return asdict(self)

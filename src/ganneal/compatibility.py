@@ -68,7 +68,7 @@ def check_combination(
         if part.per_sample_gradients and batch_norms:
             raise ValueError(
                 f"{name} takes the discriminator's gradient sample by sample, and batch norm in it mixes the samples; "
-                f"use another norm there, with DCGAN model.d_norm='layer', 'instance' or 'none'."
+                f"use another norm there, with DCGAN d_norm='layer', 'instance' or 'none' (--model.d-norm layer)."
             )
     if regularizer.per_sample_gradients and normalization.per_sample_gradients:
         raise ValueError(

@@ -142,13 +142,14 @@ def update_generator(step: UpdateGenerator, run: Run) -> None:
         run.round_steps.append(distance(before, run.g_parameters))
         log(step, run, "g_step", run.round_steps[-1])
     run.counters.g_updates += 1
+    run.counters.g_num_real += experiment.generator_reals
 
 
 def _generator_loss(step: UpdateGenerator, run: Run, count: int) -> Tensor:
     experiment, task, random = run.experiment, run.experiment.task, run.random["task"]
     with run.autocast():
         real = None
-        if task.needs_real or experiment.loss.needs_real:
+        if experiment.generator_reals:
             real = task.real_view(run.next_batch(count), random)
         latents = run.draw_latents(count)
         condition = task.fake_condition(count, run.pair.num_classes, real, random)

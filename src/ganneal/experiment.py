@@ -252,6 +252,11 @@ class Experiment:
         """Fakes of one generator update."""
         return self.batch_size if self.g_batch_size is None else self.g_batch_size
 
+    @property
+    def generator_reals(self) -> int:
+        """Real images of one generator update; 0 where neither the loss nor the task looks at any."""
+        return self.generator_batch if self.loss.needs_real or self.task.needs_real else 0
+
     def _makes(self, kind: type[Step]) -> bool:
         """Whether the scheme's second round, where everything is under way, has steps of ``kind``."""
         return any(isinstance(step, kind) for step in self.scheme(1))

@@ -37,6 +37,7 @@ def draw_pool(step: DrawPool, run: Run) -> None:
         latents = gather(latents)
         samples = _projected(run, latents) if step.projected else _shared(run, partial(made, run), latents, condition)
     run.pool, run.fit = SamplePool(latents, condition, _as_images(samples)), None
+    run.counters.g_num_real += step.size if task.needs_real else 0
 
 
 def _shared(run: Run, work: Callable[[Tensor, Condition], Tensor], samples: Tensor, condition: Condition) -> Tensor:

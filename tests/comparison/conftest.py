@@ -81,6 +81,7 @@ def make_outcome(arm: str = "nats", seed: int = 0, status: str = "finished", **c
         "best": None if status == "failed" else 2.0,
         "g_step_per_d_update": 0.25,
         "num_real": 128,
+        "g_num_real": 0,
         "d_updates": 8,
         "g_updates": 12,
         "seconds": 1.5,

@@ -70,7 +70,7 @@ def test_a_distance_of_zero_has_no_ratio(study: Make, outcome: Make) -> None:
 
 
 def test_clocks_and_step_are_means_of_the_runs_that_did_not_fail(study: Make, outcome: Make) -> None:
-    clocks = {"num_real": 64, "d_updates": 4, "g_updates": 6, "seconds": 0.5, "cpu_seconds": 0.25}
+    clocks = {"num_real": 64, "d_updates": 4, "g_updates": 6, "seconds": 0.5, "cpu_seconds": 0.25, "g_num_real": 0}
     found = arm(
         collected(
             study(seeds=(0, 1, 2)),
@@ -81,8 +81,16 @@ def test_clocks_and_step_are_means_of_the_runs_that_did_not_fail(study: Make, ou
         ),
         "nats",
     )
-    assert found["clocks"] == {"num_real": 96, "d_updates": 6, "g_updates": 9, "seconds": 1.0, "cpu_seconds": 0.75}
+    expected = {"num_real": 96, "d_updates": 6, "g_updates": 9, "seconds": 1.0, "cpu_seconds": 0.75, "g_num_real": 0}
+    assert found["clocks"] == expected
     assert found["g_step_per_d_update"] == 0.375
+
+
+def test_reals_of_generator_updates_stand_beside_what_the_arms_are_equal_in(study: Make, outcome: Make) -> None:
+    results = collected(study(), outcome(arm="cts"), outcome(seed=0, g_num_real=192), outcome(seed=1, g_num_real=320))
+    beside = "128 real images and 256 more real images in its G updates, which no clock counts"
+    assert arm(results, "nats")["equal_in"] == beside and arm(results, "nats")["clocks"]["g_num_real"] == 256
+    assert f"Equal in: nats, {beside}; cts, 128 real images." in results.table()
 
 
 # Every run counted

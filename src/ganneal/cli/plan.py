@@ -1,14 +1,18 @@
 """`ganneal plan`: what a schedule does, in figures."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil
+from typing import TYPE_CHECKING
 
 from ganneal.cli.options import Parts, parse, switch_parts
 from ganneal.plan import LevelPlan, Plan, Stage, plan
 from ganneal.registry import nearest
 from ganneal.schemes import SCHEMES, Scheme
 from ganneal.weights import WEIGHTS
+
+if TYPE_CHECKING:
+    from ganneal.experiment import Experiment
 
 PARTS: Parts = {"scheme": ("scheme", SCHEMES), "scheme.weights": ("weight rule", WEIGHTS)}
 SHOWN_LEVELS = 20
@@ -89,11 +93,22 @@ def _shown_stage(stage: Stage, figures: Plan, batch_size: int) -> list[str]:
     ]
 
 
-def _shown_updates(figures: Plan, g_cost: float) -> list[str]:
+def _shown_reals(figures: Plan, batch_size: int, g_reals: int) -> list[str]:
+    """The real images of a round, where generator updates need ``g_reals`` each: no clock counts those."""
+    if not g_reals:
+        return []
+    return [
+        f"real images per round      {figures.d_updates * batch_size:,} in D updates, which the clock counts, and "
+        f"{figures.g_updates * g_reals:,} more in G updates",
+    ]
+
+
+def _shown_updates(figures: Plan, g_cost: float, reals: list[str]) -> list[str]:
     """What a round of updates of both players does and costs."""
     return [
         f"updates per round          {figures.d_updates} D, {figures.g_updates} G",
         f"cost per D update          {figures.cost(g_cost):.3g} x CTS (a G update costs {g_cost:g} D updates)",
+        *reals,
         f"effective weight per D     {figures.effective_per_d_update:.3f}   under SGD; CTS: 1",
         f"Adam steps per D           {figures.nominal_steps_per_d_update:.3f}   nominal; without annealing: "
         f"{figures.g_updates / figures.d_updates:.3g}",
@@ -104,14 +119,14 @@ def _shown_updates(figures: Plan, g_cost: float) -> list[str]:
     ]
 
 
-def show(scheme: Scheme, g_cost: float = 1.0, batch_size: int = 64) -> str:
-    """One round of ``scheme`` as text."""
+def show(scheme: Scheme, g_cost: float = 1.0, batch_size: int = 64, g_reals: int = 0) -> str:
+    """One round of ``scheme`` as text; ``g_reals`` are the real images of one generator update."""
     figures = plan(scheme)
     moves = _shorten(figures.sequence.split(" "), each=2 if figures.stage is None else 3)
     weights = _shorten([f"{level.weight:.6g}" for level in figures.levels])
     if figures.stage is None:
         head, rows = HEAD, [_row(level) for level in figures.levels]
-        below = _shown_updates(figures, g_cost)
+        below = _shown_updates(figures, g_cost, _shown_reals(figures, batch_size, g_reals))
     else:
         head, rows = PUSH_HEAD, [_push_row(level) for level in figures.levels]
         below = _shown_stage(figures.stage, figures, batch_size)
@@ -129,17 +144,15 @@ def show(scheme: Scheme, g_cost: float = 1.0, batch_size: int = 64) -> str:
     )
 
 
-def _resolve(name: str) -> tuple[PlanOptions, Callable[[Scheme], str | None]]:
-    """The scheme of that name or of that experiment, and what warns of it in the experiment."""
+def _resolve(name: str) -> "tuple[PlanOptions, Experiment | None]":
+    """The scheme of that name or of the experiment of that name, which is given too."""
     if name in SCHEMES:
-        return PlanOptions(SCHEMES[name]), lambda scheme: None
+        return PlanOptions(SCHEMES[name]), None
     from ganneal.experiments import EXPERIMENTS
-    from ganneal.forewarning import forewarning
 
     if name in EXPERIMENTS:
         experiment = EXPERIMENTS[name]()
-        options = PlanOptions(experiment.scheme, batch_size=experiment.batch_size)
-        return options, lambda scheme: forewarning(replace(experiment, scheme=scheme))
+        return PlanOptions(experiment.scheme, batch_size=experiment.batch_size), experiment
     raise ValueError(f"unknown scheme or experiment {name!r}. {nearest(name, SCHEMES | EXPERIMENTS)}")
 
 
@@ -149,9 +162,15 @@ def main(arguments: Sequence[str]) -> None:
         print(_help())
         return
     name, *rest = arguments
-    options, warning_of = _resolve(name)
+    options, experiment = _resolve(name)
     options, rest = switch_parts(options, rest, PARTS)
     options = parse(options, rest, prog=f"ganneal plan {name}")
-    print(show(options.scheme, options.g_cost, options.batch_size))
-    if warning := warning_of(options.scheme):
+    if experiment is None:
+        print(show(options.scheme, options.g_cost, options.batch_size))
+        return
+    from ganneal.forewarning import forewarning
+
+    planned = replace(experiment, scheme=options.scheme, batch_size=options.batch_size)
+    print(show(options.scheme, options.g_cost, options.batch_size, planned.generator_reals))
+    if warning := forewarning(planned):
         print(f"\nwarning: {warning}")

@@ -66,21 +66,21 @@ def describe(value: Any, name: str = "", indent: int = 0) -> str:
     return "\n".join([f"{label}{type(value).__name__}", *inner])
 
 
-def _check(experiment: Experiment) -> str:
-    """Whether the experiment can start, found out by reading its data and building its players."""
+def _check(experiment: Experiment) -> tuple[bool, str]:
+    """Whether the experiment can start, found out by reading its data and building its players; and what was found."""
     from ganneal.run import Run
 
     try:
         run = Run(experiment)
     except (ValueError, FileNotFoundError) as error:
-        return f"it would be refused: {error}"
+        return False, f"it would be refused: {error}"
     generator, discriminator = (
         sum(p.numel() for p in player.parameters()) for player in (run.generator, run.discriminator)
     )
     dataset = run.data.dataset
     classes = about_classes(dataset, bool(run.pair.num_classes))
     said = "" if classes is None else f"{classes}\n"
-    return (
+    return True, (
         f"data: {len(dataset):,} samples of shape {dataset.shape}\n{said}"
         f"parameters: generator {generator:,}, discriminator {discriminator:,}"
     )
@@ -119,9 +119,12 @@ def main(arguments: Sequence[str]) -> None:
     if chosen is not None and leads(experiment):
         print(reasons(chosen, experiment), file=sys.stdout if dry_run else sys.stderr)
     if dry_run:
+        starts, found = _check(experiment)
+        if not starts:  # before two pages of settings
+            print(f"{found}\n")
         print(describe(experiment))
-        first = show(experiment.scheme, batch_size=experiment.batch_size)
-        print(f"\nrun directory: {directory}\n\nfirst round:\n{first}\n\n{_check(experiment)}")
+        first = show(experiment.scheme, batch_size=experiment.batch_size, g_reals=experiment.generator_reals)
+        print(f"\nrun directory: {directory}\n\nfirst round:\n{first}\n\n{found}")
         for warning in forewarnings(experiment):
             print(f"warning: {warning}")
         return

@@ -21,9 +21,10 @@ from ganneal.training import train
 
 OUTCOME = "outcome.json"
 STEP = "g_step_per_d_update"
+COUNTED = ("num_real", "g_num_real", "d_updates", "g_updates", "seconds", "cpu_seconds")
 FIELDS = frozenset(
     ("status", "error", "arm", "seed", "budget", "metric", "untrained", "last_seen", "best_seen", "evaluations")
-    + ("last", "best", STEP, "num_real", "d_updates", "g_updates", "seconds", "cpu_seconds")
+    + ("last", "best", STEP, *COUNTED)
 )
 """What every outcome holds."""
 SEAL = "sha256"
@@ -185,7 +186,7 @@ def _of_record(job: Job) -> dict[str, Any]:
         "last": None,
         "best": None,
         STEP: sum(steps) / len(steps) if steps else None,
-    } | {key: last.get(key, 0) for key in ("num_real", "d_updates", "g_updates", "seconds", "cpu_seconds")}
+    } | {key: last.get(key, 0) for key in COUNTED}
 
 
 def _is_number(value: Any) -> bool:

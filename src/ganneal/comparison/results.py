@@ -143,16 +143,22 @@ def _arm(study: Study, arm: Arm, runs: Sequence[Outcome], baseline: Sequence[Out
     return {
         "name": arm.name,
         "scheme": str(arm.experiment.scheme),
-        "equal_in": study.equal_in(arm),
+        "equal_in": _equal_in(study, arm, _mean(_values(counted, "g_num_real"))),
         "runs": [dict(run) | {"path": f"{arm.name}/seed{run['seed']}"} for run in runs],
         "finished": sum(run["status"] == "finished" for run in runs),
         "last": _summary(_values(counted, "last")),
         "best": _summary(_values(counted, "best")),
         **_decay(counted),
-        "clocks": {clock: _mean(_values(counted, clock)) for clock in (*CLOCKS, "cpu_seconds")},
+        "clocks": {clock: _mean(_values(counted, clock)) for clock in (*CLOCKS, "g_num_real", "cpu_seconds")},
         "g_step_per_d_update": _mean(_values(counted, "g_step_per_d_update")),
         "verdict": None if arm.name == study.baseline else _verdict(arm.name, study.baseline, counted, baseline),
     }
+
+
+def _equal_in(study: Study, arm: Arm, reals: float | None) -> str:
+    """What the arm is equal in, and the real images that its generator's updates saw beside those of the clock."""
+    beside = f" and {number(reals)} more real images in its G updates, which no clock counts" if reals else ""
+    return study.equal_in(arm) + beside
 
 
 def _decay(runs: Sequence[Outcome]) -> dict[str, Any]:

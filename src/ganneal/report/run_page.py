@@ -80,6 +80,8 @@ def figures(run: RunRecord) -> list[tuple[str, str]]:
     for key, label in (("num_real", run.unit), ("d_updates", "D updates"), ("g_updates", "G updates")):
         if key in last:
             found.append((label, number(last[key])))
+    if reals := last.get("g_num_real"):
+        found.append((f"more {run.unit} in G updates", number(reals)))
     if "seconds" in last:
         found.append(("training time", duration(last["seconds"])))
     return found
