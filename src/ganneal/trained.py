@@ -119,7 +119,9 @@ class TrainedGenerator:
         return list(map(str, names)) if len(names) == self.num_classes else []
 
     def class_of(self, given: str) -> int:
-        """The class with the name or the number ``given``; a name that looks like another's number is a name.
+        """The class with the name ``given``; with that number where classes have no names.
+
+        A number is never the place of a named class: of classes 10, 20 and 3, ``"1"`` is none.
 
         Raises:
             ValueError: There is no such class, or there are none at all.
@@ -129,10 +131,11 @@ class TrainedGenerator:
             raise ValueError(f"class must be left out: this generator was trained without classes, got {given!r}.")
         if given in names:
             return names.index(given)
+        if self.data_class_names:
+            raise ValueError(f"class must be a name of a class, got {given!r}. {nearest(given, dict.fromkeys(names))}")
         if given.isascii() and given.isdigit() and int(given) < len(names):
             return int(given)
-        named = "" if names[0] == "0" else f", or a name. {nearest(given, dict.fromkeys(names))}"
-        raise ValueError(f"class must be a number in 0..{len(names) - 1}, got {given!r}{named}")
+        raise ValueError(f"class must be a number in 0..{len(names) - 1}, got {given!r}")
 
     @property
     def sampler(self) -> Sampler:

@@ -12,6 +12,7 @@ import torch
 from ganneal import engine
 from ganneal.collective import ALONE, Ranks
 from ganneal.data import reporting
+from ganneal.data.classes import class_names_of, paired_in_order
 from ganneal.directory import RunDirectory
 from ganneal.display import Display
 from ganneal.evaluation import Evaluations
@@ -20,6 +21,7 @@ from ganneal.following import Decision, beginning, follow, packed, pending, tell
 from ganneal.forewarning import about_classes, forewarnings
 from ganneal.grid import class_rows, image_grid, save_png, scatter
 from ganneal.interruption import Interrupted, Interruption
+from ganneal.json_files import read_description
 from ganneal.launch import launched
 from ganneal.run import Run, device_named
 from ganneal.stop import REMEDY, NonFinite, Row, Stop, TrainingStopped
@@ -175,6 +177,12 @@ class Session:
         content = RunDirectory(path).load_checkpoint()
         if content is None:
             raise ValueError(f"init_from must be a run directory with a checkpoint, got {path!r}, which has none.")
+        if self.run.pair.num_classes:
+            theirs = class_names_of(read_description(RunDirectory(path).description)["data"])
+            if words := paired_in_order(
+                self.run.data.dataset.class_names, theirs, called=("the data", f"init_from {path}")
+            ):
+                self.display.say(f"classes of the data and of {path} are paired {words}")
         try:
             self.run.load_players(content["state"])
         except RuntimeError as error:

@@ -124,6 +124,7 @@ OTHER: Mapping[str, Any] = {
     "reference": replace(REFERENCE, sha256="ee"),
     "n_fake": 10_000,
     "classes": "uniform",
+    "classes_paired": "by number",
     "truncation": 0.7,
     "truncation_form": "scale",
     "statistics": "standing",

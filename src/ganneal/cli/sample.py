@@ -27,7 +27,7 @@ class SampleOptions:
     seed: int = 0
     """The same seed draws the same samples."""
     classes: Annotated[tuple[str, ...], tyro.conf.arg(name="class", aliases=["--labels"])] = ()
-    """Classes by number, or by name where the data has names, repeated in turn over the samples; left out, they are
+    """Classes by name, by number where the data has no names, repeated in turn over the samples; left out, they are
     drawn."""
     drawn: Annotated[Literal["data", "uniform"], tyro.conf.arg(name="classes")] = "data"
     """Draw classes as often as the data has them, or all alike."""

@@ -1,7 +1,8 @@
 """The classes of a data set: those with an image, their names, and which of two data sets' classes are the same."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -55,26 +56,44 @@ def classes_in_words(dataset: Dataset) -> str:
     )
 
 
+def class_names_of(described: Mapping[str, Any]) -> list[str]:
+    """The names of a run's classes, or their numbers, from the ``data`` of its description; empty without classes."""
+    count = described.get("num_classes", 0)
+    names = described.get("classes") or ()
+    return list(map(str, names if len(names) == count else range(count)))
+
+
 def few(names: Sequence[str]) -> str:
     """The first of ``names``, and how many more there are."""
     more = f" and {len(names) - LISTED:,} more" if len(names) > LISTED else ""
     return ", ".join(shown(str(name)) for name in names[:LISTED]) + more
 
 
-@dataclass(frozen=True)
-class Pairing:
+class Pairing(NamedTuple):
     """Which class of one side is which of the other."""
 
     places: tuple[int, ...]
-    """For each class of ``theirs``, in order, its number among ``ours``."""
+    """For each class of the other side, in order, its number on this side."""
     words: str
-    """How they were paired: "by name", "by number", or "by index" with the first pairs."""
+    """How they were paired: "by name", "by number", or "by index" with the pairs."""
 
-    def __call__(self, dataset: Dataset, names: Sequence[str]) -> Dataset:
-        """``dataset``, which is theirs, with our numbers of the classes and our ``names``."""
-        assert dataset.labels is not None
-        labels = np.array(self.places, dtype=np.int64)[dataset.labels]
-        return replace(dataset, labels=labels, description={**dataset.description, "classes": list(names)})
+
+def with_classes_of(names: Sequence[str], dataset: Dataset, *, called: tuple[str, str]) -> tuple[Dataset, str]:
+    """``dataset`` with the classes ``names`` and their numbers, and how its own classes were paired with them.
+
+    Args:
+        called: What the side of ``names`` and that of ``dataset`` are called in messages.
+    Raises:
+        ValueError: It has no classes, or others than ``names``; the message names the difference.
+    """
+    if dataset.labels is None:
+        why = f": {dataset.unusable}" if dataset.unusable else ""
+        raise ValueError(f"{called[1]} must have labels, as {called[0]} has classes, and there are none{why}.")
+    own = populated(dataset)
+    found = paired(names, own.class_names, called=called)
+    labels = np.array(found.places, dtype=np.int64)[own.labels]
+    description = {**own.description, "classes": list(names)}
+    return replace(own, labels=labels, num_classes=len(names), description=description), found.words
 
 
 def paired(ours: Sequence[str], theirs: Sequence[str], *, called: tuple[str, str]) -> Pairing:
@@ -104,6 +123,23 @@ def paired(ours: Sequence[str], theirs: Sequence[str], *, called: tuple[str, str
         f"classes must be the same in {called[0]} and {called[1]}, got {'; '.join(lacking)}; give classes the same "
         f"names on both sides, or leave out those that one side lacks."
     )
+
+
+def paired_in_order(ours: Sequence[str], theirs: Sequence[str], *, called: tuple[str, str]) -> str | None:
+    """How classes are paired that must have the same numbers too, as weights know them by; None where either has none.
+
+    Raises:
+        ValueError: They are others, or of other numbers; the message has the names.
+    """
+    if not ours or not theirs:
+        return None
+    found = paired(ours, theirs, called=called)
+    if found.places != tuple(range(len(ours))):
+        raise ValueError(
+            f"classes must be in the same order in {called[0]} and {called[1]}, got {few(ours)} and {few(theirs)}; "
+            f"list the classes of the data in that order, as dataset.json does."
+        )
+    return found.words
 
 
 def _only_one_names(ours: Sequence[str], theirs: Sequence[str]) -> bool:

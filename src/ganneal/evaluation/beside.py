@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ganneal.class_shares import Classes
 from ganneal.data import Dataset, Sampler
+from ganneal.data.classes import with_classes_of
 from ganneal.evaluation.seeds import SELECTION_SEED
 from ganneal.experiment import Records
 from ganneal.freezing import frozen
@@ -54,7 +55,7 @@ class Evaluator:
     classes were drawn uniformly instead of as often as the data has them (`Records.classes`).
     """
 
-    def __init__(self, dataset: Dataset, records: Records, seed: int = 0):
+    def __init__(self, dataset: Dataset, records: Records, seed: int = 0, *, num_classes: int = 0):
         self.count, self.seed = records.evaluate_count, seed
         self.classes: Classes = records.classes
         chosen = records.extractor
@@ -73,6 +74,8 @@ class Evaluator:
                 f"records.held_out must hold samples of shape {dataset.shape}, as the data, got {unseen.shape}; give "
                 f"a held-out part of the same data."
             )
+        if num_classes:  # the discriminator judges samples under their class, by the data's numbers
+            unseen, _ = with_classes_of(dataset.class_names, unseen, called=("the data", "records.held_out"))
         self.judged = Sampler(unseen, seed)
 
     @property

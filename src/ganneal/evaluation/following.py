@@ -23,7 +23,7 @@ class Evaluations:
     def __init__(self, run: Run, directory: RunDirectory, display: Display):
         self.run, self.directory, self.display = run, directory, display
         self.records = run.experiment.records
-        self.evaluator = Evaluator(run.data.dataset, self.records)
+        self.evaluator = Evaluator(run.data.dataset, self.records, num_classes=run.pair.num_classes)
         self.name = self.evaluator.name
         self.output = output_of(run.experiment.loss)
         self.watching = Watch(self.name, output=self.output)

@@ -1,6 +1,6 @@
 """Measuring what is on disk: a run's last and best weights, or any two sets of images."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -11,6 +11,7 @@ import torch
 from ganneal.class_shares import Classes, check_classes, class_counts
 from ganneal.config import decode
 from ganneal.data import DATASETS, Dataset, Source, source_at, stored_sizes
+from ganneal.data.classes import populated, with_classes_of
 from ganneal.directory import RunDirectory, provenance
 from ganneal.evaluation.beside import as_stored, suited_extractor
 from ganneal.evaluation.seeds import EVALUATION_SEEDS, check_fresh
@@ -96,7 +97,7 @@ def evaluate_run(
         if name == "last" or _has_best(directory)
     }
     dataset, held_out, own = _data_of(directory)
-    _check_classes(settings, generators.values(), dataset)
+    dataset, classes_paired = _check_classes(settings, list(generators.values()), dataset, say)
     built = _extractor(extractor or own, dataset, settings.count)
     say(f"{len(dataset):,} real samples through {built.name}")
     real = _real_side(dataset, built)
@@ -119,6 +120,7 @@ def evaluate_run(
                     raise ValueError(f"the {checkpoint} generator of {path} makes samples that are no numbers.")
                 fake = _evidence(built(as_stored(samples)), labels)
                 about = _sampling_of(generator, truncation, "equal shares" if labels is not None else settings.classes)
+                about |= {"classes_paired": classes_paired}
                 made = _measure(metrics, real, fake, unseen, built, about, say)
                 records += [(record, seed, _place(checkpoint, generator)) for record in made]
     return _joined(records)
@@ -150,11 +152,17 @@ def evaluate_images(
             f"real and fake must be images of one shape, got {reals.shape} in {real} and {fakes.shape} in {fake}; give "
             f"size, or convert one of them."
         )
+    reals, fakes, classes_paired = _paired_files(settings, reals, fakes, say)
     built = _extractor(extractor, reals, len(fakes))
     say(f"{len(reals):,} real and {len(fakes):,} generated images through {built.name}")
     side = _real_side(reals, built, transform=transform)
-    seen = Evidence(*reference_features(fakes, built), _labels(fakes))
-    about = {"generator_weights": "files", "classes": "as in the files", "quantised": fakes.is_images}
+    seen = Evidence(*reference_features(fakes, built), _labels(fakes), tuple(fakes.class_names))
+    about = {
+        "generator_weights": "files",
+        "classes": "as in the files",
+        "classes_paired": classes_paired,
+        "quantised": fakes.is_images,
+    }
     made = _measure(settings.metrics, side, seen, None, built, about, say)
     return [over_seeds([record]) for record in made]
 
@@ -174,13 +182,44 @@ def _draws(settings: Settings, generator: TrainedGenerator) -> Iterator[tuple[to
         yield torch.arange(generator.num_classes).repeat(each), tuple(by_class)
 
 
-def _check_classes(settings: Settings, generators: Iterable[TrainedGenerator], dataset: Dataset) -> None:
-    """Have classes drawn as often as the data has them that samples are measured against."""
-    for generator in generators:
-        if settings.classes == "uniform" and not generator.num_classes:
+def _check_classes(
+    settings: Settings, generators: Sequence[TrainedGenerator], dataset: Dataset, say: Say
+) -> tuple[Dataset, str | None]:
+    """Have classes drawn as often as the data has them that samples are measured against.
+
+    Returns:
+        The data under the generators' numbers of the classes, and how the classes were paired; None without any.
+    """
+    first = next(iter(generators), None)
+    if first is None or not first.num_classes:
+        if settings.classes == "uniform" and first is not None:
             raise ValueError("classes must be left out: this generator was trained without classes, got 'uniform'.")
-        if generator.num_classes == dataset.num_classes:
-            generator.class_counts = class_counts(dataset.labels, dataset.num_classes)
+        return dataset, None
+    if dataset.labels is None:
+        why = f": {dataset.unusable}" if dataset.unusable else ""
+        say(f"warning: the data has no classes{why}; classes are drawn as often as the run's own data had them")
+        return dataset, None
+    dataset, words = with_classes_of(first.class_names, dataset, called=("the run", "the data"))
+    for generator in generators:
+        generator.class_counts = class_counts(dataset.labels, dataset.num_classes)
+    say(f"classes of the run and of the data are paired {words}")
+    return dataset, words
+
+
+def _paired_files(settings: Settings, reals: Dataset, fakes: Dataset, say: Say) -> tuple[Dataset, Dataset, str | None]:
+    """Both sides with the numbers of the real side's classes, where a metric needs classes and both sides have them."""
+    by_class = [type(metric).__name__ for metric in settings.metrics if getattr(metric, "by_class", False)]
+    if not by_class:
+        return reals, fakes, None
+    for side, dataset in (("real", reals), ("fake", fakes)):
+        if dataset.labels is None:
+            why = f": {dataset.unusable}" if dataset.unusable else ""
+            say(f"warning: no {', '.join(by_class)}, as {side} has no classes{why}")
+            return reals, fakes, None
+    reals = populated(reals)
+    fakes, words = with_classes_of(reals.class_names, fakes, called=("real", "fake"))
+    say(f"classes of real and fake are paired {words}")
+    return reals, fakes, words
 
 
 def _has_best(directory: RunDirectory) -> bool:
@@ -229,6 +268,7 @@ def _evidence(extracted: Extracted, labels: torch.Tensor | None) -> Evidence:
 def _real_side(dataset: Dataset, extractor: Extractor, transform: str = "none") -> Side:
     sha256 = content_hash(dataset)
     evidence = _evidence(reference_features(dataset, extractor, sha256=sha256), _labels(dataset))
+    evidence = evidence._replace(class_names=tuple(dataset.class_names))
     name = str(dataset.description.get("name", "data"))
     return Side(evidence, Reference(name, "train", sha256, len(dataset), transform))
 

@@ -34,7 +34,9 @@ def _at_most(side: Evidence, most: int, seed: int) -> Evidence:
     if len(side.features) <= most:
         return side
     chosen = np.sort(np.random.default_rng(seed).permutation(len(side.features))[:most])
-    return Evidence(*(None if part is None else part[chosen] for part in side))  # type: ignore[arg-type]
+    features, logits, labels = (None if part is None else part[chosen] for part in side[:3])
+    assert features is not None
+    return Evidence(features, logits, labels, side.class_names)
 
 
 def _between_halves(features: Tensor) -> float | None:
@@ -153,9 +155,13 @@ class PerClassFrechet:
     def __call__(self, real: Evidence, fake: Evidence, held_out: Evidence | None = None) -> list[Value]:
         if real.labels is None or fake.labels is None:
             return []
-        labels = real.labels, fake.labels
-        found, _ = _with_warnings(lambda: per_class_frechet(real.features, labels[0], fake.features, labels[1]))
-        extra = {"worst": list(found.worst), "distances": {str(c): d for c, d in found.distances.items()}}
+        labels, names = (real.labels, fake.labels), real.class_names
+        found, _ = _with_warnings(
+            lambda: per_class_frechet(real.features, labels[0], fake.features, labels[1], names=names)
+        )
+        named = {c: names[c] if names else str(c) for c in found.distances}
+        worst, of = found.worst
+        extra = {"worst": [worst, named[of]], "distances": {named[c]: d for c, d in found.distances.items()}}
         return [Value("class-FD", found.mean, extra=extra)]
 
 

@@ -1,6 +1,6 @@
 """The Fréchet distance within each class, which sees what the one over all classes averages away."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +25,9 @@ class PerClass:
     distances: Mapping[int, float]
 
 
-def per_class_frechet(real: Features, real_labels: Labels, fake: Features, fake_labels: Labels) -> PerClass:
+def per_class_frechet(
+    real: Features, real_labels: Labels, fake: Features, fake_labels: Labels, *, names: Sequence[str] = ()
+) -> PerClass:
     """The Fréchet distance between real and generated samples of each class ("intra-FD").
 
     Args:
@@ -33,6 +35,7 @@ def per_class_frechet(real: Features, real_labels: Labels, fake: Features, fake_
         real_labels: Class of each row of ``real``.
         fake: Features [m, d], as many of every class, as the bias depends on the count.
         fake_labels: Class that each row of ``fake`` was generated for.
+        names: Names of the classes 0, 1, ..., for messages; empty calls them by number.
     Raises:
         ValueError: A class has d rows or fewer in either set, so that its covariance would be singular; the fakes
             of the classes differ in number; the features are as refused by `frechet_distance`.
@@ -45,7 +48,7 @@ def per_class_frechet(real: Features, real_labels: Labels, fake: Features, fake_
     x_labels, y_labels = checked_labels("real", real_labels, len(x)), checked_labels("fake", fake_labels, len(y))
     classes = torch.cat([x_labels, y_labels]).unique().tolist()
     counts = {c: (int((x_labels == c).sum()), int((y_labels == c).sum())) for c in classes}
-    _check_counts(counts, x.shape[1])
+    _check_counts({str(names[int(c)] if names else c): pair for c, pair in counts.items()}, x.shape[1])
     warn_of_bias(min(min(pair) for pair in counts.values()), x.shape[1])
     distances = {c: gaussian_distance(Moments.of(x[x_labels == c]), Moments.of(y[y_labels == c])) for c in classes}
     worst = max(distances, key=lambda c: distances[c])
@@ -69,7 +72,7 @@ def checked_labels(name: str, labels: Labels, rows: int) -> Int64[Tensor, " _"]:
     return given.long()
 
 
-def _check_counts(counts: Mapping[int, tuple[int, int]], d: int) -> None:
+def _check_counts(counts: Mapping[str, tuple[int, int]], d: int) -> None:
     few = {c: pair for c, pair in counts.items() if min(pair) <= d}
     if few:
         shown = ", ".join(f"{c} ({n} real, {m} fake)" for c, (n, m) in list(few.items())[:8])

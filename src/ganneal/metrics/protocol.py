@@ -23,6 +23,8 @@ class Evidence(NamedTuple):
     features: Float[Tensor, "n d"]
     logits: Float[Tensor, "n k"] | None = None
     labels: Int64[Tensor, " n"] | None = None
+    class_names: tuple[str, ...] = ()
+    """The names of the classes 0, 1, ...; the same on both sides where there are any."""
 
 
 class Value(NamedTuple):
@@ -76,6 +78,8 @@ class MetricProtocol:
     reference: Reference
     n_fake: int
     classes: str = "none"
+    classes_paired: str | None = None
+    """How the classes of the real and of the generated side were paired; None where nothing needs them."""
     truncation: float | None = None
     truncation_form: str | None = None
     """How latents were truncated: entries redrawn until within, or all scaled."""
