@@ -7,11 +7,14 @@ import struct
 import sys
 import warnings
 import zipfile
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -19,11 +22,13 @@ from PIL import Image
 from ganneal.cli import chosen as chosen_settings
 from ganneal.cli import main
 from ganneal.data import Arrays, Cifar10, Cifar100, Folder, Idx, Zip, source_at
+from ganneal.data.headers import Header
 from ganneal.data.survey import Survey, survey
-from ganneal.experiments import EXPERIMENTS, choices
+from ganneal.experiments import EXPERIMENTS
 from ganneal.experiments.choices import choose
 from ganneal.machine import Machine
-from ganneal.models import DCGAN
+from ganneal.models import DCGAN, MODELS
+from ganneal.models.sizes import largest_size
 
 CPU, GPU = Machine(False, False), Machine(True, True)
 
@@ -38,42 +43,48 @@ def pictures(folder: Path, sizes: list[tuple[int, int]], mode: str = "RGB") -> P
     return folder
 
 
+def surveyed(count: int, sides: Sequence[int], grey: bool = False) -> Survey:
+    """A set of square images."""
+    headers = Counter(Header(side, side, "L" if grey else "RGB", grey) for side in sides)
+    return Survey(max(count, len(sides)), headers)
+
+
 @pytest.mark.parametrize(
     ("side", "machine", "size"),
-    [(28, CPU, 28), (32, CPU, 32), (63, CPU, 32), (64, CPU, 64), (256, CPU, 64), (256, GPU, 256), (4_000, GPU, 256)]
-    + [(100, GPU, 64), (5, CPU, 8), (8, CPU, 8)],
+    [(28, CPU, 28), (32, CPU, 32), (63, CPU, 56), (64, CPU, 64), (256, CPU, 64), (256, GPU, 256), (4_000, GPU, 256)]
+    + [(100, GPU, 64), (5, CPU, 8), (8, CPU, 8), (30, CPU, 28), (60, CPU, 56), (255, GPU, 224)],
 )
 def test_the_size_is_the_largest_that_the_images_fill_and_the_machine_bears(
     side: int, machine: Machine, size: int
 ) -> None:
-    assert choose(Survey(50_000, (side,), False, 0), machine)["data.size"].value == size
+    assert choose(surveyed(50_000, [side]), machine)["data.size"].value == size
 
 
 def test_one_small_image_among_many_does_not_decide() -> None:
-    assert choose(Survey(1_000, (9, *[64] * 99), False, 0), CPU)["data.size"].value == 64
+    assert choose(surveyed(1_000, [9, *[64] * 99]), CPU)["data.size"].value == 64
 
 
 @given(st.integers(1, 10**7), st.lists(st.integers(1, 10**5), min_size=1, max_size=9), st.booleans(), st.booleans())
 def test_whatever_is_chosen_can_be_built_and_has_a_reason(
     count: int, sides: list[int], grey: bool, accelerator: bool
 ) -> None:
-    chosen = choose(Survey(count, tuple(sorted(sides)), grey, 0), Machine(accelerator, accelerator))
+    chosen = choose(surveyed(count, sides, grey), Machine(accelerator, accelerator))
     size, channels = chosen["data.size"].value, chosen["data.channels"].value
-    assert size in choices.SIZES and channels == (1 if grey else 3)
-    assert 1 <= chosen["batch_size"].value <= min(64, count)
+    assert channels == (1 if grey else 3)
+    assert 1 <= chosen["batch_size"].value <= min(64, max(count, len(sides)))
     assert all(choice.reason for choice in chosen.values())
     assert json.loads(json.dumps([choice.value for choice in chosen.values()])) == [c.value for c in chosen.values()]
     DCGAN(width=1, latent_size=1).build((channels, size, size))
 
 
 def test_few_images_are_mirrored_and_writing_is_not() -> None:
-    assert choose(Survey(1_000, (64,), False, 0), CPU)["flip"].value is True
-    assert choose(Survey(1_000, (64,), True, 0), CPU)["flip"].value is False
-    assert choose(Survey(100_000, (64,), False, 0), CPU)["flip"].value is False
+    assert choose(surveyed(1_000, [64]), CPU)["flip"].value is True
+    assert choose(surveyed(1_000, [64], True), CPU)["flip"].value is False
+    assert choose(surveyed(100_000, [64]), CPU)["flip"].value is False
 
 
 def test_precision_follows_what_the_machine_computes_in() -> None:
-    data = Survey(1_000, (64,), False, 0)
+    data = surveyed(1_000, [64])
     assert choose(data, Machine(False, True))["precision"].value == "bf16"
     assert choose(data, Machine(True, False))["precision"].value == "float32"
 
@@ -81,8 +92,11 @@ def test_precision_follows_what_the_machine_computes_in() -> None:
 def test_a_survey_reads_sizes_colours_and_classes(tmp_path: Path) -> None:
     pictures(tmp_path / "cat", [(30, 20), (64, 64)])
     pictures(tmp_path / "dog", [(40, 90)])
-    assert survey(Folder(str(tmp_path))) == Survey(3, (20, 40, 64), False, 2)
-    assert survey(Folder(str(pictures(tmp_path / "grey", [(8, 8)], "L")))) == Survey(1, (8,), True, 0)
+    found = survey(Folder(str(tmp_path)))
+    assert (found.count, found.sides, found.grey, found.num_classes) == (3, (20, 40, 64), False, 2)
+    assert not found.partial and found.sizes == {(30, 20): 1, (64, 64): 1, (40, 90): 1}
+    grey = survey(Folder(str(pictures(tmp_path / "grey", [(8, 8)], "L"))))
+    assert (grey.count, grey.sides, grey.grey, grey.channels) == (1, (8,), True, 1)
 
 
 def test_a_survey_passes_over_damage_and_names_it_where_there_is_nothing_else(tmp_path: Path) -> None:
@@ -97,7 +111,7 @@ def test_a_survey_passes_over_damage_and_names_it_where_there_is_nothing_else(tm
 def test_a_survey_of_many_images_reads_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ganneal.data.survey.MOST", 4)
     found = survey(Folder(str(pictures(tmp_path, [(16 + n, 16 + n) for n in range(12)]))))
-    assert found.count == 12 and found.sides == (16, 19, 22, 25)
+    assert found.count == 12 and found.sides == (16, 19, 22, 25) and found.partial
 
 
 # What lies at a path
@@ -163,13 +177,13 @@ def test_a_path_alone_trains_with_reasons_and_remembers_them(ganneal: Any, tmp_p
     pictures(tmp_path / "mine", [(20, 17)] * 16)
     status, said = ganneal("mine", *QUICK)
     assert status == 0
-    assert "--data.size " in said and "16  (shorter side 17 px, the largest network below the median)" in said
+    assert "--data.size " in said and "16  (shorter side 17 px, the largest of DCGAN below it)" in said
     assert "--model.width " in said and "64 -> 2 as given  (usual)" in said
     chosen = stored("runs/mine-nats")["chosen"]
     assert chosen["data.size"] == {
         "type": "Choice",
         "value": 16,
-        "reason": "shorter side 17 px, the largest network below the median",
+        "reason": "shorter side 17 px, the largest of DCGAN below it",
     }
     assert stored("runs/mine-nats")["experiment"]["batch_size"] == chosen["batch_size"]["value"] == 8
 
@@ -179,7 +193,7 @@ def test_on_resume_nothing_is_chosen_again(ganneal: Any, tmp_path: Path, monkeyp
     assert ganneal("mine", "--seed", "3", *QUICK)[0] == 0
     before = stored("runs/mine-nats-seed3")
     monkeypatch.setattr(sys.modules["ganneal.experiments.images"], "this_machine", lambda: GPU)
-    monkeypatch.setattr(chosen_settings, "image_choices", lambda path: pytest.fail("it chose again"))
+    monkeypatch.setattr(chosen_settings, "image_choices", lambda path, models: pytest.fail("it chose again"))
     status, said = ganneal("mine", "--seed", "3", *QUICK, "--budget.d-updates", "4")
     assert status == 0 and "resuming" in said
     after = stored("runs/mine-nats-seed3")
@@ -238,3 +252,30 @@ def part_of(path: Path, out: Path, count: int = 80) -> str:
         for name in [n for n in archive.namelist() if n != "dataset.json"][:count]:
             part.writestr(name, archive.read(name))
     return str(out)
+
+
+@pytest.mark.parametrize(
+    ("model", "side", "size"),
+    [("dcgan", 60, 56), ("sngan", 60, 48), ("sn-dcgan", 60, 56), ("r3gan", 60, 32), ("resnet-4", 60, 60)]
+    + [("sngan", 20, 32), ("biggan", 300, 64)],  # below the smallest network; at most 64 px on a CPU
+)
+def test_the_size_is_the_largest_that_the_chosen_network_makes(model: str, side: int, size: int) -> None:
+    choice = choose(surveyed(100, [side]), CPU, [MODELS[model]])["data.size"]
+    assert choice.value == size
+    assert size == side or f"{side} px" in choice.reason
+
+
+def test_arms_of_a_comparison_get_a_size_that_all_their_networks_make() -> None:
+    assert choose(surveyed(100, [60]), CPU, [DCGAN(), MODELS["sngan"]])["data.size"].value == 32
+
+
+def test_looking_for_a_size_draws_no_random_numbers() -> None:
+    before = torch.random.get_rng_state()
+    assert largest_size(MODELS.values(), 3, 64) is None and largest_size([MODELS["biggan"]], 3, 40) == 32
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_a_network_named_on_the_command_line_decides_the_size(ganneal: Any, tmp_path: Path) -> None:
+    pictures(tmp_path / "mine", [(60, 60)] * 16)
+    status, said = ganneal("mine", "--model", "sngan", "--dry-run")
+    assert status == 0 and "48  (shorter side 60 px, the largest of SNGAN below it)" in said

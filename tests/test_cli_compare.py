@@ -272,7 +272,7 @@ def test_all_arms_on_a_path_share_choices_that_the_study_keeps(
     np.savez(tmp_path / "mine.npz", images=images)
     asked: list[str] = []
     choose = chosen.image_choices
-    monkeypatch.setattr(chosen, "image_choices", lambda path: asked.append(path) or choose(path))
+    monkeypatch.setattr(chosen, "image_choices", lambda path, models: asked.append(path) or choose(path))
     tiny = [option for option in TINY if option not in ("--data.num-samples", "200", "--batch-size", "16")]
     arguments = ("a=mine.npz,scheme.levels=2", "mine.npz,loss=hinge", *CLOCK, "--seeds", "1", *tiny)
     status, out, err = cli(*arguments)
@@ -281,7 +281,7 @@ def test_all_arms_on_a_path_share_choices_that_the_study_keeps(
     assert (kept["batch_size"]["value"], kept["batch_size"]["reason"]) == (8, "few images: 40")
 
     other = replace(choose("mine.npz")["batch_size"], value=4)
-    monkeypatch.setattr(chosen, "image_choices", lambda path: choose(path) | {"batch_size": other})
+    monkeypatch.setattr(chosen, "image_choices", lambda path, models: choose(path) | {"batch_size": other})
     assert cli(*arguments)[:2] == (0, out) and len(here) == 2
     status, _, err = cli(*arguments[:1], "b=mine.npz", *arguments[1:])
     assert status == 0, err

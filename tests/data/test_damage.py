@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ganneal.data import Folder, Zip, source_at
-from ganneal.data.images import Damaged, Format, check_options, decode, default_format, shown
+from ganneal.data.images import Damaged, Format, check_options, decode, shown
+from ganneal.data.survey import survey
 
 
 def random_pixels(*shape: int, seed: int = 0) -> np.ndarray:
@@ -179,7 +180,7 @@ def test_stretch_shows_everything_at_two_scales() -> None:
 @pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
 def test_every_fit_gives_one_size(tmp_path: Path, place: Place, fit: str) -> None:
     files = {f"{n}.png": encoded(random_pixels(h, w, 3)) for n, (h, w) in enumerate([(16, 16), (9, 31), (40, 5)])}
-    assert place(tmp_path, files, fit=fit).load().samples.shape == (3, 3, 16, 16)
+    assert place(tmp_path, files, fit=fit, size=16).load().samples.shape == (3, 3, 16, 16)
 
 
 @pytest.mark.parametrize("options", [{"fit": "squash"}, {"on_damaged": "ignore"}])
@@ -205,7 +206,7 @@ def test_every_damaged_image_is_named_and_nothing_is_read(tmp_path: Path, place:
     with pytest.raises(ValueError) as error:
         place(tmp_path, DAMAGED | {"whole.png": WHOLE}).load()
     message = str(error.value)
-    assert "cannot read 4 of 5 images" in message and "--data.on-damaged skip" in message and "\n" not in message
+    assert "cannot read 4 of 5 images" in message and "on_damaged='skip'" in message and "\n" not in message
     assert all(f"the image {name}: " in message for name in DAMAGED) and "whole.png" not in message
 
 
@@ -437,18 +438,20 @@ def test_an_archive_of_damaged_and_refused_files_names_all(tmp_path: Path) -> No
         source.load()
 
 
-# The first image
+# The format of a set
 
 
 @both_containers
-def test_the_first_whole_image_decides_the_format(tmp_path: Path, place: Place) -> None:
+def test_the_whole_images_decide_the_format(tmp_path: Path, place: Place) -> None:
     files = {"a.png": b"", "b.png": encoded(random_pixels(32, 32)), "c.png": WHOLE}
     with pytest.warns(UserWarning, match="passed over"):
-        assert place(tmp_path, files, on_damaged="skip").load().shape == (1, 32, 32)
+        assert place(tmp_path, files, on_damaged="skip").load().shape == (3, 32, 32)
 
 
-def test_a_format_is_found_without_decoding() -> None:
-    assert default_format(lambda name: encoded(random_pixels(40, 70, 3), "JPEG")[:700], "a") == (32, 3)
+def test_a_header_is_read_without_decoding(tmp_path: Path) -> None:
+    cut = in_folder(tmp_path, {"a.jpg": encoded(random_pixels(40, 70, 3), "JPEG")[:700]})
+    found = survey(cut)
+    assert (found.sides, found.channels, found.size) == ((40,), 3, 32)
 
 
 def test_the_source_of_a_path_is_by_its_kind(tmp_path: Path) -> None:

@@ -106,12 +106,17 @@ def test_other_sizes_are_cropped_in_the_middle_and_resized(tmp_path: Path, place
 @both_containers
 @pytest.mark.parametrize(
     ("height", "width", "size"),
-    [(8, 8, 8), (28, 28, 28), (30, 28, 28), (33, 50, 32), (63, 63, 32), (64, 100, 64), (1, 3, 1)],
+    [(8, 8, 8), (28, 28, 28), (30, 28, 28), (33, 50, 32), (63, 63, 56), (64, 100, 64), (1, 3, 1), (60, 61, 56)],
 )
-def test_the_first_image_decides_the_size(tmp_path: Path, place: Place, height: int, width: int, size: int) -> None:
-    # its shorter side if that is 28 or a power of two, else the largest power of two below
-    files = {"a.png": encoded(random_pixels(height, width)), "b.png": encoded(random_pixels(16, 16))}
-    assert place(tmp_path, files).load().shape == (1, size, size)
+def test_the_median_image_decides_the_size_wherever_it_stands(
+    tmp_path: Path, place: Place, height: int, width: int, size: int
+) -> None:
+    # the largest of 2^n and 14, 28, 56, 112, 224 that its shorter side fills
+    usual, tiny, huge = (encoded(random_pixels(*shape)) for shape in ((height, width), (1, 1), (300, 300)))
+    for number, order in enumerate([(usual, tiny, huge), (huge, usual, tiny), (tiny, huge, usual)]):
+        (tmp_path / str(number)).mkdir()
+        files = {f"{index}.png": content for index, content in enumerate(order)}
+        assert place(tmp_path / str(number), files).load().shape == (1, size, size)
 
 
 @both_containers
@@ -130,19 +135,19 @@ def test_shrinking_averages_instead_of_skipping_pixels(tmp_path: Path, place: Pl
 
 
 @both_containers
-def test_grey_and_colour_follow_the_first_image_or_the_given_channels(tmp_path: Path, place: Place) -> None:
+def test_one_image_of_colours_makes_a_set_coloured_unless_channels_are_given(tmp_path: Path, place: Place) -> None:
     grey, colour = random_pixels(8, 8), random_pixels(8, 8, 3, seed=1)
     luma = np.asarray(Image.fromarray(colour).convert("L"))
     grey_first = {"a.png": encoded(grey), "b.png": encoded(colour)}
     colour_first = {"a.png": encoded(colour), "b.png": encoded(grey)}
     for folder in "123":
         (tmp_path / folder).mkdir()
-    as_grey = place(tmp_path / "1", grey_first).load().samples
-    as_colour = place(tmp_path / "2", colour_first).load().samples
+    one = place(tmp_path / "1", grey_first).load().samples
+    other = place(tmp_path / "2", colour_first).load().samples
     asked_for = place(tmp_path / "3", colour_first, channels=1).load().samples
-    assert np.array_equal(as_grey, np.stack([grey[None], luma[None]]))
-    assert np.array_equal(as_colour, np.stack([colour.transpose(2, 0, 1), np.stack([grey] * 3)]))
-    assert np.array_equal(asked_for, as_grey[::-1])
+    assert np.array_equal(other, np.stack([colour.transpose(2, 0, 1), np.stack([grey] * 3)]))
+    assert np.array_equal(one, other[::-1])
+    assert np.array_equal(asked_for, np.stack([luma[None], grey[None]]))
 
 
 @both_containers

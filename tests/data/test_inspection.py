@@ -123,7 +123,7 @@ def test_sizes_beyond_the_five_most_common_are_counted(
         Image.new("RGB", (8 + index, 8 + index)).save(tmp_path / f"{index}.png")
     assert main(["data", "inspect", str(tmp_path)]) == 0
     shown = capsys.readouterr().out
-    assert ("other size" in shown) == (said is not None) and (said or "") in shown
+    assert ("or mode" in shown) == (said is not None) and (said or "") in shown
 
 
 def test_arrays_are_inspected_too(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_converting_is_a_command(tmp_path: Path, capsys: pytest.CaptureFixture[s
     source, out = str(folder(tmp_path / "mine")), str(tmp_path / "new" / "out.zip")
     assert main(["data", "convert", source, out]) == 2
     said = capsys.readouterr().err
-    assert "dog/broken.png" in said and "--skip-damaged" in said and not Path(out).exists()
+    assert "dog/broken.png" in said and "--on-damaged skip" in said and not Path(out).exists()
     (tmp_path / "mine" / "dog" / "broken.png").unlink()
     assert main(["data", "convert", source, out, "--size", "8"]) == 0
     with zipfile.ZipFile(out) as archive:

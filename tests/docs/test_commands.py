@@ -41,7 +41,7 @@ NAMES = {f"ganneal {name}" for name in (*COMMANDS, *(f"data {name}" for name in 
 
 DOORS = (
     "ganneal.cli.compare.compare",
-    "ganneal.cli.data._source",
+    "ganneal.cli.data.source_at",
     "ganneal.cli.data.download_set",
     "ganneal.cli.data.fetch_files",
     "ganneal.cli.evaluate.evaluate_images",

@@ -27,6 +27,9 @@ COMMANDS = {
     "fetch": "download the weights that FID needs, once, on request",
 }
 
+TRAINERS = ("train", "compare")
+"""Commands that take the options of a run's data."""
+
 
 def _help() -> str:
     width = max(map(len, COMMANDS))
@@ -102,8 +105,10 @@ def _run(arguments: list[str]) -> int:
 
         print(f"error: unknown command {name!r}. {nearest(name, COMMANDS)}", file=sys.stderr)
         return 2
+    from ganneal.ways import TRAINING, spelled
+
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), spelled(TRAINING if name in TRAINERS else None):
             warnings.showwarning = _show_warning
             import_module(f"ganneal.cli.{name}").main(rest)
     except ValueError as error:

@@ -1,22 +1,34 @@
 """What is chosen automatically for images at a path, as the commands that train find, remember and show it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ganneal.cli.configure import take
 from ganneal.experiment import Experiment
 from ganneal.experiments import EXPERIMENTS, Choice, image_choices
+from ganneal.models import DCGAN, MODELS, Model
+from ganneal.registry import lookup
 
 HEADING = "chosen from the data and this machine; each can be given on the command line:"
 
 
-def choices(name: str, stored: Mapping[str, Any] | None) -> dict[str, Choice] | None:
-    """What is chosen for the images at the path ``name``: as ``stored``, else now; None for named experiments."""
+def choices(name: str, stored: Mapping[str, Any] | None, models: Sequence[Model]) -> dict[str, Choice] | None:
+    """What is chosen for the images at the path ``name``: as ``stored``, else now for ``models``.
+
+    None for named experiments.
+    """
     if name in EXPERIMENTS or not Path(name).exists():
         return None
     if stored is not None:
         return {option: Choice(choice["value"], choice["reason"]) for option, choice in stored.items()}
-    return image_choices(name)
+    return image_choices(name, models)
+
+
+def named_model(arguments: Sequence[str]) -> Model:
+    """The networks that ``arguments`` name with ``--model``, else those of `images`, before the rest is parsed."""
+    name = take(list(arguments), "--model")
+    return DCGAN() if name is None else lookup("model", MODELS, name)
 
 
 def values(chosen: Mapping[str, Choice] | None) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ganneal.cli.chosen import choices, reasons, values
+from ganneal.cli.chosen import choices, named_model, reasons, values
 from ganneal.cli.configure import configure, resolve, take
 from ganneal.comparison import Arm, Executor, LocalProcesses, Study, compare
 from ganneal.comparison.executors import cores
@@ -14,6 +14,7 @@ from ganneal.comparison.study import CLOCKS, BudgetClock, with_controls
 from ganneal.config import encode
 from ganneal.experiments import EXPERIMENTS, Choice, run_name
 from ganneal.interruption import Interrupted
+from ganneal.models import Model
 from ganneal.registry import nearest
 
 DEFAULT_SEEDS = 3
@@ -74,14 +75,18 @@ def _folder(first: str) -> str:
     return f"runs/compare-{label}"
 
 
-def _chosen(named: Sequence[str], folder: str) -> Chosen:
-    """One set of choices for each path of images, whatever the number of arms: as the study in ``folder`` has it."""
+def _chosen(named: Sequence[str], shared: Sequence[str], folder: str) -> Chosen:
+    """One set of choices for each path of images, whatever the number of arms: as the study in ``folder`` has it.
+
+    The size is one that the networks of all its arms make.
+    """
     stored = stored_choices(folder)
-    found: Chosen = {}
-    for _, name in map(_named, named):
-        if name not in found and (chosen := choices(name, stored.get(name))) is not None:
-            found[name] = chosen
-    return found
+    models: dict[str, list[Model]] = {}
+    for text in named:
+        own = [f"--{change}" for change in text.split(",")[1:]]
+        models.setdefault(_named(text)[1], []).append(named_model([*own, *shared]))
+    found = {name: choices(name, stored.get(name), used) for name, used in models.items()}
+    return {name: chosen for name, chosen in found.items() if chosen is not None}
 
 
 def _arm(text: str, shared: Sequence[str], chosen: Chosen) -> Arm:
@@ -168,7 +173,7 @@ def main(arguments: Sequence[str]) -> None:
     jobs, cluster, controlled = take(rest, "--jobs"), take(rest, "--cluster"), take_flag(rest, "--controls")
     clock, amount = _clock(rest)
     folder = out or _folder(named[0])
-    chosen = _chosen(named, folder)
+    chosen = _chosen(named, rest, folder)
     arms = tuple(_arm(text, rest, chosen) for text in named)
     if controlled:
         arms = with_controls(arms, clock)

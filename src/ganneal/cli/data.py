@@ -4,7 +4,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import Annotated
@@ -12,14 +12,15 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from ganneal.data import Encoded, Source, reporting, source_at
+from ganneal.data import Reading, reporting, source_at
 from ganneal.data.convert import write_zip
 from ganneal.data.download import DOWNLOADS, fetch_files
 from ganneal.data.huggingface import download as download_set
-from ganneal.data.images import Fit
+from ganneal.data.images import Fit, OnDamaged
 from ganneal.data.inspection import Inspection, inspect
 from ganneal.data.pairwise import START_STD, fitted_first_weight, suggest_weights
 from ganneal.registry import lookup, nearest
+from ganneal.ways import OWN, spelled
 
 HELP = """usage: ganneal data inspect PATH    what is in a set of images, and what it suggests
        ganneal data convert PATH OUT.zip    any set of images as a zip of PNG files with labels
@@ -37,8 +38,11 @@ class InspectOptions:
     path: Annotated[str, tyro.conf.Positional]
     """A folder, .zip, .npz, .npy, MNIST's files or CIFAR's archive."""
     size: int | None = None
-    """Side in pixels to look at them in; left out, it follows the first image."""
+    """Side in pixels to look at them in; left out, it follows the median image."""
+    channels: int | None = None
+    """1 for grey, 3 for colours; left out, grey where all images are."""
     fit: Fit = "crop"
+    """Images that are not square are cropped in the middle, padded with black, or stretched."""
     sheet: str | None = None
     """Write a contact sheet of 64 images to this PNG file."""
 
@@ -50,10 +54,13 @@ class ConvertOptions:
     path: Annotated[str, tyro.conf.Positional]
     out: Annotated[str, tyro.conf.Positional]
     size: int | None = None
-    """Side in pixels; left out, it follows the first image."""
+    """Side in pixels; left out, it follows the median image."""
+    channels: int | None = None
+    """1 for grey, 3 for colours; left out, grey where all images are."""
     fit: Fit = "crop"
-    skip_damaged: bool = False
-    """Pass over images that cannot be read, naming them, rather than stop."""
+    """Images that are not square are cropped in the middle, padded with black, or stretched."""
+    on_damaged: OnDamaged = "fail"
+    """What to do about images that cannot be read: name them and stop, or name them and go on without."""
 
 
 @dataclass(frozen=True)
@@ -87,15 +94,6 @@ def _lines() -> Iterator[None]:
         yield
 
 
-def _source(path: str, size: int | None, fit: Fit, skip: bool) -> Source:
-    source = source_at(path, size)
-    if isinstance(source, Encoded):
-        return replace(source, fit=fit, on_damaged="skip" if skip else "fail")
-    if size is not None:
-        raise ValueError(f"--size is for image files, and {path} holds arrays of one size; leave it out.")
-    return source
-
-
 def text(found: Inspection) -> str:
     """An inspection for a person."""
     lines = [f"images      {found.count:,} of shape {found.shape} as measured here"]
@@ -103,6 +101,7 @@ def text(found: Inspection) -> str:
         lines.append(f"stored as   {kind}  {count:,}")
     if (others := len(found.sizes) - 5) > 0:
         lines.append(f"            and {others:,} other {'sizes or modes' if others > 1 else 'size or mode'}")
+    lines += [f"note        {text}" for text in found.remarks]
     if found.classes:
         few, many = min(found.classes), max(found.classes)
         lines.append(f"classes     {len(found.classes):,}, with {few:,} to {many:,} images each")
@@ -133,7 +132,8 @@ def text(found: Inspection) -> str:
 def _inspect(arguments: list[str]) -> None:
     options = tyro.cli(InspectOptions, args=arguments, prog="ganneal data inspect")
     with _lines():
-        found, data = inspect(_source(options.path, options.size, options.fit, True))
+        reading = Reading(options.size, options.channels, options.fit, "skip")
+        found, data = inspect(reading.of(source_at(options.path)))
     print(text(found))
     if options.sheet is not None:
         import torch
@@ -151,7 +151,8 @@ def _convert(arguments: list[str]) -> None:
     if not options.out.endswith(".zip"):
         raise ValueError(f"out must end in .zip, got {options.out!r}.")
     with _lines():
-        data = _source(options.path, options.size, options.fit, options.skip_damaged).load()
+        reading = Reading(options.size, options.channels, options.fit, options.on_damaged)
+        data = reading.of(source_at(options.path)).load()
         write_zip(data, Path(options.out))
     print(f"{options.out}: {len(data):,} images of shape {data.shape}, {data.num_classes or 'no'} classes")
 
@@ -188,4 +189,5 @@ def main(arguments: Sequence[str]) -> None:
         return
     if arguments[0] not in COMMANDS:
         raise ValueError(f"unknown data command {arguments[0]!r}. {nearest(arguments[0], COMMANDS)}")
-    COMMANDS[arguments[0]](list(arguments[1:]))
+    with spelled(OWN):
+        COMMANDS[arguments[0]](list(arguments[1:]))

@@ -12,6 +12,8 @@ import tyro
 from ganneal.atomic import write_bytes
 from ganneal.class_shares import Classes
 from ganneal.cli.options import Parts, parse, switch_parts
+from ganneal.data import Reading
+from ganneal.data.images import Fit, OnDamaged
 from ganneal.evaluation.seeds import EVALUATION_SEEDS
 from ganneal.evaluation.stored import LINE_ON_FID, Settings, evaluate_images, evaluate_run
 from ganneal.metrics.extractors import EXTRACTORS, ExtractorConfig
@@ -20,6 +22,7 @@ from ganneal.metrics.protocol import MetricProtocol, Record
 from ganneal.registry import lookup
 from ganneal.statistics import Statistics
 from ganneal.truncation import Form, Truncation
+from ganneal.ways import OWN, spelled
 
 PARTS: Parts = {"extractor": ("extractor", EXTRACTORS)}
 
@@ -35,7 +38,13 @@ class EvaluateOptions:
     fake: str | None = None
     """Generated images, in the same forms."""
     size: int | None = None
-    """Crop and resample all images to this side; left out, images that are not all of one size are refused."""
+    """Resample all images of --real and --fake to this side; left out, images not all of one size are refused."""
+    channels: int | None = None
+    """1 reads them as grey, 3 in colours; left out, a set is grey where all of its images are."""
+    fit: Fit = "crop"
+    """Images that are not square are cropped in the middle, padded with black, or stretched."""
+    on_damaged: OnDamaged = "fail"
+    """What to do about images that cannot be read: name them and stop, or name them and go on without."""
     extractor: ExtractorConfig | None = None
     """Feature network; left out, the one that the run was followed with, or pixels."""
     metrics: tuple[str, ...] = tuple(name for name, metric in METRICS.items() if metric in DEFAULT_METRICS)
@@ -77,7 +86,9 @@ options:
   --truncation X        redraw entries of the latents until within X; --truncation-form scale multiplies all by X
   --classes NAME        data | uniform: draw classes as often as the data has them, or all alike (default data)
   --seeds N...          evaluation seeds, whose spread gives the interval (default 0 1 2)
-  --size N              crop and resample all images of --real and --fake to N pixels
+  --size N              resample all images of --real and --fake to N pixels; --fit crop | pad | stretch
+  --channels N          read them as grey (1) or in colours (3); left out, grey where all images of a set are
+  --on-damaged skip     go on without images that cannot be read
   --out FILE            where the records go, a JSON line each
 
 Values are called FID, KID or IS with the 2015 Inception weights only (--extractor inception); else by their extractor.
@@ -149,6 +160,9 @@ def main(arguments: Sequence[str]) -> None:
         raise ValueError(
             f"give a run, or both --real and --fake, got run={given.run}, real={given.real}, fake={given.fake}."
         )
+    reading = Reading(given.size, given.channels, given.fit, given.on_damaged)
+    if given.run is not None and reading != Reading():
+        raise ValueError("--size, --channels, --fit and --on-damaged are for --real and --fake, not for a run.")
     if given.run is None and (given.statistics is not None or given.truncation is not None or given.classes != "data"):
         raise ValueError(
             "statistics, truncation and classes are of a generator that draws; leave them out with --real and --fake."
@@ -172,9 +186,10 @@ def main(arguments: Sequence[str]) -> None:
         path = Path(given.out) if given.out else Path(given.run) / "evaluation.jsonl"
     else:
         assert given.real is not None and given.fake is not None
-        records = evaluate_images(
-            given.real, given.fake, settings=settings, extractor=given.extractor, size=given.size, say=say
-        )
+        with spelled(OWN):
+            records = evaluate_images(
+                given.real, given.fake, settings=settings, extractor=given.extractor, reading=reading, say=say
+            )
         path = Path(given.out) if given.out else None
     if not records:
         raise ValueError(

@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass
 from inspect import getdoc
 from typing import Any
 
-from ganneal.cli.chosen import choices, reasons, values
+from ganneal.cli.chosen import choices, named_model, reasons, values
 from ganneal.cli.configure import PARTS, configure, resolve, take
 from ganneal.cli.plan import show
 from ganneal.config import encode
@@ -112,7 +112,8 @@ def main(arguments: Sequence[str]) -> None:
         print(_help())
         return
     rest = ["--help" if argument == "--help-all" else argument for argument in rest]
-    chosen = choices(name, RunDirectory(out or _directory(run_name(name), _seed(rest))).chosen())
+    stored = RunDirectory(out or _directory(run_name(name), _seed(rest))).chosen()
+    chosen = choices(name, stored, [named_model(rest)])
     begun = resolve(name, values(chosen))
     experiment = configure(begun, rest, prog=f"ganneal train {begun.name}")
     directory = out or _directory(experiment.name, experiment.seed)

@@ -5,7 +5,7 @@ from ganneal.data.arrays import Arrays
 from ganneal.data.celeba import CelebA
 from ganneal.data.cifar import Cifar10, Cifar100
 from ganneal.data.digits import Digits
-from ganneal.data.files import source_at, stored_sizes
+from ganneal.data.files import Reading, load_like, source_at
 from ganneal.data.folder import Folder
 from ganneal.data.hub import Hub
 from ganneal.data.imagenet import ImageNetBatches
@@ -58,13 +58,14 @@ __all__ = [
     "LSUN",
     "Mixture",
     "Parquet",
+    "Reading",
     "Ring",
     "Sampler",
     "Source",
     "StackedMNIST",
     "Zip",
     "find_data",
+    "load_like",
     "reporting",
     "source_at",
-    "stored_sizes",
 ]

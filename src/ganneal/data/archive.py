@@ -9,9 +9,9 @@ from pathlib import Path
 
 from ganneal.data.class_folders import classified
 from ganneal.data.dataset_json import LABELS, LARGEST_JSON
-from ganneal.data.images import Fit, OnDamaged, Reader, check_options, shown
+from ganneal.data.images import Fit, OnDamaged, check_options, shown
 from ganneal.data.kinds import START, ending, hidden, is_image
-from ganneal.data.listing import Listing, check_found, described, stamp
+from ganneal.data.listing import Listing, PartReader, check_found, described, stamp
 from ganneal.data.loading import load_images
 from ganneal.data.npy import MOST_DEFLATED
 from ganneal.data.protocol import Dataset, find_data
@@ -29,9 +29,16 @@ class ZipImages:
     path: str
 
     @contextmanager
-    def open(self) -> Iterator[Reader]:
+    def open(self) -> Iterator[PartReader]:
         with zipfile.ZipFile(self.path) as archive:
-            yield archive.read
+
+            def read(name: str, most: int = -1) -> bytes:
+                if most < 0:
+                    return archive.read(name)
+                with archive.open(name) as file:
+                    return file.read(most)
+
+            yield read
 
 
 @dataclass(frozen=True)

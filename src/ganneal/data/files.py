@@ -1,6 +1,7 @@
 """The source that fits what lies at a path."""
 
 import zipfile
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from ganneal.data.archive import Zip
@@ -11,13 +12,14 @@ from ganneal.data.folder import Folder
 from ganneal.data.hub import Hub
 from ganneal.data.huggingface import is_saved
 from ganneal.data.imagenet import ImageNetBatches, is_imagenet
-from ganneal.data.images import Damaged, shown, stored_size
-from ganneal.data.listing import Encoded, damage_report
+from ganneal.data.images import Fit, OnDamaged, shown
+from ganneal.data.listing import Encoded
 from ganneal.data.lsun import FILE as LMDB_FILE
 from ganneal.data.lsun import LSUN
 from ganneal.data.mnist import Idx
 from ganneal.data.parquet import Parquet
-from ganneal.data.protocol import Source
+from ganneal.data.protocol import Dataset, Source
+from ganneal.ways import spelled_for_held_out, way
 
 KINDS = (
     "a folder of images, a .zip, .npz, .npy or .parquet file, a folder that save_to_disk wrote, or the files of MNIST, "
@@ -87,20 +89,36 @@ def _in_npz(path: Path) -> Source:
     return Arrays(str(path), images="images", labels=None)
 
 
-def stored_sizes(source: Source) -> set[tuple[int, int]]:
-    """The sizes (width, height) of a folder's or zip's images as they are stored; empty for arrays.
+@dataclass(frozen=True)
+class Reading:
+    """How a command reads images at a path; the fields are those of `Folder`."""
 
-    Raises:
-        ValueError: An image is damaged; the message names it.
-    """
-    if not isinstance(source, Encoded):
-        return set()
-    listing = source.listing()
-    sizes = set()
-    with listing.container.open() as read:
-        for name in listing.names:
-            try:
-                sizes.add(stored_size(read, name))
-            except Damaged as error:
-                raise ValueError(damage_report({name: str(error)}, len(listing.names), listing.place)) from error
-    return sizes
+    size: int | None = None
+    channels: int | None = None
+    fit: Fit = "crop"
+    on_damaged: OnDamaged = "fail"
+
+    def of(self, source: Source) -> Source:
+        """``source`` read so.
+
+        Raises:
+            ValueError: ``source`` holds arrays, which are read as they are, and something was given.
+        """
+        if isinstance(source, Encoded):
+            return replace(source, **{field.name: getattr(self, field.name) for field in fields(self)})
+        for field in fields(self):
+            if (value := getattr(self, field.name)) != field.default and field.name != "on_damaged":
+                raise ValueError(
+                    f"{way(field.name, value) or field.name} is for image files, and the data holds arrays of one "
+                    f"size; leave it out."
+                )
+        return source
+
+
+def load_like(source: Source, data: Dataset) -> Dataset:
+    """The held-out samples of ``source``, in the size and channels of ``data`` where theirs are open."""
+    if isinstance(source, Encoded) and data.is_images:
+        channels, size, _ = data.shape
+        source = replace(source, size=source.size or size, channels=source.channels or channels)
+    with spelled_for_held_out():
+        return source.load()

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from ganneal.data.class_folders import classified
 from ganneal.data.dataset_json import LABELS
-from ganneal.data.images import Fit, OnDamaged, Reader, check_options, shown
+from ganneal.data.images import Fit, OnDamaged, check_options, shown
 from ganneal.data.kinds import START, ending, hidden, is_image
-from ganneal.data.listing import Listing, check_found, described, stamp
+from ganneal.data.listing import Listing, PartReader, check_found, described, stamp
 from ganneal.data.loading import load_images
 from ganneal.data.protocol import Dataset, find_data
 
@@ -23,9 +23,14 @@ class FolderImages:
     root: str
 
     @contextmanager
-    def open(self) -> Iterator[Reader]:
+    def open(self) -> Iterator[PartReader]:
         root = Path(self.root)
-        yield lambda name: (root / name).read_bytes()
+
+        def read(name: str, most: int = -1) -> bytes:
+            with open(root / name, "rb") as file:
+                return file.read(most)
+
+        yield read
 
 
 @dataclass(frozen=True)
@@ -39,9 +44,9 @@ class Folder:
 
     path: str = "images"
     size: int | None = None
-    """Side in pixels; None follows the first image."""
+    """Side in pixels; None follows the median image."""
     channels: int | None = None
-    """1 for grey, 3 for RGB; None follows the first image."""
+    """1 for grey, 3 for RGB; None is 1 where all images are grey, else 3."""
     fit: Fit = "crop"
     """Other shapes are cropped in the middle, padded with black, or stretched; all are resampled (Lanczos)."""
     on_damaged: OnDamaged = "fail"

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ganneal.data.huggingface import Part, content, image_column, label_column, opened
-from ganneal.data.images import Fit, Format, OnDamaged, Reader, check_options, shown
+from ganneal.data.images import Fit, Format, OnDamaged, check_options, shown
 from ganneal.data.labels import ClassLabels, read_labels
-from ganneal.data.listing import Listing, check_found, described, stamp
+from ganneal.data.listing import Listing, PartReader, check_found, described, stamp
 from ganneal.data.loading import finished, load_images
 from ganneal.data.protocol import Dataset
 from ganneal.data.streaming import read_stream
@@ -23,9 +23,9 @@ class HubImages:
     column: str
 
     @contextmanager
-    def open(self) -> Iterator[Reader]:
+    def open(self) -> Iterator[PartReader]:
         rows = opened(self.part).select_columns([self.column]).with_format("arrow")
-        yield lambda name: content(rows[int(name.rpartition(" ")[2])].column(0)[0].as_py())
+        yield lambda name, most=-1: content(rows[int(name.rpartition(" ")[2])].column(0)[0].as_py())
 
 
 @dataclass(frozen=True)

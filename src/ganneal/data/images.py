@@ -11,8 +11,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ganneal.data.kinds import ending, formats
 
-GREY_MODES = frozenset({"1", "L", "LA", "I;16", "I;16B", "I;16L", "I"})
-SIXTEEN_BIT_MODES = frozenset({"I;16", "I;16B", "I;16L", "I"})
+DEEP_MODES = frozenset({"I;16", "I;16B", "I;16L", "I;16N", "I", "F"})
+"""Pillow's modes of more than 8 bits."""
+ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 LONGEST_NAME = 120
 UNQUESTIONED = 2**24
 """Pixels an image may claim whatever its file's length is."""
@@ -53,7 +54,7 @@ def check_options(size: int | None, channels: int | None, fit: str, on_damaged: 
         ValueError: One of them is out of range; the message names it.
     """
     if size is not None and size < 1:
-        raise ValueError(f"size must be at least 1 pixel, got {size}; leave it out to follow the first image.")
+        raise ValueError(f"size must be at least 1 pixel, got {size}; leave it out to follow the median image.")
     if channels not in (None, 1, 3):
         raise ValueError(f"channels must be 1 (grey) or 3 (RGB), got {channels}.")
     for name, value, known in (("fit", fit, get_args(Fit)), ("on_damaged", on_damaged, get_args(OnDamaged))):
@@ -76,7 +77,7 @@ def shown(name: str) -> str:
 
 
 @contextmanager
-def _opened(read: Reader, name: str) -> Iterator[Image.Image]:
+def opened(read: Reader, name: str) -> Iterator[Image.Image]:
     """The image ``name``; whatever goes wrong with it becomes a `Damaged`."""
     try:
         content = read(name)
@@ -95,49 +96,14 @@ def _opened(read: Reader, name: str) -> Iterator[Image.Image]:
         raise Damaged(f"{error}" if isinstance(error, OSError) else f"{type(error).__name__}: {error}") from error
 
 
-def default_format(read: Reader, name: str) -> tuple[int, int]:
-    """The size and channels to use for images like this one.
-
-    The size is the shorter side if that is a power of two or 28, else the largest power of two below it.
-
-    Raises:
-        Damaged: The file is damaged or no image.
-    """
-    with _opened(read, name) as image:
-        side = min(image.size)
-        size = side if side == 28 else 2 ** (side.bit_length() - 1)
-        return size, 1 if image.mode in GREY_MODES else 3
-
-
-def stored_size(read: Reader, name: str) -> tuple[int, int]:
-    """Width and height of the image ``name`` as it is stored.
-
-    Raises:
-        Damaged: The file is damaged or no image.
-    """
-    return stored_format(read, name)[:2]
-
-
-def stored_format(read: Reader, name: str) -> tuple[int, int, str]:
-    """Width and height of the image ``name`` as it is shown, upright, and Pillow's name of its mode.
-
-    Raises:
-        Damaged: The file is damaged or no image.
-    """
-    with _opened(read, name) as image:
-        width, height = image.size
-        on_its_side = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-        return (height, width, image.mode) if on_its_side else (width, height, image.mode)
-
-
 def _flat(image: Image.Image, mode: str) -> Image.Image:
     """``image`` in ``mode``, L or RGB: 16-bit levels scaled, transparency on white."""
-    if image.mode in SIXTEEN_BIT_MODES:  # Pillow's own conversion clips at 255
-        levels = np.asarray(image).astype(np.int64).clip(0, 65_535) >> 8
-        image = Image.fromarray(levels.astype(np.uint8))
     if image.mode == "F":
         raise Damaged("its pixels are floating-point numbers, whose range is not known; save it as 8 or 16 bits")
-    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+    if image.mode in DEEP_MODES:  # Pillow's own conversion clips at 255
+        levels = np.asarray(image).astype(np.int64).clip(0, 65_535) >> 8
+        image = Image.fromarray(levels.astype(np.uint8))
+    if image.mode in ALPHA_MODES or "transparency" in image.info:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))
         image = Image.alpha_composite(white, image)
@@ -162,7 +128,7 @@ def decode(read: Reader, name: str, format: Format) -> np.ndarray:
     Raises:
         Damaged: The file is damaged or no image.
     """
-    with _opened(read, name) as image:
+    with opened(read, name) as image:
         ImageOps.exif_transpose(image, in_place=True)
         flat = _flat(image, "L" if format.channels == 1 else "RGB")
         pixels = np.asarray(_fitted(flat, format.size, format.fit))

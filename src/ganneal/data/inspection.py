@@ -1,16 +1,19 @@
 """Everything worth knowing about a set of images before training on it."""
 
 import hashlib
+import warnings
 from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 
-from ganneal.data.decoding import quiet
-from ganneal.data.images import Damaged, shown, stored_format
-from ganneal.data.listing import Encoded, Listing
+from ganneal.data.images import shown
+from ganneal.data.listing import Encoded
+from ganneal.data.loading import chosen_format
 from ganneal.data.pairwise import START_STD, PairwiseDistances, noise_like, pairwise_distances
 from ganneal.data.protocol import Dataset, Source
+from ganneal.data.remarks import Remark, left_out_remarks, remarks
+from ganneal.data.survey import survey_files
 
 BLOCK = 1_024
 
@@ -24,6 +27,8 @@ class Inspection:
     """Of one sample as it is trained on."""
     sizes: Counter[str]
     """Width x height and mode of the files, most frequent first; empty where there are no files."""
+    remarks: tuple[str, ...]
+    """What is left out or read otherwise than it lies there, a sentence each."""
     damaged: dict[str, str]
     """Why images cannot be read, by their names as shown; of those whose headers are whole the first five."""
     num_damaged: int
@@ -49,21 +54,19 @@ def inspect(source: Source, *, seed: int = 0) -> tuple[Inspection, Dataset]:
     Raises:
         ValueError: Not one image can be read, or the data is points.
     """
-    sizes: Counter[str] = Counter()
-    damaged: dict[str, str] = {}
-    if isinstance(source, Encoded):
-        listing = source.listing()
-        sizes, damaged = _headers(listing)
-    data = source.load()
+    sizes, damaged, noted = _of_files(source) if isinstance(source, Encoded) else (Counter(), {}, ())
+    with warnings.catch_warnings(action="ignore", category=Remark):  # they are among what is found
+        data = source.load()
     if not data.is_images:
         raise ValueError(f"data must be images, got points of shape {data.shape}.")
-    damaged |= data.description.get("damaged", {})
+    damaged = damaged | data.description.get("damaged", {})
     num_damaged = max(len(damaged), data.description.get("passed_over", 0))
     mean, std, duplicates = _pixels(data)
     found = Inspection(
         len(data),
         data.shape,
         sizes,
+        noted,
         damaged,
         num_damaged,
         () if data.labels is None else tuple(np.bincount(data.labels, minlength=data.num_classes).tolist()),
@@ -79,18 +82,19 @@ def inspect(source: Source, *, seed: int = 0) -> tuple[Inspection, Dataset]:
     return found, data
 
 
-def _headers(listing: Listing) -> tuple[Counter[str], dict[str, str]]:
+def _of_files(source: Encoded) -> tuple[Counter[str], dict[str, str], tuple[str, ...]]:
+    """Sizes and modes, damage and remarks, from the headers of all files."""
+    listing = source.listing()
+    found = survey_files(listing, len(listing.names))
     sizes: Counter[str] = Counter()
-    damaged = {shown(name): reason for name, reason in listing.damaged.items()}
-    with listing.container.open() as read, quiet():
-        for name in listing.names:
-            try:
-                width, height, mode = stored_format(read, name)
-            except Damaged as error:
-                damaged[shown(name)] = str(error)
-            else:
-                sizes[f"{width}x{height} {mode}"] += 1
-    return sizes, damaged
+    for header, count in found.headers.items():
+        sizes[f"{header.width}x{header.height} {header.mode}"] += count
+    noted = left_out_remarks(listing)
+    if found.headers:
+        format = chosen_format(found, source.size, source.channels, source.fit)
+        noted += remarks(found, format, open_size=source.size is None)
+    damaged = {shown(name): reason for name, reason in {**listing.damaged, **found.damaged}.items()}
+    return sizes, damaged, tuple(noted)
 
 
 def _pixels(data: Dataset) -> tuple[tuple[float, ...], tuple[float, ...], int]:

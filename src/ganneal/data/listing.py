@@ -9,21 +9,30 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
-from ganneal.data.images import Fit, OnDamaged, Reader, shown
+from ganneal.data.images import Fit, OnDamaged, shown
 from ganneal.data.kinds import by_ending, image_endings
 from ganneal.data.labels import ClassLabels, read_labels
 from ganneal.data.protocol import Dataset
+from ganneal.ways import way
 
-SKIP = "--data.on-damaged skip, of convert --skip-damaged"
 NAMED = 5
 """Damaged files that a message names; the rest are counted."""
+
+
+@runtime_checkable
+class PartReader(Protocol):
+    """A `Reader` that can stop early."""
+
+    def __call__(self, name: str, most: int = -1) -> bytes:
+        """The bytes of the image ``name``; the first ``most`` are enough where that is not negative."""
+        ...
 
 
 @runtime_checkable
 class Container(Protocol):
     """Where encoded images lie, as a frozen dataclass of plain values, so that another process can open it too."""
 
-    def open(self) -> AbstractContextManager[Reader]:
+    def open(self) -> AbstractContextManager[PartReader]:
         """A reader of single images, for any number of threads."""
         ...
 
@@ -120,19 +129,25 @@ def check_found(
         raise ValueError(f"no images in {shown(str(place))}{others}; known file types are {known}.")
 
 
+def _pass_over(what: str) -> str:
+    """The way to go on without ``what``, to end a list of ways; empty where the command has none."""
+    option = way("on_damaged", "skip")
+    return "" if option is None else f", or pass over {what} ({option})"
+
+
 def damage_report(damaged: Mapping[str, str], count: int, place: Path) -> str:
     """What is wrong with which of ``count`` images, on one line, with the ways out."""
     if len(damaged) == 1:
         ((name, reason),) = damaged.items()
         return (
-            f"cannot read the image {shown(name)}: {reason} (in {shown(place.name)}); remove or replace the file, or "
-            f"pass over it ({SKIP})."
+            f"cannot read the image {shown(name)}: {reason} (in {shown(place.name)}); remove or replace the "
+            f"file{_pass_over('it')}."
         )
     named = "; ".join(f"the image {shown(name)}: {reason}" for name, reason in list(damaged.items())[:NAMED])
     more = f"; and {len(damaged) - NAMED:,} more" if len(damaged) > NAMED else ""
     return (
         f"cannot read {len(damaged):,} of {count:,} images in {shown(str(place))}: {named}{more}; remove or replace "
-        f"the files, or pass over them ({SKIP})."
+        f"the files{_pass_over('them')}."
     )
 
 
@@ -174,11 +189,11 @@ def _disagreement(listing: Listing, listed: Mapping[str, Any], unlabelled: Seque
     if unlabelled:
         return (
             f"{source} has no label for {len(unlabelled):,} of {len(there):,} images, the first "
-            f"{shown(unlabelled[0])!r}; add them, or leave these images out ({SKIP})"
+            f"{shown(unlabelled[0])!r}; add them{_pass_over('these images')}"
         )
     if absent := [name for name in listed if name not in there]:
         return (
             f"{source} has labels for {len(absent):,} images that are not there, the first {shown(absent[0])!r}; "
-            f"remove the labels, add the images, or pass over them ({SKIP})"
+            f"remove the labels, or add the images{_pass_over('them')}"
         )
     return ""

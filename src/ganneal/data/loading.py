@@ -7,13 +7,14 @@ from collections.abc import Mapping
 import numpy as np
 
 from ganneal.cache import cache_folder
-from ganneal.data.decoding import decode_to_memory, quiet
-from ganneal.data.images import Damaged, Fit, Format, OnDamaged, default_format, shown
+from ganneal.data.decoding import decode_to_memory
+from ganneal.data.images import Fit, Format, OnDamaged, shown
 from ganneal.data.lazy import LazyImages
 from ganneal.data.listing import NAMED, Listing, settle
 from ganneal.data.protocol import Dataset
-from ganneal.data.remarks import left_out_remark, remark
+from ganneal.data.remarks import left_out_remarks, remark, remarks
 from ganneal.data.store import kept_images, store_limit
+from ganneal.data.survey import Survey, survey_files
 
 SMALL = 2**24
 """Bytes of decoded images that are not worth a file: they are decoded again in a second or two."""
@@ -22,14 +23,25 @@ SHARE_OF_MEMORY = 0.25
 
 
 def load_images(listing: Listing, size: int | None, channels: int | None, fit: Fit, on_damaged: OnDamaged) -> Dataset:
-    """Every image of ``listing``; the size and channels left open follow the first that can be read.
+    """Every image of ``listing``; the size and channels left open follow the whole set, as `Survey` has them.
 
     Raises:
         ValueError: There are damaged images and they are not to be passed over, or no others.
     """
-    format = choose_format(listing, size, channels, fit) or Format(1, 1)  # not one can be read: each is named below
+    found = survey_files(listing)
+    if found.headers:
+        format = chosen_format(found, size, channels, fit)
+        for text in remarks(found, format, open_size=size is None):
+            remark(text, stacklevel=3)
+    else:
+        format = Format(1, 1)  # not one can be read: each is named below
     samples, damaged = _samples(listing, format, on_damaged)
     return finished(listing, samples, damaged, on_damaged)
+
+
+def chosen_format(found: Survey, size: int | None, channels: int | None, fit: Fit) -> Format:
+    """What a set is made into: as given, and as the whole of it suggests where it is open."""
+    return Format(size or found.size, channels or found.channels, fit)
 
 
 def finished(
@@ -40,8 +52,8 @@ def finished(
     Raises:
         ValueError: There are damaged images and they are not to be passed over, or no others.
     """
-    if listing.left_out:
-        remark(left_out_remark(listing), stacklevel=4)
+    for text in left_out_remarks(listing):
+        remark(text, stacklevel=4)
     every = {**listing.damaged, **damaged}
     warning = settle(every, len(listing.names) + len(listing.damaged), listing.place, on_damaged)
     if warning is not None:
@@ -50,18 +62,6 @@ def finished(
     left_out = {"passed_over": len(every), "damaged": {shown(name): every[name] for name in list(every)[:NAMED]}}
     description = {**kept.description, "count": len(kept.names)} | (left_out if every else {})
     return Dataset(samples, kept.labels, kept.num_classes, description, kept.unusable)
-
-
-def choose_format(listing: Listing, size: int | None, channels: int | None, fit: Fit) -> Format | None:
-    """What the images are made into; None where not one can be read."""
-    with listing.container.open() as read, quiet():
-        for name in listing.names:
-            try:
-                own_size, own_channels = default_format(read, name)
-            except Damaged:
-                continue
-            return Format(size or own_size, channels or own_channels, fit)
-    return None
 
 
 def _samples(listing: Listing, format: Format, on_damaged: OnDamaged) -> tuple[np.ndarray | LazyImages, dict[str, str]]:

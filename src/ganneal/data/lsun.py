@@ -7,8 +7,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from ganneal.data.images import Damaged, Fit, OnDamaged, Reader, check_options, shown
-from ganneal.data.listing import Listing, check_found, stamp
+from ganneal.data.images import Damaged, Fit, OnDamaged, check_options, shown
+from ganneal.data.listing import Listing, PartReader, check_found, stamp
 from ganneal.data.loading import load_images
 from ganneal.data.protocol import Dataset, find_data
 
@@ -24,10 +24,10 @@ class LmdbImages:
     root: str
 
     @contextmanager
-    def open(self) -> Iterator[Reader]:
+    def open(self) -> Iterator[PartReader]:
         with _environment(self.root) as environment:
 
-            def read(name: str) -> bytes:
+            def read(name: str, most: int = -1) -> bytes:
                 with environment.begin() as view:
                     content = view.get(name.encode("latin1"))
                 if content is None:

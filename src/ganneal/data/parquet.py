@@ -9,9 +9,9 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from ganneal.data.images import Damaged, Fit, OnDamaged, Reader, check_options, shown
+from ganneal.data.images import Damaged, Fit, OnDamaged, check_options, shown
 from ganneal.data.labels import ClassLabels, read_labels
-from ganneal.data.listing import Listing, check_found, described, stamp
+from ganneal.data.listing import Listing, PartReader, check_found, described, stamp
 from ganneal.data.loading import load_images
 from ganneal.data.protocol import Dataset, find_data
 from ganneal.registry import lookup
@@ -32,7 +32,7 @@ class _Groups:
         self._held: OrderedDict[tuple[int, int], list[bytes | None]] = OrderedDict()
         self._lock = Lock()
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, most: int = -1) -> bytes:
         """The image of a name that ends in file/group/row."""
         file, group, row = map(int, name.rpartition(" ")[2].split("/"))
         with self._lock:
@@ -60,7 +60,7 @@ class ParquetImages:
     column: str
 
     @contextmanager
-    def open(self) -> Iterator[Reader]:
+    def open(self) -> Iterator[PartReader]:
         yield _Groups(self.paths, self.column).read
 
 

@@ -1,14 +1,27 @@
-"""What a set of images looks like, from a sample of its files' headers."""
+"""What a set of images looks like, from the headers of its files: no order and no single image decides."""
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from ganneal.data.decoding import quiet
-from ganneal.data.images import GREY_MODES, Damaged, stored_format
+from ganneal.data.headers import Header, read_headers
+from ganneal.data.images import Damaged
 from ganneal.data.listing import Encoded, Listing, settle
-from ganneal.data.protocol import Source
+from ganneal.data.protocol import Dataset, Source
 
-MOST = 500
-"""Headers that are read, evenly spread."""
+MOST = 10_000
+"""Headers that are read, evenly spread, where not all are asked for."""
+LARGEST_SEVENFOLD = 224
+
+
+def usual_size(side: int) -> int:
+    """The largest side that networks are built for and images of that ``side`` fill: 2^n, or 14, 28, 56, 112, 224.
+
+    >>> [usual_size(side) for side in (1, 27, 28, 30, 63, 100, 230, 1_000)]
+    [1, 16, 28, 28, 56, 64, 224, 512]
+    """
+    sevens = [7 * 2**n for n in range(1, 6)]
+    return max(2 ** (side.bit_length() - 1), *(size for size in (0, *sevens) if size <= side))
 
 
 @dataclass(frozen=True)
@@ -16,43 +29,106 @@ class Survey:
     """Figures about a set of images."""
 
     count: int
-    sides: tuple[int, ...]
-    """The shorter sides of the images that were looked at, sorted."""
-    grey: bool
-    """Whether all of them are grey."""
-    num_classes: int
+    """Images in the set."""
+    headers: Mapping[Header, int]
+    """How many of the images that were looked at have each header."""
+    num_classes: int = 0
+    damaged: Mapping[str, str] = field(default_factory=dict)
+    """Why images that were looked at cannot be read, by their names."""
+    deep: tuple[str, ...] = ()
+    """Names of the images of more than 8 bits, evenly spread over the set."""
+
+    @property
+    def looked_at(self) -> int:
+        """Images whose headers were read."""
+        return sum(self.headers.values())
+
+    @property
+    def partial(self) -> bool:
+        """Whether the figures are those of a sample of the set."""
+        return self.looked_at + len(self.damaged) < self.count
+
+    @property
+    def sides(self) -> tuple[int, ...]:
+        """The shorter sides of the images that were looked at, sorted."""
+        return tuple(sorted(side for header, n in self.headers.items() for side in [header.side] * n))
 
     @property
     def side(self) -> int:
         """The median shorter side."""
-        return self.sides[len(self.sides) // 2]
+        return self.sides[self.looked_at // 2]
+
+    @property
+    def num_grey(self) -> int:
+        """Images that were looked at and are grey."""
+        return sum(n for header, n in self.headers.items() if header.grey)
+
+    @property
+    def grey(self) -> bool:
+        """Whether all of them are grey: a single image of colours makes a set coloured."""
+        return self.num_grey == self.looked_at
+
+    @property
+    def channels(self) -> int:
+        """Channels to read the set in: 1 where all are grey, else 3."""
+        return 1 if self.grey else 3
+
+    @property
+    def size(self) -> int:
+        """Side to read the set in where no network says another: the `usual_size` for the median image."""
+        return usual_size(self.side)
+
+    @property
+    def sizes(self) -> Counter[tuple[int, int]]:
+        """How many images have each width and height."""
+        found: Counter[tuple[int, int]] = Counter()
+        for header, n in self.headers.items():
+            found[header.width, header.height] += n
+        return found
 
 
-def survey(source: Source) -> Survey:
+def survey(source: Source, most: int | None = None) -> Survey:
     """Look at the images of ``source``, which are not decoded where they are files.
 
+    Args:
+        most: Headers to read, evenly spread; None for `MOST`.
     Raises:
         ValueError: They are no images, or not one can be read.
     """
     if isinstance(source, Encoded):
-        return _of_files(source.listing())
-    data = source.load()
+        listing = source.listing()
+        found = survey_files(listing, most)
+        if not found.headers:
+            damaged = {**listing.damaged, **found.damaged}
+            settle(damaged, len(damaged), listing.place, "fail")
+        return found
+    return survey_arrays(source.load())
+
+
+def survey_arrays(data: Dataset) -> Survey:
+    """The survey of images that are arrays.
+
+    Raises:
+        ValueError: They are points.
+    """
     if not data.is_images:
         raise ValueError(f"data must be images, got points of shape {data.shape}; name an experiment for points.")
-    return Survey(len(data), (min(data.shape[1:]),), data.shape[0] == 1, data.num_classes)
+    channels, height, width = data.shape
+    mode = "L" if channels == 1 else "RGB"
+    return Survey(len(data), {Header(width, height, mode, channels == 1): len(data)}, data.num_classes)
 
 
-def _of_files(listing: Listing) -> Survey:
-    sides, modes, damaged = [], set(), dict(listing.damaged)
-    with listing.container.open() as read, quiet():
-        for name in listing.names[:: max(1, -(-len(listing.names) // MOST))]:
-            try:
-                width, height, mode = stored_format(read, name)
-            except Damaged as error:
-                damaged[name] = str(error)
-                continue
-            sides.append(min(width, height))
-            modes.add(mode)
-    if not sides:
-        settle(damaged, len(damaged), listing.place, "fail")
-    return Survey(len(listing.names), tuple(sorted(sides)), modes <= GREY_MODES, listing.num_classes)
+def survey_files(listing: Listing, most: int | None = None) -> Survey:
+    """The survey of the files of ``listing``, of which not one may be readable."""
+    headers: Counter[Header] = Counter()
+    damaged: dict[str, str] = {}
+    deep = []
+    names = listing.names[:: max(1, -(-len(listing.names) // (most or MOST)))]
+    for name, found in read_headers(listing, names):
+        if isinstance(found, Damaged):
+            damaged[name] = str(found)
+            continue
+        headers[found] += 1
+        if found.deep:
+            deep.append(name)
+    return Survey(len(listing.names), headers, listing.num_classes, damaged, tuple(deep))

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ganneal.class_shares import Classes
-from ganneal.data import Dataset, Sampler
+from ganneal.data import Dataset, Sampler, load_like
 from ganneal.data.classes import with_classes_of
 from ganneal.evaluation.seeds import SELECTION_SEED
 from ganneal.experiment import Records
@@ -68,7 +68,7 @@ class Evaluator:
         if self.enough:
             reach, _ = nearest_distances(self.real, self.real, k=COVERAGE_NEIGHBOUR, exclude_self=True)
             self.radii, self.close = reach[:, -1], reach[:, 0].quantile(0.01)
-        unseen = dataset if records.held_out is None else records.held_out.load()
+        unseen = dataset if records.held_out is None else load_like(records.held_out, dataset)
         if unseen.shape != dataset.shape:
             raise ValueError(
                 f"records.held_out must hold samples of shape {dataset.shape}, as the data, got {unseen.shape}; give "

@@ -1,6 +1,6 @@
 """Measuring what is on disk: a run's last and best weights, or any two sets of images."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -10,8 +10,9 @@ import torch
 
 from ganneal.class_shares import Classes, check_classes, class_counts
 from ganneal.config import decode
-from ganneal.data import DATASETS, Dataset, Source, source_at, stored_sizes
+from ganneal.data import DATASETS, Dataset, Encoded, Reading, Source, load_like, source_at
 from ganneal.data.classes import populated, with_classes_of
+from ganneal.data.survey import survey_files
 from ganneal.directory import RunDirectory, provenance
 from ganneal.evaluation.beside import as_stored, suited_extractor
 from ganneal.evaluation.seeds import EVALUATION_SEEDS, check_fresh
@@ -24,6 +25,7 @@ from ganneal.sampling import load
 from ganneal.statistics import Statistics
 from ganneal.trained import Sampler, TrainedGenerator
 from ganneal.truncation import Truncation
+from ganneal.ways import way
 
 Checkpoint = Literal["last", "best"]
 Say = Callable[[str], None]
@@ -132,25 +134,26 @@ def evaluate_images(
     *,
     settings: Settings | None = None,
     extractor: ExtractorConfig | None = None,
-    size: int | None = None,
+    reading: Reading | None = None,
     say: Say = lambda text: None,
 ) -> list[Record]:
     """Measure the images at ``fake`` against those at ``real``: folders, zips, npz or npy files.
 
     Args:
-        size: Side that all images are cropped and resampled to; None refuses images that are not all of one size, for
-            resampling moves every metric.
+        reading: How image files are read. Where its size is open, images that are not all square and of one size are
+            refused, for resampling moves every metric.
     Raises:
         FileNotFoundError: There is nothing at one of the paths.
         ValueError: A path holds no images, or the two are of different shapes.
     """
     settings = settings or Settings()
-    sides = [_images(name, path, size) for name, path in (("real", real), ("fake", fake))]
+    reading = reading or Reading()
+    sides = [_images(name, path, reading) for name, path in (("real", real), ("fake", fake))]
     (reals, transform), (fakes, _) = sides
     if reals.shape != fakes.shape:
         raise ValueError(
             f"real and fake must be images of one shape, got {reals.shape} in {real} and {fakes.shape} in {fake}; give "
-            f"size, or convert one of them."
+            f"{way('size')} or {way('channels')}, or convert one of them."
         )
     reals, fakes, classes_paired = _paired_files(settings, reals, fakes, say)
     built = _extractor(extractor, reals, len(fakes))
@@ -233,28 +236,38 @@ def _data_of(directory: RunDirectory) -> tuple[Dataset, Dataset | None, Extracto
     data: Source = decode(content["data"], parts)
     held_out: Source | None = decode(content["records"].get("held_out"), parts)
     extractor: ExtractorConfig | None = decode(content["records"].get("extractor"), parts)
-    return data.load(), None if held_out is None else held_out.load(), extractor
+    dataset = data.load()
+    return dataset, None if held_out is None else load_like(held_out, dataset), extractor
 
 
 def _extractor(config: ExtractorConfig | None, dataset: Dataset, count: int) -> Extractor:
     return suited_extractor(dataset, count) if config is None else config.build(dataset.shape)
 
 
-def _images(name: str, path: str | Path, size: int | None) -> tuple[Dataset, str]:
-    """The images at ``path`` and what was done to them."""
-    source = source_at(path, size)
-    sizes = stored_sizes(source)
-    if size is None and sizes:
-        if len(sizes) > 1 or any(width != height for width, height in sizes):
-            shown = ", ".join(f"{width}x{height}" for width, height in sorted(sizes)[:3])
-            raise ValueError(
-                f"{name} must hold square images of one size, got {len(sizes)} sizes in {path}, as {shown}; give "
-                f"--size to crop and resample all of them, which moves every value."
-            )
-        source = source_at(path, sizes.pop()[0])
+def _images(name: str, path: str | Path, reading: Reading) -> tuple[Dataset, str]:
+    """The images at ``path`` and what was done to them; arrays are taken as they are."""
+    source = source_at(path)
+    if not isinstance(source, Encoded):
         return source.load(), "none"
-    resampled = bool(sizes - {(size, size)})
-    return source.load(), f"centre crop, Lanczos to {size}" if resampled else "none"
+    listing = source.listing()
+    sizes = survey_files(listing, len(listing.names)).sizes
+    if reading.size is None and sizes:
+        reading = replace(reading, size=_own_size(name, path, sizes))
+    size, fit = reading.size, reading.fit
+    how = "centre crop" if fit == "crop" else fit
+    return reading.of(source).load(), f"{how}, Lanczos to {size}" if set(sizes) - {(size, size)} else "none"
+
+
+def _own_size(name: str, path: str | Path, sizes: Collection[tuple[int, int]]) -> int:
+    """The side of images that are all square and of one size."""
+    if len(sizes) > 1 or any(width != height for width, height in sizes):
+        some = ", ".join(f"{width}x{height}" for width, height in sorted(sizes)[:3])
+        give = way("size") or "a size"
+        raise ValueError(
+            f"{name} must hold square images of one size, got {len(sizes)} sizes in {path}, as {some}; give {give} to "
+            f"crop and resample all of them, which moves every value."
+        )
+    return next(iter(sizes))[0]
 
 
 def _labels(dataset: Dataset) -> torch.Tensor | None:

@@ -1,11 +1,13 @@
 """Settings chosen from the data and the machine, each with its reason; plain values that a run directory remembers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ganneal.data.survey import Survey
 from ganneal.machine import Machine
-from ganneal.models.dcgan import SIZES
+from ganneal.models import DCGAN, Model
+from ganneal.models.sizes import largest_size
 
 LARGEST_ON_CPU, LARGEST_ON_GPU = 64, 256
 BATCH, SMALLEST_BATCH = 64, 8
@@ -23,13 +25,13 @@ class Choice:
     reason: str
 
 
-def choose(data: Survey, machine: Machine) -> dict[str, Choice]:
-    """The settings for training on ``data`` with this machine, by their option on the command line."""
-    size = _size(data, machine)
+def choose(data: Survey, machine: Machine, models: Sequence[Model] = (DCGAN(),)) -> dict[str, Choice]:
+    """The settings for training ``models`` on ``data`` with this machine, by their option on the command line."""
+    size = _size(data, machine, models)
     narrow = not machine.accelerator and size.value > 32
     return {
         "data.size": size,
-        "data.channels": Choice(1, "all images are grey") if data.grey else Choice(3, "the images have colours"),
+        "data.channels": _channels(data),
         "model.width": Choice(32, f"half the usual width: {size.value} px on a CPU") if narrow else Choice(64, "usual"),
         "batch_size": _batch(data),
         "precision": _precision(machine),
@@ -53,18 +55,28 @@ def _evaluated(count: int) -> Choice:
     return Choice(EVALUATED, f"of {count:,} images, enough to follow the training by")
 
 
-def _size(data: Survey, machine: Machine) -> Choice:
+def _channels(data: Survey) -> Choice:
+    by = f", by the headers of {data.looked_at:,} spread evenly" if data.partial else ""
+    if data.grey:
+        return Choice(1, f"all images are grey{by}")
+    if data.num_grey:
+        return Choice(3, f"{data.looked_at - data.num_grey:,} of {data.looked_at:,} images have colours{by}")
+    return Choice(3, f"the images have colours{by}")
+
+
+def _size(data: Survey, machine: Machine, models: Sequence[Model]) -> Choice:
     largest = LARGEST_ON_GPU if machine.accelerator else LARGEST_ON_CPU
-    powers = [size for size in SIZES if size & (size - 1) == 0]
-    fitting = [size for size in powers if size <= min(data.side, largest)]
-    shown = f"shorter side {data.sides[0]}" + (f" to {data.sides[-1]} px" if data.sides[-1] > data.sides[0] else " px")
-    if data.side in SIZES and data.side <= largest:
-        return Choice(data.side, shown)
-    if not fitting:
-        return Choice(min(powers), f"{shown}, which is below the smallest network")
+    low, high = data.sides[0], data.sides[-1]
+    shown = f"shorter side {low} px" if low == high else f"shorter side {low} to {high} px, median {data.side}"
+    size = largest_size(models, data.channels, min(data.side, largest)) or data.size
+    names = " and ".join(dict.fromkeys(type(model).__name__ for model in models))
+    if size == data.side:
+        return Choice(size, shown)
+    if size > data.side:
+        return Choice(size, f"{shown}, which is below the smallest of {names}")
     if data.side > largest:
-        return Choice(max(fitting), f"{shown}; at most {largest} px on a {'GPU' if machine.accelerator else 'CPU'}")
-    return Choice(max(fitting), f"{shown}, the largest network below the median")
+        return Choice(size, f"{shown}; at most {largest} px on a {'GPU' if machine.accelerator else 'CPU'}")
+    return Choice(size, f"{shown}, the largest of {names} below it")
 
 
 def _batch(data: Survey) -> Choice:

@@ -1,6 +1,6 @@
 """Somebody's own images: settings that follow from the data and the machine."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,15 +10,15 @@ from ganneal.data.survey import survey
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.experiments.choices import Choice, choose
 from ganneal.machine import this_machine
-from ganneal.models import DCGAN
+from ganneal.models import DCGAN, Model
 from ganneal.schemes import Nested
 from ganneal.weights import Geometric
 
 
-def image_choices(path: str) -> dict[str, Choice]:
-    """What `images` chooses for the images at ``path`` on this machine, and why."""
+def image_choices(path: str, models: Sequence[Model] = (DCGAN(),)) -> dict[str, Choice]:
+    """What `images` chooses for the images at ``path`` on this machine, for networks of ``models``, and why."""
     source = source_at(path)
-    choices = choose(survey(source), this_machine())
+    choices = choose(survey(source), this_machine(), models)
     if not isinstance(source, Encoded):
         del choices["data.size"], choices["data.channels"]
     return choices
