@@ -705,7 +705,7 @@ def test_a_push_to_nan_is_an_error_that_says_where_and_leaves_the_pool() -> None
     with torch.no_grad():
         for p in run.chain.stored[1].discriminator.parameters():
             p.fill_(float("nan"))
-    with pytest.raises(TrainingStopped, match=r"push 1 of round 0 made samples that are NaN.*lower scheme.step-size"):
+    with pytest.raises(TrainingStopped, match=r"push 1 of round 0 made samples that are NaN.*lower --scheme.step-size"):
         engine.apply(run.cursor.step, run)
     assert torch.equal(run.pool.samples, kept)
 

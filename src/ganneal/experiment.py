@@ -239,7 +239,7 @@ class Experiment:
             if isinstance(step, DrawPool) and step.size % self.ranks:
                 raise ValueError(
                     f"the pool's size must be a multiple of devices x nodes = {self.ranks}, got {step.size}; use "
-                    f"scheme.pool-size {step.size // self.ranks * self.ranks or self.ranks}."
+                    f"--scheme.pool-size {step.size // self.ranks * self.ranks or self.ranks}."
                 )
 
     @property

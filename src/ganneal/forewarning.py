@@ -60,6 +60,6 @@ def forewarning(experiment: Experiment) -> str | None:
     return (
         f"Per discriminator update the generator goes {length:.2f} Adam learning rates of the discriminator: on eight "
         f"and on 25 Gaussians, at 0.001, 20 of 24 runs at 2.5 or more fell to one mode or none, and none of 60 at 1.4 "
-        f"or less. A generator's rate of {theirs.lr / steps:.2g}, a larger scheme.d-steps or fewer scheme.levels "
-        f"shorten it (docs/schedules.md)."
+        f"or less. A generator's rate of {theirs.lr / steps:.2g}, a larger --scheme.d-steps or a smaller "
+        f"--scheme.levels shortens it (docs/schedules.md)."
     )

@@ -207,7 +207,7 @@ class Oscillation:
             self.name,
             "warning",
             f"The distance to the data went up and down by {self.swing:g} times or more at each of the last "
-            f"{len(steps)} evaluations: the players circle each other. Longer averaging (averaging.half-life) or lower "
+            f"{len(steps)} evaluations: the players circle each other. A longer --averaging.half-life or lower "
             f"learning rates help.",
             swing,
             "largest over smallest of the recent distances",

@@ -82,7 +82,7 @@ def push_pool(step: PushPool, run: Run) -> None:
     if not moved.isfinite().all():
         raise TrainingStopped(
             f"training stopped: push {step.level} of round {run.cursor.round} made samples that are NaN or infinite, "
-            f"at {run.counters.num_real:,} real images; lower scheme.step-size or the discriminator's learning rate. "
+            f"at {run.counters.num_real:,} real images; lower --scheme.step-size or the discriminator's learning rate. "
             f"Checkpoints before this point are untouched."
         )
     lengths = (moved - pool.samples).flatten(1).norm(dim=1)

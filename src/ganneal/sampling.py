@@ -257,7 +257,7 @@ def _find(path: str | Path, checkpoint: Literal["last", "best"]) -> _Found:
         return _Found(directory.path, source, card, lambda n: read_weights(final / f"{n}.safetensors", card))
     if checkpoint == "best":
         raise FileNotFoundError(
-            f"no best weights at {final}; they are kept by a run that evaluates (records.evaluate-every) and improves."
+            f"no best weights at {final}; a run that evaluates (--records.evaluate-count) keeps them where it improves."
         )
     if directory.description.exists() and (content := directory.load_checkpoint()) is not None:
         state = content["state"]

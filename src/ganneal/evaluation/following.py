@@ -102,7 +102,7 @@ class Evaluations:
             case "warn":
                 return None
             case "stop":
-                return Stop(f"{verdict.text} (records.on-collapse stop)", save=True)
+                return Stop(f"{verdict.text} (--records.on-collapse stop)", save=True)
             case "rollback":
                 return self._roll_back(verdict, row)
 
