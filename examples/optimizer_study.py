@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import product
+from math import inf
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, NamedTuple
@@ -113,14 +114,16 @@ def decoded(folder: Path) -> str:
     return str(path.resolve())
 
 
-def _spread(values: Sequence[float]) -> dict[str, float]:
-    return {"best": min(values), "mean": fmean(values), "sd": stdev(values), "worst": max(values)}
+def _spread(values: Sequence[float | None]) -> dict[str, float]:
+    """Of the runs that did not diverge."""
+    finite = [value for value in values if value is not None]
+    return {"best": min(finite), "mean": fmean(finite), "sd": stdev(finite), "worst": max(finite), "n": len(finite)}
 
 
 def summary(results: dict[str, Any]) -> dict[str, Any]:
     """What each method reached over its points: at the end of training, and at each run's best evaluation.
 
-    A run that diverged counts with its last finite evaluation, that of the untrained generator if there was no other.
+    A run that diverged has no value: it is in no mean, and worse than every finite value where methods are compared.
     """
     methods = {}
     runs = {arm["name"]: run for arm in results["arms"] for run in arm["runs"]}
@@ -150,7 +153,7 @@ def summary(results: dict[str, Any]) -> dict[str, Any]:
 def table(content: dict[str, Any]) -> str:
     """The summary as Markdown."""
     head = (
-        f"| optimizer | best run, {content['metric']} last | best run, best | ten runs, last | ten runs, best | "
+        f"| optimizer | best run, {content['metric']} last | best run, best | runs that ended, last | same, best | "
         f"diverged | CPU s a run |\n| --- | --- | --- | --- | --- | --- | --- |"
     )
     rows = [
@@ -163,13 +166,18 @@ def table(content: dict[str, Any]) -> str:
 
 
 def differences(content: dict[str, Any]) -> str:
-    """Each rule's last value less those of three others at the same points, with t intervals, as Markdown."""
+    """Each rule's last value less those of three others at the same points, with t intervals, as Markdown.
+
+    No p is corrected for their number.
+    """
 
     def last(method: str) -> list[float]:
-        return [run["last"] for run in content["methods"][method]["runs"]]
+        return [inf if run["last"] is None else run["last"] for run in content["methods"][method]["runs"]]
 
     def against(rule: str, other: str) -> str:
         pair = paired_comparison(last(rule), last(other))
+        if pair.low is None:
+            return f"{pair.diverged[0]} of {pair.pairs} diverged: {'worse' if pair.decided else 'not decided'}"
         return f"{pair.difference:.1f} [{pair.low:.1f}, {pair.high:.1f}]"
 
     others = ("SGD", "momentum", "Adam")
@@ -191,14 +199,14 @@ def draw(content: dict[str, Any], path: Path) -> None:
     names = list(content["methods"])
     for row, name in enumerate(names):
         runs = content["methods"][name]["runs"]
-        for status, marker, label in (("finished", "o", "run"), ("diverged", "x", "diverged: its last finite value")):
-            values = [run["last"] for run in runs if run["status"] == status]
-            axes.plot(values, [row] * len(values), marker, color="#0072b2", alpha=0.7, label=label if not row else None)
+        values = [run["last"] for run in runs if run["last"] is not None]
+        axes.plot(values, [row] * len(values), "o", color="#0072b2", alpha=0.7, label="run" if not row else None)
         axes.plot([content["methods"][name]["last"]["mean"]] * 2, [row - 0.3, row + 0.3], color="#d55e00", linewidth=2)
     axes.axvline(content["untrained"][0], color="0.5", linestyle=":", label="untrained generator")
-    axes.plot([], [], color="#d55e00", linewidth=2, label="mean of the ten points")
-    axes.plot([], [], "x", color="#0072b2", label="diverged: its last finite value")
-    axes.set_yticks(range(len(names)), names)
+    axes.plot([], [], color="#d55e00", linewidth=2, label="mean of the runs that did not diverge")
+    lost = {name: content["methods"][name]["stopped"] for name in names}
+    labels = [f"{name}, {lost[name]} of {POINTS} diverged" if lost[name] else name for name in names]
+    axes.set_yticks(range(len(names)), labels)
     axes.invert_yaxis()
     axes.set_xscale("log")
     axes.set_xticks([20, 30, 40, 50, 60, 80, 100], minor=False)

@@ -1,7 +1,8 @@
 """Numbers and times as a person reads them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from math import isfinite
+from typing import Any
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -17,6 +18,18 @@ def number(value: float | None, digits: int = 3) -> str:
     if abs(value) >= 10**digits:
         return f"{value:,.0f}"
     return f"{value:.{digits}g}"
+
+
+def lost(summary: Mapping[str, Any]) -> str:
+    """How many runs diverged, to stand before the mean of the others.
+
+    >>> lost({"n": 3, "diverged": 2}), lost({"n": 0, "diverged": 2}), lost({"n": 3, "diverged": 0})
+    ('2 of 5 diverged, others ', '2 of 2 diverged', '')
+    """
+    diverged = summary.get("diverged", 0)
+    if not diverged:
+        return ""
+    return f"{diverged} of {diverged + summary['n']} diverged" + (", others " if summary["n"] else "")
 
 
 def telling_apart(values: Iterable[float]) -> int:

@@ -19,7 +19,7 @@ from ganneal.experiment import Budget, Experiment
 from ganneal.interruption import Interrupted
 from ganneal.models import ModelPair
 from ganneal.optim import SGD
-from ganneal.stop import Divergence
+from ganneal.stop import Divergence, TrainingStopped
 
 Make = Callable[..., Any]
 TIMES = ("seconds", "cpu_seconds")
@@ -117,21 +117,28 @@ def at_once(ring: Make) -> Experiment:
     return ring(divergence=Divergence(limit=1e-9))
 
 
-def test_a_diverged_run_keeps_its_last_finite_value(ring: Make, tmp_path: Path) -> None:
+def test_a_diverged_run_has_no_value_neither_its_last_one_nor_that_of_its_best_weights(
+    ring: Make, tmp_path: Path
+) -> None:
     job = make_job(at_once(ring), tmp_path)
     found = run(job)
     assert found == strictly(job.path) and found["status"] == "diverged"
     assert "divergence.limit" in found["error"] and found["num_real"] == 32
-    assert found["last"] == found["last_seen"] == rows(job.path)[-1]["FD-points"]
-    assert found["best"] is not None
+    assert (job.path / "best" / "card.json").exists() and found["best_seen"] is not None
+    assert found["last"] is None and found["best"] is None
+    assert found["last_seen"] == rows(job.path)[-1]["FD-points"]
 
 
-def test_a_diverged_run_without_an_evaluation_in_training_counts_as_untrained(ring: Make, tmp_path: Path) -> None:
-    experiment = at_once(ring)
-    job = make_job(replace(experiment, records=replace(experiment.records, evaluate_every=0)), tmp_path)
+def test_a_run_that_was_stopped_as_collapsed_counts_as_diverged(
+    ring: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def collapses(*arguments: Any, **options: Any) -> None:
+        raise TrainingStopped("training stopped: coverage fell (records.on-collapse stop)")
+
+    job = make_job(ring(), tmp_path)
+    monkeypatch.setattr(jobs, "train", collapses)
     found = run(job)
-    assert found["status"] == "diverged" and found["last_seen"] is None and found["evaluations"] == 0
-    assert found["last"] == found["untrained"] == rows(job.path)[0]["FD-points"]
+    assert (found["status"], found["last"], found["best"]) == ("diverged", None, None)
 
 
 def test_what_has_diverged_has_diverged_under_a_larger_budget_too(ring: Make, tmp_path: Path) -> None:
@@ -209,15 +216,12 @@ def test_an_error_while_measuring_is_told_and_training_is_not_repeated(
     assert again["status"] == "finished" and again["last"] is not None
 
 
-def test_a_diverged_run_that_cannot_be_measured_keeps_both_reasons(ring: Make, tmp_path: Path) -> None:
+def test_a_diverged_run_stays_diverged_whatever_became_of_its_best_weights(ring: Make, tmp_path: Path) -> None:
     job = make_job(at_once(ring), tmp_path)
     run(job)
     (job.path / "best" / "generator.safetensors").write_bytes(b"damaged")
     found = run(job)
-    assert found["status"] == "failed"
-    assert (
-        "divergence.limit" in found["error"] and "It could not be measured: ValueError: cannot read" in found["error"]
-    )
+    assert found["status"] == "diverged" and "divergence.limit" in found["error"]
 
 
 def test_a_damaged_record_is_the_error_of_its_run(ring: Make, tmp_path: Path) -> None:

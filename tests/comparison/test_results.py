@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ganneal.comparison.judging import RULE
 from ganneal.comparison.results import Results
-from ganneal.comparison.study import Study
+from ganneal.comparison.study import Arm, Study
+from ganneal.metrics.p_values import holm
 
 Make = Callable[..., Any]
 
@@ -96,22 +99,24 @@ def test_reals_of_generator_updates_stand_beside_what_the_arms_are_equal_in(stud
 # Every run counted
 
 
-def test_a_diverged_run_counts_with_its_last_value_and_a_failed_one_is_a_row(study: Make, outcome: Make) -> None:
+def test_a_diverged_run_is_in_no_mean_and_a_failed_one_is_a_row(study: Make, outcome: Make) -> None:
     found = collected(
         study(seeds=(0, 1, 2)),
         outcome(seed=0, last=2.0),
-        outcome(seed=1, status="diverged", last=10.0, error="d_loss is nan\nlonger"),
+        outcome(seed=1, status="diverged", last=0.1, best=0.1, error="d_loss is nan\nlonger"),
         outcome(seed=2, status="failed", error="OSError: no space"),
     )
     nats = arm(found, "nats")
-    assert nats["last"]["mean"] == 6.0 and nats["last"]["n"] == 2 and nats["finished"] == 1
+    assert (nats["last"]["mean"], nats["last"]["n"], nats["last"]["diverged"], nats["finished"]) == (2.0, 1, 1, 1)
+    assert nats["best"]["mean"] == 2.0 and nats["best"]["diverged"] == 1
     assert [run["status"] for run in nats["runs"]] == ["finished", "diverged", "failed"]
     assert [run["path"] for run in nats["runs"]] == ["nats/seed0", "nats/seed1", "nats/seed2"]
     row = cells(found, "nats")
-    assert row["runs"] == "1 of 3" and row["FD-points, last"].endswith(" (2 seeds)")
+    assert row["runs"] == "1 of 3" and row["FD-points, last"] == "1 of 2 diverged, others 2 (1 seed)"
+    assert row["best"] == "1 of 2 diverged, others 2 (1 seed)"
     lines = found.table().splitlines()
     assert "- nats seed 1 diverged: d_loss is nan" in lines and "- nats seed 2 failed: OSError: no space" in lines
-    assert "Runs that failed are in no mean." in found.table()
+    assert f"\n{RULE}\n" in found.table()
 
 
 def test_runs_that_have_not_ended_are_missing_not_zero(study: Make, outcome: Make) -> None:
@@ -120,7 +125,7 @@ def test_runs_that_have_not_ended_are_missing_not_zero(study: Make, outcome: Mak
     row = cells(found, "cts")
     assert row["runs"] == "0 of 2" and set(list(row.values())[2:]) == {"–"}
     assert cells(found, "nats")["FD-points, last"] == "3 (1 seed)"
-    assert "failed" not in found.table()
+    assert " failed: " not in found.table()
 
 
 def test_an_error_without_words_is_no_error(study: Make, outcome: Make) -> None:
@@ -153,6 +158,79 @@ def test_verdicts_pair_the_seeds_that_both_arms_have(study: Make, outcome: Make)
     assert (
         "- nats better than cts by 1.17 [0.45, 1.88] over 3 seeds, by the t interval alone (sign-flip p = 0.25, the "
         "smallest 3 seeds can reach: too few seeds for 0.05)" in found.table()
+    )
+
+
+def series(outcome: Make, name: str, *values: float | None) -> list[dict[str, Any]]:
+    """A run for each seed; None is one that diverged right after the best evaluation of all."""
+    died = {"status": "diverged", "last": None, "best": None, "last_seen": 0.01, "best_seen": 0.01}
+    return [outcome(name, seed, **(died if value is None else {"last": value})) for seed, value in enumerate(values)]
+
+
+def judged(study: Make, outcome: Make, ours: list[float | None], theirs: list[float | None]) -> dict[str, Any]:
+    found = collected(
+        study(seeds=tuple(range(len(ours)))), *series(outcome, "nats", *ours), *series(outcome, "cts", *theirs)
+    )
+    return arm(found, "nats")["verdict"]
+
+
+CLEAR: list[float | None] = [5.0, 5.2, 4.9, 5.1, 5.0]
+
+
+def test_a_winner_with_diverged_seeds_is_no_winner(study: Make, outcome: Make) -> None:
+    assert judged(study, outcome, [1.0, 1.1, 0.9, 1.2, 1.0], CLEAR)["text"].startswith("nats better than cts")
+    verdict = judged(study, outcome, [None, 1.1, 0.9, None, 1.0], CLEAR)
+    assert not verdict["decided"] and verdict["diverged"] == [2, 0] and verdict["difference"] == inf
+    assert verdict["text"].startswith("no difference shown: nats diverged at 2 of 5 seeds, cts at 0 (")
+
+
+def test_all_diverged_is_worse_and_both_diverged_is_equal(study: Make, outcome: Make) -> None:
+    verdict = judged(study, outcome, [None] * 5, CLEAR)
+    assert verdict["text"].startswith("nats worse than cts: nats diverged at 5 of 5 seeds") and verdict["decided"]
+    assert not judged(study, outcome, [None] * 5, [None] * 5)["decided"]
+    both = judged(study, outcome, [None, 1.0, 1.1, 0.9, 1.0], [None, 9.0, 9.1, 9.2, 9.0])
+    assert both["text"].startswith("nats better than cts by") and both["pairs"] == 5
+
+
+def test_an_arm_whose_runs_all_diverged_has_no_mean(study: Make, outcome: Make, tmp_path: Path) -> None:
+    found = collected(study(), *series(outcome, "nats", None, None), *series(outcome, "cts", 1.0, 2.0))
+    assert arm(found, "nats")["last"]["mean"] is None and arm(found, "nats")["decay"] is None
+    assert cells(found, "nats")["FD-points, last"] == "2 of 2 diverged" == cells(found, "nats")["best"]
+    found.write(tmp_path)
+    assert strictly((tmp_path / "results.json").read_text())["arms"][0]["verdict"]["difference"] is None
+
+
+@pytest.mark.parametrize("status", ["failed", "not ended"])
+def test_an_arm_is_not_called_better_while_a_run_of_it_has_no_value(status: str, study: Make, outcome: Make) -> None:
+    ours, theirs = series(outcome, "nats", 1.0, 1.1, 0.9), series(outcome, "cts", 5.0, 5.2, 4.9, 5.1)
+    lost = [outcome("nats", 3, "failed")] if status == "failed" else []
+    found = collected(study(seeds=(0, 1, 2, 3)), *ours, *lost, *theirs)
+    verdict = arm(found, "nats")["verdict"]
+    assert verdict["text"].startswith("no verdict, nats has no value at seed 3: nats minus cts is -4.0")
+    assert not verdict["decided"]
+
+
+def test_a_finished_run_without_a_number_counts_as_diverged(study: Make, outcome: Make) -> None:
+    ours = series(outcome, "nats", 1.0, 1.1, 0.9)
+    ours[1]["last"] = None
+    found = collected(study(seeds=(0, 1, 2)), *ours, *series(outcome, "cts", 5.0, 5.2, 4.9))
+    assert not arm(found, "nats")["verdict"]["decided"]
+    assert cells(found, "nats")["FD-points, last"].startswith("1 of 3 diverged, others 0.95")
+
+
+def test_several_arms_against_one_baseline_are_corrected(study: Make, ring: Make, outcome: Make) -> None:
+    arms = tuple(Arm(name, ring(seed=0)) for name in ("cts", "a", "b", "c"))
+    values = {"cts": [2.0, 3.0, 4.0], "a": [1.1, 2.2, 3.0], "b": [1.7, 2.5, 3.3], "c": [2.0, 3.1, 4.2]}
+    outcomes = [run for name, own in values.items() for run in series(outcome, name, *own)]
+    found = collected(study(arms=arms, seeds=(0, 1, 2), baseline="cts"), *outcomes)
+    verdicts = [arm(found, name)["verdict"] for name in ("a", "b", "c")]
+    assert [v["p_corrected"] for v in verdicts] == pytest.approx(holm([v["p_t"] for v in verdicts]))
+    assert all(v["comparisons"] == 3 for v in verdicts)
+    assert verdicts[0]["decided"] and "corrected for 3 comparisons" in verdicts[0]["text"]
+    assert verdicts[1]["p_t"] < 0.05 < verdicts[1]["p_corrected"] and verdicts[1]["high"] < 0
+    assert (
+        verdicts[1]["text"].startswith("no difference shown after correction: b minus cts is")
+        and not verdicts[1]["decided"]
     )
 
 

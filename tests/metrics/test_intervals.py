@@ -18,6 +18,7 @@ from ganneal.metrics.intervals import (
     seed_interval,
     verdict,
 )
+from ganneal.metrics.p_values import holm
 
 VALUES = st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=9)
 SCORES = st.floats(1e-3, 1e3)
@@ -344,8 +345,8 @@ def test_a_best_worse_than_the_last_is_refused():
 def test_bad_values_are_named_by_argument():
     with pytest.raises(ValueError, match=r"values must be finite, got nan at index 1; a run that diverged"):
         seed_interval([1.0, float("nan")])
-    with pytest.raises(ValueError, match="b must be finite, got inf at index 0"):
-        paired_comparison([1.0], [float("inf")])
+    with pytest.raises(ValueError, match="b must hold numbers, got nan; a run that diverged is infinity"):
+        paired_comparison([1.0], [float("nan")])
     with pytest.raises(ValueError, match=r"values must hold one number a seed, got shape \[0\]"):
         seed_interval([])
     with pytest.raises(ValueError, match=r"got shape \[2, 1\]"):
@@ -365,3 +366,109 @@ def test_an_unknown_direction_is_refused():
         last_over_best(1.0, 1.0, better=wrong)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="better must be"):
         verdict(paired_comparison([1.0], [2.0]), "a", "b", better=wrong)  # pyright: ignore[reportArgumentType]
+
+
+# Runs that diverged
+
+INF = float("inf")
+VALUE = st.floats(-100, 100).map(lambda value: round(value, 2))
+RUNS = st.lists(st.tuples(VALUE, VALUE), min_size=1, max_size=7)
+
+
+def better_one(pairs):
+    """Which configuration is decided to be better where lower is, if any."""
+    a, b = zip(*pairs, strict=True)
+    comparison = paired_comparison(a, b)
+    if not comparison.decided:
+        return None
+    return "a" if comparison.difference < 0 else "b"
+
+
+@given(RUNS, st.sets(st.integers(0, 6)), st.sets(st.integers(0, 6)), st.integers(0, 6))
+def test_a_run_that_diverges_in_place_of_a_finite_value_never_helps_its_side(pairs, of_a, of_b, seed):
+    pairs = [(INF if i in of_a else a, INF if i in of_b else b) for i, (a, b) in enumerate(pairs)]
+    seed %= len(pairs)
+    diverged = [(INF, b) if i == seed else (a, b) for i, (a, b) in enumerate(pairs)]
+    order = {"b": 0, None: 1, "a": 2}
+    assert order[better_one(diverged)] <= order[better_one(pairs)]
+
+
+@given(RUNS, st.sets(st.integers(0, 6), min_size=1))
+def test_a_side_that_alone_diverged_is_never_the_better_one(pairs, seeds):
+    pairs = [(INF if i in seeds else a, b) for i, (a, b) in enumerate(pairs)]
+    assert any(a == INF for a, _ in pairs) <= (better_one(pairs) != "a")
+
+
+@pytest.mark.parametrize("pairs", [2, 3, 5, 20])
+def test_a_side_whose_every_run_diverged_is_worse_from_two_seeds_on(pairs):
+    comparison = paired_comparison([INF] * pairs, [1.0] * pairs)
+    assert comparison.decided and comparison.p_t == 0 and comparison.diverged == (pairs, 0)
+    assert verdict(comparison, "a", "b", better="lower").startswith(f"a worse than b: a diverged at {pairs} of {pairs}")
+    upside = paired_comparison([-INF] * pairs, [1.0] * pairs)
+    assert verdict(upside, "a", "b", better="higher").startswith("a worse than b: a diverged at")
+    assert not paired_comparison([INF], [1.0]).decided
+
+
+def test_runs_of_both_that_diverged_at_one_seed_are_equal():
+    both = paired_comparison([INF, 1.0, 2.0], [INF, 5.0, 7.0])
+    assert (both.difference, both.pairs, both.diverged) == (pytest.approx(-3.0), 3, (1, 1))
+    assert both.low == pytest.approx(paired_comparison([0.0, 1.0, 2.0], [0.0, 5.0, 7.0]).low)
+    assert "a diverged at 1 of 3 seeds, b at 1" in verdict(both, "a", "b", better="lower")
+    nothing = paired_comparison([INF] * 4, [INF] * 4)
+    assert not nothing.decided and nothing.difference == 0 and nothing.p_t == 1
+
+
+def test_runs_of_both_that_diverged_at_different_seeds_decide_nothing():
+    comparison = paired_comparison([INF, 1.0, 1.0, 1.0], [5.0, INF, INF, INF])
+    assert not comparison.decided and comparison.p_t == 1 and comparison.low is None
+    words = verdict(comparison, "a", "b", better="lower")
+    assert words.startswith("no difference shown: a diverged at 1 of 4 seeds, b at 3 (")
+
+
+@given(
+    st.lists(VALUE, min_size=1, max_size=5), st.integers(1, 3), st.lists(st.floats(0.01, 1e3), min_size=3, max_size=3)
+)
+def test_p_with_diverged_runs_is_the_least_of_all_finite_differences_against_them(others, diverged, stands_for):
+    zeros = np.zeros(len(others) + diverged)
+    least = paired_comparison([*others, *[INF] * diverged], zeros).p_t
+    finite = paired_comparison([*others, *stands_for[:diverged]], zeros)
+    if finite.difference > 0:
+        assert finite.p_t >= least - 1e-9
+    total, squares = sum(others), sum(np.square(others))
+    if total > 1:  # at the difference sum of squares over sum it is reached
+        reached = paired_comparison([*others, *[squares / total] * diverged], zeros)
+        assert reached.p_t == pytest.approx(least, rel=1e-6, abs=1e-9)
+
+
+@given(st.lists(st.tuples(VALUE, VALUE), min_size=2, max_size=8))
+def test_the_t_tests_p_is_at_most_five_percent_where_the_interval_excludes_0(pairs):
+    comparison = paired_comparison(*zip(*pairs, strict=True))
+    if abs(comparison.p_t - 0.05) > 1e-9:
+        assert comparison.decided == (comparison.p_t < 0.05)
+
+
+# Several comparisons
+
+
+def test_holms_p_are_those_of_the_procedure():
+    assert holm([]) == [] and holm([0.2]) == [0.2]
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=6))
+def test_holms_p_keep_the_order_and_lie_between_none_and_bonferronis(p_values):
+    adjusted = holm(p_values)
+    assert all(p <= q <= min(1, len(p_values) * p) + 1e-12 for p, q in zip(p_values, adjusted, strict=True))
+    ranked = [q for _, q in sorted(zip(p_values, adjusted, strict=True))]
+    assert ranked == sorted(ranked)
+
+
+def test_a_verdict_gives_both_p_and_stands_by_the_corrected_one():
+    comparison = paired_comparison([1.0, 2.0, 3.0, 4.5], [1.9, 3.2, 3.9, 5.4])
+    assert comparison.decided and comparison.p_t == pytest.approx(0.000983, rel=1e-3)  # t = -13 at 3 degrees of freedom
+    kept = verdict(comparison, "a", "b", better="lower", adjusted=0.002, among=3)
+    assert kept.startswith("a better than b by") and "corrected for 3 comparisons 0.002;" in kept
+    lost = verdict(comparison, "a", "b", better="lower", adjusted=0.06, among=3)
+    assert lost.startswith("no difference shown after correction: a minus b is -") and "comparisons 0.06;" in lost
+    assert "corrected" not in verdict(comparison, "a", "b", better="lower", adjusted=comparison.p_t, among=1)

@@ -2,7 +2,11 @@
 
 from typing import Any
 
-from ganneal.reproduction.claims import Claim, judge
+import pytest
+
+from ganneal.metrics.intervals import paired_comparison
+from ganneal.reproduction.claims import Claim, judge, judged
+from ganneal.reproduction.running import makes_numbers
 
 CLAIM = Claim("a", "b", "FID", ("1", "2"))
 SCORE = Claim("a", "b", "IS", ("2", "1"))
@@ -48,10 +52,69 @@ def test_only_seeds_that_both_have_are_compared() -> None:
     assert "1 seed" in judge(CLAIM, {"a": a, "b": b}).why
 
 
-def test_a_row_whose_runs_all_diverged_is_the_worse_one() -> None:
-    assert verdict(CLAIM, entry(1.0), entry(None)) == "agrees"
-    assert verdict(CLAIM, entry(None), entry(1.0)) == "disagrees"
-    assert verdict(CLAIM, entry(None), entry(None)) == "undecided"
+@pytest.mark.parametrize(("claim", "score"), [(CLAIM, "FID"), (SCORE, "IS")])
+def test_a_row_whose_runs_all_diverged_is_the_worse_one_from_two_seeds_on(claim: Claim, score: str) -> None:
+    good, none = entry(1.0, 1.2, score=score), entry(None, None) | {"protocol": {}}
+    assert verdict(claim, good, none) == "agrees"
+    assert verdict(claim, none, good) == "disagrees"
+    assert verdict(claim, none, none) == "undecided"
+    one = judge(claim, {"a": entry(1.0, score=score), "b": entry(None)})
+    assert (one.verdict, one.why) == ("undecided", "1 seed, as reported: of 1 runs each 0 and 1 diverged")
+
+
+def test_a_winner_with_diverged_seeds_is_no_winner() -> None:
+    winner, loser = entry(None, 1.1, 0.9, None, 1.0), entry(5.0, 5.2, 4.9, 5.1, 5.0)
+    found = judge(CLAIM, {"a": winner, "b": loser})
+    assert found.verdict == "undecided" and found.why.startswith("of 5 runs each 2 and 0 diverged; p ")
+    assert verdict(CLAIM, loser, winner) == "undecided"
+    assert verdict(CLAIM, entry(1.0, 1.1, 0.9, 1.2, 1.0), loser) == "agrees"
+
+
+def test_a_loser_whose_runs_diverge_stays_the_loser() -> None:
+    winner = entry(1.0, 1.1, 0.9, 1.2, 1.0)
+    for loser in (entry(5.0, 5.2, 4.9, None, None), entry(None, None, None, None, 5.0), entry(*[None] * 5)):
+        assert verdict(CLAIM, winner, loser) == "agrees"
+        assert verdict(CLAIM, loser, winner) == "disagrees"
+
+
+def test_rows_that_both_diverged_at_a_seed_are_equal_there() -> None:
+    assert verdict(CLAIM, entry(None, 1.0, 1.1, 0.9, 1.0), entry(None, 9.0, 9.1, 9.2, 9.0)) == "agrees"
+    assert verdict(CLAIM, entry(None, None, None, None, 1.0), entry(None, None, None, None, 9.0)) == "undecided"
+
+
+def test_a_run_that_diverged_at_a_seed_of_its_own_bars_its_row() -> None:
+    low, high = entry(1.0, 1.1, 0.9, None), entry(5.0, 5.2, 4.9)
+    found = judge(CLAIM, {"a": low, "b": high})
+    assert found.verdict == "undecided" and found.why.endswith("a diverged at seed 3")
+    assert verdict(CLAIM, entry(1.0, 1.1, 0.9, 1.0), high) == "agrees"
+    assert verdict(CLAIM, entry(1.0, 1.1, 0.9), entry(5.0, 5.2, 4.9, None)) == "agrees"
+
+
+def test_a_failed_run_bars_its_row_from_being_better() -> None:
+    low, high = entry(1.0, 1.1, 0.9), entry(5.0, 5.2, 4.9)
+    failed = {"seed": 3, "status": "failed", "last": {}}
+    hidden = low | {"runs": [*low["runs"], failed]}
+    found = judge(CLAIM, {"a": hidden, "b": high})
+    assert found.verdict == "undecided" and found.why.endswith("a has no value at seed 3")
+    assert verdict(CLAIM, low, high | {"runs": [*high["runs"], failed]}) == "agrees"
+
+
+def test_a_finished_run_without_a_finite_value_counts_as_diverged() -> None:
+    low, high = entry(1.0, 1.1, 0.9), entry(5.0, 5.2, 4.9)
+    low["runs"][1]["last"] = {}
+    assert verdict(CLAIM, low, high) == "undecided"
+    low["runs"][1]["last"] = {"FID": float("nan")}
+    assert verdict(CLAIM, low, high) == "undecided"
+
+
+def test_p_is_corrected_for_the_orders_of_one_score() -> None:
+    rows = {"a": entry(1.0, 1.4, 0.9, 1.1), "b": entry(1.2, 1.55, 1.15, 1.25), "c": entry(1.0, 1.1, 1.4, 0.9)}
+    pairs = [CLAIM, Claim("a", "c", "FID", ("1", "2")), Claim("b", "c", "FID", ("1", "2")), SCORE]
+    alone, together = judge(CLAIM, rows), judged(pairs, rows)
+    assert "corrected" not in alone.why and "corrected for 3 orders" in together[0].why
+    assert [judgement.claim for judgement in together] == pairs
+    p = paired_comparison([1.0, 1.4, 0.9, 1.1], [1.2, 1.55, 1.15, 1.25]).p_t
+    assert f"p {p:.2g}, corrected for 3 orders {3 * p:.2g}" in together[0].why
 
 
 def test_values_measured_differently_are_not_compared() -> None:
@@ -60,3 +123,16 @@ def test_values_measured_differently_are_not_compared() -> None:
 
 def test_a_row_that_is_missing_is_not_run() -> None:
     assert judge(CLAIM, {"a": entry(1.0)}).verdict == "not run"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "numbers"),
+    [
+        ({"status": "finished", "metric": "FD-x", "last": 1.0}, True),
+        ({"status": "finished", "metric": "FD-x", "last": None}, False),
+        ({"status": "finished", "metric": None, "last": None}, True),
+        ({"status": "diverged", "metric": "FD-x", "last": None}, False),
+    ],
+)
+def test_a_finished_run_whose_samples_are_no_numbers_is_not_measured(outcome: dict[str, Any], numbers: bool) -> None:
+    assert makes_numbers(outcome) == numbers

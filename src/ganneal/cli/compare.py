@@ -26,7 +26,8 @@ def _help() -> str:
     return f"""usage: ganneal compare ARM... --CLOCK AMOUNT [options]
 
 Train every arm under every seed, equal in one clock, and print means with intervals, last and best, and a verdict
-only where the paired interval excludes 0. The same command goes on where it was stopped; a run that fails is a row.
+only where the paired interval excludes 0, corrected for the number of arms. A run that diverged is worse than every
+finite value. The same command goes on where it was stopped; a run that fails is a row.
 
 An ARM is an experiment, with a label and changes of its own if need be:
   digits-nats                                          as `ganneal train` takes it; a path of images too

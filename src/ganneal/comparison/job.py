@@ -194,18 +194,15 @@ def _is_number(value: Any) -> bool:
 
 
 def _measured(job: Job, status: Status) -> dict[str, Any]:
-    """The record's figures, and the last and best weights measured on fresh samples.
+    """The record's figures, and the last and best weights of a finished run measured on fresh samples.
 
-    A diverged run keeps its last finite evaluation as its last value, that of before training if there is no other.
+    A diverged run has neither: it is worse than every finite value, its best weights included.
     """
     found = _of_record(job)
-    if status == "failed" or not job.experiment.records.evaluate_count:
+    if status != "finished" or not job.experiment.records.evaluate_count:
         return found
     evaluator = Evaluator(job.experiment.data.load(), job.experiment.records)
-    if status == "finished":
-        found["last"] = _fresh(evaluator, load(job.path))
-    if found["last"] is None:
-        found["last"] = found["untrained"] if found["last_seen"] is None else found["last_seen"]
+    found["last"] = _fresh(evaluator, load(job.path))
     if (job.path / "best" / "card.json").exists():
         found["best"] = _fresh(evaluator, load(job.path, checkpoint="best"))
     return found

@@ -8,17 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from ganneal.atomic import write_bytes
+from ganneal.comparison.judging import RULE, Finding, Standing, compared, corrected, standing
 from ganneal.comparison.study import CLOCKS, Arm, Study
 from ganneal.directory import provenance
-from ganneal.metrics.intervals import (
-    last_over_best_interval,
-    paired_comparison,
-    seed_interval,
-    verdict,
-)
-from ganneal.wording import number
+from ganneal.metrics.intervals import last_over_best_interval, seed_interval
+from ganneal.wording import lost, number
 
-RESULTS_FORMAT = 1
+RESULTS_FORMAT = 2
 Outcome = Mapping[str, Any]
 
 
@@ -38,7 +34,6 @@ class Results:
                 f"the arms must be measured by one metric, got {', '.join(sorted(metrics))}; give all of them the same "
                 f"records.extractor and data."
             )
-        baseline = [run for run in by_arm[study.baseline] if run["status"] != "failed"]
         return Results(
             {
                 "format": RESULTS_FORMAT,
@@ -51,7 +46,10 @@ class Results:
                 "metric": next(iter(metrics), None),
                 "better": "lower",
                 "hardware": provenance(),
-                "arms": [_arm(study, arm, by_arm[arm.name], baseline) for arm in study.arms],
+                "rule": RULE,
+                "arms": _with_verdicts(
+                    study, [_arm(study, arm, by_arm[arm.name], measured=bool(metrics)) for arm in study.arms]
+                ),
             }
         )
 
@@ -78,7 +76,6 @@ class Results:
         lines = [head, ["---"] * len(head), *rows]
         several = len(content["seeds"]) > 1
         over = f"Mean over {len(content['seeds'])} seeds with 95 % t interval" if several else "1 seed, so no interval"
-        lost = "Runs that failed are in no mean. " if any(_failed(arm) for arm in content["arms"]) else ""
         said = [f"- {arm['verdict']['text']}" for arm in content["arms"] if arm["verdict"]]
         trouble = [
             f"- {arm['name']} seed {run['seed']} {run['status']}: {first_line(run['error'])}"
@@ -90,19 +87,17 @@ class Results:
             [
                 *(f"| {' | '.join(line)} |" for line in lines),
                 "",
-                f"{over}; lower is better. {lost}Equal in: "
+                f"{over}; lower is better. Equal in: "
                 + "; ".join(f"{arm['name']}, {arm['equal_in']}" for arm in content["arms"])
                 + ".",
+                "",
+                content["rule"],
                 "",
                 *said,
                 *trouble,
                 "",
             ]
         )
-
-
-def _failed(arm: Mapping[str, Any]) -> bool:
-    return any(run["status"] == "failed" for run in arm["runs"])
 
 
 def first_line(error: str | None) -> str:
@@ -131,27 +126,37 @@ def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
-def _summary(values: Sequence[float]) -> dict[str, Any] | None:
-    if not values:
+def _summary(arm: Standing) -> dict[str, Any] | None:
+    """Mean and interval of the finite values, and how many runs have none; None where no run has ended."""
+    if not arm.values:
         return None
-    found = seed_interval(values)
-    return {"mean": found.mean, "sd": found.sd, "low": found.low, "high": found.high, "n": found.n}
+    counts = {"n": len(arm.finite), "diverged": arm.diverged}
+    if not arm.finite:
+        return {"mean": None, "sd": None, "low": None, "high": None} | counts
+    found = seed_interval(arm.finite)
+    return {"mean": found.mean, "sd": found.sd, "low": found.low, "high": found.high} | counts
 
 
-def _arm(study: Study, arm: Arm, runs: Sequence[Outcome], baseline: Sequence[Outcome]) -> dict[str, Any]:
+def _standing(study: Study, runs: Sequence[Outcome], key: str) -> Standing:
+    return standing(runs, {run["seed"]: run[key] for run in runs}, planned=study.seeds)
+
+
+def _arm(study: Study, arm: Arm, runs: Sequence[Outcome], *, measured: bool) -> dict[str, Any]:
     counted = [run for run in runs if run["status"] != "failed"]
+    without_best = [run for run in runs if run["status"] == "finished" and run["best"] is None]
+    with_best = [run for run in runs if run not in without_best]
     return {
         "name": arm.name,
         "scheme": str(arm.experiment.scheme),
         "equal_in": _equal_in(study, arm, _mean(_values(counted, "g_num_real"))),
         "runs": [dict(run) | {"path": f"{arm.name}/seed{run['seed']}"} for run in runs],
         "finished": sum(run["status"] == "finished" for run in runs),
-        "last": _summary(_values(counted, "last")),
-        "best": _summary(_values(counted, "best")),
-        **_decay(counted),
+        "last": _summary(_standing(study, runs, "last")) if measured else None,
+        "best": _summary(_standing(study, with_best, "best")) if measured else None,
+        **_decay([run for run in runs if run["status"] == "finished"]),
         "clocks": {clock: _mean(_values(counted, clock)) for clock in (*CLOCKS, "g_num_real", "cpu_seconds")},
         "g_step_per_d_update": _mean(_values(counted, "g_step_per_d_update")),
-        "verdict": None if arm.name == study.baseline else _verdict(arm.name, study.baseline, counted, baseline),
+        "verdict": None,
     }
 
 
@@ -159,6 +164,20 @@ def _equal_in(study: Study, arm: Arm, reals: float | None) -> str:
     """What the arm is equal in, and the real images that its generator's updates saw beside those of the clock."""
     beside = f" and {number(reals)} more real images in its G updates, which no clock counts" if reals else ""
     return study.equal_in(arm) + beside
+
+
+def _with_verdicts(study: Study, arms: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The arms, each but the baseline with its verdict; p is corrected for the number of arms that are compared."""
+    stands = {arm["name"]: _standing(study, arm["runs"], "last") for arm in arms if arm["last"] is not None}
+    baseline = stands.get(study.baseline)
+    others = [arm for arm in arms if arm["name"] != study.baseline]
+    findings = [
+        None if baseline is None or arm["name"] not in stands else compared(stands[arm["name"]], baseline)
+        for arm in others
+    ]
+    for arm, finding, (adjusted, among) in zip(others, findings, corrected(findings), strict=True):
+        arm["verdict"] = None if finding is None else _verdict(arm["name"], study.baseline, finding, adjusted, among)
+    return arms
 
 
 def _decay(runs: Sequence[Outcome]) -> dict[str, Any]:
@@ -170,23 +189,22 @@ def _decay(runs: Sequence[Outcome]) -> dict[str, Any]:
     return {"decay": found.mean, "decay_interval": None if found.low is None else [found.low, found.high]}
 
 
-def _verdict(ours: str, theirs: str, runs: Sequence[Outcome], baseline: Sequence[Outcome]) -> dict[str, Any] | None:
+def _verdict(ours: str, theirs: str, finding: Finding, adjusted: float | None, among: int) -> dict[str, Any]:
     """The paired comparison of the last values over the seeds that both have."""
-    values = {run["seed"]: run["last"] for run in runs if run["last"] is not None}
-    against = {run["seed"]: run["last"] for run in baseline if run["last"] is not None}
-    seeds = [seed for seed in values if seed in against]
-    if not seeds:
-        return None
-    found = paired_comparison([values[seed] for seed in seeds], [against[seed] for seed in seeds])
+    found = finding.comparison
     return {
         "against": theirs,
-        "text": verdict(found, ours, theirs, better="lower"),
+        "text": finding.text(ours, theirs, adjusted, among),
         "difference": found.difference,
         "low": found.low,
         "high": found.high,
         "p": found.p_sign_flip,
+        "p_t": found.p_t,
+        "p_corrected": adjusted,
+        "comparisons": among,
         "pairs": found.pairs,
-        "decided": found.decided,
+        "diverged": list(found.diverged),
+        "decided": finding.winner(adjusted) is not None,
     }
 
 
@@ -205,6 +223,12 @@ def _row(arm: Mapping[str, Any], seeds: int) -> list[str]:
 def _span(summary: Mapping[str, Any] | None, seeds: int) -> str:
     if summary is None:
         return number(None)
+    return f"{lost(summary)}{_mean_span(summary, seeds)}"
+
+
+def _mean_span(summary: Mapping[str, Any], seeds: int) -> str:
+    if not summary["n"]:
+        return ""
     if summary["low"] is None:
         return f"{number(summary['mean'])} (1 seed)"
     fewer = f" ({summary['n']} seeds)" if summary["n"] < seeds else ""

@@ -1,7 +1,7 @@
 """What a few seeds can say: intervals over seeds, paired comparisons, and how far a run fell from its best.
 
-Every function takes one finite value a seed. A run that diverged counts: give the last finite value it reached.
-All intervals are two-sided at 95 %.
+Intervals take one finite value a seed. A run that diverged has none: `paired_comparison` takes infinity for it, and no
+mean is computed where it would be infinite. All intervals are two-sided at 95 %.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,6 +12,8 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float, Float64
 
+from ganneal.metrics.p_values import RANDOM_FLIPS, beyond, exact_sign_flip_p, random_sign_flip_p, t_test_p
+
 Values = Sequence[float] | Float[np.ndarray, " seeds"]
 Better = Literal["lower", "higher"]
 """Which values of a metric are the good ones."""
@@ -19,7 +21,6 @@ Better = Literal["lower", "higher"]
 LEVEL = 0.05
 """Of the intervals, and what a p is held against in words."""
 _EXACT_PAIRS = 16
-_RANDOM_FLIPS = 65_535  # with the signs as they are 2^16, as many as the largest enumeration
 
 
 @dataclass(frozen=True)
@@ -58,11 +59,14 @@ class PairedComparison:
     """The differences of two configurations over the same seeds.
 
     Attributes:
-        difference: Mean of first minus second, ``low`` and ``high`` its t interval (None at one pair).
+        difference: Mean of first minus second, ``low`` and ``high`` its t interval (None at one pair, and where runs
+            diverged: the mean is infinite then, or not a number where runs of both did at different seeds).
         p_sign_flip: Two-sided p of the sign-flip test, enumerated unless ``random_flips`` says otherwise.
         smallest_p: The least p that this many pairs can reach whatever their values.
-        decided: The t interval excludes 0.
+        decided: The t interval excludes 0; where runs diverged, see `paired_comparison`.
         random_flips: Number of random sign vectors the p comes from; None where all were enumerated.
+        p_t: Two-sided p of the paired t test, at most 0.05 where ``decided``; 1 at one pair.
+        diverged: Numbers of diverged runs of the first and of the second configuration.
     """
 
     difference: float
@@ -73,17 +77,24 @@ class PairedComparison:
     pairs: int
     decided: bool
     random_flips: int | None = None
+    p_t: float = 1.0
+    diverged: tuple[int, int] = (0, 0)
 
 
-def _checked(name: str, values: Values) -> Float64[np.ndarray, " seeds"]:
+def _one_a_seed(name: str, values: Values) -> Float64[np.ndarray, " seeds"]:
     given = np.asarray(values, dtype=np.float64)
     if given.ndim != 1 or len(given) == 0:
         raise ValueError(f"{name} must hold one number a seed, got shape {list(given.shape)}; give at least one seed.")
+    return given
+
+
+def _checked(name: str, values: Values) -> Float64[np.ndarray, " seeds"]:
+    given = _one_a_seed(name, values)
     bad = np.flatnonzero(~np.isfinite(given))
     if len(bad):
         raise ValueError(
-            f"{name} must be finite, got {given[bad[0]]} at index {bad[0]}; a run that diverged counts with its "
-            f"last finite evaluation, none is dropped."
+            f"{name} must be finite, got {given[bad[0]]} at index {bad[0]}; a run that diverged is in no mean: give "
+            f"the values of the others, and say how many diverged."
         )
     return given
 
@@ -161,46 +172,62 @@ def paired_comparison(a: Values, b: Values, *, seed: int = 0) -> PairedCompariso
     sign vectors whose sum is as far from 0 as the one seen, so never below 2^(1 - s). Above 16 pairs it comes from
     random vectors (drawn with ``seed``), the one seen counted among them.
 
+    Infinity stands for a run that diverged (minus infinity where higher is better): worse than every finite value. Two
+    that diverged at one seed are equal. Where runs of one side alone diverged, that side is the worse one if the t
+    interval would exclude 0 for some finite differences against it at those seeds; it is never the better one. So a
+    run that diverges in place of a finite value never helps its side.
+
     References:
         Fisher, The Design of Experiments, 1935, section 21; Phipson and Smyth, Permutation p-values should never
         be zero, 2010, for the random vectors.
     """
-    first, second = _checked("a", a), _checked("b", b)
+    first, second = _maybe_diverged("a", a), _maybe_diverged("b", b)
     if len(first) != len(second):
         raise ValueError(
             f"a and b must have one value for each common seed, got {len(first)} and {len(second)}; "
             f"leave out seeds that only one of them ran."
         )
-    differences, pairs = first - second, len(first)
-    exact = pairs <= _EXACT_PAIRS
-    p = _exact_sign_flip_p(differences) if exact else _random_sign_flip_p(differences, seed)
-    smallest = 2.0 ** (1 - pairs) if exact else 1 / (_RANDOM_FLIPS + 1)
-    flips = None if exact else _RANDOM_FLIPS
+    with np.errstate(invalid="ignore"):
+        differences, pairs = np.where(first == second, 0.0, first - second), len(first)
+    finite = bool(np.isfinite(differences).all())
+    exact, flipped = pairs <= _EXACT_PAIRS, differences if finite else beyond(differences)
+    p = exact_sign_flip_p(flipped) if exact else random_sign_flip_p(flipped, seed)
+    smallest = 2.0 ** (1 - pairs) if exact else 1 / (RANDOM_FLIPS + 1)
+    flips = None if exact else RANDOM_FLIPS
+    diverged = int(np.isinf(first).sum()), int(np.isinf(second).sum())
     if pairs == 1:
-        return PairedComparison(float(differences[0]), None, None, p, smallest, 1, decided=False)
+        return PairedComparison(float(differences[0]), None, None, p, smallest, 1, decided=False, diverged=diverged)
+    p_t = t_test_p(differences)
+    if not finite:
+        with np.errstate(invalid="ignore"):
+            mean = float(differences.mean())
+        return PairedComparison(mean, None, None, p, smallest, pairs, p_t <= LEVEL, flips, p_t, diverged)
     mean, low, high = _t_interval(differences)
-    return PairedComparison(mean, low, high, p, smallest, pairs, low > 0 or high < 0, flips)
+    return PairedComparison(mean, low, high, p, smallest, pairs, low > 0 or high < 0, flips, p_t, diverged)
 
 
-def _exact_sign_flip_p(differences: Float64[np.ndarray, " pairs"]) -> float:
-    sums = np.zeros(1)
-    for difference in differences:
-        sums = np.concatenate([sums + difference, sums - difference])
-    return float(_as_extreme(sums, differences).mean())
+def _maybe_diverged(name: str, values: Values) -> Float64[np.ndarray, " seeds"]:
+    given = _one_a_seed(name, values)
+    if np.isnan(given).any():
+        raise ValueError(f"{name} must hold numbers, got nan; a run that diverged is infinity.")
+    return given
 
 
-def _random_sign_flip_p(differences: Float64[np.ndarray, " pairs"], seed: int) -> float:
-    signs = np.random.default_rng(seed).integers(2, size=(_RANDOM_FLIPS, len(differences))) * 2 - 1
-    return float(1 + _as_extreme(signs @ differences, differences).sum()) / (_RANDOM_FLIPS + 1)
-
-
-def _as_extreme(sums: Float64[np.ndarray, " flips"], differences: Float64[np.ndarray, " pairs"]) -> np.ndarray:
-    """Which sums lie as far from 0 as the one seen; equal up to rounding counts, or ties would be lost."""
-    return np.abs(sums) >= abs(differences.sum()) - 1e-12 * np.abs(differences).sum()
-
-
-def verdict(comparison: PairedComparison, ours: str, theirs: str, *, better: Better) -> str:
+def verdict(
+    comparison: PairedComparison,
+    ours: str,
+    theirs: str,
+    *,
+    better: Better,
+    adjusted: float | None = None,
+    among: int = 1,
+    barred: str | None = None,
+) -> str:
     """What a comparison of ``ours`` (its first argument) with ``theirs`` shows, in words.
+
+    Args:
+        adjusted: Its p after correction for all the ``among`` comparisons that are made together.
+        barred: Why the better one may not be called so, None where it may.
 
     >>> nats, cts = [3.1, 2.9, 3.4], [4.1, 3.8, 4.5]
     >>> print(verdict(paired_comparison(nats, cts), "nats", "cts", better="lower"))
@@ -209,21 +236,55 @@ def verdict(comparison: PairedComparison, ours: str, theirs: str, *, better: Bet
     """
     _check_better(better)
     sign = 1 if better == "higher" else -1
+    counts = _diverged_words(comparison, ours, theirs)
+    if comparison.pairs == 1:
+        seen = counts or f"{ours} minus {theirs} is {comparison.difference:z.3g}"
+        return f"no difference shown: {seen}, but 1 seed has no interval"
+    spanned = comparison.low is not None  # else the counts stand in place of the interval
+    words = [_t_words(comparison, adjusted, among), _sign_flip_words(comparison), counts if spanned else ""]
+    tail = f"({'; '.join(filter(None, words))})"
+    corrected = comparison.decided and adjusted is not None and adjusted > LEVEL
+    if barred is not None or corrected or not comparison.decided:
+        shown = "no difference shown" + (" after correction" if corrected else "")
+        shown = f"no verdict, {barred}" if barred else shown
+        return f"{shown}{_open_words(comparison, ours, theirs, counts)} {tail}"
+    return f"{_decided_words(comparison, ours, theirs, sign, counts)} {tail}"
+
+
+def _open_words(comparison: PairedComparison, ours: str, theirs: str, counts: str) -> str:
+    """What was seen where nothing is decided."""
     if comparison.low is None or comparison.high is None:
-        return f"no difference shown: {ours} minus {theirs} is {comparison.difference:z.3g}, but 1 seed has no interval"
-    flips_agree = comparison.decided == (comparison.p_sign_flip <= LEVEL)
-    if not comparison.decided:
-        span = _span(comparison.difference, comparison.low, comparison.high)
-        shown = "no difference shown" + ("" if flips_agree else " by the t interval")
-        return (
-            f"{shown}: {ours} minus {theirs} is {span} over {comparison.pairs} seeds ({_sign_flip_words(comparison)})"
-        )
-    alone = "" if flips_agree else ", by the t interval alone"
-    over = f"over {comparison.pairs} seeds{alone} ({_sign_flip_words(comparison)})"
-    low, high = sorted((sign * comparison.low, sign * comparison.high))
-    if low > 0:
-        return f"{ours} better than {theirs} by {_span(sign * comparison.difference, low, high)} {over}"
-    return f"{ours} worse than {theirs} by {_span(-sign * comparison.difference, -high, -low)} {over}"
+        return f": {counts}"
+    agree = comparison.decided == (comparison.p_sign_flip <= LEVEL)
+    span = _span(comparison.difference, comparison.low, comparison.high)
+    alone = "" if agree or comparison.decided else " by the t interval"
+    return f"{alone}: {ours} minus {theirs} is {span} over {comparison.pairs} seeds"
+
+
+def _decided_words(comparison: PairedComparison, ours: str, theirs: str, sign: int, counts: str) -> str:
+    """Who is better, by how much where that is a number."""
+    gain = sign * comparison.difference
+    way = "better" if gain > 0 else "worse"
+    agree = comparison.p_sign_flip <= LEVEL
+    if comparison.low is None or comparison.high is None:
+        return f"{ours} {way} than {theirs}: {counts}{'' if agree else ', by the t test alone'}"
+    turn = sign if gain > 0 else -sign
+    low, high = sorted((turn * comparison.low, turn * comparison.high))
+    over = f"over {comparison.pairs} seeds{'' if agree else ', by the t interval alone'}"
+    return f"{ours} {way} than {theirs} by {_span(abs(comparison.difference), low, high)} {over}"
+
+
+def _diverged_words(comparison: PairedComparison, ours: str, theirs: str) -> str:
+    first, second = comparison.diverged
+    if not first and not second:
+        return ""
+    return f"{ours} diverged at {first} of {comparison.pairs} seeds, {theirs} at {second}"
+
+
+def _t_words(comparison: PairedComparison, adjusted: float | None, among: int) -> str:
+    if adjusted is None or among < 2:
+        return ""
+    return f"t test p = {comparison.p_t:.2g}, corrected for {among} comparisons {adjusted:.2g}"
 
 
 def _sign_flip_words(comparison: PairedComparison) -> str:

@@ -10,7 +10,7 @@ from ganneal.report.curves import Figure
 from ganneal.report.figures import INK, PAPER, SERIES, Chart, series
 from ganneal.report.records import RunRecord
 from ganneal.report.words import CLOCK_WORDS
-from ganneal.wording import number
+from ganneal.wording import lost, number
 
 Curve = tuple[np.ndarray, np.ndarray]
 Values = Float[np.ndarray, " grid"]
@@ -24,7 +24,7 @@ GRID = 120
 
 def values_by_arm(arms: Sequence[Mapping[str, Any]], metric: str) -> Figure | None:
     """Last (filled) and best (hollow) of each arm: mean, interval and a small dot for each seed."""
-    shown = [arm for arm in arms if arm.get("last") or arm.get("best")]
+    shown = [arm for arm in arms if _has_mean(arm.get("last")) or _has_mean(arm.get("best"))]
     if not shown:
         return None
     chart = Chart("values", height=0.55 + ROW * len(shown))
@@ -34,7 +34,8 @@ def values_by_arm(arms: Sequence[Mapping[str, Any]], metric: str) -> Figure | No
         for kind, shift in (("last", 0.05), ("best", 0.33)):
             drawn += _row(chart, arm, kind, index + shift, colour)
         axes.annotate(
-            arm["name"], (0, index - 0.2), (2, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
+            arm["name"] + _diverged(arm), (0, index - 0.2), (2, 0),
+            xycoords=("axes fraction", "data"), textcoords="offset points",
             color=INK, fontweight="bold", va="center",
         )  # fmt: skip
     axes.set_ylim(len(shown) - 0.4, -0.5)
@@ -47,16 +48,17 @@ def values_by_arm(arms: Sequence[Mapping[str, Any]], metric: str) -> Figure | No
         "Last and best",
         chart.svg(f"{metric} by arm. {said}."),
         "Filled: at the end. Hollow: at the best evaluation, measured again on fresh samples. Bars: 95 % interval of "
-        "the mean over seeds, where there are two or more, cut off where they come near 0; small dots: seeds.",
+        "the mean over seeds, where there are two or more, cut off where they come near 0; small dots: seeds. "
+        "Runs that diverged are in no mean.",
     )
 
 
 def _row(chart: Chart, arm: Mapping[str, Any], kind: str, place: float, colour: str) -> list[float]:
     """One line of the chart; the values drawn."""
     summary = arm.get(kind)
-    if not summary:
+    if not summary or not _has_mean(summary):
         return []
-    seeds = [run[kind] for run in arm["runs"] if run.get(kind) is not None]
+    seeds = [run[kind] for run in arm["runs"] if run.get("status") != "diverged" and run.get(kind) is not None]
     drawn = [summary["mean"], *seeds]
     if summary.get("low") is not None:
         low = max(summary["low"], LOWEST_SHARE * min(drawn))
@@ -68,6 +70,16 @@ def _row(chart: Chart, arm: Mapping[str, Any], kind: str, place: float, colour: 
         [summary["mean"]], [place], "o", markersize=6, markerfacecolor=face, markeredgecolor=colour, zorder=4
     )
     return drawn
+
+
+def _has_mean(summary: Mapping[str, Any] | None) -> bool:
+    return bool(summary) and summary.get("mean") is not None
+
+
+def _diverged(arm: Mapping[str, Any]) -> str:
+    """How many runs diverged, beside the arm's name."""
+    said = lost(arm.get("last") or {"n": 0}).removesuffix(", others ")
+    return f" ({said})" if said else ""
 
 
 def index_of(arms: Sequence[Mapping[str, Any]], arm: Mapping[str, Any]) -> int:
@@ -83,6 +95,12 @@ def span(summary: Mapping[str, Any] | None) -> str:
     """
     if not summary:
         return "–"
+    if not _has_mean(summary):
+        return lost(summary)
+    return lost(summary) + _span(summary)
+
+
+def _span(summary: Mapping[str, Any]) -> str:
     if summary.get("low") is None:
         return f"{number(summary['mean'])} ({summary.get('n', 1)} seed{'' if summary.get('n', 1) == 1 else 's'})"
     return f"{number(summary['mean'])} [{number(summary['low'])}, {number(summary['high'])}]"

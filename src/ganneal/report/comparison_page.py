@@ -15,7 +15,7 @@ from ganneal.report.pictures import Picture
 from ganneal.report.player import build_player
 from ganneal.report.records import CLOCKS, RunRecord, flatten, read_run
 from ganneal.report.run_page import generator_of
-from ganneal.wording import duration, number
+from ganneal.wording import duration, lost, number
 
 Key = tuple[str, str]
 """Arm and seed."""
@@ -70,15 +70,20 @@ def arm_row(arms: Sequence[Mapping[str, Any]], arm: Mapping[str, Any], seeds: in
         scheme=str(arm.get("scheme", "")),
         equal_in=str(arm.get("equal_in", "")),
         finished=f"{arm.get('finished', 0)} of {seeds}",
-        last=_parted(span(arm.get("last"))),
-        best=_parted(span(arm.get("best"))),
+        last=_parted(arm.get("last")),
+        best=_parted(arm.get("best")),
         decay=number(arm.get("decay")),
         clocks=_clocks(clocks),
         step=number(arm.get("g_step_per_d_update")),
     )
 
 
-def _parted(text: str) -> tuple[str, str]:
+def _parted(summary: Mapping[str, Any] | None) -> tuple[str, str]:
+    """The mean, or how many runs diverged where there were any, and the rest."""
+    text, said = span(summary), lost(summary or {"n": 0})
+    if said:
+        others = text.removeprefix(said)
+        return said.removesuffix(", others "), others and f"others {others}"
     mean, _, rest = text.partition(" ")
     return mean, rest
 

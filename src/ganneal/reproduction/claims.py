@@ -1,10 +1,10 @@
-"""Whether the order of two rows is the one reported: decided by the paired interval over seeds, or not at all."""
+"""Whether the order of two rows is the one reported: decided by the paired comparison over seeds, or not at all."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ganneal.metrics.intervals import paired_comparison
+from ganneal.comparison.judging import Finding, Standing, compared, corrected, standing
 from ganneal.reproduction.table import BETTER, Table
 from ganneal.wording import number
 
@@ -47,47 +47,69 @@ def claims(table: Table) -> list[Claim]:
 
 
 def judge(claim: Claim, rows: Mapping[str, Entry]) -> Judgement:
-    """The claim against what was measured of the last weights, seed by seed.
+    """The claim by itself against what was measured of the last weights, seed by seed; see `judged`."""
+    return judged([claim], rows)[0]
 
-    A run that diverged counts as worse than one that did not.
+
+def judged(claims: Sequence[Claim], rows: Mapping[str, Entry]) -> list[Judgement]:
+    """Each claim against what was measured of the last weights, seed by seed, by the rule of `comparison.judging`.
+
+    p is corrected for the number of claims in one score that could be compared.
     """
+    shown = {claim: _compared(claim, rows) for claim in claims}
+    findings = {claim: finding for claim, finding in shown.items() if isinstance(finding, Finding)}
+    settled = {}
+    for score in BETTER:
+        own = [claim for claim in findings if claim.score == score]
+        settled |= dict(zip(own, corrected([findings[claim] for claim in own]), strict=True))
+    return [
+        found if isinstance(found, Judgement) else _judgement(claim, found, *settled[claim])
+        for claim, found in shown.items()
+    ]
+
+
+def _compared(claim: Claim, rows: Mapping[str, Entry]) -> Finding | Judgement:
+    """What the two rows show, or the judgement where they cannot be compared."""
     if claim.better not in rows or claim.worse not in rows:
         return Judgement(claim, "not run", "")
     better, worse = rows[claim.better], rows[claim.worse]
-    diverged = [_all_diverged(entry) for entry in (better, worse)]
-    if diverged[0] != diverged[1]:
-        return Judgement(claim, *_by_divergence(claim, *diverged))
-    if better["protocol"] != worse["protocol"]:
+    if better["protocol"] and worse["protocol"] and better["protocol"] != worse["protocol"]:
         return Judgement(claim, "undecided", "measured differently")
-    ours, theirs = (_values(entry, claim.score) for entry in (better, worse))
-    seeds = [seed for seed in ours if seed in theirs]
-    if not seeds:
-        return Judgement(claim, "undecided", "no seed with both values")
-    sign = 1.0 if BETTER[claim.score] == "lower" else -1.0
-    return Judgement(claim, *_over_seeds([ours[s] for s in seeds], [theirs[s] for s in seeds], sign))
+    sense = BETTER[claim.score]
+    ours, theirs = (stands(entry, claim.score) for entry in (better, worse))
+    return compared(ours, theirs, better=sense) or Judgement(claim, "undecided", "no seed with both values")
 
 
-def _by_divergence(claim: Claim, better: bool, worse: bool) -> tuple[Verdict, str]:
-    name = claim.worse if worse else claim.better
-    return ("agrees" if worse else "disagrees"), f"every run of {name} diverged"
+def stands(entry: Entry, score: str, which: str = "last") -> Standing:
+    """The runs of a row in one score."""
+    values = {run["seed"]: run[which].get(score) for run in entry["runs"]}
+    runs = [run for run in entry["runs"] if run[which] or not run["last"]]  # a finished run may lack best weights
+    return standing(runs, values, better=BETTER[score])
 
 
-def _over_seeds(ours: list[float], theirs: list[float], sign: float) -> tuple[Verdict, str]:
-    """Verdict and reason; ``sign`` is -1 where higher is better."""
-    if len(ours) == 1:
-        gap = ours[0] - theirs[0]
-        way = "as reported" if sign * gap < 0 else "the other way round" if gap else "equal"
-        return "undecided", f"1 seed, {way}: difference {number(gap)}"
-    found = paired_comparison(ours, theirs)
-    span = f"difference {number(found.difference)} [{number(found.low)}, {number(found.high)}], {len(ours)} seeds"
-    if not found.decided:
-        return "undecided", span
-    return ("agrees" if sign * found.difference < 0 else "disagrees"), span
+def _judgement(claim: Claim, finding: Finding, adjusted: float | None, among: int) -> Judgement:
+    found = finding.comparison
+    if found.pairs == 1:
+        way = {"ours": "as reported", "theirs": "the other way round", None: "equal"}[finding.leader]
+        seen = _diverged(finding) or f"difference {number(found.difference)}"
+        return Judgement(claim, "undecided", f"1 seed, {way}: {seen}")
+    verdict: Verdict = "undecided"
+    if (winner := finding.winner(adjusted)) is not None:
+        verdict = "agrees" if winner == "ours" else "disagrees"
+    parts = [_diverged(finding)]
+    if found.low is not None and found.high is not None:
+        span = f"difference {number(found.difference)} [{number(found.low)}, {number(found.high)}]"
+        parts.append(f"{span}, {found.pairs} seeds")
+    parts.append(f"p {found.p_t:.2g}" + (f", corrected for {among} orders {adjusted:.2g}" if among > 1 else ""))
+    if finding.leader is not None and finding.leader in finding.barred:
+        row = claim.better if finding.leader == "ours" else claim.worse
+        parts.append(f"{row} {finding.barred[finding.leader]}")
+    return Judgement(claim, verdict, "; ".join(filter(None, parts)))
 
 
-def _all_diverged(entry: Entry) -> bool:
-    return bool(entry["runs"]) and all(run["status"] == "diverged" for run in entry["runs"])
-
-
-def _values(entry: Entry, score: str) -> dict[int, float]:
-    return {run["seed"]: run["last"][score] for run in entry["runs"] if score in run["last"]}
+def _diverged(finding: Finding) -> str:
+    """How many runs diverged, the row reported to be better first."""
+    first, second = finding.comparison.diverged
+    if not first and not second:
+        return ""
+    return f"of {finding.comparison.pairs} runs each {first} and {second} diverged"

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,9 @@ def measure(run: Path, samples: int) -> dict[str, Any]:
 
 
 def _values(records: list[Record], checkpoint: str) -> dict[str, float]:
-    return {SCORES[r.protocol.part]: r.value for r in records if r.place.checkpoint == checkpoint}
+    """Finite values by score; a score without one is missing, and its run then counts as diverged."""
+    found = [record for record in records if record.place.checkpoint == checkpoint and isfinite(record.value)]
+    return {SCORES[record.protocol.part]: record.value for record in found}
 
 
 def _protocol(record: Record) -> dict[str, Any]:

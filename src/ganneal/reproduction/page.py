@@ -1,17 +1,17 @@
 """The page of all tables: reported beside measured, whether orders agree, what differs and what was not run."""
 
 from collections.abc import Mapping, Sequence
-from math import isfinite
 from statistics import fmean
 from typing import Any
 
+from ganneal.comparison.judging import RULE, Standing
 from ganneal.metrics.intervals import seed_interval
-from ganneal.reproduction.claims import Judgement, claims, judge
+from ganneal.reproduction.claims import Judgement, claims, judged, stands
 from ganneal.reproduction.datasets import PUBLISHED_DATA, needed
 from ganneal.reproduction.results import Entry
 from ganneal.reproduction.scales import SCALES
 from ganneal.reproduction.table import BETTER, Row, Table
-from ganneal.wording import number
+from ganneal.wording import lost, number
 
 HEAD = """# Reproduction
 
@@ -25,7 +25,8 @@ It trains all rows of a table, equal in real images, measures them, writes `resu
 
 **What can be compared.** Orders, not values: at small scales networks, budgets and the features that are compared are
 not the paper's. An order *agrees* or *disagrees* where the 95 % t interval of the paired differences over seeds leaves
-out 0, and is *undecided* else; one seed decides nothing. Judged are the last weights. Values are means over seeds with
+out 0 and its p, corrected by Holm's procedure for all orders of the table in one score, is at most 0.05. It is
+*undecided* else; one seed decides nothing. Judged are the last weights. Values are means over seeds with
 that interval; "best" are the weights of the best evaluation during training, measured on fresh samples like the last.
 A `?` stands behind reported digits that had to be repaired in the source at hand.
 """
@@ -48,8 +49,8 @@ def _overview(tables: Mapping[str, Table], found: Mapping[tuple[str, str], Mappi
     for name, table in tables.items():
         for scale in SCALES:
             entries = found.get((name, scale), {})
-            judged = [judge(claim, entries).verdict for claim in claims(table)]
-            counts = [str(judged.count(verdict)) for verdict in ("agrees", "disagrees", "undecided", "not run")]
+            found_here = [judgement.verdict for judgement in judged(claims(table), entries)]
+            counts = [str(found_here.count(verdict)) for verdict in ("agrees", "disagrees", "undecided", "not run")]
             if entries or scale == list(SCALES)[-1]:
                 rows.append([f"`{name}`", f"`{scale}`", f"{len(entries)} of {len(table.rows)}", *counts])
     return _lines(["table", "scale", "rows run", "orders agree", "disagree", "undecided", "not run"], rows)
@@ -80,9 +81,8 @@ def _at_scale(table: Table, scale: str, entries: Mapping[str, Entry]) -> str:
         rows.append(
             own + (_measured(entry, measured) if entry else [_not_run(row), *[""] * (len(head) - len(own) - 1)])
         )
-    judged = [judge(claim, entries) for claim in claims(table)]
     parts = [f"### {table.title.partition('.')[0]} at `{scale}`\n", _lines(head, rows), _protocol(scale, entries)]
-    return "\n".join([*parts, _orders(table, judged)])
+    return "\n".join([*parts, _orders(table, judged(claims(table), entries))])
 
 
 def _name(score: str, entries: Any) -> str:
@@ -107,8 +107,9 @@ def _not_run(row: Row) -> str:
 
 def _measured(entry: Entry, scores: Sequence[str]) -> list[str]:
     runs = entry["runs"]
-    values = [_span([run[w][s] for run in runs if s in run[w]]) for s in scores for w in ("last", "best")]
-    ratios = [run["last_seen"] / run["best_seen"] for run in runs if run["last_seen"] and run["best_seen"]]
+    values = [_span(stands(entry, s, w)) for s in scores for w in ("last", "best")]
+    finished = [run for run in runs if run["status"] == "finished"]
+    ratios = [run["last_seen"] / run["best_seen"] for run in finished if run["last_seen"] and run["best_seen"]]
     trouble = [f"{run['seed']} {run['status']}" for run in runs if run["status"] != "finished"]
     seeds = f"{len(runs)}{f' ({chr(44).join(trouble)})' if trouble else ''}"
     clocks = [f"{fmean(run[key] for run in runs):,.0f}" if runs else "–" for key in ("num_real", "g_updates")]
@@ -121,14 +122,17 @@ def _measured(entry: Entry, scores: Sequence[str]) -> list[str]:
     ]
 
 
-def _span(values: Sequence[float]) -> str:
-    """Mean and interval over seeds."""
-    if not values or not all(map(isfinite, values)):
+def _span(arm: Standing) -> str:
+    """Mean and interval over the seeds with a value, and how many diverged."""
+    if not arm.values:
         return "–"
-    interval = seed_interval(values)
+    said = lost({"n": len(arm.finite), "diverged": arm.diverged})
+    if not arm.finite:
+        return said
+    interval = seed_interval(arm.finite)
     if interval.low is None or interval.high is None:
-        return number(interval.mean)
-    return f"{number(interval.mean)} [{number(interval.low)}, {number(interval.high)}]"
+        return said + number(interval.mean)
+    return f"{said}{number(interval.mean)} [{number(interval.low)}, {number(interval.high)}]"
 
 
 def _protocol(scale: str, entries: Mapping[str, Entry]) -> str:
@@ -166,9 +170,9 @@ def _changes(changes: Sequence[str]) -> str:
     return "; ".join(f"`{change}`" for change in changes) or "nothing"
 
 
-def _orders(table: Table, judged: Sequence[Judgement]) -> str:
+def _orders(table: Table, judgements: Sequence[Judgement]) -> str:
     rows = []
-    for judgement in judged:
+    for judgement in judgements:
         claim = judgement.claim
         names = [f"{table.row(name).label}" for name in (claim.better, claim.worse)]
         data = _data(table.row(claim.better))
@@ -176,7 +180,7 @@ def _orders(table: Table, judged: Sequence[Judgement]) -> str:
         rows.append(
             [data, order, claim.score, " / ".join(claim.reported), f"**{judgement.verdict}**", judgement.why or "–"]
         )
-    return _lines(["data", "reported order", "score", "reported", "here", "why"], rows)
+    return _lines(["data", "reported order", "score", "reported", "here", "why"], rows) + f"\n{RULE}\n"
 
 
 def _lines(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -57,7 +57,7 @@ def _entry(
     runs, found = [], []
     for outcome in arm["runs"]:
         place = folder / outcome["path"]
-        measured = measure(place, scale.samples) if outcome["status"] == "finished" else None
+        measured = measure(place, scale.samples) if makes_numbers(outcome) else None
         found += [] if measured is None else [measured]
         runs.append(run_entry(outcome, measured))
     return described(one) | {
@@ -68,6 +68,11 @@ def _entry(
         "command": command,
         "date": datetime.now(UTC).date().isoformat(),
     }
+
+
+def makes_numbers(outcome: Mapping[str, Any]) -> bool:
+    """Whether the run finished with weights whose samples are numbers; else it counts as one that diverged."""
+    return outcome["status"] == "finished" and (outcome["metric"] is None or outcome["last"] is not None)
 
 
 def described(one: Planned) -> results.Entry:

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ganneal.experiment import Experiment
+from ganneal.metrics.intervals import Better
 from ganneal.reproduction.datasets import PUBLISHED_DATA
 
 Family = Literal["classical", "functional", "biggan", "biggan64", "ddgan", "sngan"]
 """Rows of one family share a budget at each scale."""
-BETTER = {"FID": "lower", "IS": "higher"}
+BETTER: dict[str, Better] = {"FID": "lower", "IS": "higher"}
 """Scores that can be measured, by the name they are reported under."""
 
 
