@@ -4,6 +4,7 @@ import json
 import os
 import warnings
 import zipfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,7 @@ def test_an_inspection_counts_names_and_measures(tmp_path: Path, capsys: pytest.
     for line in (
         "images      3 of shape (3, 16, 16) as measured here",
         "stored as   16x16 RGB  3",
-        "classes     2, with 1 to 2 images each",
+        "classes     2, with 1 to 2 images each\n            cat 2, dog 1\n",
         "damaged     1",
         "            dog/broken.png: it is empty or no image",
         "duplicates  1 images have the pixels of another",
@@ -113,6 +114,41 @@ def test_an_inspection_counts_names_and_measures(tmp_path: Path, capsys: pytest.
         assert line in said, said
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.width > 2 * 48
+
+
+def said_of_classes(root: Path, files: Sequence[str], capsys: pytest.CaptureFixture[str]) -> str:
+    for index, name in enumerate(files):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), index).save(root / name)
+    assert main(["data", "inspect", str(root)]) == 0
+    return capsys.readouterr().out
+
+
+def test_an_inspection_lists_every_class_with_its_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    said = said_of_classes(tmp_path, [f"class-{n:02d}/{n}.png" for n in range(30)], capsys)
+    assert (
+        "classes     31, with 0 to 1 images each\n            without an image, and left out of training: empty" in said
+    )
+    assert all(f"class-{n:02d} 1" in said for n in range(30)) and said.count("class-") == 30
+
+
+def test_an_inspection_says_why_there_are_no_classes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = said_of_classes(tmp_path, ["a/0.png", "b/1.png", "cover.png"], capsys)
+    assert "classes     none; 1 of 3 images lie in no class folder of" in said and "'cover.png'" in said
+    (tmp_path / "cover.png").unlink()
+    assert "classes     2, with 1 to 1 images each\n            a 1, b 1\n" in said_of_classes(tmp_path, [], capsys)
+
+
+def test_converted_classes_keep_names_and_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "set" / "none").mkdir(parents=True)
+    said_of_classes(tmp_path / "set", ["10/0.png", "2/1.png", "3/2.png", "2/3.png"], capsys)
+    out = str(tmp_path / "set.zip")
+    assert main(["data", "convert", str(tmp_path / "set"), out]) == 0
+    assert "3 classes: 10 (1), 2 (2), 3 (1); left out, for want of an image: none" in capsys.readouterr().out
+    data = Zip(out).load()
+    assert data.labels is not None and [data.class_names[label] for label in data.labels] == ["10", "2", "2", "3"]
+    assert data.class_names == ["10", "2", "3"]
 
 
 @pytest.mark.parametrize(("kinds", "said"), [(5, None), (6, "and 1 other size or mode\n"), (8, "and 3 other sizes")])
@@ -129,7 +165,7 @@ def test_sizes_beyond_the_five_most_common_are_counted(
 def test_arrays_are_inspected_too(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", images=np.random.default_rng(0).integers(0, 256, (9, 8, 8), dtype=np.uint8))
     found, _ = inspect(Arrays(str(tmp_path / "a.npz"), "images", None))
-    assert found.count == 9 and not found.sizes and found.duplicates == 0 and found.classes == ()
+    assert found.count == 9 and not found.sizes and found.duplicates == 0 and found.classes == {}
 
 
 @pytest.mark.slow

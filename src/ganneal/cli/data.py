@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import numpy as np
 import tyro
 
 from ganneal.data import Reading, reporting, source_at
+from ganneal.data.classes import classes_in_words, few, populated
 from ganneal.data.convert import write_zip
 from ganneal.data.download import DOWNLOADS, fetch_files
 from ganneal.data.huggingface import download as download_set
@@ -102,9 +104,7 @@ def text(found: Inspection) -> str:
     if (others := len(found.sizes) - 5) > 0:
         lines.append(f"            and {others:,} other {'sizes or modes' if others > 1 else 'size or mode'}")
     lines += [f"note        {text}" for text in found.remarks]
-    if found.classes:
-        few, many = min(found.classes), max(found.classes)
-        lines.append(f"classes     {len(found.classes):,}, with {few:,} to {many:,} images each")
+    lines += _classes(found)
     lines.append(f"damaged     {found.num_damaged:,}")
     lines += [f"            {name}: {reason}" for name, reason in list(found.damaged.items())[:20]]
     lines.append(f"duplicates  {found.duplicates:,} images have the pixels of another")
@@ -127,6 +127,19 @@ def text(found: Inspection) -> str:
             f"through its two settings begins at {fitted_first_weight(found.d2.median):.3g}. NATS: (1, 0.01) always."
         )
     return "\n".join(lines)
+
+
+def _classes(found: Inspection) -> list[str]:
+    """All classes with the number of images of each, or why there are none."""
+    about = f"; {found.about_classes}" if found.about_classes else ""
+    if not found.classes:
+        return [f"classes     none{about}"]
+    counts = found.classes.values()
+    lines = [f"classes     {len(counts):,}, with {min(counts):,} to {max(counts):,} images each{about}"]
+    if empty := [name for name, count in found.classes.items() if not count]:
+        lines.append(f"            without an image, and left out of training: {few(empty)}")
+    each = ", ".join(f"{name} {count:,}" for name, count in found.classes.items())
+    return lines + textwrap.wrap(each, 100, initial_indent=" " * 12, subsequent_indent=" " * 12, break_on_hyphens=False)
 
 
 def _inspect(arguments: list[str]) -> None:
@@ -152,9 +165,11 @@ def _convert(arguments: list[str]) -> None:
         raise ValueError(f"out must end in .zip, got {options.out!r}.")
     with _lines():
         reading = Reading(options.size, options.channels, options.fit, options.on_damaged)
-        data = reading.of(source_at(options.path)).load()
+        data = populated(reading.of(source_at(options.path)).load())
         write_zip(data, Path(options.out))
-    print(f"{options.out}: {len(data):,} images of shape {data.shape}, {data.num_classes or 'no'} classes")
+    why = f": {data.unusable}" if data.unusable else ""
+    classes = f"no classes{why}" if data.labels is None else classes_in_words(data)
+    print(f"{options.out}: {len(data):,} images of shape {data.shape}, {classes}")
 
 
 def _fetch(arguments: list[str]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ganneal.data.classes import counts_of
 from ganneal.data.images import shown
 from ganneal.data.listing import Encoded
 from ganneal.data.loading import chosen_format
@@ -33,8 +34,10 @@ class Inspection:
     """Why images cannot be read, by their names as shown; of those whose headers are whole the first five."""
     num_damaged: int
     """All of them."""
-    classes: tuple[int, ...]
-    """Images of each class."""
+    classes: dict[str, int]
+    """Images of each class by its name, of classes without an image too."""
+    about_classes: str
+    """Which folders the classes are, or why labels that were found are no classes; empty where it takes no word."""
     duplicates: int
     """Images whose pixels an earlier one has."""
     mean: tuple[float, ...]
@@ -69,7 +72,8 @@ def inspect(source: Source, *, seed: int = 0) -> tuple[Inspection, Dataset]:
         noted,
         damaged,
         num_damaged,
-        () if data.labels is None else tuple(np.bincount(data.labels, minlength=data.num_classes).tolist()),
+        dict(zip(data.class_names, counts_of(data), strict=True)),
+        data.unusable or data.description.get("classes_are", ""),
         duplicates,
         mean,
         std,
