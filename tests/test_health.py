@@ -25,7 +25,10 @@ from ganneal.health import (
 )
 from ganneal.losses import LOSSES, output_of
 
-COLUMNS = ("d_accuracy", "coverage", "duplicates", "distance", "d_grad_norm", "g_grad_norm", "d_updates")
+COLUMNS = (
+    *("d_accuracy", "coverage", "duplicates", "duplicates_expected", "compared", "distance"),
+    *("d_grad_norm", "g_grad_norm", "d_updates"),
+)
 
 
 def judged(rule: HealthRule, values: Sequence[float], **others: Sequence[float]) -> Verdict | None:

@@ -6,7 +6,7 @@ A rule is a frozen dataclass, silent while there is nothing to say. `Watch` says
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import isfinite
+from math import inf, isfinite
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from ganneal.outputs import UNKNOWN, Output
@@ -20,6 +20,9 @@ by 0.02, as much as it is drawn with, so the samples are still much like those o
 
 FADING = frozenset({"discriminator-too-strong"})
 """The verdicts that rest on a generator's gradient that fades as the discriminator gets better."""
+EXPECTED = 0.01
+"""Share of near duplicates of a perfect generator of many samples, of data without copies."""
+
 COLLAPSING = frozenset({"mode-loss", "duplicates"})
 """The verdicts that `Records.on_collapse` acts on when they are alarms."""
 
@@ -159,9 +162,16 @@ class ModeLoss:
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Many samples are all but copies of one another; an alarm where that had been otherwise, so not at the start."""
+    """Many samples are all but copies of one another; an alarm where that had been otherwise, so not at the start.
+
+    Of n real samples the closest pair decides what is close. So a perfect generator of n samples exceeds the share s
+    with probability exp(-s n / 2), about: by chance one in 400 evaluations of 60 images exceeds 0.2.
+    """
 
     warn: float = 0.2
+    by_chance: float = 12.0
+    """Samples that are too many whatever their share: a perfect generator has so many near duplicates with
+    probability exp(-6)."""
     alarm: float = 0.8
     begun: int = BEGUN
     name = "duplicates"
@@ -169,16 +179,19 @@ class Duplicates:
 
     def __call__(self, series: Series) -> Verdict | None:
         shares = series["duplicates"]
-        if len(shares) < 2 or shares[-1] <= self.warn:  # the first is that of the untrained generator
+        if len(shares) < 2 or _early(series, self.begun):  # the first is that of the untrained generator
             return None
-        if _early(series, self.begun):
+        expected = series["duplicates_expected"][-1] if series["duplicates_expected"] else EXPECTED
+        compared = series["compared"][-1] if series["compared"] else inf
+        most = max(self.warn, self.by_chance / compared) + max(0.0, expected - EXPECTED)
+        if shares[-1] <= most:
             return None
-        collapsed = shares[-1] > self.alarm and min(shares) <= self.warn
+        collapsed = shares[-1] > self.alarm and min(shares) <= most
         return Verdict(
             self.name,
             "alarm" if collapsed else "warning",
             f"{100 * shares[-1]:.0f} % of the samples lie closer to another sample than 99 % of real ones lie to "
-            f"another real one: near duplicates. Expected of a perfect generator: 1 %.",
+            f"another real one: near duplicates. Expected of a perfect generator: {100 * expected:.0f} %.",
             shares[-1],
             "share of samples closer to another than the 1st percentile among real ones",
         )

@@ -10,11 +10,11 @@ from ganneal.class_shares import Classes
 from ganneal.data import Dataset, Sampler, load_like
 from ganneal.data.classes import with_classes_of
 from ganneal.evaluation.seeds import SELECTION_SEED
+from ganneal.evaluation.variety import MOST, Variety
 from ganneal.experiment import Records
 from ganneal.freezing import frozen
 from ganneal.grid import to_uint8
 from ganneal.metrics import Moments, frechet_distance
-from ganneal.metrics.distances import nearest_distances
 from ganneal.metrics.extractors import Extractor, Pixels, Points
 from ganneal.metrics.references import reference_features
 from ganneal.randomness import random_stream, unnamed_draws
@@ -25,9 +25,6 @@ from ganneal.stop import Row
 REAL_COUNT = 10_000
 SAMPLES_PER_DIMENSION = 5
 """Below five samples a dimension the Fréchet distance is mostly bias."""
-NEIGHBOUR_COUNT = 2_000
-"""Samples of each side for coverage and duplicates, whose cost grows with the square."""
-COVERAGE_NEIGHBOUR = 5
 JUDGED_COUNT = 500
 JUDGED_BATCH = 100
 
@@ -63,11 +60,7 @@ class Evaluator:
         self.name = f"FD-{self.extractor.name}" + ("-uniform-classes" if self.classes == "uniform" else "")
         real = reference_features(dataset, self.extractor, count=REAL_COUNT).features.double()
         self.moments = Moments.of(real)
-        self.real = real[torch.randperm(len(real), generator=torch.Generator().manual_seed(seed))[:NEIGHBOUR_COUNT]]
-        self.enough = len(self.real) > COVERAGE_NEIGHBOUR
-        if self.enough:
-            reach, _ = nearest_distances(self.real, self.real, k=COVERAGE_NEIGHBOUR, exclude_self=True)
-            self.radii, self.close = reach[:, -1], reach[:, 0].quantile(0.01)
+        self.variety = Variety.of(real, self.count, seed)
         unseen = dataset if records.held_out is None else load_like(records.held_out, dataset)
         if unseen.shape != dataset.shape:
             raise ValueError(
@@ -89,7 +82,8 @@ class Evaluator:
         if not samples.isfinite().all():
             return {}
         fake = self.extractor(as_stored(samples)).features.double()
-        return self._distance(fake) | self._neighbourhoods(fake[:NEIGHBOUR_COUNT]) | {"d_accuracy": self.accuracy(run)}
+        varied = {} if self.variety is None else self.variety(fake[:MOST])
+        return self._distance(fake) | varied | {"d_accuracy": self.accuracy(run)}
 
     def distance(self, generator: TrainedGenerator, seed: int) -> float | None:
         """The distance on other samples, of ``seed``, than those it is followed by in training."""
@@ -104,14 +98,6 @@ class Evaluator:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # below five samples a dimension: the best that was to be had
             return {self.name: frechet_distance(self.moments, Moments.of(fake))}
-
-    def _neighbourhoods(self, fake: Float[Tensor, "n d"]) -> Row:
-        """Coverage as `metrics.neighbours.density_coverage` has it, whose radii need no second computation here."""
-        if not self.enough or len(fake) < 2:
-            return {}
-        reached = nearest_distances(self.real, fake)[0][:, 0] < self.radii
-        repeated = nearest_distances(fake, fake, exclude_self=True)[0][:, 0] < self.close
-        return {"coverage": float(reached.double().mean()), "duplicates": float(repeated.double().mean())}
 
     @torch.no_grad()
     def accuracy(self, run: Run) -> float:

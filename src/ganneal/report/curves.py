@@ -15,7 +15,7 @@ EVALUATIONS = {
     "duplicates": (
         "Near duplicates",
         "Share of samples closer to another sample than the closest 1 % of real ones are to another real one; "
-        "0.01 is what a perfect generator has.",
+        "0.01 is what a perfect generator has, 0.03 beside 60 real samples.",
     ),
     "d_accuracy": (
         "Accuracy of the discriminator",

@@ -22,6 +22,8 @@ LOGGED = frozenset(
         "evaluating_seconds",
         "evaluation_cost",
         "rollbacks",
+        "compared",
+        "duplicates_expected",
         "stopped",
     )
 )
