@@ -204,7 +204,7 @@ def main(arguments: Sequence[str]) -> None:
     if all(one.experiment is None for one in rows):
         listed = "\n  ".join(f"{one.row.name}: {one.why}" for one in rows)
         raise ValueError(f"no row of {table.title} can be run:\n  {listed}")
-    check_extractor(rows)
+    check_extractor(rows, scale)
     folders = Path(out) / scale_name, results_folder, page_file
     _run(name, scale_name, rows, seeds, folders, executor, shlex.join(["ganneal", "reproduce", *arguments]))
 

@@ -22,6 +22,7 @@ from ganneal.experiments.ddgan import (
     ring_ddgan_nats,
 )
 from ganneal.experiments.digits import digits_cts, digits_nats, digits_nts
+from ganneal.experiments.high_resolution import celeba256_cfg_annealed, lsun256_cfg_annealed
 from ganneal.experiments.images import image_choices, images, run_name
 from ganneal.experiments.mnist import mnist_cfg, mnist_cfg_annealed, mnist_cts, mnist_li_cfg, mnist_nats, mnist_nts
 from ganneal.experiments.ring import ring_cfg, ring_cts, ring_labelled_nats, ring_nats, ring_nts
@@ -51,6 +52,8 @@ EXPERIMENTS: dict[str, Callable[[], Experiment]] = {
     "celeba-cts": celeba_cts,
     "celeba-nts": celeba_nts,
     "celeba-nats": celeba_nats,
+    "celeba256-cfg-annealed": celeba256_cfg_annealed,
+    "lsun256-cfg-annealed": lsun256_cfg_annealed,
     "cifar10-ddgan": cifar10_ddgan,
     "cifar10-ddgan-nats": cifar10_ddgan_nats,
     "ring-cts": ring_cts,
@@ -66,6 +69,7 @@ EXPERIMENTS: dict[str, Callable[[], Experiment]] = {
 __all__ = [
     "EXPERIMENTS",
     "Choice",
+    "celeba256_cfg_annealed",
     "celeba_cts",
     "celeba_nats",
     "celeba_nts",
@@ -88,6 +92,7 @@ __all__ = [
     "digits_nts",
     "image_choices",
     "images",
+    "lsun256_cfg_annealed",
     "mnist_cfg",
     "mnist_cfg_annealed",
     "mnist_cts",

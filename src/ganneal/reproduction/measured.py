@@ -1,7 +1,7 @@
 """What a finished run is worth: distance and score of its last and best weights, kept in its directory."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,9 @@ from ganneal.atomic import write_bytes
 from ganneal.evaluation.seeds import FRESH_SEED
 from ganneal.evaluation.stored import Settings, evaluate_run
 from ganneal.json_files import read_json
+from ganneal.metrics.extractors import ExtractorConfig
 from ganneal.metrics.measures import Frechet, Score
-from ganneal.metrics.protocol import Record
+from ganneal.metrics.protocol import Metric, Record
 
 FILE = "reproduction.json"
 SCORES = {"FD": "FID", "exp-mean-KL": "IS"}
@@ -19,28 +20,46 @@ SCORES = {"FD": "FID", "exp-mean-KL": "IS"}
 CLOCKS = ("num_real", "d_updates", "g_updates", "seconds", "cpu_seconds")
 
 
-def measure(run: Path, samples: int) -> dict[str, Any]:
+METRICS: dict[str, Metric] = {"FID": Frechet(allow_singular=True), "IS": Score(splits=1)}
+"""Fréchet distances are computed of fewer samples than features too, the score in one split."""
+
+
+def measure(
+    run: Path, samples: int, reported: Set[str] = METRICS.keys(), score: ExtractorConfig | None = None
+) -> dict[str, Any]:
     """Values of the run at ``run`` by checkpoint and score, with their protocol; from its directory where they are.
 
-    The score is computed in one split. Fréchet distances are computed of fewer samples than features too.
-
+    Args:
+        reported: Scores that are asked for; the others are measured too where the same network gives them.
+        score: Network of the Inception Score; None takes that of the run's features.
     Raises:
         ValueError: The file of an earlier measurement is damaged, or the weights make no numbers.
     """
     path = run / FILE
-    if path.exists() and (kept := read_json(path)).get("samples") == samples:
+    if path.exists() and (kept := read_json(path)).get("samples") == samples and reported <= kept["names"].keys():
         return kept
-    metrics = (Frechet(allow_singular=True), Score(splits=1))
-    records = evaluate_run(run, settings=Settings(metrics=metrics, count=samples, seeds=(FRESH_SEED,)))
+    records = _records(run, METRICS if score is None else {"FID": METRICS["FID"]}, samples)
+    protocol = _protocol(records[0])
+    if score is not None and "IS" in reported:
+        more = _records(run, {"IS": METRICS["IS"]}, samples, score)
+        protocol["score"] = {key: _protocol(more[0])[key] for key in ("extractor", "extractor_sha256", "resize")}
+        records += more
     content = {
         "samples": samples,
         "names": {SCORES[record.protocol.part]: record.name for record in records},
-        "protocol": _protocol(records[0]),
+        "protocol": protocol,
         "last": _values(records, "last"),
         "best": _values(records, "best"),
     }
     write_bytes(path, json.dumps(content, indent=1).encode())
     return content
+
+
+def _records(
+    run: Path, metrics: Mapping[str, Metric], samples: int, extractor: ExtractorConfig | None = None
+) -> list[Record]:
+    settings = Settings(metrics=tuple(metrics.values()), count=samples, seeds=(FRESH_SEED,))
+    return evaluate_run(run, settings=settings, extractor=extractor)
 
 
 def _values(records: list[Record], checkpoint: str) -> dict[str, float]:

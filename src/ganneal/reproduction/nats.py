@@ -15,16 +15,17 @@ FID_NOTE = (
     "values are not to be compared with the paper's, orders are."
 )
 IS_NOTE = (
-    "The paper: `inception-score-pytorch`, torchvision's Inception v3, with options that are not stated. Here the same "
-    "formula over the answers of the scale's own network, in one split."
+    "The paper: `inception-score-pytorch`, torchvision's Inception v3, with options that are not stated. The scale "
+    "`paper` takes that network too, images enlarged to its 299 px, in one split, the tool's default. The small scales "
+    "have the same formula over the answers of their own network."
 )
 CTS_NOTE = (
     "Training lengths, seeds and averaging are not stated in the paper. Here all rows of a family use as many real "
     "images; NATS and NTS make (N_d + 1)/2 times the generator updates of CTS for them."
 )
 WGAN_NOTE = (
-    "WGAN is taken as WGAN-GP with five discriminator updates, as the named code's command has it; Table IV lists "
-    "K 1/4."
+    "WGAN is taken as WGAN-GP. Table IV lists K 1/4: 4 is taken as BigGAN's on CIFAR-10, whose script has it, 1 as the "
+    "others'. The named code's command for WGAN-GP makes five discriminator updates."
 )
 OPEN_CFG = (
     "CFG: the paper's step is 2.5e-4 by Table V, which is the optimizer's rate; taken as delta = 1 and that rate, with "
@@ -246,7 +247,9 @@ def _table_xi() -> Table:
         "DDGAN, CTS at 3.75 is exactly the figure published for DDGAN, though the paper says that all values were "
         "recomputed. Its NTS is worse than its CTS in FID and better in IS; N_d is 5 in Table VI and 2 in the text.",
         "DDGAN has the better FID and the lower IS beside BigGAN: the two IS can hardly come from one protocol.",
-        "ImageNet's settings are not in the paper; those of its public code for 128 px are taken, at 64 px.",
+        "Table VI gives one learning rate a model, 2e-4 for BigGAN and 1.25e-4 for DDGAN: both players have it here, "
+        "where the named codes have 4e-4 and 1e-4 on ImageNet and 1.6e-4 for DDGAN's generator.",
+        "ImageNet's other settings are not in the paper; those of its public code for 128 px are taken, at 64 px.",
     )
     return Table("Table XI. Large models", SOURCE, rows, pairs, notes)
 

@@ -156,9 +156,10 @@ def _protocol(scale: str, entries: Mapping[str, Entry]) -> str:
 
 
 def _said(protocol: Mapping[str, Any]) -> str:
+    score = f", the score of {protocol['score']['extractor']}" if "score" in protocol else ""
     return (
         f"{protocol['samples']:,} samples against {protocol['real_samples']:,} images of {protocol['reference']}, "
-        f"features of {protocol['extractor']}, sampler {protocol['sampler']}"
+        f"features of {protocol['extractor']}{score}, sampler {protocol['sampler']}"
     )
 
 

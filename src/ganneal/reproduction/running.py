@@ -1,13 +1,16 @@
 """Running the rows of a table: as comparisons that go on where they were stopped, written down after each."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ganneal.comparison import Executor, Study, compare
 from ganneal.config import encode
+from ganneal.data import find_data
 from ganneal.json_files import read_json
+from ganneal.metrics.extractors import ExtractorConfig, InceptionTorchvision
 from ganneal.reproduction import results
 from ganneal.reproduction.datasets import PUBLISHED_DATA
 from ganneal.reproduction.measured import measure, run_entry
@@ -54,10 +57,11 @@ def _entry(
 ) -> results.Entry:
     """One row for the results file."""
     assert one.experiment is not None
-    runs, found = [], []
+    runs, found, score = [], [], score_extractor([one], scale)
     for outcome in arm["runs"]:
         place = folder / outcome["path"]
-        measured = measure(place, scale.samples) if makes_numbers(outcome) else None
+        reported = one.row.reported.keys()
+        measured = measure(place, scale.samples, reported, score) if makes_numbers(outcome) else None
         found += [] if measured is None else [measured]
         runs.append(run_entry(outcome, measured))
     return described(one) | {
@@ -99,20 +103,39 @@ def _provenance(folder: Path, arm: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def check_extractor(rows: Sequence[Planned]) -> None:
-    """Build each network that features are compared in, so that missing weights are known before anything trains.
+def score_extractor(rows: Sequence[Planned], scale: Scale) -> ExtractorConfig | None:
+    """The scale's network of the Inception Score with its weights found; None where none is needed.
+
+    Raises:
+        FileNotFoundError: The weights are not there; the message says where to get them and where to put them.
+    """
+    score = scale.score
+    if not isinstance(score, InceptionTorchvision) or not any("IS" in one.row.reported for one in rows):
+        return score
+    assert score.path is not None
+    try:
+        return replace(score, path=str(find_data(score.path)))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"the Inception Score at this scale needs torchvision's weights; download "
+            f"https://download.pytorch.org/models/{score.path} into the folder of data. {error}"
+        ) from error
+
+
+def check_extractor(rows: Sequence[Planned], scale: Scale) -> None:
+    """Build each network that measures, so that missing weights are known before anything trains.
 
     Raises:
         ValueError: It cannot take such images, or its weights are not there.
         FileNotFoundError: The file of its weights is not there.
     """
-    seen = set()
+    seen, score = set(), score_extractor([one for one in rows if one.experiment is not None], scale)
     for one in rows:
         if one.experiment is None:
             continue
         size = getattr(one.experiment.data, "size", None)
         shape = (3, size, size) if size else PUBLISHED_DATA[one.row.dataset].shape
-        extractor = one.experiment.records.extractor
-        if extractor is not None and (repr(extractor), shape) not in seen:
-            seen.add((repr(extractor), shape))
-            extractor.build(shape)
+        for extractor in (one.experiment.records.extractor, score if "IS" in one.row.reported else None):
+            if extractor is not None and (repr(extractor), shape) not in seen:
+                seen.add((repr(extractor), shape))
+                extractor.build(shape)

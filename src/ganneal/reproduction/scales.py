@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ganneal.metrics.extractors import ExtractorConfig, Inception, MobileNetV2, ResNet
+from ganneal.metrics.extractors import ExtractorConfig, Inception, InceptionTorchvision, MobileNetV2, ResNet
 from ganneal.optim import Averaging
 from ganneal.reproduction.table import Family
 
@@ -45,6 +45,8 @@ class Scale:
     samples: int
     """Generated samples of the reported values, against all real images."""
     small_data: bool
+    score: ExtractorConfig | None = None
+    """Network whose answers the Inception Score is computed of; None takes that of the features."""
     halves: bool = False
     """Whether larger images are made into `HALVED` pixels a side."""
 
@@ -99,6 +101,7 @@ SCALES: dict[str, Scale] = {
         {32: Inception(resize="pytorch-fid"), 64: Inception(resize="pytorch-fid")},
         samples=50_000,
         small_data=False,
+        score=InceptionTorchvision(path="inception_v3_google-0cc3c7bd.pth"),
     ),
     "gpu-10min": Scale(
         "the published networks on one GPU in bfloat16, short budgets; sized on paper, never timed on a GPU",

@@ -1,0 +1,38 @@
+"""Annealed functional gradients at 256 px, with the settings that the NATS paper gives for them; for a GPU."""
+
+from ganneal.data import LSUN, Source, Zip
+from ganneal.experiment import Budget, Experiment, Records
+from ganneal.models import ResNet4
+from ganneal.optim import Averaging, RMSProp
+from ganneal.schemes import FunctionalGradient
+from ganneal.weights import Geometric
+
+LENGTH = 9_600_000
+"""Real images: 10,000 rounds, the reference's number. The paper gives none."""
+FAR_WEIGHTS = Geometric(first=20.0, last=1.0)
+"""Table V of the paper, for images that lie far from each other: a median distance of 330 and more."""
+
+
+def _annealed(name: str, data: Source) -> Experiment:
+    rmsprop = RMSProp(lr=2.5e-4, eps=1e-18, eps_inside=True)
+    return Experiment(
+        name=name,
+        data=data,
+        model=ResNet4(),
+        scheme=FunctionalGradient(weights=FAR_WEIGHTS),
+        d_optimizer=rmsprop,
+        g_optimizer=rmsprop,
+        averaging=Averaging(half_life=0.0),
+        budget=Budget(num_real=LENGTH),
+        records=Records(log_every=9_600, sample_every=96_000),
+    )
+
+
+def celeba256_cfg_annealed() -> Experiment:
+    """Faces at 256 px, from a zip of them, annealed composite functional gradients; for a GPU."""
+    return _annealed("celeba256-cfg-annealed", Zip(path="celeba-256.zip", size=256))
+
+
+def lsun256_cfg_annealed() -> Experiment:
+    """LSUN churches at 256 px, annealed composite functional gradients; for a GPU."""
+    return _annealed("lsun256-cfg-annealed", LSUN(path="church_outdoor_train_lmdb", size=256))
