@@ -326,7 +326,7 @@ def test_a_score_says_how_its_samples_were_drawn(run: Path, capsys: pytest.Captu
     for record in (precision, by_class):
         told = record.as_dict()
         assert (told["statistics"], told["truncation"], told["truncation_form"]) == ("standing", 0.5, "scale")
-    assert (precision.protocol.classes, by_class.protocol.classes) == ("as in the data", "equal shares")
+    assert (precision.protocol.classes, by_class.protocol.classes) == ("data", "equal shares")
     assert by_class.name == "class-FD-pixels4@210" and set(by_class.extra["distances"]) == set(json.loads(NAMES))
 
 

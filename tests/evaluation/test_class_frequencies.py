@@ -100,7 +100,7 @@ def test_each_value_says_how_often_classes_were_drawn(run: Path) -> None:
         settings = Settings((METRICS["frechet"],), count=100, seeds=(0,), classes=classes)  # type: ignore[arg-type]
         (record,) = evaluate_run(run, checkpoints=("last",), settings=settings)
         values[record.protocol.classes] = record.value
-    assert set(values) == {"as in the data", "uniform"} and len(set(values.values())) == 2
+    assert set(values) == {"data", "uniform"} and len(set(values.values())) == 2
 
 
 def test_values_of_both_ways_stand_beside_each_other(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,7 +108,7 @@ def test_values_of_both_ways_stand_beside_each_other(run: Path, capsys: pytest.C
         assert main(["evaluate", str(run), "--metrics", "frechet", "--count", "40", "--seeds", "0", *way]) in (None, 0)
     assert "last weights, uniform classes, 16 real images seen" in capsys.readouterr().out
     ways = [line.split('"classes": ')[1].split(",")[0] for line in (run / "evaluation.jsonl").read_text().splitlines()]
-    assert sorted(set(ways)) == ['"as in the data"', '"uniform"'] and len(ways) == len(set(ways)) * 2
+    assert sorted(set(ways)) == ['"data"', '"uniform"'] and len(ways) == len(set(ways)) * 2
 
 
 def test_what_is_followed_beside_training_says_it_in_its_name(run: Path, tmp_path: Path) -> None:

@@ -54,6 +54,17 @@ def test_held_out_samples_as_generated_are_fresh():
     assert result.share_below_first_percentile == 0.01  # 2 of 200
 
 
+@pytest.mark.parametrize("count", [20, 60, 200])
+def test_the_share_below_the_first_percentile_is_expected_by_the_number_of_held_out_samples(count):
+    # beside one training sample at 0 and one far off, distances are the samples themselves
+    train, random = column(0, 1e6), torch.Generator().manual_seed(count)
+    drawn = [torch.rand(count + 500, 1, generator=random, dtype=torch.float64) for _ in range(200)]
+    results = [memorisation(train, rows[:count], rows[count:]) for rows in drawn]
+    shares = [r.share_below_first_percentile for r in results]
+    assert results[0].share_expected == (1 + 0.01 * (count - 1)) / (count + 1)
+    assert np.mean(shares) == pytest.approx(results[0].share_expected, abs=3 * np.std(shares) / 200**0.5)
+
+
 def test_fresh_samples_look_fresh():
     # over 30 splits the mean of each lies within four of its standard errors of what fresh data should give
     results = [

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from ganneal.metrics.measures import METRICS
 from ganneal.metrics.neighbours import (
     DensityCoverage,
     PrecisionRecall,
@@ -15,6 +16,7 @@ from ganneal.metrics.neighbours import (
     expected_coverage,
     precision_recall,
 )
+from ganneal.metrics.protocol import Evidence
 
 SEEDS = st.integers(0, 2**32 - 1)
 REAL = torch.tensor([[0.0], [1.0], [3.0], [6.0], [10.0]])
@@ -29,6 +31,12 @@ def no_shape_checks(monkeypatch):
 
 def normal(*shape: int, seed: int = 0) -> Tensor:
     return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape))
+
+
+def test_the_measured_coverage_comes_with_what_a_perfect_generator_has():
+    sides = [Evidence(torch.randn(n, 2, dtype=torch.float64)) for n in (60, 1000)]
+    _, coverage = METRICS["density-coverage"](*sides)
+    assert coverage.part == "coverage" and coverage.extra["expected"] == expected_coverage(60, 1000, 5)
 
 
 def by_definition(real: Tensor, fake: Tensor, k: int, closed: bool) -> tuple[float, float, float, float]:

@@ -124,6 +124,8 @@ def _value(record: Record) -> str:
     elif record.standard_error is not None:
         spread = f"  (standard error {record.standard_error:.2g})"
     floor = record.extra.get("between_halves_of_real")
+    expected = record.extra.get("expected")
+    spread += "" if expected is None else f"  ({expected:.3g} expected of a perfect generator)"
     spread += "" if floor is None else f"  ({floor:.3g} between halves of the real samples)"
     said = f"  {', '.join(record.warnings)}" if record.warnings else ""
     return f"{record.value:<9.4g} {record.better} is better{spread}{said}"

@@ -296,7 +296,7 @@ def _sampling_of(
         "generator_weights": "ema" if generator.pushes is None else "raw",
         "sampler": generator.sampler,
         "sampler_steps": 1 + generator.num_pushes,
-        "classes": ("as in the data" if classes == "data" else classes) if generator.num_classes else "none",
+        "classes": classes if generator.num_classes else "none",
         "quantised": len(generator.shape) == 3,
     }
 

@@ -14,7 +14,7 @@ from ganneal.metrics.frechet import frechet_distance
 from ganneal.metrics.inception_score import inception_score
 from ganneal.metrics.kernel import kernel_distance
 from ganneal.metrics.memorisation import memorisation
-from ganneal.metrics.neighbours import density_coverage, precision_recall
+from ganneal.metrics.neighbours import density_coverage, expected_coverage, precision_recall
 from ganneal.metrics.per_class import per_class_frechet
 from ganneal.metrics.protocol import Evidence, Metric, Value
 
@@ -137,11 +137,12 @@ class DensityCoverage:
     seed: int = 0
 
     def __call__(self, real: Evidence, fake: Evidence, held_out: Evidence | None = None) -> list[Value]:
-        sides = (_at_most(side, self.most, self.seed).features for side in (real, fake))
-        found = density_coverage(*sides, k=self.k, ball=self.ball)
+        sides = [_at_most(side, self.most, self.seed).features for side in (real, fake)]
+        found = density_coverage(sides[0], sides[1], k=self.k, ball=self.ball)
+        expected = expected_coverage(len(sides[0]), len(sides[1]), self.k)
         return [
             Value("density", found.density, better="higher"),
-            Value("coverage", found.coverage, better="higher"),
+            Value("coverage", found.coverage, better="higher", extra={"expected": expected}),
         ]
 
 

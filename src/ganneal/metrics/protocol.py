@@ -78,6 +78,8 @@ class MetricProtocol:
     reference: Reference
     n_fake: int
     classes: str = "none"
+    """How classes were drawn: "data", as often as the data has them; "uniform", all alike; "equal shares", the same
+    number of each; "as in the files"; "none" without classes."""
     classes_paired: str | None = None
     """How the classes of the real and of the generated side were paired; None where nothing needs them."""
     truncation: float | None = None
