@@ -196,7 +196,7 @@ def page(refused: Mapping[frozenset[Choice], str]) -> str:
         "the scheme has any. A combination is refused where two of its parts refuse each other, before anything is",
         "trained.",
         "",
-        f"Every {' and every '.join(free)} goes with everything. The rest:",
+        f"Every {' and every '.join(free)} goes with everything. The rest:" if free else "Pairs that meet a refusal:",
         "",
     ]
     for one, other in combinations(KINDS, 2):

@@ -180,6 +180,12 @@ def test_fields_with_a_dash_are_written_as_options() -> None:
     assert not [f"{s.where}: {name}" for s in LITERALS for name in FIELD.findall(s.text) if "-" in name]
 
 
+def test_advice_to_set_a_field_is_an_option() -> None:
+    """Not `use task.paired=True` or `use scheme.fakes 'replay'`, which no command line and no Python takes."""
+    as_neither = re.compile(rf"\b(?:use|give|or|with) ((?:{HEADS})\.[a-z._]+(?:=| '))")
+    assert not [f"{s.where}: {name}" for s in raised() for name in as_neither.findall(s.text)]
+
+
 def test_fields_that_errors_name_exist() -> None:
     fields_of_runs = of_training()
     found = {f"{s.where}: {name}" for s in raised() for name in FIELD.findall(s.text) if name not in fields_of_runs}

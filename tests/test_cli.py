@@ -359,7 +359,7 @@ def test_an_unknown_flag_fails_naming_the_nearest(cli: Cli, option: str, nearest
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("--scheme.levels", "0", "levels must be at least 1, got 0; use Alternating()"),
+        ("--scheme.levels", "0", "levels must be at least 1, got 0; use Alternating(), --scheme cts"),
         ("--scheme.levels", "-3", "levels must be at least 1, got -3"),
         ("--scheme.d-steps", "0", "d_steps must be at least 1, got 0"),
         ("--scheme.weights.first", "0", "first must be a finite number above 0, got 0"),

@@ -78,7 +78,7 @@ def check_combination(
     if getattr(regularizer, "needs_generator_updates", False) and not _updates_generator(experiment):
         raise ValueError(
             f"regularizer has a term of generator updates, and {type(experiment.scheme).__name__} has none; use a "
-            f"scheme as Nested, or leave it out (Orthogonal with g_coefficient=0)."
+            f"scheme that has them (--scheme nats), or leave the term out (Orthogonal: --regularizer.g-coefficient 0)."
         )
     if experiment.records.classes == "uniform" and not num_classes:
         raise ValueError("records.classes must be 'data' for a run without classes, got 'uniform'; leave it out.")
@@ -93,14 +93,14 @@ def _check_readings(experiment: Experiment) -> None:
     if getattr(experiment.augmentation, "reads_boundary", False) and output.boundary is None:
         raise ValueError(
             f"augmentation adapts to the sign of the discriminator's outputs on reals, which says nothing under the "
-            f"loss {loss}, where only differences of outputs matter; use augmentation.probability 'scheduled', or give "
-            f"augmentation.probability.boundary."
+            f"loss {loss}, where only differences of outputs matter; use --augmentation.probability scheduled, or "
+            f"give --augmentation.probability.boundary."
         )
     pushes = any(_pushes(step) for step in experiment.scheme(1))
     if pushes and getattr(experiment.push.delta, "reads_log_ratio", False) and output not in (LOG_RATIO, UNKNOWN):
         raise ValueError(
             f"push.delta reads the discriminator's output as a log ratio, which it is not under the loss {loss}; use "
-            f"push.delta 'one', or a loss as 'nonsaturating' or 'hybrid'."
+            f"--push.delta one, or a loss as 'nonsaturating' or 'hybrid'."
         )
 
 
@@ -113,7 +113,7 @@ def check_network(experiment: Experiment, network: nn.Module | None) -> None:
     if network is not None and not _updates_generator(experiment):
         raise ValueError(
             f"regularizer has a network that learns in generator updates, and {type(experiment.scheme).__name__} has "
-            f"none; use a scheme as Nested, or another regularizer."
+            f"none; use a scheme that has them (--scheme nats), or another regularizer."
         )
 
 
@@ -134,19 +134,19 @@ def _check_pool(experiment: Experiment, num_classes: int) -> None:
     if getattr(experiment.regularizer, "needs_latents", False) and not fresh:
         raise ValueError(
             "regularizer needs the latents of the discriminator's fakes, and pushed ones are not the generator's; use "
-            "a scheme with fresh fakes, as Alternating or Nested."
+            "a scheme with fresh fakes (--scheme cts or nats)."
         )
     loss = experiment.loss
     if experiment.push.delta.reads_loss and loss.needs_real and any(_pushes(step) for step in steps):
         raise ValueError(
             f"push.delta follows the generator's loss, and that of {type(loss).__name__} judges fakes against reals, "
-            f"which a push has not; use push.delta 'one'."
+            f"which a push has not; use --push.delta one."
         )
     from_pool = any(isinstance(step, UpdateDiscriminator) and step.fakes == Pool() for step in steps)
     if experiment.regularizer.on_lines and num_classes and from_pool:
         raise ValueError(
             "regularizer mixes each real sample with a fake, and fakes of a pool keep labels of their own; use "
-            "scheme.fakes 'replay', or a penalty at points='Reals'."
+            "--scheme.fakes replay, or a penalty at the reals alone (--regularizer r1)."
         )
 
 

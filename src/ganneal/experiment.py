@@ -118,7 +118,7 @@ class Records:
         if not 0 < self.evaluate_share <= 1:
             raise ValueError(
                 f"records.evaluate_share must be above 0, at most 1, got {self.evaluate_share}; 0.1 is a tenth of the "
-                f"time. evaluate_count=0 never evaluates."
+                f"time. --records.evaluate-count 0 never evaluates."
             )
         check_classes("records.classes", self.classes)
         if self.on_collapse not in ("warn", "stop", "rollback"):
@@ -221,7 +221,7 @@ class Experiment:
         if self.regularizer.on_lines and not self.task.paired:
             raise ValueError(
                 "regularizer mixes each real sample with a fake, and task.paired=False gives them different labels; "
-                "use task.paired=True, or a penalty at points='Reals'."
+                "use --task.paired, or a penalty at the reals alone (--regularizer r1)."
             )
 
     def _check_shares(self) -> None:

@@ -101,7 +101,7 @@ class Nested:
     def __post_init__(self) -> None:
         if self.levels < 1:
             raise ValueError(
-                f"levels must be at least 1, got {self.levels}; use Alternating() for a scheme without levels."
+                f"levels must be at least 1, got {self.levels}; use Alternating(), --scheme cts, for one without."
             )
         if self.levels > MOST_LEVELS:
             raise ValueError(

@@ -90,7 +90,7 @@ def opened(part: Part) -> Any:
             raise FileNotFoundError(
                 f"no folder {part.name}, and no data set of that name in Hugging Face's cache on this machine; "
                 f"download it with `ganneal data fetch {part.name}`, or read it once over the network with "
-                f"streaming=True."
+                f"--data.streaming."
             ) from error
     if folder is None and part.revision is not None:
         _check_revision(part, found)

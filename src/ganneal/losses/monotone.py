@@ -87,7 +87,7 @@ def check_increases(h: MonotoneFunction) -> None:
         raise ValueError(
             f"h must increase everywhere from {-LIMIT} to {LIMIT}, got {h!r}, which goes from {values[i]:.6g} at "
             f"{d[i]:.2f} to {values[i + 1]:.6g} at {d[i + 1]:.2f}; fakes there would be left alone or pushed away from "
-            f"the data. Use an increasing function, as Arcsinh()."
+            f"the data. Use an increasing function, as Arcsinh(), --loss.h arcsinh."
         )
 
 

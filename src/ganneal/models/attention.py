@@ -23,7 +23,7 @@ class SelfAttention(nn.Module):
         if channels % CHANNELS_A_KEY:
             raise ValueError(
                 f"attention needs a multiple of {CHANNELS_A_KEY} channels, got {channels}; use a larger width, or "
-                f"attention=None."
+                f"--model.attention None."
             )
         inner = channels // CHANNELS_A_KEY
         self.query, self.key = (nn.Conv2d(channels, inner, 1, bias=False) for _ in range(2))

@@ -201,7 +201,7 @@ class BigGAN:
         if self.hierarchical and num_classes and not self.shared_size:
             raise ValueError(
                 "shared_size must be above 0 where hierarchical, got 0: norms join the class's vector and their part "
-                "of the latents; use shared_size=128, or hierarchical=False."
+                "of the latents; use --model.shared-size 128, or --model.no-hierarchical."
             )
         if self.hierarchical and self.latent_size < chunks:
             raise ValueError(

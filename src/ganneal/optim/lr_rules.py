@@ -115,7 +115,9 @@ class Power:
 
     def __post_init__(self) -> None:
         if not 0 < self.eta < 1:
-            raise ValueError(f"eta must be above 0 and below 1, got {self.eta}; use Constant() for a factor of 1.")
+            raise ValueError(
+                f"eta must be above 0 and below 1, got {self.eta}; use Constant(), the rule constant, for 1."
+            )
 
     def at(self, ticks: int) -> float:
         return (ticks + 1) ** -self.eta
