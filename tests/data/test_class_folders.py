@@ -107,6 +107,11 @@ def test_parts_of_a_data_set_are_no_classes(
     assert f"set/{give}" in data.unusable or "give a zip of one of them" in data.unusable
 
 
+def test_folders_of_a_zip_may_be_parted_by_backslashes(tmp_path: Path) -> None:
+    data = in_zip(tmp_path, pictures("set\\cat\\0.png", "set\\dog\\0.png")).load()
+    assert named(data) == ["cat", "dog"]
+
+
 @both
 def test_one_folder_called_train_among_others_is_a_class(tmp_path: Path, place: Place) -> None:
     assert place(tmp_path, each(["bus", "car", "train"])).load().class_names == ["bus", "car", "train"]

@@ -77,6 +77,8 @@ def classes_of_folders(names: Sequence[str], folders: Collection[str], place: st
         folders: All folders, those without an image too.
         place: Where the images are, for messages.
     """
+    if place.endswith(".zip") and not any("/" in name for name in names):  # some tools of Windows write zips so
+        names, folders = ([path.replace("\\", "/") for path in paths] for paths in (names, folders))
     outer = wrapping(names)
     inner = [name[len(outer) :] for name in names]
     tops = sorted({name.partition("/")[0] for name in inner if "/" in name})
