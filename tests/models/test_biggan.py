@@ -180,7 +180,7 @@ def test_initial_weights() -> None:
     [
         (BigGAN(), 48, 0, r"size in \[32, 64, 128, 256\] for BigGAN"),
         (BigGAN(layout="studio"), 256, 0, r"size in \[32, 64, 128\] for BigGAN"),
-        (BigGAN(hierarchical=True), 32, 10, r"shared_size must be above 0 where hierarchical.*use --model.shared-size 128"),
+        (BigGAN(hierarchical=True), 32, 10, r"shared_size must be above 0.*use --model.shared-size 128"),
         (BigGAN(hierarchical=True, latent_size=3), 32, 0, "latent_size must be at least 4 where hierarchical"),
         (BigGAN(attention=32), 32, 0, r"attention must be one of \[16, 8\] or None at 32 px, got 32"),
         (BigGAN(attention=32, width=4, layout="studio"), 64, 0, "multiple of 8 channels, got 4; use a larger width"),
