@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from ganneal import following
 from ganneal.collective import RankLost, Ranks
 from ganneal.comparison.study import Arm
+from ganneal.data.identity import identify
 from ganneal.experiment import Experiment
 from ganneal.experiments import EXPERIMENTS
 from ganneal.launch import launched, leads
@@ -156,7 +157,7 @@ def test_processes_that_torchrun_started_unasked_are_refused(monkeypatch: pytest
 
 
 def test_a_process_with_another_experiment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(following, "hear", lambda ranks: following.beginning(ring(), {}))
+    monkeypatch.setattr(following, "hear", lambda ranks: following.beginning(ring(), identify(ring().data.load()), {}))
     with pytest.raises(ValueError, match="rank 1 has another than the first: .*seed"):
         following.follow(ring(seed=7), Ranks(1, 2))
 

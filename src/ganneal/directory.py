@@ -34,10 +34,13 @@ from ganneal.atomic import sync, write_bytes
 from ganneal.class_shares import class_counts
 from ganneal.config import completed, difference, encode
 from ganneal.data import Dataset
-from ganneal.experiment import OPERATION, Experiment
+from ganneal.data.protocol import check_named
+from ganneal.experiment import Experiment
 from ganneal.json_files import append_line, read_description, read_json, read_lines
 
-CHECKPOINT_FORMAT = 2
+CHECKPOINT_FORMAT = 3
+OWN_FOLDERS = ("samples", "checkpoints", "tensorboard", "best", "final")
+"""What a run writes, and in part replaces."""
 KEPT_CHECKPOINTS = 2
 LOCK_ATTEMPTS = 1_000
 CHECKPOINT_NAME = re.compile(r"(\d{12})-([0-9a-f]{16})\.pt")
@@ -77,6 +80,7 @@ class RunDirectory:
     """The files of one run below ``path``."""
 
     def __init__(self, path: str | Path):
+        check_named(path)
         self.path = Path(path)
         self.samples = self.path / "samples"
         self.checkpoints = self.path / "checkpoints"
@@ -128,11 +132,20 @@ class RunDirectory:
         """Refuse to go on with another experiment than the directory's.
 
         Raises:
-            ValueError: An identity field differs; the message shows which.
+            ValueError: An identity field differs, the message shows which; or nothing says what the checkpoints are.
         """
         if not self.description.exists():
+            if self.list_checkpoints():
+                raise ValueError(
+                    f"{self.path} has checkpoints and no {self.description.name}, which says what is trained on which "
+                    f"data; restore it, or train into another directory (--out)."
+                )
             return
-        changes = _changes(read_description(self.description)["experiment"], experiment)
+        content = read_description(self.description)
+        changes = _changes(content["experiment"], experiment)
+        start, known = experiment.init_from, content.get("places", {}).get("init_from")
+        if start is not None and known is not None and "relative" in known and not _is_at(start, known, self.path):
+            changes.append(f"init_from: {known.get('absolute', known['given'])} -> {Path(start).resolve()}")
         if changes:
             listed = "\n  ".join(changes)
             raise ValueError(
@@ -150,12 +163,14 @@ class RunDirectory:
         chosen: Mapping[str, Any] | None = None,
         *,
         class_rows: Sequence[int] = (),
+        known: Mapping[str, Any],
     ) -> None:
         """Write `experiment.json`: everything resolved, with the shape of the data and the command that does it.
 
         Args:
             chosen: What was chosen automatically, by option, for `chosen` to find.
             class_rows: The class of each row of the pictures of samples, where they have one each.
+            known: What tells the data from others, and where they lie, as `run_data` has it.
         """
         content = {
             "command": command,
@@ -168,7 +183,10 @@ class RunDirectory:
                 "num_classes": num_classes,
                 "class_counts": class_counts(dataset.labels, num_classes),
                 **dataset.description,
-            },
+            }
+            | known["data"],
+            "held_out": known["held_out"],
+            "places": known["places"],
             "provenance": provenance(),
         }
         write_bytes(self.description, json.dumps(content, indent=2).encode())
@@ -280,8 +298,17 @@ class RunDirectory:
 
 def _changes(stored: dict[str, Any], experiment: Experiment) -> list[str]:
     """What differs between the identity of a stored experiment and that of ``experiment``."""
-    before = {key: value for key, value in completed(stored, experiment).items() if key not in OPERATION}
-    return difference(before, json.loads(json.dumps(experiment.identity())))
+    before = experiment.trained(completed(stored, experiment))
+    now = json.loads(json.dumps(experiment.identity()))
+    if before.get("init_from") is not None and now["init_from"] is not None:
+        del before["init_from"], now["init_from"]  # which run it is, `check_identity` asks
+    return difference(before, now)
+
+
+def _is_at(place: str, known: Mapping[str, str], directory: Path) -> bool:
+    """Whether ``place`` is the one that a run in ``directory`` knows, which may have moved with it."""
+    here = Path(place).expanduser().resolve()
+    return here in (Path(known.get("absolute", "")), Path(os.path.normpath(directory.resolve() / known["relative"])))
 
 
 def _read_checkpoint(path: Path, experiment: Experiment | None) -> dict[str, Any]:

@@ -4,7 +4,9 @@ Two kinds of fields: *identity*, what is trained, which a resumed run may not ch
 device, threads), which it may.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, Literal
 
 from ganneal.augment import Augmentation, Unchanged
@@ -13,6 +15,7 @@ from ganneal.clocks import Counters
 from ganneal.config import encode
 from ganneal.data import Source
 from ganneal.data.moves import Moves
+from ganneal.data.places import without_places
 from ganneal.losses import Loss, NonSaturating, output_of
 from ganneal.metrics.extractors import ExtractorConfig
 from ganneal.models import Model
@@ -272,5 +275,16 @@ class Experiment:
         return self.records.sampler or ("pushed" if self._makes(StoreDiscriminator) else "generator")
 
     def identity(self) -> dict[str, Any]:
-        """The identity fields as JSON types."""
-        return {key: value for key, value in encode(self).items() if key not in OPERATION}
+        """The identity fields as JSON types: without the name, and without the places of the data.
+
+        Which data lie there is another matter: a run keeps an identity of them (`data.identity`).
+        """
+        return self.trained(encode(self))
+
+    def trained(self, encoded: Mapping[str, Any]) -> dict[str, Any]:
+        """The identity fields among those of an encoded experiment like this one."""
+        kept = {key: value for key, value in encoded.items() if key not in OPERATION and key != "name"}
+        kept["data"] = without_places(encoded.get("data"), self.data)
+        if kept.get("init_from") is not None:
+            kept["init_from"] = str(Path(kept["init_from"]).expanduser().resolve())
+        return kept

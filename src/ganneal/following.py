@@ -11,6 +11,8 @@ import torch
 from ganneal import engine
 from ganneal.collective import Ranks
 from ganneal.config import difference
+from ganneal.data import Dataset
+from ganneal.data.identity import Identity, differences, identify
 from ganneal.experiment import Experiment
 from ganneal.interruption import Interruption
 from ganneal.run import Run
@@ -60,16 +62,16 @@ def hear(ranks: Ranks) -> Any:
     return value
 
 
-def beginning(experiment: Experiment, state: dict[str, Any]) -> bytes:
+def beginning(experiment: Experiment, data: Identity, state: dict[str, Any]) -> bytes:
     """What every other rank begins with, `follow` unpacks it."""
-    return packed({"identity": json.dumps(experiment.identity()), "state": state})
+    return packed({"identity": json.dumps(experiment.identity()), "data": json.dumps(data.as_dict()), "state": state})
 
 
 def follow(experiment: Experiment, ranks: Ranks) -> Run:
     """The part of a rank that is not the first in a run; returns once everything is written.
 
     Raises:
-        ValueError: This process was given another experiment than the first.
+        ValueError: This process was given another experiment than the first, or reads other data.
     """
     with Interruption() as interruption:
         begun = unpacked(hear(ranks))
@@ -78,7 +80,7 @@ def follow(experiment: Experiment, ranks: Ranks) -> Run:
                 f"every process of a run must be given the same experiment, and rank {ranks.rank} has another than the "
                 f"first: {'; '.join(changes)}; give these settings on the command line."
             )
-        run = Run(experiment, ranks=ranks)
+        run = Run(experiment, _same_data(experiment, Identity.of(json.loads(begun["data"])), ranks), ranks)
         run.load_state_dict(begun["state"])
         for _ in engine.train(run, interruption):
             decision: Decision = hear(ranks)
@@ -91,6 +93,18 @@ def follow(experiment: Experiment, ranks: Ranks) -> Run:
         pending(run, interruption)
         hear(ranks)
     return run
+
+
+def _same_data(experiment: Experiment, first: Identity, ranks: Ranks) -> Dataset:
+    """The data as this process reads them, perhaps on another machine, which must be those of the first."""
+    dataset = experiment.data.load()
+    here = f"in rank {ranks.rank}"
+    if changes := differences(first, identify(dataset), "in the first process", here):
+        raise ValueError(
+            f"every process of a run must read the same data, and rank {ranks.rank} reads others than the first: "
+            f"{'; '.join(changes)}; copy the data of the first machine to this one."
+        )
+    return dataset
 
 
 def pending(run: Run, interruption: Interruption) -> int | None:

@@ -11,7 +11,7 @@ import torch
 
 from ganneal import engine
 from ganneal.collective import ALONE, Ranks
-from ganneal.data import reporting
+from ganneal.data import Dataset, Source, load_like, reporting
 from ganneal.data.classes import class_names_of, paired_in_order
 from ganneal.directory import RunDirectory
 from ganneal.display import Display
@@ -24,6 +24,7 @@ from ganneal.interruption import Interrupted, Interruption
 from ganneal.json_files import read_description
 from ganneal.launch import launched
 from ganneal.run import Run, device_named
+from ganneal.run_data import WORDS, Compared, Key, KnownData, check_apart, found_again, recorded_places
 from ganneal.stop import REMEDY, NonFinite, Row, Stop, TrainingStopped
 from ganneal.weights_on_disk import export
 
@@ -38,6 +39,7 @@ def train(
     progress: bool = False,
     command: str | None = None,
     chosen: Mapping[str, Any] | None = None,
+    accept_changed_data: bool = False,
 ) -> Run:
     """Train ``experiment`` in the directory ``out``, or go on where it stopped; blocks until a budget is reached.
 
@@ -50,10 +52,11 @@ def train(
         progress: Show a bar and what is written, on standard error.
         command: What a person typed to get here, for the record.
         chosen: What was chosen automatically, as plain values, for the record.
+        accept_changed_data: Go on where the data are not those that the run began with, and record it.
     Returns:
         The finished run, its players in memory.
     Raises:
-        ValueError: The experiment cannot be run, or ``out`` holds a run of another one.
+        ValueError: The experiment cannot be run, ``out`` holds a run of another one, or of other data.
         TrainingStopped: It diverged or collapsed; a ValueError too.
         Interrupted: SIGINT or SIGTERM came; the state is saved. A script that does not catch it prints where, and
             ends with status 130 or 143.
@@ -65,6 +68,8 @@ def train(
         )
     directory = RunDirectory(out)
     directory.check_identity(experiment)
+    experiment = found_again(experiment, directory)
+    check_apart(experiment, directory)
     with launched(experiment) as ranks, ExitStack() as held:
         if not ranks.leads:
             return follow(experiment, ranks)
@@ -73,7 +78,7 @@ def train(
             held.enter_context(directory.locked())
             interruption = held.enter_context(Interruption())
             held.enter_context(display)
-            session = Session(experiment, directory, display, command, chosen, ranks)
+            session = Session(experiment, directory, display, command, chosen, ranks, accept_changed_data)
             told.append(session.beginning)
         stop = session.loop(interruption)
         signum = pending(session.run, interruption)
@@ -108,6 +113,7 @@ class Session:
         command: str | None = None,
         chosen: Mapping[str, Any] | None = None,
         ranks: Ranks = ALONE,
+        accept_changed_data: bool = False,
     ):
         self.experiment, self.directory, self.display = experiment, directory, display
         self.command, self.chosen = command, chosen
@@ -115,9 +121,13 @@ class Session:
         if ranks.device is None:
             device_named(experiment.device)  # refused before the data is read
         display.say(f"reading {experiment.data}")
+        self.known = KnownData(directory)
+        self.compared: dict[Key, Compared] = {}
+        """The data beside what the run began with."""
+        self.known.check_extractor(experiment)
         with reporting(display.reading):
-            self.run = Run(experiment, ranks=ranks)
-        dataset = self.run.data.dataset
+            dataset, held_out = self._read(accept_changed_data)
+            self.run = Run(experiment, dataset, ranks)
         classes = self.run.pair.num_classes if dataset.is_images else 0
         self.labels, self.columns = class_rows(classes, self.records.sample_count) if classes else (None, None)
         """Of the pictures of samples: a row for each class where there are any."""
@@ -125,20 +135,44 @@ class Session:
             self.real = self.run.data.examples(self.labels)
         else:
             self.real = self.run.data.batch(0, min(self.records.sample_count, len(dataset))).samples.cpu()
-        self.evaluations = Evaluations(self.run, directory, display) if self.records.evaluate_count else None
+        self.evaluations = Evaluations(self.run, directory, display, held_out) if self.records.evaluate_count else None
         content = directory.load_checkpoint(experiment)
         self._begin() if content is None else self._resume(content)
         state = self.run.state_dict() if content is None else content["state"]
-        self.beginning = beginning(experiment, state) if ranks.count > 1 else None
+        self.beginning = beginning(experiment, self.compared["data"].identity, state) if ranks.count > 1 else None
         """The state that every other rank begins with."""
         self.saved_at = monotonic()
         self.board = self._tensorboard()
 
+    def _read(self, accept: bool) -> tuple[Dataset, Dataset | None]:
+        """The data and the held-out data, both compared with what the run began with."""
+        dataset = self._compared("data", self.experiment.data, self.experiment.data.load(), accept)
+        source = self.records.held_out
+        if source is None or not self.records.evaluate_count:  # nobody looks at them
+            return dataset, None
+        return dataset, self._compared("held_out", source, load_like(source, dataset), accept)
+
+    def _compared(self, key: Key, source: Source, dataset: Dataset, accept: bool) -> Dataset:
+        self.compared[key] = self.known.compared(key, source, dataset, accept=accept)
+        for change in self.compared[key].changes:
+            self.display.say(f"warning: going on with other {WORDS[key]} than before: {change}")
+        return dataset
+
     def _describe(self) -> None:
         run = self.run
+        known: dict[str, Any] = {
+            key: self.known.record(key, self.compared.get(key), run.counters.num_real) for key in WORDS
+        }
+        known["places"] = recorded_places(self.experiment, self.directory)
         rows = (self.labels or ())[:: self.columns]
         self.directory.describe(
-            self.experiment, run.data.dataset, run.pair.num_classes, self.command, self.chosen, class_rows=rows
+            self.experiment,
+            run.data.dataset,
+            run.pair.num_classes,
+            self.command,
+            self.chosen,
+            class_rows=rows,
+            known=known,
         )
 
     def _begin(self) -> None:

@@ -64,7 +64,7 @@ def _states(folder: Path) -> list[bytes]:
     directory = trained(folder)
     whole = directory.list_checkpoints()[0].read_bytes()
     hostile = io.BytesIO()
-    torch.save({"format": 2, "identity": "{}", "state": Canary(folder)}, hostile)
+    torch.save({"format": 3, "identity": "{}", "state": Canary(folder)}, hostile)
     return [whole, whole, hostile.getvalue()]
 
 

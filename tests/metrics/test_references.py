@@ -17,9 +17,10 @@ from torch import Tensor
 
 from ganneal import atomic
 from ganneal.data import Dataset, Digits, Ring
+from ganneal.data.identity import content_hash
 from ganneal.metrics import references
 from ganneal.metrics.extractors import Extracted, Extractor, Pixels, Points, Precision, Random
-from ganneal.metrics.references import chosen_samples, content_hash, extract, reference_features
+from ganneal.metrics.references import chosen_samples, extract, reference_features
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ganneal.cli.chosen import choices, named_model, reasons, values
-from ganneal.cli.configure import configure, resolve, take
+from ganneal.cli.configure import configure, resolve, take, take_flag
 from ganneal.comparison import Arm, Executor, LocalProcesses, Study, compare
 from ganneal.comparison.executors import cores
 from ganneal.comparison.schedule import stored_choices
@@ -132,13 +132,6 @@ def seeds_of(text: str | None) -> tuple[int, ...]:
     if not numbers or min(numbers) < least:
         raise ValueError(f"--seeds must be a number of seeds of at least 1, or a list as 0,3,7, got {text!r}.")
     return tuple(numbers) if len(numbers) > 1 else tuple(range(numbers[0]))
-
-
-def take_flag(rest: list[str], option: str) -> bool:
-    """Whether ``option`` is in ``rest``; it is removed from there."""
-    found = option in rest
-    rest[:] = [argument for argument in rest if argument != option]
-    return found
 
 
 def _executor(jobs: str | None, cluster: str | None) -> Executor:

@@ -82,8 +82,21 @@ def take(arguments: list[str], option: str) -> str | None:
                 raise ValueError(f"{option} needs a value.")
             value = arguments[index + 1]
             del arguments[index : index + 2]
-            return value
+            return _given(option, value)
         if argument.startswith(f"{option}="):
             del arguments[index]
-            return argument.partition("=")[2]
+            return _given(option, argument.partition("=")[2])
     return None
+
+
+def _given(option: str, value: str) -> str:
+    if not value.strip():
+        raise ValueError(f"{option} needs a value, got the empty {value!r}.")
+    return value
+
+
+def take_flag(arguments: list[str], option: str) -> bool:
+    """Whether ``option`` is in ``arguments``; it is removed from there."""
+    found = option in arguments
+    arguments[:] = [argument for argument in arguments if argument != option]
+    return found

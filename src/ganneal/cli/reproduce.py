@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ganneal.atomic import write_bytes
-from ganneal.cli.compare import seeds_of, take_flag
-from ganneal.cli.configure import take
+from ganneal.cli.compare import seeds_of
+from ganneal.cli.configure import take, take_flag
 from ganneal.comparison import Executor, LocalProcesses
 from ganneal.comparison.executors import cores
 from ganneal.interruption import Interrupted

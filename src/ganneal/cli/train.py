@@ -8,7 +8,7 @@ from inspect import getdoc
 from typing import Any
 
 from ganneal.cli.chosen import choices, named_model, reasons, values
-from ganneal.cli.configure import PARTS, configure, resolve, take
+from ganneal.cli.configure import PARTS, configure, resolve, take, take_flag
 from ganneal.cli.plan import show
 from ganneal.config import encode
 from ganneal.directory import RunDirectory
@@ -16,6 +16,7 @@ from ganneal.experiment import Experiment
 from ganneal.experiments import EXPERIMENTS, run_name
 from ganneal.forewarning import about_classes, forewarnings
 from ganneal.launch import leads
+from ganneal.run_data import ACCEPT, KnownData, check_apart, found_again
 
 
 def _listed() -> str:
@@ -48,6 +49,7 @@ common options:
   --out DIR             run directory (default runs/EXPERIMENT)
   --dry-run             print the resolved experiment and its first round, train nothing
   --seed N              fixes everything
+  --accept-changed-data go on although the data is not what the run began with, and record it
   --scheme.levels N     levels of a nested scheme (N_d)
   --budget.num-real N   stop after so many real images; also .d-updates, .g-updates, .seconds
   --precision bf16      bfloat16 mixed precision: twice as fast on CPUs that compute in it, slower on others
@@ -66,12 +68,16 @@ def describe(value: Any, name: str = "", indent: int = 0) -> str:
     return "\n".join([f"{label}{type(value).__name__}", *inner])
 
 
-def _check(experiment: Experiment) -> tuple[bool, str]:
+def _check(experiment: Experiment, directory: RunDirectory, accept: bool) -> tuple[bool, str]:
     """Whether the experiment can start, found out by reading its data and building its players; and what was found."""
     from ganneal.run import Run
 
     try:
+        directory.check_identity(experiment)
+        experiment = found_again(experiment, directory)
+        check_apart(experiment, directory)
         run = Run(experiment)
+        KnownData(directory).compared("data", experiment.data, run.data.dataset, accept=accept)
     except (ValueError, FileNotFoundError) as error:
         return False, f"it would be refused: {error}"
     generator, discriminator = (
@@ -106,8 +112,7 @@ def main(arguments: Sequence[str]) -> None:
         raise ValueError(f"the experiment comes first, got {rest[0]!r}: ganneal train EXPERIMENT [options].")
     name = rest.pop(0)
     out = take(rest, "--out")
-    dry_run = "--dry-run" in rest
-    rest = [argument for argument in rest if argument != "--dry-run"]
+    dry_run, accept = (take_flag(rest, option) for option in ("--dry-run", ACCEPT))
     if "--help" in rest or "-h" in rest:
         print(_help())
         return
@@ -120,7 +125,7 @@ def main(arguments: Sequence[str]) -> None:
     if chosen is not None and leads(experiment):
         print(reasons(chosen, experiment), file=sys.stdout if dry_run else sys.stderr)
     if dry_run:
-        starts, found = _check(experiment)
+        starts, found = _check(experiment, RunDirectory(directory), accept)
         if not starts:  # before two pages of settings
             print(f"{found}\n")
         print(describe(experiment))
@@ -133,4 +138,4 @@ def main(arguments: Sequence[str]) -> None:
 
     record = None if chosen is None else encode(chosen)
     command = shlex.join(["ganneal", "train", *arguments])
-    train(experiment, directory, progress=True, command=command, chosen=record)
+    train(experiment, directory, progress=True, command=command, chosen=record, accept_changed_data=accept)

@@ -12,6 +12,8 @@ from ganneal.comparison.job import Job, failed, read_outcome
 from ganneal.comparison.results import Results, first_line
 from ganneal.comparison.study import WORDS, Study, count, used_budget
 from ganneal.config import completed, difference
+from ganneal.data.identity import Identity, differences, identify
+from ganneal.data.places import without_places
 from ganneal.directory import RunDirectory
 from ganneal.forewarning import forewarnings
 from ganneal.interruption import ended_by_signals
@@ -203,6 +205,7 @@ def _begin(study: Study, folder: Path, command: str | None, chosen: Mapping[str,
     file = folder / STUDY
     if file.exists():
         _check_same(study, folder, read_json(file))
+    data = _data(study, folder)
     for arm in study.arms:
         for seed in study.seeds:  # of an arm that a study in between left out, too
             directory = RunDirectory(_place(folder, arm.name, seed))
@@ -211,6 +214,7 @@ def _begin(study: Study, folder: Path, command: str | None, chosen: Mapping[str,
     content = study.describe() | {
         "format": STUDY_FORMAT,
         "name": study.name,
+        "data": data,
         "command": command,
         "chosen": {**stored_choices(folder), **chosen},  # those of an arm that is left out this time are kept
         "baseline": study.baseline,
@@ -220,6 +224,27 @@ def _begin(study: Study, folder: Path, command: str | None, chosen: Mapping[str,
     description = json.dumps(content, indent=2).encode()
     write_bytes(file, description)
     return description
+
+
+def _data(study: Study, folder: Path) -> dict[str, Any] | None:
+    """The identity of the data that all arms are trained on; what is stored of it where they cannot be read now.
+
+    Raises:
+        ValueError: They are not the data that the study in ``folder`` began with.
+    """
+    file = folder / STUDY
+    stored = read_json(file).get("data") if file.exists() else None
+    try:
+        now = identify(study.arms[0].experiment.data.load())
+    except (ValueError, OSError):  # the error of each run, which is a row of the result
+        return stored
+    if stored is not None and (changes := differences(Identity.of(stored), now)):
+        listed = "\n  ".join(changes)
+        raise ValueError(
+            f"{folder} holds a study on other data, so that its runs would not be comparable:\n  {listed}\nBring the "
+            f"data back, or compare into another directory (--out)."
+        )
+    return now.as_dict()
 
 
 def _is_readable(file: Path) -> bool:
@@ -237,7 +262,8 @@ def _complete(arms: dict[str, Any], study: Study) -> None:
         if arm.name in arms:
             entry, keys = arms[arm.name], today[arm.name]["experiment"]
             filled = completed(entry["experiment"], arm.experiment)
-            entry["experiment"] = {key: filled[key] for key in filled if key in keys or key in entry["experiment"]}
+            there = {key: filled[key] for key in filled if key in keys or key in entry["experiment"]}
+            entry["experiment"] = there | {"data": without_places(there.get("data"), arm.experiment.data)}
             entry["like"] = completed(entry["like"], arm.like)
 
 

@@ -6,6 +6,7 @@ from math import inf
 from typing import Any, Literal
 
 from ganneal.config import difference, encode
+from ganneal.data.places import file_hashes, found_at, places, without_places
 from ganneal.experiment import Budget, Experiment
 from ganneal.optim import SGD, OptimizerConfig
 from ganneal.plan import plan
@@ -80,7 +81,7 @@ class Study:
             if arm.like is not None and (arm.like.arm not in names or self.arm(arm.like.arm).like is not None):
                 raise ValueError(f"arm {arm.name} is like {arm.like.arm!r}, which is no arm with a budget of its own.")
         for arm in self.arms[1:]:
-            if changes := difference(measured(self.arms[0]), measured(arm)):
+            if changes := difference(_measured_at(self.arms[0]), _measured_at(arm)):
                 raise ValueError(
                     f"arms must be measured alike, got {self.arms[0].name} and {arm.name} with other "
                     f"{'; '.join(changes)}; give all of them the same data, records.extractor and "
@@ -123,9 +124,19 @@ def measured(arm: Arm) -> dict[str, Any]:
     """What decides the number that a run is judged by, as JSON types: with another one it is another number."""
     records = arm.experiment.records
     return {
-        "data": encode(arm.experiment.data),
-        "records": {"extractor": encode(records.extractor), "evaluate_count": records.evaluate_count},
+        "data": without_places(encode(arm.experiment.data), arm.experiment.data),
+        "records": {
+            "extractor": without_places(encode(records.extractor), records.extractor),
+            "evaluate_count": records.evaluate_count,
+        },
+        "files of the extractor": file_hashes(records.extractor),
     }
+
+
+def _measured_at(arm: Arm) -> dict[str, Any]:
+    """`measured`, with where the data lie: arms of one study read them at one place."""
+    there = {name: str(found_at(place) or place) for name, place in places(arm.experiment.data).items()}
+    return measured(arm) | {"place of the data": there}
 
 
 def count(amount: float) -> str:

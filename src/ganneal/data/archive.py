@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ganneal.data.class_folders import classified
 from ganneal.data.dataset_json import LABELS, LARGEST_JSON
+from ganneal.data.identity import Known
 from ganneal.data.images import Fit, OnDamaged, check_options, shown
 from ganneal.data.kinds import START, ending, hidden, is_image
 from ganneal.data.listing import Listing, PartReader, check_found, described, stamp
@@ -90,14 +91,16 @@ def list_zip(path: Path, on_damaged: OnDamaged = "fail") -> Listing:
             else:
                 names.append(name)
         check_found(names, damaged, path, left_out)
+        checksums = stamp(*((name, entries[name].CRC, entries[name].file_size) for name in names))
         listing = Listing(
             ZipImages(str(path.resolve())),
             path,
             names,
-            stamp(*((name, entries[name].CRC, entries[name].file_size) for name in names)),
+            checksums,
             description=described(path, len(names)),
             damaged=damaged,
             left_out=left_out,
+            origin=Known("names, sizes and checksums of the images in the zip", checksums),
         )
         lists = [name for name in archive.NameToInfo if f"/{name}".endswith(f"/{LABELS}") and not hidden(name)]
         folders = {name[: name.rfind("/") + 1] for name in archive.NameToInfo if not hidden(name)}

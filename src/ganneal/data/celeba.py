@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from ganneal.data.archive import list_zip
 from ganneal.data.folder import list_folder
+from ganneal.data.identity import Part
 from ganneal.data.images import Fit, OnDamaged, check_options, shown
 from ganneal.data.labels import ClassLabels
 from ganneal.data.listing import Listing, check_found, labelled
@@ -89,7 +90,7 @@ def _of_part(listing: Listing, parts: Path | None, split: Split | None, root: Pa
     part = _by_image(parts, None)
     kept = [name for name in listing.names if part.get(_stem(name)) == number]
     check_found(kept, {}, parts)
-    return replace(listing, names=kept)
+    return replace(listing, names=kept, origin=Part(listing.origin, kept))
 
 
 def _with_attribute(listing: Listing, path: Path | None, attribute: str, on_damaged: OnDamaged, root: Path) -> Listing:

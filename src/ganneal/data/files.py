@@ -18,7 +18,7 @@ from ganneal.data.lsun import FILE as LMDB_FILE
 from ganneal.data.lsun import LSUN
 from ganneal.data.mnist import Idx
 from ganneal.data.parquet import Parquet
-from ganneal.data.protocol import Dataset, Source
+from ganneal.data.protocol import Dataset, Source, check_named
 from ganneal.ways import spelled_for_held_out, way
 
 KINDS = (
@@ -34,8 +34,9 @@ def source_at(place: str | Path, size: int | None = None) -> Source:
 
     Raises:
         FileNotFoundError: There is nothing at ``place``.
-        ValueError: It is a file of another kind.
+        ValueError: It is a file of another kind, or ``place`` is empty.
     """
+    check_named(place)
     path = Path(place)
     if not path.exists():
         raise FileNotFoundError(f"no data at {shown(str(path))}; give {KINDS}.")

@@ -7,13 +7,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from ganneal.data.class_folders import classified
 from ganneal.data.dataset_json import LABELS
+from ganneal.data.identity import Files
 from ganneal.data.images import Fit, OnDamaged, check_options, shown
 from ganneal.data.kinds import START, ending, hidden, is_image
-from ganneal.data.listing import Listing, PartReader, check_found, described, stamp
+from ganneal.data.listing import Listing, PartReader, check_found, described, stamp, version
 from ganneal.data.loading import load_images
 from ganneal.data.protocol import Dataset, find_data
+from ganneal.data.remarks import remark
+
+RUN = "experiment.json"
+MARKS = frozenset((RUN, ".lock"))
+"""Files that make a folder the directory of a run, whose pictures are never data; the second is there at once."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,16 @@ def list_folder(root: Path, on_damaged: OnDamaged = "fail") -> Listing:
     """
     if not root.is_dir():
         raise ValueError(f"path must be a folder of images, got the file {shown(str(root))}; a .zip is data 'zip'.")
+    if (root / RUN).exists():
+        raise ValueError(
+            f"path must be a folder of images, got the directory of a run, {shown(str(root))}: its pictures are no "
+            f"data. Give the folder of the images; `ganneal sample` writes samples as single images."
+        )
     found = _walk(root)
+    if found.runs:
+        more = f" and {len(found.runs) - 1:,} more of runs" if len(found.runs) > 1 else ""
+        own = f"the folder {shown(min(found.runs))} of a run{more}"
+        remark(f"passed over in {shown(str(root))}: {own}; their pictures are no data.")
     names = sorted(found.images)
     check_found(names, found.damaged, root, found.left_out)
     place = os.path.realpath(root)
@@ -83,17 +100,19 @@ def list_folder(root: Path, on_damaged: OnDamaged = "fail") -> Listing:
         description=described(root, len(names)),
         damaged=found.damaged,
         left_out=found.left_out,
+        origin=Files(place, names, np.array([found.images[name][0] for name in names], np.int64)),
     )
     skip = on_damaged == "skip"
-    return classified(listing, found.folders, found.lists, lambda name: (root / name).read_bytes(), skip)
+    folders = [folder for folder in found.folders if not found.is_above_a_run(folder)]
+    return classified(listing, folders, found.lists, lambda name: (root / name).read_bytes(), skip)
 
 
 @dataclass(frozen=True)
 class _Found:
     """The content of a folder, by paths from there."""
 
-    images: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """With size and time of change."""
+    images: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    """With size and times of change."""
     damaged: dict[str, str] = field(default_factory=dict)
     """Images and folders that cannot be opened, with the reason."""
     left_out: Counter[str] = field(default_factory=Counter)
@@ -102,6 +121,13 @@ class _Found:
     """All of them, each ending in ``/``."""
     lists: list[str] = field(default_factory=list)
     """Files called ``dataset.json``."""
+    runs: list[str] = field(default_factory=list)
+    """Folders of runs, which are passed over."""
+
+    def is_above_a_run(self, folder: str) -> bool:
+        """Whether a folder without an image is there for runs: it is no class."""
+        holds = any(run.startswith(folder) for run in self.runs)
+        return holds and not any(name.startswith(folder) for name in self.images)
 
 
 def _walk(root: Path) -> _Found:
@@ -117,6 +143,9 @@ def _walk(root: Path) -> _Found:
             continue
         this = (status.st_dev, status.st_ino)
         if this in above:  # a link to a folder that this one is in
+            continue
+        if prefix and any(entry.name in MARKS for entry in inside):
+            found.runs.append(prefix)
             continue
         found.folders.append(prefix)
         for entry in inside:
@@ -159,4 +188,4 @@ def _note(entry: os.DirEntry[str], name: str, found: _Found) -> None:
         found.damaged[name] = f"it cannot be opened ({error.strerror})"
     else:
         if entry.is_file():
-            found.images[name] = (status.st_size, status.st_mtime_ns)
+            found.images[name] = version(status)

@@ -4,12 +4,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ganneal.data.huggingface import Part, content, image_column, label_column, opened
+from ganneal.data.identity import files_at
 from ganneal.data.images import Fit, Format, OnDamaged, check_options, shown
 from ganneal.data.labels import ClassLabels, read_labels
-from ganneal.data.listing import Listing, PartReader, check_found, described, stamp
+from ganneal.data.listing import Listing, PartReader, check_found, described, stamp, version
 from ganneal.data.loading import finished, load_images
 from ganneal.data.protocol import Dataset
 from ganneal.data.streaming import read_stream
@@ -35,6 +36,8 @@ class Hub:
     What is not streamed is read from this machine alone, by row: a folder that ``save_to_disk`` or ``ganneal data
     fetch`` wrote, or Hugging Face's own cache. The fields after ``streaming`` are those of `Folder`.
     """
+
+    place_field: ClassVar[str] = "name"
 
     name: str = "ylecun/mnist"
     """A folder, or a name on the hub."""
@@ -78,13 +81,14 @@ class Hub:
         names = [f"row {number}" for number in range(len(rows))]
         check_found(names, {}, place)
         files = [Path(file["filename"]) for file in rows.cache_files]
-        marks = ([file.resolve(), file.stat().st_size, file.stat().st_mtime_ns] for file in files)
+        marks = ([file.resolve(), *version(file.stat())] for file in files)
         listing = Listing(
             HubImages(self.part, column),
             place,
             names,
             stamp([column, self.config, self.split], *marks),
             description=described(place, len(names)),
+            origin=files_at(files),
         )
         labels, several = label_column(rows.features, self.label_column, self.part)
         if labels is None:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ganneal.data.images import shown
-from ganneal.data.listing import stamp
+from ganneal.data.listing import stamp, version
 from ganneal.data.loading import SHARE_OF_MEMORY, SMALL, free_memory
 from ganneal.data.npy import MOST_DEFLATED, read_header, read_member
 from ganneal.data.pickles import load_pickle
@@ -94,7 +94,7 @@ def _records(files: list[Path], side: int) -> np.ndarray:
         return {}
 
     if SMALL < size <= store_limit():
-        key = stamp(*([str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns] for path in files))[:32]
+        key = stamp(*([str(path.resolve()), *version(path.stat())] for path in files))[:32]
         try:
             return kept_rows(key, (dtype.itemsize,), size, write)[0].view(dtype)[:, 0]
         except OSError as error:

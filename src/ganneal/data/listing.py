@@ -1,6 +1,7 @@
 """Encoded images before they are decoded: where they lie, their names and labels, and what shows that they changed."""
 
 import hashlib
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -12,7 +13,7 @@ import numpy as np
 from ganneal.data.images import Fit, OnDamaged, shown
 from ganneal.data.kinds import by_ending, image_endings
 from ganneal.data.labels import ClassLabels, read_labels
-from ganneal.data.protocol import Dataset
+from ganneal.data.protocol import Dataset, Origin
 from ganneal.ways import way
 
 NAMED = 5
@@ -56,6 +57,8 @@ class Listing:
     """Files that are seen to be unusable without decoding them, which ``names`` leaves out, each with the reason."""
     left_out: Mapping[str, int] = field(default_factory=dict)
     """How many files are no images that can be read, by their ending in lower case; hidden ones are not counted."""
+    origin: Origin | None = None
+    """What tells these images from others wherever they lie; None for their decoded bytes."""
 
     def classed(self, classes: ClassLabels) -> "Listing":
         """The same with the class of each image, or the reason why there are none."""
@@ -117,6 +120,11 @@ def stamp(*lines: Iterable[object]) -> str:
     for line in lines:
         digest.update("\0".join(map(str, line)).encode("utf-8", "surrogateescape") + b"\n")
     return digest.hexdigest()
+
+
+def version(status: os.stat_result) -> tuple[int, int, int]:
+    """Figures of a file that change when it does; a copying program can restore all but the last."""
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def check_found(

@@ -61,7 +61,7 @@ def finished(
     kept = listing.without(damaged)
     left_out = {"passed_over": len(every), "damaged": {shown(name): every[name] for name in list(every)[:NAMED]}}
     description = {**kept.description, "count": len(kept.names)} | (left_out if every else {})
-    return Dataset(samples, kept.labels, kept.num_classes, description, kept.unusable)
+    return Dataset(samples, kept.labels, kept.num_classes, description, kept.unusable, kept.origin)
 
 
 def _samples(listing: Listing, format: Format, on_damaged: OnDamaged) -> tuple[np.ndarray | LazyImages, dict[str, str]]:

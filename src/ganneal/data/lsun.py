@@ -7,8 +7,9 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from ganneal.data.identity import files_at
 from ganneal.data.images import Damaged, Fit, OnDamaged, check_options, shown
-from ganneal.data.listing import Listing, PartReader, check_found, stamp
+from ganneal.data.listing import Listing, PartReader, check_found, stamp, version
 from ganneal.data.loading import load_images
 from ganneal.data.protocol import Dataset, find_data
 
@@ -66,13 +67,13 @@ class LSUN:
         root = find_data(self.path)
         names = _keys(root)
         check_found(names, {}, root)
-        status = (root / FILE).stat()
         return Listing(
             LmdbImages(str(root.resolve())),
             root,
             names,
-            stamp([root.resolve(), status.st_size, status.st_mtime_ns]),
+            stamp([root.resolve(), *version((root / FILE).stat())]),
             description={"name": shown(root.name), "count": len(names), "licence": "none stated; cite Yu et al., 2015"},
+            origin=files_at([root / FILE]),
         )
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from ganneal.data.identity import files_at
 from ganneal.data.images import Damaged, Fit, OnDamaged, check_options, shown
 from ganneal.data.labels import ClassLabels, read_labels
-from ganneal.data.listing import Listing, PartReader, check_found, described, stamp
+from ganneal.data.listing import Listing, PartReader, check_found, described, stamp, version
 from ganneal.data.loading import load_images
 from ganneal.data.protocol import Dataset, find_data
 from ganneal.registry import lookup
@@ -134,8 +135,9 @@ def _listed(
         ParquetImages(tuple(map(str, paths)), images),
         place,
         names,
-        stamp([images], *([path, path.stat().st_size, path.stat().st_mtime_ns] for path in paths)),
+        stamp([images], *([path, *version(path.stat())] for path in paths)),
         description=described(place, len(names)),
+        origin=files_at(paths),
     )
     return listing, values, classes
 

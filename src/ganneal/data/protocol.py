@@ -8,6 +8,15 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 
+@runtime_checkable
+class Origin(Protocol):
+    """What samples were read from, as far as it tells whether other samples are the same."""
+
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 by what it is of, in words. Neither the place nor the time of a change has a part in it."""
+        ...
+
+
 @dataclass(frozen=True)
 class Dataset:
     """Samples held in memory, in a read-only memory map, or decoded on demand.
@@ -24,6 +33,8 @@ class Dataset:
     """Name, count and licence for a model card; the names of the classes under ``classes``, where they have any."""
     unusable: str = ""
     """Why labels that were found are no classes; empty where they are, or where there are none."""
+    origin: Origin | None = None
+    """What tells these samples from others when they are read again; None for their own bytes."""
 
     def __post_init__(self) -> None:
         if len(self.samples) == 0:
@@ -80,12 +91,24 @@ class Source(Protocol):
         ...
 
 
+def check_named(path: str | Path) -> None:
+    """Refuse an empty path, which would be the present folder.
+
+    Raises:
+        ValueError: It is empty.
+    """
+    if not str(path).strip():
+        raise ValueError(f"path must name a file or a folder, got the empty {path!r}; the present folder is '.'.")
+
+
 def find_data(path: str | Path) -> Path:
     """``path`` as given, else below the folder named by the environment variable GANNEAL_DATA.
 
     Raises:
         FileNotFoundError: Neither exists; the message names both places.
+        ValueError: ``path`` is empty.
     """
+    check_named(path)
     root = Path(os.environ.get("GANNEAL_DATA", "../shared/data"))
     places = [Path(path).expanduser(), root / path]
     for place in places:

@@ -22,7 +22,7 @@ from ganneal.data.huggingface import (
     streamed,
 )
 from ganneal.data.images import Format, shown
-from ganneal.data.listing import stamp
+from ganneal.data.listing import stamp, version
 from ganneal.data.progress import report
 from ganneal.data.store import kept_rows, store_limit
 
@@ -79,8 +79,7 @@ def _state(part: Part) -> Iterator[list[object]]:
         return
     files = [Path(file["filename"]) for file in opened(part).cache_files] if is_saved(folder) else folder.rglob("*")
     for file in sorted(files):
-        status = file.stat()
-        yield [file.resolve(), status.st_size, status.st_mtime_ns]
+        yield [file.resolve(), *version(file.stat())]
 
 
 def _write(path: Path, part: Part, images: str | None, labels: str | None, format: Format) -> dict[str, Any]:

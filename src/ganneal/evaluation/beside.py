@@ -50,9 +50,20 @@ class Evaluator:
 
     Not comparable between extractors, nor with FID; the name of the distance says which extractor it is, and whether
     classes were drawn uniformly instead of as often as the data has them (`Records.classes`).
+
+    Args:
+        held_out: The data of `Records.held_out`, where they have been read already.
     """
 
-    def __init__(self, dataset: Dataset, records: Records, seed: int = 0, *, num_classes: int = 0):
+    def __init__(
+        self,
+        dataset: Dataset,
+        records: Records,
+        seed: int = 0,
+        *,
+        num_classes: int = 0,
+        held_out: Dataset | None = None,
+    ):
         self.count, self.seed = records.evaluate_count, seed
         self.classes: Classes = records.classes
         chosen = records.extractor
@@ -61,7 +72,9 @@ class Evaluator:
         real = reference_features(dataset, self.extractor, count=REAL_COUNT).features.double()
         self.moments = Moments.of(real)
         self.variety = Variety.of(real, self.count, seed)
-        unseen = dataset if records.held_out is None else load_like(records.held_out, dataset)
+        if held_out is None and records.held_out is not None:
+            held_out = load_like(records.held_out, dataset)
+        unseen = dataset if held_out is None else held_out
         if unseen.shape != dataset.shape:
             raise ValueError(
                 f"records.held_out must hold samples of shape {dataset.shape}, as the data, got {unseen.shape}; give "

@@ -5,6 +5,7 @@ from copy import deepcopy
 from time import perf_counter
 from typing import Any
 
+from ganneal.data import Dataset
 from ganneal.directory import RunDirectory
 from ganneal.display import Display
 from ganneal.evaluation.beside import Evaluator
@@ -20,10 +21,11 @@ MOST_ROLLBACKS = 3
 class Evaluations:
     """Follows a run row by row. It never changes training's bits, but for a rollback that was asked for."""
 
-    def __init__(self, run: Run, directory: RunDirectory, display: Display):
+    def __init__(self, run: Run, directory: RunDirectory, display: Display, held_out: Dataset | None = None):
         self.run, self.directory, self.display = run, directory, display
         self.records = run.experiment.records
-        self.evaluator = Evaluator(run.data.dataset, self.records, num_classes=run.pair.num_classes)
+        classes = run.pair.num_classes
+        self.evaluator = Evaluator(run.data.dataset, self.records, num_classes=classes, held_out=held_out)
         self.name = self.evaluator.name
         self.output = output_of(run.experiment.loss)
         self.watching = Watch(self.name, output=self.output)

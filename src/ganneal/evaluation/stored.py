@@ -12,6 +12,7 @@ from ganneal.class_shares import Classes, check_classes, class_counts
 from ganneal.config import decode
 from ganneal.data import DATASETS, Dataset, Encoded, Reading, Source, load_like, source_at
 from ganneal.data.classes import populated, with_classes_of
+from ganneal.data.identity import content_hash
 from ganneal.data.survey import survey_files
 from ganneal.directory import RunDirectory, provenance
 from ganneal.evaluation.beside import as_stored, suited_extractor
@@ -20,7 +21,7 @@ from ganneal.json_files import read_description
 from ganneal.metrics.extractors import EXTRACTORS, Extracted, Extractor, ExtractorConfig
 from ganneal.metrics.measures import DEFAULT_METRICS
 from ganneal.metrics.protocol import Evidence, Metric, MetricProtocol, Place, Record, Reference, over_seeds
-from ganneal.metrics.references import content_hash, reference_features
+from ganneal.metrics.references import reference_features
 from ganneal.sampling import load
 from ganneal.statistics import Statistics
 from ganneal.trained import Sampler, TrainedGenerator

@@ -19,6 +19,7 @@ from torch import Tensor
 from ganneal.atomic import write_bytes
 from ganneal.cache import cache_folder
 from ganneal.data import Dataset
+from ganneal.data.identity import content_hash
 from ganneal.metrics.extractors.module import weights_sha256
 from ganneal.metrics.extractors.protocol import Extracted, Extractor
 
@@ -26,14 +27,6 @@ CACHE_FORMAT = 2
 CHECKSUM = "sha256"
 LARGEST_ENTRY = 1 << 30
 """Bytes; more features than this are computed each time."""
-
-
-def content_hash(dataset: Dataset) -> str:
-    """SHA-256 of the samples' bytes with their type and shape; labels are not part of it."""
-    digest = hashlib.sha256(f"{dataset.samples.dtype} {dataset.samples.shape}".encode())
-    for start in range(0, len(dataset), 4096):
-        digest.update(np.ascontiguousarray(dataset.samples[start : start + 4096]).data)
-    return digest.hexdigest()
 
 
 def chosen_samples(dataset: Dataset, count: int | None, seed: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from ganneal.data.protocol import check_named
 from ganneal.report.comparison_page import comparison_page
 from ganneal.report.page import refuse_directory, write
 from ganneal.report.run_page import run_page
@@ -23,6 +24,8 @@ def write_report(paths: Sequence[str | Path], out: str | Path | None = None) -> 
         FileNotFoundError: A directory holds no run, or one without samples.
         ValueError: The directories do not fit one page, or a file is damaged.
     """
+    for path in paths:
+        check_named(path)
     folders = [Path(path) for path in paths]
     if not folders:
         raise ValueError("a report needs a run directory, a comparison directory, or several run directories.")

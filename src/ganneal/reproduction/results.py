@@ -7,6 +7,7 @@ from typing import Any
 
 from ganneal.atomic import write_bytes
 from ganneal.config import completed, difference
+from ganneal.data.places import without_places
 from ganneal.experiment import Experiment
 
 FORMAT = 1
@@ -77,13 +78,25 @@ def check_same(name: str, old: Entry, new: Entry, experiment: Experiment, path: 
     old = old | {"experiment": {key: filled.get(key) for key in new["experiment"]}}
     shared = [key for key in ("experiment", "budget", "protocol") if key in new and new[key] and old[key]]
     ours, theirs = ({key: content[key] for key in shared} for content in (new, old))
-    changes = difference(json.loads(json.dumps(theirs)), json.loads(json.dumps(ours)))
+    changes = difference(*(_compared(json.loads(json.dumps(content)), experiment) for content in (theirs, ours)))
     if changes:
         listed = "\n  ".join(changes)
         raise ValueError(
             f"{path} holds {name} of another experiment:\n  {listed}\nmove the file away, or give another folder "
             f"(--results)."
         )
+
+
+def _compared(content: dict[str, Any], experiment: Experiment) -> dict[str, Any]:
+    """``content`` without the names of places: the hash of the real samples in the protocol tells the data."""
+    kept = dict(content)
+    if "experiment" in kept:
+        kept["experiment"] = kept["experiment"] | {
+            "data": without_places(kept["experiment"].get("data"), experiment.data)
+        }
+    if "protocol" in kept:
+        kept["protocol"] = {key: value for key, value in kept["protocol"].items() if key != "reference"}
+    return kept
 
 
 def read_all(folder: Path) -> dict[tuple[str, str], dict[str, Entry]]:

@@ -79,7 +79,7 @@ class ResNet:
         check_shape(name, shape, 3)
         if shape[1:] != (32, 32):
             raise ValueError(f"shape must be 32x32 for {name}, got {shape}; use 'mobilenet-v2' for other sizes.")
-        path = self.path or f"weights/cifar10_{name}.npz"
+        path = f"weights/cifar10_{name}.npz" if self.path is None else self.path
         state, sha256 = read_npz(path)
         return ModuleExtractor(
             load_network(lambda: CifarResNet((self.depth - 2) // 6), state, path),

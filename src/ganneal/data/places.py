@@ -1,0 +1,100 @@
+"""Where data lies: the fields of a source that name a place, which is not part of what the data is.
+
+A field called ``path`` names a place; a source that calls it otherwise says so in a class attribute ``place_field``.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ganneal.data.protocol import find_data
+
+Part = TypeVar("Part")
+
+
+def is_part(value: Any) -> bool:
+    """Whether ``value`` is a part of an experiment, with fields of its own."""
+    return is_dataclass(value) and not isinstance(value, type)
+
+
+def place_of(part: Any) -> str | None:
+    """The name of the field of ``part`` that says where it lies; None where it has none."""
+    name = getattr(part, "place_field", "path")
+    return name if isinstance(name, str) and isinstance(getattr(part, name, None), str) else None
+
+
+def places(part: Any, prefix: str = "") -> dict[str, str]:
+    """Every place that ``part`` and the parts in it name, by the dotted name of its field."""
+    if not is_part(part):
+        return {}
+    own = place_of(part)
+    found = {} if own is None else {prefix + own: getattr(part, own)}
+    for field in fields(part):
+        found |= places(getattr(part, field.name), f"{prefix}{field.name}.")
+    return found
+
+
+def with_places(part: Part, given: Mapping[str, str], prefix: str = "") -> Part:
+    """``part`` with other places, by the names that `places` has for them."""
+    if not given or not is_part(part):
+        return part
+    changes: dict[str, Any] = {}
+    for field in fields(part):  # type: ignore[arg-type]
+        value, name = getattr(part, field.name), prefix + field.name
+        changed = with_places(value, given, f"{name}.")
+        if is_part(value) and changed is not value:
+            changes[field.name] = changed
+        elif field.name == place_of(part) and name in given:
+            changes[field.name] = given[name]
+    return replace(part, **changes) if changes else part  # type: ignore[type-var]
+
+
+def without_places(encoded: Any, part: Any) -> Any:
+    """``encoded``, an `encode` of a part like ``part``, without the places in it."""
+    if not isinstance(encoded, dict) or not is_part(part):
+        return encoded
+    own = place_of(part)
+    inner = {key: without_places(value, getattr(part, key, None)) for key, value in encoded.items()}
+    return {key: value for key, value in inner.items() if key != own or encoded.get("type") != type(part).__name__}
+
+
+def resolved(part: Part) -> Part:
+    """``part`` with every place that is found as an absolute path without links."""
+    found = {name: found_at(place) for name, place in places(part).items()}
+    return with_places(part, {name: str(place) for name, place in found.items() if place is not None})
+
+
+def found_at(place: str) -> Path | None:
+    """The absolute path of what `find_data` finds; None where it finds nothing."""
+    try:
+        return find_data(place).resolve()
+    except FileNotFoundError:
+        return None
+
+
+def file_hashes(part: Any) -> dict[str, str]:
+    """SHA-256 of each file that ``part`` names, as weights, by the dotted name of its field."""
+    there = {name: found_at(place) for name, place in places(part).items()}
+    return {name: sha256(file.read_bytes()).hexdigest() for name, file in there.items() if file and file.is_file()}
+
+
+def recorded(place: str, directory: Path) -> dict[str, str]:
+    """What a run in ``directory`` writes down of a place, to find it again: as given, absolute, and from the run."""
+    if (found := found_at(place)) is None:
+        return {"given": place}
+    relative = os.path.relpath(found, directory.resolve())
+    return {"given": place, "absolute": str(found), "relative": relative}
+
+
+def candidates(record: Mapping[str, str], directory: Path) -> list[Path]:
+    """Where the thing of `recorded` may be by now, the most likely first: moved with the run, as it was, as given."""
+    there: list[Callable[[], Path | None]] = [
+        lambda: (directory.resolve() / record["relative"]) if "relative" in record else None,
+        lambda: Path(record["absolute"]) if "absolute" in record else None,
+        lambda: found_at(record["given"]),
+    ]
+    found = [place.resolve() for look in there if (place := look()) is not None and place.exists()]
+    return list(dict.fromkeys(found))

@@ -1,0 +1,268 @@
+"""The data of a run: written down when it begins, compared whenever they are read again, found where they are now."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from ganneal.config import completed, decode, difference, encode
+from ganneal.data import DATASETS, Dataset, Source, load_like
+from ganneal.data.identity import Identity, differences, identify
+from ganneal.data.images import shown
+from ganneal.data.places import candidates, file_hashes, found_at, places, recorded, with_places, without_places
+from ganneal.directory import OWN_FOLDERS, RunDirectory
+from ganneal.experiment import Experiment
+from ganneal.json_files import read_description
+
+Key = Literal["data", "held_out"]
+WORDS: dict[Key, str] = {"data": "data", "held_out": "held-out data"}
+FIELDS: dict[Key, str] = {"data": "data", "held_out": "records.held_out"}
+"""Where an experiment names the source."""
+EXTRACTOR = "records.extractor"
+ACCEPT = "--accept-changed-data"
+HOW_TO_TRAIN = (
+    f"Bring the data back, train into another directory (--out), or go on with {ACCEPT}, in Python "
+    f"accept_changed_data=True, which the run records."
+)
+HOW_TO_MEASURE = (
+    f"Bring the data back, name their place (--data.path PATH, of held-out data --held-out.path PATH), or measure "
+    f"against what is there with {ACCEPT}, which every record then says."
+)
+
+
+class Compared(NamedTuple):
+    """A set of data beside what the run began with."""
+
+    identity: Identity
+    changes: list[str]
+    """In words, how it differs from what the run knew; empty where it does not."""
+
+
+class Found(NamedTuple):
+    """A set of data of a run, read again."""
+
+    dataset: Dataset
+    changes: list[str]
+    """In words, how it differs from what the run was trained on."""
+
+
+class KnownData:
+    """What the `experiment.json` of a run says of its data; nothing where there is no run yet.
+
+    Raises:
+        ValueError: The file is damaged.
+    """
+
+    def __init__(self, directory: RunDirectory):
+        self.directory = directory
+        self.content = read_description(directory.description) if directory.description.exists() else None
+
+    def identity(self, key: Key) -> Identity | None:
+        """What a set of data was; None where the run had none."""
+        if self.content is None or (described := self.content.get(key)) is None:
+            return None
+        try:
+            return Identity.of(described["identity"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{self.directory.description} is damaged ({error}: nothing tells which data the run was trained on); "
+                f"restore it, or use another run directory."
+            ) from error
+
+    def compared(self, key: Key, source: Source, dataset: Dataset, *, accept: bool = False) -> Compared:
+        """``dataset`` of ``source`` beside what the run knew; held-out data of another source are asked for.
+
+        Raises:
+            ValueError: The data changed, and that is not accepted; the message has both values.
+        """
+        now, before = identify(dataset), self.identity(key)
+        if before is None or (key == "held_out" and not _same_part(self.stored(key), source)):
+            return Compared(now, [])
+        changes = differences(before, now)
+        if changes and not accept:
+            raise ValueError(refusal(self.directory, key, changes, HOW_TO_TRAIN))
+        return Compared(now, changes)
+
+    def check_extractor(self, experiment: Experiment) -> None:
+        """Refuse an extractor that is called as before and has other weights: its values would continue a column.
+
+        Raises:
+            ValueError: A file has another hash than when the run began.
+        """
+        if self.content is None:
+            return
+        extractor, kept = experiment.records.extractor, self.content.get("places", {})
+        if not _same_part(self.content["experiment"].get("records", {}).get("extractor"), extractor):
+            return
+        for name, sha256 in file_hashes(extractor).items():
+            before = kept.get(f"{EXTRACTOR}.{name}", {}).get("sha256", sha256)
+            if before != sha256:
+                raise ValueError(
+                    f"the weights of the extractor are not those that {self.directory.path} was measured with: SHA-256 "
+                    f"{before[:12]} when it began, {sha256[:12]} now; bring them back, or train into another directory "
+                    f"(--out)."
+                )
+
+    def record(self, key: Key, compared: Compared | None, num_real: int) -> dict[str, Any] | None:
+        """What `experiment.json` is to say of a set of data from now on; None takes over what it says.
+
+        Args:
+            num_real: Where in training a change was accepted.
+        """
+        before = (self.content or {}).get(key)
+        if compared is None:
+            return before
+        accepted = list((before or {}).get("accepted_changes", ()))
+        if compared.changes:
+            accepted.append({"num_real": num_real, "changes": compared.changes})
+        return {"identity": compared.identity.as_dict(), "accepted_changes": accepted}
+
+    def stored(self, key: Key) -> Any:
+        """The encoded source of a set of data, None where there is none."""
+        experiment = {} if self.content is None else self.content["experiment"]
+        return experiment.get("data") if key == "data" else experiment.get("records", {}).get("held_out")
+
+    def places_of(self, field: str) -> dict[str, list[Path]]:
+        """Where the things may be that the part ``field`` of the experiment names, by the part's own field."""
+        kept = (self.content or {}).get("places", {})
+        return {
+            name.removeprefix(f"{field}."): candidates(record, self.directory.path)
+            for name, record in kept.items()
+            if name.startswith(f"{field}.") and "absolute" in record  # a name of the hub is no place on this machine
+        }
+
+
+def _same_part(stored: Any, part: Any) -> bool:
+    """Whether an encoded part is ``part``, apart from where it lies."""
+    if not isinstance(stored, dict) or stored.get("type") != type(part).__name__:
+        return False
+    before = without_places(completed(stored, part), part)
+    return not difference(before, json.loads(json.dumps(without_places(encode(part), part))))
+
+
+def refusal(directory: RunDirectory, key: Key, changes: list[str], advice: str) -> str:
+    """Why a run is not taken up, or measured, with other data than it had."""
+    listed = "\n  ".join(changes)
+    return f"the {WORDS[key]} of {directory.path} are not those that the run began with:\n  {listed}\n{advice}"
+
+
+def all_places(experiment: Experiment) -> dict[str, str]:
+    """Every place that an experiment names, by the dotted name of its field."""
+    found = places(experiment)
+    return found if experiment.init_from is None else found | {"init_from": experiment.init_from}
+
+
+def recorded_places(experiment: Experiment, directory: RunDirectory) -> dict[str, dict[str, str]]:
+    """Where the things of an experiment lie, for `experiment.json`."""
+    hashes = {f"{EXTRACTOR}.{name}": sha256 for name, sha256 in file_hashes(experiment.records.extractor).items()}
+    return {
+        name: recorded(place, directory.path) | ({"sha256": hashes[name]} if name in hashes else {})
+        for name, place in all_places(experiment).items()
+    }
+
+
+def found_again(experiment: Experiment, directory: RunDirectory) -> Experiment:
+    """``experiment`` with places that are not found from here where its run in ``directory`` knows them to be.
+
+    Only a place that is written as the run wrote it is looked up there: another one is meant as it stands.
+    """
+    if not directory.description.exists():
+        return experiment
+    kept = read_description(directory.description).get("places", {})
+    moved = {}
+    for name, place in places(experiment).items():
+        record = kept.get(name, {})
+        if record.get("given") == place and found_at(place) is None:
+            moved.update((name, str(there)) for there in candidates(record, directory.path)[:1])
+    return with_places(experiment, moved)
+
+
+def check_apart(experiment: Experiment, directory: RunDirectory) -> None:
+    """Refuse a run directory among whose files the data lie, or that is itself a part of the data.
+
+    A new directory below a folder of images is none: the images of runs are passed over there.
+
+    Raises:
+        ValueError: The run would write into its data, or over them.
+    """
+    out = directory.path.resolve()
+    for key, field in FIELDS.items():
+        for name, place in places(experiment).items():
+            if not name.startswith(f"{field}.") or (lies := found_at(place)) is None:
+                continue
+            if lies == out or any(lies.is_relative_to(out / own) for own in OWN_FOLDERS):
+                raise ValueError(
+                    f"out must not be where the {WORDS[key]} lie, got {shown(str(out))} for the run and "
+                    f"{shown(str(lies))} for the {WORDS[key]}: the run writes its pictures and weights there. Name "
+                    f"another directory (--out)."
+                )
+            if out.is_relative_to(lies) and not directory.description.exists() and _holds_files(out):
+                raise ValueError(
+                    f"out must be a new folder where it lies within the {WORDS[key]}, got {shown(str(out))}, which "
+                    f"holds files already; name another directory (--out)."
+                )
+
+
+def _holds_files(folder: Path) -> bool:
+    return folder.is_dir() and any(not entry.name.startswith(".") for entry in folder.iterdir())
+
+
+def read_again(
+    directory: RunDirectory,
+    key: Key = "data",
+    *,
+    like: Dataset | None = None,
+    path: str | None = None,
+    accept: bool = False,
+) -> Found | None:
+    """A set of data of the run in ``directory``, wherever it lies by now; None where the run had none.
+
+    Args:
+        like: The data that held-out data are held out from.
+        path: Where to look, and nowhere else.
+        accept: Take other data than those the run was trained on, where there are no others.
+    Raises:
+        FileNotFoundError: There is nothing at ``path``, or where the run knows of.
+        ValueError: The data are not those of the run, or their source is not registered.
+    """
+    known = KnownData(directory)
+    stored, before = known.stored(key), known.identity(key)
+    if stored is None or before is None:
+        return None
+    source: Source = decode(stored, {type(one) for one in DATASETS.values()})
+    others: list[Found] = []
+    errors: list[Exception] = []
+    for at in _sources(source, known.places_of(FIELDS[key]), path, directory, key):
+        try:
+            dataset = at.load() if like is None else load_like(at, like)
+        except (ValueError, OSError) as error:  # something else lies where the data may have been moved to
+            errors.append(error)
+            continue
+        if not (changes := differences(before, identify(dataset))):
+            return Found(dataset, [])
+        others.append(Found(dataset, changes))
+    if not others:
+        raise errors[0]
+    if not accept:
+        raise ValueError(refusal(directory, key, others[0].changes, HOW_TO_MEASURE))
+    return others[0]
+
+
+def _sources(
+    source: Source, known: Mapping[str, list[Path]], path: str | None, directory: RunDirectory, key: Key
+) -> Iterator[Source]:
+    """``source`` at the places where it may lie, the most likely first."""
+    named = places(source)
+    option = {"data": "--data.path", "held_out": "--held-out.path"}[key]
+    if path is not None:
+        if len(named) != 1:
+            raise ValueError(f"{option} must be left out: the {WORDS[key]} of {directory.path} are no files.")
+        yield with_places(source, dict.fromkeys(named, path))
+        return
+    if lacking := [place for name, place in named.items() if name in known and not known[name]]:
+        raise FileNotFoundError(
+            f"the {WORDS[key]} of {directory.path} are not where they were, {shown(lacking[0])}, nor beside the run; "
+            f"name their place ({option} PATH)."
+        )
+    for index in range(max((len(found) for found in known.values()), default=1)):
+        yield with_places(source, {name: str(found[min(index, len(found) - 1)]) for name, found in known.items()})
