@@ -284,6 +284,7 @@ def test_samples_of_a_class_from_the_command_line(run: Path, tmp_path: Path, cap
         (("--class", "10"), "class must be a name of a class, got '10'"),
         (("--truncation", "0"), "truncation must be a finite number above 0, got 0.0"),
         (("--per-class", "0"), "per_class must be at least 1, got 0"),
+        (("--per-class", "1", "--classes", "uniform"), "leave it out where --class or --per-class chooses them"),
     ],
 )
 def test_what_cannot_be_drawn_is_explained(

@@ -16,7 +16,7 @@ from ganneal.data import source_at
 from ganneal.evaluation.stored import Settings, evaluate_images
 from ganneal.grid import to_uint8
 from ganneal.metrics.measures import METRICS
-from ganneal.sample_files import MANIFEST, Drawn, folder_names, write_samples
+from ganneal.sample_files import MANIFEST, Drawn, check_outside, folder_names, write_samples
 
 FORMS = ("set.npz", "set.zip", "set")
 HARD = (
@@ -175,6 +175,18 @@ def test_an_interrupted_folder_is_known_for_what_it_is(tmp_path: Path, monkeypat
     monkeypatch.undo()
     write_samples(drawn(3), tmp_path / "set", overwrite=True)
     assert np.array_equal(stored(tmp_path / "set"), to_uint8(drawn(3).samples))
+
+
+@pytest.mark.parametrize("out", ["", "fakes", "cat/fakes", "one.png"])
+def test_samples_are_never_written_among_the_data(out: str, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    with pytest.raises(ValueError, match="out must lie outside the run's data"):
+        check_outside(data / out, str(data))
+    for place in (tmp_path / "data-fakes", data / "fakes.npz", data / "fakes.zip", tmp_path / "one.png"):
+        check_outside(place, str(data))
+    check_outside(data / "fakes", str(tmp_path / "gone"))
+    check_outside(data / "fakes", None)
 
 
 @pytest.mark.parametrize("ending", [".jpg", ".webp", ".tar", ".npy"])

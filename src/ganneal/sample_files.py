@@ -21,7 +21,7 @@ import numpy as np
 from torch import Tensor
 
 from ganneal.atomic import sync, write_bytes
-from ganneal.data import Dataset
+from ganneal.data import Dataset, find_data
 from ganneal.data.convert import png, write_zip
 from ganneal.data.dataset_json import LABELS, label_file
 from ganneal.data.kinds import START, hidden, is_image
@@ -72,6 +72,23 @@ def check_out(path: Path, *, overwrite: bool) -> None:
         raise ValueError(
             f"out must be a new file, got {str(path)!r}, which is there; name another, or use --overwrite."
         )
+
+
+def check_outside(path: Path, data: str | None) -> None:
+    """Refuse to write images into the folder of images at ``data``, where they would be read as data.
+
+    Raises:
+        ValueError: ``path`` is that folder, or a folder or a PNG file in it.
+    """
+    if data is None or path.suffix.lower() in (".npz", ".zip"):
+        return
+    with suppress(FileNotFoundError):
+        folder = find_data(data).resolve()
+        if folder.is_dir() and path.resolve().is_relative_to(folder):
+            raise ValueError(
+                f"out must lie outside the run's data, got {str(path)!r} in {str(folder)!r}, where samples would be "
+                f"read as data; name another place."
+            )
 
 
 def write_samples(drawn: Drawn, path: Path, *, columns: int | None = None, overwrite: bool = False) -> None:

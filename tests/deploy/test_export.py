@@ -2,6 +2,7 @@
 
 import io
 import json
+import runpy
 import subprocess
 import sys
 from dataclasses import dataclass, replace
@@ -123,6 +124,14 @@ def test_the_example_writes_one_image_as_it_is(onnx_file: Path, tmp_path: Path) 
     assert done.returncode == 0, done.stderr
     with Image.open(tmp_path / "one.png") as picture:
         assert picture.size == (8, 8)
+
+
+def test_the_example_draws_classes_as_often_as_the_data_has_them() -> None:
+    drawn_inputs = runpy.run_path(str(EXAMPLE))["drawn_inputs"]
+    card = {"classes": ["a", "b", "c"], "data": {"class_counts": [90, 0, 10]}, "inputs": [{"name": "labels"}]}
+    labels = drawn_inputs(card, 1000, np.random.default_rng(0), [], np.inf)["labels"]
+    counts = np.bincount(labels, minlength=3)
+    assert counts[1] == 0 and abs(counts[0] - 900) < 4 * 9.5  # four standard deviations
 
 
 def test_a_program_of_torch_takes_labels_and_holds_its_card(tmp_path: Path) -> None:

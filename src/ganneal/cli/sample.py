@@ -49,7 +49,7 @@ class SampleOptions:
 def main(arguments: Sequence[str]) -> None:
     """Parse, draw and write."""
     options = tyro.cli(SampleOptions, args=list(arguments), prog="ganneal sample")
-    from ganneal.sample_files import Drawn, check_out, write_samples
+    from ganneal.sample_files import Drawn, check_out, check_outside, write_samples
     from ganneal.sampling import load
     from ganneal.truncation import Truncation
 
@@ -59,6 +59,7 @@ def main(arguments: Sequence[str]) -> None:
     check_out(path, overwrite=options.overwrite)
     cut = None if options.truncation is None else Truncation(options.truncation, options.truncation_form)
     generator = load(options.run, sampler=options.sampler, statistics=options.statistics)
+    check_outside(path, generator.card["experiment"]["data"].get("path"))
     labels = _labels(options, generator)
     count = options.count if labels is None else len(labels)
     latents, condition, random = generator.draw(
@@ -75,6 +76,8 @@ def main(arguments: Sequence[str]) -> None:
 
 def _labels(options: SampleOptions, generator: "TrainedGenerator") -> list[int] | None:
     """The class of each sample; None leaves them to the generator."""
+    if options.drawn == "uniform" and (options.classes or options.per_class is not None):
+        raise ValueError("classes says how classes are drawn; leave it out where --class or --per-class chooses them.")
     chosen = [generator.class_of(given) for given in options.classes]
     if options.per_class is None:
         return [chosen[i % len(chosen)] for i in range(options.count)] if chosen else None
