@@ -245,6 +245,7 @@ def test_a_class_is_found_by_its_name_and_by_number_where_it_has_none(run: Path,
     with pytest.raises(ValueError, match=r"class must be .*got 'thre'\. Did you mean 'three'"):
         generator.class_of("thre")
     assert [showing().class_of(given) for given in ("0", "2")] == [0, 2]
+    assert torch.equal(generator.sample(2, labels=["three", 9]), generator.sample(2, labels=[3, 9]))
     with pytest.raises(ValueError, match="class must be left out: this generator was trained without classes, got '3'"):
         ganneal.load(unlabelled).class_of("3")
     assert ganneal.load(unlabelled).class_names == []

@@ -153,7 +153,7 @@ class TrainedGenerator:
         count: int,
         seed: int = 0,
         *,
-        labels: Sequence[int] | Tensor | None = None,
+        labels: Sequence[int | str] | Tensor | None = None,
         classes: Classes = "data",
         truncation: Truncation | float | None = None,
         batch_size: int = 256,
@@ -161,7 +161,7 @@ class TrainedGenerator:
         """Draw ``count`` samples; the same ``seed`` gives the same samples.
 
         Args:
-            labels: A class for each sample, for class-conditional generators; None draws them.
+            labels: A class for each sample, by its number or as `class_of` takes it; None draws them.
             classes: How they are drawn: "data" as often as the data has them, "uniform" all classes alike
                 (`class_shares.drawn_classes`).
             truncation: Largest size of a latent's entries, those beyond it drawn again, or a `Truncation`. The same
@@ -184,7 +184,7 @@ class TrainedGenerator:
         count: int,
         seed: int = 0,
         *,
-        labels: Sequence[int] | Tensor | None = None,
+        labels: Sequence[int | str] | Tensor | None = None,
         classes: Classes = "data",
         truncation: Truncation | float | None = None,
     ) -> tuple[Tensor, Condition, torch.Generator]:
@@ -198,14 +198,20 @@ class TrainedGenerator:
         cut = Truncation(truncation) if isinstance(truncation, float | int) else truncation
         random = torch.Generator().manual_seed(seed)
         latents = self.latent.sample(count, random)
-        chosen = None if labels is None else torch.as_tensor(labels)
-        if chosen is not None and chosen.is_floating_point():
-            raise ValueError(f"labels must be whole numbers, got {labels}.")
+        chosen = None if labels is None else self._numbered(labels)
         condition = self.condition(count, random, labels=chosen, classes=classes)
         if cut is not None:
             cut.check(self.latent)
             latents = cut(latents, random)
         return latents, condition, random
+
+    def _numbered(self, labels: Sequence[int | str] | Tensor) -> Tensor:
+        """The numbers of classes given by name or number."""
+        if not isinstance(labels, Tensor):
+            labels = torch.as_tensor([self.class_of(one) if isinstance(one, str) else one for one in labels])
+        if labels.is_floating_point():
+            raise ValueError(f"labels must be whole numbers or names of classes, got {labels.tolist()}.")
+        return labels
 
     def condition(
         self, count: int, random: torch.Generator, *, labels: Tensor | None = None, classes: Classes = "data"

@@ -89,14 +89,22 @@ def test_damaged_idx_files_are_named(tmp_path: Path, content: bytes, message: st
 
 
 def test_a_missing_idx_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="has no train-labels-idx1-ubyte nor train-labels-idx1-ubyte.gz"):
-        Idx(write(tmp_path, {"train-images-idx3-ubyte": idx(IMAGES)})).load()
+    with pytest.raises(ValueError, match="has no train-images-idx3-ubyte nor train-images-idx3-ubyte.gz"):
+        Idx(write(tmp_path, {"train-labels-idx1-ubyte": idx(LABELS)})).load()
 
 
-def test_idx_labels_must_be_as_many_as_the_images(tmp_path: Path) -> None:
-    files = {"train-images-idx3-ubyte": idx(IMAGES), "train-labels-idx1-ubyte": idx(LABELS[:5])}
-    with pytest.raises(ValueError, match="idx1-ubyte has 5 labels for 7 samples"):
-        Idx(write(tmp_path, files)).load()
+@pytest.mark.parametrize(
+    ("labels", "reason"),
+    [
+        (None, "has no train-labels-idx1-ubyte nor train-labels-idx1-ubyte.gz"),
+        (idx(LABELS[:5]), "there are 5 of them for 7 images"),
+        (idx(LABELS)[:-1], "must have 7 bytes after its header"),
+    ],
+)
+def test_idx_images_are_read_without_labels_that_fit_them(tmp_path: Path, labels: bytes | None, reason: str) -> None:
+    files = {"train-images-idx3-ubyte": idx(IMAGES)} | ({} if labels is None else {"train-labels-idx1-ubyte": labels})
+    data = Idx(write(tmp_path, files)).load()
+    assert len(data) == 7 and data.labels is None and reason in data.unusable
 
 
 # Stacked digits

@@ -72,7 +72,8 @@ def test_a_side_without_classes_is_said(tmp_path: Path) -> None:
     np.savez(tmp_path / "fake.npz", images=images(), labels=np.full(2 * COUNT, 0.5))
     said: list[str] = []
     assert evaluate_images(real, tmp_path / "fake.npz", settings=SETTINGS, say=said.append) == []
-    assert any("no PerClassFrechet, as fake has no classes: " in line and "no whole numbers" in line for line in said)
+    assert "warning: no PerClassFrechet, as fake has no classes" in said
+    assert any("warning: labels of fake are not used: " in line and "no whole numbers, as 0.5" in line for line in said)
 
 
 def test_too_few_samples_of_a_class_are_counted_under_its_name(tmp_path: Path) -> None:

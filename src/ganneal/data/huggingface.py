@@ -219,6 +219,8 @@ def label_column(features: Mapping[str, Any], given: str | None, part: Part) -> 
     if len(classes) > 1:
         several = f"label_column must name one of {', '.join(classes)}, the class labels of {part}"
         return None, f"{several}, as --data.label-column {classes[0]}"
+    if not classes and "label" in features and "label" not in suited:
+        return None, f"column 'label' of {part} holds {_shown_kind(features['label'])}, no number or word for each row"
     return classes[0] if classes else "label" if "label" in suited else None, ""
 
 

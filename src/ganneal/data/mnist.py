@@ -11,7 +11,7 @@ import numpy as np
 
 from ganneal.data.arrays import Arrays
 from ganneal.data.images import shown
-from ganneal.data.labels import classed, is_number, read_labels
+from ganneal.data.labels import ClassLabels, classed, is_number, read_labels
 from ganneal.data.members import read_members, unzipped
 from ganneal.data.protocol import Dataset, Source, find_data
 
@@ -74,15 +74,18 @@ class Idx:
         prefix = PREFIXES[self.split]
         files = read_members(place, [*_names("images", prefix), *_names("labels", prefix)])
         images = read_idx(*_find(files, "images", prefix, place))
-        source, content = _find(files, "labels", prefix, place)
         if images.ndim != 3:
             raise ValueError(f"images in {shown(str(place))} must be [N, H, W], got {images.shape}.")
         description = {"name": f"{shown(place.name)} ({self.split})", "count": len(images), "licence": "not known"}
-        labels = read_idx(source, content)
-        if len(labels) != len(images):
-            raise ValueError(f"{source} has {len(labels)} labels for {len(images)} samples; download both files again.")
-        classes = read_labels(labels, source, len(images))
-        return classed(images[:, None], classes, description)
+        return classed(images[:, None], _labels(files, prefix, place, len(images)), description)
+
+
+def _labels(files: dict[str, bytes], prefix: str, place: Path, count: int) -> ClassLabels:
+    try:
+        source, content = _find(files, "labels", prefix, place)
+        return read_labels(read_idx(source, content), f"{source} of {shown(str(place))}", count)
+    except ValueError as error:
+        return ClassLabels(unusable=str(error).rstrip("."))
 
 
 @dataclass(frozen=True)

@@ -93,12 +93,14 @@ class Parquet:
     def listing(self) -> Listing:
         """The images and labels, without decoding."""
         place = find_data(self.path)
-        listing, labels, classes = _listed(place, parquet_files(place, self.split), self.images, self.labels)
+        listing, labels, classes, columns = _listed(place, parquet_files(place, self.split), self.images, self.labels)
         if self.labels is None:
             return listing
         column = f"column {self.labels!r} of {shown(str(place))}"
         if not labels:
-            return listing.classed(ClassLabels(unusable=f"there is no {column}"))
+            return listing.classed(
+                ClassLabels(unusable=f"there is no {column}; it has {', '.join(map(shown, columns))}")
+            )
         if len(labels) != len(listing.names):
             return listing.classed(ClassLabels(unusable=f"{column} is in some of the files only"))
         return listing.classed(read_labels(labels, column, len(listing.names), classes))
@@ -115,8 +117,9 @@ def parquet_files(place: Path, split: str | None) -> list[Path]:
 
 def _listed(
     place: Path, files: Sequence[Path], images: str, labels: str | None
-) -> tuple[Listing, list[Any], list[str]]:
-    """The images of ``files`` in order, their labels, and the names of the classes where the files say them."""
+) -> tuple[Listing, list[Any], list[str], list[str]]:
+    """The images of ``files`` in order, their labels, the names of the classes where files say them; the columns."""
+    columns: list[str] = []
     names: list[str] = []
     values: list[Any] = []
     classes: list[str] = []
@@ -139,7 +142,7 @@ def _listed(
         description=described(place, len(names)),
         origin=files_at(paths),
     )
-    return listing, values, classes
+    return listing, values, classes, columns
 
 
 def _rows(opened: Any, file: Path) -> list[int]:

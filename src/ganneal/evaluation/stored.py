@@ -156,6 +156,9 @@ def evaluate_images(
             f"real and fake must be images of one shape, got {reals.shape} in {real} and {fakes.shape} in {fake}; give "
             f"{way('size')} or {way('channels')}, or convert one of them."
         )
+    for side, found in (("real", reals), ("fake", fakes)):
+        if found.unusable:
+            say(f"warning: labels of {side} are not used: {found.unusable}")
     reals, fakes, classes_paired = _paired_files(settings, reals, fakes, say)
     built = _extractor(extractor, reals, len(fakes))
     say(f"{len(reals):,} real and {len(fakes):,} generated images through {built.name}")
@@ -217,8 +220,7 @@ def _paired_files(settings: Settings, reals: Dataset, fakes: Dataset, say: Say) 
         return reals, fakes, None
     for side, dataset in (("real", reals), ("fake", fakes)):
         if dataset.labels is None:
-            why = f": {dataset.unusable}" if dataset.unusable else ""
-            say(f"warning: no {', '.join(by_class)}, as {side} has no classes{why}")
+            say(f"warning: no {', '.join(by_class)}, as {side} has no classes")
             return reals, fakes, None
     reals = populated(reals)
     fakes, words = with_classes_of(reals.class_names, fakes, called=("real", "fake"))
