@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from ganneal.config import completed, decode, difference, encode
 from ganneal.data import DATASETS, Dataset, Source, load_like
+from ganneal.data.classes import class_names_of, paired_in_order, populated
 from ganneal.data.identity import Identity, differences, identify
 from ganneal.data.images import shown
 from ganneal.data.places import candidates, file_hashes, found_at, places, recorded, with_places, without_places
@@ -82,6 +83,18 @@ class KnownData:
         if changes and not accept:
             raise ValueError(refusal(self.directory, key, changes, HOW_TO_TRAIN))
         return Compared(now, changes)
+
+    def check_classes(self, dataset: Dataset) -> None:
+        """Refuse other classes for players that know the run's by number, accepted changes or not.
+
+        Raises:
+            ValueError: ``dataset`` has other classes, or in another order; the message has the names.
+        """
+        names = class_names_of({} if self.content is None else self.content["data"])
+        if names:
+            paired_in_order(
+                names, populated(dataset).class_names, called=(f"the run {self.directory.path}", "the data")
+            )
 
     def check_extractor(self, experiment: Experiment) -> None:
         """Refuse an extractor that is called as before and has other weights: its values would continue a column.

@@ -147,6 +147,7 @@ class Session:
     def _read(self, accept: bool) -> tuple[Dataset, Dataset | None]:
         """The data and the held-out data, both compared with what the run began with."""
         dataset = self._compared("data", self.experiment.data, self.experiment.data.load(), accept)
+        self.known.check_classes(dataset)
         source = self.records.held_out
         if source is None or not self.records.evaluate_count:  # nobody looks at them
             return dataset, None

@@ -182,3 +182,20 @@ def test_classes_of_numbers_are_chosen_by_name_from_the_command_line(
 def test_classes_are_of_no_matter_without_the_task(tmp_path: Path, run: Path) -> None:
     second = points(tmp_path / "second.npz", ["a", "c"])
     assert train(experiment(second, task=Unconditional()), tmp_path / "next").pair.num_classes == 0
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["a", "c"], "classes must be the same in the run .*, got b of the run .* only; c of the data only"),
+        (["b", "a"], "classes must be in the same order in the run .* and the data, got a, b and b, a"),
+    ],
+)
+def test_players_go_on_with_the_classes_that_they_know_alone(
+    tmp_path: Path, run: Path, names: list[str], message: str
+) -> None:
+    more = replace(experiment(points(tmp_path / "first.npz", names)), budget=Budget(d_updates=2))
+    with pytest.raises(ValueError, match="are not those that the run began with"):
+        train(more, run)
+    with pytest.raises(ValueError, match=message):
+        train(more, run, accept_changed_data=True)
