@@ -178,15 +178,17 @@ def test_an_interrupted_folder_is_known_for_what_it_is(tmp_path: Path, monkeypat
 
 
 @pytest.mark.parametrize("out", ["", "fakes", "cat/fakes", "one.png"])
-def test_samples_are_never_written_among_the_data(out: str, tmp_path: Path) -> None:
-    data = tmp_path / "data"
+def test_samples_are_never_written_among_the_data_wherever_the_command_runs(out: str, tmp_path: Path) -> None:
+    data, run = tmp_path / "data", tmp_path / "run"
     data.mkdir()
+    run.mkdir()
+    place = {"given": "data", "absolute": str(tmp_path / "gone"), "relative": "../data"}  # moved with the run
+    (run / "experiment.json").write_text(json.dumps({"experiment": {}, "data": {}, "places": {"data.path": place}}))
     with pytest.raises(ValueError, match="out must lie outside the run's data"):
-        check_outside(data / out, str(data))
-    for place in (tmp_path / "data-fakes", data / "fakes.npz", data / "fakes.zip", tmp_path / "one.png"):
-        check_outside(place, str(data))
-    check_outside(data / "fakes", str(tmp_path / "gone"))
-    check_outside(data / "fakes", None)
+        check_outside(data / out, run)
+    for other in (tmp_path / "data-fakes", data / "fakes.npz", data / "fakes.zip", tmp_path / "one.png"):
+        check_outside(other, run)
+    check_outside(data / "fakes", tmp_path / "zoo:nowhere")
 
 
 @pytest.mark.parametrize("ending", [".jpg", ".webp", ".tar", ".npy"])

@@ -21,11 +21,14 @@ import numpy as np
 from torch import Tensor
 
 from ganneal.atomic import sync, write_bytes
-from ganneal.data import Dataset, find_data
+from ganneal.data import Dataset
 from ganneal.data.convert import png, write_zip
 from ganneal.data.dataset_json import LABELS, label_file
 from ganneal.data.kinds import START, hidden, is_image
+from ganneal.data.places import candidates
+from ganneal.directory import RunDirectory
 from ganneal.grid import picture, save_png, to_uint8
+from ganneal.json_files import read_description
 
 ENDINGS = (".png", ".npz", ".zip", "")
 MANIFEST = ".ganneal-samples"
@@ -74,21 +77,22 @@ def check_out(path: Path, *, overwrite: bool) -> None:
         )
 
 
-def check_outside(path: Path, data: str | None) -> None:
-    """Refuse to write images into the folder of images at ``data``, where they would be read as data.
+def check_outside(path: Path, run: Path) -> None:
+    """Refuse to write images among the data of the run in the directory ``run``, where they would be read as data.
 
     Raises:
-        ValueError: ``path`` is that folder, or a folder or a PNG file in it.
+        ValueError: ``path`` is a folder of the run's data, or a folder or a PNG file in one.
     """
-    if data is None or path.suffix.lower() in (".npz", ".zip"):
+    description = RunDirectory(run).description
+    if path.suffix.lower() in (".npz", ".zip") or not description.exists():
         return
-    with suppress(FileNotFoundError):
-        folder = find_data(data).resolve()
-        if folder.is_dir() and path.resolve().is_relative_to(folder):
-            raise ValueError(
-                f"out must lie outside the run's data, got {str(path)!r} in {str(folder)!r}, where samples would be "
-                f"read as data; name another place."
-            )
+    for name, place in read_description(description).get("places", {}).items():
+        for folder in candidates(place, run):
+            if name != "init_from" and folder.is_dir() and path.resolve().is_relative_to(folder):
+                raise ValueError(
+                    f"out must lie outside the run's data, got {str(path)!r} in {str(folder)!r}, where samples would "
+                    f"be read as data; name another place."
+                )
 
 
 def write_samples(drawn: Drawn, path: Path, *, columns: int | None = None, overwrite: bool = False) -> None:

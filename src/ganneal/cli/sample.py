@@ -57,9 +57,9 @@ def main(arguments: Sequence[str]) -> None:
         raise ValueError("out must name a file or a folder, got an empty one; leave it out for samples.png.")
     path = Path(options.out)
     check_out(path, overwrite=options.overwrite)
+    check_outside(path, Path(options.run))
     cut = None if options.truncation is None else Truncation(options.truncation, options.truncation_form)
     generator = load(options.run, sampler=options.sampler, statistics=options.statistics)
-    check_outside(path, generator.card["experiment"]["data"].get("path"))
     labels = _labels(options, generator)
     count = options.count if labels is None else len(labels)
     latents, condition, random = generator.draw(
