@@ -358,3 +358,21 @@ def test_damage_on_demand_is_an_error_or_the_next_image(
 def test_small_sets_leave_no_files(source: Zip, own_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading, "SMALL", COUNT * SIZE**2)
     assert isinstance(source.load().samples, np.ndarray) and not own_store.exists()
+
+
+def test_a_damaged_image_on_demand_is_replaced_by_one_of_its_class(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GANNEAL_CACHE_GB", "0")
+    monkeypatch.setattr(loading, "SMALL", 0)
+    for name, level in {"cat/0": None, "cat/1": None, "dog/0": 20, "dog/1": None, "emu/0": 30, "cat/2": 10}.items():
+        path = tmp_path / "set" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"no image") if level is None else Image.new("L", (8, 8), level).save(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        data = Folder(str(tmp_path / "set"), size=8, channels=1, on_damaged="skip").load()
+        assert isinstance(data.samples, LazyImages) and data.labels is not None
+        shown = {(int(label), int(row[0, 0, 0])) for label, row in zip(data.labels, data.samples[:], strict=True)}
+    data.samples.close()
+    assert shown == {(0, 10), (1, 20), (2, 30)}

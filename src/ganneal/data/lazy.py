@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ganneal.data.decoding import num_cores
-from ganneal.data.images import Damaged, Format, OnDamaged, decode
+from ganneal.data.images import Damaged, Format, OnDamaged, decode, shown
 from ganneal.data.listing import Listing, damage_report
 
 
@@ -31,7 +31,7 @@ class LazyImages:
         return self.shape[0]
 
     def __getitem__(self, index: Any) -> np.ndarray:
-        """Rows, decoded on all cores; a damaged one is an error, or the next whole one where they are passed over."""
+        """Rows, decoded on all cores; a damaged one is an error, or the next whole one of its class if passed over."""
         rows = np.arange(len(self))[index]
         if rows.ndim == 0:
             return self._row(int(rows))
@@ -56,8 +56,12 @@ class LazyImages:
         return [self._pool.submit(self._row, int(row)) for row in rows]
 
     def _row(self, row: int) -> np.ndarray:
+        labels = self.listing.labels
         for offset in range(len(self)):
-            name = self.listing.names[(row + offset) % len(self)]
+            other = (row + offset) % len(self)
+            if labels is not None and labels[other] != labels[row]:  # it would be shown under a false label
+                continue
+            name = self.listing.names[other]
             try:
                 return decode(self._read, name, self.format)
             except Damaged as error:
@@ -65,4 +69,5 @@ class LazyImages:
                 if self.on_damaged == "fail":
                     raise ValueError(report) from error
                 warnings.warn(f"passed over: {report.partition('; remove or replace')[0]}.", stacklevel=2)
-        raise ValueError(f"no image in {self.listing.place} can be read.")
+        of = "" if labels is None else f" of the class of {shown(self.listing.names[row])}"
+        raise ValueError(f"no image{of} in {shown(str(self.listing.place))} can be read; remove them.")
