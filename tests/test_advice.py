@@ -82,8 +82,9 @@ def of_training() -> frozenset[str]:
 
 
 def handled(module: Any) -> set[str]:
-    """Options that a command's module takes from the command line by itself: literals that are one and no more."""
-    texts = (sentence.text for sentence in literals(Path(module.__file__)))
+    """Options that a command's module takes from the command line by itself: texts that are one and no more."""
+    texts = {sentence.text for sentence in literals(Path(module.__file__))}
+    texts |= {value for value in vars(module).values() if isinstance(value, str)}  # imported ones
     return {text[2:].replace("-", "_") for text in texts if re.fullmatch(r"--[a-z-]+", text)}
 
 
@@ -91,12 +92,14 @@ def declared(module: Any) -> set[str]:
     """Options that a command's module declares as fields, under the names that the command line has."""
     found: set[str] = set()
     for name, kind in vars(module).items():
-        if isinstance(kind, type) and name.endswith("Options") and is_dataclass(kind):
-            for field, hint in get_type_hints(kind, include_extras=True).items():
-                settings = [s for s in getattr(hint, "__metadata__", ()) if hasattr(s, "aliases")]
-                names = [s.name for s in settings if s.name] or [field]
-                aliases = [alias.lstrip("-") for s in settings for alias in s.aliases or ()]
-                found |= {one.replace("-", "_") for one in (*names, *aliases)}
+        if not (isinstance(kind, type) and name.endswith("Options") and is_dataclass(kind)):
+            continue
+        hints = get_type_hints(kind, include_extras=True)
+        for field in fields(kind):
+            settings = [s for s in getattr(hints[field.name], "__metadata__", ()) if hasattr(s, "aliases")]
+            names = [s.name for s in settings if s.name] or [field.name]
+            aliases = [alias.lstrip("-") for s in settings for alias in s.aliases or ()]
+            found |= {one.replace("-", "_") for one in (*names, *aliases)} | dotted(field.default, field.name)
     return found
 
 
