@@ -10,10 +10,10 @@ from PIL import Image
 from ganneal.cli import main
 from ganneal.cli.games import GamesOptions, compare, configured
 from ganneal.optim import CG, SGD, Adam
-from ganneal.theory.games import GAMES, METHODS, Extragradient, Toy
+from ganneal.theory.games import GAMES, METHODS, Consensus, Extragradient, Toy
 
 FLAGS = """
---help --methods --steps --order --lr --y-lr --adam-lr --decay --momentum --beta-coeff --beta-min --out
+--help --methods --steps --order --lr --y-lr --adam-lr --decay --momentum --gamma --beta-coeff --beta-min --out
 --game.start-x --game.start-y
 """
 OWN_FLAGS = {
@@ -73,12 +73,13 @@ def test_the_same_command_writes_the_same_bytes(capsys, tmp_path: Path) -> None:
 
 
 def test_options_reach_the_methods_they_are_for() -> None:
-    options = GamesOptions(Toy(), adam_lr=0.3, momentum=0.7, beta_coeff=0.5, beta_min=-0.5)
+    options = GamesOptions(Toy(), adam_lr=0.3, momentum=0.7, gamma=0.2, beta_coeff=0.5, beta_min=-0.5)
     assert configured("sgd", options, 0.1) == SGD(0.1)
     assert configured("momentum", options, 0.1) == SGD(0.1, momentum=0.7)
     assert configured("adam", options, 0.1) == Adam(0.3)
     assert configured("hs-dy", options, 0.1) == CG(0.1, "HS_DY", beta_coeff=0.5, beta_min=-0.5)
     assert configured("extragradient", options, 0.1) == Extragradient(0.1)
+    assert configured("consensus", options, 0.1) == Consensus(0.1, 0.2)
 
 
 def test_order_decay_and_both_rates_reach_the_players() -> None:
@@ -114,6 +115,7 @@ def test_short_help_names_every_game_method_and_flag(capsys) -> None:
         (("toy", "--decay", "-1"), "decay must be a finite number >= 0, got -1.0"),
         (("toy", "--lr", "-1"), "lr must be a finite number >= 0, got -1.0"),
         (("toy", "--lr", "nan"), "lr must be a finite number >= 0, got nan"),
+        (("toy", "--gamma", "-1"), "gamma must be a finite number >= 0, got -1.0"),
         (("toy", "--momentum", "1"), "momentum must be at least 0 and below 1, got 1.0"),
         (("toy", "--beta-min", "2"), "beta_min must be <= beta_max=0.5"),
         (("toy", "--order", "random"), "random"),

@@ -16,6 +16,7 @@ from ganneal.theory.games import (
     METHODS,
     ORDERS,
     Bilinear,
+    Consensus,
     DiracGAN,
     Extragradient,
     Game,
@@ -144,6 +145,37 @@ def test_lookahead_converges_in_either_order_where_gradient_steps_do_not(name: s
     game = Bilinear((1.0, -0.5))
     ahead, plain = (play(game, method, steps=400, order=order) for method in (METHODS[name], SGD(0.1)))
     assert ahead.distances[-1] < 0.5 * ahead.distances[0] and plain.distances[-1] > 0.9 * plain.distances[0]
+
+
+@pytest.mark.parametrize(("k", "gamma"), [(0.1, 0.5), (0.3, 1.0), (0.2, 0.0)])
+def test_consensus_shrinks_a_rotation_by_the_same_factor_at_every_step(k: float, gamma: float) -> None:
+    # the squared gradients are x^2 + y^2: 1 - k gamma - ik for both players together
+    path = play(Bilinear(), Consensus(k, gamma), steps=60, order="simultaneous")
+    expected = torch.full((60,), ((1 - k * gamma) ** 2 + k**2) ** 0.5, dtype=torch.float64)
+    torch.testing.assert_close(factors(path), expected, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("game", [Toy(), Quadratic((1.0, 0.5), 0.3), DiracGAN(LOSSES["nonsaturating"], r1=0.4)])
+def test_consensus_follows_the_gradient_and_the_slope_of_half_the_squared_gradients(game: Game) -> None:
+    x, y = game.start
+    found = Consensus(gamma=0.7).followed(game, (x, y), (0.1, 0.1))
+
+    def left(x: Tensor, y: Tensor) -> Tensor:
+        return 0.5 * sum_of_squares(*game.gradients(x, y))
+
+    step, here = 1e-5, game.gradients(x, y)
+    for player in (0, 1):
+        for i in range(len(x)):
+            offset = torch.zeros_like(x)
+            offset[i] = step
+            ahead, behind = (
+                left(*(p + sign * offset if index == player else p for index, p in enumerate((x, y))))
+                for sign in (1, -1)
+            )
+            slope = (ahead - behind).item() / (2 * step)
+            assert found[player][i].item() == pytest.approx(here[player][i].item() + 0.7 * slope, rel=1e-6)
+    still = Consensus().followed(game, game.equilibrium, (0.1, 0.1))
+    assert sum_of_squares(*still) < 1e-24
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -287,7 +319,7 @@ def test_a_path_keeps_every_place_the_gradients_followed_and_the_rates(name: str
         torch.testing.assert_close(walk.rates, METHODS[name].lr / torch.arange(1, 13, dtype=torch.float64).sqrt())
     assert path.distances[0] == 2.0
     torch.testing.assert_close(path.distances[-1].square(), sum_of_squares(path.x.points[-1], path.y.points[-1]))
-    if name != "extragradient":  # its gradient is taken where it does not stay
+    if name not in ("extragradient", "consensus"):  # they follow other vectors
         seen = path.x.points[1:] if order == "alternating" else path.x.points[:-1]
         expected = torch.stack([game.gradients(x, y)[1] for x, y in zip(seen, path.y.points[:-1], strict=True)])
         torch.testing.assert_close(path.y.gradients, expected)

@@ -14,7 +14,7 @@ from ganneal.cli.options import Parts, parse, switch_parts
 from ganneal.losses import LOSSES
 from ganneal.optim import CG, SGD, Adam
 from ganneal.registry import lookup
-from ganneal.theory.games import GAMES, METHODS, Game, Method, Order, averaged_gap, coinciding, play
+from ganneal.theory.games import GAMES, METHODS, Consensus, Game, Method, Order, averaged_gap, coinciding, play
 from ganneal.theory.games.figure import picture
 from ganneal.theory.games.playing import Path as Played
 
@@ -42,6 +42,8 @@ class GamesOptions:
     """Step n, from 0, has lr (n + 1)^-decay."""
     momentum: float = 0.5
     """Of the method of that name."""
+    gamma: float = 0.5
+    """Of consensus: factor on half the squared norm of both gradients, which joins both losses."""
     beta_coeff: float = 1.0
     """Factor on beta of the conjugate-gradient rules."""
     beta_min: Annotated[float | None, tyro.conf.arg(metavar="FLOAT")] = None
@@ -78,6 +80,7 @@ options:
   --adam-lr LR          Adam's (default 0.02)
   --decay ETA           step n has lr (n + 1)^-ETA (default 0)
   --momentum M          of the method of that name (default 0.5)
+  --gamma GAMMA         of consensus: factor on ½ the squared gradients (default 0.5)
   --beta-coeff C        factor on beta of the conjugate-gradient rules (default 1)
   --beta-min B          lower bound of their beta (default none)
   --game.start-x X, --game.start-y Y, and a game's own fields, as --game.loss, --game.r1 of dirac-gan
@@ -93,6 +96,8 @@ def configured(name: str, options: GamesOptions, lr: float) -> Method:
             return replace(method, lr=options.adam_lr)
         case SGD(momentum=momentum) if momentum:
             return replace(method, lr=lr, momentum=options.momentum)
+        case Consensus():
+            return replace(method, lr=lr, gamma=options.gamma)
         case CG():
             return replace(method, lr=lr, beta_coeff=options.beta_coeff, beta_min=options.beta_min)
         case _:

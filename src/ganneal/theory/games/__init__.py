@@ -6,7 +6,7 @@ True
 """
 
 from ganneal.theory.games.gaps import averaged_gap, gap_bound
-from ganneal.theory.games.methods import METHODS, Extragradient, Method, Optimistic, OptimisticGradient
+from ganneal.theory.games.methods import METHODS, Consensus, Extragradient, Method, Optimistic, OptimisticGradient
 from ganneal.theory.games.playing import ORDERS, Order, Path, Walk, coinciding, play
 from ganneal.theory.games.problems import GAMES, Bilinear, DiracGAN, Game, Quadratic, Toy
 
@@ -15,6 +15,7 @@ __all__ = [
     "METHODS",
     "ORDERS",
     "Bilinear",
+    "Consensus",
     "DiracGAN",
     "Extragradient",
     "Game",

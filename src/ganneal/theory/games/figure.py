@@ -16,7 +16,7 @@ MARGIN = 1.45
 """The plane reaches so many times the start's larger coordinate, or further where paths that stay near need it."""
 REACH = 2.5
 """At most so many times: what leaves further is cut off, and seen in the distances."""
-COLOURS = (*(f"C{index}" for index in range(10)), "black", "navy")
+COLOURS = (*(f"C{index}" for index in range(10)), "black", "navy", "darkgreen")
 STYLES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
 NEAREST = 1e-16
 """Distances below are drawn here: they are rounding."""

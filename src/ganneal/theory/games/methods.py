@@ -1,4 +1,4 @@
-"""How a player moves: torch's optimizers and the conjugate-gradient rules by configuration, and two lookahead steps."""
+"""How a player moves: optimizers of torch and conjugate-gradient rules by configuration, and other vectors to go by."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -9,6 +9,10 @@ import torch
 from torch.nn import Parameter
 
 from ganneal.optim import CG, SGD, Adam
+from ganneal.theory.games.problems import Game, Vector
+
+Pair = tuple[Vector, Vector]
+"""One vector for x and one for y."""
 
 
 @runtime_checkable
@@ -25,6 +29,15 @@ class Method(Protocol):
         ...
 
 
+@runtime_checkable
+class Redirected(Protocol):
+    """A method whose steps follow other vectors than the players' gradients."""
+
+    def followed(self, game: Game, points: Pair, rates: tuple[float, float]) -> Pair:
+        """What either player's step follows at ``points``, where the learning rates are ``rates``."""
+        ...
+
+
 def _check_lr(lr: float) -> None:
     if not (isfinite(lr) and lr >= 0):
         raise ValueError(f"lr must be a finite number >= 0, got {lr}.")
@@ -33,8 +46,6 @@ def _check_lr(lr: float) -> None:
 @dataclass(frozen=True)
 class Extragradient:
     """Gradient steps with the gradient of one step ahead: x − lr g(x − lr g(x, y), y − lr g(x, y)).
-
-    The gradient is `playing.play`'s to take, at the point where both players would be; what is left is a plain step.
 
     References:
         Korpelevich, The extragradient method for finding saddle points and other problems, 1976.
@@ -47,6 +58,42 @@ class Extragradient:
 
     def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
         return torch.optim.SGD(parameters, lr=self.lr)
+
+    def followed(self, game: Game, points: Pair, rates: tuple[float, float]) -> Pair:
+        here = game.gradients(*points)
+        return game.gradients(*(point - lr * g for point, lr, g in zip(points, rates, here, strict=True)))
+
+
+@dataclass(frozen=True)
+class Consensus:
+    """Gradient steps on each loss plus γ ½(‖g_x‖² + ‖g_y‖²), which pulls both players to where no gradient is left.
+
+    Symbols: g_x, g_y -> the players' gradients, γ -> ``gamma``. The sum is differentiated through both gradients.
+
+    References:
+        Mescheder et al., The Numerics of GANs, NeurIPS 2017, Algorithm 1.
+    """
+
+    lr: float = 0.1
+    gamma: float = 0.5
+
+    def __post_init__(self) -> None:
+        _check_lr(self.lr)
+        if not (isfinite(self.gamma) and self.gamma >= 0):
+            raise ValueError(f"gamma must be a finite number >= 0, got {self.gamma}; 0 is plain gradient steps.")
+
+    def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
+        return torch.optim.SGD(parameters, lr=self.lr)
+
+    def followed(self, game: Game, points: Pair, rates: tuple[float, float]) -> Pair:
+        with torch.enable_grad():
+            x, y = (point.detach().requires_grad_() for point in points)
+            of_x, of_y = game.losses(x, y)
+            own = [torch.autograd.grad(loss, at, create_graph=True)[0] for loss, at in ((of_x, x), (of_y, y))]
+            left = 0.5 * torch.cat(own).square().sum()
+            pulls = torch.autograd.grad(left, (x, y), materialize_grads=True)
+        g_x, g_y = (g.detach() + self.gamma * pull for g, pull in zip(own, pulls, strict=True))
+        return g_x, g_y
 
 
 class OptimisticGradient(torch.optim.Optimizer):
@@ -102,6 +149,7 @@ METHODS: dict[str, Method] = {
     "adam": Adam(lr=0.02),
     "extragradient": Extragradient(),
     "optimistic": Optimistic(),
+    "consensus": Consensus(),
     "fr": CG(lr=0.1, beta_rule="FR"),
     "prp": CG(lr=0.1, beta_rule="PRP"),
     "hs": CG(lr=0.1, beta_rule="HS"),
@@ -110,4 +158,4 @@ METHODS: dict[str, Method] = {
     "fr-prp": CG(lr=0.1, beta_rule="FR_PRP"),
     "hs-dy": CG(lr=0.1, beta_rule="HS_DY"),
 }
-"""Methods by name: gradient steps, heavy ball, Adam, two lookaheads, and the seven conjugate-gradient rules."""
+"""Methods by name: gradient steps, heavy ball, Adam, two lookaheads, consensus, and seven conjugate-gradient rules."""

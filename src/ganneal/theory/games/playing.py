@@ -1,6 +1,6 @@
 """Playing a game: who moves when, and the path that comes of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
 from typing import Literal, get_args
@@ -11,10 +11,9 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch.optim import Optimizer
 
-from ganneal.theory.games.methods import Extragradient, Method
+from ganneal.theory.games.methods import Method, Redirected
 from ganneal.theory.games.problems import Game, Vector
 
-Gradients = Callable[[Vector, Vector], tuple[Vector, Vector]]
 Order = Literal["alternating", "simultaneous"]
 """Whether y sees where x has just moved, or both move at once."""
 ORDERS: tuple[Order, ...] = get_args(Order)
@@ -32,7 +31,8 @@ class Walk:
     points: Float64[Tensor, "places n"]
     """The start, and where each step ended."""
     gradients: Float64[Tensor, "steps n"]
-    """The gradient that each step was given: in alternating play y's is taken after x has moved."""
+    """The gradient that each step was given, or what its method put in place; in alternating play y's is taken after x
+    has moved."""
     rates: Float64[Tensor, " steps"]
     """The learning rate of each step."""
 
@@ -82,7 +82,6 @@ def play(
     points = [Parameter(start) for start in game.start]
     methods = [x_method, y_method if y_method is not None else x_method]
     optimizers = [method.build([point]) for method, point in zip(methods, points, strict=True)]
-    ahead = [isinstance(method, Extragradient) for method in methods]
     places, gradients, factors = [_copies(points)], [], []
     goal = torch.cat(game.equilibrium)
     distances = [torch.linalg.vector_norm(torch.cat(places[0]) - goal)]
@@ -91,7 +90,7 @@ def play(
         factor = (step + 1) ** -decay
         for method, optimizer in zip(methods, optimizers, strict=True):
             optimizer.param_groups[0]["lr"] = method.lr * factor
-        followed = _move(game.gradients, points, optimizers, ahead, order)
+        followed = _move(game, points, methods, optimizers, order)
         place = _copies(points)
         distance = torch.linalg.vector_norm(torch.cat(place) - goal)
         if not distance <= limit:  # NaN too
@@ -119,17 +118,18 @@ def _copies(points: list[Parameter]) -> tuple[Vector, Vector]:
 
 
 def _move(
-    gradients: Gradients, points: list[Parameter], optimizers: list[Optimizer], ahead: list[bool], order: Order
+    game: Game, points: list[Parameter], methods: list[Method], optimizers: list[Optimizer], order: Order
 ) -> tuple[Vector, Vector]:
-    """One move of each player; the gradients they followed: here, or where one plain step of both would lead."""
+    """One move of each player; the vectors they followed: their gradients, or what their methods put in place."""
     followed: list[Tensor] = []
     for movers in [(0, 1)] if order == "simultaneous" else [(0,), (1,)]:
         x, y = (point.detach() for point in points)
-        here = there = gradients(x, y)
-        if any(ahead[player] for player in movers):
-            x_lr, y_lr = (optimizer.param_groups[0]["lr"] for optimizer in optimizers)
-            there = gradients(x - x_lr * here[0], y - y_lr * here[1])
-        followed += [(there if ahead[player] else here)[player] for player in movers]
+        x_lr, y_lr = (optimizer.param_groups[0]["lr"] for optimizer in optimizers)
+        for player in movers:
+            method = methods[player]
+            redirected = isinstance(method, Redirected)
+            vectors = method.followed(game, (x, y), (x_lr, y_lr)) if redirected else game.gradients(x, y)
+            followed.append(vectors[player])
         for player in movers:
             points[player].grad = followed[player].clone()
             optimizers[player].step()
