@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 
 from ganneal.comparison import executors
+from ganneal.comparison.cluster import RayCluster, _on_worker
 from ganneal.comparison.executors import LocalProcesses
 from ganneal.comparison.job import Job, read_outcome, run
 from ganneal.experiment import Budget, Experiment
+from ganneal.interruption import Interrupted, ended_by_signals
 
 Make = Callable[..., Any]
 TIMES = ("seconds", "cpu_seconds")
@@ -128,3 +130,38 @@ def test_a_process_that_cannot_write_its_outcome_says_so_in_a_line(
         executors._child(Job("nats", 3, ring(), tmp_path))
     assert ended.value.code == 1
     assert capsys.readouterr().err == f"nats seed 3: [Errno 28] No space left on device: '{tmp_path}'\n"
+
+
+class Ray:
+    """A cluster on which nothing ends; a signal comes while it is asked."""
+
+    def __init__(self) -> None:
+        self.went_through = False
+
+    def wait(self, references: list[Any], *, num_returns: int, timeout: float) -> tuple[list[Any], list[Any]]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        self.went_through = True  # an exception in here would end the process: Ray's code cannot pass it on
+        return [], references
+
+
+def test_a_signal_does_not_interrupt_rays_own_code_and_ends_the_wait(ring: Make, tmp_path: Path) -> None:
+    cluster = object.__new__(RayCluster)
+    ray = Ray()
+    cluster._ray, cluster._running = ray, {object(): Job("nats", 0, ring(), tmp_path)}
+    with pytest.raises(Interrupted) as stopped, ended_by_signals():
+        cluster.ended()
+    assert ray.went_through and stopped.value.signum == signal.SIGTERM
+
+
+def test_ray_sees_the_end_of_a_task_where_a_signal_ended_its_training(
+    ring: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes a SystemExit for the loss of a worker, and would start the task again."""
+
+    def stopped(given: Job) -> None:
+        raise Interrupted(signal.SIGINT, "stopped; saved")
+
+    monkeypatch.setattr("ganneal.comparison.cluster.run", stopped)
+    with pytest.raises(KeyboardInterrupt) as ended:
+        _on_worker(Job("nats", 0, ring(), tmp_path))
+    assert not isinstance(ended.value, SystemExit)

@@ -5,12 +5,15 @@ takes no run with it: Ray starts the task elsewhere, where it goes on from its c
 """
 
 import os
+import signal
 from typing import Any
 
 from ganneal.comparison.job import Job, run
-from ganneal.interruption import Interrupted
+from ganneal.interruption import Interrupted, Interruption
 
 RETRIES = 3
+SECONDS_A_LOOK = 0.5
+"""How long a signal may wait while a study waits for its runs."""
 
 
 def _on_worker(job: Job) -> dict[str, Any]:
@@ -66,7 +69,12 @@ class RayCluster:
         self._running[self._task.remote(job)] = job
 
     def ended(self) -> list[tuple[Job, str | None]]:
-        done, _ = self._ray.wait(list(self._running), num_returns=1)
+        done: list[Any] = []
+        while not done:
+            with Interruption() as signals:  # an exception of a handler inside Ray's own code would end the process
+                done, _ = self._ray.wait(list(self._running), num_returns=1, timeout=SECONDS_A_LOOK)
+            if signals.signum is not None:
+                signal.raise_signal(signals.signum)
         return [(self._running.pop(reference), self._error(reference)) for reference in done]
 
     def stop(self) -> None:
