@@ -146,7 +146,7 @@ class Ray:
 
 def test_a_signal_does_not_interrupt_rays_own_code_and_ends_the_wait(ring: Make, tmp_path: Path) -> None:
     cluster = object.__new__(RayCluster)
-    ray = Ray()
+    ray: Any = Ray()
     cluster._ray, cluster._running = ray, {object(): Job("nats", 0, ring(), tmp_path)}
     with pytest.raises(Interrupted) as stopped, ended_by_signals():
         cluster.ended()
