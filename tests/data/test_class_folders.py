@@ -143,13 +143,13 @@ def test_an_image_beside_class_folders_is_named(tmp_path: Path, place: Place) ->
 @pytest.mark.parametrize("twin", ["Cat", "CAT"])
 def test_folders_that_differ_only_in_case_are_no_classes(tmp_path: Path, place: Place, twin: str) -> None:
     data = place(tmp_path, each(["cat", twin, "dog"])).load()
-    assert data.labels is None and f"the folders {twin} and cat in" in data.unusable
+    assert data.labels is None and f"the folders {twin!r} and 'cat' in" in data.unusable
 
 
 @both
 def test_folders_that_look_the_same_are_no_classes(tmp_path: Path, place: Place) -> None:
     data = place(tmp_path, each(["cafe\u0301", "caf\u00e9", "x"])).load()
-    assert data.labels is None and "differ only in case or Unicode form" in data.unusable
+    assert data.labels is None and "differ only in case, spaces or Unicode form" in data.unusable
 
 
 @both

@@ -100,7 +100,9 @@ class Points:
 
 def test_held_out_samples_are_judged_under_the_datas_numbers_of_their_classes() -> None:
     records = Records(evaluate_count=20, held_out=Points(("b", "a"), (1, 0)))
-    judged = Evaluator(Points().load(), records, num_classes=2).judged
+    evaluator = Evaluator(Points().load(), records, num_classes=2)
+    judged = evaluator.judged
+    assert evaluator.held_out_paired == "by name"
     assert judged.labels is not None and judged.labels.tolist() == [0] * 8 + [1] * 8
 
 

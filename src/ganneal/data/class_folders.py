@@ -90,7 +90,8 @@ def classes_of_folders(names: Sequence[str], folders: Collection[str], place: st
     beside = {folder[len(outer) :].partition("/")[0] for folder in folders if folder.startswith(outer)} - {""}
     classes = sorted({unicodedata.normalize("NFC", name) for name in {*tops, *beside}})
     if pair := alike(sorted({*tops, *beside})):
-        differ = f"the folders {shown(pair[0])} and {shown(pair[1])} in {where} differ only in case or Unicode form"
+        both = f"{shown(pair[0])!r} and {shown(pair[1])!r}"
+        differ = f"the folders {both} in {where} differ only in case, spaces or Unicode form"
         return ClassLabels(unusable=f"{differ}; put their images into one, or rename one")
     number = {name: index for index, name in enumerate(classes)}
     own = {top: number[unicodedata.normalize("NFC", top)] for top in tops}

@@ -76,10 +76,10 @@ def is_number(text: str) -> bool:
 
 
 def alike(names: Sequence[str]) -> tuple[str, str] | None:
-    """Two of ``names`` that differ only in case or in Unicode's form, or None."""
+    """Two of ``names`` that differ only in case, in spaces around them or in Unicode's form, or None."""
     seen: dict[str, str] = {}
     for name in names:
-        key = unicodedata.normalize("NFC", name).casefold()
+        key = unicodedata.normalize("NFC", name).strip().casefold()
         if key in seen:
             return seen[key], name
         seen[key] = name
@@ -89,8 +89,8 @@ def alike(names: Sequence[str]) -> tuple[str, str] | None:
 def _plain(values: Sequence[Any] | np.ndarray, count: int) -> np.ndarray:
     """``values`` as int64 or text ``[count]``."""
     given = values if isinstance(values, np.ndarray) else _array(values)
-    if given.ndim > 1 and given.size == len(given):
-        given = given.reshape(len(given))
+    if given.ndim > 1 and given.size == max(given.shape) == count:  # a column or a row of labels
+        given = given.reshape(count)
     if given.ndim == 0 or len(given) != count:
         raise _Unusable(f"there are {given.size if given.ndim < 2 else len(given):,} of them for {count:,} images")
     if given.ndim > 1:
@@ -163,7 +163,9 @@ def _of_numbers(numbers: np.ndarray, names: Sequence[str]) -> ClassLabels:
 def _of_words(words: np.ndarray, names: Sequence[str]) -> ClassLabels:
     named = _distinct(names) if names else tuple(sorted(set(words.tolist())))
     if pair := alike(named):
-        raise _Unusable(f"{pair[0]} and {pair[1]} differ only in case or Unicode form; write them alike, or rename one")
+        raise _Unusable(
+            f"{pair[0]!r} and {pair[1]!r} differ only in case, spaces or Unicode form; write them alike, or rename one"
+        )
     number = {name: index for index, name in enumerate(named)}
     if unknown := set(words.tolist()) - set(number):
         raise _Unusable(f"{min(unknown)} is none of the {len(named):,} classes that are named")

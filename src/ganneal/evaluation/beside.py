@@ -80,8 +80,11 @@ class Evaluator:
                 f"records.held_out must hold samples of shape {dataset.shape}, as the data, got {unseen.shape}; give "
                 f"a held-out part of the same data."
             )
-        if num_classes:  # the discriminator judges samples under their class, by the data's numbers
-            unseen, _ = with_classes_of(dataset.class_names, unseen, called=("the data", "records.held_out"))
+        self.held_out_paired: str | None = None
+        """How the classes of the data and of held-out data were paired; None without either."""
+        if num_classes and held_out is not None:  # the discriminator judges samples under the data's numbers of classes
+            called = ("the data", "records.held_out")
+            unseen, self.held_out_paired = with_classes_of(dataset.class_names, held_out, called=called)
         self.judged = Sampler(unseen, seed)
 
     @property

@@ -37,6 +37,8 @@ class Evaluations:
         self.best_state: dict[str, Any] | None = None
         """The run at its best evaluation, to go back to; only kept where a rollback is asked for."""
         self.rollbacks = 0
+        if self.evaluator.held_out_paired is not None:
+            display.say(f"classes of the data and of held-out data are paired {self.evaluator.held_out_paired}")
         if not self.evaluator.possible:
             display.say(f"no {self.name}: it needs more than {self.evaluator.extractor.dimensions} samples and images")
 
