@@ -17,7 +17,7 @@ from ganneal.cli import main
 from ganneal.collective import Ranks
 from ganneal.data import Arrays, Folder, Ring
 from ganneal.data.identity import identify
-from ganneal.data.remarks import Remark
+from ganneal.data.saying import Remark
 from ganneal.directory import RunDirectory
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.metrics.extractors import Pixels, ResNet

@@ -187,7 +187,8 @@ def test_every_fit_gives_one_size(tmp_path: Path, place: Place, fit: str) -> Non
 def test_unknown_options_are_refused_with_the_known_ones(options: dict[str, str]) -> None:
     ((name, value),) = options.items()
     with pytest.raises(ValueError, match=f"{name} must be one of '.*', got '{value}'"):
-        check_options(8, 3, **({"fit": "crop", "on_damaged": "fail"} | options))
+        given = {"fit": "crop", "on_damaged": "fail"} | options
+        check_options(8, 3, given["fit"], given["on_damaged"])
 
 
 # Damage
@@ -456,3 +457,9 @@ def test_a_header_is_read_without_decoding(tmp_path: Path) -> None:
 
 def test_the_source_of_a_path_is_by_its_kind(tmp_path: Path) -> None:
     assert source_at(in_folder(tmp_path, {"a.png": WHOLE}).path).load().shape == (3, 16, 16)
+
+
+@pytest.mark.parametrize("levels", [(1.0, 1.0), (2.0, 1.0), (0.0, float("nan")), (float("-inf"), 0.0)])
+def test_a_range_of_levels_that_is_none_is_refused(levels: tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match="levels must be two numbers, the lower one first"):
+        Folder(levels=levels)

@@ -13,7 +13,8 @@ from ganneal.cli import main
 from ganneal.data import CelebA, Folder, Parquet, Zip, load_like
 from ganneal.data.headers import BEGINNING
 from ganneal.data.images import Format
-from ganneal.data.remarks import Remark, remarks
+from ganneal.data.remarks import remarks
+from ganneal.data.saying import Remark
 from ganneal.data.survey import survey, survey_files
 
 RANDOM = np.random.default_rng(0)

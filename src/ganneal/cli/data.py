@@ -18,7 +18,7 @@ from ganneal.data.classes import classes_in_words, few, populated
 from ganneal.data.convert import write_zip
 from ganneal.data.download import DOWNLOADS, fetch_files
 from ganneal.data.huggingface import download as download_set
-from ganneal.data.images import Fit, OnDamaged
+from ganneal.data.images import Fit, Levels, OnDamaged
 from ganneal.data.inspection import Inspection, inspect
 from ganneal.data.pairwise import START_STD, fitted_first_weight, suggest_weights
 from ganneal.registry import lookup, nearest
@@ -45,6 +45,8 @@ class InspectOptions:
     """1 for grey, 3 for colours; left out, grey where all images are."""
     fit: Fit = "crop"
     """Images that are not square are cropped in the middle, padded with black, or stretched."""
+    levels: Levels | None = None
+    """Of data of more than 8 bits, the lowest and the highest level, which become 0 and 255."""
     sheet: str | None = None
     """Write a contact sheet of 64 images to this PNG file."""
 
@@ -61,6 +63,8 @@ class ConvertOptions:
     """1 for grey, 3 for colours; left out, grey where all images are."""
     fit: Fit = "crop"
     """Images that are not square are cropped in the middle, padded with black, or stretched."""
+    levels: Levels | None = None
+    """Of data of more than 8 bits, the lowest and the highest level, which become 0 and 255."""
     on_damaged: OnDamaged = "fail"
     """What to do about images that cannot be read: name them and stop, or name them and go on without."""
 
@@ -145,7 +149,7 @@ def _classes(found: Inspection) -> list[str]:
 def _inspect(arguments: list[str]) -> None:
     options = tyro.cli(InspectOptions, args=arguments, prog="ganneal data inspect")
     with _lines():
-        reading = Reading(options.size, options.channels, options.fit, "skip")
+        reading = Reading(options.size, options.channels, options.fit, "skip", options.levels)
         found, data = inspect(reading.of(source_at(options.path)))
     print(text(found))
     if options.sheet is not None:
@@ -164,7 +168,7 @@ def _convert(arguments: list[str]) -> None:
     if not options.out.endswith(".zip"):
         raise ValueError(f"out must end in .zip, got {options.out!r}.")
     with _lines():
-        reading = Reading(options.size, options.channels, options.fit, options.on_damaged)
+        reading = Reading(options.size, options.channels, options.fit, options.on_damaged, options.levels)
         data = populated(reading.of(source_at(options.path)).load())
         write_zip(data, Path(options.out))
     why = f": {data.unusable}" if data.unusable else ""

@@ -13,7 +13,7 @@ from ganneal.atomic import write_bytes
 from ganneal.class_shares import Classes
 from ganneal.cli.options import Parts, parse, switch_parts
 from ganneal.data import Reading
-from ganneal.data.images import Fit, OnDamaged
+from ganneal.data.images import Fit, Levels, OnDamaged
 from ganneal.evaluation.seeds import EVALUATION_SEEDS
 from ganneal.evaluation.stored import LINE_ON_FID, Settings, evaluate_images, evaluate_run
 from ganneal.metrics.extractors import EXTRACTORS, ExtractorConfig
@@ -45,6 +45,8 @@ class EvaluateOptions:
     """Images that are not square are cropped in the middle, padded with black, or stretched."""
     on_damaged: OnDamaged = "fail"
     """What to do about images that cannot be read: name them and stop, or name them and go on without."""
+    levels: Levels | None = None
+    """Of data of more than 8 bits, the lowest and the highest level, which become 0 and 255."""
     extractor: ExtractorConfig | None = None
     """Feature network; left out, the one that the run was followed with, or pixels."""
     metrics: tuple[str, ...] = tuple(name for name, metric in METRICS.items() if metric in DEFAULT_METRICS)
@@ -89,6 +91,7 @@ options:
   --size N              resample all images of --real and --fake to N pixels; --fit crop | pad | stretch
   --channels N          read them as grey (1) or in colours (3); left out, grey where all images of a set are
   --on-damaged skip     go on without images that cannot be read
+  --levels LOW HIGH     what becomes black and white in images of more than 8 bits
   --out FILE            where the records go, a JSON line each
 
 Values are called FID, KID or IS with the 2015 Inception weights only (--extractor inception); else by their extractor.
@@ -162,9 +165,11 @@ def main(arguments: Sequence[str]) -> None:
         raise ValueError(
             f"give a run, or both --real and --fake, got run={given.run}, real={given.real}, fake={given.fake}."
         )
-    reading = Reading(given.size, given.channels, given.fit, given.on_damaged)
+    reading = Reading(given.size, given.channels, given.fit, given.on_damaged, given.levels)
     if given.run is not None and reading != Reading():
-        raise ValueError("--size, --channels, --fit and --on-damaged are for --real and --fake, not for a run.")
+        raise ValueError(
+            "--size, --channels, --fit, --on-damaged and --levels are for --real and --fake, not for a run."
+        )
     if given.run is None and (given.statistics is not None or given.truncation is not None or given.classes != "data"):
         raise ValueError(
             "statistics, truncation and classes are of a generator that draws; leave them out with --real and --fake."

@@ -10,7 +10,7 @@ from pathlib import Path
 from ganneal.data.class_folders import classified
 from ganneal.data.dataset_json import LABELS, LARGEST_JSON
 from ganneal.data.identity import Known
-from ganneal.data.images import Fit, OnDamaged, check_options, shown
+from ganneal.data.images import Fit, Levels, OnDamaged, check_options, shown
 from ganneal.data.kinds import START, ending, hidden, is_image
 from ganneal.data.listing import Listing, PartReader, check_found, described, stamp
 from ganneal.data.loading import load_images
@@ -55,12 +55,13 @@ class Zip:
     channels: int | None = None
     fit: Fit = "crop"
     on_damaged: OnDamaged = "fail"
+    levels: Levels | None = None
 
     def __post_init__(self) -> None:
-        check_options(self.size, self.channels, self.fit, self.on_damaged)
+        check_options(self.size, self.channels, self.fit, self.on_damaged, self.levels)
 
     def load(self) -> Dataset:
-        return load_images(self.listing(), self.size, self.channels, self.fit, self.on_damaged)
+        return load_images(self, self.listing())
 
     def listing(self) -> Listing:
         """The images and labels, without decoding."""

@@ -6,12 +6,18 @@ from pathlib import Path
 
 import numpy as np
 
-from ganneal.data.images import shown
+from ganneal.data.images import Levels, check_levels, eight_bits, shown
 from ganneal.data.labels import ClassLabels, classed, read_labels
 from ganneal.data.listing import described
 from ganneal.data.npy import read_header, read_member
 from ganneal.data.protocol import Dataset, find_data
+from ganneal.data.saying import remark
+from ganneal.ways import way
 
+BLOCK = 1_024
+"""Images that are scaled at a time."""
+USUAL = ((0, 1), (-1, 1), (0, 255), (0, 4_095), (0, 65_535))
+"""Ranges in which programs save images."""
 NAMES = "class_names"
 """Name of the array that holds the names of the classes."""
 
@@ -29,13 +35,30 @@ class Arrays:
     path: str = "mnist.npz"
     images: str = "x_train"
     labels: str | None = "y_train"
+    levels: Levels | None = None
+    """The values that become 0 and 255, where the array is not uint8 already."""
+
+    def __post_init__(self) -> None:
+        check_levels(self.levels)
 
     def load(self) -> Dataset:
+        values, classes = self.unscaled()
         path = find_data(self.path)
-        images, classes = (self._mapped(path), ClassLabels()) if path.suffix == ".npy" else self._archived(path)
-        if images.dtype != np.float32 or images.ndim != 2:  # those are points
-            images = _channels_first(images, f"images in {path}")
-        return classed(images, classes, described(path, len(images)))
+        if values.ndim == 4:
+            values = _in_bytes(values, self.levels, f"images in {shown(str(path))}")
+        return classed(values, classes, described(path, len(values)))
+
+    def unscaled(self) -> tuple[np.ndarray, ClassLabels]:
+        """Images ``[N, C, H, W]`` or points ``[N, D]`` with the values that they have in the file.
+
+        Raises:
+            ValueError: The file is damaged, or its array has another shape.
+        """
+        path = find_data(self.path)
+        values, classes = (self._mapped(path), ClassLabels()) if path.suffix == ".npy" else self._archived(path)
+        if values.dtype == np.float32 and values.ndim == 2:
+            return values, classes
+        return _channels_first(values, f"images in {path}"), classes
 
     def _mapped(self, path: Path) -> np.ndarray:
         with open(path, "rb") as file:
@@ -86,16 +109,53 @@ class Arrays:
         return read_labels(values, source, count, names)
 
 
+def _in_bytes(images: np.ndarray, levels: Levels | None, name: str) -> np.ndarray:
+    """``images`` as uint8, with ``levels`` as 0 and 255; the range of the whole array is told where they are needed."""
+    if images.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must be uint8 (0..255), got {images.dtype}; convert it first.")
+    if images.dtype == np.uint8 and levels is None:
+        return images
+    low, high = _range(images)
+    if levels is None:
+        option = way("levels", *_usual_levels(low, high)) or "a range of levels"
+        raise ValueError(
+            f"{name} must be uint8 (0..255), got {images.dtype}; its values are {low:g} to {high:g}: give {option}, or "
+            f"scale and convert it first."
+        )
+    if low < levels[0] or high > levels[1]:
+        remark(f"{name} have values from {low:g} to {high:g}: those beyond {levels[0]:g} to {levels[1]:g} are clipped.")
+    scaled = np.empty(images.shape, np.uint8)
+    for start in range(0, len(images), BLOCK):
+        scaled[start : start + BLOCK] = eight_bits(images[start : start + BLOCK], levels)
+    return scaled
+
+
+def _range(images: np.ndarray) -> tuple[float, float]:
+    """The lowest and the highest value of all."""
+    blocks = [images[start : start + BLOCK] for start in range(0, len(images), BLOCK)]
+    return float(min(block.min() for block in blocks)), float(max(block.max() for block in blocks))
+
+
+def _usual_levels(low: float, high: float) -> tuple[float, float]:
+    """The narrowest of the usual ranges that holds ``low`` and ``high``, else these."""
+    holding = (levels for levels in USUAL if levels[0] <= low and high <= levels[1])
+    return next(holding, (low, high))
+
+
 def _channels_first(images: np.ndarray, name: str) -> np.ndarray:
     """``images`` as ``[N, C, H, W]``, without copying."""
-    if images.dtype != np.uint8:
-        raise ValueError(f"{name} must be uint8 (0..255), got {images.dtype}; scale and convert it first.")
     if images.size == 0:
         raise ValueError(f"{name} must not be empty, got {images.shape}; check what was saved.")
-    if images.ndim == 3:
+    last, second = (images.ndim == 4 and images.shape[axis] in (1, 3) for axis in (3, 1))
+    if images.ndim == 3 and images.shape[2] not in (1, 3):
         return images[:, None]
-    if images.ndim == 4 and images.shape[3] in (1, 3):
+    if last and not (second and images.shape[2] == images.shape[3]):
         return images.transpose(0, 3, 1, 2)
-    if images.ndim == 4 and images.shape[1] in (1, 3):
+    if second:
         return images
+    if images.ndim == 3:
+        raise ValueError(
+            f"{name} must be [N, H, W], [N, H, W, C] or [N, C, H, W], got {images.shape}, as one image has it; add the "
+            f"axis of the images, as array[None]."
+        )
     raise ValueError(f"{name} must be [N, H, W], [N, H, W, C] or [N, C, H, W] with C 1 or 3, got {images.shape}.")

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from ganneal.data.archive import list_zip
 from ganneal.data.folder import list_folder
 from ganneal.data.identity import Part
-from ganneal.data.images import Fit, OnDamaged, check_options, shown
+from ganneal.data.images import Fit, Levels, OnDamaged, check_options, shown
 from ganneal.data.labels import ClassLabels
 from ganneal.data.listing import Listing, check_found, labelled
 from ganneal.data.loading import load_images
@@ -44,12 +44,13 @@ class CelebA:
     channels: int | None = None
     fit: Fit = "crop"
     on_damaged: OnDamaged = "fail"
+    levels: Levels | None = None
 
     def __post_init__(self) -> None:
-        check_options(self.size, self.channels, self.fit, self.on_damaged)
+        check_options(self.size, self.channels, self.fit, self.on_damaged, self.levels)
 
     def load(self) -> Dataset:
-        return load_images(self.listing(), self.size, self.channels, self.fit, self.on_damaged)
+        return load_images(self, self.listing())
 
     def listing(self) -> Listing:
         """The images and labels, without decoding."""

@@ -1,7 +1,6 @@
 """The source that fits what lies at a path."""
 
-import zipfile
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 
 from ganneal.data.archive import Zip
@@ -12,11 +11,12 @@ from ganneal.data.folder import Folder
 from ganneal.data.hub import Hub
 from ganneal.data.huggingface import is_saved
 from ganneal.data.imagenet import ImageNetBatches, is_imagenet
-from ganneal.data.images import Fit, OnDamaged, shown
+from ganneal.data.images import Fit, Levels, OnDamaged, shown
 from ganneal.data.listing import Encoded
 from ganneal.data.lsun import FILE as LMDB_FILE
 from ganneal.data.lsun import LSUN
 from ganneal.data.mnist import Idx
+from ganneal.data.npy import array_shapes
 from ganneal.data.parquet import Parquet
 from ganneal.data.protocol import Dataset, Source, check_named
 from ganneal.ways import spelled_for_held_out, way
@@ -79,15 +79,17 @@ def _in_folder(path: Path, size: int | None) -> Source | None:
 
 
 def _in_npz(path: Path) -> Source:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            held = {name.removesuffix(".npy") for name in archive.namelist()}
-    except zipfile.BadZipFile:
-        held = set()  # reading it says what is wrong
-    for images, labels in KEYS:
-        if images in held:
-            return Arrays(str(path), images=images, labels=labels if labels in held else None)
-    return Arrays(str(path), images="images", labels=None)
+    held = array_shapes(path)
+    labels = dict(KEYS)
+    found = [name for name in labels if name in held] or [name for name, shape in held.items() if len(shape) in (3, 4)]
+    if len(found) > 1:
+        raise ValueError(
+            f"{shown(str(path))} holds several arrays that may be the images: {', '.join(map(shown, found))}; save the "
+            f"one that you mean alone, under the name {KEYS[0][0]!r}."
+        )
+    images = found[0] if found else "images"  # reading it says what is wrong
+    own = labels.get(images, "labels")
+    return Arrays(str(path), images=images, labels=own if own in held else None)
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ class Reading:
     channels: int | None = None
     fit: Fit = "crop"
     on_damaged: OnDamaged = "fail"
+    levels: Levels | None = None
 
     def of(self, source: Source) -> Source:
         """``source`` read so.
@@ -105,15 +108,16 @@ class Reading:
         Raises:
             ValueError: ``source`` holds arrays, which are read as they are, and something was given.
         """
-        if isinstance(source, Encoded):
-            return replace(source, **{field.name: getattr(self, field.name) for field in fields(self)})
+        own = {field.name for field in fields(source)} if is_dataclass(source) else set()
         for field in fields(self):
-            if (value := getattr(self, field.name)) != field.default and field.name != "on_damaged":
+            value = getattr(self, field.name)
+            if field.name not in own and field.name != "on_damaged" and value != field.default:
                 raise ValueError(
                     f"{way(field.name, value) or field.name} is for image files, and the data holds arrays of one "
                     f"size; leave it out."
                 )
-        return source
+        given = {field.name: getattr(self, field.name) for field in fields(self) if field.name in own}
+        return replace(source, **given)  # type: ignore[type-var]
 
 
 def load_like(source: Source, data: Dataset) -> Dataset:

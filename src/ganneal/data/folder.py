@@ -12,12 +12,12 @@ import numpy as np
 from ganneal.data.class_folders import classified
 from ganneal.data.dataset_json import LABELS
 from ganneal.data.identity import Files
-from ganneal.data.images import Fit, OnDamaged, check_options, shown
+from ganneal.data.images import Fit, Levels, OnDamaged, check_options, shown
 from ganneal.data.kinds import START, ending, hidden, is_image
 from ganneal.data.listing import Listing, PartReader, check_found, described, stamp, version
 from ganneal.data.loading import load_images
 from ganneal.data.protocol import Dataset, find_data
-from ganneal.data.remarks import remark
+from ganneal.data.saying import remark
 
 RUN = "experiment.json"
 MARKS = frozenset((RUN, ".lock"))
@@ -59,12 +59,14 @@ class Folder:
     """Other shapes are cropped in the middle, padded with black, or stretched; all are resampled (Lanczos)."""
     on_damaged: OnDamaged = "fail"
     """What to do about images that cannot be read: name them and stop, or name them and go on without."""
+    levels: Levels | None = None
+    """Of images of more than 8 bits, the levels that become 0 and 255; None takes the upper 8 of 16 bits."""
 
     def __post_init__(self) -> None:
-        check_options(self.size, self.channels, self.fit, self.on_damaged)
+        check_options(self.size, self.channels, self.fit, self.on_damaged, self.levels)
 
     def load(self) -> Dataset:
-        return load_images(self.listing(), self.size, self.channels, self.fit, self.on_damaged)
+        return load_images(self, self.listing())
 
     def listing(self) -> Listing:
         """The images and labels, without decoding."""

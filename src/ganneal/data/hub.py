@@ -8,12 +8,13 @@ from typing import Any, ClassVar
 
 from ganneal.data.huggingface import Part, content, image_column, label_column, opened
 from ganneal.data.identity import files_at
-from ganneal.data.images import Fit, Format, OnDamaged, check_options, shown
+from ganneal.data.images import Fit, Format, Levels, OnDamaged, check_options, shown
 from ganneal.data.labels import ClassLabels, read_labels
 from ganneal.data.listing import Listing, PartReader, check_found, described, stamp, version
 from ganneal.data.loading import finished, load_images
 from ganneal.data.protocol import Dataset
 from ganneal.data.streaming import read_stream
+from ganneal.ways import way
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,10 @@ class Hub:
     channels: int | None = None
     fit: Fit = "crop"
     on_damaged: OnDamaged = "fail"
+    levels: Levels | None = None
 
     def __post_init__(self) -> None:
-        check_options(self.size, self.channels, self.fit, self.on_damaged)
+        check_options(self.size, self.channels, self.fit, self.on_damaged, self.levels)
 
     @property
     def part(self) -> Part:
@@ -70,7 +72,7 @@ class Hub:
     def load(self) -> Dataset:
         if self.streaming:
             return self._stream()
-        return load_images(self.listing(), self.size, self.channels, self.fit, self.on_damaged)
+        return load_images(self, self.listing())
 
     def listing(self) -> Listing:
         """The images and labels, without decoding; rows by number, so not of a stream."""
@@ -100,9 +102,11 @@ class Hub:
         if self.size is None or self.channels is None:
             raise ValueError(
                 f"size and channels must be given with streaming=True, before the first image has come, got "
-                f"{self.size} and {self.channels}; for example --data.size 32 --data.channels 3."
+                f"{self.size} and {self.channels}; for example {way('size', 32)} and "
+                f"{way('channels', 3)}."
             )
-        found = read_stream(self.part, self.image_column, self.label_column, Format(self.size, self.channels, self.fit))
+        format = Format(self.size, self.channels, self.fit, self.levels)
+        found = read_stream(self.part, self.image_column, self.label_column, format)
         place = Path(self.name)
         names = [f"row {number}" for number in range(len(found.samples) + len(found.damaged))]
         check_found(names, {}, place)

@@ -13,6 +13,8 @@ from ganneal.data.kinds import ending, formats
 
 DEEP_MODES = frozenset({"I;16", "I;16B", "I;16L", "I;16N", "I", "F"})
 """Pillow's modes of more than 8 bits."""
+MOST_LEVELS = 65_535
+"""The highest level of 16 bits."""
 ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 LONGEST_NAME = 120
 UNQUESTIONED = 2**24
@@ -22,6 +24,8 @@ MOST_PER_BYTE = 2**14
 
 Fit = Literal["crop", "pad", "stretch"]
 OnDamaged = Literal["fail", "skip"]
+Levels = tuple[float, float]
+"""The lowest and the highest level, which become 0 and 255."""
 Reader = Callable[[str], bytes]
 """The bytes of an image by its name in the folder or archive."""
 
@@ -40,6 +44,8 @@ class Format:
     """1 for grey, 3 for RGB."""
     fit: Fit = "crop"
     """Other shapes are cropped in the middle to a square, padded with black, or stretched; then resampled (Lanczos)."""
+    levels: Levels | None = None
+    """The levels of images of more than 8 bits that become 0 and 255; None takes the upper 8 of 16 bits."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -47,7 +53,15 @@ class Format:
         return self.channels, self.size, self.size
 
 
-def check_options(size: int | None, channels: int | None, fit: str, on_damaged: str) -> None:
+def check_levels(levels: Levels | None) -> None:
+    """Refuse a range of levels that is none."""
+    if levels is not None and not -np.inf < levels[0] < levels[1] < np.inf:
+        raise ValueError(f"levels must be two numbers, the lower one first, got {levels[0]:g} and {levels[1]:g}.")
+
+
+def check_options(
+    size: int | None, channels: int | None, fit: str, on_damaged: str, levels: Levels | None = None
+) -> None:
     """Refuse options of a source that no image can have.
 
     Raises:
@@ -57,6 +71,7 @@ def check_options(size: int | None, channels: int | None, fit: str, on_damaged: 
         raise ValueError(f"size must be at least 1 pixel, got {size}; leave it out to follow the median image.")
     if channels not in (None, 1, 3):
         raise ValueError(f"channels must be 1 (grey) or 3 (RGB), got {channels}.")
+    check_levels(levels)
     for name, value, known in (("fit", fit, get_args(Fit)), ("on_damaged", on_damaged, get_args(OnDamaged))):
         if value not in known:
             raise ValueError(f"{name} must be one of {', '.join(map(repr, known))}, got {value!r}.")
@@ -96,13 +111,30 @@ def opened(read: Reader, name: str) -> Iterator[Image.Image]:
         raise Damaged(f"{error}" if isinstance(error, OSError) else f"{type(error).__name__}: {error}") from error
 
 
-def _flat(image: Image.Image, mode: str) -> Image.Image:
-    """``image`` in ``mode``, L or RGB: 16-bit levels scaled, transparency on white."""
-    if image.mode == "F":
-        raise Damaged("its pixels are floating-point numbers, whose range is not known; save it as 8 or 16 bits")
+def eight_bits(values: np.ndarray, levels: Levels | None) -> np.ndarray:
+    """``values`` as uint8: ``levels`` become 0 and 255, values beyond them too; None takes the upper 8 of 16 bits.
+
+    Raises:
+        Damaged: No range is given and the values are not within 16 bits, or some are no numbers.
+    """
+    if levels is not None:
+        low, high = levels
+        share = (values.astype(np.float64) - low) / (high - low)
+        if not np.isfinite(share).all():
+            raise Damaged("some of its levels are no numbers")
+        return (255 * share.clip(0, 1)).round().astype(np.uint8)
+    if values.dtype.kind == "f":
+        raise Damaged("its levels are floating-point numbers, and no range of levels is given")
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > MOST_LEVELS:
+        raise Damaged(f"its levels are {low:,} to {high:,}, which 16 bits do not hold, and no range of levels is given")
+    return (values.astype(np.int64) >> 8).astype(np.uint8)
+
+
+def _flat(image: Image.Image, mode: str, levels: Levels | None) -> Image.Image:
+    """``image`` in ``mode``, L or RGB: deep levels scaled, transparency on white."""
     if image.mode in DEEP_MODES:  # Pillow's own conversion clips at 255
-        levels = np.asarray(image).astype(np.int64).clip(0, 65_535) >> 8
-        image = Image.fromarray(levels.astype(np.uint8))
+        image = Image.fromarray(eight_bits(np.asarray(image), levels))
     if image.mode in ALPHA_MODES or "transparency" in image.info:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))
@@ -130,6 +162,6 @@ def decode(read: Reader, name: str, format: Format) -> np.ndarray:
     """
     with opened(read, name) as image:
         ImageOps.exif_transpose(image, in_place=True)
-        flat = _flat(image, "L" if format.channels == 1 else "RGB")
+        flat = _flat(image, "L" if format.channels == 1 else "RGB", format.levels)
         pixels = np.asarray(_fitted(flat, format.size, format.fit))
         return pixels.reshape(format.size, format.size, format.channels).transpose(2, 0, 1)

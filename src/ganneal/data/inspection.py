@@ -9,11 +9,13 @@ import numpy as np
 
 from ganneal.data.classes import counts_of
 from ganneal.data.images import shown
+from ganneal.data.levels import level_remarks
 from ganneal.data.listing import Encoded
 from ganneal.data.loading import chosen_format
 from ganneal.data.pairwise import START_STD, PairwiseDistances, noise_like, pairwise_distances
 from ganneal.data.protocol import Dataset, Source
-from ganneal.data.remarks import Remark, left_out_remarks, remarks
+from ganneal.data.remarks import left_out_remarks, remarks
+from ganneal.data.saying import Remark
 from ganneal.data.survey import survey_files
 
 BLOCK = 1_024
@@ -95,8 +97,8 @@ def _of_files(source: Encoded) -> tuple[Counter[str], dict[str, str], tuple[str,
         sizes[f"{header.width}x{header.height} {header.mode}"] += count
     noted = left_out_remarks(listing)
     if found.headers:
-        format = chosen_format(found, source.size, source.channels, source.fit)
-        noted += remarks(found, format, open_size=source.size is None)
+        noted += remarks(found, chosen_format(found, source), open_size=source.size is None)
+        noted += level_remarks(found, source, listing)
     damaged = {shown(name): reason for name, reason in {**listing.damaged, **found.damaged}.items()}
     return sizes, damaged, tuple(noted)
 

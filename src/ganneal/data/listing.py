@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
-from ganneal.data.images import Fit, OnDamaged, shown
+from ganneal.data.images import Fit, Levels, OnDamaged, shown
 from ganneal.data.kinds import by_ending, image_endings
 from ganneal.data.labels import ClassLabels, read_labels
 from ganneal.data.protocol import Dataset, Origin
@@ -101,6 +101,9 @@ class Encoded(Protocol):
 
     @property
     def on_damaged(self) -> OnDamaged: ...
+
+    @property
+    def levels(self) -> Levels | None: ...
 
     def load(self) -> Dataset: ...
 

@@ -8,11 +8,13 @@ import numpy as np
 
 from ganneal.cache import cache_folder
 from ganneal.data.decoding import decode_to_memory
-from ganneal.data.images import Fit, Format, OnDamaged, shown
+from ganneal.data.images import Format, OnDamaged, shown
 from ganneal.data.lazy import LazyImages
-from ganneal.data.listing import NAMED, Listing, settle
+from ganneal.data.levels import level_remarks
+from ganneal.data.listing import NAMED, Encoded, Listing, settle
 from ganneal.data.protocol import Dataset
-from ganneal.data.remarks import left_out_remarks, remark, remarks
+from ganneal.data.remarks import left_out_remarks, remarks
+from ganneal.data.saying import remark
 from ganneal.data.store import kept_images, store_limit
 from ganneal.data.survey import Survey, survey_files
 
@@ -22,26 +24,27 @@ SHARE_OF_MEMORY = 0.25
 """Of the memory that is free, what decoded images may take where they cannot be kept in a file."""
 
 
-def load_images(listing: Listing, size: int | None, channels: int | None, fit: Fit, on_damaged: OnDamaged) -> Dataset:
-    """Every image of ``listing``; the size and channels left open follow the whole set, as `Survey` has them.
+def load_images(source: Encoded, listing: Listing) -> Dataset:
+    """Every image of ``listing`` as ``source`` says; what it leaves open follows the whole set, as `Survey` has it.
 
     Raises:
-        ValueError: There are damaged images and they are not to be passed over, or no others.
+        ValueError: There are damaged images and they are not to be passed over, or no others; or there are images whose
+            range of levels has to be given.
     """
     found = survey_files(listing)
     if found.headers:
-        format = chosen_format(found, size, channels, fit)
-        for text in remarks(found, format, open_size=size is None):
+        format = chosen_format(found, source)
+        for text in (*remarks(found, format, open_size=source.size is None), *level_remarks(found, source, listing)):
             remark(text, stacklevel=3)
     else:
         format = Format(1, 1)  # not one can be read: each is named below
-    samples, damaged = _samples(listing, format, on_damaged)
-    return finished(listing, samples, damaged, on_damaged)
+    samples, damaged = _samples(listing, format, source.on_damaged)
+    return finished(listing, samples, damaged, source.on_damaged)
 
 
-def chosen_format(found: Survey, size: int | None, channels: int | None, fit: Fit) -> Format:
-    """What a set is made into: as given, and as the whole of it suggests where it is open."""
-    return Format(size or found.size, channels or found.channels, fit)
+def chosen_format(found: Survey, source: Encoded) -> Format:
+    """What a set is made into: as ``source`` says, and as the whole of the set suggests where that is open."""
+    return Format(source.size or found.size, source.channels or found.channels, source.fit, source.levels)
 
 
 def finished(

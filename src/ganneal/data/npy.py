@@ -3,6 +3,7 @@
 import io
 import zipfile
 from math import prod
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -47,6 +48,22 @@ def read_header(file: io.BufferedIOBase) -> Header:
     if header.dtype.hasobject or min(header.shape, default=0) < 0:
         raise ValueError(f"it holds objects, or has no shape: {header.dtype} {header.shape}")
     return header
+
+
+def array_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes of the arrays of numbers in an .npz archive by their names; none where it is damaged."""
+    shapes = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for entry in archive.infolist():
+                with archive.open(entry) as member:
+                    try:
+                        shapes[entry.filename.removesuffix(".npy")] = read_header(member).shape  # type: ignore[arg-type]
+                    except ValueError:  # no array, or one of objects
+                        continue
+    except Exception:  # a damaged archive makes zipfile raise almost any type; reading it says what is wrong
+        return {}
+    return shapes
 
 
 def read_member(archive: zipfile.ZipFile, name: str) -> np.ndarray:

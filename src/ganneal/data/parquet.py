@@ -10,7 +10,7 @@ from threading import Lock
 from typing import Any
 
 from ganneal.data.identity import files_at
-from ganneal.data.images import Damaged, Fit, OnDamaged, check_options, shown
+from ganneal.data.images import Damaged, Fit, Levels, OnDamaged, check_options, shown
 from ganneal.data.labels import ClassLabels, read_labels
 from ganneal.data.listing import Listing, PartReader, check_found, described, stamp, version
 from ganneal.data.loading import load_images
@@ -83,12 +83,13 @@ class Parquet:
     channels: int | None = None
     fit: Fit = "crop"
     on_damaged: OnDamaged = "fail"
+    levels: Levels | None = None
 
     def __post_init__(self) -> None:
-        check_options(self.size, self.channels, self.fit, self.on_damaged)
+        check_options(self.size, self.channels, self.fit, self.on_damaged, self.levels)
 
     def load(self) -> Dataset:
-        return load_images(self.listing(), self.size, self.channels, self.fit, self.on_damaged)
+        return load_images(self, self.listing())
 
     def listing(self) -> Listing:
         """The images and labels, without decoding."""

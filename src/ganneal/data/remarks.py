@@ -1,6 +1,5 @@
 """Remarks on a set of images: what is read otherwise than it lies there, each on one line with counts."""
 
-import warnings
 from collections.abc import Callable
 
 from ganneal.data.headers import Header
@@ -12,15 +11,6 @@ from ganneal.ways import way
 
 MOST_LOST = 1 / 3
 """Share of an image's area that the crop may cut off without a word."""
-
-
-class Remark(UserWarning):
-    """Something about a set of images that a person should know, and that is no error."""
-
-
-def remark(text: str, *, stacklevel: int = 1) -> None:
-    """Say ``text`` as a warning; the command line prints it."""
-    warnings.warn(text, Remark, stacklevel=stacklevel + 1)
 
 
 def left_out_remarks(listing: Listing) -> list[str]:
@@ -111,7 +101,6 @@ def _kinds(found: Survey) -> list[str | None]:
     return [
         _said(found, lambda header: header.transparent, "have transparency and are laid on white"),
         _said(found, lambda header: header.several, "hold several pictures, of which the first is read"),
-        _said(found, lambda header: header.cut, "have colours of more than 8 bits, of which the upper 8 are read"),
     ]
 
 

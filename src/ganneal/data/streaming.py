@@ -56,7 +56,7 @@ def read_stream(part: Part, images: str | None, labels: str | None, format: Form
         ValueError: There are more images than the store may keep, or a column is not as it should be.
     """
     key = stamp(["stream 2", part.name, part.config, part.split, part.revision, images, labels], *_state(part))
-    key = stamp([key, *format.shape, format.fit])[:32]
+    key = stamp([key, *format.shape, format.fit, format.levels])[:32]
 
     def write(path: Path) -> dict[str, Any]:
         return _write(path, part, images, labels, format)

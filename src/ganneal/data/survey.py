@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ganneal.data.arrays import Arrays
 from ganneal.data.headers import Header, read_headers
 from ganneal.data.images import Damaged
 from ganneal.data.listing import Encoded, Listing, settle
-from ganneal.data.protocol import Dataset, Source
+from ganneal.data.protocol import Source
 
 MOST = 10_000
 """Headers that are read, evenly spread, where not all are asked for."""
@@ -36,7 +37,9 @@ class Survey:
     damaged: Mapping[str, str] = field(default_factory=dict)
     """Why images that were looked at cannot be read, by their names."""
     deep: tuple[str, ...] = ()
-    """Names of the images of more than 8 bits, evenly spread over the set."""
+    """Names of the images of more than 8 bits that were looked at."""
+    cut: tuple[str, ...] = ()
+    """Names of those of them of which the upper 8 bits alone can be read."""
 
     @property
     def looked_at(self) -> int:
@@ -102,27 +105,27 @@ def survey(source: Source, most: int | None = None) -> Survey:
             damaged = {**listing.damaged, **found.damaged}
             settle(damaged, len(damaged), listing.place, "fail")
         return found
-    return survey_arrays(source.load())
+    if isinstance(source, Arrays):  # the range of their values may not be given yet
+        values, classes = source.unscaled()
+        return _of_arrays(values.shape, classes.num_classes)
+    data = source.load()
+    return _of_arrays((len(data), *data.shape), data.num_classes)
 
 
-def survey_arrays(data: Dataset) -> Survey:
-    """The survey of images that are arrays.
-
-    Raises:
-        ValueError: They are points.
-    """
-    if not data.is_images:
-        raise ValueError(f"data must be images, got points of shape {data.shape}; name an experiment for points.")
-    channels, height, width = data.shape
+def _of_arrays(shape: tuple[int, ...], num_classes: int) -> Survey:
+    """The survey of images that are one array of ``shape``."""
+    if len(shape) != 4:
+        raise ValueError(f"data must be images, got points of shape {shape[1:]}; name an experiment for points.")
+    count, channels, height, width = shape
     mode = "L" if channels == 1 else "RGB"
-    return Survey(len(data), {Header(width, height, mode, channels == 1): len(data)}, data.num_classes)
+    return Survey(count, {Header(width, height, mode, channels == 1): count}, num_classes)
 
 
 def survey_files(listing: Listing, most: int | None = None) -> Survey:
     """The survey of the files of ``listing``, of which not one may be readable."""
     headers: Counter[Header] = Counter()
     damaged: dict[str, str] = {}
-    deep = []
+    deep, cut = [], []
     names = listing.names[:: max(1, -(-len(listing.names) // (most or MOST)))]
     for name, found in read_headers(listing, names):
         if isinstance(found, Damaged):
@@ -131,4 +134,6 @@ def survey_files(listing: Listing, most: int | None = None) -> Survey:
         headers[found] += 1
         if found.deep:
             deep.append(name)
-    return Survey(len(listing.names), headers, listing.num_classes, damaged, tuple(deep))
+        if found.cut:
+            cut.append(name)
+    return Survey(len(listing.names), headers, listing.num_classes, damaged, tuple(deep), tuple(cut))
