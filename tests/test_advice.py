@@ -293,6 +293,12 @@ def test_extras_and_pages_that_messages_name_exist() -> None:
     assert not found
 
 
+def test_environment_variables_that_sentences_name_are_read() -> None:
+    read = {sentence.text for sentence in LITERALS}
+    named_ones = {name for s in EVERYTHING for name in re.findall(r"\bGANNEAL_[A-Z_]+\b", s.text)}
+    assert named_ones and named_ones <= read
+
+
 @pytest.mark.parametrize(
     ("where", "text", "missing"),
     [

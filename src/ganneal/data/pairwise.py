@@ -71,6 +71,8 @@ def noise_like(shape: tuple[int, ...], *, std: float = 1.0, count: int = 2_000, 
 def suggest_weights(d1: float) -> Geometric:
     """The weights that the paper gives annealed CFG for images with a median distance of ``d1``; NATS has (1, 0.01).
 
+    A heuristic, as are the paper's Equations 9 and 10, which make the first move proportional to D2.
+
     >>> suggest_weights(38), suggest_weights(330)
     (Geometric(first=1.0, last=0.01), Geometric(first=20.0, last=1.0))
     """
