@@ -254,6 +254,14 @@ def test_the_last_grid_shows_what_the_loaded_run_draws(trained_digits: tuple[Pat
     assert np.abs(tile - expected).max() <= 1  # rounding to 8 bits
 
 
+def test_a_picture_of_one_sample_has_no_frame(tmp_path: Path) -> None:
+    one = recording(digits(budget=Budget(d_updates=1)), sample_count=1, evaluate_count=0)
+    ganneal.train(one, tmp_path)
+    for file in (tmp_path / "samples").glob("*.png"):
+        with Image.open(file) as picture:
+            assert picture.size == (16, 16)
+
+
 def test_at_most_two_checkpoints_are_kept_and_they_are_the_newest(trained_ring: tuple[Path, Run]) -> None:
     counts = [int(path.name[:12]) for path in checkpoints(trained_ring[0])]
     steps = 10 + 18  # three rounds of 3 and 6, and the tenth discriminator update

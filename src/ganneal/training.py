@@ -19,7 +19,7 @@ from ganneal.evaluation import Evaluations
 from ganneal.experiment import Experiment
 from ganneal.following import Decision, beginning, follow, packed, pending, telling
 from ganneal.forewarning import about_classes, forewarnings
-from ganneal.grid import class_rows, image_grid, save_png, scatter
+from ganneal.grid import class_rows, picture, save_png, scatter
 from ganneal.interruption import Interrupted, Interruption
 from ganneal.json_files import read_description
 from ganneal.launch import launched
@@ -185,7 +185,7 @@ class Session:
             self.display.say(classes)
         for warning in forewarnings(self.experiment):
             self.display.say(f"warning: {warning}")
-        real = image_grid(self.real, self.columns) if self.real.dim() == 4 else scatter(self.real[:, :2])
+        real = picture(self.real, self.columns) if self.real.dim() == 4 else scatter(self.real[:, :2])
         save_png(real, self.directory.samples / "real.png")
         self._draw()
         if self.evaluations is not None:
@@ -285,7 +285,7 @@ class Session:
                     self.board.add_scalar(key, value, row["num_real"])
 
     def _picture(self, samples: torch.Tensor) -> Any:
-        return image_grid(samples, self.columns) if samples.dim() == 4 else scatter(self.real[:, :2], samples[:, :2])
+        return picture(samples, self.columns) if samples.dim() == 4 else scatter(self.real[:, :2], samples[:, :2])
 
     def _draw(self) -> Path:
         path = self.directory.samples / f"{self.run.counters.num_real:09d}.png"
