@@ -187,3 +187,12 @@ def test_a_list_may_name_its_classes(tmp_path: Path, place: Place) -> None:
     listed = {"labels": [["a.png", 1], ["b.png", 0]], "classes": ["dog", "cat"]}
     data = place(tmp_path, pictures("a.png", "b.png") | {"dataset.json": json.dumps(listed).encode()}).load()
     assert named(data) == ["cat", "dog"]
+
+
+def test_an_entry_without_a_name_is_passed_over(tmp_path: Path) -> None:
+    source = in_zip(tmp_path, each(["cat", "dog"]))
+    with zipfile.ZipFile(source.path, "a") as archive:
+        archive.writestr(zipfile.ZipInfo("x"), b"")
+        archive.infolist()[-1].filename = ""
+    with pytest.warns(Warning, match="1 file is no image"):
+        assert named(source.load()) == ["cat", "cat", "dog", "dog"]

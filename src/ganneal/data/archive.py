@@ -114,7 +114,7 @@ def _sorted_out(archive: zipfile.ZipFile, size: int) -> tuple[dict[str, zipfile.
     left_out: Counter[str] = Counter()
     for entry in archive.infolist():
         name = entry.filename
-        if entry.is_dir() or hidden(name):
+        if name.endswith("/") or hidden(name):  # is_dir fails for an empty name
             continue
         if is_image(name, lambda entry=entry: _start(archive, entry, size)):
             entries[name] = entry
