@@ -19,10 +19,14 @@ from ganneal.data import Arrays, Folder, Ring
 from ganneal.data.identity import identify
 from ganneal.data.saying import Remark
 from ganneal.directory import RunDirectory
+from ganneal.evaluation.stored import Settings, evaluate_run
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.metrics.extractors import Pixels, ResNet
+from ganneal.metrics.measures import METRICS
 from ganneal.models import DCGAN
-from ganneal.run_data import read_again
+from ganneal.report.records import read_run
+from ganneal.report.run_page import draw
+from ganneal.run_data import training_data
 
 SIZE = 8
 
@@ -165,8 +169,8 @@ def test_the_same_data_by_any_path_are_the_same(project: Path, monkeypatch: pyte
 def test_a_run_moved_with_its_data_finds_them(project: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "project"
     shutil.move(project, elsewhere)
-    found = read_again(RunDirectory(elsewhere / "run"))
-    assert found is not None and found.changes == [] and len(found.dataset) == 12
+    found = training_data(RunDirectory(elsewhere / "run"))
+    assert found.changes == [] and len(found.dataset) == 12
     # the path that the run was begun with is not there any more: the same experiment finds it beside the run
     assert resumed_from(elsewhere, str(project / "data")).counters.d_updates == 2
 
@@ -175,25 +179,25 @@ def resumed_from(project: Path, path: str) -> Any:
     return ganneal.train(experiment(Folder(path), 2), project / "run")
 
 
-def test_data_are_read_again_from_where_they_are_the_same(project: Path) -> None:
+def test_data_are_training_data_from_where_they_are_the_same(project: Path) -> None:
     run = RunDirectory(project / "run")
     shutil.move(project / "run", project / "moved")  # beside it lies nothing, and the old place has them
     (project / "sub").mkdir()
     shutil.move(project / "moved", project / "sub" / "run")
     moved = RunDirectory(project / "sub" / "run")
     write(project / "sub" / "data", {"cat": 1})  # at the same place from the run, other data
-    found = read_again(moved)
-    assert found is not None and len(found.dataset) == 12
+    found = training_data(moved)
+    assert len(found.dataset) == 12
     shutil.rmtree(project / "data")
     with pytest.raises(ValueError, match=r"(?s)12 images when the run began, 1 now.*--data\.path"):
-        read_again(moved)
-    assert len(read_again(moved, accept=True).changes) > 0  # type: ignore[union-attr]
+        training_data(moved)
+    assert len(training_data(moved, accept=True).changes) > 0
     shutil.rmtree(project / "sub" / "data")
     with pytest.raises(FileNotFoundError, match=r"are not where they were, .*data, .*--data\.path PATH"):
-        read_again(moved)
+        training_data(moved)
     write(project / "third", {"cat": 4, "dog": 8})
-    found = read_again(moved, path=str(project / "third"))
-    assert found is not None and found.changes == []
+    found = training_data(moved, path=str(project / "third"))
+    assert found.changes == []
     assert run.path != moved.path
 
 
@@ -203,9 +207,9 @@ def test_data_without_a_place_take_no_path(tmp_path: Path) -> None:
     ganneal.train(
         replace(experiment(Ring(num_samples=20)), model=MLP(width=2, depth=1, latent_size=2)), tmp_path / "run"
     )
-    assert read_again(RunDirectory(tmp_path / "run")) is not None
+    assert len(training_data(RunDirectory(tmp_path / "run")).dataset) == 20
     with pytest.raises(ValueError, match=r"--data\.path must be left out"):
-        read_again(RunDirectory(tmp_path / "run"), path="data")
+        training_data(RunDirectory(tmp_path / "run"), path="data")
 
 
 @pytest.mark.parametrize("out", ["data", "data/cat", "."])
@@ -290,3 +294,75 @@ def test_an_extractor_with_other_weights_does_not_continue_a_column(project: Pat
     with pytest.raises(ValueError, match="the weights of the extractor are not those that .*SHA-256 [0-9a-f]{12} when"):
         ganneal.train(longer, project / "other")
     ganneal.train(replace(longer, records=replace(moved, extractor=Pixels())), project / "other")
+
+
+SETTINGS = Settings((METRICS["precision-recall"],), count=20, seeds=(0,))
+
+
+def test_a_run_is_measured_against_its_own_data_only(project: Path) -> None:
+    changed(project, "removed")
+    with pytest.raises(
+        ValueError, match=r"(?s)12 images when the run began, 11 now.*or measure.*--accept-changed-data"
+    ):
+        evaluate_run(project / "run", settings=SETTINGS)
+    said: list[str] = []
+    records = evaluate_run(project / "run", settings=SETTINGS, accept_changed_data=True, say=said.append)
+    assert "warning: not what the run was trained on: 12 images when the run began, 11 now" in said
+    for record in records:
+        assert record.protocol.reference.changed[0] == "12 images when the run began, 11 now"
+        assert "not the run's data" in record.warnings
+    write(project / "data", {"cat": 4, "dog": 8})
+    (same, *_) = evaluate_run(project / "run", settings=SETTINGS)
+    assert same.protocol.reference.changed == () and same.protocol != records[0].protocol
+
+
+def test_values_against_other_data_do_not_take_the_place_of_the_runs(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "sub").mkdir()
+    monkeypatch.chdir(project / "sub")
+    command = ["evaluate", "../run", "--count", "20", "--seeds", "0", "--metrics", "precision-recall"]
+    assert main(command) == 0
+    once = (project / "run" / "evaluation.jsonl").read_text().splitlines()
+    changed(project, "removed")
+    assert main([*command, "--accept-changed-data"]) == 0
+    assert "warning: not what the run was trained on: 12 images" in capsys.readouterr().err
+    lines = (project / "run" / "evaluation.jsonl").read_text().splitlines()
+    assert lines[: len(once)] == once and len(lines) == 2 * len(once)
+    write(project / "there", {"cat": 4, "dog": 8})
+    shutil.rmtree(project / "data")
+    assert main(command) == 2
+    assert "are not where they were" in capsys.readouterr().err
+    assert main([*command, "--data.path", "../there"]) == 0
+    assert len((project / "run" / "evaluation.jsonl").read_text().splitlines()) == len(lines)
+    assert main(["evaluate", "--real", "a", "--fake", "b", "--data.path", "c"]) == 2
+
+
+def test_held_out_data_that_moved_are_named(project: Path) -> None:
+    held_out = Arrays(str(project / "held.npz"))
+    np.savez(project / "held.npz", x_train=np.zeros((6, SIZE, SIZE), np.uint8), y_train=np.arange(6) % 2)
+    records = Records(evaluate_count=0, tensorboard=False, sample_count=4, held_out=held_out)
+    ganneal.train(experiment(Folder(str(project / "data")), records=records), project / "other")
+    (project / "held.npz").rename(project / "elsewhere.npz")
+    with pytest.raises(FileNotFoundError, match=r"the held-out data of .*--held-out\.path PATH"):
+        evaluate_run(project / "other", settings=SETTINGS)
+    there = str(project / "elsewhere.npz")
+    assert evaluate_run(project / "other", settings=SETTINGS, held_out_path=there)[0].protocol.reference.changed == ()
+
+
+def test_a_report_shows_neighbours_among_the_data_of_the_run_only(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def note(**options: Any) -> str:
+        return draw(read_run(project / "run"), **options).neighbours_note
+
+    assert note() == ""
+    changed(project, "removed")
+    assert "was not read, so its nearest images are not shown" in note() and "12 images when the run began" in note()
+    write(project / "there", {"cat": 4, "dog": 8})
+    assert note(data_path=str(project / "there")) == ""
+    pages = []
+    monkeypatch.setattr("ganneal.report.write.run_page", lambda path, data: pages.append(data) or "<html></html>")
+    assert main(["report", str(project / "run"), "--data.path", "there"]) == 0
+    assert pages == ["there"]
+    assert main(["report", str(project / "run"), "run", "--out", "page.html", "--data.path", "there"]) == 2

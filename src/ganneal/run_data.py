@@ -1,7 +1,7 @@
 """The data of a run: written down when it begins, compared whenever they are read again, found where they are now."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -14,6 +14,7 @@ from ganneal.data.places import candidates, file_hashes, found_at, places, recor
 from ganneal.directory import OWN_FOLDERS, RunDirectory
 from ganneal.experiment import Experiment
 from ganneal.json_files import read_description
+from ganneal.metrics.extractors import EXTRACTORS, ExtractorConfig
 
 Key = Literal["data", "held_out"]
 WORDS: dict[Key, str] = {"data": "data", "held_out": "held-out data"}
@@ -25,6 +26,7 @@ HOW_TO_TRAIN = (
     f"Bring the data back, train into another directory (--out), or go on with {ACCEPT}, in Python "
     f"accept_changed_data=True, which the run records."
 )
+OTHER_DIRECTORY = "bring them back, or train into another directory (--out)"
 HOW_TO_MEASURE = (
     f"Bring the data back, name their place (--data.path PATH, of held-out data --held-out.path PATH), or measure "
     f"against what is there with {ACCEPT}, which every record then says."
@@ -96,15 +98,17 @@ class KnownData:
                 names, populated(dataset).class_names, called=(f"the run {self.directory.path}", "the data")
             )
 
-    def check_extractor(self, experiment: Experiment) -> None:
+    def check_extractor(self, extractor: ExtractorConfig | None, advice: str = OTHER_DIRECTORY) -> None:
         """Refuse an extractor that is called as before and has other weights: its values would continue a column.
 
+        Args:
+            advice: What to do about it.
         Raises:
             ValueError: A file has another hash than when the run began.
         """
         if self.content is None:
             return
-        extractor, kept = experiment.records.extractor, self.content.get("places", {})
+        kept = self.content.get("places", {})
         if not _same_part(self.content["experiment"].get("records", {}).get("extractor"), extractor):
             return
         for name, sha256 in file_hashes(extractor).items():
@@ -112,8 +116,7 @@ class KnownData:
             if before != sha256:
                 raise ValueError(
                     f"the weights of the extractor are not those that {self.directory.path} was measured with: SHA-256 "
-                    f"{before[:12]} when it began, {sha256[:12]} now; bring them back, or train into another directory "
-                    f"(--out)."
+                    f"{before[:12]} when it began, {sha256[:12]} now; {advice}."
                 )
 
     def record(self, key: Key, compared: Compared | None, num_real: int) -> dict[str, Any] | None:
@@ -220,38 +223,51 @@ def _holds_files(folder: Path) -> bool:
     return folder.is_dir() and any(not entry.name.startswith(".") for entry in folder.iterdir())
 
 
-def read_again(
-    directory: RunDirectory,
-    key: Key = "data",
-    *,
-    like: Dataset | None = None,
-    path: str | None = None,
-    accept: bool = False,
-) -> Found | None:
-    """A set of data of the run in ``directory``, wherever it lies by now; None where the run had none.
+def named(directory: RunDirectory) -> str | None:
+    """What the run in ``directory`` calls its data, wherever they lie by now."""
+    return read_description(directory.description).get("data", {}).get("name")
+
+
+def training_data(directory: RunDirectory, *, path: str | None = None, accept: bool = False) -> Found:
+    """The data of the run in ``directory``, wherever they lie by now.
 
     Args:
-        like: The data that held-out data are held out from.
         path: Where to look, and nowhere else.
         accept: Take other data than those the run was trained on, where there are no others.
     Raises:
-        FileNotFoundError: There is nothing at ``path``, or where the run knows of.
+        FileNotFoundError: There is no run, or nothing at ``path``, or where the run knows of.
         ValueError: The data are not those of the run, or their source is not registered.
     """
+    if not directory.description.exists():
+        raise FileNotFoundError(f"no run at {directory.path}: no {directory.description.name}; name another directory.")
     known = KnownData(directory)
-    stored, before = known.stored(key), known.identity(key)
-    if stored is None or before is None:
+    return _read_again(known, "data", path, accept, lambda source: source.load())
+
+
+def held_out_data(
+    directory: RunDirectory, like: Dataset, *, path: str | None = None, accept: bool = False
+) -> Found | None:
+    """The held-out data of a run, read like the data ``like``; None where it has none. See `training_data`."""
+    known = KnownData(directory)
+    if known.stored("held_out") is None:
         return None
-    source: Source = decode(stored, {type(one) for one in DATASETS.values()})
+    return _read_again(known, "held_out", path, accept, lambda source: load_like(source, like))
+
+
+def _read_again(known: KnownData, key: Key, path: str | None, accept: bool, read: Callable[[Source], Dataset]) -> Found:
+    before, directory = known.identity(key), known.directory
+    source: Source = decode(known.stored(key), {type(one) for one in DATASETS.values()})
     others: list[Found] = []
     errors: list[Exception] = []
     for at in _sources(source, known.places_of(FIELDS[key]), path, directory, key):
         try:
-            dataset = at.load() if like is None else load_like(at, like)
+            dataset = read(at)
         except (ValueError, OSError) as error:  # something else lies where the data may have been moved to
             errors.append(error)
             continue
-        if not (changes := differences(before, identify(dataset))):
+        # held-out data that no evaluation has read yet are those that are there now
+        changes = [] if before is None else differences(before, identify(dataset))
+        if not changes:
             return Found(dataset, [])
         others.append(Found(dataset, changes))
     if not others:
@@ -259,6 +275,21 @@ def read_again(
     if not accept:
         raise ValueError(refusal(directory, key, others[0].changes, HOW_TO_MEASURE))
     return others[0]
+
+
+def own_extractor(directory: RunDirectory) -> ExtractorConfig | None:
+    """The extractor that the run in ``directory`` was followed with, its weights found again; None for pixels.
+
+    Raises:
+        ValueError: It is not registered, or its file holds other weights than when the run began.
+    """
+    known = KnownData(directory)
+    encoded = (known.content or {}).get("experiment", {}).get("records", {}).get("extractor")
+    extractor = decode(encoded, {type(one) for one in EXTRACTORS.values()})
+    found = {name: str(places[0]) for name, places in known.places_of(EXTRACTOR).items() if places}
+    extractor = with_places(extractor, found)
+    known.check_extractor(extractor, "bring them back, or name an extractor (--extractor)")
+    return extractor
 
 
 def _sources(

@@ -124,7 +124,7 @@ class Session:
         self.known = KnownData(directory)
         self.compared: dict[Key, Compared] = {}
         """The data beside what the run began with."""
-        self.known.check_extractor(experiment)
+        self.known.check_extractor(experiment.records.extractor)
         with reporting(display.reading):
             dataset, held_out = self._read(accept_changed_data)
             self.run = Run(experiment, dataset, ranks)

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ganneal.data import Dataset, Digits
+from ganneal.data.identity import identify
 from ganneal.models.protocol import ModelPair, Normal
 from ganneal.report import drawn
 from ganneal.report.pictures import Picture
@@ -128,13 +130,14 @@ class Elsewhere:
     """A source nobody registered."""
 
 
-def record(**data: object) -> RunRecord:
-    return RunRecord(Path("run"), {"data": data}, {"shape": [1, 8, 8]})
+def test_data_is_loaded_again_from_its_description_and_must_be_the_same(tmp_path: Path) -> None:
+    def record(**data: object) -> RunRecord:
+        described = {"shape": [1, 8, 8], "identity": identify(DIGITS).as_dict()}
+        (tmp_path / "experiment.json").write_text(json.dumps({"experiment": {"data": data}, "data": described}))
+        return RunRecord(tmp_path, {"data": data}, described)
 
-
-def test_data_is_loaded_again_from_its_description_and_must_have_its_shape() -> None:
     assert len(drawn.load_data(record(type="Digits", size=8))) == len(DIGITS)
-    with pytest.raises(ValueError, match="shape"):
+    with pytest.raises(ValueError, match="shape 1x8x8 when the run began, 1x16x16 now"):
         drawn.load_data(record(type="Digits", size=16))
     with pytest.raises(ValueError, match="unknown part 'Elsewhere'"):
         drawn.load_data(record(type=Elsewhere.__name__))

@@ -11,7 +11,7 @@ import tyro
 
 from ganneal.atomic import write_bytes
 from ganneal.class_shares import Classes
-from ganneal.cli.options import Parts, parse, switch_parts
+from ganneal.cli.options import Parts, PlaceOption, parse, switch_parts
 from ganneal.data import Reading
 from ganneal.data.images import Fit, Levels, OnDamaged
 from ganneal.evaluation.seeds import EVALUATION_SEEDS
@@ -47,6 +47,12 @@ class EvaluateOptions:
     """What to do about images that cannot be read: name them and stop, or name them and go on without."""
     levels: Levels | None = None
     """Of data of more than 8 bits, the lowest and the highest level, which become 0 and 255."""
+    data: PlaceOption = PlaceOption()
+    """Where the data of the run lies now; left out, it is looked for where it was, and where it lay from the run."""
+    held_out: PlaceOption = PlaceOption()
+    """The same of its held-out data."""
+    accept_changed_data: bool = False
+    """Measure against data that is not what the run was trained on, which every record then says."""
     extractor: ExtractorConfig | None = None
     """Feature network; left out, the one that the run was followed with, or pixels."""
     metrics: tuple[str, ...] = tuple(name for name, metric in METRICS.items() if metric in DEFAULT_METRICS)
@@ -88,6 +94,8 @@ options:
   --truncation X        redraw entries of the latents until within X; --truncation-form scale multiplies all by X
   --classes NAME        data | uniform: draw classes as often as the data has them, or all alike (default data)
   --seeds N...          evaluation seeds, whose spread gives the interval (default 0 1 2)
+  --data.path PATH      where the data of RUN lies now, where it was moved; --held-out.path PATH of its held-out data
+  --accept-changed-data measure against data that is not what the run was trained on, and say so in every record
   --size N              resample all images of --real and --fake to N pixels; --fit crop | pad | stretch
   --channels N          read them as grey (1) or in colours (3); left out, grey where all images of a set are
   --on-damaged skip     go on without images that cannot be read
@@ -151,6 +159,7 @@ def _write(records: Sequence[Record], path: Path) -> None:
 def _key(line: dict[str, Any]) -> tuple[Any, ...]:
     """What a value was measured of; lines of before samples could be drawn in several ways say less."""
     how = (line.get("sampler", "generator"), line.get("statistics") or "running", line.get("classes"))
+    how += (tuple((line.get("reference") or {}).get("changed", ())),)
     return line["name"], line["checkpoint"], *how, line.get("truncation"), line.get("truncation_form")
 
 
@@ -174,6 +183,8 @@ def main(arguments: Sequence[str]) -> None:
         raise ValueError(
             "statistics, truncation and classes are of a generator that draws; leave them out with --real and --fake."
         )
+    if given.run is None and (given.accept_changed_data or (given.data, given.held_out) != (PlaceOption(),) * 2):
+        raise ValueError("--data.path, --held-out.path and --accept-changed-data are for a run: leave them out.")
     metrics = tuple(lookup("metric", METRICS, name) for name in given.metrics)
     settings = Settings(metrics, given.count, given.seeds, given.classes)
 
@@ -188,6 +199,9 @@ def main(arguments: Sequence[str]) -> None:
             sampler=given.sampler,
             statistics=given.statistics,
             truncation=None if given.truncation is None else Truncation(given.truncation, given.truncation_form),
+            data_path=given.data.path,
+            held_out_path=given.held_out.path,
+            accept_changed_data=given.accept_changed_data,
             say=say,
         )
         path = Path(given.out) if given.out else Path(given.run) / "evaluation.jsonl"

@@ -13,8 +13,16 @@ import tyro
 from ganneal.registry import lookup, nearest
 
 Options = TypeVar("Options")
+
 Parts = Mapping[str, tuple[str, Mapping[str, Any]]]
 """Option path -> (kind for messages, registry); a part comes before the parts inside it."""
+
+
+@dataclass(frozen=True)
+class PlaceOption:
+    """Where data lies."""
+
+    path: str | None = None
 
 
 def _get(options: Any, path: list[str]) -> Any:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import tyro
 
+from ganneal.cli.options import PlaceOption
+
 
 @dataclass(frozen=True)
 class ReportOptions:
@@ -16,6 +18,8 @@ class ReportOptions:
     """One run directory, one comparison directory, or several run directories to see side by side."""
     out: Path | None = None
     """The page; left out, it is report.html in the one directory."""
+    data: PlaceOption = PlaceOption()
+    """Where the data of one run lies now; left out, it is looked for where it was, and where it lay from the run."""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -23,5 +27,5 @@ def main(arguments: Sequence[str]) -> None:
     options = tyro.cli(ReportOptions, args=list(arguments), prog="ganneal report")
     from ganneal.report import write_report
 
-    path = write_report(options.runs, options.out)
+    path = write_report(options.runs, options.out, data_path=options.data.path)
     print(f"report, {path.stat().st_size / 1e6:.1f} MB: {path}")

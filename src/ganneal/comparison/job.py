@@ -10,13 +10,12 @@ from traceback import print_exception
 from typing import Any, Literal
 
 from ganneal.atomic import write_bytes
-from ganneal.data import Dataset
 from ganneal.directory import DirectoryInUse, RunDirectory
 from ganneal.evaluation import Evaluator
 from ganneal.evaluation.seeds import FRESH_SEED
 from ganneal.experiment import Budget, Experiment
 from ganneal.json_files import read_json
-from ganneal.run_data import read_again
+from ganneal.run_data import training_data
 from ganneal.sampling import TrainedGenerator, load
 from ganneal.stop import Row, Stop, TrainingStopped
 from ganneal.training import train
@@ -203,17 +202,11 @@ def _measured(job: Job, status: Status) -> dict[str, Any]:
     found = _of_record(job)
     if status != "finished" or not job.experiment.records.evaluate_count:
         return found
-    evaluator = Evaluator(_data_of(job), replace(job.experiment.records, held_out=None))
+    evaluator = Evaluator(training_data(RunDirectory(job.path)).dataset, replace(job.experiment.records, held_out=None))
     found["last"] = _fresh(evaluator, load(job.path))
     if (job.path / "best" / "card.json").exists():
         found["best"] = _fresh(evaluator, load(job.path, checkpoint="best"))
     return found
-
-
-def _data_of(job: Job) -> Dataset:
-    """What the run was trained on; a run that measured itself against other data would say so nowhere."""
-    found = read_again(RunDirectory(job.path))
-    return job.experiment.data.load() if found is None else found.dataset
 
 
 def _fresh(evaluator: Evaluator, generator: TrainedGenerator) -> float | None:

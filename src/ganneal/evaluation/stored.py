@@ -9,19 +9,18 @@ from typing import Any, Literal, NamedTuple
 import torch
 
 from ganneal.class_shares import Classes, check_classes, class_counts
-from ganneal.config import decode
-from ganneal.data import DATASETS, Dataset, Encoded, Reading, Source, load_like, source_at
+from ganneal.data import Dataset, Encoded, Reading, source_at
 from ganneal.data.classes import populated, with_classes_of
 from ganneal.data.identity import content_hash
 from ganneal.data.survey import survey_files
 from ganneal.directory import RunDirectory, provenance
 from ganneal.evaluation.beside import as_stored, suited_extractor
 from ganneal.evaluation.seeds import EVALUATION_SEEDS, check_fresh
-from ganneal.json_files import read_description
-from ganneal.metrics.extractors import EXTRACTORS, Extracted, Extractor, ExtractorConfig
+from ganneal.metrics.extractors import Extracted, Extractor, ExtractorConfig
 from ganneal.metrics.measures import DEFAULT_METRICS
 from ganneal.metrics.protocol import Evidence, Metric, MetricProtocol, Place, Record, Reference, over_seeds
 from ganneal.metrics.references import reference_features
+from ganneal.run_data import held_out_data, named, own_extractor, training_data
 from ganneal.sampling import load
 from ganneal.statistics import Statistics
 from ganneal.trained import Sampler, TrainedGenerator
@@ -35,6 +34,10 @@ LINE_ON_FID = (
     "These are not FID: that needs the 2015 Inception weights. `ganneal fetch inception` downloads them once, "
     "`--extractor inception` then uses them."
 )
+
+
+CHANGED = "not the run's data"
+"""The warning on values against other data."""
 
 
 class Side(NamedTuple):
@@ -74,9 +77,15 @@ def evaluate_run(
     sampler: Sampler | None = None,
     statistics: Statistics | None = None,
     truncation: Truncation | None = None,
+    data_path: str | None = None,
+    held_out_path: str | None = None,
+    accept_changed_data: bool = False,
     say: Say = lambda text: None,
 ) -> list[Record]:
     """Measure the trained generator of the run at ``path`` against all of its data.
+
+    The data is found where it was, or where it lies from the run. Values against other data are no values of the run:
+    such data is refused, unless it is accepted, which every record then says.
 
     The extractor is the run's own where none is given, so that values continue those of its log. Held-out data of the
     run, where it has any, serves the tests of memorisation. Metrics of single classes are given samples of their own,
@@ -86,11 +95,14 @@ def evaluate_run(
         sampler: "generator" or "pushed", as `ganneal.load` takes it; None takes the run's own.
         statistics: What batch norm runs on, as `ganneal.load` takes it.
         truncation: Of the latents; None for all of them.
+        data_path, held_out_path: Where the data, and the held-out data, lie now; None looks where the run knows them.
+        accept_changed_data: Measure against data that is not what the run was trained on.
     Returns:
         One record for each checkpoint and value, over the evaluation seeds; best is left out where there is none.
     Raises:
         FileNotFoundError: ``path`` is no run, has no weights yet, or its data are not where they were.
-        ValueError: A metric cannot be computed from so few samples, or the run uses parts that are not registered.
+        ValueError: A metric cannot be computed from so few samples, the run uses parts that are not
+            registered, or the data is not what the run was trained on.
     """
     settings = settings or Settings()
     directory = RunDirectory(path)
@@ -99,11 +111,14 @@ def evaluate_run(
         for name in checkpoints
         if name == "last" or _has_best(directory)
     }
-    dataset, held_out, own = _data_of(directory)
-    dataset, classes_paired = _check_classes(settings, list(generators.values()), dataset, say)
-    built = _extractor(extractor or own, dataset, settings.count)
+    found, held_out, changed = _data_of(directory, data_path, held_out_path, accept_changed_data)
+    for change in changed:
+        say(f"warning: not what the run was trained on: {change}")
+    dataset, classes_paired = _check_classes(settings, list(generators.values()), found, say)
+    built = _extractor(extractor or own_extractor(directory), dataset, settings.count)
     say(f"{len(dataset):,} real samples through {built.name}")
-    real = _real_side(dataset, built)
+    real = _real_side(dataset, built, name=None if changed else named(directory))
+    real = real._replace(reference=replace(real.reference, changed=changed))
     unseen = None if held_out is None else _real_side(held_out, built).evidence
     records: list[tuple[Record, int, Place]] = []
     first = next(iter(generators.values()), None)
@@ -232,15 +247,16 @@ def _has_best(directory: RunDirectory) -> bool:
     return (directory.path / "best" / "card.json").exists()
 
 
-def _data_of(directory: RunDirectory) -> tuple[Dataset, Dataset | None, ExtractorConfig | None]:
-    """The data of a run, its held-out data and its extractor."""
-    parts = {type(part) for registry in (DATASETS, EXTRACTORS) for part in registry.values()}
-    content = read_description(directory.description)["experiment"]
-    data: Source = decode(content["data"], parts)
-    held_out: Source | None = decode(content["records"].get("held_out"), parts)
-    extractor: ExtractorConfig | None = decode(content["records"].get("extractor"), parts)
-    dataset = data.load()
-    return dataset, None if held_out is None else load_like(held_out, dataset), extractor
+def _data_of(
+    directory: RunDirectory, path: str | None, held_out_path: str | None, accept: bool
+) -> tuple[Dataset, Dataset | None, tuple[str, ...]]:
+    """The data of a run, its held-out data, and how they differ from what the run was trained on."""
+    data = training_data(directory, path=path, accept=accept)
+    held_out = held_out_data(directory, data.dataset, path=held_out_path, accept=accept)
+    if held_out is None:
+        return data.dataset, None, tuple(data.changes)
+    changed = (*data.changes, *(f"held-out data: {change}" for change in held_out.changes))
+    return data.dataset, held_out.dataset, changed
 
 
 def _extractor(config: ExtractorConfig | None, dataset: Dataset, count: int) -> Extractor:
@@ -281,11 +297,11 @@ def _evidence(extracted: Extracted, labels: torch.Tensor | None) -> Evidence:
     return Evidence(extracted.features.double(), extracted.logits, labels)
 
 
-def _real_side(dataset: Dataset, extractor: Extractor, transform: str = "none") -> Side:
+def _real_side(dataset: Dataset, extractor: Extractor, transform: str = "none", name: str | None = None) -> Side:
     sha256 = content_hash(dataset)
     evidence = _evidence(reference_features(dataset, extractor, sha256=sha256), _labels(dataset))
     evidence = evidence._replace(class_names=tuple(dataset.class_names))
-    name = str(dataset.description.get("name", "data"))
+    name = name or str(dataset.description.get("name", "data"))
     return Side(evidence, Reference(name, "train", sha256, len(dataset), transform))
 
 
@@ -353,7 +369,7 @@ def _measure(
                     standard_error=value.standard_error,
                     extra=value.extra,
                     environment=environment,
-                    warnings=value.warnings,
+                    warnings=value.warnings + (CHANGED,) * bool(real.reference.changed),
                 )
             )
     return records

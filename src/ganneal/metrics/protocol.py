@@ -60,6 +60,8 @@ class Reference:
     sha256: str
     n_real: int
     transform: str = "none"
+    changed: tuple[str, ...] = ()
+    """In words, how these data differ from those that the measured run was trained on; empty where they do not."""
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,15 @@ from jaxtyping import Float
 from markupsafe import Markup
 from torch import Tensor
 
-from ganneal.config import decode
-from ganneal.data import DATASETS, Dataset
+from ganneal.data import Dataset
+from ganneal.directory import RunDirectory
 from ganneal.grid import image_grid
 from ganneal.metrics import pixel_features
 from ganneal.metrics.distances import nearest_distances
 from ganneal.report.figures import MUTED, Chart, series
 from ganneal.report.pictures import Picture, picture
 from ganneal.report.records import RunRecord
+from ganneal.run_data import training_data
 from ganneal.sampling import TrainedGenerator
 
 SEED = 20
@@ -48,18 +49,16 @@ class Neighbours:
     available: int
 
 
-def load_data(run: RunRecord) -> Dataset:
+def load_data(run: RunRecord, path: str | None = None) -> Dataset:
     """The data the run was trained on.
 
+    Args:
+        path: Where it lies; None looks where it was, and where it lay from the run.
     Raises:
-        FileNotFoundError: It is not where it was.
-        ValueError: Its source is not registered, or it is of another shape now.
+        FileNotFoundError: It is not there.
+        ValueError: Its source is not registered, or it is not what the run was trained on.
     """
-    source = decode(run.experiment["data"], {type(source) for source in DATASETS.values()})
-    dataset = source.load()
-    if list(dataset.shape) != list(run.data["shape"]):
-        raise ValueError(f"the data has shape {dataset.shape} now, and had {tuple(run.data['shape'])} in training")
-    return dataset
+    return training_data(RunDirectory(run.path), path=path).dataset
 
 
 def _nearest_in(

@@ -124,15 +124,16 @@ def generator_of(run: RunRecord) -> tuple[TrainedGenerator | None, str]:
         return None, f"No weights could be read: {error}"
 
 
-def draw(run: RunRecord) -> Drawn:
+def draw(run: RunRecord, data_path: str | None = None) -> Drawn:
     """Everything that takes the weights; what takes the data too only where that is found."""
     generator, note = generator_of(run)
     if generator is None:
         return Drawn(note=note)
     try:
-        dataset, missing = load_data(run), ""
+        dataset, missing = load_data(run, data_path), ""
     except (FileNotFoundError, ValueError, TypeError, KeyError) as error:
-        dataset, missing = None, f"The training data was not found here, so its nearest images are not shown: {error}"
+        why = "was not found here" if isinstance(error, FileNotFoundError) else "was not read"
+        dataset, missing = None, f"The training data {why}, so its nearest images are not shown: {error}"
     if not run.is_images:
         return Drawn(paths=paths(generator, _some(dataset)), neighbours_note=missing)
     found = neighbours(generator, dataset) if dataset is not None else None
@@ -152,8 +153,11 @@ def _some(dataset: Dataset | None) -> np.ndarray:
     return dataset.samples[evenly(range(len(dataset)), SHOWN_POINTS)][:, :2]
 
 
-def run_page(path: str | Path) -> str:
+def run_page(path: str | Path, data_path: str | None = None) -> str:
     """The HTML of the run at ``path``.
+
+    Args:
+        data_path: Where its data lies; None looks where it was, and where it lay from the run.
 
     Raises:
         FileNotFoundError: There is no run, or one without samples.
@@ -172,7 +176,7 @@ def run_page(path: str | Path) -> str:
         curves=curves(run),
         round=round,
         levels=level_figures(run, round) if round else [],
-        drawn=draw(run),
+        drawn=draw(run, data_path),
         history=history(run),
         measurements=measurements(run),
         command=command(run),

@@ -12,12 +12,13 @@ from ganneal.report.several_page import several_page
 STUDY = "study.json"
 
 
-def write_report(paths: Sequence[str | Path], out: str | Path | None = None) -> Path:
+def write_report(paths: Sequence[str | Path], out: str | Path | None = None, *, data_path: str | None = None) -> Path:
     """Write the page of one run, of one comparison, or of several runs side by side.
 
     Args:
         paths: One directory of a run or comparison, or several of runs.
         out: Where to; None puts ``report.html`` into the one directory.
+        data_path: Of one run, where its data lies; None looks where it was, and where it lay from the run.
     Returns:
         Where the page is.
     Raises:
@@ -31,9 +32,13 @@ def write_report(paths: Sequence[str | Path], out: str | Path | None = None) -> 
         raise ValueError("a report needs a run directory, a comparison directory, or several run directories.")
     if out is not None:
         refuse_directory(Path(out))  # before the page is drawn, which takes seconds
+    if data_path is not None:
+        check_named(data_path)
+        if len(folders) > 1 or (folders[0] / STUDY).exists():
+            raise ValueError(f"--data.path is for the page of one run, got {data_path!r}; leave it out.")
     if len(folders) == 1:
         (folder,) = folders
-        html = comparison_page(folder) if (folder / STUDY).exists() else run_page(folder)
+        html = comparison_page(folder) if (folder / STUDY).exists() else run_page(folder, data_path)
         return write(html, Path(out) if out is not None else folder / "report.html")
     for folder in folders:
         if (folder / STUDY).exists():
