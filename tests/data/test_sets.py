@@ -16,6 +16,7 @@ from ganneal.data.images import Format
 from ganneal.data.remarks import remarks
 from ganneal.data.saying import Remark
 from ganneal.data.survey import survey, survey_files
+from ganneal.ways import OWN, TRAINING, spelled, spelled_for_held_out, way
 
 RANDOM = np.random.default_rng(0)
 
@@ -274,3 +275,25 @@ def test_every_option_that_a_message_names_is_one_of_the_command_that_prints_it(
     assert named <= known, named - known
     assert {f"{prefix}{name}" for name in ("size", "channels", "fit")} <= named
     assert command == "inspect" or f"{prefix}on-damaged" in named
+
+
+def test_fewer_headers_are_read_where_each_comes_with_its_neighbours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ganneal.data.survey.MOST", 6)
+    monkeypatch.setattr("ganneal.data.survey.FEWER", 3)
+    path = folder(tmp_path / "d", [image(8) for _ in range(12)])
+    for source, count in ((Folder(path), 6), (Zip(zipped(path)), 6), (Parquet(in_parquet(path)), 3)):
+        assert survey(source).looked_at == count
+
+
+def test_options_are_called_as_the_command_that_runs_calls_them() -> None:
+    assert (way("fit", "pad"), way("levels", 0, 1), way("size")) == ("fit='pad'", "levels=(0, 1)", "size=N")
+    with spelled(TRAINING):
+        assert way("on_damaged", "skip") == "--data.on-damaged skip"
+        with spelled_for_held_out():
+            assert way("levels", 0, 1) == "--records.held-out.levels 0 1"
+    with spelled(OWN), spelled_for_held_out():
+        assert way("size") == "--size N"
+    with spelled(None):
+        assert way("size") is None

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from ganneal.data.class_folders import classified
 from ganneal.data.dataset_json import LABELS, LARGEST_JSON
@@ -28,6 +29,7 @@ class ZipImages:
     """The entries of the zip file ``path``."""
 
     path: str
+    single: ClassVar[bool] = True
 
     @contextmanager
     def open(self) -> Iterator[PartReader]:

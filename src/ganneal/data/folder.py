@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -29,6 +30,7 @@ class FolderImages:
     """The files below ``root``, named by their paths from there."""
 
     root: str
+    single: ClassVar[bool] = True
 
     @contextmanager
     def open(self) -> Iterator[PartReader]:

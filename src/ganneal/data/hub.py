@@ -23,6 +23,7 @@ class HubImages:
 
     part: Part
     column: str
+    single: ClassVar[bool] = True
 
     @contextmanager
     def open(self) -> Iterator[PartReader]:

@@ -33,6 +33,9 @@ class PartReader(Protocol):
 class Container(Protocol):
     """Where encoded images lie, as a frozen dataclass of plain values, so that another process can open it too."""
 
+    single: ClassVar[bool]
+    """Whether one image is read without its neighbours."""
+
     def open(self) -> AbstractContextManager[PartReader]:
         """A reader of single images, for any number of threads."""
         ...

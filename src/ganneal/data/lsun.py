@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, ClassVar
 
 from ganneal.data.identity import files_at
 from ganneal.data.images import Damaged, Fit, Levels, OnDamaged, check_options, shown
@@ -23,6 +23,7 @@ class LmdbImages:
     """The values of the LMDB in the folder ``root``, named by their keys."""
 
     root: str
+    single: ClassVar[bool] = True
 
     @contextmanager
     def open(self) -> Iterator[PartReader]:

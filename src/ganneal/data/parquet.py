@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, ClassVar
 
 from ganneal.data.identity import files_at
 from ganneal.data.images import Damaged, Fit, Levels, OnDamaged, check_options, shown
@@ -59,6 +59,7 @@ class ParquetImages:
 
     paths: tuple[str, ...]
     column: str
+    single: ClassVar[bool] = False
 
     @contextmanager
     def open(self) -> Iterator[PartReader]:

@@ -10,8 +10,8 @@ from ganneal.data.images import Damaged
 from ganneal.data.listing import Encoded, Listing, settle
 from ganneal.data.protocol import Source
 
-MOST = 10_000
-"""Headers that are read, evenly spread, where not all are asked for."""
+MOST, FEWER = 10_000, 1_000
+"""Headers that are read, evenly spread, where not all are asked for; fewer where each is read with its neighbours."""
 LARGEST_SEVENFOLD = 224
 
 
@@ -94,7 +94,7 @@ def survey(source: Source, most: int | None = None) -> Survey:
     """Look at the images of ``source``, which are not decoded where they are files.
 
     Args:
-        most: Headers to read, evenly spread; None for `MOST`.
+        most: Headers to read, evenly spread; None for `MOST`, or `FEWER`.
     Raises:
         ValueError: They are no images, or not one can be read.
     """
@@ -126,7 +126,8 @@ def survey_files(listing: Listing, most: int | None = None) -> Survey:
     headers: Counter[Header] = Counter()
     damaged: dict[str, str] = {}
     deep, cut = [], []
-    names = listing.names[:: max(1, -(-len(listing.names) // (most or MOST)))]
+    most = most or (MOST if listing.container.single else FEWER)
+    names = listing.names[:: max(1, -(-len(listing.names) // most))]
     for name, found in read_headers(listing, names):
         if isinstance(found, Damaged):
             damaged[name] = str(found)
