@@ -19,7 +19,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from ganneal.collective import Ranks, joined
 from ganneal.experiment import Experiment
-from ganneal.losses import Loss
+from ganneal.losses import Loss, views_of_discriminator, views_of_generator
 from ganneal.models import ModelPair
 from ganneal.passes import Pass, Passes
 from ganneal.sight import Sight
@@ -131,8 +131,8 @@ def _reads_other_ranks(loss: Loss) -> bool:
     outputs = torch.zeros(2)
     try:
         with joined(_NotRecorded(0, 2)):
-            loss.discriminator(outputs, outputs)
-            loss.generator(outputs, outputs)
+            loss.discriminator(*[outputs] * len(views_of_discriminator(loss)))
+            loss.generator(*[outputs] * len(views_of_generator(loss)))
     except _Exchange:
         return True
     return False

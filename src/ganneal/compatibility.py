@@ -3,7 +3,7 @@
 from torch import nn
 
 from ganneal.experiment import Experiment
-from ganneal.losses import output_of
+from ganneal.losses import judges_pairs, output_of
 from ganneal.models import ModelPair
 from ganneal.outputs import LOG_RATIO, UNKNOWN
 from ganneal.steps import (
@@ -43,6 +43,7 @@ def check_players(experiment: Experiment, pair: ModelPair) -> None:
             f"scheme pushes finished samples by discriminators, and those of the task {task} judge one step of a "
             f"diffusion; use a scheme as Alternating or Nested."
         )
+    _check_pairs(experiment, pair)
     for name, size in (("batch_size", experiment.batch_size), ("g_batch_size", experiment.generator_batch)):
         parts = experiment.accumulate * experiment.ranks
         count = size // parts
@@ -52,6 +53,33 @@ def check_players(experiment: Experiment, pair: ModelPair) -> None:
                 f"each process, for the discriminator of {model} compares so many samples, got {count}; use "
                 f"{(count // pair.judged_together + 1) * pair.judged_together * parts}."
             )
+
+
+def _check_pairs(experiment: Experiment, pair: ModelPair) -> None:
+    """Refuse a loss of pairs with a discriminator of single samples, and the other way round."""
+    loss, model = type(experiment.loss).__name__, type(experiment.model).__name__
+    if judges_pairs(experiment.loss) and not pair.judges_pairs:
+        raise ValueError(
+            f"loss {loss} compares pairs of samples, and the discriminator of {model} judges single ones; use the "
+            f"model 'relation' (--model relation), or another loss."
+        )
+    if not pair.judges_pairs:
+        return
+    if not judges_pairs(experiment.loss):
+        raise ValueError(
+            f"model {model} has a discriminator of pairs, and the loss {loss} judges single samples; use the loss "
+            f"'triplet' (--loss triplet), or another model."
+        )
+    if any(isinstance(step, DrawPool | StoreDiscriminator) for step in experiment.scheme(0)):
+        raise ValueError(
+            f"scheme pushes single samples, and the discriminator of {model} judges pairs; use a scheme as Alternating "
+            f"or Nested."
+        )
+    if experiment.ranks > 1:
+        raise ValueError(
+            f"loss {loss} compares with the batch before, which is kept in one process, got devices x nodes = "
+            f"{experiment.ranks}; use --devices 1."
+        )
 
 
 def check_combination(

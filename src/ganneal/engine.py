@@ -79,14 +79,18 @@ def _discriminator_loss(step: UpdateDiscriminator, run: Run, count: int) -> Tens
         real = experiment.task.real_view(run.next_batch(count), random)
         fake = make_fakes(step.fakes, run, real)
     of_reals, of_fakes = run.sight(real.condition), run.sight(fake.condition)
-    loss, real_logits, fake_logits = run.passes.judge(of_reals(real.samples), of_fakes(fake.samples))
+    earlier = () if run.earlier is None else run.earlier.of("discriminator", real.samples, fake.samples)
+    loss, real_logits, fake_logits = run.passes.judge(of_reals(real.samples), of_fakes(fake.samples), earlier)
+    if run.earlier is not None:
+        run.earlier.keep("discriminator", real.samples, fake.samples)
     experiment.augmentation.observe(real_logits.detach(), run.augmentation_state, output_of(experiment.loss))
     log(step, run, "d_loss", loss)
     run.meters.add("d_real", real_logits)
     run.meters.add("d_fake", fake_logits)
+    of_real, of_fake = (earlier[:1], (real.samples,)) if earlier else ((), ())  # partners, where pairs are judged
     context = Context(
-        discriminator=lambda x: run.judge(x, real.condition),
-        fake_discriminator=lambda x: run.judge(x, fake.condition),
+        discriminator=lambda x: run.judge(x, (*of_real, *real.condition)),
+        fake_discriminator=lambda x: run.judge(x, (*of_fake, *fake.condition)),
         real=real.samples,
         fake=fake.samples.to(real.samples.dtype),
         real_logits=real_logits,
@@ -97,8 +101,8 @@ def _discriminator_loss(step: UpdateDiscriminator, run: Run, count: int) -> Tens
         generate=lambda z: fake_again(run, fake.draws, z, fake.condition),
         network=run.network,
         player=run.discriminator,
-        real_again=_again(run, of_reals),
-        fake_again=_again(run, of_fakes),
+        real_again=_again(run, of_reals, of_real),
+        fake_again=_again(run, of_fakes, of_fake),
     )
     penalty = experiment.regularizer.discriminator_term(context, run.regularizer_state)
     if penalty is None:
@@ -107,12 +111,12 @@ def _discriminator_loss(step: UpdateDiscriminator, run: Run, count: int) -> Tens
     return loss + penalty
 
 
-def _again(run: Run, sight: Sight) -> Again:
+def _again(run: Run, sight: Sight, partners: tuple[Tensor, ...]) -> Again:
     """The discriminator on further samples that are augmented as those were that it saw by ``sight``."""
 
     def judge(samples: Tensor, change: Change = unchanged) -> Tensor:
         shown, condition = sight(samples, change)
-        return run.discriminator(shown, *condition)
+        return run.discriminator(shown, *partners, *condition)
 
     return judge
 
@@ -154,7 +158,10 @@ def _generator_loss(step: UpdateGenerator, run: Run, count: int) -> Tensor:
         latents = run.draw_latents(count)
         condition = task.fake_condition(count, run.pair.num_classes, real, random)
     draws = draws_of_fakes(run)
-    loss, fake = run.passes.generate(step.weight, latents, condition, real)
+    earlier = () if run.earlier is None or real is None else run.earlier.of("generator", real.samples)
+    loss, fake = run.passes.generate(step.weight, latents, condition, real, earlier)
+    if run.earlier is not None and real is not None:
+        run.earlier.keep("generator", real.samples, fake)
     log(step, run, "g_loss", loss)
     context = GeneratorContext(
         generate=lambda z: fake_again(run, draws, z, condition),

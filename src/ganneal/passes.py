@@ -16,17 +16,25 @@ from torch import Tensor, nn
 from ganneal.augment import Unchanged
 from ganneal.chain import half_squares
 from ganneal.experiment import Experiment
+from ganneal.losses import Side, View, views_of_discriminator, views_of_generator
 from ganneal.models import ModelPair
 from ganneal.sight import Sight
 from ganneal.spectral import SpectralWeight
-from ganneal.task import Condition, Noisy, View
+from ganneal.task import Condition, Noisy
+from ganneal.task import View as RealView
 
 Reals = tuple[Tensor] | tuple[()]
 """A batch of real samples, where a pass needs them."""
 Seen = tuple[Tensor, Condition]
 """Samples and their condition as a discriminator sees them."""
+Earlier = tuple[Tensor, Tensor] | tuple[()]
+"""Reals and fakes of the move before, where a loss compares with them."""
 Call = Callable[..., tuple[Tensor, ...]]
 """A `Pass` or its recording."""
+
+
+def _earlier(batches: Earlier) -> dict[Side, Seen]:
+    return {"earlier real": (batches[0], ()), "earlier fake": (batches[1], ())} if batches else {}
 
 
 class Pass(nn.Module):
@@ -36,6 +44,8 @@ class Pass(nn.Module):
         super().__init__()
         self.generator, self.discriminator = pair.generator, pair.discriminator
         self.task, self.loss, self.random = experiment.task, experiment.loss, random
+        self.views_of_discriminator = views_of_discriminator(experiment.loss)
+        self.views_of_generator = views_of_generator(experiment.loss)
         self.noisy = experiment.task if isinstance(experiment.task, Noisy) else None
         self.mixed = experiment.precision == "bf16"
         self.recorded = False
@@ -62,15 +72,31 @@ class Pass(nn.Module):
             return self.task.fake(self.generator, latents, condition, self.random)
         return self.noisy.fake_with(self.generator, latents, condition, noise)
 
+    def judged(self, views: tuple[View, ...], sides: dict[Side, Seen]) -> list[Tensor]:
+        """Raw outputs on each of ``views``: a sample under its condition, its partners first where it has any."""
+        outputs = []
+        with self.autocast():
+            for first, *partners in views:
+                samples, condition = sides[first]
+                outputs.append(self.discriminator(samples, *(sides[other][0] for other in partners), *condition))
+        return outputs
+
     def convincing(
-        self, weight: float | Tensor, fake: Tensor, condition: Condition, real: Reals, given: Condition
+        self,
+        weight: float | Tensor,
+        fake: Tensor,
+        condition: Condition,
+        real: Reals,
+        given: Condition,
+        earlier: Earlier = (),
     ) -> Tensor:
         """The generator's loss of ``fake``."""
-        with self.autocast():
-            fake_logits = self.discriminator(fake, *condition)
-            real_logits = self.discriminator(*real, *given) if real else None
+        sides: dict[Side, Seen] = {"fake": (fake, condition), **_earlier(earlier)}
+        if real:
+            sides["real"] = (*real, given)
+        outputs = self.judged(self.views_of_generator, sides)
         # a float, or a 0-dim tensor where it would be a constant of the recording
-        loss = self.loss.generator(fake_logits, real_logits, weight=weight).mean()
+        loss = self.loss.generator(*outputs, weight=weight).mean()
         self.settle()
         return loss
 
@@ -94,16 +120,16 @@ class Making(Pass):
 
 
 class Judging(Pass):
-    """The discriminator's loss of reals and fakes, and its raw outputs."""
+    """The discriminator's loss of reals and fakes, and its raw outputs on the first two views: reals, then fakes."""
 
     def forward(
-        self, real: Tensor, given: Condition, fake: Tensor, condition: Condition
+        self, real: Tensor, given: Condition, fake: Tensor, condition: Condition, earlier: Earlier = ()
     ) -> tuple[Tensor, Tensor, Tensor]:
-        with self.autocast():
-            real_logits, fake_logits = self.discriminator(real, *given), self.discriminator(fake, *condition)
-        loss = self.loss.discriminator(real_logits, fake_logits).mean()
+        sides: dict[Side, Seen] = {"real": (real, given), "fake": (fake, condition)}
+        outputs = self.judged(self.views_of_discriminator, sides | _earlier(earlier))
+        loss = self.loss.discriminator(*outputs).mean()
         self.settle()
-        return loss, real_logits, fake_logits
+        return loss, outputs[0], outputs[1]
 
 
 class Generating(Pass):
@@ -117,19 +143,26 @@ class Generating(Pass):
         noise: Condition,
         real: Reals,
         given: Condition,
+        earlier: Earlier = (),
     ) -> tuple[Tensor, Tensor]:
         with self.autocast():
             fake = self.fake(latents, condition, noise)
-        return self.convincing(weight, fake, condition, real, given), fake
+        return self.convincing(weight, fake, condition, real, given, earlier), fake
 
 
 class Convincing(Pass):
     """The second half of `Generating`."""
 
     def forward(
-        self, weight: float | Tensor, fake: Tensor, condition: Condition, real: Reals, given: Condition
+        self,
+        weight: float | Tensor,
+        fake: Tensor,
+        condition: Condition,
+        real: Reals,
+        given: Condition,
+        earlier: Earlier = (),
     ) -> tuple[Tensor]:
-        return (self.convincing(weight, fake, condition, real, given),)
+        return (self.convincing(weight, fake, condition, real, given, earlier),)
 
 
 class Fitting(Pass):
@@ -215,10 +248,14 @@ class Passes:
         with torch.no_grad():
             return self.making(latents, condition, self._noise(condition))[0]
 
-    def judge(self, real: Seen, fake: Seen) -> tuple[Tensor, Tensor, Tensor]:
+    def judge(self, real: Seen, fake: Seen, earlier: Earlier = ()) -> tuple[Tensor, Tensor, Tensor]:
         """The discriminator's loss, with a graph, and its raw outputs of reals and fakes."""
-        loss, real_logits, fake_logits = self.judging(*real, *fake)
+        loss, real_logits, fake_logits = self.judging(*real, *fake, *self._seen(earlier))
         return loss, real_logits, fake_logits
+
+    def _seen(self, earlier: Earlier) -> tuple[Earlier] | tuple[()]:
+        """The last argument of a pass that compares with earlier batches, augmented; none for others."""
+        return (tuple(self.sight(())(samples)[0] for samples in earlier),) if earlier else ()  # type: ignore[return-value]
 
     def judge_by(self, discriminator: nn.Module, samples: Tensor, condition: Condition) -> Tensor:
         """Raw outputs of a stored discriminator, with a graph to ``samples``."""
@@ -230,19 +267,20 @@ class Passes:
         return self.fitting(latents, condition, self._noise(condition), targets)[0]
 
     def generate(
-        self, weight: float, latents: Tensor, condition: Condition, real: View | None
+        self, weight: float, latents: Tensor, condition: Condition, real: RealView | None, earlier: Earlier = ()
     ) -> tuple[Tensor, Tensor]:
         """The generator's loss and the fakes, both with a graph; the discriminator is frozen."""
         needed = real if real is not None and self.needs_real else None
         noise = self._noise(condition)
         if self.whole:
-            loss, fake = self.generating(weight, latents, condition, noise, *self._reals(needed))
+            reals = self._reals(needed)
+            loss, fake = self.generating(weight, latents, condition, noise, *reals, *self._seen(earlier))
             return loss, fake
         (fake,) = self.showing(latents, condition, noise)
         shown = self.sight(condition)(fake)  # before the reals: the order of their draws
-        return self.convincing(weight, *shown, *self._reals(needed))[0], fake
+        return self.convincing(weight, *shown, *self._reals(needed), *self._seen(earlier))[0], fake
 
-    def _reals(self, view: View | None) -> tuple[Reals, Condition]:
+    def _reals(self, view: RealView | None) -> tuple[Reals, Condition]:
         if view is None:
             return (), ()
         shown, given = self.sight(view.condition)(view.samples)

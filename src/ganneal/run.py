@@ -19,8 +19,10 @@ from ganneal.compatibility import check_combination, check_network, check_player
 from ganneal.cursor import Cursor
 from ganneal.data import Batch, Dataset, Sampler
 from ganneal.data.classes import populated
+from ganneal.earlier import EarlierBatches
 from ganneal.experiment import Experiment
 from ganneal.global_draws import GlobalDraws
+from ganneal.losses import judges_pairs
 from ganneal.meters import Meters
 from ganneal.optim import average_
 from ganneal.randomness import OF_SAMPLES, RANDOM_STREAMS, derive_seed, random_stream, unnamed_draws
@@ -106,6 +108,8 @@ class Run:
         self.cpu_seconds = 0.0
         """Processor time of training: far below ``seconds`` x threads, the machine was busy with something else."""
         self.meters = Meters()
+        self.earlier = EarlierBatches() if judges_pairs(experiment.loss) else None
+        """Batches of the moves before, where the loss compares with them."""
         self.round_steps: list[Tensor] = []
         """Lengths of the generator's steps in the present round, where they are measured."""
         self.logged_at = 0
@@ -237,6 +241,7 @@ class Run:
             "counters": self.counters.as_dict(),
             "cpu_seconds": self.cpu_seconds,
             "meters": dict(self.meters.values),
+            "earlier": None if self.earlier is None else self.earlier.state_dict(),
             "round_steps": self.round_steps,
             "logged_at": self.logged_at,
             "threads": torch.get_num_threads(),
@@ -256,6 +261,8 @@ class Run:
         self.meters = Meters()
         self.meters.values.update({name: list(values) for name, values in state["meters"].items()})
         self.meters.deal(self.ranks)
+        if self.earlier is not None:
+            self.earlier.load_state_dict(state["earlier"], str(self.device))
         self.round_steps = list(state["round_steps"])
         self.logged_at = state["logged_at"]
 

@@ -24,7 +24,7 @@ from ganneal.clocks import Counters
 from ganneal.config import decode
 from ganneal.directory import RunDirectory
 from ganneal.json_files import read_description
-from ganneal.losses import LOSSES, MONOTONE
+from ganneal.losses import EVERY_LOSS, MONOTONE
 from ganneal.models import MODELS, ModelPair
 from ganneal.normalization import NORMALIZATIONS
 from ganneal.optim import LR_RULES
@@ -185,7 +185,7 @@ class _Found:
         processes = experiment.get("devices", 1) * experiment.get("nodes", 1)
         together = experiment["batch_size"] // (experiment["accumulate"] * processes)
         push = self.part("push", ({"": Push()}, DELTAS))
-        chain = Chain(push, self.part("loss", (LOSSES, MONOTONE)), together)
+        chain = Chain(push, self.part("loss", (EVERY_LOSS, MONOTONE)), together)
         for level, step_size in sizes.items():
             chain.store(level, discriminator, step_size)
             chain.stored[level].discriminator.load_state_dict(weights(level))

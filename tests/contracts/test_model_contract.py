@@ -4,6 +4,7 @@ import io
 import pickle
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, fields, replace
+from math import prod
 from time import process_time
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ from ganneal.models import (
     Latent,
     Model,
     ModelPair,
+    Relation,
     ResNet4,
 )
 from ganneal.normalization import NORMALIZED, Spectral
@@ -94,6 +96,10 @@ CASES: dict[str, list[Case]] = {
         Case(replace(DIFFUSED, width=4, attention=None, d_layout="large", d_width=1), (1, 64, 64), bounded=True),
     ],
     "denoising-mlp": [Case(DenoisingMLP(width=16, depth=2, latent_size=3), (2,))],
+    "relation": [
+        Case(Relation(width=4, latent_size=8, hidden=8), (1, 16, 16), bounded=True),
+        Case(Relation(width=4, latent_size=8, hidden=8, g_norm="none", d_norm="batch"), (3, 8, 8), bounded=True),
+    ],
 }
 """Small members of each family; a family registered without any fails below."""
 
@@ -109,9 +115,23 @@ def name_of(case: Case) -> str:
 every_case = pytest.mark.parametrize("case", ALL, ids=name_of)
 
 
+class Beside(nn.Module):
+    """A discriminator of pairs as one of samples: all beside the same partner."""
+
+    def __init__(self, critic: nn.Module, shape: tuple[int, ...]):
+        super().__init__()
+        self.critic, self.partner = critic, torch.linspace(-1, 1, 7).repeat(prod(shape))[: prod(shape)].view(shape)
+
+    def forward(self, samples: Tensor) -> Tensor:
+        return self.critic(samples, self.partner.expand_as(samples))
+
+
 def build(case: Case, seed: int = 0) -> ModelPair:
     torch.manual_seed(seed)
-    return case.model.build(case.shape, case.num_classes)
+    pair = case.model.build(case.shape, case.num_classes)
+    if pair.judges_pairs:
+        pair.discriminator = Beside(pair.discriminator, case.shape)
+    return pair
 
 
 def players(pair: ModelPair) -> tuple[nn.Module, nn.Module]:

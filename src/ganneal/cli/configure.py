@@ -9,7 +9,7 @@ from ganneal.cli.options import Parts, parse, switch_parts
 from ganneal.data import DATASETS
 from ganneal.experiment import Experiment
 from ganneal.experiments import EXPERIMENTS, images
-from ganneal.losses import LOSSES, MONOTONE
+from ganneal.losses import EVERY_LOSS, MONOTONE
 from ganneal.metrics.extractors import EXTRACTORS
 from ganneal.models import MODELS
 from ganneal.normalization import NORMALIZATIONS
@@ -24,7 +24,7 @@ from ganneal.weights import WEIGHTS
 PARTS: Parts = {
     "scheme": ("scheme", SCHEMES),
     "scheme.weights": ("weight rule", WEIGHTS),
-    "loss": ("loss", LOSSES),
+    "loss": ("loss", EVERY_LOSS),
     "loss.h": ("increasing function", MONOTONE),
     "regularizer": ("regularizer", REGULARIZERS),
     "regularizer.rule": ("rule", LR_RULES),

@@ -99,7 +99,8 @@ class Evaluator:
             return {}
         fake = self.extractor(as_stored(samples)).features.double()
         varied = {} if self.variety is None else self.variety(fake[:MOST])
-        return self._distance(fake) | varied | {"d_accuracy": self.accuracy(run)}
+        ranked = {} if run.pair.judges_pairs else {"d_accuracy": self.accuracy(run)}  # no sample has a rank of its own
+        return self._distance(fake) | varied | ranked
 
     def distance(self, generator: TrainedGenerator, seed: int) -> float | None:
         """The distance on other samples, of ``seed``, than those it is followed by in training."""

@@ -21,7 +21,7 @@ from ganneal.experiments.ddgan import (
     ring_ddgan,
     ring_ddgan_nats,
 )
-from ganneal.experiments.digits import digits_cts, digits_nats, digits_nts
+from ganneal.experiments.digits import digits_cts, digits_nats, digits_nts, digits_relation
 from ganneal.experiments.high_resolution import celeba256_cfg_annealed, lsun256_cfg_annealed
 from ganneal.experiments.images import image_choices, images, run_name
 from ganneal.experiments.mnist import mnist_cfg, mnist_cfg_annealed, mnist_cts, mnist_li_cfg, mnist_nats, mnist_nts
@@ -31,6 +31,7 @@ EXPERIMENTS: dict[str, Callable[[], Experiment]] = {
     "digits-cts": digits_cts,
     "digits-nts": digits_nts,
     "digits-nats": digits_nats,
+    "digits-relation": digits_relation,
     "digits-ddgan": digits_ddgan,
     "digits-ddgan-nats": digits_ddgan_nats,
     "mnist-cts": mnist_cts,
@@ -90,6 +91,7 @@ __all__ = [
     "digits_ddgan_nats",
     "digits_nats",
     "digits_nts",
+    "digits_relation",
     "image_choices",
     "images",
     "lsun256_cfg_annealed",

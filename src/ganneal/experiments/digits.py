@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from ganneal.data import Digits
 from ganneal.experiment import Budget, Experiment, Records
-from ganneal.models import DCGAN
+from ganneal.losses import EVERY_LOSS
+from ganneal.models import DCGAN, Relation
 from ganneal.optim import Adam
 from ganneal.schemes import Nested
 from ganneal.weights import Geometric
@@ -28,6 +29,18 @@ def digits_cts() -> Experiment:
 def digits_nts() -> Experiment:
     """Handwritten digits (16 px), nested training."""
     return replace(digits_cts(), name="digits-nts", scheme=Nested(levels=5))
+
+
+def digits_relation() -> Experiment:
+    """Handwritten digits (16 px), relation GAN: a critic of pairs and the triplet loss, common training scheme."""
+    return replace(
+        digits_cts(),
+        name="digits-relation",
+        model=Relation(width=32, latent_size=64),
+        loss=EVERY_LOSS["triplet"],
+        d_optimizer=Adam(lr=1e-4, beta1=0.9),
+        g_optimizer=Adam(lr=2e-4, beta1=0.9),
+    )
 
 
 def digits_nats() -> Experiment:

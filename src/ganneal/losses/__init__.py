@@ -11,6 +11,10 @@ w[j] D(G(z)) in the NATS paper; ``weight_on="loss"`` multiplies the loss itself.
 [0.6931471824645996, 0.6931471824645996]
 """
 
+from collections import ChainMap
+from collections.abc import MutableMapping
+from typing import Any
+
 from ganneal.logits import softplus, upcast
 from ganneal.losses.classical import Hinge, LeastSquares, Minimax, MinimaxProbability, NonSaturating, Wasserstein
 from ganneal.losses.divergence_pair import DivergencePair, Hybrid, TotalVariation
@@ -27,10 +31,15 @@ from ganneal.losses.protocol import (
     Logits,
     Loss,
     PerSample,
+    Side,
+    View,
     Weight,
     WeightOn,
     equal_sizes,
+    judges_pairs,
     output_of,
+    views_of_discriminator,
+    views_of_generator,
     weighted,
 )
 from ganneal.losses.relativistic import (
@@ -62,9 +71,29 @@ LOSSES: dict[str, Loss] = {
 }
 """Losses by name, each with its default fields. Register your own with ``LOSSES["mine"] = MyLoss()``."""
 
+PAIR_LOSSES: dict[str, Triplet] = {"triplet": Triplet()}
+"""Losses of pairs by name; they take the discriminator's outputs on each of their ``views``."""
+
+
+class _EveryLoss(ChainMap[str, Any]):
+    """Both registries as one: what is put into it goes where it belongs."""
+
+    def __setitem__(self, name: str, loss: Any) -> None:
+        (PAIR_LOSSES if judges_pairs(loss) else LOSSES)[name] = loss
+
+    def clear(self) -> None:
+        for registry in self.maps:
+            registry.clear()
+
+
+EVERY_LOSS: MutableMapping[str, Any] = _EveryLoss(PAIR_LOSSES, LOSSES)  # type: ignore[arg-type]
+"""`LOSSES` and `PAIR_LOSSES`, as an experiment may name them."""
+
 __all__ = [
+    "EVERY_LOSS",
     "LOSSES",
     "MONOTONE",
+    "PAIR_LOSSES",
     "Arcsinh",
     "DivergencePair",
     "PowerOfRatio",
@@ -86,15 +115,20 @@ __all__ = [
     "RelativisticPaired",
     "RelativisticPairedSquares",
     "ShiftedSoftplus",
+    "Side",
     "TotalVariation",
     "Triplet",
+    "View",
     "Wasserstein",
     "Weight",
     "WeightOn",
     "check_increases",
     "equal_sizes",
+    "judges_pairs",
     "output_of",
     "softplus",
     "upcast",
+    "views_of_discriminator",
+    "views_of_generator",
     "weighted",
 ]

@@ -13,6 +13,11 @@ Logits = Float[Tensor, " batch"]
 """The discriminator's raw outputs, [batch]."""
 PerSample = Float[Tensor, " batch"]
 """One loss per sample, [batch], before averaging."""
+Side = Literal["real", "fake", "earlier real", "earlier fake"]
+"""Batches that a discriminator may judge: those of a move, and those of the same player's move before."""
+View = tuple[Side, ...]
+"""What is judged at once: a sample, or a sample and its partners."""
+ALONE: tuple[View, ...] = (("real",), ("fake",))
 WeightOn = Literal["output", "loss"]
 """Where a schedule's weight goes: on the raw output inside the generator's loss, or on the loss."""
 Weight = float | Float[Tensor, ""]
@@ -23,7 +28,8 @@ Weight = float | Float[Tensor, ""]
 class Loss(Protocol):
     """What each player minimises, before averaging over the batch.
 
-    A loss may also have an ``output``, an `Output`; `output_of` reads it.
+    A loss may also have an ``output``, an `Output`; `output_of` reads it. One that compares samples has ``views``, the
+    pairs that the discriminator judges, and is given its outputs on each of them; `views_of_discriminator` reads them.
     """
 
     @property
@@ -43,6 +49,22 @@ class Loss(Protocol):
 def output_of(loss: Loss) -> Output:
     """Meaning of the raw output under ``loss``; one that says nothing of it is `UNKNOWN`."""
     return getattr(loss, "output", UNKNOWN)
+
+
+def views_of_discriminator(loss: Loss) -> tuple[View, ...]:
+    """What the discriminator judges for its own loss: each argument's sample, with partners where pairs are judged."""
+    return getattr(loss, "views", ALONE)
+
+
+def views_of_generator(loss: Loss) -> tuple[View, ...]:
+    """What the discriminator judges for the generator's loss."""
+    own: tuple[View, ...] | None = getattr(loss, "views", None)
+    return own if own is not None else ALONE[::-1] if loss.needs_real else ALONE[1:]
+
+
+def judges_pairs(loss: Loss) -> bool:
+    """Whether the discriminator is to judge samples beside partners."""
+    return any(len(view) > 1 for view in views_of_discriminator(loss))
 
 
 def equal_sizes(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,7 @@
 """Relation GAN: a critic of pairs as a distance, and the triplet loss on its outputs.
 
-It is no `Loss`: the critic judges pairs, of this batch and the one before, so that no raw output belongs to one sample.
-It is for loops of your own.
+The critic judges pairs, of this batch and the one before, so that no raw output belongs to one sample. ``views`` names
+the pairs; players whose discriminator judges pairs are those of the model 'relation'.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganneal.logits import upcast
-from ganneal.losses.protocol import Logits, PerSample
+from ganneal.losses.protocol import Logits, PerSample, View, Weight, WeightOn, weighted
+
+VIEWS: tuple[View, ...] = (("real", "earlier real"), ("fake", "real"), ("fake", "earlier fake"))
+"""The pairs in the order in which the loss takes the critic's outputs."""
 
 
 class PairwiseCritic(nn.Module):
@@ -38,6 +41,9 @@ class Triplet:
     """
 
     margin: float = 100.0
+    weight_on: WeightOn = "output"
+    views = VIEWS
+    needs_real = True
 
     def __post_init__(self) -> None:
         if not self.margin > 0:
@@ -47,7 +53,10 @@ class Triplet:
         rr, fr, ff = upcast(real_real), upcast(fake_real), upcast(fake_fake)
         return F.relu(rr - fr + self.margin) + F.relu(ff - fr + self.margin)
 
-    def generator(self, real_real: Logits, fake_real: Logits, fake_fake: Logits) -> PerSample:
+    def generator(self, real_real: Logits, fake_real: Logits, fake_fake: Logits, *, weight: Weight = 1.0) -> PerSample:
         """R(r, r') has no gradient to the generator; it only makes the value that of the paper."""
-        rr, fr, ff = upcast(real_real), upcast(fake_real), upcast(fake_fake)
-        return (fr - ff + self.margin) + (fr - rr + self.margin)
+
+        def both(rr: Tensor, fr: Tensor, ff: Tensor) -> Tensor:
+            return (fr - ff + self.margin) + (fr - rr + self.margin)
+
+        return weighted(both, weight, self.weight_on, real_real, fake_real, fake_fake)

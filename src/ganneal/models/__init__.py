@@ -9,6 +9,7 @@ from ganneal.models.fc2 import FC2
 from ganneal.models.mlp import MLP
 from ganneal.models.protocol import Latent, Model, ModelPair, Normal, Shape
 from ganneal.models.r3gan import R3GAN
+from ganneal.models.relation import Relation
 from ganneal.models.resnet4 import ResNet4
 from ganneal.models.sn_dcgan import SNDCGAN
 from ganneal.models.sngan import SNGAN
@@ -25,6 +26,7 @@ MODELS: dict[str, Model] = {
     "r3gan": R3GAN(),
     "ddgan": DDGAN(),
     "denoising-mlp": DenoisingMLP(),
+    "relation": Relation(),
 }
 """Network families by name, each with its default fields."""
 
@@ -44,6 +46,7 @@ __all__ = [
     "Model",
     "ModelPair",
     "Normal",
+    "Relation",
     "ResNet4",
     "Shape",
 ]

@@ -47,6 +47,8 @@ class ModelPair:
     """0 for unconditional players, which take no labels."""
     denoises: bool = False
     """Whether the players are for the task 'denoising'."""
+    judges_pairs: bool = False
+    """Whether the discriminator judges a sample beside a partner, ``discriminator(samples, partners)``."""
     judged_together: int = 1
     """Samples that the discriminator compares with each other: a batch is fewer, or a multiple of it."""
 

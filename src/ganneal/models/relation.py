@@ -1,0 +1,47 @@
+"""Players of relation GAN: DCGAN's generator, and a critic that tells how far two images are from each other."""
+
+from dataclasses import dataclass
+from typing import get_args
+
+from torch import nn
+
+from ganneal.losses import PairwiseCritic
+from ganneal.models.checks import check_at_least_one, check_square, check_unconditional
+from ganneal.models.dcgan import SIZES, DCGANDiscriminator, DCGANGenerator, NormName
+from ganneal.models.protocol import ModelPair, Normal, Shape
+
+
+@dataclass(frozen=True)
+class Relation:
+    """DCGAN's layers, whose discriminator judges pairs: R(x1, x2) = head(features(x1) + features(x2)).
+
+    Features are DCGAN's before its last convolution, flat; the head is two linear layers with leaky ReLU 0.2 between
+    them. For the loss 'triplet'.
+
+    References:
+        Relation GAN, arXiv 2002.10174, whose networks are those of its code; the layers here are DCGAN's.
+    """
+
+    width: int = 64
+    latent_size: int = 128
+    hidden: int = 128
+    """Units of the head's first layer."""
+    g_norm: NormName = "batch"
+    d_norm: NormName = "layer"
+
+    def __post_init__(self) -> None:
+        check_at_least_one(width=self.width, latent_size=self.latent_size, hidden=self.hidden)
+        for name in ("g_norm", "d_norm"):
+            if getattr(self, name) not in get_args(NormName):
+                raise ValueError(f"{name} must be one of {', '.join(get_args(NormName))}, got {getattr(self, name)!r}.")
+
+    def build(self, shape: Shape, num_classes: int = 0) -> ModelPair:
+        check_unconditional("Relation", num_classes)
+        channels, size = check_square("Relation", shape, sorted(SIZES))
+        base, doublings = SIZES[size]
+        widths = [min(self.width * 2**i, 8 * self.width) for i in range(doublings)]
+        generator = DCGANGenerator(self.latent_size, base, widths, channels, self.g_norm)
+        *layers, _ = DCGANDiscriminator(base, widths, channels, self.d_norm).net.children()
+        features = nn.Sequential(*layers, nn.Flatten())
+        head = nn.Sequential(nn.Linear(widths[-1] * base**2, self.hidden), nn.LeakyReLU(0.2), nn.Linear(self.hidden, 1))
+        return ModelPair(generator, PairwiseCritic(features, head), Normal(self.latent_size), shape, judges_pairs=True)
