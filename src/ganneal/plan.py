@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from math import ceil, sqrt
 
+from ganneal.moments import Moments
 from ganneal.schemes import Scheme
 from ganneal.steps import (
     DrawPool,
@@ -33,7 +34,7 @@ class LevelPlan:
     effective_weight: float
     """Sum of the weights, j w_j for `Nested`: what the level contributes under plain SGD."""
     nominal_step: float
-    """Length of one of its generator updates in nominal Adam steps, weight / rms."""
+    """Mean length of its generator updates in nominal Adam steps: weight / rms where the memory is long."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,7 @@ class Plan:
     """One round of a scheme in figures.
 
     References:
-        Counts and cost follow from Algorithm 3 of arXiv 2501.11318; the Adam figures assume gradients of equal size and
-        a second-moment memory much longer than a round (beta2 = 0.999).
+        Counts and cost follow from Algorithm 3 of arXiv 2501.11318; the Adam figures assume gradients of equal size.
     """
 
     sequence: str
@@ -113,9 +113,12 @@ def _symbols(steps: Sequence[Step]) -> str:
     return " ".join(runs)
 
 
-def plan(scheme: Scheme, round: int = 0) -> Plan:
+def plan(scheme: Scheme, round: int = 0, moments: Moments | None = None) -> Plan:
     """Count what ``scheme`` does in ``round``.
 
+    Args:
+        moments: Those of the generator's optimizer, for the nominal steps; None takes a memory of squared gradients
+            much longer than a round, as beta2 = 0.999 is for a few levels.
     Raises:
         ValueError: The round has no discriminator update, or neither generator updates nor pushes.
 
@@ -130,14 +133,15 @@ def plan(scheme: Scheme, round: int = 0) -> Plan:
     if not weights or not d_updates:
         raise ValueError(f"round {round} of {scheme} has {d_updates} discriminator and {g_updates} generator updates.")
     rms = sqrt(sum(w * w for w in weights) / len(weights))
+    lengths = [weight / rms for weight in weights] if moments is None else moments.lengths(weights)
     return Plan(
         sequence=_symbols(steps),
-        levels=_levels(steps, g_updates > 0, rms),
+        levels=_levels(steps, g_updates > 0, lengths),
         d_updates=d_updates,
         g_updates=g_updates,
         effective_per_d_update=sum(weights) / d_updates,
         rms_weight=rms,
-        nominal_steps_per_d_update=sum(weights) / rms / d_updates,
+        nominal_steps_per_d_update=sum(lengths) / d_updates,
         stage=_stage(steps),
     )
 
@@ -153,18 +157,23 @@ def _weight(step: Step, updates: bool) -> float | None:
             return None
 
 
-def _levels(steps: Sequence[Step], updates: bool, rms: float) -> tuple[LevelPlan, ...]:
+def _levels(steps: Sequence[Step], updates: bool, lengths: Sequence[float]) -> tuple[LevelPlan, ...]:
     by_level: dict[int, list[Step]] = {}
+    walked: dict[int, list[float]] = {}
+    following = iter(lengths)
     for step in steps:
         if not isinstance(step, DrawPool | FitGenerator):  # whose levels are not those of the game
             by_level.setdefault(step.level, []).append(step)
+            if _weight(step, updates) is not None:
+                walked.setdefault(step.level, []).append(next(following))
     levels = []
     for level, members in sorted(by_level.items()):
         own = [weight for step in members if (weight := _weight(step, updates)) is not None]
+        nominal = sum(walked[level]) / len(own) if own else 0.0
         judged = sum(isinstance(step, UpdateDiscriminator) for step in members)
         moved = sum(isinstance(step, UpdateGenerator) for step in members)
         mean = sum(own) / len(own) if own else 0.0
-        levels.append(LevelPlan(level, judged, moved, mean, sum(own), mean / rms))
+        levels.append(LevelPlan(level, judged, moved, mean, sum(own), nominal))
     return tuple(levels)
 
 

@@ -14,6 +14,7 @@ from ganneal.comparison.judging import RULE
 from ganneal.comparison.results import Results
 from ganneal.comparison.study import Arm, Study
 from ganneal.metrics.p_values import holm
+from ganneal.schemes import Nested
 
 Make = Callable[..., Any]
 
@@ -216,6 +217,18 @@ def test_a_finished_run_without_a_number_counts_as_diverged(study: Make, outcome
     found = collected(study(seeds=(0, 1, 2)), *ours, *series(outcome, "cts", 5.0, 5.2, 4.9))
     assert not arm(found, "nats")["verdict"]["decided"]
     assert cells(found, "nats")["FD-points, last"].startswith("1 of 3 diverged, others 0.95")
+
+
+@pytest.mark.parametrize(("walked", "off"), [(0.26, ""), (0.5, ", more than 5 % from its match")])
+def test_the_table_says_how_far_the_matched_control_walked(
+    walked: float, off: str, study: Make, ring: Make, outcome: Make
+) -> None:
+    arms = (Arm("nats", ring()), Arm("matched-step", ring(scheme=Nested(2))))
+    runs = [outcome("nats", seed) for seed in (0, 1)]
+    runs += [outcome("matched-step", 0, g_step_per_d_update=walked), outcome("matched-step", 1, "diverged")]
+    found = collected(study(arms=arms, baseline="nats"), *runs)
+    said = f"Measured, matched-step walked {walked / 0.25:.2f} times the generator step of nats{off}."
+    assert f"\n{said}\n" in found.table()
 
 
 def test_several_arms_against_one_baseline_are_corrected(study: Make, ring: Make, outcome: Make) -> None:

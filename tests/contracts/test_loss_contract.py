@@ -16,7 +16,7 @@ from jaxtyping import TypeCheckError
 from torch import Tensor
 
 import ganneal.losses
-from ganneal.losses import LOSSES, Loss, WeightOn, output_of
+from ganneal.losses import LOSSES, Loss, Triplet, WeightOn, output_of, weight_scales_gradient
 
 DTYPES = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
 PLACEMENTS: list[WeightOn] = list(get_args(WeightOn))
@@ -406,3 +406,16 @@ def test_only_a_critic_of_distances_has_a_loss_in_the_unit_of_its_output(name: s
     real, fake = torch.randn(2, 16, generator=generator, dtype=torch.float64)
     tripled = torch.allclose(loss.discriminator(3 * real, 3 * fake), 3 * loss.discriminator(real, fake))
     assert tripled == output_of(loss).distance
+
+
+@both_placements
+@every_loss
+def test_a_weight_scales_the_gradient_on_the_loss_and_in_linear_losses(name: str, weight_on: WeightOn) -> None:
+    linear = name in ("wgan", "hinge")
+    assert weight_scales_gradient(placed(name, weight_on)) == (weight_on == "loss" or linear)
+
+
+def test_a_weight_scales_the_gradient_of_the_linear_triplet() -> None:
+    for weight_on in PLACEMENTS:
+        triplet: Any = Triplet(weight_on=weight_on)  # with a method of three batches of pairs
+        assert weight_scales_gradient(triplet)

@@ -10,7 +10,7 @@ from ganneal.cli.configure import configure, resolve, take, take_flag
 from ganneal.comparison import Arm, Executor, LocalProcesses, Study, compare
 from ganneal.comparison.executors import cores
 from ganneal.comparison.schedule import stored_choices
-from ganneal.comparison.study import CLOCKS, BudgetClock, with_controls
+from ganneal.comparison.study import CLOCKS, BudgetClock, first_control, with_controls
 from ganneal.config import encode
 from ganneal.experiments import EXPERIMENTS, Choice, run_name
 from ganneal.interruption import Interrupted
@@ -41,8 +41,10 @@ equal in, one of:
 options:
   --seeds N             seeds 0..N-1 (default {DEFAULT_SEEDS}), or a list as 0,3,7
   --controls            beside the one nested annealed arm: CTS at equal updates and at equal seconds, NTS, and the
-                        control of equal total generator step (a matched learning rate, or weight under SGD)
-  --baseline ARM        what the others are compared with (default: the first arm, CTS with --controls)
+                        control of equal total generator step (a matched learning rate under Adam and RMSProp, a
+                        constant weight under SGD and conjugate gradients); beside annealed functional gradients:
+                        without annealing (cfg), constant (cfg-matched) and reversed (cfg-reversed)
+  --baseline ARM        what the others are compared with (default: the first arm; with --controls CTS, or cfg)
   --jobs N              runs at once on this machine (default: the cores)
   --cluster ADDRESS     run on a Ray cluster instead ("auto", or "local" for one of this machine); needs the extra
                         ganneal[cluster] and a directory that all machines share
@@ -173,7 +175,7 @@ def main(arguments: Sequence[str]) -> None:
         arms = with_controls(arms, clock)
     executor = _executor(jobs, cluster)
     arms = tuple(_with_threads(arm, executor.threads) for arm in arms)
-    first = baseline or ("cts" if controlled else arms[0].name)
+    first = baseline or (first_control(arms) if controlled else arms[0].name)
     if first not in [arm.name for arm in arms]:
         raise ValueError(f"--baseline must name an arm, got {first!r}. {nearest(first, {a.name: a for a in arms})}")
     study = Study(arms[0].name, arms, seeds, clock, amount, first)

@@ -6,6 +6,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from ganneal.cli.options import Parts, parse, switch_parts
+from ganneal.moments import Moments
 from ganneal.plan import LevelPlan, Plan, Stage, plan
 from ganneal.registry import nearest
 from ganneal.schemes import SCHEMES, Scheme
@@ -29,12 +30,24 @@ class PlanOptions:
     """Cost of one generator update over that of one discriminator update."""
     batch_size: int = 64
     """Real images of one discriminator update, and samples of one pass."""
+    beta1: float = 0.0
+    """Decay of the generator's average gradient, for the Adam steps."""
+    beta2: float | None = None
+    """Decay of its average squared gradient (smoothing of RMSProp); None takes a memory much longer than a round."""
 
     def __post_init__(self) -> None:
         if not self.g_cost > 0:
             raise ValueError(f"g_cost must be above 0, got {self.g_cost}.")
         if self.batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {self.batch_size}.")
+        for name in ("beta1", "beta2"):
+            if (value := getattr(self, name)) is not None and not 0 <= value < 1:
+                raise ValueError(f"{name} must be at least 0 and below 1, got {value}; Adam's are 0.5 and 0.999.")
+
+    @property
+    def moments(self) -> Moments | None:
+        """Those of the generator's optimizer, None where its memory is long."""
+        return None if self.beta2 is None else Moments(self.beta1, self.beta2)
 
 
 def _help() -> str:
@@ -50,6 +63,8 @@ options:
   --scheme.d-steps K       discriminator updates per level
   --scheme.weights RULE    {" | ".join(WEIGHTS)}
   --scheme.weights.first W, --scheme.weights.last W
+  --beta1 B, --beta2 B     decays of the generator's Adam, or RMSProp's smoothing as beta2 (default: those of an
+                           experiment; for a scheme a memory much longer than a round)
   --g-cost C               cost of a generator update over a discriminator update (default 1)
   --batch-size B           samples of one pass (default 64)"""
 
@@ -103,7 +118,7 @@ def _shown_reals(figures: Plan, batch_size: int, g_reals: int) -> list[str]:
     ]
 
 
-def _shown_updates(figures: Plan, g_cost: float, reals: list[str]) -> list[str]:
+def _shown_updates(figures: Plan, g_cost: float, reals: list[str], moments: Moments | None) -> list[str]:
     """What a round of updates of both players does and costs."""
     return [
         f"updates per round          {figures.d_updates} D, {figures.g_updates} G",
@@ -115,18 +130,26 @@ def _shown_updates(figures: Plan, g_cost: float, reals: list[str]) -> list[str]:
         f"root mean square weight    {figures.rms_weight:.4f}",
         "",
         "effective = sum of the level's weights (j w_j). Adam cancels a constant weight: a step's nominal length",
-        "under it is weight / root mean square weight, in learning rates (beta2 = 0.999, equal gradients).",
+        f"under it, in learning rates, {_memory(moments)}; gradients of equal size.",
     ]
 
 
-def show(scheme: Scheme, g_cost: float = 1.0, batch_size: int = 64, g_reals: int = 0) -> str:
+def _memory(moments: Moments | None) -> str:
+    if moments is None:
+        return "is weight / root mean square weight where 1 / (1 - beta2) is much longer than a round"
+    return f"is that of averages with beta1 = {moments.beta1:g} and beta2 = {moments.beta2:g}"
+
+
+def show(
+    scheme: Scheme, g_cost: float = 1.0, batch_size: int = 64, g_reals: int = 0, moments: Moments | None = None
+) -> str:
     """One round of ``scheme`` as text; ``g_reals`` are the real images of one generator update."""
-    figures = plan(scheme)
+    figures = plan(scheme, moments=moments)
     moves = _shorten(figures.sequence.split(" "), each=2 if figures.stage is None else 3)
     weights = _shorten([f"{level.weight:.6g}" for level in figures.levels])
     if figures.stage is None:
         head, rows = HEAD, [_row(level) for level in figures.levels]
-        below = _shown_updates(figures, g_cost, _shown_reals(figures, batch_size, g_reals))
+        below = _shown_updates(figures, g_cost, _shown_reals(figures, batch_size, g_reals), moments)
     else:
         head, rows = PUSH_HEAD, [_push_row(level) for level in figures.levels]
         below = _shown_stage(figures.stage, figures, batch_size)
@@ -152,7 +175,9 @@ def _resolve(name: str) -> "tuple[PlanOptions, Experiment | None]":
 
     if name in EXPERIMENTS:
         experiment = EXPERIMENTS[name]()
-        return PlanOptions(experiment.scheme, batch_size=experiment.batch_size), experiment
+        own = getattr(experiment.g_optimizer, "moments", None) or Moments(0.0, 0.999)
+        options = PlanOptions(experiment.scheme, batch_size=experiment.batch_size, beta1=own.beta1, beta2=own.beta2)
+        return options, experiment
     raise ValueError(f"unknown scheme or experiment {name!r}. {nearest(name, SCHEMES | EXPERIMENTS)}")
 
 
@@ -166,11 +191,11 @@ def main(arguments: Sequence[str]) -> None:
     options, rest = switch_parts(options, rest, PARTS)
     options = parse(options, rest, prog=f"ganneal plan {name}")
     if experiment is None:
-        print(show(options.scheme, options.g_cost, options.batch_size))
+        print(show(options.scheme, options.g_cost, options.batch_size, moments=options.moments))
         return
     from ganneal.forewarning import forewarning
 
     planned = replace(experiment, scheme=options.scheme, batch_size=options.batch_size)
-    print(show(options.scheme, options.g_cost, options.batch_size, planned.generator_reals))
+    print(show(options.scheme, options.g_cost, options.batch_size, planned.generator_reals, options.moments))
     if warning := forewarning(planned):
         print(f"\nwarning: {warning}")

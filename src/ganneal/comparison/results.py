@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from ganneal.atomic import write_bytes
+from ganneal.comparison.job import STEP
 from ganneal.comparison.judging import RULE, Finding, Standing, compared, corrected, standing
-from ganneal.comparison.study import CLOCKS, Arm, Study
+from ganneal.comparison.study import CLOCKS, MATCHED, Arm, Study, is_annealed
 from ganneal.directory import provenance
 from ganneal.metrics.intervals import last_over_best_interval, seed_interval
+from ganneal.schemes import Nested
 from ganneal.wording import lost, number
 
 RESULTS_FORMAT = 2
+CLOSE = 0.05
+"""Share by which a matched control may walk further or less far before the table says so."""
 Outcome = Mapping[str, Any]
 
 
@@ -47,6 +51,7 @@ class Results:
                 "better": "lower",
                 "hardware": provenance(),
                 "rule": RULE,
+                "walks": _walks(study, by_arm),
                 "arms": _with_verdicts(
                     study, [_arm(study, arm, by_arm[arm.name], measured=bool(metrics)) for arm in study.arms]
                 ),
@@ -92,6 +97,7 @@ class Results:
                 + ".",
                 "",
                 content["rule"],
+                *content["walks"],
                 "",
                 *said,
                 *trouble,
@@ -164,6 +170,25 @@ def _equal_in(study: Study, arm: Arm, reals: float | None) -> str:
     """What the arm is equal in, and the real images that its generator's updates saw beside those of the clock."""
     beside = f" and {number(reals)} more real images in its G updates, which no clock counts" if reals else ""
     return study.equal_in(arm) + beside
+
+
+def _walks(study: Study, by_arm: Mapping[str, Sequence[Outcome]]) -> list[str]:
+    """How far each matched control walked beside the annealed arm, as measured, at the seeds that both finished."""
+    steps = {
+        name: {run["seed"]: run[STEP] for run in runs if run["status"] == "finished" and run[STEP]}
+        for name, runs in by_arm.items()
+    }
+    found = []
+    for arm in study.arms:
+        if not (isinstance(arm.experiment.scheme, Nested) and is_annealed(arm.experiment.scheme)):
+            continue
+        for control in (name for name in MATCHED if name in steps):
+            seeds = [seed for seed in steps[arm.name] if seed in steps[control]]
+            if seeds:
+                ratio = sum(steps[control][s] for s in seeds) / sum(steps[arm.name][s] for s in seeds)
+                off = "" if abs(ratio - 1) <= CLOSE else f", more than {100 * CLOSE:.0f} % from its match"
+                found.append(f"Measured, {control} walked {ratio:.2f} times the generator step of {arm.name}{off}.")
+    return found
 
 
 def _with_verdicts(study: Study, arms: list[dict[str, Any]]) -> list[dict[str, Any]]:

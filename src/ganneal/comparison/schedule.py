@@ -10,7 +10,7 @@ from ganneal.atomic import write_bytes
 from ganneal.comparison.executors import Executor
 from ganneal.comparison.job import Job, failed, read_outcome
 from ganneal.comparison.results import Results, first_line
-from ganneal.comparison.study import WORDS, Study, count, used_budget
+from ganneal.comparison.study import MATCHED, WORDS, Study, cautions, count, is_annealed, used_budget
 from ganneal.config import completed, difference
 from ganneal.data.identity import Identity, differences, identify
 from ganneal.data.places import without_places
@@ -70,7 +70,11 @@ def _warnings(study: Study) -> list[str]:
         for text in forewarnings(arm.experiment):
             arms.setdefault(text, []).append(arm.name)
     every = len(study.arms)
-    return [f"warning for {'all' if len(names) == every else ', '.join(names)}: {text}" for text, names in arms.items()]
+    controlled = any(arm.name in MATCHED for arm in study.arms)
+    said = [text for arm in study.arms if controlled and is_annealed(arm.experiment.scheme) for text in cautions(arm)]
+    return [f"note: {text}" for text in said] + [
+        f"warning for {'all' if len(names) == every else ', '.join(names)}: {text}" for text, names in arms.items()
+    ]
 
 
 class _Course:

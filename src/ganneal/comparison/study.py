@@ -8,15 +8,20 @@ from typing import Any, Literal
 from ganneal.config import difference, encode
 from ganneal.data.places import file_hashes, found_at, places, without_places
 from ganneal.experiment import Budget, Experiment
-from ganneal.optim import SGD, OptimizerConfig
+from ganneal.losses import weight_scales_gradient
+from ganneal.optim import CG, OptimizerConfig, PacedCG, moments_of
 from ganneal.plan import plan
-from ganneal.schemes import Alternating, Nested, Scheme
-from ganneal.weights import MatchedConstant, Ones
+from ganneal.schemes import Alternating, FunctionalGradient, Nested, Scheme
+from ganneal.weights import MatchedConstant, Ones, Reversed
 
 BudgetClock = Literal["num_real", "d_updates", "g_updates", "seconds"]
 CLOCKS: tuple[BudgetClock, ...] = ("num_real", "d_updates", "g_updates", "seconds")
 TAKEN = ("study.json", "results.json", "table.md", "report.html")
 """What stands beside the folders of the arms."""
+STEP, CONSTANT = MATCHED = ("matched-step", "matched-constant")
+"""Names of the control with the same total generator step, where a constant weight cancels and where it does not."""
+REVERSED = "cfg-reversed"
+"""Name of the control with the weights reversed, which is annealed itself."""
 LONGEST_NAME = 200
 ROUNDING = 1e-9
 """Weights that differ by less, relatively, are one weight: powers of a constant come out so."""
@@ -168,14 +173,22 @@ def used_budget(like: Like, outcome: dict[str, Any]) -> Budget:
 def matched_control(experiment: Experiment, scheme: Nested) -> Experiment:
     """``experiment`` without annealing but with the same total generator step.
 
-    Under SGD a constant weight of the same mass does it. Optimizers that divide by their gradient's size cancel a
-    constant, so there the generator's learning rate is multiplied by the ratio of nominal steps per discriminator
-    update, `Plan.nominal_steps_per_d_update` with and without annealing: for Adam that is ``matched-step``.
+    An optimizer that divides by its gradient's size cancels a constant weight. There the generator's learning rate is
+    multiplied by the ratio of nominal steps per discriminator update with and without annealing, which depends on the
+    decays of the optimizer's averages. Under all others, SGD and conjugate gradients, a constant weight of the same
+    mass does it.
+
+    Raises:
+        ValueError: The generator's optimizer does not say which of both it is.
     """
+    moments = moments_of(experiment.g_optimizer)
+    if moments is None:
+        paced = experiment.g_optimizer
+        if isinstance(paced, CG):  # whose directions compare gradients, and so the weights of one and the next
+            paced = PacedCG(paced, scheme.levels, scheme.weights)
+        return replace(experiment, scheme=replace(scheme, weights=MatchedConstant(scheme.weights)), g_optimizer=paced)
     plain = replace(scheme, weights=Ones())
-    if isinstance(experiment.g_optimizer, SGD):
-        return replace(experiment, scheme=replace(scheme, weights=MatchedConstant(scheme.weights)))
-    ratio = plan(scheme).nominal_steps_per_d_update / plan(plain).nominal_steps_per_d_update
+    ratio = plan(scheme, moments=moments).nominal_steps_per_d_update / plan(plain).nominal_steps_per_d_update
     return replace(experiment, scheme=plain, g_optimizer=_with_lr(experiment.g_optimizer, ratio))
 
 
@@ -183,30 +196,64 @@ def _with_lr(optimizer: OptimizerConfig, factor: float) -> OptimizerConfig:
     return replace(optimizer, lr=optimizer.lr * factor)  # type: ignore[type-var]
 
 
+def cautions(arm: Arm) -> list[str]:
+    """Why the matched control of the annealed ``arm`` may walk another generator step than it, in sentences."""
+    experiment = arm.experiment
+    if not isinstance(experiment.scheme, Nested):
+        return []
+    found = []
+    if not weight_scales_gradient(experiment.loss):
+        found.append(
+            f"under the loss {type(experiment.loss).__name__} the generator's pull is not in proportion to a weight on "
+            f"the output: the matched control of {arm.name} may walk from 0.85 to 2.35 times its step. loss.weight-on "
+            f"loss makes it exact"
+        )
+    if why := getattr(experiment.g_optimizer, "unmatched", None):
+        found.append(
+            f"{type(experiment.g_optimizer).__name__} {why}: the matched control of {arm.name} may walk further or "
+            f"less far than it"
+        )
+    return found
+
+
 def is_annealed(scheme: Scheme) -> bool:
-    """Whether it is nested with weights that differ from level to level."""
-    if not isinstance(scheme, Nested):
-        return False
-    weights = scheme.weights(range(1, scheme.levels + 1), 0)
+    """Whether its weights differ from level to level."""
+    match scheme:
+        case Nested(levels=levels, weights=rule):
+            weights = rule(range(1, levels + 1), 0)
+        case FunctionalGradient(steps=steps, weights=rule):
+            weights = rule((1,) * steps, 0)
+        case _:
+            return False
     return max(weights) > min(weights) * (1 + ROUNDING)
 
 
-def controls(nats: Arm, clock: BudgetClock) -> tuple[Arm, ...]:
-    """What a claim for nested annealed training must be held against.
+def controls(annealed: Arm, clock: BudgetClock) -> tuple[Arm, ...]:
+    """What a claim for annealing must be held against; the first is what the others are compared with.
 
-    Nested training without annealing; common training at the study's clock, and at the other of D updates and seconds
-    that ``nats`` used; and the control of the same total generator step.
+    For nested training: common training at the study's clock, and at the other of D updates and seconds that
+    ``annealed`` used; nested training without annealing; and the control of the same total generator step. For
+    functional gradients: those without annealing, with a constant step of the same sum, and with the weights reversed.
 
     Raises:
-        ValueError: The arm's scheme is not nested and annealed.
+        ValueError: The arm's scheme is not annealed.
     """
-    scheme = nats.experiment.scheme
-    if not isinstance(scheme, Nested) or not is_annealed(scheme):
-        raise ValueError(
-            f"controls are for a nested annealed scheme, got {scheme} in {nats.name}; leave --controls out."
-        )
+    scheme = annealed.experiment.scheme
+    if is_annealed(scheme):
+        match scheme:
+            case Nested():
+                return _nested_controls(annealed, scheme, clock)
+            case FunctionalGradient():
+                return _functional_controls(annealed, scheme)
+    raise ValueError(
+        f"controls are for a nested annealed scheme or annealed functional gradients, got {scheme} in "
+        f"{annealed.name}; leave --controls out."
+    )
+
+
+def _nested_controls(nats: Arm, scheme: Nested, clock: BudgetClock) -> tuple[Arm, ...]:
     common: Scheme = Alternating(d_steps=scheme.d_steps)
-    matched = "matched-constant" if isinstance(nats.experiment.g_optimizer, SGD) else "matched-step"
+    matched = CONSTANT if moments_of(nats.experiment.g_optimizer) is None else STEP
     by_time = clock == "seconds"
     other: BudgetClock = "d_updates" if by_time else "seconds"
     cts = replace(nats.experiment, scheme=common)
@@ -218,17 +265,29 @@ def controls(nats: Arm, clock: BudgetClock) -> tuple[Arm, ...]:
     )
 
 
+def _functional_controls(annealed: Arm, scheme: FunctionalGradient) -> tuple[Arm, ...]:
+    rules = {"cfg": Ones(), "cfg-matched": MatchedConstant(scheme.weights), REVERSED: Reversed(scheme.weights)}
+    return tuple(
+        Arm(name, replace(annealed.experiment, scheme=replace(scheme, weights=rule))) for name, rule in rules.items()
+    )
+
+
+def first_control(arms: Sequence[Arm]) -> str:
+    """The control among ``arms`` that the others are compared with: common training, or plain functional gradients."""
+    return next(arm.name for arm in arms if arm.name in ("cts", "cfg"))
+
+
 def with_controls(arms: Sequence[Arm], clock: BudgetClock) -> tuple[Arm, ...]:
-    """The arms and the controls of the one that is nested and annealed; a control that is there already is not added.
+    """The arms and the controls of the one that is annealed; a control that is there already is not added.
 
     Raises:
-        ValueError: No arm is nested and annealed, or more than one; or an arm has a control's name and is another.
+        ValueError: No arm is annealed, or more than one; or an arm has a control's name and is another.
     """
-    found = [arm for arm in arms if is_annealed(arm.experiment.scheme)]
+    found = [arm for arm in arms if is_annealed(arm.experiment.scheme) and arm.name != REVERSED]
     if len(found) != 1:
         raise ValueError(
-            f"--controls needs one arm with a nested annealed scheme, got {[arm.name for arm in found]}; compare each "
-            f"of several in a study of its own."
+            f"--controls needs one arm with a nested annealed scheme or annealed functional gradients, got "
+            f"{[arm.name for arm in found]}; compare each of several in a study of its own."
         )
     own = {arm.name: arm for arm in arms}
     added = controls(found[0], clock)

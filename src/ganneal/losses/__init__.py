@@ -40,6 +40,7 @@ from ganneal.losses.protocol import (
     output_of,
     views_of_discriminator,
     views_of_generator,
+    weight_scales_gradient,
     weighted,
 )
 from ganneal.losses.relativistic import (
@@ -130,5 +131,6 @@ __all__ = [
     "upcast",
     "views_of_discriminator",
     "views_of_generator",
+    "weight_scales_gradient",
     "weighted",
 ]

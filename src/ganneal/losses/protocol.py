@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Literal, Protocol, runtime_checkable
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -65,6 +66,19 @@ def views_of_generator(loss: Loss) -> tuple[View, ...]:
 def judges_pairs(loss: Loss) -> bool:
     """Whether the discriminator is to judge samples beside partners."""
     return any(len(view) > 1 for view in views_of_discriminator(loss))
+
+
+def weight_scales_gradient(loss: Loss) -> bool:
+    """Whether a schedule's weight multiplies the generator's gradient, as it does on the loss and in linear losses.
+
+    A weight on the output of another loss bends its slope too: softplus(-w t) falls by w sigmoid(-w t).
+    """
+    base = torch.tensor([-3.0, -0.5, 0.5, 3.0], dtype=torch.float64)
+    outputs = [base.roll(shift).requires_grad_() for shift, _ in enumerate(views_of_generator(loss))]
+    full, quarter = (
+        torch.cat(torch.autograd.grad(loss.generator(*outputs, weight=weight).sum(), outputs)) for weight in (1.0, 0.25)
+    )
+    return torch.allclose(0.25 * full, quarter, rtol=1e-6, atol=1e-12)
 
 
 def equal_sizes(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:

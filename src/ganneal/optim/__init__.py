@@ -15,7 +15,8 @@ from ganneal.optim.lr_rules import (
     StepDecay,
     two_time_scale,
 )
-from ganneal.optim.optimizers import CG, OPTIMIZERS, SGD, Adam, BetaRule, OptimizerConfig, RMSProp
+from ganneal.optim.optimizers import CG, OPTIMIZERS, SGD, Adam, BetaRule, OptimizerConfig, RMSProp, moments_of
+from ganneal.optim.paced import Paced, PacedCG
 from ganneal.optim.rmsprop import InsideRMSProp
 
 __all__ = [
@@ -35,10 +36,13 @@ __all__ = [
     "LRRule",
     "LinearDecay",
     "OptimizerConfig",
+    "Paced",
+    "PacedCG",
     "Power",
     "RMSProp",
     "Rise",
     "StepDecay",
     "average_",
+    "moments_of",
     "two_time_scale",
 ]

@@ -23,6 +23,8 @@ class Rule:
 
     reads: tuple[str, ...]
     beta: Callable[[Products, float | None, float], Tensor]
+    unbounded: bool = False
+    """Its denominator d.y may be near 0, and beta then far below 0."""
 
 
 def _capped(beta: Tensor, beta_max: float | None) -> Tensor:
@@ -68,9 +70,9 @@ def _hs_dy(s: Products, beta_max: float | None, mu: float) -> Tensor:
 BETA_RULES: dict[str, Rule] = {
     "FR": Rule(("gg", "pp"), _fr),
     "PRP": Rule(("gy", "pp"), _prp),
-    "HS": Rule(("gy", "dy"), _hs),
-    "DY": Rule(("gg", "dy"), _dy),
-    "HZ": Rule(("gy", "yy", "gd", "dy"), _hz),
+    "HS": Rule(("gy", "dy"), _hs, unbounded=True),
+    "DY": Rule(("gg", "dy"), _dy, unbounded=True),
+    "HZ": Rule(("gy", "yy", "gd", "dy"), _hz, unbounded=True),
     "FR_PRP": Rule(("gg", "gy", "pp"), _fr_prp),
     "HS_DY": Rule(("gg", "gy", "dy"), _hs_dy),
 }

@@ -8,6 +8,8 @@ from typing import Literal, Protocol, runtime_checkable
 import torch
 from torch.nn import Parameter
 
+from ganneal.moments import Moments
+from ganneal.optim.beta_rules import BETA_RULES
 from ganneal.optim.conjugate_gradient import BetaScope, ConjugateGradient, check_options
 from ganneal.optim.lr_rules import Constant, LRRule
 from ganneal.optim.rmsprop import InsideRMSProp
@@ -33,6 +35,21 @@ class OptimizerConfig(Protocol):
     def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
         """A fresh optimizer over ``parameters``."""
         ...
+
+
+def moments_of(config: OptimizerConfig) -> Moments | None:
+    """Decays of the averages by which the optimizer divides a gradient's size out; None where it does not divide.
+
+    Raises:
+        ValueError: The configuration does not say which: it has no ``moments``.
+    """
+    try:
+        return config.moments  # type: ignore[attr-defined]
+    except AttributeError:
+        raise ValueError(
+            f"{type(config).__name__} does not say how its steps depend on the size of gradients; give it a field or "
+            f"property 'moments', a Moments, or None for steps in proportion to the gradient."
+        ) from None
 
 
 def _check_lr(lr: float) -> None:
@@ -70,6 +87,10 @@ class Adam:
         _check_decays(beta1=self.beta1, beta2=self.beta2)
         _check_eps(self.eps)
 
+    @property
+    def moments(self) -> Moments:
+        return Moments(self.beta1, self.beta2)
+
     def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
         return torch.optim.Adam(parameters, lr=self.lr, betas=(self.beta1, self.beta2), eps=self.eps, fused=True)
 
@@ -81,10 +102,16 @@ class SGD:
     lr: float = 1e-2
     momentum: float = 0.0
     rule: LRRule = Constant()
+    moments = None
 
     def __post_init__(self) -> None:
         _check_lr(self.lr)
         _check_decays(momentum=self.momentum)
+
+    @property
+    def unmatched(self) -> str | None:
+        """Why steps under a constant weight of the same mass may be longer or shorter in all, if so."""
+        return "adds up gradients of several updates, which may agree or not" if self.momentum else None
 
     def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
         return torch.optim.SGD(parameters, lr=self.lr, momentum=self.momentum, fused=True)
@@ -111,6 +138,10 @@ class RMSProp:
         _check_decays(smoothing=self.smoothing)
         _check_eps(self.eps)
 
+    @property
+    def moments(self) -> Moments:
+        return Moments(0.0, self.smoothing)
+
     def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
         if self.eps_inside:
             return InsideRMSProp(parameters, lr=self.lr, smoothing=self.smoothing, eps=self.eps)
@@ -135,10 +166,17 @@ class CG:
     restart_tol: float = 1e-12
     weight_decay: float = 0.0
     rule: LRRule = Constant()
+    moments = None
 
     def __post_init__(self) -> None:
         _check_lr(self.lr)
         check_options(asdict(self) | {"compat": None})
+
+    @property
+    def unmatched(self) -> str | None:
+        """Why steps under a constant weight of the same mass may be longer or shorter in all, if so."""
+        bounded = self.beta_min is not None or not BETA_RULES[self.beta_rule].unbounded
+        return None if bounded else "has no lower bound on beta (beta-min), and its steps may be of any length"
 
     def build(self, parameters: Iterable[Parameter]) -> ConjugateGradient:
         return ConjugateGradient(
