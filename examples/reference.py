@@ -32,6 +32,7 @@ MODULES = (
     ("schemes", "Schemes", "A round's number to the steps of that round ([Schedules](schedules.md))."),
     ("weights", "Weights", "How strongly each level of a nested scheme counts."),
     ("plan", "Plans", "What a scheme does, counted without training."),
+    ("moments", "Moments", "Steps of an optimizer that divides its gradient by its size."),
     ("losses", "Losses", "Two functions of the discriminator's raw output ([Losses](losses.md))."),
     ("divergences", "Divergences", "What generators minimise ([Divergences](divergences.md))."),
     ("regularizers", "Regularizers", "Penalties and constraints ([Regularizers](regularizers.md))."),

@@ -131,7 +131,7 @@ class Rule(NamedTuple):
     unless: tuple[str, ...] = ()
 
 
-LOW = ("ganneal.registry", "ganneal.steps", "ganneal.weights", "ganneal.schemes", "ganneal.plan")
+LOW = ("ganneal.registry", "ganneal.steps", "ganneal.weights", "ganneal.schemes", "ganneal.moments", "ganneal.plan")
 """The game itself: pure Python, these modules and the standard library only."""
 
 TRAINING = ("ganneal.training", "ganneal.train")

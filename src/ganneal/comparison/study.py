@@ -205,8 +205,8 @@ def cautions(arm: Arm) -> list[str]:
     if not weight_scales_gradient(experiment.loss):
         found.append(
             f"under the loss {type(experiment.loss).__name__} the generator's pull is not in proportion to a weight on "
-            f"the output: the matched control of {arm.name} may walk from 0.85 to 2.35 times its step. loss.weight-on "
-            f"loss makes it exact"
+            f"the output: the matched control of {arm.name} may walk from 0.85 to 2.35 times its step. "
+            f"--loss.weight-on loss makes it exact"
         )
     if why := getattr(experiment.g_optimizer, "unmatched", None):
         found.append(

@@ -175,8 +175,9 @@ class CG:
     @property
     def unmatched(self) -> str | None:
         """Why steps under a constant weight of the same mass may be longer or shorter in all, if so."""
-        bounded = self.beta_min is not None or not BETA_RULES[self.beta_rule].unbounded
-        return None if bounded else "has no lower bound on beta (beta-min), and its steps may be of any length"
+        if self.beta_min is not None or not BETA_RULES[self.beta_rule].unbounded:
+            return None
+        return "has no lower bound on beta (--g-optimizer.beta-min), and its steps may be of any length"
 
     def build(self, parameters: Iterable[Parameter]) -> ConjugateGradient:
         return ConjugateGradient(
