@@ -15,6 +15,7 @@ import ganneal
 from ganneal import following
 from ganneal.cli import main
 from ganneal.collective import Ranks
+from ganneal.config import encode
 from ganneal.data import Arrays, Folder, Ring
 from ganneal.data.identity import identify
 from ganneal.data.saying import Remark
@@ -26,6 +27,7 @@ from ganneal.metrics.measures import METRICS
 from ganneal.models import DCGAN
 from ganneal.report.records import read_run
 from ganneal.report.run_page import draw
+from ganneal.reproduction.results import check_same
 from ganneal.run_data import training_data
 
 SIZE = 8
@@ -366,3 +368,33 @@ def test_a_report_shows_neighbours_among_the_data_of_the_run_only(
     assert main(["report", str(project / "run"), "--data.path", "there"]) == 0
     assert pages == ["there"]
     assert main(["report", str(project / "run"), "run", "--out", "page.html", "--data.path", "there"]) == 2
+
+
+def test_data_found_through_the_environment_are_found_without_it(
+    project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GANNEAL_DATA", str(project))
+    ganneal.train(experiment(Folder("data")), tmp_path / "other")
+    monkeypatch.setenv("GANNEAL_DATA", str(tmp_path / "nowhere"))
+    assert training_data(RunDirectory(tmp_path / "other")).changes == []
+    assert ganneal.train(experiment(Folder("data"), 2), tmp_path / "other").counters.d_updates == 2
+    # a name that is found is meant as it is found
+    write(tmp_path / "nowhere" / "data", {"cat": 9})
+    with pytest.raises(ValueError, match="12 images when the run began, 9 now"):
+        ganneal.train(experiment(Folder("data"), 3), tmp_path / "other")
+
+
+def test_rows_of_a_reproduced_table_are_told_by_their_data_not_by_its_place(tmp_path: Path) -> None:
+    here, there = (experiment(Folder(str(tmp_path / name))) for name in ("here", "there"))
+    entries = [
+        {
+            "experiment": {"data": encode(one.data)},
+            "budget": {},
+            "protocol": {"reference": name, "reference_sha256": "a"},
+        }
+        for one, name in ((here, "here"), (there, "there"))
+    ]
+    check_same("row", entries[0], entries[1], there, tmp_path)
+    entries[1]["protocol"]["reference_sha256"] = "b"
+    with pytest.raises(ValueError, match="reference_sha256: a -> b"):
+        check_same("row", entries[0], entries[1], there, tmp_path)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ganneal import forewarning
@@ -17,6 +18,7 @@ from ganneal.comparison.executors import Executor
 from ganneal.comparison.job import Job
 from ganneal.comparison.results import Results
 from ganneal.comparison.study import Arm, Like, Study
+from ganneal.data import Arrays
 from ganneal.directory import DirectoryInUse, RunDirectory
 from ganneal.interruption import Interrupted
 from ganneal.optim import Averaging
@@ -531,3 +533,34 @@ def test_while_the_jobs_save_another_sigterm_changes_nothing_and_another_sigint_
     with pytest.raises(Interrupted, match="at once") as insisted:
         compare(study(), tmp_path, executor)
     assert executor.stopped and insisted.value.signum == signal.SIGINT
+
+
+def test_a_study_goes_on_with_its_own_data_only_wherever_they_lie(
+    study: Make, ring: Make, script: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (20, 8, 8), np.uint8)
+    np.savez(tmp_path / "data.npz", x_train=images)
+
+    def on(path: str, **changes: Any) -> Study:
+        own = ring(data=Arrays(path, labels=None), batch_size=8)
+        return study(arms=(Arm("nats", own), Arm("cts", replace(own, scheme=Alternating()))), **changes)
+
+    out = tmp_path / "study"
+    compare(on(str(tmp_path / "data.npz")), out, script())
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path / "sub")
+    (tmp_path / "data.npz").rename(tmp_path / "moved.npz")
+    compare(on("../moved.npz", seeds=(0, 1, 2)), out, script())
+    before = files(out)
+    np.savez(tmp_path / "moved.npz", x_train=images[:-3])
+    with pytest.raises(ValueError, match="holds a study on other data(.|\n)*20 images when the run began, 17 now"):
+        compare(on("../moved.npz", seeds=(0, 1, 2, 3)), out, script())
+    assert files(out) == before
+    (tmp_path / "moved.npz").unlink()
+    assert compare(on("../moved.npz", seeds=(0, 1, 2)), out, script())[0].content["arms"]  # every run had ended
+
+
+def test_arms_that_read_their_data_at_two_places_are_refused(study: Make, ring: Make) -> None:
+    arms = (Arm("a", ring(data=Arrays("a.npz"))), Arm("b", ring(data=Arrays("b.npz"))))
+    with pytest.raises(ValueError, match="place of the data.path: a.npz -> b.npz"):
+        study(arms=arms, baseline="a")
