@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +16,11 @@ from PIL import Image
 
 import ganneal
 from ganneal.cli import COMMANDS, main
+from ganneal.cli.configure import configure
 from ganneal.cli.train import PARTS
 from ganneal.experiments import EXPERIMENTS
 from ganneal.losses import LOSSES
+from ganneal.regularizers import REGULARIZERS, Sum
 from ganneal.schemes import SCHEMES
 
 FLAGS = Path(__file__).with_name("cli_flags.txt")
@@ -541,6 +543,32 @@ FAST = {"nonsaturating", "hybrid", "ragan", "wgan"}
 def test_every_loss_trains_from_the_command_line(name: str, cli: Cli) -> None:
     status, _, err = cli("train", *TINY_DIGITS, "--records.evaluate-count", "16", "--loss", name, "--out", name)
     assert status == 0, err
+
+
+def test_terms_of_a_sum_are_set_one_by_one(cli: Cli) -> None:
+    terms = ["--regularizer.terms.0.coefficient", "0.5", "--regularizer.terms.1.coefficient=0.05"]
+    more = ["--regularizer.terms.1.interval", "4", "--regularizer.terms.1.no-scale-by-interval", "--seed", "3"]
+    begun = ["train", "digits-nats", "--model.d-norm", "layer", "--regularizer", "r1-r2"]
+    status, out, err = cli(*begun, *terms, *more, "--dry-run")
+    assert (status, err) == (0, "")
+    found = configure(EXPERIMENTS["digits-nats"](), [*begun[2:], *terms, *more], prog="t")
+    r1, r2 = REGULARIZERS["r1"], REGULARIZERS["r2"]
+    expected = (replace(r1, coefficient=0.5), replace(r2, coefficient=0.05, interval=4, scale_by_interval=False))  # type: ignore[type-var]
+    assert found.regularizer == Sum(expected) and found.seed == 3
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (["r1-r2", "--regularizer.terms.2.coefficient", "1"], "no part of that number, only: 0 (GradientPenalty), 1"),
+        (["r1", "--regularizer.terms.0.coefficient", "1"], "GradientPenalty has no 'terms'"),
+        (["none", "--regularizer.terms.0.coefficient", "1"], "no part of that number, only: none"),
+        (["r1-r2", "--regularizer.terms.0", "r1"], "--regularizer.terms.0 needs a field, as"),
+    ],
+)
+def test_terms_that_are_not_there_are_named(cli: Cli, wrong: list[str], said: str) -> None:
+    status, _, err = cli("train", "digits-nats", "--regularizer", *wrong, "--dry-run")
+    assert status == 2 and said in err
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Command-line options of dataclasses: fields by tyro, whole parts by their registered name.
 
-``--loss hinge`` puts another registered part in place, ``--loss.weight-on loss`` changes a field of the one in place.
+``--loss hinge`` puts another registered part in place, ``--loss.weight-on loss`` changes a field of the one in place,
+``--regularizer.terms.0.coefficient 5`` a field of one of several.
 """
 
 from collections.abc import Mapping, Sequence
@@ -102,8 +103,49 @@ def _widened(parsed: Any, like: Any) -> Any:
     return type(like)(**{f.name: _widened(getattr(parsed, f.name), getattr(like, f.name)) for f in fields(like)})
 
 
+def _elements(arguments: Sequence[str]) -> tuple[dict[tuple[str, ...], list[str]], list[str]]:
+    """Options of single elements, as ``--regularizer.terms.0.coefficient 5``, by the element's path; and the others."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    rest: list[str] = []
+    target = rest
+    for argument in arguments:
+        if argument.startswith("--"):
+            name, equals, value = argument[2:].partition("=")
+            steps = name.split(".")
+            number = next((at for at, step in enumerate(steps) if step.isdecimal()), None)
+            target = rest
+            if number is not None:
+                path = tuple(step.replace("-", "_") for step in steps[: number + 1])
+                target = found.setdefault(path, [])
+                argument = f"--{'.'.join(steps[number + 1 :])}{equals}{value}"
+        target.append(argument)
+    return found, rest
+
+
+def _with_elements(options: Any, elements: Mapping[tuple[str, ...], list[str]], prog: str) -> Any:
+    """``options`` with the fields of single elements of its tuples changed.
+
+    Raises:
+        ValueError: There is no such element.
+    """
+    for (*path, number), arguments in elements.items():
+        name, held = f"--{'.'.join(path)}".replace("_", "-"), _get(options, path)
+        parts = held if isinstance(held, tuple) and all(map(_is_part, held)) else ()
+        if int(number) >= len(parts):
+            known = ", ".join(f"{index} ({type(part).__name__})" for index, part in enumerate(parts)) or "none"
+            raise ValueError(f"{name}.{number}: there is no part of that number, only: {known}.")
+        if "--" in arguments:
+            raise ValueError(f"{name}.{number} needs a field, as {name}.{number}.{fields(parts[int(number)])[0].name}.")
+        changed = parse(parts[int(number)], arguments, prog=prog)
+        parts = (*parts[: int(number)], changed, *parts[int(number) + 1 :])
+        options = _put(options, path, parts)
+    return options
+
+
 def parse(options: Options, arguments: Sequence[str], prog: str) -> Options:
     """``options`` with the fields given in ``arguments`` changed; ``--help`` prints every field."""
+    elements, arguments = _elements(arguments)
+    options = _with_elements(options, elements, prog)
     narrowed = _narrowed(options)
     parsed = tyro.cli(type(narrowed), default=narrowed, args=list(arguments), prog=prog)
     return _widened(parsed, options)
