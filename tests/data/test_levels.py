@@ -193,3 +193,14 @@ def test_levels_are_part_of_what_a_run_remembers(tmp_path: Path, monkeypatch: py
     assert main(["train", path, "--data.levels", "0", "4095", *quick]) == 0
     assert json.loads(Path("r/experiment.json").read_text())["experiment"]["data"]["levels"] == [0.0, 4095.0]
     assert main(["train", path, "--data.levels", "0", "65535", *quick]) == 2  # another identity
+
+
+def test_images_whose_levels_are_zero_and_one_are_told_to_be_black(tmp_path: Path) -> None:
+    masks = [RANDOM.integers(0, 2, (16, 16), dtype=np.uint8) for _ in range(3)]
+    (said,) = loaded(Folder(folder(tmp_path / "d", masks)))[1]
+    assert "the levels of 3 of 3 images" in said and "are 0 to 1 of 255: they are black" in said
+    np.save(tmp_path / "a.npy", np.stack(masks))
+    assert "they are black" in loaded(Arrays(str(tmp_path / "a.npy")))[1][0]
+    masks[2] = masks[2] * 255
+    assert loaded(Folder(folder(tmp_path / "d", masks)))[1] == []
+    assert loaded(Arrays(str(tmp_path / "a.npy"), levels=(0, 1)))[0].max() == 255

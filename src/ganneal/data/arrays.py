@@ -11,7 +11,7 @@ from ganneal.data.labels import ClassLabels, classed, read_labels
 from ganneal.data.listing import described
 from ganneal.data.npy import read_header, read_member
 from ganneal.data.protocol import Dataset, find_data
-from ganneal.data.saying import remark
+from ganneal.data.saying import remark, remark_on_black
 from ganneal.ways import way
 
 BLOCK = 1_024
@@ -114,6 +114,7 @@ def _in_bytes(images: np.ndarray, levels: Levels | None, name: str) -> np.ndarra
     if images.dtype.kind not in "biuf":
         raise ValueError(f"{name} must be uint8 (0..255), got {images.dtype}; convert it first.")
     if images.dtype == np.uint8 and levels is None:
+        remark_on_black(images, name)
         return images
     low, high = _range(images)
     if levels is None:

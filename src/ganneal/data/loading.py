@@ -14,7 +14,7 @@ from ganneal.data.levels import level_remarks
 from ganneal.data.listing import NAMED, Encoded, Listing, settle
 from ganneal.data.protocol import Dataset
 from ganneal.data.remarks import left_out_remarks, remarks
-from ganneal.data.saying import remark
+from ganneal.data.saying import remark, remark_on_black
 from ganneal.data.store import kept_images, store_limit
 from ganneal.data.survey import Survey, survey_files
 
@@ -61,6 +61,8 @@ def finished(
     warning = settle(every, len(listing.names) + len(listing.damaged), listing.place, on_damaged)
     if warning is not None:
         warnings.warn(warning, stacklevel=4)
+    if isinstance(samples, np.ndarray):  # others are decoded when they are asked for
+        remark_on_black(samples, shown(str(listing.place)), stacklevel=4)
     kept = listing.without(damaged)
     left_out = {"passed_over": len(every), "damaged": {shown(name): every[name] for name in list(every)[:NAMED]}}
     description = {**kept.description, "count": len(kept.names)} | (left_out if every else {})
