@@ -1,5 +1,6 @@
 """The tables hold what was printed; one arm is one experiment; every row can be built at the smallest scale."""
 
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -143,3 +144,8 @@ def test_the_page_in_the_documentation_is_that_of_the_results() -> None:
 def test_every_results_file_is_of_a_table_and_a_scale() -> None:
     known = {results.file_of(ROOT / "results", table, scale) for table in TABLES for scale in SCALES}
     assert set((ROOT / "results").glob("*.json")) <= known
+
+
+def test_the_wgan_rows_have_no_limit_on_a_critics_gap_and_functional_gradients_keep_theirs() -> None:
+    limits = {(type(row.experiment.loss).__name__, row.experiment.losing_touch.limit) for row in TABLES["table8"].rows}
+    assert limits == {("Wasserstein", inf), ("LeastSquares", inf), ("Hinge", inf), ("NonSaturating", 40.0)}
