@@ -171,5 +171,5 @@ def test_the_critic_of_the_experiment_learns_to_tell_fakes_from_reals() -> None:
         records=replace(experiment.records, log_every=32),
     )
     losses = [row["d_loss"] for row in engine.train(Run(small))]
-    assert losses[0] == pytest.approx(200, rel=0.01)  # two margins of 100, and a critic that tells nothing
-    assert losses[-1] < 150
+    assert losses[0] == pytest.approx(2, rel=0.1)  # two margins of 1, and a critic that tells nothing
+    assert losses[-1] < 1.5

@@ -6,6 +6,7 @@ from ganneal.data import Digits
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.losses import EVERY_LOSS
 from ganneal.models import DCGAN, Relation
+from ganneal.normalization import Spectral
 from ganneal.optim import Adam
 from ganneal.schemes import Nested
 from ganneal.weights import Geometric
@@ -37,9 +38,11 @@ def digits_relation() -> Experiment:
         digits_cts(),
         name="digits-relation",
         model=Relation(width=32, latent_size=64),
-        loss=EVERY_LOSS["triplet"],
-        d_optimizer=Adam(lr=1e-4, beta1=0.9),
-        g_optimizer=Adam(lr=2e-4, beta1=0.9),
+        # With the authors' margin of 100 and a critic without bounds the distance grew from 161 to 214.
+        loss=replace(EVERY_LOSS["triplet"], margin=1.0),
+        normalization=Spectral(),
+        d_optimizer=Adam(lr=4e-4, beta1=0.9),
+        g_optimizer=Adam(lr=1e-3, beta1=0.9),
     )
 
 
