@@ -129,7 +129,10 @@ def test_a_damaged_line_of_the_record_is_named_and_only_a_last_one_is_passed_ove
         directory.rows()
 
 
-@pytest.mark.parametrize("content", [b"{}", b'{"experiment": 3}', b"\xff", b"[" * 10_000, b"[]"])
+@pytest.mark.parametrize(
+    "content",
+    [b"{}", b'{"experiment": 3}', b'{"experiment": {}, "places": {"data.path": [1]}}', b"\xff", b"[" * 10_000, b"[]"],
+)
 def test_a_description_of_no_experiment_is_named(content: bytes, run: Path) -> None:
     (run / "experiment.json").write_bytes(content)
     with pytest.raises(ValueError, match=r"experiment\.json is damaged .*use another run directory"):

@@ -29,7 +29,14 @@ def read_description(path: Path) -> dict[str, Any]:
     content = read_json(path)
     if not isinstance(content.get("experiment"), dict):
         raise ValueError(f"{path} is damaged (it describes no experiment); restore it, or use another run directory.")
+    if not _are_places(content.get("places", {})):
+        raise ValueError(f"{path} is damaged (it says no places of data); restore it, or use another run directory.")
     return content
+
+
+def _are_places(content: Any) -> bool:
+    records = content.values() if isinstance(content, dict) else [None]
+    return all(isinstance(one, dict) and all(isinstance(text, str) for text in one.values()) for one in records)
 
 
 def append_line(path: Path, content: dict[str, Any]) -> None:

@@ -83,7 +83,7 @@ def list_folder(root: Path, on_damaged: OnDamaged = "fail") -> Listing:
     """
     if not root.is_dir():
         raise ValueError(f"path must be a folder of images, got the file {shown(str(root))}; a .zip is data 'zip'.")
-    if (root / RUN).exists():
+    if (root / RUN).exists() or _are_pictures(root.resolve()):
         raise ValueError(
             f"path must be a folder of images, got the directory of a run, {shown(str(root))}: its pictures are no "
             f"data. Give the folder of the images; `ganneal sample` writes samples as single images."
@@ -109,6 +109,11 @@ def list_folder(root: Path, on_damaged: OnDamaged = "fail") -> Listing:
     skip = on_damaged == "skip"
     folders = [folder for folder in found.folders if not found.is_above_a_run(folder)]
     return classified(listing, folders, found.lists, lambda name: (root / name).read_bytes(), skip)
+
+
+def _are_pictures(place: Path) -> bool:
+    """Whether a run keeps its pictures in the folder ``place``: sheets of many samples each."""
+    return place.name == "samples" and (place.parent / RUN).exists()
 
 
 @dataclass(frozen=True)
