@@ -124,8 +124,8 @@ class MatchedConstant:
     """One constant with the same total mass, sum of counts x weights, as another rule.
 
     The control that separates annealing from a smaller total step, for SGD, conjugate gradients and functional-gradient
-    pushes. Its steps are those of the other rule in all only where the weight scales the generator's gradient: in losses
-    linear in D, and with ``weight_on="loss"``. Under Adam a constant cancels: match the generator's learning rate.
+    pushes. It walks the same total step only where the weight scales the generator's gradient: in losses linear in D,
+    and with ``weight_on="loss"``. Under Adam a constant cancels: match the generator's learning rate.
 
     >>> MatchedConstant(Explicit((1.0, 0.25)))([1, 2], 0)
     (0.5, 0.5)
