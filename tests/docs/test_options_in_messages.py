@@ -33,8 +33,9 @@ def options_of(part: Any, path: str) -> Iterator[str]:
         yield dashed(inner)
         if isinstance(value := getattr(part, field.name), bool):
             yield dashed(f"{path}.no-{field.name}" if path else f"no-{field.name}")
-        if is_dataclass(value):
-            yield from options_of(value, inner)
+        for number, held in enumerate(value) if isinstance(value, tuple) else [(None, value)]:
+            if is_dataclass(held):  # a part of several is called by its number
+                yield from options_of(held, inner if number is None else f"{inner}.{number}")
 
 
 @pytest.fixture
