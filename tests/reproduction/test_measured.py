@@ -3,13 +3,16 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from ganneal.cli import main
 from ganneal.experiments import EXPERIMENTS
 from ganneal.metrics.extractors import ExtractorConfig, Inception, InceptionTorchvision
 from ganneal.metrics.protocol import MetricProtocol, Place, Record, Reference
 from ganneal.reproduction import SCALES, TABLES, measured
+from ganneal.reproduction.distances import ROWS
 from ganneal.reproduction.plan import Planned
 from ganneal.reproduction.running import check_extractor, score_extractor
 from ganneal.schemes import FunctionalGradient
@@ -89,3 +92,25 @@ def test_presets_of_256_pixels_are_those_of_table_five(name: str) -> None:
     assert getattr(experiment.data, "size", None) == 256
     with torch.device("meta"):
         experiment.model.build((3, 256, 256))
+
+
+def test_table_one_is_measured_on_the_data_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GANNEAL_DATA", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    images = np.zeros((2, 32, 32, 3), np.uint8)
+    images[1] = 255  # -1 and 1 everywhere: 2 apart in each of 3072 numbers
+    np.savez(tmp_path / "two.npz", images=images)
+    assert main(["reproduce", "table1", "--data", f"cifar10={tmp_path / 'two.npz'}"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    cifar = next(line for line in lines if "CIFAR-10" in line)
+    d1, d2 = float(cifar.split(" | ")[3]), float(cifar.split(" | ")[5].rstrip(" |"))
+    assert d1 == pytest.approx(2 * 3072**0.5, rel=0.01) and d2 == pytest.approx((2 * 3072) ** 0.5, rel=0.03)
+    assert cifar.split(" | ")[2::2] == ["38", "62"] and sum("not run: needs" in line for line in lines) == 6
+
+
+def test_table_one_has_the_papers_numbers() -> None:
+    found = {(row.dataset, row.size): (row.d1.text, row.d2.text) for row in ROWS}
+    assert len(found) == 7
+    assert found["lsun-church", 256] == ("330", "515") and found["celeba", 64] == ("80", "130")

@@ -15,6 +15,7 @@ from ganneal.metrics.extractors import EXTRACTORS, ExtractorConfig
 from ganneal.registry import lookup
 from ganneal.reproduction import ALIASES, SCALES, TABLES, Table, results
 from ganneal.reproduction.datasets import PUBLISHED_DATA
+from ganneal.reproduction.distances import ROWS, TITLE, distances_table
 from ganneal.reproduction.page import page
 from ganneal.reproduction.plan import Planned, chosen_rows, planned, seconds
 from ganneal.reproduction.running import check_extractor, described, run_rows
@@ -22,11 +23,14 @@ from ganneal.reproduction.scales import Scale
 from ganneal.wording import duration
 
 PAGE = "reproduction.md"
+DISTANCES = "table1"
+"""The table that is measured on the data alone."""
 
 
 def _help() -> str:
     return f"""usage: ganneal reproduce                        list tables and scales
        ganneal reproduce TABLE --scale SCALE [options]
+       ganneal reproduce table1 [--data NAME=PATH...]   measure distances, train nothing
        ganneal reproduce page                   write the page again from all results
 
 Run the rows of a published table through `ganneal compare`, equal in real images, measure them, and write
@@ -53,6 +57,7 @@ def _listed() -> str:
     lines = [f"  {name:<{width}}  {table.title} ({len(table.rows)} rows)" for name, table in TABLES.items()]
     wide = max(map(len, SCALES))
     scales = [f"  {name:<{wide}}  {scale.text}" for name, scale in SCALES.items()]
+    lines.append(f"  {DISTANCES:<{width}}  {TITLE} ({len(ROWS)} rows, nothing is trained)")
     return "\n".join(["tables:", *lines, "", "scales:", *scales, "", "ganneal reproduce --help says more."])
 
 
@@ -185,6 +190,11 @@ def main(arguments: Sequence[str]) -> None:
         _refuse(rest)
         write_page(results_folder, page_file)
         print(page_file)
+        return
+    if given == DISTANCES:
+        paths = _paths(_take_several(rest, "--data"))
+        _refuse(rest)
+        print(f"{TITLE}\n\n{distances_table(paths)}", end="")
         return
     name = ALIASES.get(given, given)
     table = lookup("table", TABLES, name)

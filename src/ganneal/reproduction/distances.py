@@ -1,0 +1,68 @@
+"""Table I of the NATS paper: median distances between images, and from images to noise. Nothing is trained for it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from ganneal.data import Encoded
+from ganneal.data.pairwise import median_pairwise_distance, noise_like
+from ganneal.reproduction.datasets import PUBLISHED_DATA, needed, source
+from ganneal.reproduction.table import Reported
+from ganneal.wording import number
+
+TITLE = "Table I. Median pairwise distances"
+TABLE_I = """
+cifar10 32 38 62
+celeba 64 80 130
+lsun-tower 64 80 125
+lsun-church 64 75 125
+lsun-bedroom 64 76 124
+lsun-tower 256 335 520
+lsun-church 256 330 515
+"""
+
+
+@dataclass(frozen=True)
+class Distances:
+    """One row: a data set at a size, D1 between its images and D2 from them to normal noise."""
+
+    dataset: str
+    size: int
+    d1: Reported
+    d2: Reported
+
+    def measured(self, path: str | None = None, count: int = 2_000) -> tuple[float, float]:
+        """D1 and D2 of at most ``count`` images at ``path``, or of the data where it is looked for.
+
+        Raises:
+            FileNotFoundError: The data is not there.
+        """
+        try:
+            data = source(self.dataset, small=False, path=path)
+        except FileNotFoundError:
+            data = source(self.dataset, small=True, path=path)  # part of a set has about its distances
+        if isinstance(data, Encoded):
+            data = replace(data, size=self.size)  # type: ignore[type-var]
+        images = data.load().samples
+        noise = noise_like(images.shape[1:], count=count)
+        return median_pairwise_distance(images, count=count), median_pairwise_distance(images, noise, count=count)
+
+
+def _row(line: str) -> Distances:
+    dataset, size, d1, d2 = line.split()
+    return Distances(dataset, int(size), Reported(d1), Reported(d2))
+
+
+ROWS = tuple(map(_row, TABLE_I.strip().splitlines()))
+
+
+def distances_table(paths: Mapping[str, str], count: int = 2_000) -> str:
+    """The table as Markdown: reported beside measured, rows without data saying what they need."""
+    lines = ["data", "px", "D1, reported", "D1, here", "D2, reported", "D2, here"]
+    rows = [lines, ["---"] * len(lines)]
+    for row in ROWS:
+        try:
+            d1, d2 = map(number, row.measured(paths.get(row.dataset), count))
+        except FileNotFoundError:
+            d1, d2 = f"not run: {needed(row.dataset)}", ""
+        rows.append([PUBLISHED_DATA[row.dataset].title, str(row.size), row.d1.text, d1, row.d2.text, d2])
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows) + "\n"
