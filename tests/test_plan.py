@@ -275,3 +275,14 @@ def test_real_images_of_generator_updates_are_shown_where_there_are_any() -> Non
     assert "real images" not in show(Nested(4))
     line = "real images per round      64 in D updates, which the clock counts, and 320 more in G updates"
     assert line in show(Nested(4), batch_size=16, g_reals=32)
+
+
+@pytest.mark.parametrize("command", [["plan", "ring-nats"], ["train", "ring-nats", "--dry-run"]])
+def test_an_experiments_steps_are_those_of_its_own_optimizer(command: list[str], capsys: pytest.CaptureFixture) -> None:
+    from ganneal.cli import main
+
+    assert main(command) == 0
+    assert "averages with beta1 = 0.5 and beta2 = 0.999; gradients of equal size." in capsys.readouterr().out
+    if command[0] == "plan":
+        assert main([*command, "--beta1", "0", "--beta2", "0.9"]) == 0
+        assert "Adam steps per D           1.226" in capsys.readouterr().out

@@ -129,7 +129,12 @@ def main(arguments: Sequence[str]) -> None:
         if not starts:  # before two pages of settings
             print(f"{found}\n")
         print(describe(experiment))
-        first = show(experiment.scheme, batch_size=experiment.batch_size, g_reals=experiment.generator_reals)
+        first = show(
+            experiment.scheme,
+            batch_size=experiment.batch_size,
+            g_reals=experiment.generator_reals,
+            moments=getattr(experiment.g_optimizer, "moments", None),
+        )
         print(f"\nrun directory: {directory}\n\nfirst round:\n{first}\n\n{found}")
         for warning in forewarnings(experiment):
             print(f"warning: {warning}")
