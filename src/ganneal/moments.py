@@ -21,8 +21,8 @@ class Moments:
         The weights of one round are repeated for ever: the averages are those after many rounds, where corrections for
         their start have faded.
 
-        >>> Moments(0.0, 0.0).lengths([1.0, 0.1]), Moments(0.5, 0.999).lengths([2.0, 2.0])
-        ([1.0, 1.0], [1.0, 1.0])
+        >>> [round(length, 6) for length in Moments(0.5, 0.999).lengths([2.0, 2.0])]
+        [1.0, 1.0]
         """
         means = _repeated(self.beta1, weights)
         squares = _repeated(self.beta2, [weight * weight for weight in weights])
