@@ -215,7 +215,10 @@ def test_runs_at_once_share_the_threads_unless_an_arm_says(
         (("ring-cts", "--num-real", "--seeds", "2"), "--num-real needs a value"),
         (("ring-cts", *CLOCK, "--jobs", "2", "--cluster", "auto"), "--jobs is for this machine alone"),
         (("ring-cts", *CLOCK, "--baseline", "ring-ct"), "Did you mean 'ring-cts'?"),
-        (("ring-cts", *CLOCK, "--controls"), "--controls needs one arm with a nested annealed scheme, got []"),
+        (
+            ("ring-cts", *CLOCK, "--controls"),
+            "--controls needs one arm with a nested annealed scheme or annealed functional gradients, got []",
+        ),
         (("a=ring-nats", "b=ring-nats", *CLOCK, "--controls"), "got ['a', 'b']"),
         (("a=ring-nats,scheme.weights=matched-constant", *CLOCK, "--controls"), "got []"),
         (("nats=ring-nats", "cts=ring-cts,flip", *CLOCK, "--controls"), "has the name of a control and is another"),
