@@ -1121,7 +1121,7 @@ def test_conditional_players_learn_where_each_class_is() -> None:
 
 
 def test_a_penalty_between_reals_and_fakes_needs_paired_labels() -> None:
-    with pytest.raises(ValueError, match="paired=True"):
+    with pytest.raises(ValueError, match="--task.paired"):
         ring(task=Labelled(paired=False), regularizer=REGULARIZERS["wgan-gp"])
 
 
