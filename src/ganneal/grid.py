@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from ganneal.atomic import write_bytes
-from ganneal.data.convert import single_image
+from ganneal.data.images import single_image
 
 SMALLEST_TILE = 48
 """Smaller images are enlarged by a whole factor, pixel by pixel, so that a person can see them."""

@@ -150,8 +150,8 @@ def test_an_array_of_floats_trains_by_its_path_with_levels(
     assert main(["train", "a.npz", "--dry-run", "--data.levels", "0", "1"]) == 0
     assert "16 samples of shape (3, 16, 16)" in capsys.readouterr().out
     assert main(["data", "convert", "a.npz", "out.zip", "--levels", "0", "1"]) == 0
-    assert main(["data", "convert", "a.npz", "out.zip", "--size", "8"]) == 2
-    assert "--size 8 is for image files" in capsys.readouterr().err
+    assert main(["data", "convert", "a.npz", "out.zip", "--levels", "0", "1", "--size", "8"]) == 0
+    assert "16 images of shape (3, 8, 8)" in capsys.readouterr().out
 
 
 def test_an_archive_of_several_arrays_that_may_be_the_images_is_refused_by_their_names(tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from ganneal.data.dataset_json import LABELS, label_file
+from ganneal.data.images import single_image
 from ganneal.data.progress import report
 from ganneal.data.protocol import Dataset
 
@@ -46,11 +46,6 @@ def png(pixels: np.ndarray) -> bytes:
     encoded = io.BytesIO()
     single_image(pixels).save(encoded, "PNG")
     return encoded.getvalue()
-
-
-def single_image(pixels: np.ndarray) -> Image.Image:
-    """One image uint8 ``[C, H, W]`` at its own size: no frame, nothing enlarged."""
-    return Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
 
 
 def _add(archive: zipfile.ZipFile, data: Dataset, index: int) -> str:

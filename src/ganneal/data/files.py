@@ -19,6 +19,7 @@ from ganneal.data.mnist import Idx
 from ganneal.data.npy import array_shapes
 from ganneal.data.parquet import Parquet
 from ganneal.data.protocol import Dataset, Source, check_named
+from ganneal.data.refitted import Refitted
 from ganneal.ways import spelled_for_held_out, way
 
 KINDS = (
@@ -106,18 +107,16 @@ class Reading:
         """``source`` read so.
 
         Raises:
-            ValueError: ``source`` holds arrays, which are read as they are, and something was given.
+            ValueError: ``source`` holds 8-bit arrays, and levels are given.
         """
         own = {field.name for field in fields(source)} if is_dataclass(source) else set()
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name not in own and field.name != "on_damaged" and value != field.default:
-                raise ValueError(
-                    f"{way(field.name, value) or field.name} is for image files, and the data holds arrays of one "
-                    f"size; leave it out."
-                )
         given = {field.name: getattr(self, field.name) for field in fields(self) if field.name in own}
-        return replace(source, **given)  # type: ignore[type-var]
+        if self.levels is not None and "levels" not in own:
+            raise ValueError(f"{way('levels', *self.levels)} is not for data of 8 bits; leave it out.")
+        read = replace(source, **given)  # type: ignore[type-var]
+        if isinstance(source, Encoded) or (self.size, self.channels, self.fit) == (None, None, "crop"):
+            return read
+        return Refitted(read, self.size, self.channels, self.fit)
 
 
 def load_like(source: Source, data: Dataset) -> Dataset:

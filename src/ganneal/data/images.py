@@ -162,6 +162,20 @@ def decode(read: Reader, name: str, format: Format) -> np.ndarray:
     """
     with opened(read, name) as image:
         ImageOps.exif_transpose(image, in_place=True)
-        flat = _flat(image, "L" if format.channels == 1 else "RGB", format.levels)
-        pixels = np.asarray(_fitted(flat, format.size, format.fit))
-        return pixels.reshape(format.size, format.size, format.channels).transpose(2, 0, 1)
+        return _shaped(image, format)
+
+
+def refitted(pixels: np.ndarray, format: Format) -> np.ndarray:
+    """One image uint8 ``[C, H, W]`` in ``format``, as if it were read from a file."""
+    return _shaped(single_image(pixels), format)
+
+
+def single_image(pixels: np.ndarray) -> Image.Image:
+    """One image uint8 ``[C, H, W]`` at its own size: no frame, nothing enlarged."""
+    return Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+
+
+def _shaped(image: Image.Image, format: Format) -> np.ndarray:
+    flat = _flat(image, "L" if format.channels == 1 else "RGB", format.levels)
+    pixels = np.asarray(_fitted(flat, format.size, format.fit))
+    return pixels.reshape(format.size, format.size, format.channels).transpose(2, 0, 1)

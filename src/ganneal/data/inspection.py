@@ -60,8 +60,8 @@ def inspect(source: Source, *, seed: int = 0) -> tuple[Inspection, Dataset]:
         ValueError: Not one image can be read, or the data is points.
     """
     sizes, damaged, noted = _of_files(source) if isinstance(source, Encoded) else (Counter(), {}, ())
-    with warnings.catch_warnings(action="ignore", category=Remark):  # they are among what is found
-        data = source.load()
+    data, said = _loaded(source)
+    noted += tuple(text for text in said if text not in noted)
     if not data.is_images:
         raise ValueError(f"data must be images, got points of shape {data.shape}.")
     damaged = damaged | data.description.get("damaged", {})
@@ -86,6 +86,17 @@ def inspect(source: Source, *, seed: int = 0) -> tuple[Inspection, Dataset]:
         ),
     )
     return found, data
+
+
+def _loaded(source: Source) -> tuple[Dataset, list[str]]:
+    """The data, and the remarks on it; other warnings are given as ever."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        data = source.load()
+    for warning in caught:
+        if not issubclass(warning.category, Remark):
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    return data, [str(warning.message) for warning in caught if issubclass(warning.category, Remark)]
 
 
 def _of_files(source: Encoded) -> tuple[Counter[str], dict[str, str], tuple[str, ...]]:

@@ -1,17 +1,19 @@
 """Measuring what is on disk: a run's last and best weights, or any two sets of images."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import torch
 
 from ganneal.class_shares import Classes, check_classes, class_counts
-from ganneal.data import Dataset, Encoded, Reading, source_at
+from ganneal.data import Arrays, Dataset, Encoded, Reading, Source, source_at
 from ganneal.data.classes import populated, with_classes_of
 from ganneal.data.identity import content_hash
+from ganneal.data.refitted import Refitted
 from ganneal.data.survey import survey_files
 from ganneal.directory import RunDirectory, provenance
 from ganneal.evaluation.beside import as_stored, suited_extractor
@@ -264,17 +266,33 @@ def _extractor(config: ExtractorConfig | None, dataset: Dataset, count: int) -> 
 
 
 def _images(name: str, path: str | Path, reading: Reading) -> tuple[Dataset, str]:
-    """The images at ``path`` and what was done to them; arrays are taken as they are."""
+    """The images at ``path`` and what was done to them."""
     source = source_at(path)
     if not isinstance(source, Encoded):
-        return source.load(), "none"
+        return _of_arrays(source, reading)
     listing = source.listing()
     sizes = survey_files(listing, len(listing.names)).sizes
     if reading.size is None and sizes:
         reading = replace(reading, size=_own_size(name, path, sizes))
-    size, fit = reading.size, reading.fit
-    how = "centre crop" if fit == "crop" else fit
-    return reading.of(source).load(), f"{how}, Lanczos to {size}" if set(sizes) - {(size, size)} else "none"
+    return reading.of(source).load(), _transform(reading, sizes)
+
+
+def _of_arrays(source: Source, reading: Reading) -> tuple[Dataset, str]:
+    """Images that are one array; levels are for the other side where these are bytes already."""
+    if not isinstance(source, Arrays) or source.unscaled()[0].dtype == np.uint8:
+        reading = replace(reading, levels=None)
+    read = reading.of(source)
+    if not isinstance(read, Refitted):
+        return read.load(), "none"
+    data = read.source.load()
+    made = read.refit(data)
+    return made, _transform(replace(reading, size=made.shape[-1]), [data.shape[:0:-1]])
+
+
+def _transform(reading: Reading, sizes: Iterable[tuple[int, ...]]) -> str:
+    """What makes images of one side of those of these widths and heights."""
+    how = "centre crop" if reading.fit == "crop" else reading.fit
+    return f"{how}, Lanczos to {reading.size}" if set(sizes) - {(reading.size, reading.size)} else "none"
 
 
 def _own_size(name: str, path: str | Path, sizes: Collection[tuple[int, int]]) -> int:
