@@ -19,7 +19,7 @@ from ganneal import engine
 from ganneal.comparison.study import matched_control
 from ganneal.data import Dataset, source_at
 from ganneal.data.protocol import find_data
-from ganneal.evaluation.beside import as_stored
+from ganneal.evaluation.suited import as_stored
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.metrics import Moments, frechet_distance, precision_recall
 from ganneal.metrics.extractors import Extractor, Pixels, ResNet

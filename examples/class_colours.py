@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 import ganneal
-from ganneal.evaluation.beside import as_stored
+from ganneal.evaluation.suited import as_stored
 from ganneal.report.drawn import load_data
 from ganneal.report.records import read_run
 

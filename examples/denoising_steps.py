@@ -21,7 +21,7 @@ from torch import Tensor
 import ganneal
 from ganneal.config import decode
 from ganneal.data import DATASETS
-from ganneal.evaluation.beside import as_stored
+from ganneal.evaluation.suited import as_stored
 from ganneal.metrics import Moments, frechet_distance, mixture_quality
 from ganneal.metrics.extractors import Pixels, Points
 from ganneal.metrics.intervals import Interval, seed_interval

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 import ganneal
-from ganneal.evaluation.beside import as_stored
+from ganneal.evaluation.suited import as_stored
 from ganneal.metrics.extractors import MnistCNN
 
 TEMPERATURE = 0.44

@@ -64,11 +64,14 @@ EVERYTHING = LITERALS + TEXTS
 
 
 def dotted(value: Any, path: str = "") -> set[str]:
-    """The options for the fields of a configuration, those of its parts too."""
+    """The options for the fields of a configuration, those of its parts too; a part of several by its number."""
     found: set[str] = set()
-    for field in fields(value) if is_dataclass(value) else ():
-        inner = f"{path}.{field.name}".lstrip(".")
-        found |= {inner} | dotted(getattr(value, field.name), inner)
+    inside = {str(number): part for number, part in enumerate(value)} if isinstance(value, tuple) else {}
+    if is_dataclass(value):
+        inside = {field.name: getattr(value, field.name) for field in fields(value)}
+    for name, part in inside.items():
+        inner = f"{path}.{name}".lstrip(".")
+        found |= {inner} | dotted(part, inner)
     return found
 
 

@@ -205,5 +205,5 @@ def test_what_a_training_state_counts_on_is_on_the_disk_before_it(
     directory = RunDirectory(tmp_path)
     directory.append({"num_real": 8, "seconds": 0.0})
     monkeypatch.setattr(os, "fsync", note)
-    directory.save_checkpoint({"counters": {"d_updates": 1, "g_updates": 1}}, EXPERIMENT)
+    directory.save_checkpoint({"counters": {"d_updates": 1, "g_updates": 1}}, EXPERIMENT.identity())
     assert synced[0] == "metrics.jsonl" and synced[1].endswith(".pt.tmp")

@@ -18,7 +18,7 @@ from ganneal.capture import passes_of
 from ganneal.data import Digits, Ring
 from ganneal.data.sampler import Batch
 from ganneal.diffusion import Diffusion
-from ganneal.evaluation import Evaluator
+from ganneal.evaluation.beside import Evaluator
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.experiments import EXPERIMENTS
 from ganneal.losses import RelativisticPaired

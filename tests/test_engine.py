@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ganneal import engine
 from ganneal.clocks import RuleClock
 from ganneal.data import Digits, Ring
-from ganneal.evaluation import Evaluator
+from ganneal.evaluation.beside import Evaluator
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.losses import LOSSES, Hinge, Wasserstein
 from ganneal.models import DCGAN, MLP, ModelPair

@@ -17,7 +17,7 @@ from ganneal import engine
 from ganneal.augment import DiffAugment
 from ganneal.data import Dataset, Digits, Ring
 from ganneal.directory import RunDirectory
-from ganneal.evaluation import Evaluator
+from ganneal.evaluation.beside import Evaluator
 from ganneal.evaluation.stored import Settings, evaluate_run
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.json_files import read_json

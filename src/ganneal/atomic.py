@@ -7,6 +7,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+def check_named(path: str | Path) -> None:
+    """Refuse an empty path, which would be the present folder.
+
+    Raises:
+        ValueError: It is empty.
+    """
+    if not str(path).strip():
+        raise ValueError(f"path must name a file or a folder, got the empty {path!r}; the present folder is '.'.")
+
+
 def sync(path: Path) -> None:
     """Have the disk hold what was written to a file, or which files a folder holds."""
     descriptor = os.open(path, os.O_RDONLY)

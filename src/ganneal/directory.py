@@ -19,7 +19,7 @@ import platform
 import re
 import subprocess
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.metadata import version
@@ -30,13 +30,8 @@ import numpy as np
 import torch
 
 from ganneal import __version__
-from ganneal.atomic import sync, write_bytes
-from ganneal.class_shares import class_counts
-from ganneal.config import completed, difference, encode
-from ganneal.data import Dataset
-from ganneal.data.protocol import check_named
-from ganneal.experiment import Experiment
-from ganneal.json_files import append_line, read_description, read_json, read_lines
+from ganneal.atomic import check_named, sync, write_bytes
+from ganneal.json_files import append_line, read_json, read_lines
 
 CHECKPOINT_FORMAT = 3
 OWN_FOLDERS = ("samples", "checkpoints", "tensorboard", "best", "final")
@@ -70,6 +65,10 @@ def provenance() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
+
+
+Changes = Callable[[dict[str, Any]], list[str]]
+"""A stored identity to what differs from the one wanted, a line each."""
 
 
 class DirectoryInUse(ValueError):
@@ -128,68 +127,9 @@ class RunDirectory:
             os.close(descriptor)
         raise ValueError(f"out must be a directory for the run, got the file {self.path}; name another.")
 
-    def check_identity(self, experiment: Experiment) -> None:
-        """Refuse to go on with another experiment than the directory's.
-
-        Raises:
-            ValueError: An identity field differs, the message shows which; or nothing says what the checkpoints are.
-        """
-        if not self.description.exists():
-            if self.list_checkpoints():
-                raise ValueError(
-                    f"{self.path} has checkpoints and no {self.description.name}, which says what is trained on which "
-                    f"data; restore it, or train into another directory (--out)."
-                )
-            return
-        content = read_description(self.description)
-        changes = _changes(content["experiment"], experiment)
-        start, known = experiment.init_from, content.get("places", {}).get("init_from")
-        if start is not None and known is not None and "relative" in known and not _is_at(start, known, self.path):
-            changes.append(f"init_from: {known.get('absolute', known['given'])} -> {Path(start).resolve()}")
-        if changes:
-            listed = "\n  ".join(changes)
-            raise ValueError(
-                f"{self.path} holds a run of another experiment:\n  {listed}\n"
-                f"Train into another directory (--out), or go back to these settings to resume. "
-                f"Budget, records, divergence, device, devices, nodes and threads may change."
-            )
-
-    def describe(
-        self,
-        experiment: Experiment,
-        dataset: Dataset,
-        num_classes: int,
-        command: str | None = None,
-        chosen: Mapping[str, Any] | None = None,
-        *,
-        class_rows: Sequence[int] = (),
-        known: Mapping[str, Any],
-    ) -> None:
-        """Write `experiment.json`: everything resolved, with the shape of the data and the command that does it.
-
-        Args:
-            chosen: What was chosen automatically, by option, for `chosen` to find.
-            class_rows: The class of each row of the pictures of samples, where they have one each.
-            known: What tells the data from others, and where they lie, as `run_data` has it.
-        """
-        content = {
-            "command": command,
-            "experiment": encode(experiment),
-            "sampler": experiment.sampler,
-            "chosen": dict(chosen or {}),
-            "class_rows": list(class_rows),
-            "data": {
-                "shape": list(dataset.shape),
-                "num_classes": num_classes,
-                "class_counts": class_counts(dataset.labels, num_classes),
-                **dataset.description,
-            }
-            | known["data"],
-            "held_out": known["held_out"],
-            "places": known["places"],
-            "provenance": provenance(),
-        }
-        write_bytes(self.description, json.dumps(content, indent=2).encode())
+    def describe(self, content: Mapping[str, Any]) -> None:
+        """Write `experiment.json`: what is trained on which data, with versions and hardware."""
+        write_bytes(self.description, json.dumps({**content, "provenance": provenance()}, indent=2).encode())
 
     def chosen(self) -> dict[str, Any] | None:
         """What was chosen automatically when the run began; None where nothing was, or there is no run."""
@@ -231,11 +171,12 @@ class RunDirectory:
             write_bytes(self.health, content)
 
     def save_checkpoint(
-        self, state: dict[str, Any], experiment: Experiment, best_state: dict[str, Any] | None = None
+        self, state: dict[str, Any], identity: Mapping[str, Any], best_state: dict[str, Any] | None = None
     ) -> Path:
         """Write a training state beside the last one, then drop those before. The name holds the content's hash.
 
         Args:
+            identity: What is trained, for `load_checkpoint` to compare.
             best_state: The state that a rollback would go back to.
         Raises:
             OSError: It could not be written; earlier checkpoints are untouched.
@@ -244,7 +185,7 @@ class RunDirectory:
         size = self.metrics.stat().st_size if self.metrics.exists() else 0
         content = {
             "format": CHECKPOINT_FORMAT,
-            "identity": json.dumps(experiment.identity()),
+            "identity": json.dumps(identity),
             "metrics_bytes": size,
             "state": state,
             "best_state": best_state,
@@ -275,11 +216,13 @@ class RunDirectory:
         names = self.checkpoints.glob("*.pt") if self.checkpoints.exists() else ()
         return sorted((path for path in names if CHECKPOINT_NAME.fullmatch(path.name)), reverse=True)
 
-    def load_checkpoint(self, experiment: Experiment | None = None) -> dict[str, Any] | None:
-        """The newest checkpoint that is whole and, where ``experiment`` is given, of this one.
+    def load_checkpoint(self, changes: Changes | None = None) -> dict[str, Any] | None:
+        """The newest checkpoint that is whole and, where ``changes`` is given, of the identity without any.
 
         Warns about each newer one that is passed over.
 
+        Args:
+            changes: The stored identity to what differs from the one wanted, a line each.
         Returns:
             Its content, or None when there is no checkpoint at all.
         Raises:
@@ -288,7 +231,7 @@ class RunDirectory:
         candidates = self.list_checkpoints()
         for path in candidates:
             try:
-                return _read_checkpoint(path, experiment)
+                return _read_checkpoint(path, changes)
             except ValueError as error:
                 warnings.warn(f"passing over the checkpoint {path}: {error}", stacklevel=2)
         if candidates:
@@ -296,22 +239,7 @@ class RunDirectory:
         return None
 
 
-def _changes(stored: dict[str, Any], experiment: Experiment) -> list[str]:
-    """What differs between the identity of a stored experiment and that of ``experiment``."""
-    before = experiment.trained(completed(stored, experiment))
-    now = json.loads(json.dumps(experiment.identity()))
-    if before.get("init_from") is not None and now["init_from"] is not None:
-        del before["init_from"], now["init_from"]  # which run it is, `check_identity` asks
-    return difference(before, now)
-
-
-def _is_at(place: str, known: Mapping[str, str], directory: Path) -> bool:
-    """Whether ``place`` is the one that a run in ``directory`` knows, which may have moved with it."""
-    here = Path(place).expanduser().resolve()
-    return here in (Path(known.get("absolute", "")), Path(os.path.normpath(directory.resolve() / known["relative"])))
-
-
-def _read_checkpoint(path: Path, experiment: Experiment | None) -> dict[str, Any]:
+def _read_checkpoint(path: Path, changes: Changes | None) -> dict[str, Any]:
     data = path.read_bytes()
     named = CHECKPOINT_NAME.fullmatch(path.name)
     if named is None or hashlib.sha256(data).hexdigest()[:16] != named[2]:
@@ -325,8 +253,6 @@ def _read_checkpoint(path: Path, experiment: Experiment | None) -> dict[str, Any
     parts = {"state": dict, "metrics_bytes": int, "identity": str}
     if missing := [key for key, kind in parts.items() if not isinstance(content.get(key), kind)]:
         raise ValueError(f"not a training state: it has no {missing[0]}")
-    if experiment is not None:
-        changes = _changes(json.loads(content["identity"]), experiment)
-        if changes:
-            raise ValueError(f"from another experiment ({'; '.join(changes[:3])})")
+    if changes is not None and (found := changes(json.loads(content["identity"]))):
+        raise ValueError(f"from another experiment ({'; '.join(found[:3])})")
     return content

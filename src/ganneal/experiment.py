@@ -4,6 +4,7 @@ Two kinds of fields: *identity*, what is trained, which a resumed run may not ch
 device, threads), which it may.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any, Literal
 from ganneal.augment import Augmentation, Unchanged
 from ganneal.class_shares import Classes, check_classes
 from ganneal.clocks import Counters
-from ganneal.config import encode
+from ganneal.config import completed, difference, encode
 from ganneal.data import Source
 from ganneal.data.moves import Moves
 from ganneal.data.places import without_places
@@ -288,3 +289,14 @@ class Experiment:
         if kept.get("init_from") is not None:
             kept["init_from"] = str(Path(kept["init_from"]).expanduser().resolve())
         return kept
+
+    def changes_from(self, stored: Mapping[str, Any]) -> list[str]:
+        """What differs between the identity of an encoded experiment and this one's, a line each."""
+        before = self.trained(completed(stored, self))
+        now = json.loads(json.dumps(self.identity()))
+        if before.get("init_from") is not None and now["init_from"] is not None:
+            del (
+                before["init_from"],
+                now["init_from"],
+            )  # a run may have moved: `run_data.check_identity` asks which it is
+        return difference(before, now)

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ganneal.input_gradient import norm, value_and_input_gradient
+from ganneal.logits import norm, value_and_input_gradient
 from ganneal.spectral import CONVOLUTIONS, spectral_norm
 
 PerSample = Float[Tensor, " batch"]

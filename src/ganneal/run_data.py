@@ -1,6 +1,7 @@
 """The data of a run: written down when it begins, compared whenever they are read again, found where they are now."""
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -146,6 +147,39 @@ class KnownData:
             for name, record in kept.items()
             if name.startswith(f"{field}.") and "absolute" in record  # a name of the hub is no place on this machine
         }
+
+
+def check_identity(directory: RunDirectory, experiment: Experiment) -> None:
+    """Refuse to go on with another experiment than the directory's.
+
+    Raises:
+        ValueError: An identity field differs, the message shows which; or nothing says what the checkpoints are.
+    """
+    if not directory.description.exists():
+        if directory.list_checkpoints():
+            raise ValueError(
+                f"{directory.path} has checkpoints and no {directory.description.name}, which says what is trained on "
+                f"which data; restore it, or train into another directory (--out)."
+            )
+        return
+    content = read_description(directory.description)
+    changes = experiment.changes_from(content["experiment"])
+    start, known = experiment.init_from, content.get("places", {}).get("init_from")
+    if start is not None and known is not None and "relative" in known and not _is_at(start, known, directory.path):
+        changes.append(f"init_from: {known.get('absolute', known['given'])} -> {Path(start).resolve()}")
+    if changes:
+        listed = "\n  ".join(changes)
+        raise ValueError(
+            f"{directory.path} holds a run of another experiment:\n  {listed}\n"
+            f"Train into another directory (--out), or go back to these settings to resume. "
+            f"Budget, records, divergence, device, devices, nodes and threads may change."
+        )
+
+
+def _is_at(place: str, known: Mapping[str, str], directory: Path) -> bool:
+    """Whether ``place`` is the one that a run in ``directory`` knows, which may have moved with it."""
+    here = Path(place).expanduser().resolve()
+    return here in (Path(known.get("absolute", "")), Path(os.path.normpath(directory.resolve() / known["relative"])))
 
 
 def _same_part(stored: Any, part: Any) -> bool:

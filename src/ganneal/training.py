@@ -10,12 +10,14 @@ from typing import Any
 import torch
 
 from ganneal import engine
+from ganneal.class_shares import class_counts
 from ganneal.collective import ALONE, Ranks
+from ganneal.config import encode
 from ganneal.data import Dataset, Source, load_like, reporting
 from ganneal.data.classes import class_names_of, paired_in_order
 from ganneal.directory import RunDirectory
 from ganneal.display import Display
-from ganneal.evaluation import Evaluations
+from ganneal.evaluation.following import Evaluations
 from ganneal.experiment import Experiment
 from ganneal.following import Decision, beginning, follow, packed, pending, telling
 from ganneal.forewarning import about_classes, forewarnings
@@ -24,7 +26,7 @@ from ganneal.interruption import Interrupted, Interruption
 from ganneal.json_files import read_description
 from ganneal.launch import launched
 from ganneal.run import Run, device_named
-from ganneal.run_data import WORDS, Compared, Key, KnownData, check_apart, found_again, recorded_places
+from ganneal.run_data import WORDS, Compared, Key, KnownData, check_apart, check_identity, found_again, recorded_places
 from ganneal.stop import REMEDY, NonFinite, Row, Stop, TrainingStopped
 from ganneal.weights_on_disk import export
 
@@ -67,7 +69,7 @@ def train(
             f"experiment must be an Experiment, got {experiment!r}; named ones are functions in ganneal.experiments."
         )
     directory = RunDirectory(out)
-    directory.check_identity(experiment)
+    check_identity(directory, experiment)
     experiment = found_again(experiment, directory)
     check_apart(experiment, directory)
     with launched(experiment) as ranks, ExitStack() as held:
@@ -136,7 +138,7 @@ class Session:
         else:
             self.real = self.run.data.batch(0, min(self.records.sample_count, len(dataset))).samples.cpu()
         self.evaluations = Evaluations(self.run, directory, display, held_out) if self.records.evaluate_count else None
-        content = directory.load_checkpoint(experiment)
+        content = directory.load_checkpoint(experiment.changes_from)
         self._begin() if content is None else self._resume(content)
         state = self.run.state_dict() if content is None else content["state"]
         self.beginning = beginning(experiment, self.compared["data"].identity, state) if ranks.count > 1 else None
@@ -160,21 +162,27 @@ class Session:
         return dataset
 
     def _describe(self) -> None:
-        run = self.run
-        known: dict[str, Any] = {
-            key: self.known.record(key, self.compared.get(key), run.counters.num_real) for key in WORDS
+        """Write everything resolved, with the shape and identity of the data and the command that does it."""
+        experiment, dataset, num_classes = self.experiment, self.run.data.dataset, self.run.pair.num_classes
+        identities = {key: self.known.record(key, self.compared.get(key), self.run.counters.num_real) for key in WORDS}
+        data = {
+            "shape": list(dataset.shape),
+            "num_classes": num_classes,
+            "class_counts": class_counts(dataset.labels, num_classes),
+            **dataset.description,
+            **(identities["data"] or {}),
         }
-        known["places"] = recorded_places(self.experiment, self.directory)
-        rows = (self.labels or ())[:: self.columns]
-        self.directory.describe(
-            self.experiment,
-            run.data.dataset,
-            run.pair.num_classes,
-            self.command,
-            self.chosen,
-            class_rows=rows,
-            known=known,
-        )
+        content = {
+            "command": self.command,
+            "experiment": encode(experiment),
+            "sampler": experiment.sampler,
+            "chosen": dict(self.chosen or {}),
+            "class_rows": list((self.labels or ())[:: self.columns]),
+            "data": data,
+            "held_out": identities["held_out"],
+            "places": recorded_places(experiment, self.directory),
+        }
+        self.directory.describe(content)
 
     def _begin(self) -> None:
         if self.experiment.init_from is not None:
@@ -302,7 +310,7 @@ class Session:
         if not self.run.is_finite():
             raise TrainingStopped(f"training stopped: a weight is NaN or infinite; {REMEDY}. {UNTOUCHED}")
         best_state = None if self.evaluations is None else self.evaluations.best_state
-        path = self.directory.save_checkpoint(self.run.state_dict(), self.experiment, best_state)
+        path = self.directory.save_checkpoint(self.run.state_dict(), self.experiment.identity(), best_state)
         self.saved_at = monotonic()
         return path
 
@@ -324,7 +332,7 @@ class Session:
         grid = self._draw()
         if stop is not None:
             raise TrainingStopped(f"training stopped: {stop.reason}. The state is saved, its samples are {grid}.")
-        final = export(self.directory.path / "final", self.directory, self.run.state_dict(), self.run.pair)
+        final = export(self.directory.path / "final", self.directory, self.run.state_dict(), self.run.pair.parameters)
         counters = self.run.counters
         self.display.say(f"stopped: {self.experiment.budget.reached(counters)}")
         self.display.say(

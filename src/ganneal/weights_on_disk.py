@@ -14,7 +14,6 @@ from torch import Tensor
 from ganneal.atomic import replaced_folder, write_bytes
 from ganneal.directory import RunDirectory, provenance
 from ganneal.json_files import read_description
-from ganneal.models import ModelPair
 
 CARD_FORMAT = 1
 LICENCE = (
@@ -30,13 +29,14 @@ def export(
     folder: Path,
     directory: RunDirectory,
     state: dict[str, Any],
-    pair: ModelPair,
+    sizes: Mapping[str, int],
     *,
     measured: Mapping[str, float] | None = None,
 ) -> Path:
     """Write ``folder``: the averaged generator, the generator as trained, the discriminator, and a card.
 
     Args:
+        sizes: The number of parameters of each player.
         measured: What was measured of these weights, for the card.
     """
     description = read_description(directory.description)
@@ -54,10 +54,7 @@ def export(
             "generator-raw.safetensors": "as trained, without averaging",
             "discriminator.safetensors": "as trained",
         },
-        "parameters": {
-            "generator": sum(p.numel() for p in pair.generator.parameters()),
-            "discriminator": sum(p.numel() for p in pair.discriminator.parameters()),
-        },
+        "parameters": dict(sizes),
         "usage": "import ganneal; images = ganneal.load(PATH_OF_THIS_RUN).sample(16, seed=0)  # in [-1, 1]",
     }
     players = players_of(state)

@@ -236,7 +236,9 @@ def test_the_sign_is_that_of_the_losss_own_boundary(name: str, raised: bool) -> 
 @pytest.mark.parametrize("name", [name for name in LOSSES if output_of(LOSSES[name]).boundary is None])
 def test_adapting_to_signs_is_refused_where_only_differences_of_outputs_matter(name: str) -> None:
     experiment = replace(digits_cts(), loss=LOSSES[name], augmentation=AUGMENTATIONS["ada"])
-    with pytest.raises(ValueError, match="only differences of outputs matter; use augmentation"):
+    with pytest.raises(
+        ValueError, match="only differences of outputs matter; use --augmentation.probability scheduled"
+    ):
         Run(experiment)
     Run(replace(experiment, augmentation=Transforms(Scheduled())))
     Run(replace(experiment, augmentation=Transforms(Adaptive(boundary=0.0))))

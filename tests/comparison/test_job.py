@@ -14,7 +14,7 @@ from ganneal import engine, sampling
 from ganneal.comparison import job as jobs
 from ganneal.comparison.job import FIELDS, FRESH_SEED, Job, failed, read_outcome, run
 from ganneal.directory import DirectoryInUse, RunDirectory
-from ganneal.evaluation import Evaluator
+from ganneal.evaluation.beside import Evaluator
 from ganneal.experiment import Budget, Experiment
 from ganneal.interruption import Interrupted
 from ganneal.models import ModelPair

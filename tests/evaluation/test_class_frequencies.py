@@ -13,7 +13,7 @@ import ganneal
 from ganneal.cli import main
 from ganneal.data import Arrays, Dataset
 from ganneal.directory import RunDirectory
-from ganneal.evaluation import Evaluator
+from ganneal.evaluation.beside import Evaluator
 from ganneal.evaluation.stored import Settings, evaluate_run
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.metrics.measures import METRICS

@@ -8,7 +8,7 @@ import pytest
 
 from ganneal.cli import main
 from ganneal.data import Arrays, Dataset
-from ganneal.evaluation import Evaluator
+from ganneal.evaluation.beside import Evaluator
 from ganneal.evaluation.stored import Settings, evaluate_images, evaluate_run
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.metrics.extractors import Pixels

@@ -22,7 +22,9 @@ from ganneal import engine
 from ganneal.data import Digits, Ring
 from ganneal.directory import RunDirectory
 from ganneal.display import Display
-from ganneal.evaluation import Evaluations, Evaluator, following
+from ganneal.evaluation import following
+from ganneal.evaluation.beside import Evaluator
+from ganneal.evaluation.following import Evaluations
 from ganneal.evaluation.seeds import SELECTION_SEED
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.health import HEALTH_RULES, Duplicates, ModeLoss
@@ -661,10 +663,10 @@ def test_a_verdict_on_the_last_row_is_lost_with_it_though_the_row_before_has_its
     experiment = replace(recording(ring(), checkpoint_seconds=0.0, evaluate_every=0), budget=Budget(g_updates=2))
     save = RunDirectory.save_checkpoint
 
-    def only_rows(self: RunDirectory, state: Any, experiment: Experiment, best_state: Any = None) -> Path:
+    def only_rows(self: RunDirectory, state: Any, identity: Any, best_state: Any = None) -> Path:
         if state["counters"]["g_updates"] == 2:
             raise Killed
-        return save(self, state, experiment, best_state)
+        return save(self, state, identity, best_state)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(RunDirectory, "save_checkpoint", only_rows)

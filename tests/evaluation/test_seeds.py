@@ -10,7 +10,7 @@ import ganneal
 from ganneal.cli import main
 from ganneal.comparison import job
 from ganneal.data import Digits
-from ganneal.evaluation import Evaluator
+from ganneal.evaluation.beside import Evaluator
 from ganneal.evaluation.seeds import EVALUATION_SEEDS, FRESH_SEED, SELECTION_SEED
 from ganneal.evaluation.stored import Settings
 from ganneal.experiment import Budget, Experiment, Records

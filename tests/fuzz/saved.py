@@ -16,6 +16,7 @@ from ganneal.directory import RunDirectory
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.models import MLP
 from ganneal.run import Run
+from ganneal.run_data import check_identity
 from ganneal.training import take_up
 
 EXPERIMENT = Experiment(
@@ -80,7 +81,7 @@ def _read_state(data: bytes, folder: Path) -> object:
     path = directory.checkpoints / f"{1:012d}-{hashlib.sha256(data).hexdigest()[:16]}.pt"
     path.write_bytes(data)
     try:
-        content = directory.load_checkpoint(EXPERIMENT)
+        content = directory.load_checkpoint(EXPERIMENT.changes_from)
         assert content is not None
         return take_up(_run(), content["state"], directory)
     finally:
@@ -94,7 +95,7 @@ OWN = {
     ),
     "experiment.json": Reader(
         _written("experiment.json"),
-        _changed("experiment.json", lambda directory: directory.check_identity(EXPERIMENT)),
+        _changed("experiment.json", lambda directory: check_identity(directory, EXPERIMENT)),
         "experiment.json",
     ),
     "metrics.jsonl": Reader(_written("metrics.jsonl"), _changed("metrics.jsonl", RunDirectory.rows), "metrics.jsonl"),

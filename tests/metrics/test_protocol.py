@@ -229,6 +229,7 @@ def test_a_line_holds_the_name_and_everything_the_value_depends_on() -> None:
         "sha256": "aa",
         "n_real": 50_000,
         "transform": "none",
+        "changed": [],
     }
     assert (read["checkpoint"], read["num_real"], read["seconds"]) == ("last", 1e6, 60.0)
     assert MetricProtocol.__dataclass_fields__.keys() <= read.keys()
@@ -245,7 +246,7 @@ def test_no_two_fields_of_a_line_share_a_name() -> None:
 def test_a_protocol_can_be_read_back_from_its_line() -> None:
     read = strict(record().line())
     fields: dict[str, Any] = {name: read[name] for name in MetricProtocol.__dataclass_fields__}
-    fields["reference"] = Reference(**read["reference"])
+    fields["reference"] = Reference(**read["reference"] | {"changed": tuple(read["reference"]["changed"])})
     assert MetricProtocol(**fields) == RESNET
 
 

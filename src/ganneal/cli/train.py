@@ -16,7 +16,7 @@ from ganneal.experiment import Experiment
 from ganneal.experiments import EXPERIMENTS, run_name
 from ganneal.forewarning import about_classes, forewarnings
 from ganneal.launch import leads
-from ganneal.run_data import ACCEPT, KnownData, check_apart, found_again
+from ganneal.run_data import ACCEPT, KnownData, check_apart, check_identity, found_again
 
 
 def _listed() -> str:
@@ -73,7 +73,7 @@ def _check(experiment: Experiment, directory: RunDirectory, accept: bool) -> tup
     from ganneal.run import Run
 
     try:
-        directory.check_identity(experiment)
+        check_identity(directory, experiment)
         experiment = found_again(experiment, directory)
         check_apart(experiment, directory)
         run = Run(experiment)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from ganneal.atomic import write_bytes
 from ganneal.directory import DirectoryInUse, RunDirectory
-from ganneal.evaluation import Evaluator
+from ganneal.evaluation.beside import Evaluator
 from ganneal.evaluation.seeds import FRESH_SEED
 from ganneal.experiment import Budget, Experiment
 from ganneal.json_files import read_json

@@ -18,6 +18,7 @@ from ganneal.directory import RunDirectory
 from ganneal.forewarning import forewarnings
 from ganneal.interruption import ended_by_signals
 from ganneal.json_files import read_json
+from ganneal.run_data import check_identity
 from ganneal.wording import number
 
 STUDY = "study.json"
@@ -214,7 +215,7 @@ def _begin(study: Study, folder: Path, command: str | None, chosen: Mapping[str,
         for seed in study.seeds:  # of an arm that a study in between left out, too
             directory = RunDirectory(_place(folder, arm.name, seed))
             if _is_readable(directory.description):
-                directory.check_identity(study.experiment(arm, seed, None))
+                check_identity(directory, study.experiment(arm, seed, None))
     content = study.describe() | {
         "format": STUDY_FORMAT,
         "name": study.name,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 
+from ganneal.atomic import check_named
 from ganneal.data.archive import Zip
 from ganneal.data.arrays import Arrays
 from ganneal.data.celeba import CelebA, is_celeba
@@ -18,7 +19,7 @@ from ganneal.data.lsun import LSUN
 from ganneal.data.mnist import Idx
 from ganneal.data.npy import array_shapes
 from ganneal.data.parquet import Parquet
-from ganneal.data.protocol import Dataset, Source, check_named
+from ganneal.data.protocol import Dataset, Source
 from ganneal.data.refitted import Refitted
 from ganneal.ways import spelled_for_held_out, way
 

@@ -7,6 +7,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from ganneal.atomic import check_named
+
 
 @runtime_checkable
 class Origin(Protocol):
@@ -89,16 +91,6 @@ class Source(Protocol):
             ValueError: A file does not hold what the source expects.
         """
         ...
-
-
-def check_named(path: str | Path) -> None:
-    """Refuse an empty path, which would be the present folder.
-
-    Raises:
-        ValueError: It is empty.
-    """
-    if not str(path).strip():
-        raise ValueError(f"path must name a file or a folder, got the empty {path!r}; the present folder is '.'.")
 
 
 def find_data(path: str | Path) -> Path:

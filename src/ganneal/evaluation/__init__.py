@@ -1,6 +1,1 @@
-"""Measuring a generator: beside its training, or afterwards from files."""
-
-from ganneal.evaluation.beside import Evaluator
-from ganneal.evaluation.following import Evaluations
-
-__all__ = ["Evaluations", "Evaluator"]
+"""Measuring a generator from what is on disk, and verdicts on its training."""

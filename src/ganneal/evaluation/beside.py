@@ -10,37 +10,19 @@ from ganneal.class_shares import Classes
 from ganneal.data import Dataset, Sampler, load_like
 from ganneal.data.classes import with_classes_of
 from ganneal.evaluation.seeds import SELECTION_SEED
+from ganneal.evaluation.suited import REAL_COUNT, as_stored, suited_extractor
 from ganneal.evaluation.variety import MOST, Variety
 from ganneal.experiment import Records
 from ganneal.freezing import frozen
-from ganneal.grid import to_uint8
 from ganneal.metrics import Moments, frechet_distance
-from ganneal.metrics.extractors import Extractor, Pixels, Points
 from ganneal.metrics.references import reference_features
 from ganneal.randomness import random_stream, unnamed_draws
 from ganneal.run import Run
 from ganneal.sampling import TrainedGenerator
 from ganneal.stop import Row
 
-REAL_COUNT = 10_000
-SAMPLES_PER_DIMENSION = 5
-"""Below five samples a dimension the Fréchet distance is mostly bias."""
 JUDGED_COUNT = 500
 JUDGED_BATCH = 100
-
-
-def suited_extractor(dataset: Dataset, count: int) -> Extractor:
-    """Pixels averaged to 16, 8 or 4 a side, the most with five samples a dimension on both sides; points as are."""
-    if not dataset.is_images:
-        return Points().build(dataset.shape)
-    channels, fewest = dataset.shape[0], min(count, len(dataset), REAL_COUNT)
-    sizes = [size for size in (16, 8, 4) if fewest >= SAMPLES_PER_DIMENSION * channels * size**2]
-    return Pixels(sizes[0] if sizes else 4).build(dataset.shape)
-
-
-def as_stored(samples: Tensor) -> Tensor:
-    """Generated samples as files hold them: images quantised to uint8, points as they are."""
-    return torch.from_numpy(to_uint8(samples)) if samples.dim() == 4 else samples
 
 
 class Evaluator:

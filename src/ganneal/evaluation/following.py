@@ -99,7 +99,9 @@ class Evaluations:
             return
         self.best, state = value, self.run.state_dict()
         self.best_state = deepcopy(state) if self.records.on_collapse == "rollback" else None
-        export(self.directory.path / "best", self.directory, state, self.run.pair, measured={self.name: value})
+        export(
+            self.directory.path / "best", self.directory, state, self.run.pair.parameters, measured={self.name: value}
+        )
 
     def _react(self, verdict: Verdict, row: Row) -> Stop | None:
         match self.records.on_collapse:

@@ -16,8 +16,8 @@ from ganneal.data.identity import content_hash
 from ganneal.data.refitted import Refitted
 from ganneal.data.survey import survey_files
 from ganneal.directory import RunDirectory, provenance
-from ganneal.evaluation.beside import as_stored, suited_extractor
 from ganneal.evaluation.seeds import EVALUATION_SEEDS, check_fresh
+from ganneal.evaluation.suited import as_stored, suited_extractor
 from ganneal.metrics.extractors import Extracted, Extractor, ExtractorConfig
 from ganneal.metrics.measures import DEFAULT_METRICS
 from ganneal.metrics.protocol import Evidence, Metric, MetricProtocol, Place, Record, Reference, over_seeds

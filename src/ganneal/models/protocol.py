@@ -52,6 +52,12 @@ class ModelPair:
     judged_together: int = 1
     """Samples that the discriminator compares with each other: a batch is fewer, or a multiple of it."""
 
+    @property
+    def parameters(self) -> dict[str, int]:
+        """How many parameters each player has."""
+        players = {"generator": self.generator, "discriminator": self.discriminator}
+        return {name: sum(p.numel() for p in player.parameters()) for name, player in players.items()}
+
 
 @runtime_checkable
 class Model(Protocol):

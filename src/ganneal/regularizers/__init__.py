@@ -1,6 +1,6 @@
 """Terms and constraints beside the adversarial loss. Register your own with ``REGULARIZERS["mine"] = Mine()``."""
 
-from ganneal.input_gradient import (
+from ganneal.logits import (
     functional_value_and_input_gradient,
     input_gradient,
     squared_input_gradient,

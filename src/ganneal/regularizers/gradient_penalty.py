@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganneal import collective
-from ganneal.input_gradient import norm, squared_input_gradient
+from ganneal.logits import norm, squared_input_gradient
 from ganneal.models import ModelPair
 from ganneal.optim.lr_rules import Constant, LRRule
 from ganneal.regularizers.penalties import centered_gp, even_center

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from ganneal.input_gradient import PerSample, Samples, input_gradient, norm, squared_input_gradient
+from ganneal.logits import PerSample, Samples, input_gradient, norm, squared_input_gradient
 from ganneal.regularizers.points import line_points
 from ganneal.regularizers.protocol import Discriminator
 

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ganneal import collective
-from ganneal.input_gradient import Samples
+from ganneal.logits import Samples
 
 
 def line_points(real: Samples, fake: Samples, share: Float[Tensor, " batch"]) -> Samples:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganneal.clocks import Counters
-from ganneal.input_gradient import Discriminator
+from ganneal.logits import Discriminator
 from ganneal.models import ModelPair
 
 State = dict[str, Any]

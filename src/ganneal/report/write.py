@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ganneal.data.protocol import check_named
+from ganneal.atomic import check_named
 from ganneal.report.comparison_page import comparison_page
 from ganneal.report.page import refuse_directory, write
 from ganneal.report.run_page import run_page

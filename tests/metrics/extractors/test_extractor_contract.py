@@ -13,6 +13,7 @@ from torch.testing import assert_close
 
 from ganneal.metrics.extractors import (
     EXTRACTORS,
+    EfficientNetLite0,
     Extractor,
     ExtractorConfig,
     Inception,
@@ -36,6 +37,7 @@ CASES = {
     "resnet20": (ResNet(20), (3, 32, 32)),
     "resnet56": (ResNet(56), (3, 32, 32)),
     "mobilenet-v2": (MobileNetV2(size=32), (3, 20, 20)),
+    "efficientnet-lite0": (EfficientNetLite0(size=32), (3, 20, 20)),
 }
 INCEPTIONS = {"inception": Inception, "inception-torchvision": InceptionTorchvision}
 """Their weights do not ship; the network itself is in the cases below by its first layers."""
