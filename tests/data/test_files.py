@@ -399,7 +399,7 @@ def test_an_npy_is_mapped_not_read(tmp_path: Path, channels_last: bool) -> None:
 def test_a_wrong_key_is_named_with_the_right_ones(tmp_path: Path) -> None:
     path = tmp_path / "set.npz"
     np.savez(path, x_train=random_pixels(5, 8, 8), y_train=LABELS)
-    with pytest.raises(ValueError, match=f"{path} has no array 'pictures'; it holds x_train, y_train"):
+    with pytest.raises(ValueError, match=f"{path} has no array 'pictures'; it holds x_train, y_train; name the one"):
         Arrays(str(path), images="pictures").load()
     data = Arrays(str(path), labels="kinds").load()
     assert data.labels is None and data.unusable.endswith("has no array 'kinds'; it holds x_train, y_train")

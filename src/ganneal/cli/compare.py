@@ -94,7 +94,7 @@ def _chosen(named: Sequence[str], shared: Sequence[str], folder: str) -> Chosen:
 
 def _arm(text: str, shared: Sequence[str], chosen: Chosen) -> Arm:
     """An arm from ``[LABEL=]EXPERIMENT[,OPTION=VALUE | ,SWITCH]...`` and the options that all arms share."""
-    first, *changes = text.split(",")
+    _, *changes = text.split(",")
     label, name = _named(text)
     if not all(change and not change.startswith("-") for change in changes):
         raise ValueError(f"changes of an arm are OPTION=VALUE, or a SWITCH as flip, without dashes, got {text!r}.")
@@ -104,7 +104,7 @@ def _arm(text: str, shared: Sequence[str], chosen: Chosen) -> Arm:
     _refuse_what_the_study_sets(arguments)
     return Arm(
         experiment.name if label is None else label,
-        configure(experiment, arguments, prog=f"ganneal compare {first}"),
+        configure(experiment, arguments, prog="ganneal compare"),
     )
 
 

@@ -216,6 +216,10 @@ def main(arguments: Sequence[str]) -> None:
         raise ValueError(
             f"nothing to measure with {', '.join(given.metrics)} here: no logits, labels or held-out data."
         )
+    measured = {record.protocol.metric for record in records}
+    missing = [name for name in given.metrics if type(METRICS[name]).__name__ not in measured]
+    if missing:
+        say(f"warning: not measured: {', '.join(missing)}, for want of logits, labels or held-out data")
     print(show(records))
     if path is not None:
         _write(records, path)

@@ -120,7 +120,7 @@ def main(arguments: Sequence[str]) -> None:
     stored = RunDirectory(out or _directory(run_name(name), _seed(rest))).chosen()
     chosen = choices(name, stored, [named_model(rest)])
     begun = resolve(name, values(chosen))
-    experiment = configure(begun, rest, prog=f"ganneal train {begun.name}")
+    experiment = configure(begun, rest, prog=f"ganneal train {shlex.quote(name)}")
     directory = out or _directory(experiment.name, experiment.seed)
     if chosen is not None and leads(experiment):
         print(reasons(chosen, experiment), file=sys.stdout if dry_run else sys.stderr)

@@ -83,7 +83,9 @@ class Arrays:
                 ) from error
             held = [name.removesuffix(".npy") for name in archive.namelist()]
             if self.images not in held:
-                raise ValueError(f"{path} has no array {self.images!r}; it holds {', '.join(map(shown, held))}.")
+                option = way("images", "NAME")
+                name = "" if option is None else f"; name the one of the images ({option})"
+                raise ValueError(f"{path} has no array {self.images!r}; it holds {', '.join(map(shown, held))}{name}.")
             try:
                 images = read_member(archive, self.images)
             except Exception as error:
@@ -117,6 +119,12 @@ def _in_bytes(images: np.ndarray, levels: Levels | None, name: str) -> np.ndarra
         remark_on_black(images, name)
         return images
     low, high = _range(images)
+    if not np.isfinite([low, high]).all():
+        wrong = sum(not np.isfinite(image).all() for image in images)
+        raise ValueError(
+            f"{name} must be finite, got NaN or infinite values in {wrong:,} of {len(images):,}; remove these "
+            f"images or fill in the values."
+        )
     if levels is None:
         option = way("levels", *_usual_levels(low, high)) or "a range of levels"
         raise ValueError(
@@ -134,7 +142,7 @@ def _in_bytes(images: np.ndarray, levels: Levels | None, name: str) -> np.ndarra
 def _range(images: np.ndarray) -> tuple[float, float]:
     """The lowest and the highest value of all."""
     blocks = [images[start : start + BLOCK] for start in range(0, len(images), BLOCK)]
-    return float(min(block.min() for block in blocks)), float(max(block.max() for block in blocks))
+    return float(np.min([block.min() for block in blocks])), float(np.max([block.max() for block in blocks]))
 
 
 def _usual_levels(low: float, high: float) -> tuple[float, float]:

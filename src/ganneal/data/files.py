@@ -1,5 +1,6 @@
 """The source that fits what lies at a path."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 
@@ -17,10 +18,11 @@ from ganneal.data.listing import Encoded
 from ganneal.data.lsun import FILE as LMDB_FILE
 from ganneal.data.lsun import LSUN
 from ganneal.data.mnist import Idx
-from ganneal.data.npy import array_shapes
+from ganneal.data.npy import array_names, array_shapes
 from ganneal.data.parquet import Parquet
 from ganneal.data.protocol import Dataset, Source
 from ganneal.data.refitted import Refitted
+from ganneal.data.saying import remark
 from ganneal.ways import spelled_for_held_out, way
 
 KINDS = (
@@ -91,7 +93,18 @@ def _in_npz(path: Path) -> Source:
         )
     images = found[0] if found else "images"  # reading it says what is wrong
     own = labels.get(images, "labels")
-    return Arrays(str(path), images=images, labels=own if own in held else None)
+    if own in array_names(path):  # labels that cannot be read are told, not left out
+        return Arrays(str(path), images=images, labels=own)
+    if images in held and (others := _perhaps_labels(held, images)):
+        names = ", ".join(map(shown, others))
+        remark(f"{shown(str(path))} has no labels under the name {own!r}; of as many entries, and not read: {names}.")
+    return Arrays(str(path), images=images, labels=None)
+
+
+def _perhaps_labels(held: Mapping[str, tuple[int, ...]], images: str) -> list[str]:
+    """Other arrays with a number, or a row of numbers, for each image."""
+    count = held[images][0]
+    return [name for name, shape in held.items() if name != images and len(shape) in (1, 2) and shape[0] == count]
 
 
 @dataclass(frozen=True)

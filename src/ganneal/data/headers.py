@@ -46,7 +46,8 @@ class Header(NamedTuple):
     @property
     def lost(self) -> float:
         """Share of the area that the crop to the square in the middle cuts off."""
-        return 1 - self.side / max(self.width, self.height)
+        longer = max(self.width, self.height)
+        return (longer - self.side) / longer  # one rounding, so that 2 to 3 lose a third and not more
 
 
 def read_headers(listing: Listing, names: Iterable[str]) -> Iterator[tuple[str, Header | Damaged]]:

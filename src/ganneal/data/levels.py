@@ -74,7 +74,7 @@ def level_remarks(found: Survey, source: Encoded, listing: Listing) -> list[str]
     """What the images of more than 8 bits lose, a sentence each.
 
     Raises:
-        ValueError: Their range has to be given, and damaged images are not to be passed over.
+        ValueError: Their range has to be given, and damaged images are not to be passed over, or all would be.
     """
     said = []
     if found.deep and (levels := found_range(listing, found.deep)) is not None:
@@ -95,10 +95,11 @@ def _of_deep(levels: Range, count: int, found: Survey, source: Encoded) -> list[
     images += f"{levels.high:g} in {levels.count:,} of them"
     option = way("levels", *suggested(levels))
     if source.levels is None and not levels.fits:
-        if source.on_damaged == "fail":
+        if source.on_damaged == "fail" or count == found.looked_at:
             give = "the levels that become black and white" if option is None else option
             raise ValueError(f"{images}, which 16 bits do not hold; give {give}.")
-        return []
+        without = "" if option is None else f" without {option}"
+        return [f"{images}, which 16 bits do not hold: they are passed over{without}."]
     low, high = source.levels or (0, MOST_LEVELS)
     if levels.low < low or levels.high > high:
         return [f"{images}: those beyond {low:g} to {high:g} are clipped."]

@@ -151,17 +151,18 @@ def _pass_over(what: str) -> str:
 
 def damage_report(damaged: Mapping[str, str], count: int, place: Path) -> str:
     """What is wrong with which of ``count`` images, on one line, with the ways out."""
+    rest = len(damaged) < count
     if len(damaged) == 1:
         ((name, reason),) = damaged.items()
         return (
             f"cannot read the image {shown(name)}: {reason} (in {shown(place.name)}); remove or replace the "
-            f"file{_pass_over('it')}."
+            f"file{_pass_over('it') if rest else ''}."
         )
     named = "; ".join(f"the image {shown(name)}: {reason}" for name, reason in list(damaged.items())[:NAMED])
     more = f"; and {len(damaged) - NAMED:,} more" if len(damaged) > NAMED else ""
     return (
         f"cannot read {len(damaged):,} of {count:,} images in {shown(str(place))}: {named}{more}; remove or replace "
-        f"the files{_pass_over('them')}."
+        f"the files{_pass_over('them') if rest else ''}."
     )
 
 

@@ -66,6 +66,15 @@ def array_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
+def array_names(path: Path) -> list[str]:
+    """The names of all arrays in an .npz archive, of objects too; none where it is damaged."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return [name.removesuffix(".npy") for name in archive.namelist()]
+    except Exception:  # a damaged archive makes zipfile raise almost any type; reading it says what is wrong
+        return []
+
+
 def read_member(archive: zipfile.ZipFile, name: str) -> np.ndarray:
     """The array ``name`` of an .npz archive; memory is taken only for what the archive can hold.
 

@@ -9,6 +9,7 @@ from typing import get_args
 
 from torch import nn
 
+from ganneal.models.checks import RESIZE
 from ganneal.models.dcgan import NormName, norm_layers
 from ganneal.models.protocol import Shape
 
@@ -87,20 +88,19 @@ def base_and_depth(family: str, shape: Shape, num_classes: int, depth: int | Non
         )
     if len(shape) != 3 or shape[1] != shape[2] or shape[1] < 2:
         raise ValueError(
-            f"shape must be (channels, size, size) for {family}, got {shape}; resize the images (data.size), "
-            f"for points use the model 'mlp'."
+            f"shape must be (channels, size, size) for {family}, got {shape}; {RESIZE}, for points use the model 'mlp'."
         )
     size = shape[1]
     halvings = (size & -size).bit_length() - 1
     if depth is not None and depth > halvings:
         raise ValueError(
             f"depth must be at most {halvings} for {size} px, which halve evenly so often, got {depth}; use None to "
-            f"follow the size, or resize the images (data.size)."
+            f"follow the size, or {RESIZE}."
         )
     chosen = min(halvings, max(least, floor(log2(size / BASE)))) if depth is None else depth
     if chosen < 1 or size >> chosen > LARGEST_BASE:
         raise ValueError(
             f"size must halve evenly down to at most {LARGEST_BASE} px, got {size} px, halved {chosen} times to "
-            f"{size >> chosen} px; resize the images (data.size) to 28, 32, 64, 128 or 256 px."
+            f"{size >> chosen} px; take 28, 32, 64, 128 or 256 px: {RESIZE}."
         )
     return size >> chosen, chosen

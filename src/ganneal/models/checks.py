@@ -5,6 +5,9 @@ from torch import Tensor
 
 from ganneal.models.protocol import Shape
 
+RESIZE = "resize the images (data.size; of an array, `ganneal data convert FILE OUT.zip --size N`)"
+"""The way out where no network is made for images of that size."""
+
 
 def check_at_least_one(**sizes: int) -> None:
     """Refuse sizes below 1, naming the field."""
@@ -38,7 +41,7 @@ def check_images(images: Tensor, shape: Shape) -> None:
     if images.shape[1:] != shape:
         raise ValueError(
             f"images must be [batch, {', '.join(map(str, shape))}], as this discriminator was built for, got "
-            f"{list(images.shape)}; resize them (data.size)."
+            f"{list(images.shape)}; {RESIZE}."
         )
 
 
@@ -46,8 +49,8 @@ def check_square(family: str, shape: Shape, sizes: list[int]) -> tuple[int, int]
     """Channels and size of square images of one of ``sizes``."""
     if len(shape) != 3 or shape[1] != shape[2] or shape[1] not in sizes:
         raise ValueError(
-            f"shape must be (channels, size, size) with size in {sizes} for {family}, got {shape}; resize the images "
-            f"(data.size), for points use the model 'mlp'."
+            f"shape must be (channels, size, size) with size in {sizes} for {family}, got {shape}; {RESIZE}, "
+            f"for points use the model 'mlp'."
         )
     return shape[0], shape[1]
 

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ganneal.models.checks import RESIZE
 from ganneal.models.protocol import ModelPair, Normal, Shape
 
 NormName = Literal["batch", "layer", "instance", "none"]
@@ -109,7 +110,7 @@ class DCGAN:
         if len(shape) != 3 or shape[1] != shape[2] or shape[1] not in SIZES:
             raise ValueError(
                 f"shape must be (channels, size, size) with size in {sorted(SIZES)}, got {shape}; "
-                f"resize the images (data.size), for points use the model 'mlp'."
+                f"{RESIZE}, for points use the model 'mlp'."
             )
         channels, size, _ = shape
         base, doublings = SIZES[size]
