@@ -237,6 +237,13 @@ def test_recomputed_statistics_of_a_generator_without_batch_norm_are_no_matter()
 # Classes
 
 
+def test_a_class_is_found_by_its_name_in_either_form_of_unicode(run: Path) -> None:
+    generator = ganneal.load(run)
+    names = ["gr\u00f6\u00dfe", *map(str, range(10, 19))]
+    generator.card["data"]["classes"] = names
+    assert [generator.class_of(given) for given in ("gr\u00f6\u00dfe", "gro\u0308\u00dfe", "11")] == [0, 0, 2]
+
+
 def test_a_class_is_found_by_its_name_and_by_number_where_it_has_none(run: Path, unlabelled: Path) -> None:
     generator = ganneal.load(run)
     assert [generator.class_of(given) for given in ("zero", "nine", "three")] == [0, 9, 3]

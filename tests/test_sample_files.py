@@ -20,6 +20,7 @@ from ganneal.sample_files import MANIFEST, Drawn, check_outside, folder_names, w
 
 FORMS = ("set.npz", "set.zip", "set")
 HARD = (
+    "dataset.json",
     *("a/b", "..", "con", "", "été", "Été", "x" * 300, "class-0", "nul.txt", "a\\b", ".hidden", "end ", "a\nb"),
     *("Thumbs.db", "猫"),
 )
@@ -119,7 +120,7 @@ def _written(path: Path) -> Path:
 @given(st.lists(st.text(max_size=8) | st.sampled_from(HARD), max_size=20, unique=True))
 def test_folders_of_classes_are_safe_and_all_different(names: list[str]) -> None:
     found = folder_names(names)
-    assert len({name.casefold() for name in found}) == len(names)
+    assert len({name.casefold() for name in found}) == len(names) and "dataset.json" not in found
     for name in found:
         assert name and not set(name) & set('/\\<>:"|?*\0') and not name.startswith(".") and name.isprintable()
         assert name.split(".")[0].lower() not in ("con", "prn", "aux", "nul") and len(name.encode()) <= 255

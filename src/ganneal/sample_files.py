@@ -147,7 +147,7 @@ def folder_names(class_names: Sequence[str]) -> list[str]:
     ['cat', 'class-1', 'class-2', 'class-3', 'class-4', 'été']
     """
     found: list[str] = []
-    taken = {_folded(f"class-{index}") for index in range(len(class_names))}
+    taken = {LABELS, *(_folded(f"class-{index}") for index in range(len(class_names)))}
     for index, name in enumerate(class_names):
         own = _is_safe(name) and _folded(name) not in taken
         found.append(name if own else f"class-{index}")

@@ -12,6 +12,7 @@ from ganneal.augment import Augmentation
 from ganneal.chain import Chain, Judge
 from ganneal.class_shares import Classes, check_classes, drawn_classes
 from ganneal.clocks import Counters
+from ganneal.data.classes import composed
 from ganneal.models import ModelPair
 from ganneal.registry import nearest
 from ganneal.statistics import Statistics, batch_norms, keep_standing_statistics, on_the_batch
@@ -131,6 +132,8 @@ class TrainedGenerator:
             raise ValueError(f"class must be left out: this generator was trained without classes, got {given!r}.")
         if given in names:
             return names.index(given)
+        if (same := composed([given])[0]) in (spelled := composed(names)):
+            return spelled.index(same)
         if self.data_class_names:
             raise ValueError(f"class must be a name of a class, got {given!r}. {nearest(given, dict.fromkeys(names))}")
         if given.isascii() and given.isdigit() and int(given) < len(names):

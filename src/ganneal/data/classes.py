@@ -1,5 +1,6 @@
 """The classes of a data set: those with an image, their names, and which of two data sets' classes are the same."""
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -69,6 +70,16 @@ def few(names: Sequence[str]) -> str:
     return ", ".join(shown(str(name)) for name in names[:LISTED]) + more
 
 
+def composed(names: Sequence[str]) -> list[str]:
+    """``names`` in Unicode's composed form, as macOS writes the same letters in another; as they are where two agree.
+
+    >>> composed(["a\\u0301", "b"]) == ["\\u00e1", "b"]
+    True
+    """
+    found = [unicodedata.normalize("NFC", name) for name in names]
+    return found if len(set(found)) == len(names) else list(names)
+
+
 class Pairing(NamedTuple):
     """Which class of one side is which of the other."""
 
@@ -109,6 +120,7 @@ def paired(ours: Sequence[str], theirs: Sequence[str], *, called: tuple[str, str
     >>> paired(["10", "20", "3"], ["3", "10", "20"], called=("real", "fake")).places
     (2, 0, 1)
     """
+    ours, theirs = composed(ours), composed(theirs)
     if set(ours) == set(theirs):
         number = {name: index for index, name in enumerate(ours)}
         words = "by number" if all(map(is_number, ours)) else "by name"
