@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from ganneal.run import Run
+from ganneal.engine.run import Run
 from ganneal.task import Condition
 
 

@@ -25,12 +25,12 @@ from typing import Any
 
 import torch
 
-from ganneal import engine
 from ganneal.data import Dataset
+from ganneal.engine import loop as engine
+from ganneal.engine.run import Run
 from ganneal.experiment import Experiment, Records
 from ganneal.experiments import cifar10_cfg
 from ganneal.models import DCGANExt, Model
-from ganneal.run import Run
 from ganneal.schemes import FunctionalGradient
 from ganneal.steps import FitGenerator, PushPool
 

@@ -20,12 +20,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ganneal import engine
 from ganneal.data import Dataset
+from ganneal.engine import loop as engine
+from ganneal.engine.run import Run
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.experiments import cifar10_cts, ring_cts
 from ganneal.optim import average_
-from ganneal.run import Run
 from ganneal.steps import UpdateGenerator
 
 LOG_EVERY = 16

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 import ganneal
-from ganneal import zoo
-from ganneal.deploy import FORMATS, program_of, write
+from ganneal.inference import zoo
+from ganneal.inference.export import FORMATS, program_of, write
 
 TURNS = 5
 

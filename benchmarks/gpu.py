@@ -96,7 +96,7 @@ def job_of(name: str) -> Callable[[argparse.Namespace], Iterator[Figures]]:
 
 def write(path: Path, content: Figures) -> None:
     """The whole file or none of it."""
-    from ganneal.atomic import write_bytes
+    from ganneal.storage.atomic import write_bytes
 
     path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(path, (dumps(content, indent=1) + "\n").encode())
@@ -107,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stand_in_for_jaxtyping()
     import torch
 
-    from ganneal.directory import provenance
+    from ganneal.storage.run_directory import provenance
 
     if options.device == "cpu":
         torch.set_num_threads(1)

@@ -10,9 +10,10 @@ import torch
 from gpu_step import Capture, noise_images
 from torch import Tensor
 
-from ganneal import engine
 from ganneal.augment import AUGMENTATIONS
 from ganneal.data import Dataset, Ring, Sampler
+from ganneal.engine import loop as engine
+from ganneal.engine.run import Run
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.experiments import ring_cts
 from ganneal.losses import Hinge
@@ -21,7 +22,6 @@ from ganneal.normalization import Spectral
 from ganneal.optim import CG, SGD
 from ganneal.optim.optimizers import BetaRule
 from ganneal.regularizers import REGULARIZERS, GradientPenalty, Reals
-from ganneal.run import Run
 from ganneal.schemes import FunctionalGradient, Nested
 from ganneal.steps import Step, UpdateDiscriminator, UpdateGenerator
 from ganneal.weights import Geometric

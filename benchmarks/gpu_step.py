@@ -10,13 +10,13 @@ from typing import Any, Literal, NamedTuple
 import torch
 from bare import BareMoves, Operations
 
-from ganneal import engine
 from ganneal.data import Dataset
+from ganneal.engine import loop as engine
+from ganneal.engine.run import Run
 from ganneal.experiment import Experiment, Records
 from ganneal.experiments import cifar10_biggan_cts, cifar10_cts, cifar10_ddgan, cifar10_sngan_cts
 from ganneal.models import DCGAN, DDGAN, SNGAN, BigGAN
 from ganneal.regularizers import Sum
-from ganneal.run import Run
 from ganneal.schemes import Nested
 from ganneal.steps import Step, UpdateDiscriminator, UpdateGenerator
 from ganneal.weights import Geometric

@@ -15,21 +15,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from ganneal import engine
 from ganneal.comparison.study import matched_control
 from ganneal.data import Dataset, source_at
 from ganneal.data.protocol import find_data
+from ganneal.engine import loop as engine
+from ganneal.engine.run import Run
 from ganneal.evaluation.suited import as_stored
 from ganneal.experiment import Budget, Experiment, Records
+from ganneal.inference.generator import TrainedGenerator
 from ganneal.metrics import Moments, frechet_distance, precision_recall
 from ganneal.metrics.extractors import Extractor, Pixels, ResNet
 from ganneal.models import DDGAN, SNGAN, BigGAN, DCGANExt, ResNet4
 from ganneal.optim import Averaging, Constant
 from ganneal.reproduction.recipes import biggan, classical, conjugate_gradient, ddgan, functional
-from ganneal.run import Run
 from ganneal.schemes import FunctionalGradient, Nested
 from ganneal.stop import TrainingStopped
-from ganneal.trained import TrainedGenerator
 from ganneal.weights import Geometric, Reversed
 
 Arms = dict[str, Experiment]

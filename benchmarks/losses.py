@@ -17,12 +17,12 @@ from time import process_time
 import torch
 from engine import noise_images
 
-from ganneal import engine
 from ganneal.data import Dataset
 from ganneal.divergences import DIVERGENCES
+from ganneal.engine import loop as engine
+from ganneal.engine.run import Run
 from ganneal.experiments import cifar10_cts
 from ganneal.losses import LOSSES, Hybrid, Loss
-from ganneal.run import Run
 from ganneal.steps import UpdateGenerator
 
 GOAL = 1.05

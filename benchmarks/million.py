@@ -22,12 +22,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ganneal import engine
 from ganneal.data import Arrays, Source, Zip
+from ganneal.engine import loop as engine
+from ganneal.engine.run import Run
 from ganneal.experiment import Budget, Records
 from ganneal.experiments import cifar10_cts
 from ganneal.models import DCGAN
-from ganneal.run import Run
 
 SIDE = 32
 PART = 10_000

@@ -24,15 +24,15 @@ from typing import Any, NamedTuple
 import torch
 from bare import BareMoves, Operations, turns
 
-from ganneal import engine
 from ganneal.data import Dataset
+from ganneal.engine import loop as engine
+from ganneal.engine.run import Run
 from ganneal.experiment import Experiment, Records
 from ganneal.experiments import cifar10_cts
 from ganneal.losses import Hinge, RelativisticPaired
 from ganneal.models import DCGAN, DDGAN, R3GAN, SNDCGAN, SNGAN, BigGAN, DCGANExt
 from ganneal.optim import RMSProp
 from ganneal.regularizers import Generated, GradientPenalty, Reals, Sum
-from ganneal.run import Run
 from ganneal.schemes import FunctionalGradient
 from ganneal.steps import (
     DrawPool,

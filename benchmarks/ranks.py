@@ -21,11 +21,11 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from ganneal import engine
-from ganneal.collective import ALONE, Ranks
+from ganneal.engine import loop as engine
+from ganneal.engine.run import Run
 from ganneal.experiment import Budget
 from ganneal.experiments import EXPERIMENTS
-from ganneal.run import Run
+from ganneal.ranks import ALONE, Ranks
 
 FLOOR = 1.15
 

@@ -16,15 +16,15 @@ from typing import Any
 
 import torch
 
-from ganneal import engine
 from ganneal.augment import AUGMENTATIONS, Scheduled, Transforms
 from ganneal.data import Dataset
+from ganneal.engine import loop as engine
+from ganneal.engine.run import Run
 from ganneal.experiment import Experiment
 from ganneal.experiments import cifar10_cts
 from ganneal.models import DCGAN
 from ganneal.normalization import NORMALIZATIONS
 from ganneal.regularizers import REGULARIZERS, LeCam
-from ganneal.run import Run
 from ganneal.steps import UpdateDiscriminator, UpdateGenerator
 
 

@@ -17,16 +17,16 @@ from typing import Any
 
 import torch
 
-from ganneal import engine
 from ganneal.augment import AUGMENTATIONS
-from ganneal.compatibility import check_combination, check_network
+from ganneal.checks import check_combination, check_network
 from ganneal.data import Dataset
+from ganneal.engine import loop as engine
+from ganneal.engine.run import Run
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.losses import LOSSES
 from ganneal.models import DCGAN, MLP, Model
 from ganneal.normalization import NORMALIZATIONS
 from ganneal.regularizers import REGULARIZERS
-from ganneal.run import Run
 from ganneal.schemes import SCHEMES, FunctionalGradient, Scheme
 from ganneal.steps import Step
 

@@ -19,14 +19,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 import ganneal
-from ganneal.config import decode
 from ganneal.data import DATASETS
 from ganneal.evaluation.suited import as_stored
+from ganneal.inference.loading import TrainedGenerator
 from ganneal.metrics import Moments, frechet_distance, mixture_quality
 from ganneal.metrics.extractors import Pixels, Points
 from ganneal.metrics.intervals import Interval, seed_interval
 from ganneal.metrics.references import reference_features
-from ganneal.sampling import TrainedGenerator
+from ganneal.storage.encoding import decode
 from ganneal.task import Denoising
 
 REAL_COUNT = 10_000

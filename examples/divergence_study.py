@@ -22,11 +22,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganneal.atomic import write_bytes
 from ganneal.data import Ring
 from ganneal.divergences import DIVERGENCES, Divergence, power
 from ganneal.losses import Hybrid, Loss
 from ganneal.metrics.mixture import mixture_quality
+from ganneal.storage.atomic import write_bytes
 
 WEIGHT, PLACE, WIDTH = 0.65, 1.5, 0.6
 """The mixture on the line: 0.65 N(-1.5, 0.6^2) + 0.35 N(1.5, 0.6^2)."""

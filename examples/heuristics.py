@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ganneal.data import Ring
-from ganneal.data.pairwise import median_pairwise_distance
+from ganneal.data.tools.pairwise import median_pairwise_distance
 from ganneal.metrics import frechet_distance
 from ganneal.metrics.mixture import GaussianMixture
 from ganneal.theory.estimated_chain import estimated_chain

@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 
-from ganneal.atomic import write_bytes
 from ganneal.comparison import Arm, LocalProcesses, Study, compare
 from ganneal.data import Arrays, Zip
 from ganneal.evaluation.stored import Settings, evaluate_run
@@ -33,6 +32,7 @@ from ganneal.normalization import GradientNormalization
 from ganneal.optim import Adam
 from ganneal.regularizers import Generated, GradientPenalty, Reals, Sum
 from ganneal.schemes import Alternating
+from ganneal.storage.atomic import write_bytes
 
 SAMPLES = 5_000
 MEASURED = "loss-study.json"

@@ -3,8 +3,8 @@
     ganneal train digits-nats --precision bf16 --out runs/zoo/digits-nats
     OMP_NUM_THREADS=1 python examples/make_zoo.py runs/zoo/digits-nats
 
-writes ``src/ganneal/zoo/<name of the run's folder>/final`` and ``docs/zoo.md``. Measured are 10,000 samples against all
-training images, by the network that the run was followed with.
+writes ``src/ganneal/inference/zoo/<name of the run's folder>/final`` and ``docs/zoo.md``. Measured are 10,000 samples
+against all training images, by the network that the run was followed with.
 """
 
 import argparse
@@ -20,13 +20,13 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save
 
-from ganneal import zoo
-from ganneal.atomic import replaced_folder, write_bytes
-from ganneal.directory import RunDirectory
 from ganneal.evaluation.stored import Settings, evaluate_run
-from ganneal.json_files import read_json
+from ganneal.inference import zoo
+from ganneal.inference.zoo.page import listing, page
 from ganneal.metrics.measures import Frechet, PrecisionRecall
-from ganneal.zoo.page import listing, page
+from ganneal.storage.atomic import replaced_folder, write_bytes
+from ganneal.storage.json_files import read_json
+from ganneal.storage.run_directory import RunDirectory
 
 SAMPLES = 10_000
 WEIGHTS = "generator.safetensors"

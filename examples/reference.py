@@ -16,9 +16,9 @@ from typing import Any
 
 from ganneal.cli import COMMANDS
 from ganneal.cli.configure import PARTS
-from ganneal.deploy import FORMATS
 from ganneal.divergences import DIVERGENCES
 from ganneal.experiments import EXPERIMENTS
+from ganneal.inference.export import FORMATS
 from ganneal.metrics.measures import METRICS
 from ganneal.reproduction import SCALES, TABLES
 from ganneal.theory.games import GAMES
@@ -46,8 +46,8 @@ MODULES = (
     ("stop", "Stopping", "When a run ends."),
     ("metrics", "Metrics", "Pure functions of samples' features ([Measuring a generator](evaluation.md))."),
     ("metrics.extractors", "Extractors", "Samples to features."),
-    ("deploy", "Exported files", "Generators that run without ganneal ([Exporting a generator](export.md))."),
-    ("evaluation", "Evaluation", "Metrics beside training and afterwards."),
+    ("inference.export", "Exported files", "Generators that run without ganneal ([Exporting a generator](export.md))."),
+    ("evaluation.stored", "Evaluation", "Measuring what is on disk."),
     ("comparison", "Comparison", "Arms x seeds under one clock ([Comparing fairly](comparing.md))."),
     ("reproduction", "Reproduction", "Published tables as runs ([Published tables](reproduction.md))."),
     ("report", "Report", "The HTML page."),

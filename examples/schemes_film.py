@@ -22,13 +22,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ganneal import engine
 from ganneal.data import Grid, Ring
+from ganneal.engine import loop as engine
+from ganneal.engine.run import Run
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.experiments import EXPERIMENTS
 from ganneal.metrics.mixture import GaussianMixture, mixture_quality
 from ganneal.plan import plan
-from ganneal.run import Run
 from ganneal.schemes import SCHEMES, FunctionalGradient, Scheme
 from ganneal.steps import UpdateGenerator
 

@@ -26,9 +26,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganneal.atomic import write_bytes
 from ganneal.data import Grid, Ring
-from ganneal.data.toys import Mixture
+from ganneal.data.sources.toys import Mixture
 from ganneal.losses import NonSaturating
 from ganneal.metrics.binned import binned_divergence
 from ganneal.metrics.mixture import mixture_quality
@@ -37,6 +36,7 @@ from ganneal.optim import SGD, Adam, Averaging, OptimizerConfig, average_
 from ganneal.plan import plan
 from ganneal.schemes import Alternating, Nested, Scheme
 from ganneal.steps import UpdateDiscriminator, UpdateGenerator
+from ganneal.storage.atomic import write_bytes
 from ganneal.weights import Geometric, MatchedConstant
 
 DATA = {"ring": Ring(), "grid": Grid()}

@@ -15,9 +15,9 @@ from time import perf_counter
 import torch
 from safetensors.torch import save
 
-from ganneal.atomic import write_bytes
 from ganneal.data import Arrays, find_data
 from ganneal.metrics.extractors.mnist_training import accuracy, train_mnist_cnn
+from ganneal.storage.atomic import write_bytes
 
 
 def mnist(path: str, part: str) -> tuple[torch.Tensor, torch.Tensor]:

@@ -50,4 +50,4 @@ def data_root() -> Path:
 @pytest.fixture
 def empty_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run's pictures of points are left empty: to draw them takes longer than a small training."""
-    monkeypatch.setattr("ganneal.training.scatter", lambda *points: Image.new("L", (1, 1)))
+    monkeypatch.setattr("ganneal.training.session.scatter", lambda *points: Image.new("L", (1, 1)))

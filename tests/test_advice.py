@@ -126,13 +126,13 @@ def named(text: str) -> set[str]:
 
 REACHED_BY = {
     "comparison/": "compare",
-    "deploy/": "export",
-    "engine.py": "train",
-    "forewarning.py": "train compare",
-    "launch.py": "train",
+    "inference/export/": "export",
+    "engine/": "train",
+    "training/forewarning.py": "train compare",
+    "training/launch.py": "train",
     "reproduction/": "reproduce",
-    "sample_files.py": "sample",
-    "training.py": "train",
+    "inference/sample_files.py": "sample",
+    "training/session.py": "train",
     **{f"cli/{name}.py": name for name in COMMANDS},
 }
 """Which commands, each of them, take the options that sentences of a module name."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ganneal.atomic import replaced_folder, write_bytes
+from ganneal.storage.atomic import replaced_folder, write_bytes
 
 OLD, NEW = b"old" * 1000, b"new" * 1_000_000
 
@@ -37,7 +37,7 @@ def test_a_file_is_replaced_whole(tmp_path: Path, data: bytes) -> None:
 
 
 FULL_DISK = """
-from ganneal.atomic import write_bytes
+from ganneal.storage.atomic import write_bytes
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:
     write_bytes(paths[0], b"new" * 1_000_000)
@@ -57,7 +57,7 @@ def test_a_write_that_does_not_fit_leaves_the_old_file_and_no_temporary(tmp_path
 
 
 KILLED = """
-from ganneal.atomic import write_bytes
+from ganneal.storage.atomic import write_bytes
 os.{call} = lambda *arguments: os._exit(9)
 write_bytes(paths[0], b"new" * 1_000_000)
 """
@@ -129,7 +129,7 @@ def test_an_error_in_the_block_keeps_the_old_folder_and_nothing_else(
 
 
 FULL_DISK_IN_FOLDER = """
-from ganneal.atomic import replaced_folder, write_bytes
+from ganneal.storage.atomic import replaced_folder, write_bytes
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:
     with replaced_folder(paths[0]) as folder:
@@ -148,7 +148,7 @@ def test_a_folder_that_does_not_fit_leaves_the_old_one(tmp_path: Path) -> None:
 
 
 KILLED_IN_FOLDER = """
-from ganneal.atomic import replaced_folder
+from ganneal.storage.atomic import replaced_folder
 with replaced_folder(paths[0]) as folder:
     (folder / "new.bin").write_bytes(b"new")
     os._exit(9)
@@ -181,7 +181,7 @@ def test_a_rename_that_fails_leaves_the_old_folder(tmp_path: Path, monkeypatch: 
 
 
 KILLED_BETWEEN_RENAMES = """
-from ganneal.atomic import replaced_folder
+from ganneal.storage.atomic import replaced_folder
 move = os.replace
 def killed(source, target):
     if target == paths[0]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ganneal.cache import cache_folder
+from ganneal.storage.cache import cache_folder
 
 
 def test_the_named_folder_comes_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

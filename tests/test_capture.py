@@ -13,17 +13,17 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
-from ganneal import engine
 from ganneal.augment import AUGMENTATIONS, Adaptive, Transforms
-from ganneal.capture import Recording, check_capture, passes_of
 from ganneal.data import Dataset
+from ganneal.engine import loop as engine
+from ganneal.engine.capture import Recording, check_capture, passes_of
+from ganneal.engine.run import Run
 from ganneal.experiment import Budget, Records
 from ganneal.experiments import ring_cts
 from ganneal.losses import LOSSES, RelativisticPaired
 from ganneal.models import DCGAN, MLP, SNGAN
 from ganneal.normalization import NORMALIZATIONS
 from ganneal.regularizers import GradientPenalty
-from ganneal.run import Run
 from ganneal.schemes import FunctionalGradient, Nested
 from ganneal.weights import Geometric
 
@@ -32,7 +32,8 @@ SCRIPT = """
 import json, sys, warnings
 from dataclasses import replace
 import torch
-from ganneal import capture, engine
+from ganneal.engine import capture
+from ganneal.engine import loop as engine
 from ganneal.augment import DiffAugment
 from ganneal.data import Dataset
 from ganneal.experiment import Budget, Experiment, Records
@@ -42,7 +43,7 @@ from ganneal.models import DCGAN, MLP
 from ganneal.normalization import Spectral
 from ganneal.optim import SGD
 from ganneal.regularizers import GradientPenalty
-from ganneal.run import Run
+from ganneal.engine.run import Run
 from ganneal.schemes import FunctionalGradient, Nested
 from ganneal.weights import Geometric
 from torch._dynamo.utils import counters

@@ -18,12 +18,12 @@ from ganneal.cli import compare as command
 from ganneal.comparison import LocalProcesses, Study
 from ganneal.comparison.job import Job, run
 from ganneal.comparison.study import Like
-from ganneal.config import encode
 from ganneal.data import Folder
 from ganneal.experiments import EXPERIMENTS
-from ganneal.interruption import Interrupted
 from ganneal.losses import LOSSES
 from ganneal.machine import Machine
+from ganneal.storage.encoding import encode
+from ganneal.training.interruption import Interrupted
 
 pytestmark = pytest.mark.usefixtures("empty_pictures")
 

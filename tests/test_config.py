@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganneal.augment import AUGMENTATIONS, PROBABILITIES
-from ganneal.config import completed, decode, difference, encode
 from ganneal.data import DATASETS, Arrays, Gaussian
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.experiments import EXPERIMENTS
@@ -22,6 +21,7 @@ from ganneal.optim import LR_RULES, OPTIMIZERS, SGD, Averaging, Cosine, RMSProp
 from ganneal.regularizers import REGULARIZERS, Dragan, Generated, GradientPenalty, Sum, WeightClipping
 from ganneal.schemes import SCHEMES, Nested
 from ganneal.stop import Divergence
+from ganneal.storage.encoding import completed, decode, difference, encode
 from ganneal.task import TASKS
 from ganneal.weights import WEIGHTS, Explicit, Geometric, Linear, Reversed
 

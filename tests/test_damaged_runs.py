@@ -15,10 +15,10 @@ import torch
 
 import ganneal
 from ganneal.data import Ring
-from ganneal.directory import RunDirectory
 from ganneal.experiment import Budget, Experiment, Records
+from ganneal.inference.loading import SMALL
 from ganneal.models import MLP
-from ganneal.sampling import SMALL
+from ganneal.storage.run_directory import RunDirectory
 
 EXPERIMENT = Experiment(
     name="ring",

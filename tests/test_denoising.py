@@ -12,23 +12,23 @@ import torch
 from torch import Tensor, nn
 
 import ganneal
-from ganneal import engine
 from ganneal.augment import AUGMENTATIONS, DiffAugment, Scheduled, Transforms
-from ganneal.capture import passes_of
 from ganneal.data import Digits, Ring
 from ganneal.data.sampler import Batch
-from ganneal.diffusion import Diffusion
-from ganneal.evaluation.beside import Evaluator
+from ganneal.engine import loop as engine
+from ganneal.engine.capture import passes_of
+from ganneal.engine.run import Run
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.experiments import EXPERIMENTS
+from ganneal.inference.generator import TrainedGenerator
 from ganneal.losses import RelativisticPaired
 from ganneal.models import DCGAN, DDGAN, MLP, DenoisingMLP, Model
 from ganneal.optim import SGD, Adam, Averaging
 from ganneal.regularizers import REGULARIZERS, GradientPenalty, LatentConsistency, Reals, Sum
-from ganneal.run import Run
 from ganneal.schemes import Alternating, FunctionalGradient, Nested
 from ganneal.task import Denoising, Task, Unconditional, View
-from ganneal.trained import TrainedGenerator
+from ganneal.task.diffusion import Diffusion
+from ganneal.training.evaluator import Evaluator
 from ganneal.weights import Explicit, Geometric
 
 pytestmark = pytest.mark.usefixtures("empty_pictures")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ganneal.diffusion import Diffusion
+from ganneal.task.diffusion import Diffusion
 
 PUBLISHED = Diffusion()
 STEPS = st.integers(1, 8)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ganneal.directory import DirectoryInUse, RunDirectory
+from ganneal.storage.run_directory import DirectoryInUse, RunDirectory
 
 
 def test_a_process_that_is_refused_leaves_the_lock_alone(tmp_path: Path) -> None:

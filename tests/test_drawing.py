@@ -15,23 +15,23 @@ from PIL import Image
 from torch import Tensor, nn
 
 import ganneal
-from ganneal.class_shares import drawn_classes
 from ganneal.cli import main
 from ganneal.data import Digits
+from ganneal.data.class_shares import drawn_classes
+from ganneal.engine.run import Run
 from ganneal.evaluation.stored import Settings, evaluate_run
 from ganneal.experiment import Budget, Experiment, Records
+from ganneal.inference.generator import TrainedGenerator
+from ganneal.inference.truncation import Truncation
 from ganneal.metrics.measures import METRICS
 from ganneal.models import BigGAN, Normal
+from ganneal.models.parts.batch_norm import batch_norms, keep_standing_statistics, on_the_batch
+from ganneal.models.parts.spectral import SpectralWeight
 from ganneal.optim import Averaging
 from ganneal.report.records import read_run
 from ganneal.report.run_page import Drawn, run_page
-from ganneal.run import Run
-from ganneal.spectral import SpectralWeight
-from ganneal.statistics import batch_norms, keep_standing_statistics, on_the_batch
 from ganneal.task import Labelled, Unconditional
-from ganneal.trained import TrainedGenerator
-from ganneal.training import train
-from ganneal.truncation import Truncation
+from ganneal.training.session import train
 
 pytestmark = pytest.mark.usefixtures("empty_pictures")
 
@@ -273,11 +273,11 @@ def test_samples_of_a_class_from_the_command_line(run: Path, tmp_path: Path, cap
     out = tmp_path / "some.npz"
     sample(str(run), "--count", "3", "--class", "three", "seven", "--truncation", "0.5", "--out", str(out))
     expected = ganneal.load(run).sample(3, labels=[3, 7, 3], truncation=0.5)
-    assert np.array_equal(saved(out), ganneal.grid.to_uint8(expected))
+    assert np.array_equal(saved(out), ganneal.storage.pictures.to_uint8(expected))
     sample(str(run), "--per-class", "2", "--statistics", "standing", "--out", str(out), "--overwrite")
     labels = torch.arange(10).repeat_interleave(2)
     expected = ganneal.load(run, statistics="standing").sample(20, labels=labels)
-    assert np.array_equal(saved(out), ganneal.grid.to_uint8(expected))
+    assert np.array_equal(saved(out), ganneal.storage.pictures.to_uint8(expected))
     assert np.array_equal(np.load(out)["labels"], labels) and np.load(out)["class_names"][3] == "three"
     picture = tmp_path / "rows.png"
     sample(str(run), "--per-class", "2", "--class", "one", "nine", "five", "--out", str(picture))
@@ -315,7 +315,7 @@ def test_pictures_of_a_run_with_classes_have_a_row_for_each(
         with Image.open(sorted((path / "samples").glob("0*.png"))[-1]) as image:
             assert image.size == tuple(n * 66 + 2 for n in size)
     labels = torch.arange(10).repeat_interleave(2)
-    expected = ganneal.grid.image_grid(ganneal.load(run).sample(20, labels=labels), 2)
+    expected = ganneal.storage.pictures.image_grid(ganneal.load(run).sample(20, labels=labels), 2)
     with Image.open(sorted((run / "samples").glob("0*.png"))[-1]) as image:
         assert np.abs(np.asarray(image).astype(int) - np.asarray(expected)).max() <= 1  # the last bit of a pixel
     monkeypatch.setattr(ganneal.report.run_page, "draw", lambda *given: Drawn())  # weights take seconds

@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganneal import engine
 from ganneal.clocks import RuleClock
 from ganneal.data import Digits, Ring
-from ganneal.evaluation.beside import Evaluator
+from ganneal.engine import loop as engine
+from ganneal.engine.run import Run
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.losses import LOSSES, Hinge, Wasserstein
 from ganneal.models import DCGAN, MLP, ModelPair
@@ -33,7 +33,6 @@ from ganneal.regularizers import (
     WeightClipping,
     latent_log_density,
 )
-from ganneal.run import Run
 from ganneal.schemes import Alternating, Nested, Scheme
 from ganneal.steps import (
     FitGenerator,
@@ -46,6 +45,7 @@ from ganneal.steps import (
 )
 from ganneal.stop import Row
 from ganneal.task import Labelled
+from ganneal.training.evaluator import Evaluator
 from ganneal.weights import Explicit, Geometric, Ones
 
 BATCH = 16

@@ -11,21 +11,22 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import Tensor, nn
 
-from ganneal import capture, engine
 from ganneal.augment import AUGMENTATIONS, Adaptive, Transforms
-from ganneal.collective import Ranks
 from ganneal.data import Digits, Ring
+from ganneal.engine import capture
+from ganneal.engine import loop as engine
+from ganneal.engine.run import Run
+from ganneal.engine.updates import averaged
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.losses import LOSSES
 from ganneal.models import DCGAN, MLP, DenoisingMLP, ModelPair
+from ganneal.models.parts.batch_norm import batch_norms
 from ganneal.normalization import NORMALIZATIONS
 from ganneal.optim import CG, SGD, Adam, Averaging
+from ganneal.ranks import Ranks
 from ganneal.regularizers import REGULARIZERS, Dragan, GradientPenalty, LeCam
-from ganneal.run import Run
 from ganneal.schemes import FunctionalGradient, Nested
-from ganneal.statistics import batch_norms
 from ganneal.task import Denoising, Labelled
-from ganneal.updates import averaged
 from ganneal.weights import Geometric
 
 BATCH, POOL = 16, 40

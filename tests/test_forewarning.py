@@ -8,18 +8,18 @@ import pytest
 from ganneal import machine
 from ganneal.cli import main
 from ganneal.data import Ring
-from ganneal.data.headers import Header
-from ganneal.data.survey import Survey
+from ganneal.data.decode.headers import Header
+from ganneal.data.tools.survey import Survey
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.experiments import EXPERIMENTS, ring_cts, ring_nts
 from ganneal.experiments.choices import choose
-from ganneal.forewarning import LONG, forewarning, forewarnings
 from ganneal.losses import LOSSES
 from ganneal.optim import SGD, Adam
 from ganneal.plan import plan
 from ganneal.schemes import Alternating, Nested, Scheme
 from ganneal.steps import FitGenerator, UpdateDiscriminator
-from ganneal.training import train
+from ganneal.training.forewarning import LONG, forewarning, forewarnings
+from ganneal.training.session import train
 from ganneal.weights import Geometric, MatchedConstant
 
 

@@ -13,21 +13,19 @@ import torch
 from torch import Tensor, nn
 
 import ganneal
-from ganneal import engine
 from ganneal.augment import DiffAugment
 from ganneal.data import Dataset, Digits, Ring
-from ganneal.directory import RunDirectory
-from ganneal.evaluation.beside import Evaluator
+from ganneal.engine import loop as engine
+from ganneal.engine.run import Run
 from ganneal.evaluation.stored import Settings, evaluate_run
 from ganneal.experiment import Budget, Experiment, Records
-from ganneal.json_files import read_json
+from ganneal.inference.generator import Sampler
 from ganneal.losses import LOSSES
 from ganneal.models import DCGAN, MLP, ModelPair, Normal
 from ganneal.normalization import NORMALIZATIONS
 from ganneal.optim import SGD, Adam, Averaging, RMSProp
 from ganneal.push import DELTAS, Push
 from ganneal.regularizers import REGULARIZERS, GradientPenalty, Sum
-from ganneal.run import Run
 from ganneal.schemes import SCHEMES, FunctionalGradient
 from ganneal.steps import (
     DrawPool,
@@ -41,8 +39,10 @@ from ganneal.steps import (
     UpdateGenerator,
 )
 from ganneal.stop import Divergence, TrainingStopped
+from ganneal.storage.json_files import read_json
+from ganneal.storage.run_directory import RunDirectory
 from ganneal.task import Labelled
-from ganneal.trained import Sampler
+from ganneal.training.evaluator import Evaluator
 from ganneal.weights import Explicit, Geometric, Ones
 
 pytestmark = pytest.mark.usefixtures("empty_pictures")

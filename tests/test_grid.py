@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ganneal.grid import SMALLEST_TILE, image_grid, save_png, scatter, to_uint8
+from ganneal.storage.pictures import SMALLEST_TILE, image_grid, save_png, scatter, to_uint8
 
 GAP = 2
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ganneal.health import (
+from ganneal.evaluation.health import (
     COLLAPSING,
     HEALTH_RULES,
     DiscriminatorTooStrong,

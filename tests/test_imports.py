@@ -62,7 +62,7 @@ def test_an_unknown_public_name_is_an_attribute_error() -> None:
         _ = ganneal.nonsense  # pyright: ignore[reportAttributeAccessIssue]
 
 
-SAMPLING = ["ganneal.weights_on_disk", *(name for name in SOURCES if "sampling" in name)]
+INFERENCE = [name for name in SOURCES if name.startswith("ganneal.inference") and "playground" not in name]
 
 
 @pytest.fixture(scope="module")
@@ -92,9 +92,9 @@ def loaded(*names):
 
 before = state()
 found = {{}}
-for module in {SAMPLING!r}:
+for module in {INFERENCE!r}:
     import_module(module)
-    found[module] = loaded("ganneal.engine", "ganneal.run", "ganneal.training")
+    found[module] = loaded("ganneal.engine.loop", "ganneal.engine.run", "ganneal.training.session")
 import ganneal.cli.train
 from ganneal.experiments import digits_nats
 digits_nats().data.load()
@@ -114,7 +114,7 @@ def test_importing_every_module_prints_nothing_and_changes_no_global_state(found
     assert found["same state"] is True
 
 
-@pytest.mark.parametrize("module", SAMPLING)
+@pytest.mark.parametrize("module", INFERENCE)
 def test_loading_a_generator_loads_no_training_code(found: dict[str, Any], module: str) -> None:
     assert found[module] == []
 
@@ -134,37 +134,32 @@ class Rule(NamedTuple):
 LOW = ("ganneal.registry", "ganneal.steps", "ganneal.weights", "ganneal.schemes", "ganneal.moments", "ganneal.plan")
 """The game itself: pure Python, these modules and the standard library only."""
 
-TRAINING = ("ganneal.training", "ganneal.train")
-"""``train`` is the package's lazy name for what lives in ``training``."""
-STATE = ("ganneal.run", "ganneal.cursor", "ganneal.meters", "ganneal.randomness")
-"""What changes in training."""
-LOOP = ("ganneal.engine", *STATE, *TRAINING)
-UPPER = (
-    *LOOP,
-    "ganneal.cli",
-    "ganneal.experiments",
-    "ganneal.report",
-    "ganneal.reproduction",
+LEVELS = (
+    "clocks logits machine moments randomness ranks registry steps stop storage weights wording",
+    "data divergences optim schemes",
+    "losses metrics plan task",
+    "augment models push",
+    "chain normalization regularizers",
+    "experiment inference theory",
+    "checks evaluation experiments",
+    "engine report",
+    "training",
+    "comparison",
+    "reproduction",
+    "cli",
+    "__main__",
 )
+"""Folders and modules of the top, from the ground up: each imports only what stands on an earlier line."""
 
 RULES = [
     *(
-        Rule(f"ganneal.{part}", UPPER)
-        for part in (
-            "logits",
-            "divergences",
-            "theory",
-            "losses",
-            "optim",
-            "models",
-            "data",
-            "metrics",
-            "regularizers",
-            "task",
+        Rule(
+            f"ganneal.{importer}",
+            tuple(f"ganneal.{other}" for line in LEVELS[level:] for other in line.split() if other != importer),
         )
+        for level, line in enumerate(LEVELS)
+        for importer in line.split()
     ),
-    Rule("ganneal.engine", (*TRAINING, "ganneal.cli", "ganneal.experiments")),
-    *(Rule(f"ganneal.{part}", LOOP) for part in ("report", "deploy", "*sampling*", "weights_on_disk")),
     Rule(
         "*",
         ("ganneal.experiments",),
@@ -210,7 +205,7 @@ def violations(rule: Rule, module: str, targets: list[str]) -> list[str]:
     return [t for t in targets if any(is_within(t, forbidden) for forbidden in rule.forbidden)]
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.importers} below {rule.forbidden[0]}")
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.importers)
 def test_imports_point_down(rule: Rule) -> None:
     broken = {name: found for name in SOURCES if (found := violations(rule, name, imports_of(name)))}
     assert broken == {}
@@ -229,20 +224,20 @@ def test_the_game_imports_itself_and_the_standard_library_only(name: str) -> Non
     [
         ("ganneal.losses", False, "import ganneal.engine"),
         ("ganneal.losses", False, "from ganneal import engine"),
-        ("ganneal.losses", False, "from ganneal.engine import apply"),
+        ("ganneal.losses", False, "from ganneal.engine.loop import apply"),
         ("ganneal.losses", False, "from . import engine"),
-        ("ganneal.losses", False, "from .engine import apply"),
-        ("ganneal.data.rings", False, "from ..engine import apply"),
-        ("ganneal.data", True, "from ..engine import apply"),
+        ("ganneal.losses", False, "from .engine import loop"),
+        ("ganneal.data.sources.toys", False, "from ...engine import loop"),
+        ("ganneal.data", True, "from ..engine import loop"),
         ("ganneal.data", True, "def f():\n    import ganneal.engine as e"),
-        ("ganneal.models.mlp", False, "if TYPE_CHECKING:\n    from ganneal.training import train"),
+        ("ganneal.models.mlp", False, "if TYPE_CHECKING:\n    from ganneal.training.session import train"),
         ("ganneal.task", False, "from importlib import import_module\nimport_module('ganneal.cli')"),
-        ("ganneal.task", False, "from ganneal import train"),
-        ("ganneal.engine", False, "from ganneal.experiments.digits import digits_nats"),
-        ("ganneal.sampling", False, "from ganneal.run import Run"),
-        ("ganneal.weights_on_disk", False, "from ganneal.cursor import Cursor"),
-        ("ganneal.cli_tools", False, "import ganneal.experiments"),
-        ("ganneal.report.page", False, "from ..engine import apply"),
+        ("ganneal.storage.run_directory", False, "from ganneal.experiment import Experiment"),
+        ("ganneal.engine.run", False, "from ganneal.experiments.digits import digits_nats"),
+        ("ganneal.inference.loading", False, "from ganneal.engine.run import Run"),
+        ("ganneal.evaluation.stored", False, "from ganneal.engine.cursor import Cursor"),
+        ("ganneal.report.page", False, "from ..engine import loop"),
+        ("ganneal.comparison.study", False, "import ganneal.experiments"),
     ],
 )
 def test_an_import_that_points_up_is_found(module: str, is_package: bool, source: str) -> None:
@@ -256,12 +251,47 @@ def test_an_import_that_points_up_is_found(module: str, is_package: bool, source
         ("ganneal", True, "from ganneal import experiments"),
         ("ganneal.cli.train", False, "import ganneal.experiments"),
         ("ganneal.experiments", True, "from . import digits"),
-        ("ganneal.engine", False, "from ganneal.run import Run"),
-        ("ganneal.data.sampler", False, "from ganneal.experiment import Budget"),
+        ("ganneal.engine.loop", False, "from ganneal.engine.run import Run"),
+        ("ganneal.engine.loop", False, "from .run import Run"),
+        ("ganneal.training.session", False, "from ganneal.engine import loop"),
         ("ganneal.losses", False, "from ganneal.runs import anything"),
-        ("ganneal.training", False, "from .engine import apply"),
     ],
 )
 def test_an_import_that_points_down_is_allowed(module: str, is_package: bool, source: str) -> None:
     targets = list(imported(source, module, is_package))
     assert not any(violations(rule, module, targets) for rule in RULES)
+
+
+TOP = sorted(path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in PACKAGE.glob("*.py"))
+FOLDERS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
+
+
+def test_every_folder_and_module_of_the_top_has_a_level() -> None:
+    assert sorted(name for line in LEVELS for name in line.split()) == sorted({*TOP, *FOLDERS} - {"__init__"})
+
+
+def test_the_top_stays_small_enough_to_read() -> None:
+    assert len(TOP) <= 20 and len(FOLDERS) <= 20
+
+
+def test_the_tree_of_the_readme_is_that_of_the_package() -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    tree = readme[readme.index("    src/ganneal/") :]
+    tree = tree[: tree.index("\n    tests/")]
+    named = [word for line in tree.splitlines()[1:] for word in line.strip().partition("  ")[0].split()]
+    folders = {word.removesuffix("/") for word in named if word.endswith("/")}
+    modules = {word.removesuffix(".py") for word in named if word.endswith(".py")}
+    assert folders == set(FOLDERS)
+    assert modules == set(TOP) - {"__init__", "__main__"}
+
+
+def test_drawing_imports_few_modules() -> None:
+    script = """
+import json, sys
+import ganneal.inference.loading
+print(json.dumps([name for name in sys.modules if name.startswith("ganneal")]))
+"""
+    found = in_a_fresh_interpreter(script)
+    assert len(found) <= 95
+    unwanted = ("ganneal.regularizers", "ganneal.data.sources", "ganneal.engine", "ganneal.training")
+    assert [name for name in found if name.startswith(unwanted)] == []

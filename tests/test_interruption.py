@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from ganneal.interruption import Interrupted, Interruption
+from ganneal.training.interruption import Interrupted, Interruption
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-STOPPED = "from ganneal.interruption import Interrupted\ndef stop():\n    raise Interrupted({}, 'stopped; saved.')\n"
+STOPPED = (
+    "from ganneal.training.interruption import Interrupted\ndef stop():\n    raise Interrupted({}, 'stopped; saved.')\n"
+)
 
 
 def run(script: str, *options: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -58,7 +60,7 @@ def test_at_a_prompt_and_in_a_notebook_it_is_a_keyboard_interrupt_which_ends_no_
         import code, sys
         sys.ps1 = ">>> "  # which IPython sets, too
         console = code.InteractiveConsole()
-        console.push("from ganneal.interruption import Interrupted")
+        console.push("from ganneal.training.interruption import Interrupted")
         console.push("raise Interrupted(2, 'stopped; saved.')")
         console.push("print(1)")
         """
@@ -96,7 +98,7 @@ SCRIPT = """
     records = Records(evaluate_count=0, sample_count=4, tensorboard=False)
     experiment = replace(EXPERIMENTS["ring-cts"](), budget=Budget(d_updates=4), records=records)
     if len(sys.argv) > 2:
-        from ganneal import engine
+        from ganneal.engine import loop as engine
         make = engine.apply
         def apply(*step):
             make(*step)

@@ -12,12 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from ganneal import engine
 from ganneal.data import Digits, Ring
+from ganneal.engine import loop as engine
+from ganneal.engine.run import Run
 from ganneal.experiment import Budget, Experiment, Records
-from ganneal.freezing import frozen
 from ganneal.losses import LOSSES
 from ganneal.models import DCGAN, MLP, R3GAN, SNGAN
+from ganneal.models.parts.freezing import frozen
+from ganneal.models.parts.spectral import SpectralWeight
 from ganneal.normalization import (
     NORMALIZATIONS,
     GradientNormalization,
@@ -30,9 +32,7 @@ from ganneal.normalization import (
 )
 from ganneal.optim import SGD, Adam
 from ganneal.regularizers import REGULARIZERS
-from ganneal.run import Run
 from ganneal.schemes import Nested
-from ganneal.spectral import SpectralWeight
 from ganneal.steps import UpdateDiscriminator, UpdateGenerator
 
 W = torch.tensor([0.6, -0.8], dtype=torch.float64)

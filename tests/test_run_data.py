@@ -12,23 +12,23 @@ import torch
 from PIL import Image
 
 import ganneal
-from ganneal import following
 from ganneal.cli import main
-from ganneal.collective import Ranks
-from ganneal.config import encode
 from ganneal.data import Arrays, Folder, Ring
 from ganneal.data.identity import identify
 from ganneal.data.saying import Remark
-from ganneal.directory import RunDirectory
+from ganneal.evaluation.run_data import training_data
 from ganneal.evaluation.stored import Settings, evaluate_run
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.metrics.extractors import Pixels, ResNet
 from ganneal.metrics.measures import METRICS
 from ganneal.models import DCGAN
+from ganneal.ranks import Ranks
 from ganneal.report.records import read_run
 from ganneal.report.run_page import draw
 from ganneal.reproduction.results import check_same
-from ganneal.run_data import training_data
+from ganneal.storage.encoding import encode
+from ganneal.storage.run_directory import RunDirectory
+from ganneal.training import followers as following
 
 SIZE = 8
 

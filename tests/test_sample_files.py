@@ -14,9 +14,9 @@ from PIL import Image
 
 from ganneal.data import source_at
 from ganneal.evaluation.stored import Settings, evaluate_images
-from ganneal.grid import to_uint8
+from ganneal.inference.sample_files import MANIFEST, Drawn, check_outside, folder_names, write_samples
 from ganneal.metrics.measures import METRICS
-from ganneal.sample_files import MANIFEST, Drawn, check_outside, folder_names, write_samples
+from ganneal.storage.pictures import to_uint8
 
 FORMS = ("set.npz", "set.zip", "set")
 HARD = (
@@ -162,7 +162,7 @@ def test_samples_are_never_mixed_with_other_images_nor_replace_them(name: str, t
 
 
 def test_an_interrupted_folder_is_known_for_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ganneal import sample_files
+    from ganneal.inference import sample_files
 
     def full(pixels: np.ndarray) -> bytes:
         if (tmp_path / "set/000001.png").exists():

@@ -15,13 +15,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ganneal import following
-from ganneal.collective import RankLost, Ranks
 from ganneal.comparison.study import Arm
 from ganneal.data.identity import identify
 from ganneal.experiment import Experiment
 from ganneal.experiments import EXPERIMENTS
-from ganneal.launch import launched, leads
+from ganneal.ranks import RankLost, Ranks
+from ganneal.training import followers as following
+from ganneal.training.launch import launched, leads
 
 ENVIRONMENT = {k: v for k, v in os.environ.items() if k not in ("RANK", "LOCAL_RANK", "WORLD_SIZE")}
 ENVIRONMENT["OMP_NUM_THREADS"] = "1"

@@ -23,21 +23,21 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 import ganneal
-from ganneal import engine
 from ganneal.cli import main
 from ganneal.data import Arrays, Dataset, Digits, Ring
-from ganneal.directory import RunDirectory
+from ganneal.engine import loop as engine
+from ganneal.engine.run import Run
 from ganneal.experiment import Budget, Experiment, Records
-from ganneal.interruption import Interrupted
 from ganneal.losses import LOSSES
 from ganneal.models import DCGAN, MLP, ModelPair
 from ganneal.models.protocol import Normal
 from ganneal.optim import SGD, Adam, Averaging, LinearDecay
 from ganneal.regularizers import GradientPenalty
-from ganneal.run import Run
 from ganneal.schemes import Alternating, Nested
 from ganneal.stop import Divergence
+from ganneal.storage.run_directory import RunDirectory
 from ganneal.task import Labelled
+from ganneal.training.interruption import Interrupted
 from ganneal.weights import Geometric
 
 pytestmark = pytest.mark.usefixtures("empty_pictures")
@@ -134,7 +134,7 @@ def trained_ring(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run]:
     """A finished run to compare with; `finished` is a copy to change."""
     out = tmp_path_factory.mktemp("runs") / "ring"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ganneal.training.scatter", lambda *points: Image.new("L", (1, 1)))
+        patch.setattr("ganneal.training.session.scatter", lambda *points: Image.new("L", (1, 1)))
         return out, ganneal.train(ring(), out)
 
 

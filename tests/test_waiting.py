@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ganneal import engine
+from ganneal.engine import loop as engine
+from ganneal.engine.run import Run
 from ganneal.experiment import Experiment, Records
 from ganneal.experiments import ring_cts, ring_ddgan
 from ganneal.models import MLP
 from ganneal.normalization import Spectral
 from ganneal.optim import CG
 from ganneal.regularizers import GradientPenalty
-from ganneal.run import Run
 from ganneal.schemes import Nested
 from ganneal.weights import Geometric
 

@@ -8,9 +8,9 @@ import torch
 from safetensors.torch import load_file
 
 import ganneal
-from ganneal import zoo
 from ganneal.cli import main
-from ganneal.zoo.page import page
+from ganneal.inference import zoo
+from ganneal.inference.zoo.page import page
 
 ROOT = Path(__file__).parents[1]
 MOST_BYTES = 5_000_000

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
         weights,
     )
     from ganneal.experiment import Budget, Experiment, Records
-    from ganneal.sampling import load
-    from ganneal.training import train
+    from ganneal.inference.loading import load
+    from ganneal.training.session import train
 
 _MODULES = (
     "augment",
@@ -53,8 +53,8 @@ _NAMES = {
     "Budget": "ganneal.experiment",
     "Experiment": "ganneal.experiment",
     "Records": "ganneal.experiment",
-    "load": "ganneal.sampling",
-    "train": "ganneal.training",
+    "load": "ganneal.inference.loading",
+    "train": "ganneal.training.session",
 }
 
 __all__ = [

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ganneal.freezing import frozen, in_mode
 from ganneal.logits import upcast
 from ganneal.losses import Loss
+from ganneal.models.parts.freezing import frozen, in_mode
 from ganneal.push import Push
 from ganneal.task import Condition
 

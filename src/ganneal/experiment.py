@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ganneal.augment import Augmentation, Unchanged
-from ganneal.class_shares import Classes, check_classes
 from ganneal.clocks import Counters
-from ganneal.config import completed, difference, encode
 from ganneal.data import Source
+from ganneal.data.class_shares import Classes, check_classes
 from ganneal.data.moves import Moves
 from ganneal.data.places import without_places
 from ganneal.losses import Loss, NonSaturating, output_of
@@ -27,6 +26,7 @@ from ganneal.regularizers import Regularizer, Sum
 from ganneal.schemes import Alternating, Scheme
 from ganneal.steps import DrawPool, FitGenerator, Step, StoreDiscriminator
 from ganneal.stop import Divergence
+from ganneal.storage.encoding import completed, difference, encode
 from ganneal.task import Task, Unconditional
 
 OPERATION = frozenset({"budget", "records", "divergence", "device", "devices", "nodes", "threads", "capture"})

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganneal.logits import norm, value_and_input_gradient
-from ganneal.spectral import CONVOLUTIONS, spectral_norm
+from ganneal.models.parts.spectral import CONVOLUTIONS, spectral_norm
 
 PerSample = Float[Tensor, " batch"]
 """One raw output per sample, [batch]."""

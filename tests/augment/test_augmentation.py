@@ -11,17 +11,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from ganneal import engine
 from ganneal.augment import AUGMENTATIONS, PROBABILITIES, Adaptive, Augmentation, DiffAugment, Scheduled, Transforms
 from ganneal.clocks import Counters
 from ganneal.data import Digits, Ring
+from ganneal.engine import loop as engine
+from ganneal.engine.run import Run
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.experiments import digits_cts
 from ganneal.losses import LOSSES, output_of
 from ganneal.models import DCGAN, MLP
 from ganneal.optim import Adam, Rise
 from ganneal.regularizers import REGULARIZERS
-from ganneal.run import Run
 from ganneal.schemes import Nested
 from ganneal.steps import UpdateDiscriminator, UpdateGenerator
 

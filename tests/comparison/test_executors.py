@@ -17,7 +17,7 @@ from ganneal.comparison.cluster import RayCluster, _on_worker
 from ganneal.comparison.executors import LocalProcesses
 from ganneal.comparison.job import Job, read_outcome, run
 from ganneal.experiment import Budget, Experiment
-from ganneal.interruption import Interrupted, ended_by_signals
+from ganneal.training.interruption import Interrupted, ended_by_signals
 
 Make = Callable[..., Any]
 TIMES = ("seconds", "cpu_seconds")

@@ -10,16 +10,17 @@ from typing import Any
 import pytest
 import torch
 
-from ganneal import engine, sampling
 from ganneal.comparison import job as jobs
 from ganneal.comparison.job import FIELDS, FRESH_SEED, Job, failed, read_outcome, run
-from ganneal.directory import DirectoryInUse, RunDirectory
-from ganneal.evaluation.beside import Evaluator
+from ganneal.engine import loop as engine
 from ganneal.experiment import Budget, Experiment
-from ganneal.interruption import Interrupted
+from ganneal.inference import loading as sampling
 from ganneal.models import ModelPair
 from ganneal.optim import SGD
 from ganneal.stop import Divergence, TrainingStopped
+from ganneal.storage.run_directory import DirectoryInUse, RunDirectory
+from ganneal.training.evaluator import Evaluator
+from ganneal.training.interruption import Interrupted
 
 Make = Callable[..., Any]
 TIMES = ("seconds", "cpu_seconds")

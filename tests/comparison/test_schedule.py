@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ganneal import forewarning
 from ganneal.comparison import schedule
 from ganneal.comparison.executors import Executor
 from ganneal.comparison.job import Job
 from ganneal.comparison.results import Results
 from ganneal.comparison.study import Arm, Like, Study
 from ganneal.data import Arrays
-from ganneal.directory import DirectoryInUse, RunDirectory
-from ganneal.interruption import Interrupted
 from ganneal.optim import Averaging
 from ganneal.schemes import Alternating, Nested
+from ganneal.storage.run_directory import DirectoryInUse, RunDirectory
+from ganneal.training import forewarning
+from ganneal.training.interruption import Interrupted
 
 Make = Callable[..., Any]
 Key = tuple[str, int]

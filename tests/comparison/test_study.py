@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganneal import engine
 from ganneal.comparison.study import (
     Arm,
     Like,
@@ -22,12 +21,13 @@ from ganneal.comparison.study import (
     with_controls,
 )
 from ganneal.data import Ring
+from ganneal.engine import loop as engine
+from ganneal.engine.run import Run
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.losses import LOSSES, NonSaturating
 from ganneal.metrics.extractors import Points
 from ganneal.optim import CG, SGD, Adam, PacedCG, RMSProp
 from ganneal.plan import plan
-from ganneal.run import Run
 from ganneal.schemes import Alternating, FunctionalGradient, Nested, Scheme
 from ganneal.weights import Explicit, Geometric, Linear, MatchedConstant, Ones, Reversed
 

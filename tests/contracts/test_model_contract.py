@@ -30,8 +30,8 @@ from ganneal.models import (
     Relation,
     ResNet4,
 )
+from ganneal.models.parts.spectral import SpectralWeight
 from ganneal.normalization import NORMALIZED, Spectral
-from ganneal.spectral import SpectralWeight
 
 BATCH = 4
 

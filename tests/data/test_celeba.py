@@ -10,7 +10,7 @@ from PIL import Image
 
 from ganneal.cli import main
 from ganneal.data import CelebA, Folder, source_at
-from ganneal.data import loading as loading_module
+from ganneal.data.decode import loading as loading_module
 
 NAMES = [f"{index:06d}.jpg" for index in range(1, 7)]
 ATTRIBUTES = {"Eyeglasses": [1, -1, -1, -1, -1, 1], "Male": [-1, 1, 1, -1, 1, -1], "Smiling": [1, 1, 1, 1, 1, 1]}

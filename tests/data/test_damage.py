@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ganneal.data import Folder, Zip, source_at
-from ganneal.data.images import Damaged, Format, check_options, decode, shown
-from ganneal.data.survey import survey
+from ganneal.data.decode.images import Damaged, Format, check_options, decode, shown
+from ganneal.data.tools.survey import survey
 
 
 def random_pixels(*shape: int, seed: int = 0) -> np.ndarray:

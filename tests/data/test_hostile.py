@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 from ganneal.data import Arrays, Cifar10, Cifar100, Parquet, Zip
-from ganneal.data.images import Damaged, Format, decode
-from ganneal.data.members import read_members
-from ganneal.data.pickles import load_pickle
+from ganneal.data.decode.images import Damaged, Format, decode
+from ganneal.data.decode.members import read_members
+from ganneal.data.decode.pickles import load_pickle
 
 
 @pytest.fixture

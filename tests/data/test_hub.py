@@ -17,10 +17,12 @@ from datasets import config
 from PIL import Image
 
 from ganneal.cli import main
-from ganneal.config import encode
-from ganneal.data import Encoded, Hub, huggingface, source_at, streaming, worker
-from ganneal.data.huggingface import Part, opened
-from ganneal.data.images import Format
+from ganneal.data import Encoded, Hub, source_at
+from ganneal.data.decode import streaming, worker
+from ganneal.data.decode.images import Format
+from ganneal.data.tools import huggingface
+from ganneal.data.tools.huggingface import Part, opened
+from ganneal.storage.encoding import encode
 
 STREAM: dict[str, Any] = {"streaming": True, "size": 8, "channels": 3}
 CLASSES = ["cat", "dog", "owl", "bee", "cow"]

@@ -208,7 +208,7 @@ def test_an_empty_path_is_not_the_present_folder(tmp_path: Path, monkeypatch: py
 def test_images_kept_decoded_are_not_served_for_others_with_the_same_name_size_and_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ganneal.data.loading.SMALL", 0)
+    monkeypatch.setattr("ganneal.data.decode.loading.SMALL", 0)
     monkeypatch.setenv("GANNEAL_CACHE", str(tmp_path / "cache"))
     source = folder(tmp_path / "data")
     file = tmp_path / "data" / "cat" / "0.bmp"

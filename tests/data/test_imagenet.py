@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ganneal.data import ImageNetBatches, source_at, store
-from ganneal.data import imagenet as module
+from ganneal.data import ImageNetBatches, source_at
+from ganneal.data.decode import store
+from ganneal.data.sources import imagenet as module
 
 SIDE, EACH = 8, 5
 RANDOM = np.random.default_rng(0)

@@ -16,10 +16,10 @@ from PIL import Image
 from ganneal.cli import main
 from ganneal.cli.data import text
 from ganneal.data import Arrays, Dataset, Zip, source_at
-from ganneal.data import download as downloads
-from ganneal.data.convert import write_zip
-from ganneal.data.inspection import inspect
-from ganneal.data.pairwise import (
+from ganneal.data.tools import download as downloads
+from ganneal.data.tools.convert import write_zip
+from ganneal.data.tools.inspection import inspect
+from ganneal.data.tools.pairwise import (
     START_STD,
     fitted_first_weight,
     median_pairwise_distance,
@@ -27,7 +27,7 @@ from ganneal.data.pairwise import (
     pairwise_distances,
     suggest_weights,
 )
-from ganneal.pool import PROJECTION_STD
+from ganneal.engine.functional import PROJECTION_STD
 from ganneal.weights import Geometric
 
 # Distances

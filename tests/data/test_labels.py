@@ -9,8 +9,8 @@ import pytest
 
 from ganneal.data import Arrays, Dataset
 from ganneal.data.classes import EMPTY, classes_in_words, paired, populated
-from ganneal.data.labels import read_labels
-from ganneal.data.mnist import StackedMNIST
+from ganneal.data.decode.labels import read_labels
+from ganneal.data.sources.mnist import StackedMNIST
 from ganneal.task import Labelled, Unconditional
 
 PIXELS = np.zeros((4, 8, 8), dtype=np.uint8)

@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 
 from ganneal.cli import main
-from ganneal.data import LSUN, Encoded, Sampler, decoding, loading, source_at
-from ganneal.data.lazy import LazyImages
-from ganneal.data.lsun import LmdbImages
+from ganneal.data import LSUN, Encoded, Sampler, source_at
+from ganneal.data.decode import decoding, loading
+from ganneal.data.decode.lazy import LazyImages
+from ganneal.data.sources.lsun import LmdbImages
 
 COUNT = 9
 

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from ganneal.cli import main
 from ganneal.data import Arrays, Cifar10, Cifar100, Dataset, Idx, Source, StackedMNIST
-from ganneal.data.download import DOWNLOADS
-from ganneal.data.mnist import read_idx
-from ganneal.data.pickles import load_pickle
+from ganneal.data.decode.pickles import load_pickle
+from ganneal.data.sources.mnist import read_idx
+from ganneal.data.tools.download import DOWNLOADS
 from ganneal.experiment import Experiment
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (7, 28, 28), dtype=np.uint8)
@@ -393,7 +393,7 @@ def test_commands_that_are_printed_after_fetching_find_the_files(
     def train(one: Experiment, *_: Any, **__: Any) -> None:
         read.extend(source for source in (one.data, one.records.held_out) if source is not None)
 
-    monkeypatch.setattr("ganneal.training.train", train)
+    monkeypatch.setattr("ganneal.training.session.train", train)
     monkeypatch.chdir(tmp_path)
     folder, labels = tmp_path / "my files", {"coarse_labels": BATCHES[0][1], "fine_labels": BATCHES[0][1]}
     digits = {"images-idx3-ubyte.gz": gzip.compress(idx(IMAGES)), "labels-idx1-ubyte.gz": gzip.compress(idx(LABELS))}

@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 
 from ganneal.cli import main
-from ganneal.data import Encoded, Parquet, decoding, loading, source_at
-from ganneal.data import parquet as module
+from ganneal.data import Encoded, Parquet, source_at
+from ganneal.data.decode import decoding, loading
+from ganneal.data.sources import parquet as module
 
 
 def picture(level: int) -> bytes:

@@ -9,8 +9,8 @@ from PIL import Image
 
 from ganneal.cli import main
 from ganneal.data import Reading, source_at
-from ganneal.data.inspection import inspect
 from ganneal.data.saying import Remark
+from ganneal.data.tools.inspection import inspect
 from ganneal.evaluation.stored import Settings, evaluate_images
 from ganneal.metrics.measures import METRICS
 

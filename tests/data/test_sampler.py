@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import ganneal.data.sampler
-from ganneal.config import completed, difference, encode
 from ganneal.data import Dataset, Digits, Ring, Sampler
 from ganneal.data.moves import Moves
 from ganneal.data.sampler import fits
+from ganneal.engine.run import Run
 from ganneal.experiment import Experiment
-from ganneal.grid import to_uint8
 from ganneal.models import DCGAN
-from ganneal.run import Run
+from ganneal.storage.encoding import completed, difference, encode
+from ganneal.storage.pictures import to_uint8
 
 sizes = st.lists(st.integers(1, 40), min_size=1, max_size=8)
 counts = st.integers(1, 23)

@@ -16,9 +16,10 @@ import pytest
 import torch
 from PIL import Image
 
-from ganneal.data import Dataset, Folder, Sampler, Zip, decoding, loading, reporting, store
-from ganneal.data.images import Format
-from ganneal.data.lazy import LazyImages
+from ganneal.data import Dataset, Folder, Sampler, Zip, reporting
+from ganneal.data.decode import decoding, loading, store
+from ganneal.data.decode.images import Format
+from ganneal.data.decode.lazy import LazyImages
 
 SIZE = 8
 COUNT = 150
@@ -169,9 +170,9 @@ def test_a_failed_decoding_leaves_nothing(source: Zip, own_store: Path, monkeypa
 
 
 LOAD = """
-import sys, ganneal.data.store as store
+import sys, ganneal.data.decode.store as store
 from ganneal.data import Zip
-from ganneal.data.images import Format
+from ganneal.data.decode.images import Format
 decode = store.decode_to_file
 store.decode_to_file = lambda *arguments: print("decoding", flush=True) or decode(*arguments)
 samples, damaged = store.kept_images(Zip(sys.argv[1]).listing(), Format(8, 1))
@@ -333,7 +334,7 @@ def test_the_next_batch_is_decoded_ahead(lazy: Dataset, monkeypatch: pytest.Monk
     sampler.batch(0, 16)
     for future in lazy.samples._ahead[1]:
         future.result()
-    monkeypatch.setattr("ganneal.data.lazy.decode", lambda *arguments: pytest.fail("it was decoded late"))
+    monkeypatch.setattr("ganneal.data.decode.lazy.decode", lambda *arguments: pytest.fail("it was decoded late"))
     monkeypatch.setattr(LazyImages, "ahead", lambda *arguments: None)
     assert sampler.batch(16, 16).samples.shape == (16, 1, 8, 8)
 

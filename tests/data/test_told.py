@@ -9,9 +9,9 @@ from PIL import Image
 
 from ganneal.cli import main
 from ganneal.data import Arrays, Folder, Zip, source_at
-from ganneal.data.headers import Header
-from ganneal.data.inspection import inspect
+from ganneal.data.decode.headers import Header
 from ganneal.data.saying import Remark
+from ganneal.data.tools.inspection import inspect
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 16, 16, 3), np.uint8)
 GREY = (PIXELS[:, :, :, 0] / 255).astype(np.float32)

@@ -20,8 +20,9 @@ from ganneal.augment import AUGMENTATIONS
 from ganneal.chain import Chain
 from ganneal.cli import main
 from ganneal.clocks import Counters
-from ganneal.deploy import FORMATS, TOLERANCE, program_of, write
-from ganneal.deploy.formats import Runner
+from ganneal.inference.export import FORMATS, TOLERANCE, program_of, write
+from ganneal.inference.export.formats import Runner
+from ganneal.inference.generator import Pushes, TrainedGenerator
 from ganneal.losses import LOSSES
 from ganneal.models import (
     DCGAN,
@@ -40,7 +41,6 @@ from ganneal.models import (
 )
 from ganneal.push import Push
 from ganneal.task import Denoising, Labelled, Unconditional
-from ganneal.trained import Pushes, TrainedGenerator
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "sample_onnx.py"

@@ -50,9 +50,9 @@ DOORS = (
     "ganneal.cli.reproduce.planned",
     "ganneal.metrics.extractors.inception_file.fetch_inception",
     "ganneal.report.write_report",
-    "ganneal.sampling.load",
-    "ganneal.training.train",
-    "ganneal.zoo.page.listing",
+    "ganneal.inference.loading.load",
+    "ganneal.training.session.train",
+    "ganneal.inference.zoo.page.listing",
 )
 """The functions in which each command's work begins, once everything given to it has been parsed."""
 

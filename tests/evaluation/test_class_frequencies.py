@@ -12,15 +12,15 @@ from torch import Tensor, nn
 import ganneal
 from ganneal.cli import main
 from ganneal.data import Arrays, Dataset
-from ganneal.directory import RunDirectory
-from ganneal.evaluation.beside import Evaluator
 from ganneal.evaluation.stored import Settings, evaluate_run
 from ganneal.experiment import Budget, Experiment, Records
+from ganneal.inference.generator import TrainedGenerator
 from ganneal.metrics.measures import METRICS
 from ganneal.models import MLP, ModelPair, Normal
+from ganneal.storage.run_directory import RunDirectory
 from ganneal.task import Labelled, Unconditional
-from ganneal.trained import TrainedGenerator
-from ganneal.training import train
+from ganneal.training.evaluator import Evaluator
+from ganneal.training.session import train
 
 COUNTS = (360, 40)
 PLACES = torch.tensor([[0.0, 0.0], [10.0, 0.0]])

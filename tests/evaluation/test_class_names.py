@@ -9,14 +9,14 @@ import pytest
 from ganneal.cli import main
 from ganneal.data import Arrays, Dataset
 from ganneal.data.classes import paired
-from ganneal.evaluation.beside import Evaluator
 from ganneal.evaluation.stored import Settings, evaluate_images, evaluate_run
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.metrics.extractors import Pixels
 from ganneal.metrics.measures import METRICS
 from ganneal.models import MLP
 from ganneal.task import Labelled, Unconditional
-from ganneal.training import train
+from ganneal.training.evaluator import Evaluator
+from ganneal.training.session import train
 
 COUNT = 24
 SETTINGS = Settings((METRICS["per-class-frechet"],))

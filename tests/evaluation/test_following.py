@@ -18,27 +18,27 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 import ganneal
-from ganneal import engine
 from ganneal.data import Digits, Ring
-from ganneal.directory import RunDirectory
-from ganneal.display import Display
-from ganneal.evaluation import following
-from ganneal.evaluation.beside import Evaluator
-from ganneal.evaluation.following import Evaluations
+from ganneal.engine import loop as engine
+from ganneal.engine.run import Run
+from ganneal.evaluation.health import HEALTH_RULES, Duplicates, ModeLoss
 from ganneal.evaluation.seeds import SELECTION_SEED
 from ganneal.experiment import Budget, Experiment, Records
-from ganneal.health import HEALTH_RULES, Duplicates, ModeLoss
-from ganneal.interruption import Interrupted
 from ganneal.metrics.extractors import Pixels, Random
 from ganneal.models import DCGAN, MLP, ModelPair
 from ganneal.models.protocol import Normal
 from ganneal.optim import Adam, Averaging
 from ganneal.regularizers import Context, GeneratorContext
 from ganneal.regularizers.protocol import State
-from ganneal.run import Run
 from ganneal.schemes import Nested
 from ganneal.stop import Row, TrainingStopped
+from ganneal.storage.run_directory import RunDirectory
 from ganneal.task import Labelled
+from ganneal.training import evaluations as following
+from ganneal.training.display import Display
+from ganneal.training.evaluations import Evaluations
+from ganneal.training.evaluator import Evaluator
+from ganneal.training.interruption import Interrupted
 from ganneal.weights import Geometric
 
 BATCH = 16

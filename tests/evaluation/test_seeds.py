@@ -10,16 +10,16 @@ import ganneal
 from ganneal.cli import main
 from ganneal.comparison import job
 from ganneal.data import Digits
-from ganneal.evaluation.beside import Evaluator
+from ganneal.engine.run import Run
 from ganneal.evaluation.seeds import EVALUATION_SEEDS, FRESH_SEED, SELECTION_SEED
 from ganneal.evaluation.stored import Settings
 from ganneal.experiment import Budget, Experiment, Records
+from ganneal.inference.generator import TrainedGenerator
 from ganneal.models import DCGAN
 from ganneal.report import drawn
 from ganneal.reproduction import measured
-from ganneal.run import Run
-from ganneal.trained import TrainedGenerator
-from ganneal.training import GRID_SEED
+from ganneal.training.evaluator import Evaluator
+from ganneal.training.session import GRID_SEED
 
 MEASURED = (*EVALUATION_SEEDS, FRESH_SEED, drawn.SEED)
 """All seeds of measured values that nobody chose."""

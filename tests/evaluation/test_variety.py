@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from ganneal.evaluation.health import Duplicates, ModeLoss, Verdict
 from ganneal.evaluation.variety import Variety
-from ganneal.health import Duplicates, ModeLoss, Verdict
 from ganneal.metrics import density_coverage
 from ganneal.metrics.neighbours import expected_coverage
 from ganneal.stop import Row

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 import ganneal
 from ganneal.data import Ring
 from ganneal.experiment import Budget, Experiment, Records
+from ganneal.inference.generator import TrainedGenerator
 from ganneal.metrics.intervals import seed_interval
 from ganneal.models import DenoisingMLP, ModelPair, Normal
 from ganneal.task import Denoising
-from ganneal.trained import TrainedGenerator
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

@@ -24,7 +24,7 @@ from ganneal.experiment import Budget, Experiment, Records
 from ganneal.models import MLP
 from ganneal.optim import Adam
 from ganneal.schemes import Alternating, Nested
-from ganneal.training import train
+from ganneal.training.session import train
 from ganneal.weights import Geometric
 
 

@@ -23,7 +23,7 @@ def in_a_weight(scene: Scene) -> Fault:
     player = ["generator", "discriminator"][int(scene.random.integers(2))]
 
     def inside() -> None:
-        from ganneal import engine
+        from ganneal.engine import loop as engine
 
         original = engine.apply
         moves = 0

@@ -17,11 +17,11 @@ import numpy as np
 from PIL import Image
 
 from ganneal.data import Arrays, Cifar10, Cifar100, ImageNetBatches, Parquet, Zip
-from ganneal.data.dataset_json import parse_labels
-from ganneal.data.images import Damaged, Format, decode
-from ganneal.data.labels import read_labels
-from ganneal.data.members import unzipped
-from ganneal.data.mnist import read_idx
+from ganneal.data.decode.dataset_json import parse_labels
+from ganneal.data.decode.images import Damaged, Format, decode
+from ganneal.data.decode.labels import read_labels
+from ganneal.data.decode.members import unzipped
+from ganneal.data.sources.mnist import read_idx
 
 CANARY = "canary"
 """The folder that a pickle makes where it is run."""

@@ -12,12 +12,12 @@ from readers import Canary, Reader
 
 import ganneal
 from ganneal.data import Ring
-from ganneal.directory import RunDirectory
+from ganneal.engine.run import Run
+from ganneal.evaluation.run_data import check_identity
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.models import MLP
-from ganneal.run import Run
-from ganneal.run_data import check_identity
-from ganneal.training import take_up
+from ganneal.storage.run_directory import RunDirectory
+from ganneal.training.session import take_up
 
 EXPERIMENT = Experiment(
     name="tiny",

@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ganneal import engine
 from ganneal.augment import AUGMENTATIONS
 from ganneal.data import Digits
+from ganneal.engine import loop as engine
+from ganneal.engine.run import Run
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.experiments import EXPERIMENTS
 from ganneal.losses import EVERY_LOSS, LOSSES, PAIR_LOSSES, Loss, NonSaturating, Triplet, judges_pairs
@@ -20,7 +21,6 @@ from ganneal.models import DCGAN, Relation
 from ganneal.normalization import NORMALIZATIONS
 from ganneal.optim import SGD, Adam
 from ganneal.regularizers import REGULARIZERS
-from ganneal.run import Run
 from ganneal.schemes import Alternating, FunctionalGradient, Nested
 from ganneal.weights import Explicit, Geometric
 

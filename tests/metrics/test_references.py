@@ -15,12 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ganneal import atomic
 from ganneal.data import Dataset, Digits, Ring
 from ganneal.data.identity import content_hash
 from ganneal.metrics import references
 from ganneal.metrics.extractors import Extracted, Extractor, Pixels, Points, Precision, Random
 from ganneal.metrics.references import chosen_samples, extract, reference_features
+from ganneal.storage import atomic
 
 
 @pytest.fixture(autouse=True)

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ganneal.models import BigGAN, ModelPair
-from ganneal.models.attention import SelfAttention
 from ganneal.models.biggan import BigGANGenerator, SharedEmbedding
-from ganneal.models.conditional import ConditionalBatchNorm
-from ganneal.models.residual import DiscriminatorBlock, GeneratorBlock
+from ganneal.models.parts.attention import SelfAttention
+from ganneal.models.parts.conditional import ConditionalBatchNorm
+from ganneal.models.parts.residual import DiscriminatorBlock, GeneratorBlock
+from ganneal.models.parts.spectral import SpectralWeight
 from ganneal.normalization import Spectral
-from ganneal.spectral import SpectralWeight
 
 IMAGENET = BigGAN(width=96, latent_size=120, shared_size=128, hierarchical=True, attention=64)
 STUDIO = BigGAN(width=96, latent_size=80, shared_size=128, hierarchical=True, attention=16, layout="studio")

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ganneal import engine
 from ganneal.data import Digits
+from ganneal.engine import loop as engine
+from ganneal.engine.run import Run
 from ganneal.experiment import Experiment
 from ganneal.models import DDGAN, R3GAN
-from ganneal.models.fir import Resample, Smooth
-from ganneal.models.grouped import convolve_grouped
+from ganneal.models.parts.fir import Resample, Smooth
+from ganneal.models.parts.grouped import convolve_grouped
 from ganneal.regularizers import GradientPenalty, Reals
-from ganneal.run import Run
 from ganneal.task import TASKS
 
 

@@ -13,13 +13,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganneal.models import DDGAN, SNGAN, BigGAN, Model, ModelPair
-from ganneal.models.attention import SelfAttention
 from ganneal.models.biggan import BigGANGenerator
-from ganneal.models.conditional import ConditionalBatchNorm, ProjectionHead
-from ganneal.models.ddgan_blocks import PixelAttention
 from ganneal.models.ddgan_discriminator import DiscriminatorBlock as DiffusedBlock
 from ganneal.models.ddgan_generator import DDGANGenerator
-from ganneal.models.residual import DiscriminatorBlock, GeneratorBlock
+from ganneal.models.parts.attention import SelfAttention
+from ganneal.models.parts.conditional import ConditionalBatchNorm, ProjectionHead
+from ganneal.models.parts.ddgan_blocks import PixelAttention
+from ganneal.models.parts.residual import DiscriminatorBlock, GeneratorBlock
 
 IMAGENET = BigGAN(width=96, latent_size=120, shared_size=128, hierarchical=True, attention=64)
 STUDIO = replace(IMAGENET, layout="studio", norm_eps=1e-4)

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ganneal.models import R3GAN
-from ganneal.models.fir import Resample
+from ganneal.models.parts.fir import Resample
 from ganneal.models.r3gan import Block, R3GANDiscriminator, R3GANGenerator
 
 

@@ -7,15 +7,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ganneal import engine
 from ganneal.data import Digits
+from ganneal.engine import loop as engine
+from ganneal.engine.run import Run
 from ganneal.experiment import Budget, Experiment
 from ganneal.models import SNGAN, BigGAN, Model, ModelPair
-from ganneal.models.attention import SelfAttention
-from ganneal.models.residual import DiscriminatorBlock, GeneratorBlock
+from ganneal.models.parts.attention import SelfAttention
+from ganneal.models.parts.residual import DiscriminatorBlock, GeneratorBlock
 from ganneal.normalization import Spectral
 from ganneal.regularizers import REGULARIZERS, Sum
-from ganneal.run import Run
 from ganneal.task import Labelled
 
 MODELS: list[Any] = [

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ganneal.models import SNDCGAN, SNGAN, Model, ModelPair
-from ganneal.models.checks import checked_labels
-from ganneal.models.conditional import ConditionalBatchNorm, ProjectionHead
-from ganneal.models.residual import DiscriminatorBlock, GeneratorBlock
+from ganneal.models.parts.checks import checked_labels
+from ganneal.models.parts.conditional import ConditionalBatchNorm, ProjectionHead
+from ganneal.models.parts.residual import DiscriminatorBlock, GeneratorBlock
 
 
 def on_meta(model: Model, shape: tuple[int, ...], num_classes: int = 0) -> ModelPair:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from ganneal.models.parts.spectral import spectral_norm
 from ganneal.optim import Averaging, average_
-from ganneal.spectral import spectral_norm
 
 
 def network(seed: int = 0) -> nn.Module:

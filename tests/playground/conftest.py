@@ -8,12 +8,12 @@ import torch
 from ganneal.augment import AUGMENTATIONS
 from ganneal.chain import Chain
 from ganneal.clocks import Counters
+from ganneal.inference.generator import Pushes, TrainedGenerator
+from ganneal.inference.playground.drawing import Playground
 from ganneal.losses import LOSSES
 from ganneal.models import DCGAN, SNGAN, Model
-from ganneal.playground.drawing import Playground
 from ganneal.push import Push
 from ganneal.task import Denoising, Labelled, Unconditional
-from ganneal.trained import Pushes, TrainedGenerator
 
 COLOURS = {"data": {"name": "toy colours", "classes": ["red", "green", "blue"]}, "counters": {"num_real": 5000}}
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ganneal.cli import main
-from ganneal.playground.drawing import Playground
-from ganneal.playground.page import about, build
+from ganneal.inference.playground.drawing import Playground
+from ganneal.inference.playground.page import about, build
 
 
 def test_a_missing_extra_is_named_and_telemetry_is_off_before_gradio_is_imported(

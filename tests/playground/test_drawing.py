@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ganneal.grid import image_grid
+from ganneal.inference.playground.drawing import ANY_CLASS, EVERY_CLASS, Controls, Playground, great_circle
 from ganneal.models import DCGAN, DenoisingMLP, Model
-from ganneal.playground.drawing import ANY_CLASS, EVERY_CLASS, Controls, Playground, great_circle
+from ganneal.storage.pictures import image_grid
 
 SMALL = DCGAN(width=4, latent_size=8)
 Alone = Callable[[Model, tuple[int, ...]], Playground]

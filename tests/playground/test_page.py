@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganneal.playground.drawing import Controls, Playground
-from ganneal.playground.page import appearance, build
+from ganneal.inference.playground.drawing import Controls, Playground
+from ganneal.inference.playground.page import appearance, build
 
 gradio = pytest.importorskip("gradio", reason="no gradio; run `make playground-test`")
 playwright = pytest.importorskip("playwright.sync_api", reason="no playwright; run `make playground-test`")

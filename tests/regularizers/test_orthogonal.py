@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ganneal import engine
 from ganneal.clocks import Counters
 from ganneal.data import Ring
+from ganneal.engine import loop as engine
+from ganneal.engine.run import Run
 from ganneal.experiment import Budget, Experiment
 from ganneal.models import MLP, BigGAN
 from ganneal.models.biggan import BigGANGenerator
@@ -17,7 +18,6 @@ from ganneal.normalization import Spectral
 from ganneal.optim import SGD, LinearDecay
 from ganneal.regularizers import GeneratorContext, Orthogonal, Sum, correlation
 from ganneal.regularizers.orthogonal import weight_matrices
-from ganneal.run import Run
 from ganneal.schemes import SCHEMES
 from ganneal.steps import UpdateDiscriminator, UpdateGenerator
 

@@ -15,7 +15,7 @@ from ganneal.experiments.digits import digits_nats
 from ganneal.experiments.ring import ring_nats
 from ganneal.models import DCGAN, MLP
 from ganneal.schemes import Alternating, Nested
-from ganneal.training import train
+from ganneal.training.session import train
 from ganneal.weights import Geometric
 
 METRIC = "FD-pixels4"

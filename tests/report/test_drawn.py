@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 from ganneal.data import Dataset, Digits
 from ganneal.data.identity import identify
+from ganneal.inference.loading import TrainedGenerator
 from ganneal.models.protocol import ModelPair, Normal
 from ganneal.report import drawn
 from ganneal.report.pictures import Picture
 from ganneal.report.records import RunRecord
-from ganneal.sampling import TrainedGenerator
 from ganneal.task import Labelled, Unconditional
 
 DIGITS = Digits(size=8).load()

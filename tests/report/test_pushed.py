@@ -10,11 +10,11 @@ from tests.report.conftest import tiny_digits
 
 import ganneal
 from ganneal.experiment import Budget
+from ganneal.inference.loading import load_pushed
 from ganneal.report.pushed import FIRST_PUSH, PUSHES, SEED, follow, pushed
 from ganneal.report.run_page import run_page
-from ganneal.sampling import load_pushed
 from ganneal.schemes import FunctionalGradient
-from ganneal.training import train
+from ganneal.training.session import train
 
 
 @pytest.fixture(autouse=True)

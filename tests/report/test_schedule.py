@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganneal.config import encode
 from ganneal.report import words
 from ganneal.report.records import Row, RunRecord
 from ganneal.report.schedule import LETTERS, SHOWN_LEVELS, first_round, level_figures, read_scheme
 from ganneal.schemes import SCHEMES, Alternating, FunctionalGradient, Nested, Scheme
 from ganneal.steps import UpdateDiscriminator
+from ganneal.storage.encoding import encode
 from ganneal.weights import Explicit, Geometric, Ones, Reversed
 
 

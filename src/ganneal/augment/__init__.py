@@ -11,8 +11,8 @@ from ganneal.augment.probability import Adaptive, Probability, Scheduled
 from ganneal.augment.protocol import Augmentation, State
 from ganneal.augment.transforms import Transforms
 from ganneal.clocks import Counters
+from ganneal.losses.outputs import LOG_RATIO, Output
 from ganneal.optim.lr_rules import Rise
-from ganneal.outputs import LOG_RATIO, Output
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from torch import Tensor
 from ganneal.augment.images import at_least_single, cut_out, eighth, saturated, shifted, uniform, whole
 from ganneal.augment.protocol import State, check_images
 from ganneal.clocks import Counters
-from ganneal.outputs import LOG_RATIO, Output
+from ganneal.losses.outputs import LOG_RATIO, Output
 
 
 @dataclass(frozen=True)

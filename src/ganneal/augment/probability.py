@@ -6,11 +6,11 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from ganneal import collective
+from ganneal import ranks as collective
 from ganneal.augment.protocol import State
 from ganneal.clocks import Counters
+from ganneal.losses.outputs import LOG_RATIO, Output
 from ganneal.optim.lr_rules import Constant, LRRule
-from ganneal.outputs import LOG_RATIO, Output
 
 
 @runtime_checkable

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ganneal.clocks import Counters
-from ganneal.outputs import LOG_RATIO, Output
+from ganneal.losses.outputs import LOG_RATIO, Output
 
 State = dict[str, Any]
 """Tensors and plain values, kept in the run and saved with it."""

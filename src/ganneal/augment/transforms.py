@@ -11,7 +11,7 @@ from ganneal.augment.images import at_least_single, cut_out, hue_turned, normal,
 from ganneal.augment.probability import Adaptive, Probability
 from ganneal.augment.protocol import State, check_images
 from ganneal.clocks import Counters
-from ganneal.outputs import LOG_RATIO, Output
+from ganneal.losses.outputs import LOG_RATIO, Output
 
 
 def _rows(*numbers: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import warnings
 from importlib import import_module
 
 from ganneal import __version__
-from ganneal.interruption import Interrupted
+from ganneal.training.interruption import Interrupted
 
 COMMANDS = {
     "train": "train an experiment, or your own folder of images; the same command resumes",
@@ -105,7 +105,7 @@ def _run(arguments: list[str]) -> int:
 
         print(f"error: unknown command {name!r}. {nearest(name, COMMANDS)}", file=sys.stderr)
         return 2
-    from ganneal.ways import TRAINING, spelled
+    from ganneal.data.ways import TRAINING, spelled
 
     try:
         with warnings.catch_warnings(), spelled(TRAINING if name in TRAINERS else None):

@@ -11,11 +11,11 @@ from ganneal.comparison import Arm, Executor, LocalProcesses, Study, compare
 from ganneal.comparison.executors import cores
 from ganneal.comparison.schedule import stored_choices
 from ganneal.comparison.study import CLOCKS, BudgetClock, first_control, with_controls
-from ganneal.config import encode
 from ganneal.experiments import EXPERIMENTS, Choice, run_name
-from ganneal.interruption import Interrupted
 from ganneal.models import Model
 from ganneal.registry import nearest
+from ganneal.storage.encoding import encode
+from ganneal.training.interruption import Interrupted
 
 DEFAULT_SEEDS = 3
 Chosen = dict[str, dict[str, Choice]]

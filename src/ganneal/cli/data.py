@@ -15,14 +15,14 @@ import tyro
 
 from ganneal.data import Reading, reporting, source_at
 from ganneal.data.classes import classes_in_words, few, populated
-from ganneal.data.convert import write_zip
-from ganneal.data.download import DOWNLOADS, fetch_files
-from ganneal.data.huggingface import download as download_set
-from ganneal.data.images import Fit, Levels, OnDamaged
-from ganneal.data.inspection import Inspection, inspect
-from ganneal.data.pairwise import START_STD, fitted_first_weight, suggest_weights
+from ganneal.data.decode.images import Fit, Levels, OnDamaged
+from ganneal.data.tools.convert import write_zip
+from ganneal.data.tools.download import DOWNLOADS, fetch_files
+from ganneal.data.tools.huggingface import download as download_set
+from ganneal.data.tools.inspection import Inspection, inspect
+from ganneal.data.tools.pairwise import START_STD, fitted_first_weight, suggest_weights
+from ganneal.data.ways import OWN, spelled
 from ganneal.registry import lookup, nearest
-from ganneal.ways import OWN, spelled
 
 HELP = """usage: ganneal data inspect PATH    what is in a set of images, and what it suggests
        ganneal data convert PATH OUT.zip    any set of images as a zip of PNG files with labels
@@ -155,7 +155,7 @@ def _inspect(arguments: list[str]) -> None:
     if options.sheet is not None:
         import torch
 
-        from ganneal.grid import image_grid, save_png
+        from ganneal.storage.pictures import image_grid, save_png
 
         rows = np.linspace(0, len(data) - 1, min(SHEET, len(data))).astype(int)
         images = torch.from_numpy(np.array(data.samples[rows])).float() / 127.5 - 1

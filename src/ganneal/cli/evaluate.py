@@ -9,20 +9,20 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from ganneal.atomic import write_bytes
-from ganneal.class_shares import Classes
 from ganneal.cli.options import Parts, PlaceOption, parse, switch_parts
 from ganneal.data import Reading
-from ganneal.data.images import Fit, Levels, OnDamaged
+from ganneal.data.class_shares import Classes
+from ganneal.data.decode.images import Fit, Levels, OnDamaged
+from ganneal.data.ways import OWN, spelled
 from ganneal.evaluation.seeds import EVALUATION_SEEDS
 from ganneal.evaluation.stored import LINE_ON_FID, Settings, evaluate_images, evaluate_run
+from ganneal.inference.truncation import Form, Truncation
 from ganneal.metrics.extractors import EXTRACTORS, ExtractorConfig
 from ganneal.metrics.measures import DEFAULT_METRICS, METRICS
 from ganneal.metrics.protocol import MetricProtocol, Record
+from ganneal.models.parts.batch_norm import Statistics
 from ganneal.registry import lookup
-from ganneal.statistics import Statistics
-from ganneal.truncation import Form, Truncation
-from ganneal.ways import OWN, spelled
+from ganneal.storage.atomic import write_bytes
 
 PARTS: Parts = {"extractor": ("extractor", EXTRACTORS)}
 

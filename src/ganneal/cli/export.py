@@ -33,9 +33,9 @@ class ExportOptions:
 def main(arguments: Sequence[str]) -> None:
     """Parse, write, and say how near the file's images are to the original's."""
     options = tyro.cli(ExportOptions, args=list(arguments), prog="ganneal export")
-    from ganneal.deploy import FORMATS, write
+    from ganneal.inference.export import FORMATS, write
+    from ganneal.inference.loading import load
     from ganneal.registry import lookup
-    from ganneal.sampling import load
 
     suffix = lookup("format", FORMATS, options.format).suffix
     path = options.out or Path(Path(options.run.rpartition(":")[2]).resolve().name + suffix)

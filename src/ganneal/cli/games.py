@@ -9,11 +9,11 @@ from typing import Annotated, Any
 import torch
 import tyro
 
-from ganneal.atomic import write_bytes
 from ganneal.cli.options import Parts, parse, switch_parts
 from ganneal.losses import LOSSES
 from ganneal.optim import CG, SGD, Adam
 from ganneal.registry import lookup
+from ganneal.storage.atomic import write_bytes
 from ganneal.theory.games import GAMES, METHODS, Consensus, Game, Method, Order, averaged_gap, coinciding, play
 from ganneal.theory.games.figure import picture
 from ganneal.theory.games.playing import Path as Played

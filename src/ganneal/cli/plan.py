@@ -193,7 +193,7 @@ def main(arguments: Sequence[str]) -> None:
     if experiment is None:
         print(show(options.scheme, options.g_cost, options.batch_size, moments=options.moments))
         return
-    from ganneal.forewarning import forewarning
+    from ganneal.training.forewarning import forewarning
 
     planned = replace(experiment, scheme=options.scheme, batch_size=options.batch_size)
     print(show(options.scheme, options.g_cost, options.batch_size, planned.generator_reals, options.moments))

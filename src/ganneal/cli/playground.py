@@ -22,7 +22,7 @@ class PlaygroundOptions:
 def main(arguments: Sequence[str]) -> None:
     """Parse, load, and serve until interrupted."""
     options = tyro.cli(PlaygroundOptions, args=list(arguments), prog="ganneal playground")
-    from ganneal.playground.drawing import Playground
-    from ganneal.playground.page import serve
+    from ganneal.inference.playground.drawing import Playground
+    from ganneal.inference.playground.page import serve
 
     serve(Playground.of(options.run), options.host, options.port)

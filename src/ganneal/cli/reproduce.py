@@ -5,12 +5,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ganneal.atomic import write_bytes
 from ganneal.cli.compare import seeds_of
 from ganneal.cli.configure import take, take_flag
 from ganneal.comparison import Executor, LocalProcesses
 from ganneal.comparison.executors import cores
-from ganneal.interruption import Interrupted
 from ganneal.metrics.extractors import EXTRACTORS, ExtractorConfig
 from ganneal.registry import lookup
 from ganneal.reproduction import ALIASES, SCALES, TABLES, Table, results
@@ -20,6 +18,8 @@ from ganneal.reproduction.page import page
 from ganneal.reproduction.plan import Planned, chosen_rows, planned, seconds
 from ganneal.reproduction.running import check_extractor, described, run_rows
 from ganneal.reproduction.scales import Scale
+from ganneal.storage.atomic import write_bytes
+from ganneal.training.interruption import Interrupted
 from ganneal.wording import duration
 
 PAGE = "reproduction.md"

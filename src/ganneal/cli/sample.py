@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 if TYPE_CHECKING:
-    from ganneal.trained import TrainedGenerator
+    from ganneal.inference.generator import TrainedGenerator
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ class SampleOptions:
 def main(arguments: Sequence[str]) -> None:
     """Parse, draw and write."""
     options = tyro.cli(SampleOptions, args=list(arguments), prog="ganneal sample")
-    from ganneal.sample_files import Drawn, check_out, check_outside, write_samples
-    from ganneal.sampling import load
-    from ganneal.truncation import Truncation
+    from ganneal.inference.loading import load
+    from ganneal.inference.sample_files import Drawn, check_out, check_outside, write_samples
+    from ganneal.inference.truncation import Truncation
 
     if not options.out.strip():
         raise ValueError("out must name a file or a folder, got an empty one; leave it out for samples.png.")

@@ -10,13 +10,13 @@ from typing import Any
 from ganneal.cli.chosen import choices, named_model, reasons, values
 from ganneal.cli.configure import PARTS, configure, resolve, take, take_flag
 from ganneal.cli.plan import show
-from ganneal.config import encode
-from ganneal.directory import RunDirectory
+from ganneal.evaluation.run_data import ACCEPT, KnownData, check_apart, check_identity, found_again
 from ganneal.experiment import Experiment
 from ganneal.experiments import EXPERIMENTS, run_name
-from ganneal.forewarning import about_classes, forewarnings
-from ganneal.launch import leads
-from ganneal.run_data import ACCEPT, KnownData, check_apart, check_identity, found_again
+from ganneal.storage.encoding import encode
+from ganneal.storage.run_directory import RunDirectory
+from ganneal.training.forewarning import about_classes, forewarnings
+from ganneal.training.launch import leads
 
 
 def _listed() -> str:
@@ -70,7 +70,7 @@ def describe(value: Any, name: str = "", indent: int = 0) -> str:
 
 def _check(experiment: Experiment, directory: RunDirectory, accept: bool) -> tuple[bool, str]:
     """Whether the experiment can start, found out by reading its data and building its players; and what was found."""
-    from ganneal.run import Run
+    from ganneal.engine.run import Run
 
     try:
         check_identity(directory, experiment)
@@ -139,7 +139,7 @@ def main(arguments: Sequence[str]) -> None:
         for warning in forewarnings(experiment):
             print(f"warning: {warning}")
         return
-    from ganneal.training import train
+    from ganneal.training.session import train
 
     record = None if chosen is None else encode(chosen)
     command = shlex.join(["ganneal", "train", *arguments])

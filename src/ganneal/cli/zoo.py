@@ -15,6 +15,6 @@ def main(arguments: Sequence[str]) -> None:
         return
     if arguments:
         raise ValueError(f"unknown: {' '.join(arguments)}; ganneal zoo takes no arguments.")
-    from ganneal.zoo.page import listing
+    from ganneal.inference.zoo.page import listing
 
     print(listing())

@@ -9,7 +9,7 @@ import signal
 from typing import Any
 
 from ganneal.comparison.job import Job, run
-from ganneal.interruption import Interrupted, Interruption
+from ganneal.training.interruption import Interrupted, Interruption
 
 RETRIES = 3
 SECONDS_A_LOOK = 0.5

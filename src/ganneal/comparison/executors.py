@@ -13,7 +13,7 @@ from multiprocessing.process import BaseProcess
 from typing import Protocol, runtime_checkable
 
 from ganneal.comparison.job import Job, run
-from ganneal.interruption import Interrupted
+from ganneal.training.interruption import Interrupted
 
 
 @runtime_checkable

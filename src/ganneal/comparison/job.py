@@ -9,16 +9,16 @@ from time import monotonic, sleep
 from traceback import print_exception
 from typing import Any, Literal
 
-from ganneal.atomic import write_bytes
-from ganneal.directory import DirectoryInUse, RunDirectory
-from ganneal.evaluation.beside import Evaluator
+from ganneal.evaluation.run_data import training_data
 from ganneal.evaluation.seeds import FRESH_SEED
 from ganneal.experiment import Budget, Experiment
-from ganneal.json_files import read_json
-from ganneal.run_data import training_data
-from ganneal.sampling import TrainedGenerator, load
+from ganneal.inference.loading import TrainedGenerator, load
 from ganneal.stop import Row, Stop, TrainingStopped
-from ganneal.training import train
+from ganneal.storage.atomic import write_bytes
+from ganneal.storage.json_files import read_json
+from ganneal.storage.run_directory import DirectoryInUse, RunDirectory
+from ganneal.training.evaluator import Evaluator
+from ganneal.training.session import train
 
 OUTCOME = "outcome.json"
 STEP = "g_step_per_d_update"

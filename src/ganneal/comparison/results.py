@@ -7,13 +7,13 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from ganneal.atomic import write_bytes
 from ganneal.comparison.job import STEP
 from ganneal.comparison.judging import RULE, Finding, Standing, compared, corrected, standing
 from ganneal.comparison.study import CLOCKS, MATCHED, Arm, Study, is_annealed
-from ganneal.directory import provenance
 from ganneal.metrics.intervals import last_over_best_interval, seed_interval
 from ganneal.schemes import Nested
+from ganneal.storage.atomic import write_bytes
+from ganneal.storage.run_directory import provenance
 from ganneal.wording import lost, number
 
 RESULTS_FORMAT = 2

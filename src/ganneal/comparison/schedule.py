@@ -6,19 +6,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ganneal.atomic import write_bytes
 from ganneal.comparison.executors import Executor
 from ganneal.comparison.job import Job, failed, read_outcome
 from ganneal.comparison.results import Results, first_line
 from ganneal.comparison.study import MATCHED, WORDS, Study, cautions, count, is_annealed, used_budget
-from ganneal.config import completed, difference
 from ganneal.data.identity import Identity, differences, identify
 from ganneal.data.places import without_places
-from ganneal.directory import RunDirectory
-from ganneal.forewarning import forewarnings
-from ganneal.interruption import ended_by_signals
-from ganneal.json_files import read_json
-from ganneal.run_data import check_identity
+from ganneal.evaluation.run_data import check_identity
+from ganneal.storage.atomic import write_bytes
+from ganneal.storage.encoding import completed, difference
+from ganneal.storage.json_files import read_json
+from ganneal.storage.run_directory import RunDirectory
+from ganneal.training.forewarning import forewarnings
+from ganneal.training.interruption import ended_by_signals
 from ganneal.wording import number
 
 STUDY = "study.json"

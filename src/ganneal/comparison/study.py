@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import Any, Literal
 
-from ganneal.config import difference, encode
 from ganneal.data.places import file_hashes, found_at, places, without_places
 from ganneal.experiment import Budget, Experiment
 from ganneal.losses import weight_scales_gradient
 from ganneal.optim import CG, OptimizerConfig, PacedCG, moments_of
 from ganneal.plan import plan
 from ganneal.schemes import Alternating, FunctionalGradient, Nested, Scheme
+from ganneal.storage.encoding import difference, encode
 from ganneal.weights import MatchedConstant, Ones, Reversed
 
 BudgetClock = Literal["num_real", "d_updates", "g_updates", "seconds"]

@@ -1,43 +1,61 @@
-"""Data sources. Register your own with ``DATASETS["mine"] = MySource()``."""
+"""Data sources. Register your own with ``DATASETS["mine"] = MySource()``.
 
-from ganneal.data.archive import Zip
-from ganneal.data.arrays import Arrays
-from ganneal.data.celeba import CelebA
-from ganneal.data.cifar import Cifar10, Cifar100
-from ganneal.data.digits import Digits
-from ganneal.data.files import Reading, load_like, source_at
-from ganneal.data.folder import Folder
-from ganneal.data.hub import Hub
-from ganneal.data.imagenet import ImageNetBatches
-from ganneal.data.listing import Encoded
-from ganneal.data.lsun import LSUN
-from ganneal.data.mnist import Idx, StackedMNIST
-from ganneal.data.parquet import Parquet
-from ganneal.data.progress import reporting
-from ganneal.data.protocol import Dataset, Source, find_data
-from ganneal.data.sampler import Batch, Sampler
-from ganneal.data.toys import Gaussian, Grid, Mixture, Ring
+Readers are imported when one of them is asked for, so that drawing from a trained generator needs none.
+"""
 
-DATASETS: dict[str, Source] = {
-    "digits": Digits(),
-    "ring": Ring(),
-    "grid": Grid(),
-    "gaussian": Gaussian(),
-    "folder": Folder(),
-    "zip": Zip(),
-    "arrays": Arrays(),
-    "mnist": Idx("mnist"),
-    "fashion-mnist": Idx("fashion-mnist"),
-    "stacked-mnist": StackedMNIST(),
-    "cifar10": Cifar10(),
-    "cifar100": Cifar100(),
-    "celeba": CelebA(),
-    "imagenet64": ImageNetBatches(),
-    "lsun": LSUN(),
-    "parquet": Parquet(),
-    "hub": Hub(),
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ganneal.data.decode.listing import Encoded
+    from ganneal.data.progress import reporting
+    from ganneal.data.protocol import Batch, Dataset, Source, find_data
+    from ganneal.data.registered import DATASETS
+    from ganneal.data.sampler import Sampler
+    from ganneal.data.sources.archive import Zip
+    from ganneal.data.sources.arrays import Arrays
+    from ganneal.data.sources.celeba import CelebA
+    from ganneal.data.sources.cifar import Cifar10, Cifar100
+    from ganneal.data.sources.digits import Digits
+    from ganneal.data.sources.files import Reading, load_like, source_at
+    from ganneal.data.sources.folder import Folder
+    from ganneal.data.sources.hub import Hub
+    from ganneal.data.sources.imagenet import ImageNetBatches
+    from ganneal.data.sources.lsun import LSUN
+    from ganneal.data.sources.mnist import Idx, StackedMNIST
+    from ganneal.data.sources.parquet import Parquet
+    from ganneal.data.sources.toys import Gaussian, Grid, Mixture, Ring
+
+_PLACES = {
+    "DATASETS": "registered",
+    "Arrays": "sources.arrays",
+    "Batch": "protocol",
+    "CelebA": "sources.celeba",
+    "Cifar10": "sources.cifar",
+    "Cifar100": "sources.cifar",
+    "Dataset": "protocol",
+    "Digits": "sources.digits",
+    "Encoded": "decode.listing",
+    "Folder": "sources.folder",
+    "Gaussian": "sources.toys",
+    "Grid": "sources.toys",
+    "Hub": "sources.hub",
+    "Idx": "sources.mnist",
+    "ImageNetBatches": "sources.imagenet",
+    "LSUN": "sources.lsun",
+    "Mixture": "sources.toys",
+    "Parquet": "sources.parquet",
+    "Reading": "sources.files",
+    "Ring": "sources.toys",
+    "Sampler": "sampler",
+    "Source": "protocol",
+    "StackedMNIST": "sources.mnist",
+    "Zip": "sources.archive",
+    "find_data": "protocol",
+    "load_like": "sources.files",
+    "reporting": "progress",
+    "source_at": "sources.files",
 }
-"""Data sources by name, each with its default fields."""
 
 __all__ = [
     "DATASETS",
@@ -69,3 +87,13 @@ __all__ = [
     "reporting",
     "source_at",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PLACES:
+        return getattr(import_module(f"ganneal.data.{_PLACES[name]}"), name)
+    raise AttributeError(f"module 'ganneal.data' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

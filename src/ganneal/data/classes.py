@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ganneal.data.images import shown
-from ganneal.data.labels import is_number
+from ganneal.data.decode.images import shown
+from ganneal.data.decode.labels import is_number
 from ganneal.data.protocol import Dataset
 
 LISTED = 12

@@ -3,11 +3,13 @@
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
+from jaxtyping import Int
+from torch import Tensor
 
-from ganneal.atomic import check_named
+from ganneal.storage.atomic import check_named
 
 
 @runtime_checkable
@@ -77,6 +79,13 @@ class Dataset:
     def is_images(self) -> bool:
         """Whether the samples are images rather than points."""
         return self.samples.dtype == np.uint8
+
+
+class Batch(NamedTuple):
+    """Samples as players see them, in [-1, 1] for images, with labels where the data has them."""
+
+    samples: Tensor
+    labels: Int[Tensor, " batch"] | None
 
 
 @runtime_checkable

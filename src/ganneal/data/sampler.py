@@ -6,28 +6,20 @@ any number of processes slicing a global batch read the same stream.
 
 from collections.abc import Sequence
 from itertools import cycle, islice
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from ganneal.data.lazy import LazyImages
+from ganneal.data.decode.lazy import LazyImages
 from ganneal.data.moves import Drawn, Moves
-from ganneal.data.protocol import Dataset
+from ganneal.data.protocol import Batch, Dataset
 
 RESIDENT_SHARE = 0.25
 """Of an accelerator's free memory that the whole data may take there."""
 BLOCK = 2**26
 """Bytes copied at once."""
-
-
-class Batch(NamedTuple):
-    """Samples as players see them, in [-1, 1] for images, with labels where the data has them."""
-
-    samples: Tensor
-    labels: Int[Tensor, " batch"] | None
 
 
 class Sampler:

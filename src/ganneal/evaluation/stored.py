@@ -9,34 +9,36 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import torch
 
-from ganneal.class_shares import Classes, check_classes, class_counts
 from ganneal.data import Arrays, Dataset, Encoded, Reading, Source, source_at
+from ganneal.data.class_shares import Classes, check_classes, class_counts
 from ganneal.data.classes import populated, with_classes_of
+from ganneal.data.decode.refitted import Refitted
 from ganneal.data.identity import content_hash
-from ganneal.data.refitted import Refitted
-from ganneal.data.survey import survey_files
-from ganneal.directory import RunDirectory, provenance
+from ganneal.data.tools.survey import survey_files
+from ganneal.data.ways import way
+from ganneal.evaluation.run_data import held_out_data, named, own_extractor, training_data
 from ganneal.evaluation.seeds import EVALUATION_SEEDS, check_fresh
 from ganneal.evaluation.suited import as_stored, suited_extractor
+from ganneal.inference.generator import Sampler, TrainedGenerator
+from ganneal.inference.loading import load
+from ganneal.inference.truncation import Truncation
 from ganneal.metrics.extractors import Extracted, Extractor, ExtractorConfig
 from ganneal.metrics.measures import DEFAULT_METRICS
 from ganneal.metrics.protocol import Evidence, Metric, MetricProtocol, Place, Record, Reference, over_seeds
 from ganneal.metrics.references import reference_features
-from ganneal.run_data import held_out_data, named, own_extractor, training_data
-from ganneal.sampling import load
-from ganneal.statistics import Statistics
-from ganneal.trained import Sampler, TrainedGenerator
-from ganneal.truncation import Truncation
-from ganneal.ways import way
+from ganneal.models.parts.batch_norm import Statistics
+from ganneal.storage.run_directory import RunDirectory, provenance
 
 Checkpoint = Literal["last", "best"]
+"""The newest weights of a run, or those of its best evaluation."""
 Say = Callable[[str], None]
+"""A function that shows a line to a person."""
 
 LINE_ON_FID = (
     "These are not FID: that needs the 2015 Inception weights. `ganneal fetch inception` downloads them once, "
     "`--extractor inception` then uses them."
 )
-
+"""The sentence below values of every other network."""
 
 CHANGED = "not the run's data"
 """The warning on values against other data."""

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from ganneal.data import Dataset
-from ganneal.grid import to_uint8
 from ganneal.metrics.extractors import Extractor, Pixels, Points
+from ganneal.storage.pictures import to_uint8
 
 REAL_COUNT = 10_000
 SAMPLES_PER_DIMENSION = 5

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ganneal.data.survey import Survey
+from ganneal.data.tools.survey import Survey
 from ganneal.machine import Machine
 from ganneal.models import DCGAN, Model
-from ganneal.models.sizes import largest_size
+from ganneal.models.parts.sizes import largest_size
 
 LARGEST_ON_CPU, LARGEST_ON_GPU = 64, 256
 BATCH, SMALLEST_BATCH = 64, 8

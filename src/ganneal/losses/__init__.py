@@ -27,6 +27,7 @@ from ganneal.losses.monotone import (
     ShiftedSoftplus,
     check_increases,
 )
+from ganneal.losses.outputs import Output
 from ganneal.losses.protocol import (
     Logits,
     Loss,
@@ -50,7 +51,6 @@ from ganneal.losses.relativistic import (
     RelativisticPairedSquares,
 )
 from ganneal.losses.triplet import PairwiseCritic, Triplet
-from ganneal.outputs import Output
 
 LOSSES: dict[str, Loss] = {
     "nonsaturating": NonSaturating(),

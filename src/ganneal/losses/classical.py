@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ganneal.logits import softplus, upcast
+from ganneal.losses.outputs import LOG_RATIO, Output
 from ganneal.losses.protocol import (
     Logits,
     PerSample,
@@ -18,7 +19,6 @@ from ganneal.losses.protocol import (
     unknown_placement,
     weighted,
 )
-from ganneal.outputs import LOG_RATIO, Output
 
 
 def _log_one_minus(t: Tensor, weight: Weight) -> Tensor:

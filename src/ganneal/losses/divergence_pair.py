@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from ganneal.divergences import DIVERGENCES, total_variation_term
+from ganneal.losses.outputs import LOG_RATIO, Output
 from ganneal.losses.protocol import Logits, PerSample, Weight, WeightOn, equal_sizes, weighted
-from ganneal.outputs import LOG_RATIO, Output
 from ganneal.registry import lookup
 
 

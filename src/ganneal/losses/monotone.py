@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ganneal.logits import softplus
+from ganneal.losses.outputs import LOG_RATIO
 from ganneal.losses.protocol import Logits, PerSample, Weight, WeightOn, logistic, weighted
-from ganneal.outputs import LOG_RATIO
 
 MonotoneFunction = Callable[[Tensor], Tensor]
 """Raw outputs to values, elementwise and differentiable; a frozen dataclass if a run is to write it down."""

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ganneal.logits import softplus, upcast
-from ganneal.outputs import UNKNOWN, Output
+from ganneal.losses.outputs import UNKNOWN, Output
 
 Logits = Float[Tensor, " batch"]
 """The discriminator's raw outputs, [batch]."""

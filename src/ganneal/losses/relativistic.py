@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganneal import collective
+from ganneal import ranks as collective
 from ganneal.logits import softplus
+from ganneal.losses.outputs import Output
 from ganneal.losses.protocol import Logits, PerSample, Weight, WeightOn, equal_sizes, weighted
-from ganneal.outputs import Output
 
 
 def _both(fake: Tensor, real: Tensor | None) -> tuple[Tensor, Tensor]:

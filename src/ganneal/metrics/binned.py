@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from ganneal.data.toys import Mixture
+from ganneal.data.sources.toys import Mixture
 from ganneal.metrics.mixture import GaussianMixture, checked_points
 from ganneal.metrics.moments import Features
 

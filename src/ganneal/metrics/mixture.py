@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
-from ganneal.data.toys import Mixture
+from ganneal.data.sources.toys import Mixture
 from ganneal.metrics.moments import Features, checked_features
 
 _HIGH_QUALITY = 3.0

@@ -16,12 +16,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from ganneal.atomic import write_bytes
-from ganneal.cache import cache_folder
 from ganneal.data import Dataset
 from ganneal.data.identity import content_hash
 from ganneal.metrics.extractors.module import weights_sha256
 from ganneal.metrics.extractors.protocol import Extracted, Extractor
+from ganneal.storage.atomic import write_bytes
+from ganneal.storage.cache import cache_folder
 
 CACHE_FORMAT = 2
 CHECKSUM = "sha256"

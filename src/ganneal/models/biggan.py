@@ -9,14 +9,14 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ganneal.models.attention import SelfAttention
-from ganneal.models.checks import check_at_least_one, check_square, checked_labels
-from ganneal.models.conditional import ConditionalBatchNorm
-from ganneal.models.initialization import InitName, initialize, layers, zero_biases
+from ganneal.models.parts.attention import SelfAttention
+from ganneal.models.parts.checks import check_at_least_one, check_square, checked_labels
+from ganneal.models.parts.conditional import ConditionalBatchNorm
+from ganneal.models.parts.initialization import InitName, initialize, layers, zero_biases
+from ganneal.models.parts.recomputation import through
+from ganneal.models.parts.residual import GeneratorBlock, ResidualDiscriminator, conv3
+from ganneal.models.parts.spectral import spectral_norm
 from ganneal.models.protocol import ModelPair, Normal, Shape
-from ganneal.models.recomputation import through
-from ganneal.models.residual import GeneratorBlock, ResidualDiscriminator, conv3
-from ganneal.spectral import spectral_norm
 
 LayoutName = Literal["brock", "studio"]
 BASE = 4

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ganneal.models.checks import RESIZE
+from ganneal.models.parts.checks import RESIZE
 from ganneal.models.protocol import ModelPair, Normal, Shape
 
 NormName = Literal["batch", "layer", "instance", "none"]

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ganneal.models.cfg_parts import base_and_depth, check_fields, convolution, linear, norm, up_convolution, widths
 from ganneal.models.dcgan import NormName
+from ganneal.models.parts.cfg import base_and_depth, check_fields, convolution, linear, norm, up_convolution, widths
 from ganneal.models.protocol import ModelPair, Normal, Shape
 
 

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import get_args
 
-from ganneal.models.checks import check_at_least_one, check_square, check_unconditional
 from ganneal.models.ddgan_discriminator import COMPARED, LAYOUTS, DDGANDiscriminator, LayoutName
 from ganneal.models.ddgan_generator import DDGANGenerator, Sizes
+from ganneal.models.parts.checks import check_at_least_one, check_square, check_unconditional
+from ganneal.models.parts.times import check_even
 from ganneal.models.protocol import ModelPair, Normal, Shape
-from ganneal.models.times import check_even
 
 SIZES = [8, 16, 32, 64, 128, 256]
 

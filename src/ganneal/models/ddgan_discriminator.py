@@ -7,11 +7,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ganneal.models.checks import check_images
-from ganneal.models.ddgan_parts import TINY, Features, average, convolution, linear, passed
-from ganneal.models.fir import Resample
+from ganneal.models.parts.checks import check_images
+from ganneal.models.parts.ddgan import TINY, Features, average, convolution, linear, passed
+from ganneal.models.parts.fir import Resample
+from ganneal.models.parts.times import check_times, waves
 from ganneal.models.protocol import Shape
-from ganneal.models.times import check_times, waves
 
 COMPARED = 4
 """Samples of which the deviations are looked at together."""

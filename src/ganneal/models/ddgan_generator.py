@@ -6,10 +6,10 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from ganneal.models.ddgan_blocks import Down, PixelAttention, ResidualBlock, Up, group_norm, normalized
-from ganneal.models.ddgan_parts import TINY, convolution, linear, passed
+from ganneal.models.parts.ddgan import TINY, convolution, linear, passed
+from ganneal.models.parts.ddgan_blocks import Down, PixelAttention, ResidualBlock, Up, group_norm, normalized
+from ganneal.models.parts.times import check_times, waves
 from ganneal.models.protocol import Shape
-from ganneal.models.times import check_times, waves
 
 
 class Sizes(NamedTuple):

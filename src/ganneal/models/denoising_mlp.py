@@ -6,10 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ganneal.models.checks import check_at_least_one, check_unconditional
 from ganneal.models.mlp import Perceptron
+from ganneal.models.parts.checks import check_at_least_one, check_unconditional
+from ganneal.models.parts.times import check_even, check_times, waves
 from ganneal.models.protocol import ModelPair, Normal, Shape
-from ganneal.models.times import check_even, check_times, waves
 
 Points = Float[Tensor, "batch dim"]
 

@@ -6,9 +6,9 @@ from math import prod
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ganneal.models.cfg_parts import base_and_depth, check_fields, linear, widths
 from ganneal.models.dcgan import NormName
 from ganneal.models.dcgan_ext import DCGANExtDiscriminator
+from ganneal.models.parts.cfg import base_and_depth, check_fields, linear, widths
 from ganneal.models.protocol import ModelPair, Normal, Shape
 
 

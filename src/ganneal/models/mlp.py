@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from ganneal.models.checks import checked_labels
+from ganneal.models.parts.checks import checked_labels
 from ganneal.models.protocol import ModelPair, Normal, Shape
 
 Labels = Int[Tensor, " batch"]

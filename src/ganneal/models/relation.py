@@ -6,8 +6,8 @@ from typing import get_args
 from torch import nn
 
 from ganneal.losses import PairwiseCritic
-from ganneal.models.checks import check_at_least_one, check_square, check_unconditional
 from ganneal.models.dcgan import SIZES, DCGANDiscriminator, DCGANGenerator, NormName
+from ganneal.models.parts.checks import check_at_least_one, check_square, check_unconditional
 from ganneal.models.protocol import ModelPair, Normal, Shape
 
 

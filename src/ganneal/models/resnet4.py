@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ganneal.models.cfg_parts import base_and_depth, check_fields, convolution, linear, norm, shortcut, widths
 from ganneal.models.dcgan import NormName
+from ganneal.models.parts.cfg import base_and_depth, check_fields, convolution, linear, norm, shortcut, widths
 from ganneal.models.protocol import ModelPair, Normal, Shape
 
 Images = Float[Tensor, "batch channels height width"]

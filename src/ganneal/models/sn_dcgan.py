@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ganneal.models.checks import check_at_least_one, check_square, check_unconditional
-from ganneal.models.initialization import initialize, zero_biases
+from ganneal.models.parts.checks import check_at_least_one, check_square, check_unconditional
+from ganneal.models.parts.initialization import initialize, zero_biases
 from ganneal.models.protocol import ModelPair, Normal, Shape
 
 SIZES = list(range(8, 257, 8))

@@ -8,12 +8,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ganneal.models.checks import check_at_least_one, check_square, checked_labels
-from ganneal.models.conditional import ConditionalBatchNorm
-from ganneal.models.initialization import initialize
+from ganneal.models.parts.checks import check_at_least_one, check_square, checked_labels
+from ganneal.models.parts.conditional import ConditionalBatchNorm
+from ganneal.models.parts.initialization import initialize
+from ganneal.models.parts.recomputation import through
+from ganneal.models.parts.residual import DiscriminatorBlock, GeneratorBlock, ResidualDiscriminator, Upsampling, conv3
 from ganneal.models.protocol import ModelPair, Normal, Shape
-from ganneal.models.recomputation import through
-from ganneal.models.residual import DiscriminatorBlock, GeneratorBlock, ResidualDiscriminator, Upsampling, conv3
 
 
 class Layout(NamedTuple):

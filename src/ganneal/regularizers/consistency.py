@@ -11,8 +11,8 @@ from ganneal.losses import upcast
 from ganneal.models import ModelPair
 from ganneal.optim.lr_rules import Constant, LRRule
 from ganneal.regularizers.protocol import Again, Context, Discriminator, GeneratorContext, State
+from ganneal.regularizers.shared_draws import Shared
 from ganneal.regularizers.strength import check_coefficients, check_interval, lazy_strength
-from ganneal.shared_draws import Shared
 
 
 def consistency(

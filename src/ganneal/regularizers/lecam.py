@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ganneal import collective
+from ganneal import ranks as collective
 from ganneal.losses import upcast
 from ganneal.models import ModelPair
 from ganneal.optim.lr_rules import Constant, LRRule

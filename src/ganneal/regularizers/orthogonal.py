@@ -11,10 +11,10 @@ from ganneal.clocks import Clock, Counters
 from ganneal.logits import upcast
 from ganneal.models import ModelPair
 from ganneal.models.biggan import SharedEmbedding
+from ganneal.models.parts.spectral import TRANSPOSED
 from ganneal.optim.lr_rules import Constant, LRRule
 from ganneal.regularizers.protocol import Context, GeneratorContext, State
 from ganneal.regularizers.strength import check_coefficients, coefficient_now
-from ganneal.spectral import TRANSPOSED
 
 
 def correlation(matrix: Float[Tensor, "rows columns"]) -> Float[Tensor, ""]:

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ganneal import collective
+from ganneal import ranks as collective
 from ganneal.logits import Samples
 
 

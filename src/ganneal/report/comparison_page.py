@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ganneal.config import difference
-from ganneal.json_files import read_json
 from ganneal.report import words
 from ganneal.report.comparison_figures import distances, index_of, span, values_by_arm
 from ganneal.report.drawn import same_latents
@@ -15,6 +13,8 @@ from ganneal.report.pictures import Picture
 from ganneal.report.player import build_player
 from ganneal.report.records import CLOCKS, RunRecord, flatten, read_run
 from ganneal.report.run_page import generator_of
+from ganneal.storage.encoding import difference
+from ganneal.storage.json_files import read_json
 from ganneal.wording import duration, lost, number
 
 Key = tuple[str, str]

@@ -11,15 +11,15 @@ from markupsafe import Markup
 from torch import Tensor
 
 from ganneal.data import Dataset
-from ganneal.directory import RunDirectory
-from ganneal.grid import image_grid
+from ganneal.evaluation.run_data import training_data
+from ganneal.inference.loading import TrainedGenerator
 from ganneal.metrics import pixel_features
 from ganneal.metrics.distances import nearest_distances
 from ganneal.report.figures import MUTED, Chart, series
 from ganneal.report.pictures import Picture, picture
 from ganneal.report.records import RunRecord
-from ganneal.run_data import training_data
-from ganneal.sampling import TrainedGenerator
+from ganneal.storage.pictures import image_grid
+from ganneal.storage.run_directory import RunDirectory
 
 SEED = 20
 """Of every latent drawn for a page; the samples over time have their own."""

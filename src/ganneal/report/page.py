@@ -11,8 +11,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ganneal import __version__
-from ganneal.atomic import write_bytes
 from ganneal.report import words
+from ganneal.storage.atomic import write_bytes
 from ganneal.wording import number, sentence
 
 DARK = (

@@ -9,11 +9,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ganneal.inference.generator import TrainedGenerator
+from ganneal.inference.loading import load_pushed
 from ganneal.report.pictures import Picture, picture
-from ganneal.sampling import load_pushed
 from ganneal.theory.push_figure import trail_figure
 from ganneal.theory.pushes import Push
-from ganneal.trained import TrainedGenerator
 
 SEED = 20
 ROWS = 3

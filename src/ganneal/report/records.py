@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ganneal.json_files import read_json
+from ganneal.storage.json_files import read_json
 
 CLOCKS = ("num_real", "d_updates", "g_updates", "seconds")
 LOGGED = frozenset(

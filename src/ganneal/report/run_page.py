@@ -9,6 +9,7 @@ import numpy as np
 from markupsafe import Markup
 
 from ganneal.data import Dataset
+from ganneal.inference.loading import TrainedGenerator, load
 from ganneal.report import words
 from ganneal.report.curves import curves
 from ganneal.report.drawn import Neighbours, interpolation, load_data, neighbours, paths
@@ -19,7 +20,6 @@ from ganneal.report.pushed import Pushed, pushed
 from ganneal.report.records import RunRecord, flatten, read_run
 from ganneal.report.schedule import Round, first_round, level_figures, read_scheme
 from ganneal.report.verdicts import history, measurements, verdicts
-from ganneal.sampling import TrainedGenerator, load
 from ganneal.wording import duration, number
 
 SHOWN_POINTS = 1_500

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from ganneal.config import decode
 from ganneal.plan import LevelPlan, Plan, plan
 from ganneal.report.curves import Figure
 from ganneal.report.figures import LEVEL, Chart, series
 from ganneal.report.records import RunRecord
 from ganneal.schemes import SCHEMES, Scheme
+from ganneal.storage.encoding import decode
 from ganneal.weights import WEIGHTS, Explicit
 from ganneal.wording import number
 

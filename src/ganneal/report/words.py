@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from ganneal.health import BEGUN
+from ganneal.evaluation.health import BEGUN
 from ganneal.report.records import RunRecord
 from ganneal.wording import duration, number, telling_apart
 

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ganneal.atomic import check_named
 from ganneal.report.comparison_page import comparison_page
 from ganneal.report.page import refuse_directory, write
 from ganneal.report.run_page import run_page
 from ganneal.report.several_page import several_page
+from ganneal.storage.atomic import check_named
 
 STUDY = "study.json"
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ganneal.data import Encoded
-from ganneal.data.pairwise import median_pairwise_distance, noise_like
+from ganneal.data.tools.pairwise import median_pairwise_distance, noise_like
 from ganneal.reproduction.datasets import PUBLISHED_DATA, needed, source
 from ganneal.reproduction.table import Reported
 from ganneal.wording import number

@@ -6,13 +6,13 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from ganneal.atomic import write_bytes
 from ganneal.evaluation.seeds import FRESH_SEED
 from ganneal.evaluation.stored import Settings, evaluate_run
-from ganneal.json_files import read_json
 from ganneal.metrics.extractors import ExtractorConfig
 from ganneal.metrics.measures import Frechet, Score
 from ganneal.metrics.protocol import Metric, Record
+from ganneal.storage.atomic import write_bytes
+from ganneal.storage.json_files import read_json
 
 FILE = "reproduction.json"
 SCORES = {"FD": "FID", "exp-mean-KL": "IS"}

@@ -7,7 +7,6 @@ from math import ceil
 from typing import Any
 
 from ganneal.comparison import Arm, Study
-from ganneal.config import difference, encode
 from ganneal.data import Encoded
 from ganneal.experiment import Budget, Experiment
 from ganneal.metrics.extractors import ExtractorConfig
@@ -16,6 +15,7 @@ from ganneal.registry import nearest
 from ganneal.reproduction.datasets import PUBLISHED_DATA, source
 from ganneal.reproduction.scales import HALVED, SCALES, Cost, Reduction, Scale
 from ganneal.reproduction.table import Row, Table
+from ganneal.storage.encoding import difference, encode
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ganneal.atomic import write_bytes
-from ganneal.config import completed, difference
 from ganneal.data.places import without_places
 from ganneal.experiment import Experiment
+from ganneal.storage.atomic import write_bytes
+from ganneal.storage.encoding import completed, difference
 
 FORMAT = 1
 ROW_FIELDS = frozenset(("experiment", "budget", "names", "protocol", "runs", "provenance", "command", "date"))

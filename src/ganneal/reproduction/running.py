@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from ganneal.comparison import Executor, Study, compare
-from ganneal.config import encode
 from ganneal.data import find_data
-from ganneal.json_files import read_json
 from ganneal.metrics.extractors import ExtractorConfig, InceptionTorchvision
 from ganneal.reproduction import results
 from ganneal.reproduction.datasets import PUBLISHED_DATA
 from ganneal.reproduction.measured import measure, run_entry
 from ganneal.reproduction.plan import Planned, studies
 from ganneal.reproduction.scales import Scale
+from ganneal.storage.encoding import encode
+from ganneal.storage.json_files import read_json
 
 Say = Callable[[str], None]
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ganneal.data import Batch, Dataset
-from ganneal.diffusion import Diffusion
+from ganneal.task.diffusion import Diffusion
 from ganneal.task.protocol import Condition, View
 
 

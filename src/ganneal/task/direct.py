@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ganneal.data import Batch, Dataset
-from ganneal.data.images import shown
+from ganneal.data.decode.images import shown
 from ganneal.task.protocol import Condition, View
 
 

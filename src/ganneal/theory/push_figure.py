@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ganneal.grid import to_uint8
+from ganneal.storage.pictures import to_uint8
 from ganneal.theory.pushes import Push, pushes
 from ganneal.theory.scores import Critic
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
-from ganneal.data.images import Format, decode
+from ganneal.data.decode.images import Format, decode
 from ganneal.metrics.extractors import MobileNetV2
 from ganneal.metrics.extractors.mobilenet import Convolution, InvertedResidual, MobileNet, dequantised
 

@@ -20,9 +20,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from ganneal.atomic import write_bytes
-from ganneal.cache import cache_folder
 from ganneal.metrics.extractors.module import weights_sha256
+from ganneal.storage.atomic import write_bytes
+from ganneal.storage.cache import cache_folder
 
 
 @dataclass(frozen=True)

@@ -141,6 +141,8 @@ def check_samples(name: str, shape: tuple[int, ...], samples: Tensor) -> None:
             f"build another for other samples."
         )
     if len(shape) == 3 and samples.dtype != torch.uint8:
-        raise ValueError(f"samples must be uint8 images for {name}, got {samples.dtype}; use ganneal.grid.to_uint8.")
+        raise ValueError(
+            f"samples must be uint8 images for {name}, got {samples.dtype}; use ganneal.storage.pictures.to_uint8."
+        )
     if len(shape) == 1 and not samples.is_floating_point():
         raise ValueError(f"samples must be floating-point points for {name}, got {samples.dtype}; convert them first.")

@@ -1,0 +1,182 @@
+"""Combinations of parts that cannot be right, refused with the reason before anything is trained."""
+
+from torch import nn
+
+from ganneal.experiment import Experiment
+from ganneal.losses import judges_pairs, output_of
+from ganneal.losses.outputs import LOG_RATIO, UNKNOWN
+from ganneal.models import ModelPair
+from ganneal.steps import (
+    DrawPool,
+    Fresh,
+    Pool,
+    PushPool,
+    Replay,
+    Step,
+    StoreDiscriminator,
+    UpdateDiscriminator,
+    UpdateGenerator,
+)
+
+
+def check_players(experiment: Experiment, pair: ModelPair) -> None:
+    """Refuse players that the task, the scheme or the batches of ``experiment`` do not suit.
+
+    Raises:
+        ValueError: They do not; the message says why and what to use.
+    """
+    task, model = type(experiment.task).__name__, type(experiment.model).__name__
+    if experiment.task.denoises and not pair.denoises:
+        raise ValueError(
+            f"task {task} needs players that take a time and a noisier sample, and those of {model} do not; use the "
+            f"model 'ddgan' for images, 'denoising-mlp' for points, or the task 'unconditional'."
+        )
+    if pair.denoises and not experiment.task.denoises:
+        raise ValueError(
+            f"model {model} takes a time and a noisier sample, which the task {task} does not give; use the task "
+            f"'denoising', or another model."
+        )
+    if experiment.task.denoises and any(
+        isinstance(step, DrawPool | StoreDiscriminator) for step in experiment.scheme(0)
+    ):
+        raise ValueError(
+            f"scheme pushes finished samples by discriminators, and those of the task {task} judge one step of a "
+            f"diffusion; use a scheme as Alternating or Nested."
+        )
+    _check_pairs(experiment, pair)
+    for name, size in (("batch_size", experiment.batch_size), ("g_batch_size", experiment.generator_batch)):
+        parts = experiment.accumulate * experiment.ranks
+        count = size // parts
+        if count % min(count, pair.judged_together):
+            raise ValueError(
+                f"{name} must be below {pair.judged_together} or a multiple of it for each of the accumulated parts of "
+                f"each process, for the discriminator of {model} compares so many samples, got {count}; use "
+                f"{(count // pair.judged_together + 1) * pair.judged_together * parts}."
+            )
+
+
+def _check_pairs(experiment: Experiment, pair: ModelPair) -> None:
+    """Refuse a loss of pairs with a discriminator of single samples, and the other way round."""
+    loss, model = type(experiment.loss).__name__, type(experiment.model).__name__
+    if judges_pairs(experiment.loss) and not pair.judges_pairs:
+        raise ValueError(
+            f"loss {loss} compares pairs of samples, and the discriminator of {model} judges single ones; use the "
+            f"model 'relation' (--model relation), or another loss."
+        )
+    if not pair.judges_pairs:
+        return
+    if not judges_pairs(experiment.loss):
+        raise ValueError(
+            f"model {model} has a discriminator of pairs, and the loss {loss} judges single samples; use the loss "
+            f"'triplet' (--loss triplet), or another model."
+        )
+    if any(isinstance(step, DrawPool | StoreDiscriminator) for step in experiment.scheme(0)):
+        raise ValueError(
+            f"scheme pushes single samples, and the discriminator of {model} judges pairs; use a scheme as Alternating "
+            f"or Nested."
+        )
+    if experiment.ranks > 1:
+        raise ValueError(
+            f"loss {loss} compares with the batch before, which is kept in one process, got devices x nodes = "
+            f"{experiment.ranks}; use --devices 1."
+        )
+
+
+def check_combination(
+    experiment: Experiment, discriminator: nn.Module, shape: tuple[int, ...], num_classes: int = 0
+) -> None:
+    """Refuse parts of ``experiment`` that contradict each other for this ``discriminator`` and samples of ``shape``.
+
+    Raises:
+        ValueError: They do; the message says why and what to use.
+    """
+    regularizer, normalization = experiment.regularizer, experiment.normalization
+    batch_norms = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in discriminator.modules())
+    for name, part in (("regularizer", regularizer), ("normalization", normalization)):
+        if part.per_sample_gradients and batch_norms:
+            raise ValueError(
+                f"{name} takes the discriminator's gradient sample by sample, and batch norm in it mixes the samples; "
+                f"use another norm there, with DCGAN d_norm='layer', 'instance' or 'none' (--model.d-norm layer)."
+            )
+    if regularizer.per_sample_gradients and normalization.per_sample_gradients:
+        raise ValueError(
+            "regularizer penalises the discriminator's input gradient, and normalization divides by it: its slope is "
+            "bounded already, and the penalty would need third derivatives; use one of the two."
+        )
+    if getattr(regularizer, "needs_generator_updates", False) and not _updates_generator(experiment):
+        raise ValueError(
+            f"regularizer has a term of generator updates, and {type(experiment.scheme).__name__} has none; use a "
+            f"scheme that has them (--scheme nats), or leave the term out (Orthogonal: --regularizer.g-coefficient 0)."
+        )
+    if experiment.records.classes == "uniform" and not num_classes:
+        raise ValueError("records.classes must be 'data' for a run without classes, got 'uniform'; leave it out.")
+    experiment.augmentation.check(shape)
+    _check_readings(experiment)
+    _check_pool(experiment, num_classes)
+
+
+def _check_readings(experiment: Experiment) -> None:
+    """Refuse parts that read the discriminator's output as a number that the loss does not make of it."""
+    loss, output = type(experiment.loss).__name__, output_of(experiment.loss)
+    if getattr(experiment.augmentation, "reads_boundary", False) and output.boundary is None:
+        raise ValueError(
+            f"augmentation adapts to the sign of the discriminator's outputs on reals, which says nothing under the "
+            f"loss {loss}, where only differences of outputs matter; use --augmentation.probability scheduled, or "
+            f"give --augmentation.probability.boundary."
+        )
+    pushes = any(_pushes(step) for step in experiment.scheme(1))
+    if pushes and getattr(experiment.push.delta, "reads_log_ratio", False) and output not in (LOG_RATIO, UNKNOWN):
+        raise ValueError(
+            f"push.delta reads the discriminator's output as a log ratio, which it is not under the loss {loss}; use "
+            f"--push.delta one, or a loss as 'nonsaturating' or 'hybrid'."
+        )
+
+
+def check_network(experiment: Experiment, network: nn.Module | None) -> None:
+    """Refuse a regularizer's own ``network`` where nothing would train it.
+
+    Raises:
+        ValueError: The scheme has no generator updates.
+    """
+    if network is not None and not _updates_generator(experiment):
+        raise ValueError(
+            f"regularizer has a network that learns in generator updates, and {type(experiment.scheme).__name__} has "
+            f"none; use a scheme that has them (--scheme nats), or another regularizer."
+        )
+
+
+def _updates_generator(experiment: Experiment) -> bool:
+    return any(isinstance(step, UpdateGenerator) for step in experiment.scheme(0))
+
+
+def _check_pool(experiment: Experiment, num_classes: int) -> None:
+    """Refuse what the pushes or the pool of the scheme cannot do."""
+    steps = list(experiment.scheme(0))
+    size = min((step.size for step in steps if isinstance(step, DrawPool)), default=experiment.batch_size)
+    if size < experiment.batch_size:
+        raise ValueError(
+            f"pool_size must be at least batch_size={experiment.batch_size}, got {size}; use ten batches, "
+            f"{10 * experiment.batch_size}."
+        )
+    fresh = all(step.fakes == Fresh() for step in steps if isinstance(step, UpdateDiscriminator))
+    if getattr(experiment.regularizer, "needs_latents", False) and not fresh:
+        raise ValueError(
+            "regularizer needs the latents of the discriminator's fakes, and pushed ones are not the generator's; use "
+            "a scheme with fresh fakes (--scheme cts or nats)."
+        )
+    loss = experiment.loss
+    if experiment.push.delta.reads_loss and loss.needs_real and any(_pushes(step) for step in steps):
+        raise ValueError(
+            f"push.delta follows the generator's loss, and that of {type(loss).__name__} judges fakes against reals, "
+            f"which a push has not; use --push.delta one."
+        )
+    from_pool = any(isinstance(step, UpdateDiscriminator) and step.fakes == Pool() for step in steps)
+    if experiment.regularizer.on_lines and num_classes and from_pool:
+        raise ValueError(
+            "regularizer mixes each real sample with a fake, and fakes of a pool keep labels of their own; use "
+            "--scheme.fakes replay, or a penalty at the reals alone (--regularizer r1)."
+        )
+
+
+def _pushes(step: Step) -> bool:
+    return isinstance(step, PushPool) or (isinstance(step, UpdateDiscriminator) and isinstance(step.fakes, Replay))

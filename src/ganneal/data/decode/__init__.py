@@ -1,0 +1,1 @@
+"""From encoded images in folders and archives to arrays of pixels."""

@@ -1,0 +1,169 @@
+"""Encoded images to rows of one file or array, on all cores: threads for few images, processes for many."""
+
+import json
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+
+import ganneal
+from ganneal.data.decode.images import Damaged, Format, Reader, decode
+from ganneal.data.decode.listing import Listing
+from ganneal.data.progress import report
+from ganneal.storage.encoding import encode
+
+CHUNK = 64
+"""Images decoded between two writes."""
+FEWEST_FOR_PROCESSES = 20_000
+"""Small images keep one core busy with Python itself, which threads share; processes take seconds to start."""
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without Pillow's remarks on odd files, which name none: what is wrong enough is an error."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")
+        yield
+
+
+def num_cores() -> int:
+    """The cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def decode_chunk(read: Reader, names: Sequence[str], format: Format) -> tuple[np.ndarray, dict[str, str]]:
+    """The images ``names`` in order, uint8 ``[n, C, size, size]``, and why some cannot be read, whose rows are 0."""
+    rows = np.zeros((len(names), *format.shape), dtype=np.uint8)
+    damaged = {}
+    for row, name in zip(rows, names, strict=True):
+        try:
+            row[...] = decode(read, name, format)
+        except Damaged as error:
+            damaged[name] = str(error)
+    return rows, damaged
+
+
+def chunks(count: int) -> list[range]:
+    """0..count-1 in parts of at most `CHUNK`."""
+    return [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
+
+
+def decoded_chunks(listing: Listing, format: Format) -> Iterator[tuple[np.ndarray, dict[str, str]]]:
+    """Every chunk in order, a few ahead at a time, on threads."""
+    with listing.container.open() as read, quiet(), ThreadPoolExecutor(num_cores()) as pool:
+        parts = chunks(len(listing.names))
+        window = 2 * num_cores()
+        futures = [pool.submit(_chunk, read, listing.names, part, format) for part in parts[:window]]
+        for number in range(len(parts)):
+            result = futures.pop(0).result()
+            if number + window < len(parts):
+                futures.append(pool.submit(_chunk, read, listing.names, parts[number + window], format))
+            report("decoding images", parts[number].stop, len(listing.names))
+            yield result
+
+
+def _chunk(read: Reader, names: Sequence[str], part: range, format: Format) -> tuple[np.ndarray, dict[str, str]]:
+    return decode_chunk(read, names[part.start : part.stop], format)
+
+
+def decode_to_memory(listing: Listing, format: Format) -> tuple[np.ndarray, dict[str, str]]:
+    """Every image that can be read, and why the others cannot."""
+    samples = np.empty((len(listing.names), *format.shape), dtype=np.uint8)
+    damaged: dict[str, str] = {}
+    start = 0
+    for rows, wrong in decoded_chunks(listing, format):
+        samples[start : start + len(rows)] = rows
+        damaged |= wrong
+        start += len(rows)
+    return (samples[[name not in damaged for name in listing.names]] if damaged else samples), damaged
+
+
+def decode_to_file(listing: Listing, format: Format, path: Path) -> dict[str, str]:
+    """Write every image to the existing file ``path``, one row after another; returns why some cannot be read.
+
+    Memory stays flat: rows are written as they come.
+
+    Raises:
+        OSError: The file cannot be written, or a process ended early.
+    """
+    if len(listing.names) >= FEWEST_FOR_PROCESSES and num_cores() > 1:
+        return _on_processes(listing, format, path)
+    damaged: dict[str, str] = {}
+    with open(path, "r+b") as file:
+        for rows, wrong in decoded_chunks(listing, format):
+            file.write(rows.data)
+            damaged |= wrong
+    return damaged
+
+
+def _on_processes(listing: Listing, format: Format, path: Path) -> dict[str, str]:
+    count, workers = len(listing.names), num_cores()
+    bounds = [round(count * index / workers) for index in range(workers + 1)]
+    said: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
+    running = [_start(listing, format, path, start, stop) for start, stop in zip(bounds[:-1], bounds[1:], strict=True)]
+    damaged: dict[str, str] = {}
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for process in running:
+                pool.submit(_listen, process, said)
+            done = ended = 0
+            while ended < workers:
+                if (message := said.get()) is None:
+                    ended += 1
+                    continue
+                done += message["done"]
+                damaged |= message["damaged"]
+                report("decoding images", done, count)
+            for process in running:
+                if process.wait() != 0:
+                    raise OSError(f"a process that decodes images ended early (status {process.returncode})")
+        finally:
+            for process in running:
+                process.kill()
+                process.wait()
+    return damaged
+
+
+def _start(listing: Listing, format: Format, path: Path, start: int, stop: int) -> subprocess.Popen[str]:
+    """A process of its own, not a fork: this one may have threads, and a main module that must not run twice."""
+    places = [str(Path(ganneal.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "ganneal.data.decode.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # a Ctrl-C is for this process, which ends the others
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, places)), "OMP_NUM_THREADS": "1"},
+    )
+    assert process.stdin is not None
+    order = {
+        "container": encode(listing.container),
+        "format": encode(format),
+        "path": str(path),
+        "start": start,
+        "names": list(listing.names[start:stop]),
+    }
+    try:
+        json.dump(order, process.stdin)
+        process.stdin.close()
+    except BrokenPipeError:  # it ended already; its status says so later
+        pass
+    return process
+
+
+def _listen(process: subprocess.Popen[str], said: SimpleQueue[dict[str, Any] | None]) -> None:
+    try:
+        assert process.stdout is not None
+        with process.stdout:
+            for line in process.stdout:
+                said.put(json.loads(line))
+    finally:
+        said.put(None)

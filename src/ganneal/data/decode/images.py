@@ -1,0 +1,177 @@
+"""One image file to pixels of a given format; whatever is wrong with a file becomes a `Damaged` that names it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Literal, get_args
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from ganneal.data.decode.kinds import ending, formats
+from ganneal.storage.pictures import single_image
+
+DEEP_MODES = frozenset({"I;16", "I;16B", "I;16L", "I;16N", "I", "F"})
+"""Pillow's modes of more than 8 bits."""
+MOST_LEVELS = 65_535
+"""The highest level of 16 bits."""
+ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
+LONGEST_NAME = 120
+UNQUESTIONED = 2**24
+"""Pixels an image may claim whatever its file's length is."""
+MOST_PER_BYTE = 2**14
+"""Pixels that one byte of a larger image's file may stand for; PNG of black and white reaches half."""
+
+Fit = Literal["crop", "pad", "stretch"]
+OnDamaged = Literal["fail", "skip"]
+Levels = tuple[float, float]
+"""The lowest and the highest level, which become 0 and 255."""
+Reader = Callable[[str], bytes]
+"""The bytes of an image by its name in the folder or archive."""
+
+
+class Damaged(ValueError):
+    """An image that cannot be used; the message is the reason alone, without its name."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """What every image of a set is made into."""
+
+    size: int
+    """Side in pixels."""
+    channels: int
+    """1 for grey, 3 for RGB."""
+    fit: Fit = "crop"
+    """Other shapes are cropped in the middle to a square, padded with black, or stretched; then resampled (Lanczos)."""
+    levels: Levels | None = None
+    """The levels of images of more than 8 bits that become 0 and 255; None takes the upper 8 of 16 bits."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of one image, channels first."""
+        return self.channels, self.size, self.size
+
+
+def check_levels(levels: Levels | None) -> None:
+    """Refuse a range of levels that is none."""
+    if levels is not None and not -np.inf < levels[0] < levels[1] < np.inf:
+        raise ValueError(f"levels must be two numbers, the lower one first, got {levels[0]:g} and {levels[1]:g}.")
+
+
+def check_options(
+    size: int | None, channels: int | None, fit: str, on_damaged: str, levels: Levels | None = None
+) -> None:
+    """Refuse options of a source that no image can have.
+
+    Raises:
+        ValueError: One of them is out of range; the message names it.
+    """
+    if size is not None and size < 1:
+        raise ValueError(f"size must be at least 1 pixel, got {size}; leave it out to follow the median image.")
+    if channels not in (None, 1, 3):
+        raise ValueError(f"channels must be 1 (grey) or 3 (RGB), got {channels}.")
+    check_levels(levels)
+    for name, value, known in (("fit", fit, get_args(Fit)), ("on_damaged", on_damaged, get_args(OnDamaged))):
+        if value not in known:
+            raise ValueError(f"{name} must be one of {', '.join(map(repr, known))}, got {value!r}.")
+
+
+def shown(name: str) -> str:
+    """A file name for a message, on one line: what is no UTF-8 or not printable as escapes, the middle left out.
+
+    >>> shown("caf\\udce9.png")
+    'caf\\\\xe9.png'
+    """
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    readable = "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+    if len(readable) <= LONGEST_NAME:
+        return readable
+    half = LONGEST_NAME // 2
+    return f"{readable[:half]}...{readable[-half:]}"
+
+
+@contextmanager
+def opened(read: Reader, name: str) -> Iterator[Image.Image]:
+    """The image ``name``; whatever goes wrong with it becomes a `Damaged`."""
+    try:
+        content = read(name)
+        if not content:
+            raise Damaged("it is empty or no image (0 bytes)")
+        with Image.open(BytesIO(content), formats=formats(ending(name))) as image:
+            width, height = image.size
+            if width * height > max(UNQUESTIONED, MOST_PER_BYTE * len(content)):
+                raise Damaged(f"it claims {width} x {height} pixels in {len(content):,} bytes")
+            yield image
+    except Damaged:
+        raise
+    except UnidentifiedImageError as error:
+        raise Damaged("it is empty or no image") from error
+    except Exception as error:  # damaged files make Pillow and zipfile raise almost any type
+        raise Damaged(f"{error}" if isinstance(error, OSError) else f"{type(error).__name__}: {error}") from error
+
+
+def eight_bits(values: np.ndarray, levels: Levels | None) -> np.ndarray:
+    """``values`` as uint8: ``levels`` become 0 and 255, values beyond them too; None takes the upper 8 of 16 bits.
+
+    Raises:
+        Damaged: No range is given and the values are not within 16 bits, or some are no numbers.
+    """
+    if levels is not None:
+        low, high = levels
+        share = (values.astype(np.float64) - low) / (high - low)
+        if not np.isfinite(share).all():
+            raise Damaged("some of its levels are no numbers")
+        return (255 * share.clip(0, 1)).round().astype(np.uint8)
+    if values.dtype.kind == "f":
+        raise Damaged("its levels are floating-point numbers, and no range of levels is given")
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > MOST_LEVELS:
+        raise Damaged(f"its levels are {low:,} to {high:,}, which 16 bits do not hold, and no range of levels is given")
+    return (values.astype(np.int64) >> 8).astype(np.uint8)
+
+
+def _flat(image: Image.Image, mode: str, levels: Levels | None) -> Image.Image:
+    """``image`` in ``mode``, L or RGB: deep levels scaled, transparency on white."""
+    if image.mode in DEEP_MODES:  # Pillow's own conversion clips at 255
+        image = Image.fromarray(eight_bits(np.asarray(image), levels))
+    if image.mode in ALPHA_MODES or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        image = Image.alpha_composite(white, image)
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _fitted(image: Image.Image, size: int, fit: Fit) -> Image.Image:
+    if image.size == (size, size):
+        return image
+    match fit:
+        case "crop":
+            return ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
+        case "pad":
+            return ImageOps.pad(image, (size, size), Image.Resampling.LANCZOS)
+        case "stretch":
+            return image.resize((size, size), Image.Resampling.LANCZOS)
+
+
+def decode(read: Reader, name: str, format: Format) -> np.ndarray:
+    """One image, upright, as uint8 ``[channels, size, size]``; of an animation, its first picture.
+
+    Raises:
+        Damaged: The file is damaged or no image.
+    """
+    with opened(read, name) as image:
+        ImageOps.exif_transpose(image, in_place=True)
+        return _shaped(image, format)
+
+
+def refitted(pixels: np.ndarray, format: Format) -> np.ndarray:
+    """One image uint8 ``[C, H, W]`` in ``format``, as if it were read from a file."""
+    return _shaped(single_image(pixels), format)
+
+
+def _shaped(image: Image.Image, format: Format) -> np.ndarray:
+    flat = _flat(image, "L" if format.channels == 1 else "RGB", format.levels)
+    pixels = np.asarray(_fitted(flat, format.size, format.fit))
+    return pixels.reshape(format.size, format.size, format.channels).transpose(2, 0, 1)

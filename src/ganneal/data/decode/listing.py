@@ -1,0 +1,214 @@
+"""Encoded images before they are decoded: where they lie, their names and labels, and what shows that they changed."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+
+from ganneal.data.decode.images import Fit, Levels, OnDamaged, shown
+from ganneal.data.decode.kinds import by_ending, image_endings
+from ganneal.data.decode.labels import ClassLabels, read_labels
+from ganneal.data.protocol import Dataset, Origin
+from ganneal.data.ways import way
+
+NAMED = 5
+"""Damaged files that a message names; the rest are counted."""
+
+
+@runtime_checkable
+class PartReader(Protocol):
+    """A `Reader` that can stop early."""
+
+    def __call__(self, name: str, most: int = -1) -> bytes:
+        """The bytes of the image ``name``; the first ``most`` are enough where that is not negative."""
+        ...
+
+
+@runtime_checkable
+class Container(Protocol):
+    """Where encoded images lie, as a frozen dataclass of plain values, so that another process can open it too."""
+
+    single: ClassVar[bool]
+    """Whether one image is read without its neighbours."""
+
+    def open(self) -> AbstractContextManager[PartReader]:
+        """A reader of single images, for any number of threads."""
+        ...
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The images of a container in the order in which they are samples."""
+
+    container: Container
+    place: Path
+    """The folder or file, for messages."""
+    names: Sequence[str]
+    stamp: str
+    """Changes when an image does; says nothing of labels."""
+    labels: np.ndarray | None = None
+    num_classes: int = 0
+    unusable: str = ""
+    """Why labels that were found are no classes."""
+    description: Mapping[str, Any] = field(default_factory=dict)
+    damaged: Mapping[str, str] = field(default_factory=dict)
+    """Files that are seen to be unusable without decoding them, which ``names`` leaves out, each with the reason."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """How many files are no images that can be read, by their ending in lower case; hidden ones are not counted."""
+    origin: Origin | None = None
+    """What tells these images from others wherever they lie; None for their decoded bytes."""
+
+    def classed(self, classes: ClassLabels) -> "Listing":
+        """The same with the class of each image, or the reason why there are none."""
+        named: dict[str, Any] = {"classes": list(classes.names)} if classes.names else {}
+        return replace(
+            self,
+            labels=classes.labels,
+            num_classes=classes.num_classes,
+            unusable=classes.unusable,
+            description={**self.description, **named} | ({"classes_are": classes.origin} if classes.origin else {}),
+        )
+
+    def without(self, damaged: Mapping[str, str]) -> "Listing":
+        """The same without the images in ``damaged``, which is remembered."""
+        if not damaged:
+            return self
+        kept = [index for index, name in enumerate(self.names) if name not in damaged]
+        return replace(
+            self,
+            names=[self.names[index] for index in kept],
+            labels=None if self.labels is None else self.labels[kept],
+            damaged={**self.damaged, **damaged},
+        )
+
+
+@runtime_checkable
+class Encoded(Protocol):
+    """A source of encoded images, as a frozen dataclass, which makes all of them into one size."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def size(self) -> int | None: ...
+
+    @property
+    def channels(self) -> int | None: ...
+
+    @property
+    def fit(self) -> Fit: ...
+
+    @property
+    def on_damaged(self) -> OnDamaged: ...
+
+    @property
+    def levels(self) -> Levels | None: ...
+
+    def load(self) -> Dataset: ...
+
+    def listing(self) -> Listing:
+        """The images and labels, without decoding."""
+        ...
+
+
+def described(path: Path, count: int) -> dict[str, Any]:
+    """What is known of somebody's own images."""
+    return {"name": shown(path.name), "count": count, "licence": "that of the images; not known to ganneal"}
+
+
+def stamp(*lines: Iterable[object]) -> str:
+    """A hash of everything given, line by line."""
+    digest = hashlib.sha256()
+    for line in lines:
+        digest.update("\0".join(map(str, line)).encode("utf-8", "surrogateescape") + b"\n")
+    return digest.hexdigest()
+
+
+def version(status: os.stat_result) -> tuple[int, int, int]:
+    """Figures of a file that change when it does; a copying program can restore all but the last."""
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def check_found(
+    names: Sequence[str], damaged: Mapping[str, str], place: Path, left_out: Mapping[str, int] | None = None
+) -> None:
+    """Refuse a place without a single image."""
+    if not names and not damaged:
+        others = f"; it has other files: {by_ending(left_out)}" if left_out else ""
+        known = ", ".join(sorted(image_endings()))
+        raise ValueError(f"no images in {shown(str(place))}{others}; known file types are {known}.")
+
+
+def _pass_over(what: str) -> str:
+    """The way to go on without ``what``, to end a list of ways; empty where the command has none."""
+    option = way("on_damaged", "skip")
+    return "" if option is None else f", or pass over {what} ({option})"
+
+
+def damage_report(damaged: Mapping[str, str], count: int, place: Path) -> str:
+    """What is wrong with which of ``count`` images, on one line, with the ways out."""
+    rest = len(damaged) < count
+    if len(damaged) == 1:
+        ((name, reason),) = damaged.items()
+        return (
+            f"cannot read the image {shown(name)}: {reason} (in {shown(place.name)}); remove or replace the "
+            f"file{_pass_over('it') if rest else ''}."
+        )
+    named = "; ".join(f"the image {shown(name)}: {reason}" for name, reason in list(damaged.items())[:NAMED])
+    more = f"; and {len(damaged) - NAMED:,} more" if len(damaged) > NAMED else ""
+    return (
+        f"cannot read {len(damaged):,} of {count:,} images in {shown(str(place))}: {named}{more}; remove or replace "
+        f"the files{_pass_over('them') if rest else ''}."
+    )
+
+
+def settle(damaged: Mapping[str, str], count: int, place: Path, on_damaged: OnDamaged) -> str | None:
+    """What to do about damaged images: None without any, a warning to give where they are passed over.
+
+    Raises:
+        ValueError: They are not to be passed over, or there are no others.
+    """
+    if not damaged:
+        return None
+    report = damage_report(damaged, count, place)
+    if on_damaged == "fail" or len(damaged) >= count:
+        raise ValueError(report)
+    return f"passed over: {report.partition('; remove or replace')[0]}."
+
+
+def labelled(listing: Listing, listed: Mapping[str, Any], names: Sequence[str], source: str, skip: bool) -> Listing:
+    """``listing`` with the labels of a list by name, which should speak of exactly its images.
+
+    Where they disagree there are no classes, and the reason is kept.
+
+    Args:
+        names: The names of the classes 0, 1, ..., where the list states them.
+        source: What holds the list, for messages.
+        skip: Leave out images without a label, and pass over labels without an image.
+    """
+    unlabelled = [name for name in listing.names if listed.get(name) is None]
+    if not skip or len(unlabelled) == len(listing.names):
+        if reason := _disagreement(listing, listed, unlabelled, source):
+            return listing.classed(ClassLabels(unusable=reason))
+    listing = listing.without({name: f"{source} has no label for it" for name in unlabelled})
+    values = [listed[name] for name in listing.names]
+    return listing.classed(read_labels(values, source, len(values), names))
+
+
+def _disagreement(listing: Listing, listed: Mapping[str, Any], unlabelled: Sequence[str], source: str) -> str:
+    there = {*listing.names, *listing.damaged}
+    if unlabelled:
+        return (
+            f"{source} has no label for {len(unlabelled):,} of {len(there):,} images, the first "
+            f"{shown(unlabelled[0])!r}; add them{_pass_over('these images')}"
+        )
+    if absent := [name for name in listed if name not in there]:
+        return (
+            f"{source} has labels for {len(absent):,} images that are not there, the first {shown(absent[0])!r}; "
+            f"remove the labels, or add the images{_pass_over('them')}"
+        )
+    return ""

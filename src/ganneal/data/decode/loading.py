@@ -1,0 +1,100 @@
+"""From a list of encoded images to a data set: in memory, in a kept memory map, or decoded as they are asked for."""
+
+import os
+import warnings
+from collections.abc import Mapping
+
+import numpy as np
+
+from ganneal.data.decode.decoding import decode_to_memory
+from ganneal.data.decode.images import Format, OnDamaged, shown
+from ganneal.data.decode.lazy import LazyImages
+from ganneal.data.decode.levels import level_remarks
+from ganneal.data.decode.listing import NAMED, Encoded, Listing, settle
+from ganneal.data.decode.remarks import left_out_remarks, remarks
+from ganneal.data.decode.store import kept_images, store_limit
+from ganneal.data.protocol import Dataset
+from ganneal.data.saying import remark, remark_on_black
+from ganneal.data.tools.survey import Survey, survey_files
+from ganneal.storage.cache import cache_folder
+
+SMALL = 2**24
+"""Bytes of decoded images that are not worth a file: they are decoded again in a second or two."""
+SHARE_OF_MEMORY = 0.25
+"""Of the memory that is free, what decoded images may take where they cannot be kept in a file."""
+
+
+def load_images(source: Encoded, listing: Listing) -> Dataset:
+    """Every image of ``listing`` as ``source`` says; what it leaves open follows the whole set, as `Survey` has it.
+
+    Raises:
+        ValueError: There are damaged images and they are not to be passed over, or no others; or there are images whose
+            range of levels has to be given.
+    """
+    found = survey_files(listing)
+    if found.headers:
+        format = chosen_format(found, source)
+        for text in (*remarks(found, format, open_size=source.size is None), *level_remarks(found, source, listing)):
+            remark(text, stacklevel=3)
+    else:
+        format = Format(1, 1)  # not one can be read: each is named below
+    samples, damaged = _samples(listing, format, source.on_damaged)
+    return finished(listing, samples, damaged, source.on_damaged)
+
+
+def chosen_format(found: Survey, source: Encoded) -> Format:
+    """What a set is made into: as ``source`` says, and as the whole of the set suggests where that is open."""
+    return Format(source.size or found.size, source.channels or found.channels, source.fit, source.levels)
+
+
+def finished(
+    listing: Listing, samples: np.ndarray | LazyImages, damaged: Mapping[str, str], on_damaged: OnDamaged
+) -> Dataset:
+    """The data set of ``samples``, all the images of ``listing`` but those in ``damaged``.
+
+    Raises:
+        ValueError: There are damaged images and they are not to be passed over, or no others.
+    """
+    for text in left_out_remarks(listing):
+        remark(text, stacklevel=4)
+    every = {**listing.damaged, **damaged}
+    warning = settle(every, len(listing.names) + len(listing.damaged), listing.place, on_damaged)
+    if warning is not None:
+        warnings.warn(warning, stacklevel=4)
+    if isinstance(samples, np.ndarray):  # others are decoded when they are asked for
+        remark_on_black(samples, shown(str(listing.place)), stacklevel=4)
+    kept = listing.without(damaged)
+    left_out = {"passed_over": len(every), "damaged": {shown(name): every[name] for name in list(every)[:NAMED]}}
+    description = {**kept.description, "count": len(kept.names)} | (left_out if every else {})
+    return Dataset(samples, kept.labels, kept.num_classes, description, kept.unusable, kept.origin)
+
+
+def _samples(listing: Listing, format: Format, on_damaged: OnDamaged) -> tuple[np.ndarray | LazyImages, dict[str, str]]:
+    """The images that can be read, and why the others cannot."""
+    size = len(listing.names) * format.channels * format.size**2
+    if size <= SMALL:
+        return decode_to_memory(listing, format)
+    limit = store_limit()
+    if size > limit:
+        _say_why(f"{size / 1e9:.1f} GB of decoded images are above the limit of {limit / 1e9:g} GB", size)
+        return LazyImages(listing, format, on_damaged), {}
+    try:
+        return kept_images(listing, format)
+    except OSError as error:
+        _say_why(f"decoded images cannot be kept in {cache_folder() / 'images'} ({error.strerror or error})", size)
+    if size <= SHARE_OF_MEMORY * free_memory():
+        return decode_to_memory(listing, format)
+    return LazyImages(listing, format, on_damaged), {}
+
+
+def _say_why(reason: str, size: int) -> None:
+    warnings.warn(
+        f"{reason}: they are decoded anew in each process. For speed, set GANNEAL_CACHE to a folder with room for "
+        f"{size / 1e9:.2g} GB, and GANNEAL_CACHE_GB to at least that.",
+        stacklevel=5,
+    )
+
+
+def free_memory() -> int:
+    """Bytes of memory that nobody uses."""
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

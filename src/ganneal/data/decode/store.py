@@ -1,0 +1,205 @@
+"""Decoded images kept between processes: one file of uint8 rows and a description, found by what they were made from.
+
+What is in a store can be deleted at any time; it is made again. A file that is not what was written is made again too:
+its description, which is written last, holds a checksum of every block.
+"""
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL
+
+from ganneal.data.decode.decoding import decode_to_file, num_cores
+from ganneal.data.decode.images import Format
+from ganneal.data.decode.listing import Listing, stamp
+from ganneal.data.progress import report
+from ganneal.storage.atomic import write_bytes
+from ganneal.storage.cache import cache_folder
+from ganneal.storage.encoding import encode
+
+Writer = Callable[[Path], dict[str, Any]]
+VERSION = 1
+BLOCK = 2**24
+LIMIT_GIGABYTES = 32.0
+
+
+def store_limit() -> int:
+    """The largest sum of all kept files in bytes, 32 GB or what GANNEAL_CACHE_GB says.
+
+    Raises:
+        ValueError: GANNEAL_CACHE_GB is no number of at least 0.
+    """
+    given = os.environ.get("GANNEAL_CACHE_GB", str(LIMIT_GIGABYTES))
+    try:
+        gigabytes = float(given)
+    except ValueError:
+        gigabytes = -1.0
+    if not gigabytes >= 0:
+        raise ValueError(f"GANNEAL_CACHE_GB must be a number of gigabytes, 0 to keep nothing, got {given!r}.")
+    return int(gigabytes * 1e9)
+
+
+def kept_images(listing: Listing, format: Format) -> tuple[np.ndarray, dict[str, str]]:
+    """The images that can be read as a read-only memory map, and why the others cannot; decoded if they are not kept.
+
+    Raises:
+        OSError: The store cannot be written, or lacks room.
+    """
+    # the names too: a part of what lies in one place, and all of it, are two sets
+    key = stamp([listing.stamp, VERSION, PIL.__version__, json.dumps(encode(format))], listing.names)[:32]
+    size = len(listing.names) * prod(format.shape)
+
+    def write(path: Path) -> dict[str, str]:
+        os.truncate(path, size)
+        damaged = decode_to_file(listing, format, path)
+        _compact(path, [name in damaged for name in listing.names], format)
+        return damaged
+
+    return kept_rows(key, format.shape, size, write)
+
+
+def kept_rows(key: str, shape: tuple[int, ...], size: int, write: Writer) -> tuple[np.ndarray, dict[str, Any]]:
+    """A read-only memory map uint8 ``[N, *shape]`` of what is kept under ``key``; ``write`` makes it if it is not.
+
+    Beside it comes what ``write`` returned.
+
+    Several processes may ask at once: one writes, the others wait for it.
+
+    Args:
+        size: Bytes that it takes at most.
+        write: Fills an empty file with whole rows; returns what is to be known of them as JSON types, as why some are
+            left out.
+    Raises:
+        OSError: The store cannot be written, or lacks room.
+    """
+    folder = cache_folder() / "images"
+    if (found := _read(folder, key, shape)) is not None:
+        return found
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder / f"{key}.lock"):
+        if (found := _read(folder, key, shape)) is not None:
+            return found
+        _make_room(folder, size)
+        _write(folder, key, shape, write)
+    found = _read(folder, key, shape)
+    if found is None:
+        raise OSError(errno.EIO, f"what was just written to {folder} reads back differently; check that disk")
+    return found
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            report("waiting for another process that decodes the same images", 0, 1)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _write(folder: Path, key: str, shape: tuple[int, ...], write: Writer) -> None:
+    temporary = folder / f".{key}.tmp"
+    try:
+        temporary.write_bytes(b"")
+        damaged = write(temporary)
+        with open(temporary, "r+b") as file:
+            os.fsync(file.fileno())
+        rows = temporary.stat().st_size // prod(shape)
+        content = {"rows": rows, "damaged": damaged, "blocks": _checksums(temporary)}
+        (folder / f"{key}.json").unlink(missing_ok=True)
+        os.replace(temporary, folder / f"{key}.bin")
+        body = json.dumps(content)
+        write_bytes(folder / f"{key}.json", json.dumps({"sha256": _hash(body), "body": body}).encode())
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _compact(path: Path, damaged: list[bool], format: Format) -> None:
+    """Move the rows of whole images together."""
+    rows = len(damaged) - sum(damaged)
+    if rows < len(damaged):
+        samples = np.memmap(path, np.uint8, "r+", shape=(len(damaged), *format.shape))
+        for target, source in enumerate(np.flatnonzero(~np.array(damaged))):
+            if target != source:
+                samples[target] = samples[source]
+        samples.flush()
+        del samples
+        os.truncate(path, rows * prod(format.shape))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _checksums(path: Path) -> list[int]:
+    """CRC-32 of every block of a file."""
+    size = path.stat().st_size
+
+    def checksum(start: int) -> int:
+        with open(path, "rb") as file:
+            file.seek(start)
+            return zlib.crc32(file.read(BLOCK))
+
+    sums = []
+    with ThreadPoolExecutor(num_cores()) as pool:
+        for number, value in enumerate(pool.map(checksum, range(0, size, BLOCK)), 1):
+            sums.append(value)
+            report("checking bytes of decoded images", min(number * BLOCK, size), size)
+    return sums
+
+
+def _read(folder: Path, key: str, shape: tuple[int, ...]) -> tuple[np.ndarray, dict[str, Any]] | None:
+    """What is kept under ``key``, or None where it is not there or not what was written."""
+    data, description = folder / f"{key}.bin", folder / f"{key}.json"
+    try:
+        outer = json.loads(description.read_bytes())
+        if _hash(outer["body"]) != outer["sha256"]:
+            return None
+        content: dict[str, Any] = json.loads(outer["body"])
+        if _checksums(data) != content["blocks"]:
+            return None
+        if not content["rows"]:
+            return np.empty((0, *shape), np.uint8), content["damaged"]
+        mapped = np.memmap(data, np.uint8, "r", shape=(content["rows"], *shape))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    try:
+        os.utime(description)  # it was used: others go first when room is needed
+    except OSError:
+        pass
+    return np.asarray(mapped), content["damaged"]
+
+
+def _make_room(folder: Path, size: int) -> None:
+    """Delete what was used longest ago until ``size`` more bytes are within the limit.
+
+    A process that has a deleted file mapped keeps it until it ends.
+    """
+    entries = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
+    sizes = {path: data.stat().st_size for path in entries if (data := path.with_suffix(".bin")).exists()}
+    total = sum(sizes.values())
+    for path, freed in sizes.items():
+        if total + size <= store_limit():
+            break
+        path.unlink(missing_ok=True)
+        path.with_suffix(".bin").unlink(missing_ok=True)
+        path.with_suffix(".lock").unlink(missing_ok=True)
+        total -= freed
+    if shutil.disk_usage(folder).free < size:
+        raise OSError(errno.ENOSPC, f"{size / 1e9:.1f} GB are needed", str(folder))

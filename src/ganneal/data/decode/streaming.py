@@ -1,0 +1,167 @@
+"""A stream of encoded images, read once and in order into the store of decoded ones, from where training takes them."""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from math import prod
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ganneal.data.decode.decoding import CHUNK, decode_chunk, num_cores, quiet
+from ganneal.data.decode.images import Format, shown
+from ganneal.data.decode.listing import stamp, version
+from ganneal.data.decode.store import kept_rows, store_limit
+from ganneal.data.progress import report
+from ganneal.data.tools.huggingface import (
+    Part,
+    content,
+    image_column,
+    import_datasets,
+    is_saved,
+    label_column,
+    opened,
+    streamed,
+)
+from ganneal.storage.cache import cache_folder
+
+
+class Streamed(NamedTuple):
+    """What a stream held."""
+
+    samples: np.ndarray
+    """Of the images that can be read, uint8 ``[N, C, size, size]``."""
+    labels: list[Any] | None
+    """Of every row, the damaged ones too."""
+    classes: list[str]
+    """Their names, where the stream says them."""
+    damaged: dict[str, str]
+    unusable: str
+    """Why labels that were found are no classes."""
+
+
+class StreamBroken(ConnectionError):
+    """A stream ended before its end."""
+
+
+def read_stream(part: Part, images: str | None, labels: str | None, format: Format) -> Streamed:
+    """Every image of ``part``: as it was kept when it was read before, else read now.
+
+    Args:
+        images: Column of images; None for the only one.
+        labels: Column of labels; None for the only one of class labels.
+    Raises:
+        OSError: The stream broke, in which case nothing of it is kept; or the store cannot be written.
+        ValueError: There are more images than the store may keep, or a column is not as it should be.
+    """
+    key = stamp(["stream 2", part.name, part.config, part.split, part.revision, images, labels], *_state(part))
+    key = stamp([key, *format.shape, format.fit, format.levels])[:32]
+
+    def write(path: Path) -> dict[str, Any]:
+        return _write(path, part, images, labels, format)
+
+    try:
+        samples, notes = kept_rows(key, format.shape, 0, write)
+    except StreamBroken:
+        raise
+    except OSError as error:
+        raise OSError(
+            f"what a stream held must be kept, and {cache_folder() / 'images'} cannot take it "
+            f"({error.strerror or error}); set GANNEAL_CACHE to a folder with room."
+        ) from error
+    return Streamed(samples, notes["labels"], notes["classes"], notes["damaged"], notes["unusable"])
+
+
+def _state(part: Part) -> Iterator[list[object]]:
+    """What changes when the files of a folder do; nothing is known of the hub."""
+    if (folder := part.folder) is None:
+        return
+    files = [Path(file["filename"]) for file in opened(part).cache_files] if is_saved(folder) else folder.rglob("*")
+    for file in sorted(files):
+        yield [file.resolve(), *version(file.stat())]
+
+
+def _write(path: Path, part: Part, images: str | None, labels: str | None, format: Format) -> dict[str, Any]:
+    try:
+        stream = streamed(part)
+        features = stream.features or _first_features(stream)
+    except OSError as error:
+        raise StreamBroken(str(error)) from error
+    images = image_column(features, images, part)
+    labels, several = label_column(features, labels, part)
+    stream = stream.select_columns([images] if labels is None else [images, labels])
+    if isinstance(features[images], import_datasets().Image):
+        stream = stream.cast_column(images, import_datasets().Image(decode=False))
+    total = getattr((stream.info.splits or {}).get(part.split), "num_examples", None) or 0
+    found: dict[str, Any] = {"damaged": {}, "labels": None if labels is None else [], "unusable": several}
+    found["classes"] = [] if labels is None else list(getattr(features[labels], "names", ()))
+    row, count = prod(format.shape), 0
+    with open(path, "r+b") as file, quiet():
+        for rows, classes, damaged in _decoded(_batches(stream, part), images, labels, format):
+            whole = [f"row {count + index}" not in damaged for index in range(len(rows))]
+            file.write(rows[whole].data)
+            found["damaged"] |= damaged
+            if labels is not None:
+                found["labels"] += classes
+            count += len(rows)
+            _check_room(count * row, part)
+            report("reading a stream", count, max(total, count))
+    return found
+
+
+def _first_features(stream: Any) -> Any:
+    """The kinds of the columns as the first row has them, where a stream does not say."""
+    import pyarrow
+
+    return import_datasets().Features.from_arrow_schema(pyarrow.Table.from_pylist([next(iter(stream))]).schema)
+
+
+def _batches(stream: Any, part: Part) -> Iterator[dict[str, list[Any]]]:
+    count, batches = 0, iter(stream.iter(batch_size=CHUNK))
+    while True:
+        try:
+            batch = next(batches)
+        except StopIteration:
+            return
+        except Exception as error:  # a network and damaged files make `datasets` raise almost any type
+            raise StreamBroken(
+                f"{part} broke off after {count:,} images ({type(error).__name__}: {error}); the same command reads it "
+                f"again from its start."
+            ) from error
+        yield batch
+        count += CHUNK
+
+
+def _decoded(
+    batches: Iterator[dict[str, list[Any]]], images: str, labels: str | None, format: Format
+) -> Iterator[tuple[np.ndarray, list[Any], dict[str, str]]]:
+    """Rows, labels and what is damaged, batch by batch in order, decoded on threads while the next ones come."""
+
+    def decode(start: int, values: list[Any]) -> tuple[np.ndarray, dict[str, str]]:
+        names = [f"row {start + index}" for index in range(len(values))]
+        by_name = dict(zip(names, values, strict=True))
+        return decode_chunk(lambda name: content(by_name[name]), names, format)
+
+    waiting: deque[tuple[Future[tuple[np.ndarray, dict[str, str]]], list[Any]]] = deque()
+    with ThreadPoolExecutor(num_cores()) as pool:
+        start = 0
+        for batch in batches:
+            values = batch[images]
+            waiting.append((pool.submit(decode, start, values), [] if labels is None else batch[labels]))
+            start += len(values)
+            if len(waiting) > 2 * num_cores():
+                future, classes = waiting.popleft()
+                rows, damaged = future.result()
+                yield rows, classes, damaged
+        for future, classes in waiting:
+            rows, damaged = future.result()
+            yield rows, classes, damaged
+
+
+def _check_room(size: int, part: Part) -> None:
+    if size > (limit := store_limit()):
+        raise ValueError(
+            f"{shown(str(part))} has more images than may be kept, {limit / 1e9:g} GB decoded, and a stream cannot be "
+            f"read twice; set GANNEAL_CACHE_GB higher, or size lower."
+        )

@@ -1,0 +1,36 @@
+"""One process's part of decoding: ``python -m ganneal.data.decode.worker`` with its order on standard input."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from ganneal.data.decode.decoding import chunks, decode_chunk, quiet
+from ganneal.data.decode.images import Format
+from ganneal.data.sources.archive import ZipImages
+from ganneal.data.sources.folder import FolderImages
+from ganneal.data.sources.hub import HubImages
+from ganneal.data.sources.lsun import LmdbImages
+from ganneal.data.sources.parquet import ParquetImages
+from ganneal.data.tools.huggingface import Part
+from ganneal.storage.encoding import decode
+
+CONTAINERS = (FolderImages, ZipImages, LmdbImages, ParquetImages, HubImages, Part)
+
+
+def work(order: dict[str, Any]) -> None:
+    """Decode the images of ``order`` into their rows of a file, saying each chunk on standard output."""
+    format: Format = decode(order["format"], [Format])
+    container = decode(order["container"], CONTAINERS)
+    names = order["names"]
+    row = format.channels * format.size**2
+    with container.open() as read, open(Path(order["path"]), "r+b") as file, quiet():
+        file.seek(order["start"] * row)
+        for part in chunks(len(names)):
+            rows, damaged = decode_chunk(read, names[part.start : part.stop], format)
+            file.write(rows.data)
+            print(json.dumps({"done": len(rows), "damaged": damaged}), flush=True)
+
+
+if __name__ == "__main__":
+    work(json.load(sys.stdin))

@@ -1,0 +1,170 @@
+"""Samples that are already arrays: `.npz` archives and memory-mapped `.npy` files."""
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ganneal.data.decode.images import Levels, check_levels, eight_bits, shown
+from ganneal.data.decode.labels import ClassLabels, classed, read_labels
+from ganneal.data.decode.listing import described
+from ganneal.data.decode.npy import read_header, read_member
+from ganneal.data.protocol import Dataset, find_data
+from ganneal.data.saying import remark, remark_on_black
+from ganneal.data.ways import way
+
+BLOCK = 1_024
+"""Images that are scaled at a time."""
+USUAL = ((0, 1), (-1, 1), (0, 255), (0, 4_095), (0, 65_535))
+"""Ranges in which programs save images."""
+NAMES = "class_names"
+"""Name of the array that holds the names of the classes."""
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """uint8 images from ``.npz`` (key ``images``, labels under ``labels``) or a memory-mapped ``.npy``.
+
+    An array ``class_names`` of words beside them names the classes 0, 1, ... of whole-number labels.
+
+    Shapes ``[N, H, W]``, ``[N, H, W, C]`` and ``[N, C, H, W]`` are told apart by where 1 or 3 stands. float32 of shape
+    ``[N, D]`` are points.
+    """
+
+    path: str = "mnist.npz"
+    images: str = "x_train"
+    labels: str | None = "y_train"
+    levels: Levels | None = None
+    """The values that become 0 and 255, where the array is not uint8 already."""
+
+    def __post_init__(self) -> None:
+        check_levels(self.levels)
+
+    def load(self) -> Dataset:
+        values, classes = self.unscaled()
+        path = find_data(self.path)
+        if values.ndim == 4:
+            values = _in_bytes(values, self.levels, f"images in {shown(str(path))}")
+        return classed(values, classes, described(path, len(values)))
+
+    def unscaled(self) -> tuple[np.ndarray, ClassLabels]:
+        """Images ``[N, C, H, W]`` or points ``[N, D]`` with the values that they have in the file.
+
+        Raises:
+            ValueError: The file is damaged, or its array has another shape.
+        """
+        path = find_data(self.path)
+        values, classes = (self._mapped(path), ClassLabels()) if path.suffix == ".npy" else self._archived(path)
+        if values.dtype == np.float32 and values.ndim == 2:
+            return values, classes
+        return _channels_first(values, f"images in {path}"), classes
+
+    def _mapped(self, path: Path) -> np.ndarray:
+        with open(path, "rb") as file:
+            try:
+                shape, by_columns, dtype = header = read_header(file)
+                if header.size > path.stat().st_size - file.tell():
+                    raise ValueError(f"its header says {shape}, and it ends before")
+                order = "F" if by_columns else "C"
+                return np.memmap(file, dtype, "r", file.tell(), shape, order)
+            except (ValueError, OverflowError) as error:
+                raise ValueError(
+                    f"{path} is not an array file, or holds objects: {error}; save plain uint8."
+                ) from error
+
+    def _archived(self, path: Path) -> tuple[np.ndarray, ClassLabels]:
+        with open(path, "rb") as file:
+            try:
+                archive = zipfile.ZipFile(file)
+            except Exception as error:  # a damaged archive makes zipfile raise almost any type
+                raise ValueError(
+                    f"{path} is not an .npz archive, or is damaged ({error}); make it again with numpy.savez."
+                ) from error
+            held = [name.removesuffix(".npy") for name in archive.namelist()]
+            if self.images not in held:
+                option = way("images", "NAME")
+                name = "" if option is None else f"; name the one of the images ({option})"
+                raise ValueError(f"{path} has no array {self.images!r}; it holds {', '.join(map(shown, held))}{name}.")
+            try:
+                images = read_member(archive, self.images)
+            except Exception as error:
+                raise ValueError(
+                    f"{path} has arrays that cannot be read, or objects ({error}); make it again with numpy.savez."
+                ) from error
+            return images, self._labelled(archive, held, path, len(images) if images.ndim else 0)
+
+    def _labelled(self, archive: zipfile.ZipFile, held: list[str], path: Path, count: int) -> ClassLabels:
+        if self.labels is None:
+            return ClassLabels()
+        source = f"{self.labels} of {shown(str(path))}"
+        if self.labels not in held:
+            return ClassLabels(
+                unusable=f"{shown(str(path))} has no array {self.labels!r}; it holds {', '.join(map(shown, held))}"
+            )
+        try:
+            values = read_member(archive, self.labels)
+            named = read_member(archive, NAMES) if NAMES in held else np.array([])
+        except Exception as error:  # a damaged archive makes zipfile raise almost any type
+            return ClassLabels(unusable=f"{source} cannot be read ({error}); save plain numbers or words")
+        names = [str(name) for name in named.tolist()] if named.ndim == 1 and named.dtype.kind == "U" else []
+        return read_labels(values, source, count, names)
+
+
+def _in_bytes(images: np.ndarray, levels: Levels | None, name: str) -> np.ndarray:
+    """``images`` as uint8, with ``levels`` as 0 and 255; the range of the whole array is told where they are needed."""
+    if images.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must be uint8 (0..255), got {images.dtype}; convert it first.")
+    if images.dtype == np.uint8 and levels is None:
+        remark_on_black(images, name)
+        return images
+    low, high = _range(images)
+    if not np.isfinite([low, high]).all():
+        wrong = sum(not np.isfinite(image).all() for image in images)
+        raise ValueError(
+            f"{name} must be finite, got NaN or infinite values in {wrong:,} of {len(images):,}; remove these "
+            f"images or fill in the values."
+        )
+    if levels is None:
+        option = way("levels", *_usual_levels(low, high)) or "a range of levels"
+        raise ValueError(
+            f"{name} must be uint8 (0..255), got {images.dtype}; its values are {low:g} to {high:g}: give {option}, or "
+            f"scale and convert it first."
+        )
+    if low < levels[0] or high > levels[1]:
+        remark(f"{name} have values from {low:g} to {high:g}: those beyond {levels[0]:g} to {levels[1]:g} are clipped.")
+    scaled = np.empty(images.shape, np.uint8)
+    for start in range(0, len(images), BLOCK):
+        scaled[start : start + BLOCK] = eight_bits(images[start : start + BLOCK], levels)
+    return scaled
+
+
+def _range(images: np.ndarray) -> tuple[float, float]:
+    """The lowest and the highest value of all."""
+    blocks = [images[start : start + BLOCK] for start in range(0, len(images), BLOCK)]
+    return float(np.min([block.min() for block in blocks])), float(np.max([block.max() for block in blocks]))
+
+
+def _usual_levels(low: float, high: float) -> tuple[float, float]:
+    """The narrowest of the usual ranges that holds ``low`` and ``high``, else these."""
+    holding = (levels for levels in USUAL if levels[0] <= low and high <= levels[1])
+    return next(holding, (low, high))
+
+
+def _channels_first(images: np.ndarray, name: str) -> np.ndarray:
+    """``images`` as ``[N, C, H, W]``, without copying."""
+    if images.size == 0:
+        raise ValueError(f"{name} must not be empty, got {images.shape}; check what was saved.")
+    last, second = (images.ndim == 4 and images.shape[axis] in (1, 3) for axis in (3, 1))
+    if images.ndim == 3 and images.shape[2] not in (1, 3):
+        return images[:, None]
+    if last and not (second and images.shape[2] == images.shape[3]):
+        return images.transpose(0, 3, 1, 2)
+    if second:
+        return images
+    if images.ndim == 3:
+        raise ValueError(
+            f"{name} must be [N, H, W], [N, H, W, C] or [N, C, H, W], got {images.shape}, as one image has it; add the "
+            f"axis of the images, as array[None]."
+        )
+    raise ValueError(f"{name} must be [N, H, W], [N, H, W, C] or [N, C, H, W] with C 1 or 3, got {images.shape}.")

@@ -1,0 +1,148 @@
+"""CIFAR-10 and CIFAR-100 as they are distributed: the binary or the Python version, in its archive or unpacked."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from ganneal.data.decode.images import shown
+from ganneal.data.decode.members import read_members
+from ganneal.data.decode.pickles import load_pickle
+from ganneal.data.protocol import Dataset, find_data
+
+SHAPE = (3, 32, 32)
+PIXELS = 3 * 32 * 32
+
+
+def _from_binary(name: str, content: bytes, num_labels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Images [N, 3, 32, 32] and labels [N, num_labels] of records of ``num_labels`` label bytes and 3,072 pixels."""
+    if not content or len(content) % (num_labels + PIXELS):
+        raise ValueError(
+            f"{name} must hold whole records of {num_labels + PIXELS:,} bytes, got {len(content):,} bytes; download it "
+            f"again."
+        )
+    records = np.frombuffer(content, dtype=np.uint8).reshape(-1, num_labels + PIXELS)
+    return records[:, num_labels:].reshape(-1, *SHAPE), records[:, :num_labels]
+
+
+def _from_pickle(name: str, content: bytes, key: bytes) -> tuple[np.ndarray, np.ndarray]:
+    batch = load_pickle(name, content)
+    values: dict[bytes, Any] = {}
+    if isinstance(batch, dict):
+        values = {item.encode() if isinstance(item, str) else item: value for item, value in batch.items()}
+    images, labels = values.get(b"data"), values.get(key)
+    if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 2 or images.shape[1] != PIXELS:
+        raise ValueError(f"{name} must hold 'data', uint8 [N, {PIXELS}]; download it again.")
+    if not isinstance(labels, list) or len(labels) != len(images) or not all(map(_is_class, labels)):
+        raise ValueError(f"{name} must hold {key.decode()!r}, a number for each of its {len(images)} images.")
+    return images.reshape(-1, *SHAPE), np.array(labels)
+
+
+def _is_class(number: Any) -> bool:
+    return isinstance(number, int) and 0 <= number < 2**31
+
+
+def _class_names(files: Mapping[str, bytes], text: str, pickled: str, key: bytes, count: int) -> list[str]:
+    """Those of the file ``text`` or the pickle ``pickled`` that come with the batches; none where there is neither."""
+    found: Any = None
+    if text in files:
+        found = files[text].split()
+    elif pickled in files:
+        content = load_pickle(pickled, files[pickled])
+        if isinstance(content, dict):
+            found = content.get(key, content.get(key.decode()))
+    if not isinstance(found, list) or len(found) != count or not all(isinstance(name, str | bytes) for name in found):
+        return []
+    return [shown(name if isinstance(name, str) else name.decode("utf-8", "replace")) for name in found]
+
+
+def _dataset(
+    images: list[np.ndarray], labels: list[np.ndarray], num_classes: int, names: list[str], name: str, place: Path
+) -> Dataset:
+    samples = np.concatenate(images)
+    numbers = np.concatenate(labels).astype(np.int64)
+    if numbers.max(initial=0) >= num_classes:
+        raise ValueError(
+            f"labels of {name} in {shown(str(place))} must be below {num_classes}, got {numbers.max()}; download it "
+            f"again."
+        )
+    description = {"name": name, "count": len(samples), "licence": "none stated; cite Krizhevsky, 2009"}
+    return Dataset(samples, numbers, num_classes, description | ({"classes": names} if names else {}))
+
+
+@contextmanager
+def _within(place: Path) -> Iterator[None]:
+    """Errors about what is in the archive or folder ``place`` begin with its name."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{shown(str(place))}: {error}") from error
+
+
+def _missing(binary: list[str], pickled: list[str]) -> ValueError:
+    return ValueError(
+        f"it must hold {', '.join(binary)} or {', '.join(pickled)}; give the archive as it was downloaded, or its "
+        f"folder."
+    )
+
+
+@dataclass(frozen=True)
+class Cifar10:
+    """CIFAR-10 from ``cifar-10-binary.tar.gz``, ``cifar-10-python.tar.gz`` or the folder of either.
+
+    References:
+        Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009.
+    """
+
+    path: str = "cifar-10-binary.tar.gz"
+    split: Literal["train", "test"] = "train"
+
+    def load(self) -> Dataset:
+        place = find_data(self.path)
+        stems = [f"data_batch_{index}" for index in range(1, 6)] if self.split == "train" else ["test_batch"]
+        binary = [f"{stem}.bin" for stem in stems]
+        files = read_members(place, {*stems, *binary, "batches.meta.txt", "batches.meta"})
+        with _within(place):
+            if all(name in files for name in binary):
+                parts = [_from_binary(name, files[name], 1) for name in binary]
+            elif all(name in files for name in stems):
+                parts = [_from_pickle(name, files[name], b"labels") for name in stems]
+            else:
+                raise _missing(binary, stems)
+            names = _class_names(files, "batches.meta.txt", "batches.meta", b"label_names", 10)
+        labels = [part[1].reshape(-1) for part in parts]
+        return _dataset([part[0] for part in parts], labels, 10, names, f"CIFAR-10 ({self.split})", place)
+
+
+@dataclass(frozen=True)
+class Cifar100:
+    """CIFAR-100 from ``cifar-100-binary.tar.gz``, ``cifar-100-python.tar.gz`` or the folder of either.
+
+    References:
+        Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009.
+    """
+
+    path: str = "cifar-100-binary.tar.gz"
+    split: Literal["train", "test"] = "train"
+    labels: Literal["fine", "coarse"] = "fine"
+    """The 100 classes or the 20 groups of five that they form."""
+
+    def load(self) -> Dataset:
+        place = find_data(self.path)
+        binary = f"{self.split}.bin"
+        text, key = f"{self.labels}_label_names.txt", f"{self.labels}_label_names".encode()
+        files = read_members(place, {binary, self.split, text, "meta"})
+        with _within(place):
+            if binary in files:
+                images, labels = _from_binary(binary, files[binary], 2)
+                labels = labels[:, ["coarse", "fine"].index(self.labels)]
+            elif self.split in files:
+                images, labels = _from_pickle(self.split, files[self.split], f"{self.labels}_labels".encode())
+            else:
+                raise _missing([binary], [self.split])
+            classes = {"fine": 100, "coarse": 20}[self.labels]
+            names = _class_names(files, text, "meta", key, classes)
+        return _dataset([images], [labels], classes, names, f"CIFAR-100 ({self.split}, {self.labels})", place)

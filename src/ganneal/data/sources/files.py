@@ -1,0 +1,142 @@
+"""The source that fits what lies at a path."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+from pathlib import Path
+
+from ganneal.data.decode.images import Fit, Levels, OnDamaged, shown
+from ganneal.data.decode.listing import Encoded
+from ganneal.data.decode.npy import array_names, array_shapes
+from ganneal.data.decode.refitted import Refitted
+from ganneal.data.protocol import Dataset, Source
+from ganneal.data.saying import remark
+from ganneal.data.sources.archive import Zip
+from ganneal.data.sources.arrays import Arrays
+from ganneal.data.sources.celeba import CelebA, is_celeba
+from ganneal.data.sources.cifar import Cifar10, Cifar100
+from ganneal.data.sources.folder import Folder
+from ganneal.data.sources.hub import Hub
+from ganneal.data.sources.imagenet import ImageNetBatches, is_imagenet
+from ganneal.data.sources.lsun import FILE as LMDB_FILE
+from ganneal.data.sources.lsun import LSUN
+from ganneal.data.sources.mnist import Idx
+from ganneal.data.sources.parquet import Parquet
+from ganneal.data.tools.huggingface import is_saved
+from ganneal.data.ways import spelled_for_held_out, way
+from ganneal.storage.atomic import check_named
+
+KINDS = (
+    "a folder of images, a .zip, .npz, .npy or .parquet file, a folder that save_to_disk wrote, or the files of MNIST, "
+    "CIFAR, CelebA, ImageNet-64 or LSUN"
+)
+KEYS = (("images", "labels"), ("x_train", "y_train"), ("points", "labels"))
+"""Names under which an .npz holds samples and their labels."""
+
+
+def source_at(place: str | Path, size: int | None = None) -> Source:
+    """The source for a folder of images, a .zip, an .npz, an .npy, MNIST's files or CIFAR's; ``size`` is for images.
+
+    Raises:
+        FileNotFoundError: There is nothing at ``place``.
+        ValueError: It is a file of another kind, or ``place`` is empty.
+    """
+    check_named(place)
+    path = Path(place)
+    if not path.exists():
+        raise FileNotFoundError(f"no data at {shown(str(path))}; give {KINDS}.")
+    if path.is_dir():
+        return _in_folder(path, size) or Folder(str(path), size=size)
+    match path.suffix.lower():
+        case ".zip":
+            return Zip(str(path), size=size)
+        case ".parquet":
+            return Parquet(str(path), size=size)
+        case ".npz":
+            return _in_npz(path)
+        case ".npy":
+            return Arrays(str(path))
+        case ".gz" | ".tgz" | ".tar" if "cifar-100" in path.name:
+            return Cifar100(str(path))
+        case ".gz" | ".tgz" | ".tar" if "cifar" in path.name:
+            return Cifar10(str(path))
+        case suffix:
+            raise ValueError(f"path must be {KINDS}, got {str(path)!r} ({suffix}).")
+
+
+def _in_folder(path: Path, size: int | None) -> Source | None:
+    """The source for an original data set's folder; None for a folder of images."""
+    if any(path.glob("train-images*idx3-ubyte*")):
+        return Idx(str(path))
+    if (path / "data_batch_1").is_file() or (path / "data_batch_1.bin").is_file():
+        return Cifar10(str(path))
+    if (path / "train").is_file() or (path / "train.bin").is_file():
+        return Cifar100(str(path))
+    if (path / LMDB_FILE).is_file():
+        return LSUN(str(path), size=size)
+    if is_saved(path):
+        return Hub(str(path), size=size)
+    if is_imagenet(path):
+        return ImageNetBatches(str(path))
+    if is_celeba(path):
+        return CelebA(str(path), size=size)
+    return Parquet(str(path), size=size) if any((*path.glob("*.parquet"), *path.glob("*/*.parquet"))) else None
+
+
+def _in_npz(path: Path) -> Source:
+    held = array_shapes(path)
+    labels = dict(KEYS)
+    found = [name for name in labels if name in held] or [name for name, shape in held.items() if len(shape) in (3, 4)]
+    if len(found) > 1:
+        raise ValueError(
+            f"{shown(str(path))} holds several arrays that may be the images: {', '.join(map(shown, found))}; save the "
+            f"one that you mean alone, under the name {KEYS[0][0]!r}."
+        )
+    images = found[0] if found else "images"  # reading it says what is wrong
+    own = labels.get(images, "labels")
+    if own in array_names(path):  # labels that cannot be read are told, not left out
+        return Arrays(str(path), images=images, labels=own)
+    if images in held and (others := _perhaps_labels(held, images)):
+        names = ", ".join(map(shown, others))
+        remark(f"{shown(str(path))} has no labels under the name {own!r}; of as many entries, and not read: {names}.")
+    return Arrays(str(path), images=images, labels=None)
+
+
+def _perhaps_labels(held: Mapping[str, tuple[int, ...]], images: str) -> list[str]:
+    """Other arrays with a number, or a row of numbers, for each image."""
+    count = held[images][0]
+    return [name for name, shape in held.items() if name != images and len(shape) in (1, 2) and shape[0] == count]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a command reads images at a path; the fields are those of `Folder`."""
+
+    size: int | None = None
+    channels: int | None = None
+    fit: Fit = "crop"
+    on_damaged: OnDamaged = "fail"
+    levels: Levels | None = None
+
+    def of(self, source: Source) -> Source:
+        """``source`` read so.
+
+        Raises:
+            ValueError: ``source`` holds 8-bit arrays, and levels are given.
+        """
+        own = {field.name for field in fields(source)} if is_dataclass(source) else set()
+        given = {field.name: getattr(self, field.name) for field in fields(self) if field.name in own}
+        if self.levels is not None and "levels" not in own:
+            raise ValueError(f"{way('levels', *self.levels)} is not for data of 8 bits; leave it out.")
+        read = replace(source, **given)  # type: ignore[type-var]
+        if isinstance(source, Encoded) or (self.size, self.channels, self.fit) == (None, None, "crop"):
+            return read
+        return Refitted(read, self.size, self.channels, self.fit)
+
+
+def load_like(source: Source, data: Dataset) -> Dataset:
+    """The held-out samples of ``source``, in the size and channels of ``data`` where theirs are open."""
+    if isinstance(source, Encoded) and data.is_images:
+        channels, size, _ = data.shape
+        source = replace(source, size=source.size or size, channels=source.channels or channels)
+    with spelled_for_held_out():
+        return source.load()

@@ -1,0 +1,1 @@
+"""What `ganneal data` does: inspect, convert and download."""

@@ -1,0 +1,56 @@
+"""Any set of images as a zip in the layout of the StyleGAN tools."""
+
+import io
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from ganneal.data.decode.dataset_json import LABELS, label_file
+from ganneal.data.progress import report
+from ganneal.data.protocol import Dataset
+from ganneal.storage.pictures import single_image
+
+PER_FOLDER = 1_000
+EARLIEST = (1980, 1, 1, 0, 0, 0)
+"""The same images make the same bytes."""
+
+
+def write_zip(data: Dataset, path: Path) -> None:
+    """Write ``data`` as lossless PNG files and ``dataset.json``; ``path`` is replaced when all is written.
+
+    Raises:
+        ValueError: The data is points.
+        OSError: It cannot be written; ``path`` is as it was.
+    """
+    if not data.is_images:
+        raise ValueError(f"data must be images, got points of shape {data.shape}.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with zipfile.ZipFile(temporary, "w") as archive:
+            names = [_add(archive, data, index) for index in range(len(data))]
+            labels = None if data.labels is None else data.labels.tolist()
+            content = label_file(names, labels, data.description.get("classes") or ())
+            archive.writestr(zipfile.ZipInfo(LABELS, EARLIEST), content)
+        with open(temporary, "r+b") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def png(pixels: np.ndarray) -> bytes:
+    """One image uint8 ``[C, H, W]`` as the bytes of a PNG file, without loss."""
+    encoded = io.BytesIO()
+    single_image(pixels).save(encoded, "PNG")
+    return encoded.getvalue()
+
+
+def _add(archive: zipfile.ZipFile, data: Dataset, index: int) -> str:
+    name = f"{index // PER_FOLDER:05d}/img{index:08d}.png"
+    archive.writestr(zipfile.ZipInfo(name, EARLIEST), png(np.asarray(data.samples[index])))
+    if index % 100 == 99:
+        report("writing images", index + 1, len(data))
+    return name

@@ -1,0 +1,130 @@
+"""Everything worth knowing about a set of images before training on it."""
+
+import hashlib
+import warnings
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from ganneal.data.classes import counts_of
+from ganneal.data.decode.images import shown
+from ganneal.data.decode.levels import level_remarks
+from ganneal.data.decode.listing import Encoded
+from ganneal.data.decode.loading import chosen_format
+from ganneal.data.decode.remarks import left_out_remarks, remarks
+from ganneal.data.protocol import Dataset, Source
+from ganneal.data.saying import Remark
+from ganneal.data.tools.pairwise import START_STD, PairwiseDistances, noise_like, pairwise_distances
+from ganneal.data.tools.survey import survey_files
+
+BLOCK = 1_024
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What `inspect` found."""
+
+    count: int
+    shape: tuple[int, ...]
+    """Of one sample as it is trained on."""
+    sizes: Counter[str]
+    """Width x height and mode of the files, most frequent first; empty where there are no files."""
+    remarks: tuple[str, ...]
+    """What is left out or read otherwise than it lies there, a sentence each."""
+    damaged: dict[str, str]
+    """Why images cannot be read, by their names as shown; of those whose headers are whole the first five."""
+    num_damaged: int
+    """All of them."""
+    classes: dict[str, int]
+    """Images of each class by its name, of classes without an image too."""
+    about_classes: str
+    """Which folders the classes are, or why labels that were found are no classes; empty where it takes no word."""
+    duplicates: int
+    """Images whose pixels an earlier one has."""
+    mean: tuple[float, ...]
+    """Of each channel, in [0, 1]."""
+    std: tuple[float, ...]
+    d1: PairwiseDistances | None
+    """Between images in [-1, 1]; None for a single image."""
+    d2: PairwiseDistances
+    """From images to standard normal pixels, as in the paper."""
+    d2_start: PairwiseDistances
+    """From images to normal pixels of `START_STD`, the start of functional gradients here."""
+
+
+def inspect(source: Source, *, seed: int = 0) -> tuple[Inspection, Dataset]:
+    """Look at every image of ``source``; damaged ones are passed over and named.
+
+    Raises:
+        ValueError: Not one image can be read, or the data is points.
+    """
+    sizes, damaged, noted = _of_files(source) if isinstance(source, Encoded) else (Counter(), {}, ())
+    data, said = _loaded(source)
+    noted += tuple(text for text in said if text not in noted)
+    if not data.is_images:
+        raise ValueError(f"data must be images, got points of shape {data.shape}.")
+    damaged = damaged | data.description.get("damaged", {})
+    num_damaged = max(len(damaged), data.description.get("passed_over", 0))
+    mean, std, duplicates = _pixels(data)
+    found = Inspection(
+        len(data),
+        data.shape,
+        sizes,
+        noted,
+        damaged,
+        num_damaged,
+        dict(zip(data.class_names, counts_of(data), strict=True)),
+        data.unusable or data.description.get("classes_are", ""),
+        duplicates,
+        mean,
+        std,
+        pairwise_distances(data.samples, seed=seed) if len(data) > 1 else None,
+        *(
+            pairwise_distances(data.samples, noise_like(data.shape, std=std, seed=seed), seed=seed)
+            for std in (1.0, START_STD)
+        ),
+    )
+    return found, data
+
+
+def _loaded(source: Source) -> tuple[Dataset, list[str]]:
+    """The data, and the remarks on it; other warnings are given as ever."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        data = source.load()
+    for warning in caught:
+        if not issubclass(warning.category, Remark):
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    return data, [str(warning.message) for warning in caught if issubclass(warning.category, Remark)]
+
+
+def _of_files(source: Encoded) -> tuple[Counter[str], dict[str, str], tuple[str, ...]]:
+    """Sizes and modes, damage and remarks, from the headers of all files."""
+    listing = source.listing()
+    found = survey_files(listing, len(listing.names))
+    sizes: Counter[str] = Counter()
+    for header, count in found.headers.items():
+        sizes[f"{header.width}x{header.height} {header.mode}"] += count
+    noted = left_out_remarks(listing)
+    if found.headers:
+        noted += remarks(found, chosen_format(found, source), open_size=source.size is None)
+        noted += level_remarks(found, source, listing)
+    damaged = {shown(name): reason for name, reason in {**listing.damaged, **found.damaged}.items()}
+    return sizes, damaged, tuple(noted)
+
+
+def _pixels(data: Dataset) -> tuple[tuple[float, ...], tuple[float, ...], int]:
+    """Mean and standard deviation of each channel, and how many images are copies of earlier ones."""
+    seen: set[bytes] = set()
+    histogram = np.zeros((data.shape[0], 256))
+    for start in range(0, len(data), BLOCK):
+        block = np.ascontiguousarray(data.samples[start : start + BLOCK])
+        seen.update(hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in block)
+        for channel in range(data.shape[0]):
+            histogram[channel] += np.bincount(block[:, channel].ravel(), minlength=256)
+    levels = np.arange(256) / 255
+    share = histogram / histogram.sum(1, keepdims=True)
+    mean = share @ levels
+    variance = (share * (levels - mean[:, None]) ** 2).sum(1)
+    return tuple(mean.tolist()), tuple(np.sqrt(variance).tolist()), len(data) - len(seen)

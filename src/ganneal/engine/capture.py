@@ -1,0 +1,138 @@
+"""The players' passes recorded once and replayed, where launching small kernels takes longer than running them.
+
+What is recorded are `passes`: functions of tensors alone, a schedule's weight a 0-dim one, so that moves of every
+weight are one recording; their backward is recorded with them. Draws, augmentations, penalties, optimizers and the
+average stay outside, as they are: a penalty differentiates twice, which nothing recorded can.
+
+Two ways: ``"compile"`` is `torch.compile` with its own CUDA graphs on a GPU, ``"graph"`` the kernels as they are in a
+CUDA graph. Results are those of the plain passes up to rounding.
+"""
+
+import warnings
+from collections.abc import Callable
+from copy import copy
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves, tree_map
+
+from ganneal.engine.passes import Pass, Passes
+from ganneal.engine.sight import Sight
+from ganneal.experiment import Experiment
+from ganneal.losses import Loss, views_of_discriminator, views_of_generator
+from ganneal.models import ModelPair
+from ganneal.ranks import Ranks, joined
+from ganneal.task import Condition
+
+DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+COMPILE: dict[str, Any] = {"mode": "reduce-overhead"}
+"""What `torch.compile` is given."""
+
+
+class Recording:
+    """One pass, recorded when it is first called with tensors of given shapes."""
+
+    def __init__(self, module: Pass, how: Literal["compile", "graph"]):
+        module.become_recorded()
+        self.module = module
+        self.compiled = torch.compile(module, **COMPILE) if how == "compile" else None
+        self.graphs: dict[tuple[torch.Size, ...], Any] = {}
+
+    def __call__(self, *inputs: Any) -> tuple[Tensor, ...]:
+        self.module.settle()  # an unrecorded pass may have moved them
+        # a number would become a constant of the recording: every weight of a schedule another one
+        inputs = tree_map(self._as_tensor, inputs)
+        with torch.autocast(self.module.random.device.type, enabled=False), warnings.catch_warnings():
+            # what compiles looks for a gradient at its inputs, some of which are no leaves
+            warnings.filterwarnings("ignore", message="The .grad attribute of a Tensor that is not a leaf")
+            call = self._graph(inputs) if self.compiled is None else self.compiled
+            outputs = call(*inputs)
+        return tuple(output.clone() for output in outputs)  # the next replay writes over them
+
+    def _as_tensor(self, value: Any) -> Any:
+        return torch.full((), value, device=self.module.random.device) if isinstance(value, float) else value
+
+    def _graph(self, inputs: tuple[Any, ...]) -> Any:
+        shapes = tuple(tensor.shape for tensor in tree_leaves(inputs))
+        if shapes not in self.graphs:
+            buffers = list(self.module.buffers())
+            kept = [buffer.clone() for buffer in buffers]
+            examples = tree_map(lambda tensor: tensor.detach().clone().requires_grad_(tensor.requires_grad), inputs)
+            self.graphs[shapes] = torch.cuda.make_graphed_callables(
+                copy(self.module), examples, allow_unused_input=True
+            )
+            with torch.no_grad():
+                for buffer, before in zip(buffers, kept, strict=True):
+                    if not torch.equal(buffer, before):  # the warm-up's passes have moved it
+                        buffer.copy_(before)  # no other: a graph made before may still need it as it was
+        return self.graphs[shapes]
+
+
+def passes_of(
+    experiment: Experiment, pair: ModelPair, random: torch.Generator, sight: Callable[[Condition], Sight]
+) -> Passes:
+    """The passes of a run, recorded as its ``capture`` says.
+
+    Raises:
+        ValueError: The players drop out, and several processes would share a mask.
+    """
+    how = experiment.capture
+    if how == "none":
+        return Passes(experiment, pair, random, sight)
+    if experiment.ranks > 1:
+        for layer in (*pair.generator.modules(), *pair.discriminator.modules()):
+            if isinstance(layer, DROPOUTS):
+                raise ValueError(f"capture with several processes holds no dropout, got {layer}; use capture='none'.")
+    return Passes(experiment, pair, random, sight, record=lambda module: Recording(module, how))
+
+
+class _Exchange(Exception):
+    """A loss asked for what other ranks have."""
+
+
+class _NotRecorded(Ranks):
+    """Ranks of a recorded pass: they exchange nothing in it."""
+
+    def mean(self, x: Tensor) -> Tensor:
+        raise _Exchange
+
+    gather = mean
+
+
+def check_capture(experiment: Experiment) -> None:
+    """Refuse what cannot be recorded.
+
+    Raises:
+        ValueError: ``capture`` asks for it.
+    """
+    if experiment.capture == "none":
+        return
+    instead = "use capture='none'"
+    if experiment.capture == "graph" and not experiment.device.startswith("cuda"):
+        raise ValueError(
+            f"capture 'graph' needs device='cuda', got device={experiment.device!r}; {instead}, or 'compile'."
+        )
+    if experiment.normalization.per_sample_gradients:
+        raise ValueError(
+            f"capture holds no second derivatives, which normalization {experiment.normalization} needs; {instead}."
+        )
+    if getattr(experiment.model, "recompute", False):
+        raise ValueError(f"capture keeps activations, got {experiment.model} with recompute=True; {instead}.")
+    if experiment.ranks > 1 and _reads_other_ranks(experiment.loss):
+        raise ValueError(
+            f"capture with several processes holds losses of single samples, got {experiment.loss}, which averages "
+            f"over all {experiment.ranks}; {instead}, or one process."
+        )
+
+
+def _reads_other_ranks(loss: Loss) -> bool:
+    """Whether ``loss`` takes a mean over ranks, or what others have: it is asked with outputs of two samples."""
+    outputs = torch.zeros(2)
+    try:
+        with joined(_NotRecorded(0, 2)):
+            loss.discriminator(*[outputs] * len(views_of_discriminator(loss)))
+            loss.generator(*[outputs] * len(views_of_generator(loss)))
+    except _Exchange:
+        return True
+    return False

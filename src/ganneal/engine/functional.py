@@ -1,0 +1,134 @@
+"""The moves of composite functional gradients: draw and push a pool, store discriminators, fit the generator.
+
+References:
+    Johnson and Zhang, Composite Functional Gradient Learning of Generative Adversarial Models, 2018 (ICFG, xICFG).
+"""
+
+from collections.abc import Callable
+from functools import partial
+from math import prod
+
+import torch
+from torch import Tensor
+
+from ganneal.chain import Fit, SamplePool
+from ganneal.engine.fakes import made, the_pool
+from ganneal.engine.run import Run
+from ganneal.engine.updates import Gradients, accumulate, averaged, distance, is_measured, log, optimize, rate
+from ganneal.steps import DrawPool, FitGenerator, PushPool, StoreDiscriminator
+from ganneal.stop import TrainingStopped
+from ganneal.task import Condition
+
+PROJECTION_STD = 0.01
+"""Of the entries of the matrix whose products with latents are an untrained generator's targets: 0.1 at 100 latents."""
+DECAY, MOST_DECAYS = 0.1, 3
+"""A fit's learning rate is lowered when the mean loss of an epoch is above that of the one before."""
+
+
+@torch.no_grad()
+def draw_pool(step: DrawPool, run: Run) -> None:
+    """Fresh latents and labels, with the generator's samples of them or their random projections."""
+    task, random = run.experiment.task, run.random["task"]
+    count, gather = run.ranks.share(step.size), run.ranks.gather
+    with run.drawing():
+        real = task.real_view(run.next_batch(count), random) if task.needs_real else None
+        latents = run.draw_latents(count)
+        condition = tuple(map(gather, task.fake_condition(count, run.pair.num_classes, real, random)))
+        latents = gather(latents)
+        samples = _projected(run, latents) if step.projected else _shared(run, partial(made, run), latents, condition)
+    run.pool, run.fit = SamplePool(latents, condition, _as_images(samples)), None
+    run.counters.g_num_real += step.size if task.needs_real else 0
+
+
+def _shared(run: Run, work: Callable[[Tensor, Condition], Tensor], samples: Tensor, condition: Condition) -> Tensor:
+    """``work`` on samples that every rank holds, each rank doing its part of every chunk; every rank gets it all."""
+    if run.ranks.count == 1:
+        return work(samples, condition)
+    dealt = run.ranks.dealt(len(samples), run.chain.chunk * run.ranks.count).to(samples.device)
+    own = dealt[run.ranks.rank]
+    gathered = run.ranks.gather(work(samples[own], tuple(each[own] for each in condition)))
+    whole = torch.empty_like(gathered)
+    whole[dealt.flatten()] = gathered
+    return whole
+
+
+def _projected(run: Run, latents: Tensor) -> Tensor:
+    """clamp(W z) to [-1, 1] with W random and independent of the data."""
+    size = (latents.shape[1], prod(run.pair.shape))
+    matrix = PROJECTION_STD * torch.randn(size, generator=run.random["pool"], device=run.device)
+    return (latents @ matrix).clamp(-1, 1).view(len(latents), *run.pair.shape)
+
+
+def _as_images(samples: Tensor) -> Tensor:
+    return samples.contiguous(memory_format=torch.channels_last) if samples.dim() == 4 else samples
+
+
+def store_discriminator(step: StoreDiscriminator, run: Run) -> None:
+    """A copy of the discriminator behind those of lower levels, with the size of its push."""
+    run.chain.store(step.level, run.discriminator, step.step_size)
+
+
+def push_pool(step: PushPool, run: Run) -> None:
+    """Move the whole pool by the discriminator stored at the step's level.
+
+    Raises:
+        TrainingStopped: A sample has become NaN or infinite; the pool stays as it was.
+    """
+    pool, by = the_pool(run, str(step)), run.chain.at(step.level)
+    with run.autocast(), run.drawing():
+        by = by._replace(step_size=step.step_size)
+        move = partial(run.chain.move, judge=run.passes.judge_by, by=by)
+        moved = _shared(run, move, pool.samples, pool.condition)
+    if not moved.isfinite().all():
+        raise TrainingStopped(
+            f"training stopped: push {step.level} of round {run.cursor.round} made samples that are NaN or infinite, "
+            f"at {run.counters.num_real:,} real images; lower --scheme.step-size or the discriminator's learning rate. "
+            f"Checkpoints before this point are untouched."
+        )
+    lengths = (moved - pool.samples).flatten(1).norm(dim=1)
+    run.meters.add("push", lengths.tensor_split(run.ranks.count)[run.ranks.rank])
+    pool.samples = _as_images(moved)
+
+
+def fit_generator(step: FitGenerator, run: Run) -> None:
+    """One epoch over the pool in shuffled batches: 1/2 ||G(z) - y||^2 summed over a sample, averaged over a batch.
+
+    A stage of epochs on one pool begins with a fresh optimizer. The generator is in train mode.
+    """
+    pool = the_pool(run, str(step))
+    if pool.skipped:
+        return
+    run.chain.leave(run.generator)
+    fit = run.fit = run.fit or Fit(run.experiment.g_optimizer.build(run.g_parameters))
+    order = torch.randperm(len(pool.samples), generator=run.random["pool"], device=run.device)
+    losses = [_fit_batch(step, run, pool, fit, chosen) for chosen in order.split(run.experiment.batch_size)]
+    mean = run.ranks.mean(torch.stack(losses).sum()) * run.ranks.count / len(order)
+    log(step, run, "fit_loss", mean)
+    now = mean.item()
+    if fit.last is not None and now > fit.last and fit.decays < MOST_DECAYS:
+        fit.decays += 1
+    fit.last = now
+
+
+def _fit_batch(step: FitGenerator, run: Run, pool: SamplePool, fit: Fit, chosen: Tensor) -> Tensor:
+    """One optimizer step; the batch's summed loss."""
+    before = [p.detach().clone() for p in run.g_parameters] if is_measured(run) else None
+    gradients: Gradients | None = None
+    losses = []
+    if run.ranks.count > 1:
+        chosen = chosen[run.ranks.dealt(len(chosen), run.chain.chunk * run.ranks.count)[run.ranks.rank]]
+    parts = chosen.split(run.chain.chunk)
+    for part in parts:
+        with run.drawing():
+            condition = tuple(each[part] for each in pool.condition)
+            loss = run.passes.fit(pool.latents[part], condition, pool.samples[part])
+            gradients = accumulate(gradients, loss / len(chosen), run.g_parameters, len(parts))
+        losses.append(loss.detach())
+    gradients = averaged(gradients, run.g_parameters, run)
+    lr = rate(run.experiment.g_optimizer, run, own="g_updates") * DECAY**fit.decays
+    optimize(fit.optimizer, lr, run.g_parameters, gradients)
+    if before is not None:
+        run.round_steps.append(distance(before, run.g_parameters))
+        log(step, run, "g_step", run.round_steps[-1])
+    run.counters.g_updates += 1
+    return torch.stack(losses).sum()

@@ -1,0 +1,230 @@
+"""The loop: one `match` over the vocabulary of steps, and the moves of both players; those of the pool are `pool`'s.
+
+Every move differentiates one player by `torch.autograd.grad` on raw modules, the other frozen. Real and fake pass the
+discriminator separately. The discriminator's buffers change only in its own moves.
+"""
+
+from collections.abc import Callable, Iterator
+from time import perf_counter, process_time
+from typing import Any, assert_never
+
+import torch
+from torch import Tensor
+
+from ganneal.engine.fakes import draws_of_fakes, fake_again, make_fakes
+from ganneal.engine.functional import draw_pool, fit_generator, push_pool, store_discriminator
+from ganneal.engine.run import Run
+from ganneal.engine.sight import Sight
+from ganneal.engine.updates import Gradients, accumulate, averaged, distance, is_measured, log, norm, optimize, rate
+from ganneal.experiment import Budget
+from ganneal.losses import output_of
+from ganneal.models.parts.freezing import frozen
+from ganneal.regularizers import Again, Change, Context, GeneratorContext, unchanged
+from ganneal.steps import (
+    MOVES_GENERATOR,
+    DrawPool,
+    FitGenerator,
+    PushPool,
+    Step,
+    StoreDiscriminator,
+    UpdateDiscriminator,
+    UpdateGenerator,
+)
+from ganneal.stop import Row
+
+
+def apply(step: Step, run: Run) -> None:
+    """Make one step."""
+    match step:
+        case UpdateDiscriminator():
+            update_discriminator(step, run)
+        case UpdateGenerator():
+            update_generator(step, run)
+        case DrawPool():
+            draw_pool(step, run)
+        case PushPool():
+            push_pool(step, run)
+        case StoreDiscriminator():
+            store_discriminator(step, run)
+        case FitGenerator():
+            fit_generator(step, run)
+        case _:
+            assert_never(step)
+
+
+def update_discriminator(step: UpdateDiscriminator, run: Run) -> None:
+    """One optimizer step of the discriminator on the next real batch."""
+    experiment, parts = run.experiment, run.experiment.accumulate
+    count = run.ranks.share(experiment.batch_size // parts)
+    gradients: Gradients | None = None
+    for _ in range(parts):
+        with run.drawing():
+            loss = _discriminator_loss(step, run, count)
+            gradients = accumulate(gradients, loss / parts, run.d_parameters, parts)
+    gradients = averaged(gradients, run.d_parameters, run)
+    if is_measured(run):
+        log(step, run, "d_grad_norm", norm(gradients))
+    d_lr = rate(experiment.d_optimizer, run, own="d_updates")
+    optimize(run.d_optimizer, d_lr, run.d_parameters, gradients)
+    experiment.regularizer.constrain(run.discriminator)
+    if (probability := experiment.augmentation.probability_now(run.augmentation_state, run.counters)) is not None:
+        run.meters.add("augmentation", torch.as_tensor(probability))
+    run.counters.d_updates += 1
+    run.counters.num_real += experiment.batch_size
+
+
+def _discriminator_loss(step: UpdateDiscriminator, run: Run, count: int) -> Tensor:
+    experiment, random = run.experiment, run.random["task"]
+    with run.autocast():
+        real = experiment.task.real_view(run.next_batch(count), random)
+        fake = make_fakes(step.fakes, run, real)
+    of_reals, of_fakes = run.sight(real.condition), run.sight(fake.condition)
+    earlier = () if run.earlier is None else run.earlier.of("discriminator", real.samples, fake.samples)
+    loss, real_logits, fake_logits = run.passes.judge(of_reals(real.samples), of_fakes(fake.samples), earlier)
+    if run.earlier is not None:
+        run.earlier.keep("discriminator", real.samples, fake.samples)
+    experiment.augmentation.observe(real_logits.detach(), run.augmentation_state, output_of(experiment.loss))
+    log(step, run, "d_loss", loss)
+    run.meters.add("d_real", real_logits)
+    run.meters.add("d_fake", fake_logits)
+    of_real, of_fake = (earlier[:1], (real.samples,)) if earlier else ((), ())  # partners, where pairs are judged
+    context = Context(
+        discriminator=lambda x: run.judge(x, (*of_real, *real.condition)),
+        fake_discriminator=lambda x: run.judge(x, (*of_fake, *fake.condition)),
+        real=real.samples,
+        fake=fake.samples.to(real.samples.dtype),
+        real_logits=real_logits,
+        fake_logits=fake_logits,
+        counters=run.counters,
+        random=run.random["penalty"],
+        latents=fake.latents,
+        generate=lambda z: fake_again(run, fake.draws, z, fake.condition),
+        network=run.network,
+        player=run.discriminator,
+        real_again=_again(run, of_reals, of_real),
+        fake_again=_again(run, of_fakes, of_fake),
+    )
+    penalty = experiment.regularizer.discriminator_term(context, run.regularizer_state)
+    if penalty is None:
+        return loss
+    run.meters.add("d_penalty", penalty)
+    return loss + penalty
+
+
+def _again(run: Run, sight: Sight, partners: tuple[Tensor, ...]) -> Again:
+    """The discriminator on further samples that are augmented as those were that it saw by ``sight``."""
+
+    def judge(samples: Tensor, change: Change = unchanged) -> Tensor:
+        shown, condition = sight(samples, change)
+        return run.discriminator(shown, *partners, *condition)
+
+    return judge
+
+
+def update_generator(step: UpdateGenerator, run: Run) -> None:
+    """One optimizer step of the generator on fresh latents, through a frozen discriminator."""
+    experiment, parts = run.experiment, run.experiment.accumulate
+    count = run.ranks.share(experiment.generator_batch // parts)
+    run.chain.leave(run.generator)
+    before = [p.detach().clone() for p in run.g_parameters] if is_measured(run) else None  # for the length of the step
+    parameters = run.g_parameters + run.network_parameters
+    gradients: Gradients | None = None
+    with frozen(run.discriminator, keep_buffers=experiment.keep_d_buffers):
+        for _ in range(parts):
+            with run.drawing():
+                loss = _generator_loss(step, run, count)
+                gradients = accumulate(gradients, loss / parts, parameters, parts)
+    gradients = averaged(gradients, parameters, run)
+    own, networks = gradients[: len(run.g_parameters)], gradients[len(run.g_parameters) :]
+    if before is not None:
+        log(step, run, "g_grad_norm", norm(own))
+    g_lr = rate(experiment.g_optimizer, run, own="g_updates")
+    optimize(run.g_optimizer, g_lr, run.g_parameters, own)
+    if run.network_optimizer is not None:
+        optimize(run.network_optimizer, g_lr, run.network_parameters, networks)
+    if before is not None:
+        run.round_steps.append(distance(before, run.g_parameters))
+        log(step, run, "g_step", run.round_steps[-1])
+    run.counters.g_updates += 1
+    run.counters.g_num_real += experiment.generator_reals
+
+
+def _generator_loss(step: UpdateGenerator, run: Run, count: int) -> Tensor:
+    experiment, task, random = run.experiment, run.experiment.task, run.random["task"]
+    with run.autocast():
+        real = None
+        if experiment.generator_reals:
+            real = task.real_view(run.next_batch(count), random)
+        latents = run.draw_latents(count)
+        condition = task.fake_condition(count, run.pair.num_classes, real, random)
+    draws = draws_of_fakes(run)
+    earlier = () if run.earlier is None or real is None else run.earlier.of("generator", real.samples)
+    loss, fake = run.passes.generate(step.weight, latents, condition, real, earlier)
+    if run.earlier is not None and real is not None:
+        run.earlier.keep("generator", real.samples, fake)
+    log(step, run, "g_loss", loss)
+    context = GeneratorContext(
+        generate=lambda z: fake_again(run, draws, z, condition),
+        latents=latents,
+        fake=fake,
+        counters=run.counters,
+        random=run.random["penalty"],
+        network=run.network,
+        player=run.generator,
+    )
+    penalty = experiment.regularizer.generator_term(context, run.regularizer_state)
+    if penalty is None:
+        return loss
+    run.meters.add("g_penalty", penalty)
+    return loss + penalty
+
+
+def _close_measured_round(run: Run) -> None:
+    """Log how far the generator moved in the round just ended, per discriminator update."""
+    d_updates = sum(isinstance(step, UpdateDiscriminator) for step in run.experiment.scheme(run.cursor.round - 1))
+    run.meters.add("g_step_per_d_update", torch.stack(run.round_steps).sum() / max(d_updates, 1))
+    run.round_steps.clear()
+
+
+def train(run: Run, interrupted: Callable[[], bool] = lambda: False) -> Iterator[Row]:
+    """Step until the budget is reached or ``interrupted()``; yield a log row every ``records.log_every`` real images.
+
+    Rows and budgets of a scheme that stores discriminators wait for the end of its round, where their chain is whole.
+    The last row carries ``stopped``, the budget that was reached. An interruption yields no row: everything pending
+    stays in the run, so that a saved and resumed run writes the same rows as an undisturbed one.
+    """
+    budget, every = run.experiment.budget, run.experiment.records.log_every
+    while (stopped := _reached(budget, run)) is None:
+        if run.ranks.greatest(interrupted()):
+            return
+        started, worked = perf_counter(), process_time()
+        step, following = run.cursor.step, run.cursor.following
+        with run.moving():
+            apply(step, run)
+        if isinstance(step, MOVES_GENERATOR) and not isinstance(following, MOVES_GENERATOR):
+            run.update_average()
+        if run.cursor.advance() and run.round_steps:
+            _close_measured_round(run)
+        due = run.counters.num_real // every > run.logged_at // every
+        if due and run.device.type == "cuda":
+            torch.cuda.synchronize(run.device)  # what was given to the device is training's time, and not yet done
+        run.counters.seconds += perf_counter() - started
+        run.cpu_seconds += process_time() - worked
+        if budget.seconds is not None:  # every rank is to find the budget reached at the same step
+            run.counters.seconds = run.ranks.greatest(run.counters.seconds)
+        if due and run.cursor.at_rest and budget.reached(run.counters) is None:
+            yield _row(run)
+    if run.meters.values:
+        yield _row(run) | {"stopped": stopped}
+
+
+def _reached(budget: Budget, run: Run) -> str | None:
+    return budget.reached(run.counters) if run.cursor.at_rest else None
+
+
+def _row(run: Run) -> Row:
+    run.logged_at = run.counters.num_real
+    row: dict[str, Any] = {**run.counters.as_dict(), "cpu_seconds": run.cpu_seconds, "round": run.cursor.round}
+    g_optimizer = run.g_optimizer if run.fit is None else run.fit.optimizer
+    row["d_lr"], row["g_lr"] = (optimizer.param_groups[0]["lr"] for optimizer in (run.d_optimizer, g_optimizer))
+    return row | run.meters.read(run.ranks)

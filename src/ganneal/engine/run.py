@@ -1,0 +1,310 @@
+"""The only mutable state of training: players, optimizers, average, generators, positions and counters."""
+
+import zlib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ganneal.chain import Chain, Fit, SamplePool
+from ganneal.checks import check_combination, check_network, check_players
+from ganneal.clocks import Counters
+from ganneal.data import Batch, Dataset, Sampler
+from ganneal.data.class_shares import class_counts
+from ganneal.data.classes import populated
+from ganneal.engine.capture import check_capture, passes_of
+from ganneal.engine.cursor import Cursor
+from ganneal.engine.draws import GlobalDraws
+from ganneal.engine.earlier import EarlierBatches
+from ganneal.engine.meters import Meters
+from ganneal.engine.sight import Sight
+from ganneal.experiment import Experiment
+from ganneal.inference.generator import Pushes, TrainedGenerator
+from ganneal.losses import judges_pairs
+from ganneal.models.parts.batch_norm import batch_norms
+from ganneal.optim import average_
+from ganneal.randomness import OF_SAMPLES, RANDOM_STREAMS, derive_seed, random_stream, unnamed_draws
+from ganneal.ranks import ALONE, Ranks, joined
+from ganneal.task import Condition
+
+
+def device_named(name: str) -> torch.device:
+    """The device of that name.
+
+    Raises:
+        ValueError: torch has none here.
+    """
+    try:
+        device = torch.device(name)
+        torch.Generator(device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0].split(". ")[0].rstrip(".")
+        raise ValueError(f"device must be one that torch has here, as 'cpu', got {name!r} ({reason}).") from error
+    return device
+
+
+class Run:
+    """One training run in memory; a directory on disk mirrors it (`directory.RunDirectory`).
+
+    Nothing but the engine changes it.
+    """
+
+    def __init__(self, experiment: Experiment, dataset: Dataset | None = None, ranks: Ranks = ALONE):
+        if experiment.threads is not None:
+            torch.set_num_threads(experiment.threads)
+        check_capture(experiment)
+        self.experiment = experiment
+        self.ranks = ranks
+        self.device = ranks.device or device_named(experiment.device)
+        dataset = populated(experiment.data.load() if dataset is None else dataset)
+        if len(dataset) < experiment.batch_size:
+            raise ValueError(
+                f"batch_size must not exceed the data, got {experiment.batch_size} with {len(dataset)} samples; "
+                f"lower batch_size or add data."
+            )
+        self.data = Sampler(
+            dataset,
+            derive_seed(experiment.seed, "data"),
+            experiment.flip,
+            self.device,
+            flip_vertical=experiment.flip_vertical,
+            translate=experiment.translate,
+        )
+        self.data_position = 0
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive_seed(experiment.seed, "initial weights"))
+            self.pair = experiment.model.build(dataset.shape, experiment.task.num_classes(dataset))
+            check_players(experiment, self.pair)
+            check_combination(experiment, self.discriminator, dataset.shape, self.pair.num_classes)
+            torch.manual_seed(derive_seed(experiment.seed, "initial normalization and regularizer"))
+            self.pair.discriminator = experiment.normalization.apply(self.discriminator)
+            self.network = experiment.regularizer.build(self.pair)
+            check_network(experiment, self.network)
+        for module in self.modules:  # channels last: convolutions are faster in every precision
+            module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = deepcopy(self.generator).requires_grad_(False).eval()
+        self.averaged_at = 0
+        self.d_parameters = [p for p in self.discriminator.parameters() if p.requires_grad]
+        self.g_parameters = [p for p in self.generator.parameters() if p.requires_grad]
+        self.d_optimizer = experiment.d_optimizer.build(self.d_parameters)
+        self.g_optimizer = experiment.g_optimizer.build(self.g_parameters)
+        self.network_parameters = [] if self.network is None else list(self.network.parameters())
+        self.network_optimizer = None if self.network is None else experiment.g_optimizer.build(self.network_parameters)
+        self.regularizer_state = experiment.regularizer.init_state()
+        self.augmentation_state = experiment.augmentation.init_state()
+        self.random = {name: random_stream(experiment.seed, name, self.device) for name in RANDOM_STREAMS}
+        self.passes = passes_of(experiment, self.pair, self.random["task"], self.sight)
+        together = ranks.share(experiment.batch_size // experiment.accumulate)
+        self.chain = Chain(experiment.push, experiment.loss, together)
+        self.pool: SamplePool | None = None
+        self.fit: Fit | None = None
+        """Of the generator to the present pool."""
+        self.cursor = Cursor(experiment.scheme)
+        self.counters = Counters()
+        self.cpu_seconds = 0.0
+        """Processor time of training: far below ``seconds`` x threads, the machine was busy with something else."""
+        self.meters = Meters()
+        self.earlier = EarlierBatches() if judges_pairs(experiment.loss) else None
+        """Batches of the moves before, where the loss compares with them."""
+        self.round_steps: list[Tensor] = []
+        """Lengths of the generator's steps in the present round, where they are measured."""
+        self.logged_at = 0
+
+    @property
+    def generator(self) -> nn.Module:
+        """The player that makes samples, as it is trained; `average` is the one to sample from."""
+        return self.pair.generator
+
+    @property
+    def discriminator(self) -> nn.Module:
+        """The player that judges them."""
+        return self.pair.discriminator
+
+    @property
+    def modules(self) -> list[nn.Module]:
+        """Everything that is trained: both players, and the regularizer's own network where it has one."""
+        return [self.generator, self.discriminator, *([] if self.network is None else [self.network])]
+
+    def judge(self, samples: Tensor, condition: Condition) -> Tensor:
+        """The discriminator's raw outputs in training, for what differentiates them twice: on augmented ``samples``."""
+        shown, given = self.sight(condition)(samples)
+        return self.discriminator(shown, *given)
+
+    def sight(self, condition: Condition) -> Sight:
+        """What a discriminator sees in training of samples under ``condition``."""
+        return Sight(self.experiment.task, self.augmented, self.random["augmentation"], condition)
+
+    def augmented(self, samples: Tensor) -> Tensor:
+        """``samples`` as a discriminator sees them in training."""
+        change, random = self.experiment.augmentation, self.random["augmentation"]
+        with self.full_precision():
+            return change(samples, random, self.augmentation_state, self.counters)
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The precision of one move's forward passes."""
+        if self.experiment.precision == "bf16":
+            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return nullcontext()
+
+    def full_precision(self) -> AbstractContextManager[Any]:
+        """Out of `autocast` inside it."""
+        if self.experiment.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.device.type, enabled=False)
+
+    def next_batch(self, count: int) -> Batch:
+        """This rank's ``count`` of the next samples of the data stream, from which every rank takes as many."""
+        ranks = self.ranks
+        batch = self.data.batch(self.data_position, count * ranks.count, rank=ranks.rank, ranks=ranks.count)
+        self.data_position += count * ranks.count
+        if batch.samples.dim() == 4:
+            return batch._replace(samples=batch.samples.contiguous(memory_format=torch.channels_last))
+        return batch
+
+    @contextmanager
+    def moving(self) -> Iterator[None]:
+        """A move of the game: unnamed draws are the players' stream, and ranks compute as one process."""
+        with unnamed_draws(self.random["players"]), joined(self.ranks):
+            yield
+
+    def drawing(self) -> AbstractContextManager[Any]:
+        """For what draws in a move, backward passes that repeat a forward one too: ranks draw as one process."""
+        if self.ranks.count == 1:
+            return nullcontext()
+        return GlobalDraws(self.ranks, [self.random[name] for name in OF_SAMPLES])
+
+    def draw_latents(self, count: int) -> Tensor:
+        """Fresh latents for training."""
+        return self.pair.latent.sample(count, self.random["latents"])
+
+    def skip_fit(self) -> None:
+        """Leave the generator as it is in the fits to the present pool."""
+        if self.pool is not None:
+            self.pool.skipped = True
+
+    def update_average(self) -> None:
+        """One update of the averaged generator for the real images seen since the last."""
+        now = self.counters.num_real
+        averaging = self.experiment.averaging
+        decay = averaging.decay(now, self.averaged_at)
+        average_(self.average, self.generator, decay, statistics=averaging.statistics)
+        self.averaged_at = now
+
+    def sampler(self) -> TrainedGenerator:
+        """What will be loaded from disk; drawing from it leaves training's bits alone.
+
+        The averaged generator, or the generator that the stored discriminators' pushes follow: never the average of it.
+        """
+        match self.experiment.sampler:
+            case "generator":
+                if self.experiment.averaging.statistics != "recompute" or not batch_norms(self.average):
+                    return self.drawing_from(self.average)
+                average = self.drawing_from(deepcopy(self.average))
+                return average.with_statistics("standing", self.experiment.generator_batch)
+            case "pushed":
+                generator = self.generator if self.chain.generator is None else self.chain.generator
+                return self.drawing_from(deepcopy(generator), self._pushes())
+
+    def drawing_from(self, generator: nn.Module, pushes: Pushes | None = None) -> TrainedGenerator:
+        """``generator``, one of this run's shape, to draw samples from; its classes as often as the data has them."""
+        counts = class_counts(self.data.dataset.labels, self.pair.num_classes)
+        return TrainedGenerator(generator, self.pair, self.experiment.task, pushes=pushes, class_counts=counts)
+
+    def _pushes(self) -> Pushes:
+        """The pushes of the chain, with the augmentation as it stands."""
+        state = self.augmentation_state
+        return Pushes(replace(self.chain), self.experiment.augmentation, state, self.counters)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that decides what happens next, as tensors and plain types."""
+        return {
+            "generator": self.generator.state_dict(),
+            "discriminator": self.discriminator.state_dict(),
+            "average": self.average.state_dict(),
+            "averaged_at": self.averaged_at,
+            "d_optimizer": self.d_optimizer.state_dict(),
+            "g_optimizer": self.g_optimizer.state_dict(),
+            "chain": self.chain.state_dict(),
+            "pool": None if self.pool is None else self.pool.state_dict(),
+            "fit": None if self.fit is None else self.fit.state_dict(),
+            "regularizer": self.regularizer_state,
+            "augmentation": self.augmentation_state,
+            "network": None if self.network is None else self.network.state_dict(),
+            "network_optimizer": None if self.network_optimizer is None else self.network_optimizer.state_dict(),
+            "random": {name: random.get_state() for name, random in self.random.items()},
+            "cursor": (self.cursor.round, self.cursor.index),
+            "data_position": self.data_position,
+            "counters": self.counters.as_dict(),
+            "cpu_seconds": self.cpu_seconds,
+            "meters": dict(self.meters.values),
+            "earlier": None if self.earlier is None else self.earlier.state_dict(),
+            "round_steps": self.round_steps,
+            "logged_at": self.logged_at,
+            "threads": torch.get_num_threads(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a `state_dict` of the same experiment."""
+        self.roll_back(state)
+        self.averaged_at = state["averaged_at"]
+        self.augmentation_state = deepcopy(state.get("augmentation", {}))  # before there were any, none had a state
+        for name, saved in state["random"].items():
+            self.random[name].set_state(saved)
+        self.cursor.seek(*state["cursor"])
+        self.data_position = state["data_position"]
+        self.counters = Counters(**state["counters"])
+        self.cpu_seconds = state["cpu_seconds"]
+        self.meters = Meters()
+        self.meters.values.update({name: list(values) for name, values in state["meters"].items()})
+        self.meters.deal(self.ranks)
+        if self.earlier is not None:
+            self.earlier.load_state_dict(state["earlier"], str(self.device))
+        self.round_steps = list(state["round_steps"])
+        self.logged_at = state["logged_at"]
+
+    def roll_back(self, state: dict[str, Any]) -> None:
+        """Take players, optimizers and regularizer from an earlier `state_dict`; clocks, data and randomness go on."""
+        self.load_players(state)
+        self._load_chain(state)
+        self.d_optimizer.load_state_dict(deepcopy(state["d_optimizer"]))  # torch adopts the tensors it is given
+        self.g_optimizer.load_state_dict(deepcopy(state["g_optimizer"]))
+        self.regularizer_state = deepcopy(state["regularizer"])
+        if self.network is not None and self.network_optimizer is not None:
+            self.network.load_state_dict(state["network"])
+            self.network_optimizer.load_state_dict(deepcopy(state["network_optimizer"]))
+
+    def _load_chain(self, state: dict[str, Any]) -> None:
+        """Stored discriminators, pool and fit; states of before there were any have none."""
+        self.pool = self.fit = None
+        if "chain" not in state:
+            return
+        self.chain.load_state_dict(state["chain"], self.generator, self.discriminator)
+        if state["pool"] is not None:
+            self.pool = SamplePool.of(state["pool"], self.device)
+        if state["fit"] is not None:
+            self.fit = Fit(self.experiment.g_optimizer.build(self.g_parameters))
+            self.fit.load_state_dict(deepcopy(state["fit"]))
+
+    def load_players(self, state: dict[str, Any]) -> None:
+        """Take the weights of both players and of the average from a `state_dict`."""
+        self.generator.load_state_dict(state["generator"])
+        self.discriminator.load_state_dict(state["discriminator"])
+        self.average.load_state_dict(state["average"])
+
+    def is_finite(self) -> bool:
+        """Whether every weight and statistic of what is trained and of the average is a number."""
+        modules = (*self.modules, self.average)
+        tensors = [t for module in modules for t in module.state_dict().values() if t.is_floating_point()]
+        return bool(torch.stack(torch._foreach_norm(tensors)).isfinite().all())
+
+    def digest(self) -> str:
+        """CRC-32 of every weight and buffer, for comparing runs bit for bit."""
+        modules = (*self.modules, self.average)
+        crc = 0
+        for tensor in (tensor for module in modules for tensor in module.state_dict().values()):
+            crc = zlib.crc32(tensor.detach().cpu().contiguous().numpy().tobytes(), crc)
+        return f"{crc:08x}"

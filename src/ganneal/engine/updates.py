@@ -1,0 +1,102 @@
+"""What every move shares: gradients over micro-batches, the optimizer's step, what is metered."""
+
+import itertools
+from functools import reduce
+
+import torch
+from torch import Tensor, nn
+
+from ganneal.clocks import Clock
+from ganneal.engine.run import Run
+from ganneal.models.parts.batch_norm import batch_norms
+from ganneal.optim import OptimizerConfig
+from ganneal.steps import Step
+
+MEASURED_ROUNDS = 8
+"""One round of so many is measured: lengths of gradients and of the generator's steps, losses by level. A step's length
+costs a copy of the weights."""
+
+Gradients = list[Tensor | None]
+
+
+def accumulate(total: Gradients | None, loss: Tensor, parameters: list[nn.Parameter], parts: int) -> Gradients:
+    """Add the gradients of one micro-batch of ``parts`` to ``total``; a parameter the loss does not reach has None."""
+    gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+    if total is None:  # of several, copied: the next replay of a recorded pass writes over its gradients
+        return [each if each is None or parts == 1 else each.clone() for each in gradients]
+    return [a if b is None else b if a is None else a + b for a, b in zip(total, gradients, strict=True)]
+
+
+@torch.no_grad()
+def averaged(gradients: Gradients | None, parameters: list[nn.Parameter], run: Run) -> Gradients:
+    """``gradients`` averaged over ranks in one reduction, and with them the players' running statistics in place.
+
+    They come back in the memory order of their ``parameters``.
+    """
+    assert gradients is not None
+    if run.ranks.count == 1:
+        return gradients
+    norms = [norm for player in (run.generator, run.discriminator) for norm in batch_norms(player)]
+    statistics = [norm.get_buffer(name) for norm in norms for name in ("running_mean", "running_var")]
+    reached = [(own, gradient) for own, gradient in zip(parameters, gradients, strict=True) if gradient is not None]
+    flat, parts = _side_by_side(statistics + [own for own, _ in reached])
+    torch._foreach_copy_(parts, statistics + [gradient for _, gradient in reached])
+    run.ranks.average_(flat)
+    if statistics:
+        torch._foreach_copy_(statistics, parts[: len(statistics)])
+    means = iter(parts[len(statistics) :])
+    return [None if gradient is None else next(means).to(gradient.dtype) for gradient in gradients]
+
+
+def _side_by_side(tensors: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    """One vector with room for all of ``tensors``, and views of it of their shapes and memory orders."""
+    ends = list(itertools.accumulate(tensor.numel() for tensor in tensors))
+    flat = tensors[0].new_empty(ends[-1], dtype=reduce(torch.promote_types, {tensor.dtype for tensor in tensors}))
+    starts = [end - tensor.numel() for end, tensor in zip(ends, tensors, strict=True)]
+    return flat, [flat.as_strided(t.shape, t.stride(), start) for t, start in zip(tensors, starts, strict=True)]
+
+
+def rate(config: OptimizerConfig, run: Run, own: Clock) -> float:
+    """The learning rate of a player's next step."""
+    return config.lr * config.rule.at(run.counters.read(config.rule.clock, own))
+
+
+def optimize(
+    optimizer: torch.optim.Optimizer, lr: float, parameters: list[nn.Parameter], gradients: Gradients | None
+) -> None:
+    assert gradients is not None
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        if gradient is not None and gradient.stride() != parameter.stride():
+            # fused optimizers walk both in memory order: a gradient in another layout would go to the wrong weights
+            gradient = torch.empty_like(parameter).copy_(gradient)
+        parameter.grad = gradient
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+    optimizer.step()
+    for parameter in parameters:
+        parameter.grad = None
+
+
+def is_measured(run: Run) -> bool:
+    return run.cursor.round % MEASURED_ROUNDS == 0
+
+
+def log(step: Step, run: Run, name: str, value: Tensor) -> None:
+    """Meter ``value``; in measured rounds of several levels under its level too."""
+    run.meters.add(name, value)
+    if is_measured(run) and run.cursor.levels > 1:
+        run.meters.add(f"level{step.level}/{name}", value)
+
+
+@torch.no_grad()
+def norm(gradients: Gradients | None) -> Tensor:
+    """Euclidean length of all gradients together."""
+    present = [gradient for gradient in gradients or () if gradient is not None]
+    return torch.stack(torch._foreach_norm(present)).norm()
+
+
+@torch.no_grad()
+def distance(before: list[Tensor], after: list[nn.Parameter]) -> Tensor:
+    """Euclidean length of the step between two sets of weights."""
+    current: list[Tensor] = list(after)
+    return torch.stack(torch._foreach_norm(torch._foreach_sub(current, before))).norm()

@@ -1,0 +1,346 @@
+"""The data of a run: written down when it begins, compared whenever they are read again, found where they are now."""
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from ganneal.data import DATASETS, Dataset, Source, load_like
+from ganneal.data.classes import class_names_of, paired_in_order, populated
+from ganneal.data.decode.images import shown
+from ganneal.data.identity import Identity, differences, identify
+from ganneal.data.places import candidates, file_hashes, found_at, places, recorded, with_places, without_places
+from ganneal.experiment import Experiment
+from ganneal.metrics.extractors import EXTRACTORS, ExtractorConfig
+from ganneal.storage.encoding import completed, decode, difference, encode
+from ganneal.storage.json_files import read_description
+from ganneal.storage.run_directory import OWN_FOLDERS, RunDirectory
+
+Key = Literal["data", "held_out"]
+WORDS: dict[Key, str] = {"data": "data", "held_out": "held-out data"}
+FIELDS: dict[Key, str] = {"data": "data", "held_out": "records.held_out"}
+"""Where an experiment names the source."""
+EXTRACTOR = "records.extractor"
+ACCEPT = "--accept-changed-data"
+HOW_TO_TRAIN = (
+    f"Bring the data back, train into another directory (--out), or go on with {ACCEPT}, in Python "
+    f"accept_changed_data=True, which the run records."
+)
+OTHER_DIRECTORY = "bring them back, or train into another directory (--out)"
+HOW_TO_MEASURE = (
+    f"Bring the data back, name their place (--data.path PATH, of held-out data --held-out.path PATH), or measure "
+    f"against what is there with {ACCEPT}, which every record then says."
+)
+
+
+class Compared(NamedTuple):
+    """A set of data beside what the run began with."""
+
+    identity: Identity
+    changes: list[str]
+    """In words, how it differs from what the run knew; empty where it does not."""
+
+
+class Found(NamedTuple):
+    """A set of data of a run, read again."""
+
+    dataset: Dataset
+    changes: list[str]
+    """In words, how it differs from what the run was trained on."""
+
+
+class KnownData:
+    """What the `experiment.json` of a run says of its data; nothing where there is no run yet.
+
+    Raises:
+        ValueError: The file is damaged.
+    """
+
+    def __init__(self, directory: RunDirectory):
+        self.directory = directory
+        self.content = read_description(directory.description) if directory.description.exists() else None
+
+    def identity(self, key: Key) -> Identity | None:
+        """What a set of data was; None where the run had none."""
+        if self.content is None or (described := self.content.get(key)) is None:
+            return None
+        try:
+            return Identity.of(described["identity"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{self.directory.description} is damaged ({error}: nothing tells which data the run was trained on); "
+                f"restore it, or use another run directory."
+            ) from error
+
+    def compared(self, key: Key, source: Source, dataset: Dataset, *, accept: bool = False) -> Compared:
+        """``dataset`` of ``source`` beside what the run knew; held-out data of another source are asked for.
+
+        Raises:
+            ValueError: The data changed, and that is not accepted; the message has both values.
+        """
+        now, before = identify(dataset), self.identity(key)
+        if before is None or (key == "held_out" and not _same_part(self.stored(key), source)):
+            return Compared(now, [])
+        changes = differences(before, now)
+        if changes and not accept:
+            raise ValueError(refusal(self.directory, key, changes, HOW_TO_TRAIN))
+        return Compared(now, changes)
+
+    def check_classes(self, dataset: Dataset) -> None:
+        """Refuse other classes for players that know the run's by number, accepted changes or not.
+
+        Raises:
+            ValueError: ``dataset`` has other classes, or in another order; the message has the names.
+        """
+        names = class_names_of({} if self.content is None else self.content["data"])
+        if names:
+            paired_in_order(
+                names, populated(dataset).class_names, called=(f"the run {self.directory.path}", "the data")
+            )
+
+    def check_extractor(self, extractor: ExtractorConfig | None, advice: str = OTHER_DIRECTORY) -> None:
+        """Refuse an extractor that is called as before and has other weights: its values would continue a column.
+
+        Args:
+            advice: What to do about it.
+        Raises:
+            ValueError: A file has another hash than when the run began.
+        """
+        if self.content is None:
+            return
+        kept = self.content.get("places", {})
+        if not _same_part(self.content["experiment"].get("records", {}).get("extractor"), extractor):
+            return
+        for name, sha256 in file_hashes(extractor).items():
+            before = kept.get(f"{EXTRACTOR}.{name}", {}).get("sha256", sha256)
+            if before != sha256:
+                raise ValueError(
+                    f"the weights of the extractor are not those that {self.directory.path} was measured with: SHA-256 "
+                    f"{before[:12]} when it began, {sha256[:12]} now; {advice}."
+                )
+
+    def record(self, key: Key, compared: Compared | None, num_real: int) -> dict[str, Any] | None:
+        """What `experiment.json` is to say of a set of data from now on; None takes over what it says.
+
+        Args:
+            num_real: Where in training a change was accepted.
+        """
+        before = (self.content or {}).get(key)
+        if compared is None:
+            return before
+        accepted = list((before or {}).get("accepted_changes", ()))
+        if compared.changes:
+            accepted.append({"num_real": num_real, "changes": compared.changes})
+        return {"identity": compared.identity.as_dict(), "accepted_changes": accepted}
+
+    def stored(self, key: Key) -> Any:
+        """The encoded source of a set of data, None where there is none."""
+        experiment = {} if self.content is None else self.content["experiment"]
+        return experiment.get("data") if key == "data" else experiment.get("records", {}).get("held_out")
+
+    def places_of(self, field: str) -> dict[str, list[Path]]:
+        """Where the things may be that the part ``field`` of the experiment names, by the part's own field."""
+        kept = (self.content or {}).get("places", {})
+        return {
+            name.removeprefix(f"{field}."): candidates(record, self.directory.path)
+            for name, record in kept.items()
+            if name.startswith(f"{field}.") and "absolute" in record  # a name of the hub is no place on this machine
+        }
+
+
+def check_identity(directory: RunDirectory, experiment: Experiment) -> None:
+    """Refuse to go on with another experiment than the directory's.
+
+    Raises:
+        ValueError: An identity field differs, the message shows which; or nothing says what the checkpoints are.
+    """
+    if not directory.description.exists():
+        if directory.list_checkpoints():
+            raise ValueError(
+                f"{directory.path} has checkpoints and no {directory.description.name}, which says what is trained on "
+                f"which data; restore it, or train into another directory (--out)."
+            )
+        return
+    content = read_description(directory.description)
+    changes = experiment.changes_from(content["experiment"])
+    start, known = experiment.init_from, content.get("places", {}).get("init_from")
+    if start is not None and known is not None and "relative" in known and not _is_at(start, known, directory.path):
+        changes.append(f"init_from: {known.get('absolute', known['given'])} -> {Path(start).resolve()}")
+    if changes:
+        listed = "\n  ".join(changes)
+        raise ValueError(
+            f"{directory.path} holds a run of another experiment:\n  {listed}\n"
+            f"Train into another directory (--out), or go back to these settings to resume. "
+            f"Budget, records, divergence, device, devices, nodes and threads may change."
+        )
+
+
+def _is_at(place: str, known: Mapping[str, str], directory: Path) -> bool:
+    """Whether ``place`` is the one that a run in ``directory`` knows, which may have moved with it."""
+    here = Path(place).expanduser().resolve()
+    return here in (Path(known.get("absolute", "")), Path(os.path.normpath(directory.resolve() / known["relative"])))
+
+
+def _same_part(stored: Any, part: Any) -> bool:
+    """Whether an encoded part is ``part``, apart from where it lies."""
+    if not isinstance(stored, dict) or stored.get("type") != type(part).__name__:
+        return False
+    before = without_places(completed(stored, part), part)
+    return not difference(before, json.loads(json.dumps(without_places(encode(part), part))))
+
+
+def refusal(directory: RunDirectory, key: Key, changes: list[str], advice: str) -> str:
+    """Why a run is not taken up, or measured, with other data than it had."""
+    listed = "\n  ".join(changes)
+    return f"the {WORDS[key]} of {directory.path} are not those that the run began with:\n  {listed}\n{advice}"
+
+
+def all_places(experiment: Experiment) -> dict[str, str]:
+    """Every place that an experiment names, by the dotted name of its field."""
+    found = places(experiment)
+    return found if experiment.init_from is None else found | {"init_from": experiment.init_from}
+
+
+def recorded_places(experiment: Experiment, directory: RunDirectory) -> dict[str, dict[str, str]]:
+    """Where the things of an experiment lie, for `experiment.json`."""
+    hashes = {f"{EXTRACTOR}.{name}": sha256 for name, sha256 in file_hashes(experiment.records.extractor).items()}
+    return {
+        name: recorded(place, directory.path) | ({"sha256": hashes[name]} if name in hashes else {})
+        for name, place in all_places(experiment).items()
+    }
+
+
+def found_again(experiment: Experiment, directory: RunDirectory) -> Experiment:
+    """``experiment`` with places that are not found from here where its run in ``directory`` knows them to be.
+
+    Only a place that is written as the run wrote it is looked up there: another one is meant as it stands.
+    """
+    if not directory.description.exists():
+        return experiment
+    kept = read_description(directory.description).get("places", {})
+    moved = {}
+    for name, place in places(experiment).items():
+        record = kept.get(name, {})
+        if record.get("given") == place and found_at(place) is None:
+            moved.update((name, str(there)) for there in candidates(record, directory.path)[:1])
+    return with_places(experiment, moved)
+
+
+def check_apart(experiment: Experiment, directory: RunDirectory) -> None:
+    """Refuse a run directory among whose files the data lie, or that is itself a part of the data.
+
+    A new directory below a folder of images is none: the images of runs are passed over there.
+
+    Raises:
+        ValueError: The run would write into its data, or over them.
+    """
+    out = directory.path.resolve()
+    for key, field in FIELDS.items():
+        for name, place in places(experiment).items():
+            if not name.startswith(f"{field}.") or (lies := found_at(place)) is None:
+                continue
+            if lies == out or any(lies.is_relative_to(out / own) for own in OWN_FOLDERS):
+                raise ValueError(
+                    f"out must not be where the {WORDS[key]} lie, got {shown(str(out))} for the run and "
+                    f"{shown(str(lies))} for the {WORDS[key]}: the run writes its pictures and weights there. Name "
+                    f"another directory (--out)."
+                )
+            if out.is_relative_to(lies) and not directory.description.exists() and _holds_files(out):
+                raise ValueError(
+                    f"out must be a new folder where it lies within the {WORDS[key]}, got {shown(str(out))}, which "
+                    f"holds files already; name another directory (--out)."
+                )
+
+
+def _holds_files(folder: Path) -> bool:
+    return folder.is_dir() and any(not entry.name.startswith(".") for entry in folder.iterdir())
+
+
+def named(directory: RunDirectory) -> str | None:
+    """What the run in ``directory`` calls its data, wherever they lie by now."""
+    return read_description(directory.description).get("data", {}).get("name")
+
+
+def training_data(directory: RunDirectory, *, path: str | None = None, accept: bool = False) -> Found:
+    """The data of the run in ``directory``, wherever they lie by now.
+
+    Args:
+        path: Where to look, and nowhere else.
+        accept: Take other data than those the run was trained on, where there are no others.
+    Raises:
+        FileNotFoundError: There is no run, or nothing at ``path``, or where the run knows of.
+        ValueError: The data are not those of the run, or their source is not registered.
+    """
+    if not directory.description.exists():
+        raise FileNotFoundError(f"no run at {directory.path}: no {directory.description.name}; name another directory.")
+    known = KnownData(directory)
+    return _read_again(known, "data", path, accept, lambda source: source.load())
+
+
+def held_out_data(
+    directory: RunDirectory, like: Dataset, *, path: str | None = None, accept: bool = False
+) -> Found | None:
+    """The held-out data of a run, read like the data ``like``; None where it has none. See `training_data`."""
+    known = KnownData(directory)
+    if known.stored("held_out") is None:
+        return None
+    return _read_again(known, "held_out", path, accept, lambda source: load_like(source, like))
+
+
+def _read_again(known: KnownData, key: Key, path: str | None, accept: bool, read: Callable[[Source], Dataset]) -> Found:
+    before, directory = known.identity(key), known.directory
+    source: Source = decode(known.stored(key), {type(one) for one in DATASETS.values()})
+    others: list[Found] = []
+    errors: list[Exception] = []
+    for at in _sources(source, known.places_of(FIELDS[key]), path, directory, key):
+        try:
+            dataset = read(at)
+        except (ValueError, OSError) as error:  # something else lies where the data may have been moved to
+            errors.append(error)
+            continue
+        # held-out data that no evaluation has read yet are those that are there now
+        changes = [] if before is None else differences(before, identify(dataset))
+        if not changes:
+            return Found(dataset, [])
+        others.append(Found(dataset, changes))
+    if not others:
+        raise errors[0]
+    if not accept:
+        raise ValueError(refusal(directory, key, others[0].changes, HOW_TO_MEASURE))
+    return others[0]
+
+
+def own_extractor(directory: RunDirectory) -> ExtractorConfig | None:
+    """The extractor that the run in ``directory`` was followed with, its weights found again; None for pixels.
+
+    Raises:
+        ValueError: It is not registered, or its file holds other weights than when the run began.
+    """
+    known = KnownData(directory)
+    encoded = (known.content or {}).get("experiment", {}).get("records", {}).get("extractor")
+    extractor = decode(encoded, {type(one) for one in EXTRACTORS.values()})
+    found = {name: str(places[0]) for name, places in known.places_of(EXTRACTOR).items() if places}
+    extractor = with_places(extractor, found)
+    known.check_extractor(extractor, "bring them back, or name an extractor (--extractor)")
+    return extractor
+
+
+def _sources(
+    source: Source, known: Mapping[str, list[Path]], path: str | None, directory: RunDirectory, key: Key
+) -> Iterator[Source]:
+    """``source`` at the places where it may lie, the most likely first."""
+    named = places(source)
+    option = {"data": "--data.path", "held_out": "--held-out.path"}[key]
+    if path is not None:
+        if len(named) != 1:
+            raise ValueError(f"{option} must be left out: the {WORDS[key]} of {directory.path} are no files.")
+        yield with_places(source, dict.fromkeys(named, path))
+        return
+    if lacking := [place for name, place in named.items() if name in known and not known[name]]:
+        raise FileNotFoundError(
+            f"the {WORDS[key]} of {directory.path} are not where they were, {shown(lacking[0])}, nor beside the run; "
+            f"name their place ({option} PATH)."
+        )
+    for index in range(max((len(found) for found in known.values()), default=1)):
+        yield with_places(source, {name: str(found[min(index, len(found) - 1)]) for name, found in known.items()})

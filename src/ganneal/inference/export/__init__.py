@@ -1,0 +1,21 @@
+"""Trained generators as files that run without ganneal: ONNX, and PyTorch's own exported programs.
+
+Register another format with ``FORMATS["mine"] = MyFormat()``.
+"""
+
+from ganneal.inference.export.formats import FORMATS, Format
+from ganneal.inference.export.program import CARD_KEY, Input, Program, program_of
+from ganneal.inference.export.writing import BATCHES, TOLERANCE, Exported, write
+
+__all__ = [
+    "BATCHES",
+    "CARD_KEY",
+    "FORMATS",
+    "TOLERANCE",
+    "Exported",
+    "Format",
+    "Input",
+    "Program",
+    "program_of",
+    "write",
+]

@@ -1,0 +1,157 @@
+"""A trained generator as one function of tensors, with a name and a distribution for each of them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, is_dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from ganneal import __version__
+from ganneal.inference.generator import TrainedGenerator
+from ganneal.models import Latent, Normal
+from ganneal.storage.encoding import encode
+from ganneal.storage.weight_files import LICENCE
+from ganneal.task import Condition, Denoising, Task
+
+CARD_FORMAT = 1
+CARD_KEY = "ganneal"
+"""Under which a file holds its card, as JSON."""
+KEPT = ("experiment", "data", "counters", "measured", "provenance")
+"""What the card of a file takes over from that of the run."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of a program."""
+
+    name: str
+    shape: tuple[int, ...]
+    """Behind the batch."""
+    kind: Literal["float32", "int64"]
+    distribution: str
+
+
+@dataclass(frozen=True)
+class Program:
+    """A generator as a function of tensors alone, each ``[n, ...]`` for any n.
+
+    ``module(*made_of(latents, condition))`` are the samples of what `TrainedGenerator.draw` draws, as `sample` has
+    them.
+    """
+
+    module: nn.Module
+    inputs: tuple[Input, ...]
+    output: str
+    made_of: Callable[[Tensor, Condition], tuple[Tensor, ...]]
+    card: dict[str, Any]
+    """What was trained, on which data, for how long, and what the file takes and gives."""
+
+
+class OnePass(nn.Module):
+    """Latents, and labels where there are any, to samples."""
+
+    def __init__(self, generator: nn.Module, task: Task):
+        super().__init__()
+        self.generator, self.task = generator, task
+
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        condition = () if labels is None else (labels,)
+        return self.task.sample(self.generator, latents, condition, torch.Generator()).float()
+
+
+class AllPasses(nn.Module):
+    """The latents and the noise of every pass of a denoising chain to samples."""
+
+    def __init__(self, generator: nn.Module, task: Denoising):
+        super().__init__()
+        self.generator, self.task = generator, task
+        task.diffusion.tables(torch.float32)  # kept from now on: in a trace, tensors of the tracer would be kept
+
+    def forward(self, latents: Tensor, noise: Tensor) -> Tensor:
+        return self.task.denoised(self.generator, latents.unbind(1), noise.unbind(1)).float()
+
+
+def program_of(generator: TrainedGenerator) -> Program:
+    """``generator`` as a function of tensors.
+
+    Raises:
+        ValueError: Its samples take more than a fixed function of them: pushes by stored discriminators, or batch norm
+            on the samples at hand.
+    """
+    if generator.pushes is not None:
+        raise ValueError(
+            f"sampler must be 'generator' for an export: a sample of this run takes {generator.num_pushes} pushes "
+            "along gradients of stored discriminators, which an exported file does not hold. Use --sampler generator "
+            "for the generator alone, whose samples are others."
+        )
+    if generator.statistics == "batch":
+        raise ValueError(
+            "statistics must be 'running' or 'standing' for an export, got 'batch': a sample would depend on the "
+            "others of its batch."
+        )
+    latents = Input("latents", (_size(generator.latent),), "float32", _distribution(generator.latent))
+    output = "images" if len(generator.shape) == 3 else "points"
+    match generator.task:
+        case Denoising() as task:
+            module, inputs = AllPasses(generator.generator, task), _of_all_passes(latents, task, generator.shape)
+
+            def made_of(latents: Tensor, condition: Condition) -> tuple[Tensor, ...]:
+                latent_parts, noise = task.drawn(latents, condition, generator.shape)
+                return torch.stack(tuple(latent_parts), 1), torch.stack(tuple(noise), 1)
+
+        case task:
+            module, inputs = OnePass(generator.generator, task), (latents, *_labels(generator.num_classes))
+
+            def made_of(latents: Tensor, condition: Condition) -> tuple[Tensor, ...]:
+                return latents, *condition
+
+    return Program(module.eval(), inputs, output, made_of, _card(generator, inputs, output))
+
+
+def _size(latent: Latent) -> int:
+    return latent.sample(1, torch.Generator()).shape[1]
+
+
+def _distribution(latent: Latent) -> str:
+    if isinstance(latent, Normal):
+        return "independent standard normal"
+    return str(encode(latent)) if is_dataclass(latent) else repr(latent)
+
+
+def _labels(num_classes: int) -> Sequence[Input]:
+    return [Input("labels", (), "int64", f"classes 0..{num_classes - 1}")] if num_classes else []
+
+
+def _of_all_passes(latents: Input, task: Denoising, shape: tuple[int, ...]) -> tuple[Input, ...]:
+    return (
+        Input("latents", (task.steps, *latents.shape), "float32", f"{latents.distribution}, one for each pass"),
+        Input(
+            "noise",
+            (task.steps, *shape),
+            "float32",
+            "independent standard normal, the start and one for each pass but the last",
+        ),
+    )
+
+
+def _card(generator: TrainedGenerator, inputs: Sequence[Input], output: str) -> dict[str, Any]:
+    known = {key: generator.card[key] for key in KEPT if key in generator.card}
+    return {
+        "format": CARD_FORMAT,
+        "made_by": f"ganneal {__version__}, torch {torch.__version__}",
+        "inputs": [
+            {"name": i.name, "shape": ["n", *i.shape], "type": i.kind, "distribution": i.distribution} for i in inputs
+        ],
+        "output": {
+            "name": output,
+            "shape": ["n", *generator.shape],
+            "type": "float32",
+            "meaning": "channels first, black at -1 and white at 1" if output == "images" else "coordinates",
+        },
+        "classes": generator.class_names,
+        "sampler": generator.sampler,
+        "statistics": generator.statistics,
+        **known,
+        "licence": generator.card.get("licence", LICENCE),
+    }

@@ -1,0 +1,254 @@
+"""Samples in files: as data, each image at its own size and bit for bit, or as a picture for the eye.
+
+samples.png                one image as it is, several in a grid, points as a scatter plot
+samples.npz                "images" uint8 [N, C, H, W] or "points" float32 [N, D], with "labels" and "class_names"
+samples.zip                PNG files and dataset.json, the layout of the StyleGAN tools
+samples/                   PNG files; of labelled samples a sub-folder for each class, and dataset.json
+"""
+
+import io
+import re
+import unicodedata
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from os import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from ganneal.data import Dataset
+from ganneal.data.decode.dataset_json import LABELS, label_file
+from ganneal.data.decode.kinds import START, hidden, is_image
+from ganneal.data.places import candidates
+from ganneal.data.tools.convert import png, write_zip
+from ganneal.storage.atomic import sync, write_bytes
+from ganneal.storage.json_files import read_description
+from ganneal.storage.pictures import picture, save_png, to_uint8
+from ganneal.storage.run_directory import RunDirectory
+
+ENDINGS = (".png", ".npz", ".zip", "")
+MANIFEST = ".ganneal-samples"
+"""A file in a folder of samples: the CRC-32 and the name of each file that was written there, one a line."""
+LONGEST_NAME = 200
+"""Bytes of a folder's name; most file systems take 255."""
+ILLEGAL = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f\ud800-\udfff]')
+RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Samples ``[N, C, H, W]`` in [-1, 1] or points ``[N, D]``, with their classes where they have any."""
+
+    samples: Tensor
+    labels: Tensor | None = None
+    class_names: Sequence[str] = ()
+    """The names of all classes, by number; empty where they have none."""
+    num_classes: int = 0
+
+    @property
+    def are_images(self) -> bool:
+        """Whether the samples are images rather than points."""
+        return self.samples.dim() == 4
+
+
+def check_out(path: Path, *, overwrite: bool) -> None:
+    """Refuse a place where samples cannot be written, or where something would be lost, before they are drawn.
+
+    Raises:
+        ValueError: The ending is none of `ENDINGS`, or something is there that may not be replaced.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in ENDINGS:
+        lossy = " A lossy format would change the pixels." if suffix in (".jpg", ".jpeg", ".webp", ".gif") else ""
+        raise ValueError(
+            f"out must end in .png, .npz or .zip, or be a folder without an ending, got {str(path)!r}.{lossy}"
+        )
+    if suffix == "":
+        _check_folder(path, overwrite)
+    elif path.is_dir():
+        raise ValueError(f"out must be a file, got the folder {str(path)!r}; name a file in it.")
+    elif path.exists() and not overwrite:
+        raise ValueError(
+            f"out must be a new file, got {str(path)!r}, which is there; name another, or use --overwrite."
+        )
+
+
+def check_outside(path: Path, run: Path) -> None:
+    """Refuse to write images among the data of the run in the directory ``run``, where they would be read as data.
+
+    Raises:
+        ValueError: ``path`` is a folder of the run's data, or a folder or a PNG file in one.
+    """
+    description = RunDirectory(run).description
+    if path.suffix.lower() in (".npz", ".zip") or not description.exists():
+        return
+    for name, place in read_description(description).get("places", {}).items():
+        for folder in candidates(place, run):
+            if name != "init_from" and folder.is_dir() and path.resolve().is_relative_to(folder):
+                raise ValueError(
+                    f"out must lie outside the run's data, got {str(path)!r} in {str(folder)!r}, where samples would "
+                    f"be read as data; name another place."
+                )
+
+
+def write_samples(drawn: Drawn, path: Path, *, columns: int | None = None, overwrite: bool = False) -> None:
+    """Write ``drawn`` to ``path`` in the form that its ending names.
+
+    Args:
+        columns: Of a grid; None makes it square.
+        overwrite: Whether a file, or the samples that were written to a folder before, may be replaced.
+    Raises:
+        ValueError: A sample is no number, points cannot be written so, or as `check_out` says.
+        OSError: It cannot be written.
+    """
+    check_out(path, overwrite=overwrite)
+    if not drawn.samples.isfinite().all():
+        raise ValueError("the generator makes samples that are no numbers; use an earlier checkpoint, or train again.")
+    suffix = path.suffix.lower()
+    if not drawn.are_images and suffix not in (".png", ".npz"):
+        raise ValueError(f"out must end in .png or .npz for points, got {str(path)!r}.")
+    match suffix:
+        case ".png":
+            save_png(picture(drawn.samples, columns), path)
+        case ".npz":
+            write_bytes(path, _archive(drawn))
+        case ".zip":
+            write_zip(_dataset(drawn), path)
+        case _:
+            _write_folder(drawn, path)
+
+
+def _archive(drawn: Drawn) -> bytes:
+    key, samples = ("images", to_uint8(drawn.samples)) if drawn.are_images else ("points", drawn.samples.numpy())
+    arrays: dict[str, Any] = {key: samples}
+    if drawn.labels is not None:
+        arrays["labels"] = drawn.labels.numpy()
+        if drawn.class_names:
+            arrays["class_names"] = np.array(drawn.class_names, dtype=str)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def _dataset(drawn: Drawn) -> Dataset:
+    labels = None if drawn.labels is None else drawn.labels.numpy()
+    names = {"classes": list(drawn.class_names)} if drawn.class_names else {}
+    return Dataset(to_uint8(drawn.samples), labels, drawn.num_classes, names)
+
+
+def folder_names(class_names: Sequence[str]) -> list[str]:
+    """A folder's name for each class, all different: the class's own where every file system takes it.
+
+    >>> folder_names(["cat", "a/b", "..", "CON", "Cat", "été"])
+    ['cat', 'class-1', 'class-2', 'class-3', 'class-4', 'été']
+    """
+    found: list[str] = []
+    taken = {LABELS, *(_folded(f"class-{index}") for index in range(len(class_names)))}
+    for index, name in enumerate(class_names):
+        own = _is_safe(name) and _folded(name) not in taken
+        found.append(name if own else f"class-{index}")
+        taken.add(_folded(found[-1]))
+    return found
+
+
+def _folded(name: str) -> str:
+    """Names of one folder on file systems that do not tell apart capitals, or forms of Unicode."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _is_safe(name: str) -> bool:
+    if not name or hidden(name) or name.startswith(".") or name.endswith(".") or name != name.strip():
+        return False
+    unfit = ILLEGAL.search(name) or RESERVED.fullmatch(name) or not name.isprintable()
+    return not unfit and len(name.encode()) <= LONGEST_NAME
+
+
+def _write_folder(drawn: Drawn, root: Path) -> None:
+    """One PNG for each sample; with labels below a folder of its class, and `dataset.json` with classes by number."""
+    for name in _earlier(root):
+        (root / name).unlink(missing_ok=True)
+        with suppress(OSError):  # the folder of another class, or somebody's own, is not empty
+            (root / name).parent.rmdir()
+    root.mkdir(parents=True, exist_ok=True)
+    files = _file_names(drawn)
+    with open(root / MANIFEST, "w", encoding="utf-8") as manifest:
+        for name, pixels in zip(files, to_uint8(drawn.samples), strict=True):
+            _write_listed(root, name, png(pixels), manifest)
+        if drawn.labels is not None:
+            content = label_file(files, drawn.labels.tolist(), drawn.class_names)
+            _write_listed(root, LABELS, content, manifest)
+    sync(root)
+
+
+def _file_names(drawn: Drawn) -> list[str]:
+    if drawn.labels is None:
+        return [f"{index:06d}.png" for index in range(len(drawn.samples))]
+    width = len(str(max(drawn.num_classes - 1, 0)))
+    numbers = [f"{index:0{width}d}" for index in range(drawn.num_classes)]
+    folders = folder_names(drawn.class_names or numbers)
+    return [f"{folders[label]}/{index:06d}.png" for index, label in enumerate(drawn.labels.tolist())]
+
+
+def _write_listed(root: Path, name: str, content: bytes, manifest: io.TextIOBase) -> None:
+    """Write a file that the manifest names before it is there, so that it is known after an interruption too."""
+    manifest.write(f"{zlib.crc32(content):08x} {name}\n")
+    manifest.flush()
+    path = root / name
+    path.parent.mkdir(exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_bytes(content)
+    replace(temporary, path)
+
+
+def _earlier(root: Path) -> list[str]:
+    """The files in ``root`` that are samples of before, unchanged since they were written."""
+    manifest = root / MANIFEST
+    if not manifest.is_file():
+        return []
+    lines = manifest.read_text("utf-8", errors="replace").splitlines()
+    listed = {name: crc for crc, _, name in (line.partition(" ") for line in lines) if name}
+    return [name for name, crc in listed.items() if _is_inside(name) and _crc(root / name) == crc]
+
+
+def _is_inside(name: str) -> bool:
+    return ".." not in Path(name).parts and not Path(name).is_absolute()
+
+
+def _crc(file: Path) -> str | None:
+    return f"{zlib.crc32(file.read_bytes()):08x}" if file.is_file() else None
+
+
+def _check_folder(root: Path, overwrite: bool) -> None:
+    if not root.exists():
+        return
+    if not root.is_dir():
+        raise ValueError(f"out must be a folder, got the file {str(root)!r}; give it an ending, or name another.")
+    earlier = _earlier(root)
+    others = set(_data_in(root)) - set(earlier)
+    if others:
+        raise ValueError(
+            f"out must be a folder without other images, got {str(root)!r} with {len(others):,} that `ganneal sample` "
+            f"did not write there, as {min(others)!r}; name another folder."
+        )
+    if earlier and not overwrite:
+        raise ValueError(
+            f"out must be a new folder, got {str(root)!r} with {len(earlier):,} files of earlier samples; name "
+            f"another, or replace them with --overwrite."
+        )
+
+
+def _data_in(root: Path) -> Iterator[str]:
+    """The files below ``root`` that a reader of the folder would take for data."""
+    for file in root.rglob("*"):
+        name = file.relative_to(root).as_posix()
+        if file.is_file() and not hidden(name) and (name == LABELS or is_image(name, lambda file=file: _start(file))):
+            yield name
+
+
+def _start(file: Path) -> bytes:
+    with open(file, "rb") as opened:
+        return opened.read(START)

@@ -1,0 +1,106 @@
+"""What the networks of composite functional gradients share: initialised layers, and how often a size is halved.
+
+Initialisation as in the authors' code: convolutions N(0, 0.01²), linear layers and shortcuts Kaiming normal (fan in),
+biases 0, the scale of a norm uniform on [0, 1].
+"""
+
+from math import floor, log2
+from typing import get_args
+
+from torch import nn
+
+from ganneal.models.dcgan import NormName, norm_layers
+from ganneal.models.parts.checks import RESIZE
+from ganneal.models.protocol import Shape
+
+BASE = 4
+"""Image side at the latents' end where the size allows it, pixels."""
+LARGEST_BASE = 16
+"""Beyond it the linear layer would hold most of the network."""
+
+
+def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, *, bias: bool = True) -> nn.Conv2d:
+    layer = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=bias)
+    _initialize(layer)
+    return layer
+
+
+def up_convolution(inputs: int, outputs: int) -> nn.ConvTranspose2d:
+    """5x5, doubling the size."""
+    layer = nn.ConvTranspose2d(inputs, outputs, 5, 2, 2, output_padding=1)
+    _initialize(layer)
+    return layer
+
+
+def shortcut(inputs: int, outputs: int) -> nn.Conv2d:
+    """1x1 without bias."""
+    layer = nn.Conv2d(inputs, outputs, 1, bias=False)
+    nn.init.kaiming_normal_(layer.weight)
+    return layer
+
+
+def linear(inputs: int, outputs: int) -> nn.Linear:
+    layer = nn.Linear(inputs, outputs)
+    nn.init.kaiming_normal_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def norm(name: NormName, channels: int) -> list[nn.Module]:
+    """The norm after a layer, its scale uniform on [0, 1]; none for ``"none"``."""
+    layers = norm_layers(name, channels)
+    for layer in layers:
+        nn.init.uniform_(layer.weight)  # type: ignore[arg-type]
+    return layers
+
+
+def _initialize(layer: nn.Conv2d | nn.ConvTranspose2d) -> None:
+    nn.init.normal_(layer.weight, std=0.01)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+
+
+def widths(width: int, depth: int) -> list[int]:
+    """Doubling from the image's end, at most 8 times ``width``."""
+    return [min(width * 2**i, 8 * width) for i in range(depth)]
+
+
+def check_fields(sizes: dict[str, int], norms: dict[str, str], depth: int | None) -> None:
+    """Refuse what the families do not allow, naming the field."""
+    for name, value in sizes.items():
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}.")
+    for name, value in norms.items():
+        if value not in get_args(NormName):
+            raise ValueError(f"{name} must be one of {', '.join(get_args(NormName))}, got {value!r}.")
+    if depth is not None and depth < 1:
+        raise ValueError(f"depth must be at least 1, or None to follow the images' size, got {depth}.")
+
+
+def base_and_depth(family: str, shape: Shape, num_classes: int, depth: int | None, least: int = 1) -> tuple[int, int]:
+    """The side at the latents' end and the number of doublings for square images.
+
+    Without a given ``depth`` the size is halved down to 4 px or so, but ``least`` times, and never below an odd side.
+    """
+    if num_classes:
+        raise ValueError(
+            f"num_classes must be 0 for {family}, got {num_classes}; train without labels (task 'unconditional')."
+        )
+    if len(shape) != 3 or shape[1] != shape[2] or shape[1] < 2:
+        raise ValueError(
+            f"shape must be (channels, size, size) for {family}, got {shape}; {RESIZE}, for points use the model 'mlp'."
+        )
+    size = shape[1]
+    halvings = (size & -size).bit_length() - 1
+    if depth is not None and depth > halvings:
+        raise ValueError(
+            f"depth must be at most {halvings} for {size} px, which halve evenly so often, got {depth}; use None to "
+            f"follow the size, or {RESIZE}."
+        )
+    chosen = min(halvings, max(least, floor(log2(size / BASE)))) if depth is None else depth
+    if chosen < 1 or size >> chosen > LARGEST_BASE:
+        raise ValueError(
+            f"size must halve evenly down to at most {LARGEST_BASE} px, got {size} px, halved {chosen} times to "
+            f"{size >> chosen} px; take 28, 32, 64, 128 or 256 px: {RESIZE}."
+        )
+    return size >> chosen, chosen

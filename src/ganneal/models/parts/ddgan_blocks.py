@@ -1,0 +1,146 @@
+"""Blocks of DDGAN's generator: norms that follow the latents, residual blocks that resample, attention, two stages."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ganneal.models.parts.ddgan import TINY, Features, average, convolution, linear, passed
+from ganneal.models.parts.fir import Resample, Smooth
+
+EPS = 1e-6
+"""Of group norm."""
+MOST_GROUPS = 32
+Style = Float[Tensor, "batch _"]
+
+
+def groups(channels: int) -> int:
+    """Groups of a group norm: four channels each, or 32 of them.
+
+    Raises:
+        ValueError: They do not divide the channels.
+    """
+    found = min(channels // 4, MOST_GROUPS)
+    if not found or channels % found:
+        raise ValueError(
+            f"width must make layers of whole groups of channels, got a layer of {channels}; use 32 or 64."
+        )
+    return found
+
+
+def group_norm(channels: int) -> nn.GroupNorm:
+    """With a scale and a shift of its own."""
+    return nn.GroupNorm(groups(channels), channels, EPS)
+
+
+class AdaptiveGroupNorm(nn.Module):
+    """Group norm whose scale and shift are linear in a style; 1 and 0 plus a small part of it at first."""
+
+    def __init__(self, channels: int, style_size: int):
+        super().__init__()
+        self.groups = groups(channels)
+        self.affine = linear(style_size, 2 * channels, fan="outputs")
+        with torch.no_grad():
+            self.affine.bias[:channels] = 1
+
+    def forward(self, x: Features, style: Style) -> Features:
+        normed = F.group_norm(x, self.groups, eps=EPS)
+        scale, shift = self.affine(style)[:, :, None, None].to(normed.dtype).chunk(2, dim=1)
+        return torch.addcmul(shift, normed, scale)
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions behind adaptive norms, the time added between them; both ways may be resampled."""
+
+    def __init__(self, inputs: int, outputs: int, time_size: int, style_size: int, resample: Resample | None = None):
+        super().__init__()
+        self.norms = nn.ModuleList([AdaptiveGroupNorm(size, style_size) for size in (inputs, outputs)])
+        self.resample = resample or nn.Identity()
+        self.first = convolution(inputs, outputs, 3, fan="average")
+        self.time = linear(time_size, outputs, fan="average")
+        self.second = convolution(outputs, outputs, 3, fan="average", scale=TINY)
+        own = inputs == outputs and resample is None
+        self.shortcut = nn.Identity() if own else convolution(inputs, outputs, 1, fan="average")
+
+    def forward(self, x: Features, time: Style, style: Style) -> Features:
+        first, second = self.norms
+        h = self.first(self.resample(F.silu(first(x, style)))) + self.time(F.silu(time))[:, :, None, None]
+        h = self.second(F.silu(second(h, style)))
+        return average(self.shortcut(self.resample(x)), h)
+
+
+class PixelAttention(nn.Module):
+    """(x + attention(x)) / sqrt 2 over all pixels, one head, behind a group norm."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.norm = group_norm(channels)
+        self.query, self.key, self.value = (convolution(channels, channels, 1, fan="average", scale=0.1) for _ in "qkv")
+        self.out = convolution(channels, channels, 1, fan="average", scale=TINY)
+
+    def forward(self, x: Features) -> Features:
+        normed = self.norm(x)
+        query, key, value = (
+            part(normed).flatten(2).transpose(1, 2)[:, None] for part in (self.query, self.key, self.value)
+        )
+        attended = F.scaled_dot_product_attention(query, key, value)[:, 0]
+        return average(x, self.out(attended.transpose(1, 2).unflatten(2, x.shape[2:])))
+
+
+class Down(nn.Module):
+    """Blocks at one size, each with attention where ``attend``, then half the size where there is more below.
+
+    The noisier sample, halved along, joins behind each halving where ``joined`` gives its channels.
+    """
+
+    def __init__(
+        self, widths: list[int], sizes: tuple[int, int], *, attend: bool, halve: bool, joined: int | None, lean: bool
+    ):
+        super().__init__()
+        self.lean, outputs = lean, widths[-1]
+        pairs = zip(widths, widths[1:], strict=False)
+        self.blocks = nn.ModuleList([ResidualBlock(i, o, *sizes) for i, o in pairs])
+        self.attentions = nn.ModuleList([PixelAttention(outputs) if attend else nn.Identity() for _ in self.blocks])
+        self.halve = ResidualBlock(outputs, outputs, *sizes, Resample(up=False)) if halve else None
+        self.join = None
+        if halve and joined:
+            self.join = nn.Sequential(Smooth(), convolution(joined, outputs, 3, fan="average", stride=2))
+
+    def forward(
+        self, h: Features, beside: Features, time: Style, style: Style
+    ) -> tuple[Features, Features, list[Features]]:
+        """What goes on, the noisier sample beside it, and what the other half will be given."""
+        kept = []
+        for block, attention in zip(self.blocks, self.attentions, strict=True):
+            h = attention(passed(block, self.lean, h, time, style))
+            kept.append(h)
+        if self.halve is not None:
+            h = passed(self.halve, self.lean, h, time, style)
+            if self.join is not None:
+                h = beside = average(self.join(beside), h)
+            kept.append(h)
+        return h, beside, kept
+
+
+class Up(nn.Module):
+    """Blocks at one size, each given what the first half kept there, attention behind them, then twice the size."""
+
+    def __init__(
+        self, inputs: list[int], outputs: int, sizes: tuple[int, int], *, attend: bool, enlarge: bool, lean: bool
+    ):
+        super().__init__()
+        self.lean = lean
+        self.blocks = nn.ModuleList([ResidualBlock(i, outputs, *sizes) for i in inputs])
+        self.attention = PixelAttention(outputs) if attend else nn.Identity()
+        self.enlarge = ResidualBlock(outputs, outputs, *sizes, Resample(up=True)) if enlarge else None
+
+    def forward(self, h: Features, kept: list[Features], time: Style, style: Style) -> Features:
+        for block in self.blocks:
+            h = passed(block, self.lean, torch.cat([h, kept.pop()], 1), time, style)
+        h = self.attention(h)
+        return h if self.enlarge is None else passed(self.enlarge, self.lean, h, time, style)
+
+
+def normalized(latents: Style) -> Style:
+    """Latents of mean square 1, in at least float32."""
+    return latents * (latents.square().mean(1, keepdim=True) + 1e-8).rsqrt()

@@ -1,0 +1,86 @@
+"""Pictures of samples: image grids, and scatter plots of points."""
+
+import io
+from math import ceil, isqrt, sqrt
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from ganneal.storage.atomic import write_bytes
+
+SMALLEST_TILE = 48
+"""Smaller images are enlarged by a whole factor, pixel by pixel, so that a person can see them."""
+
+
+def to_uint8(images: Float[Tensor, "batch channels height width"]) -> np.ndarray:
+    """[-1, 1] to 0..255 as floor(127.5 x + 128) clamped, the exact inverse of x / 127.5 - 1."""
+    return (images * 127.5 + 128).clamp(0, 255).byte().cpu().numpy()
+
+
+def single_image(pixels: np.ndarray) -> Image.Image:
+    """One image uint8 ``[C, H, W]`` at its own size: no frame, nothing enlarged."""
+    return Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+
+
+def image_grid(images: Float[Tensor, "batch channels height width"], columns: int | None = None) -> Image.Image:
+    """Images side by side, row by row, two pixels apart; as square as can be where ``columns`` is None."""
+    tiles = to_uint8(images)
+    count, channels, height, width = tiles.shape
+    factor = max(1, ceil(SMALLEST_TILE / max(height, width)))
+    tiles = tiles.repeat(factor, axis=2).repeat(factor, axis=3)
+    height, width, gap = height * factor, width * factor, 2
+    if columns is not None and columns < 1:
+        raise ValueError(f"columns must be at least 1, got {columns}; leave it out for a square grid.")
+    columns = min(columns or ceil(sqrt(count)), count)
+    rows = ceil(count / columns)
+    sheet = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, channels), 255, dtype=np.uint8)
+    for index, tile in enumerate(tiles):
+        top, left = (gap + (n * (size + gap)) for n, size in zip(divmod(index, columns), (height, width), strict=True))
+        sheet[top : top + height, left : left + width] = tile.transpose(1, 2, 0)
+    return Image.fromarray(sheet.squeeze(2) if channels == 1 else sheet)
+
+
+def picture(samples: Tensor, columns: int | None = None) -> Image.Image:
+    """A single image as it is, several in a grid, points as a scatter plot."""
+    if samples.dim() != 4:
+        return scatter(None, samples)
+    return single_image(to_uint8(samples)[0]) if len(samples) == 1 else image_grid(samples, columns)
+
+
+def class_rows(num_classes: int, count: int) -> tuple[list[int], int]:
+    """The classes of at most ``count`` images for a grid with a row for each class, and its columns.
+
+    Where ``count`` gives no two images a class, it is a square of fewer classes, evenly spread.
+
+    >>> class_rows(3, 7), class_rows(1000, 4)
+    (([0, 0, 1, 1, 2, 2], 2), ([0, 0, 500, 500], 2))
+    """
+    rows = num_classes if count >= 2 * num_classes else min(num_classes, isqrt(count))
+    columns = count // rows
+    return [row * num_classes // rows for row in range(rows) for _ in range(columns)], columns
+
+
+def scatter(real: Float[Tensor, "count 2"] | None, generated: Float[Tensor, "batch 2"] | None = None) -> Image.Image:
+    """Real points in the plane, generated ones over them, axes to scale; either may be None."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 5), dpi=100)
+    # Margins wide enough for a number of nine characters; to measure the labels takes longer than to draw them.
+    canvas, axes = FigureCanvasAgg(figure), figure.add_axes((0.14, 0.07, 0.8, 0.88), aspect="equal")
+    for points, colour, label in ((real, "0.75", "real"), (generated, "tab:blue", "generated")):
+        if points is not None:
+            axes.scatter(*points.T.numpy(), s=4, color=colour, alpha=0.7, label=label)
+    axes.legend(loc="upper right", markerscale=3)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba()).copy())
+
+
+def save_png(picture: Image.Image, path: Path) -> None:
+    """Write ``picture`` as PNG, atomically."""
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG")
+    write_bytes(path, buffer.getvalue())

@@ -1,0 +1,123 @@
+"""The evaluations of one training run: when they are due, what they find, the best weights, verdicts on its health."""
+
+from collections.abc import Iterable
+from copy import deepcopy
+from time import perf_counter
+from typing import Any
+
+from ganneal.data import Dataset
+from ganneal.engine.run import Run
+from ganneal.evaluation.health import Verdict, Watch
+from ganneal.losses import output_of
+from ganneal.stop import Row, Stop
+from ganneal.storage.run_directory import RunDirectory
+from ganneal.storage.weight_files import export
+from ganneal.training.display import Display
+from ganneal.training.evaluator import Evaluator
+
+MOST_ROLLBACKS = 3
+
+
+class Evaluations:
+    """Follows a run row by row. It never changes training's bits, but for a rollback that was asked for."""
+
+    def __init__(self, run: Run, directory: RunDirectory, display: Display, held_out: Dataset | None = None):
+        self.run, self.directory, self.display = run, directory, display
+        self.records = run.experiment.records
+        classes = run.pair.num_classes
+        self.evaluator = Evaluator(run.data.dataset, self.records, num_classes=classes, held_out=held_out)
+        self.name = self.evaluator.name
+        self.output = output_of(run.experiment.loss)
+        self.watching = Watch(self.name, output=self.output)
+        self.evaluated_at = 0
+        self.spent = 0.0
+        """Seconds of evaluations during training."""
+        self.last_cost = 0.0
+        self.best: float | None = None
+        self.best_state: dict[str, Any] | None = None
+        """The run at its best evaluation, to go back to; only kept where a rollback is asked for."""
+        self.rollbacks = 0
+        if self.evaluator.held_out_paired is not None:
+            display.say(f"classes of the data and of held-out data are paired {self.evaluator.held_out_paired}")
+        if not self.evaluator.possible:
+            display.say(f"no {self.name}: it needs more than {self.evaluator.extractor.dimensions} samples and images")
+
+    def recall(self, rows: Iterable[Row], best_state: dict[str, Any] | None) -> None:
+        """Take up where a stopped run's record ends; ``best_state`` is what its checkpoint kept of it."""
+        rows = list(rows)
+        self.watching = Watch(self.name, rows, self.output)
+        for row in rows:
+            self.last_cost = row.get("evaluation_cost", self.last_cost)
+            if "evaluating_seconds" in row:
+                self.evaluated_at, self.spent = row["num_real"], row["evaluating_seconds"]
+            if row["num_real"] and self.name in row:
+                self.best = min(row[self.name], self.best if self.best is not None else row[self.name])
+            self.rollbacks = row.get("rollbacks", self.rollbacks)
+        self.best_state = None if self.best is None else best_state
+
+    def follow(self, row: Row) -> Stop | None:
+        """Evaluate into ``row`` if it is time, keep the best weights, judge; a `Stop` if a collapse ends the run."""
+        if "stopped" in row or (self._due() and self._affordable()):
+            row |= self.measure()
+            self.evaluated_at = self.run.counters.num_real
+            self.spent += self.last_cost
+            row["evaluating_seconds"] = self.spent
+            self._keep_best(row)
+        self.watch(row)
+        collapse = self.watching.collapse(row)
+        return None if collapse is None else self._react(collapse, row)
+
+    def measure(self) -> Row:
+        """The values of the run as it stands."""
+        started = perf_counter()
+        values = self.evaluator(self.run)
+        self.last_cost = perf_counter() - started
+        if self.name in values:
+            self.display.say(f"{self.name} {values[self.name]:.4g} at {self.run.counters.num_real:,} images")
+        return values | {"evaluation_cost": self.last_cost, "sampler": self.run.experiment.sampler}
+
+    def watch(self, row: Row) -> list[Verdict]:
+        """Write and show what has changed in the run's health."""
+        place = {key: row[key] for key in ("num_real", "seconds")}
+        verdicts = self.watching(row)
+        for verdict in verdicts:
+            self.directory.append_verdict(place | verdict.as_dict())
+            self.display.say(f"{verdict.severity}: {verdict.text}")
+        return verdicts
+
+    def _due(self) -> bool:
+        every = self.records.evaluate_every
+        return bool(every) and self.run.counters.num_real // every > self.evaluated_at // every
+
+    def _affordable(self) -> bool:
+        spent = self.spent + self.last_cost
+        return spent <= self.records.evaluate_share * (self.run.counters.seconds + spent)
+
+    def _keep_best(self, row: Row) -> None:
+        value = row.get(self.name)
+        if value is None or (self.best is not None and value >= self.best):
+            return
+        self.best, state = value, self.run.state_dict()
+        self.best_state = deepcopy(state) if self.records.on_collapse == "rollback" else None
+        export(
+            self.directory.path / "best", self.directory, state, self.run.pair.parameters, measured={self.name: value}
+        )
+
+    def _react(self, verdict: Verdict, row: Row) -> Stop | None:
+        match self.records.on_collapse:
+            case "warn":
+                return None
+            case "stop":
+                return Stop(f"{verdict.text} (--records.on-collapse stop)", save=True)
+            case "rollback":
+                return self._roll_back(verdict, row)
+
+    def _roll_back(self, verdict: Verdict, row: Row) -> Stop | None:
+        if self.rollbacks >= MOST_ROLLBACKS or self.best_state is None:
+            why = f"after {self.rollbacks} rollbacks" if self.rollbacks else "with no best weights to go back to"
+            return Stop(f"{verdict.text} It collapsed {why}", save=True)
+        self.run.roll_back(self.best_state)
+        self.rollbacks += 1
+        row["rollbacks"] = self.rollbacks
+        self.display.say(f"rolled back to the best evaluation, {self.name} {self.best:.4g}; clocks and data go on")
+        return None

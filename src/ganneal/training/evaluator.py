@@ -1,0 +1,132 @@
+"""What is measured beside training without touching it: distance, coverage, duplicates, the accuracy of D."""
+
+import warnings
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ganneal.data import Dataset, Sampler, load_like
+from ganneal.data.class_shares import Classes
+from ganneal.data.classes import with_classes_of
+from ganneal.engine.run import Run
+from ganneal.evaluation.seeds import SELECTION_SEED
+from ganneal.evaluation.suited import REAL_COUNT, as_stored, suited_extractor
+from ganneal.evaluation.variety import MOST, Variety
+from ganneal.experiment import Records
+from ganneal.inference.loading import TrainedGenerator
+from ganneal.metrics import Moments, frechet_distance
+from ganneal.metrics.references import reference_features
+from ganneal.models.parts.freezing import frozen
+from ganneal.randomness import random_stream, unnamed_draws
+from ganneal.stop import Row
+
+JUDGED_COUNT = 500
+JUDGED_BATCH = 100
+
+
+class Evaluator:
+    """Measures a run's averaged generator against its data, on samples of the same latents each time.
+
+    They are of `SELECTION_SEED`, so that other seeds give samples that did not choose the best weights.
+
+    Not comparable between extractors, nor with FID; the name of the distance says which extractor it is, and whether
+    classes were drawn uniformly instead of as often as the data has them (`Records.classes`).
+
+    Args:
+        held_out: The data of `Records.held_out`, where they have been read already.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        records: Records,
+        seed: int = 0,
+        *,
+        num_classes: int = 0,
+        held_out: Dataset | None = None,
+    ):
+        self.count, self.seed = records.evaluate_count, seed
+        self.classes: Classes = records.classes
+        chosen = records.extractor
+        self.extractor = suited_extractor(dataset, self.count) if chosen is None else chosen.build(dataset.shape)
+        self.name = f"FD-{self.extractor.name}" + ("-uniform-classes" if self.classes == "uniform" else "")
+        real = reference_features(dataset, self.extractor, count=REAL_COUNT).features.double()
+        self.moments = Moments.of(real)
+        self.variety = Variety.of(real, self.count, seed)
+        if held_out is None and records.held_out is not None:
+            held_out = load_like(records.held_out, dataset)
+        unseen = dataset if held_out is None else held_out
+        if unseen.shape != dataset.shape:
+            raise ValueError(
+                f"records.held_out must hold samples of shape {dataset.shape}, as the data, got {unseen.shape}; give "
+                f"a held-out part of the same data."
+            )
+        self.held_out_paired: str | None = None
+        """How the classes of the data and of held-out data were paired; None without either."""
+        if num_classes and held_out is not None:  # the discriminator judges samples under the data's numbers of classes
+            called = ("the data", "records.held_out")
+            unseen, self.held_out_paired = with_classes_of(dataset.class_names, held_out, called=called)
+        self.judged = Sampler(unseen, seed)
+
+    @property
+    def possible(self) -> bool:
+        """Whether there are more samples and images than dimensions, without which there is no distance."""
+        return min(self.count, self.moments.n) > self.extractor.dimensions
+
+    def __call__(self, run: Run) -> Row:
+        """Columns for a log row; the distance is left out where it is not possible, all where a sample is no number."""
+        samples = run.sampler().sample(self.count, SELECTION_SEED, classes=self.classes)
+        if not samples.isfinite().all():
+            return {}
+        fake = self.extractor(as_stored(samples)).features.double()
+        varied = {} if self.variety is None else self.variety(fake[:MOST])
+        ranked = {} if run.pair.judges_pairs else {"d_accuracy": self.accuracy(run)}  # no sample has a rank of its own
+        return self._distance(fake) | varied | ranked
+
+    def distance(self, generator: TrainedGenerator, seed: int) -> float | None:
+        """The distance on other samples, of ``seed``, than those it is followed by in training."""
+        samples = generator.sample(self.count, seed, classes=self.classes)
+        if not self.possible or not samples.isfinite().all():
+            return None
+        return self._distance(self.extractor(as_stored(samples)).features.double())[self.name]
+
+    def _distance(self, fake: Float[Tensor, "n d"]) -> Row:
+        if not self.possible:
+            return {}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # below five samples a dimension: the best that was to be had
+            return {self.name: frechet_distance(self.moments, Moments.of(fake))}
+
+    @torch.no_grad()
+    def accuracy(self, run: Run) -> float:
+        """Share of pairs of a real and a generated sample that the discriminator ranks rightly, ties half.
+
+        0.5 is chance, 1 a discriminator that knows every sample. It works on ranks, so that any loss's outputs do. The
+        real ones are `Records.held_out`'s, or of the training data where there are none. Batch norm runs on batch
+        statistics, as in training; every buffer stays as it was.
+        """
+        random, task = random_stream(self.seed, "evaluation", run.device), run.experiment.task
+        real_logits, fake_logits = [], []
+        generator = run.sampler()
+        players = random_stream(self.seed, "players", run.device)
+        with frozen(run.discriminator, keep_buffers=True), unnamed_draws(players), run.autocast():
+            for start in range(0, min(JUDGED_COUNT, len(self.judged.dataset)), JUDGED_BATCH):
+                batch = self.judged.batch(start, JUDGED_BATCH)
+                real = task.real_view(batch._replace(samples=batch.samples.to(run.device)), random)
+                latents = run.pair.latent.sample(JUDGED_BATCH, random)
+                given = real.condition  # of the fakes too: their classes are as often as the data has them
+                fake = generator.pushed(task.fake(generator.generator, latents, given, random), given, random)
+                real_logits.append(run.discriminator(real.samples, *given).float().cpu())
+                fake_logits.append(run.discriminator(fake, *given).float().cpu())
+        return ranking_accuracy(torch.cat(real_logits), torch.cat(fake_logits))
+
+
+def ranking_accuracy(real: Float[Tensor, " n"], fake: Float[Tensor, " m"]) -> float:
+    """Share of the n m pairs in which the real output is the larger, ties half: the area under the ROC curve.
+
+    >>> ranking_accuracy(torch.tensor([1.0, 3.0]), torch.tensor([1.0, 2.0]))
+    0.625
+    """
+    difference = real.double()[:, None] - fake.double()[None, :]
+    return float(((difference > 0).double() + 0.5 * (difference == 0).double()).mean())

@@ -1,0 +1,114 @@
+"""The ranks of a run that write nothing: they make the same moves as the first and do what it decides."""
+
+import io
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+
+from ganneal.data import Dataset
+from ganneal.data.identity import Identity, differences, identify
+from ganneal.engine import loop as engine
+from ganneal.engine.run import Run
+from ganneal.experiment import Experiment
+from ganneal.ranks import Ranks
+from ganneal.storage.encoding import difference
+from ganneal.training.interruption import Interruption
+
+
+class Decision(NamedTuple):
+    """What the first rank made of a log row."""
+
+    stop: bool = False
+    skip_fit: bool = False
+    roll_back: bytes | None = None
+    """The packed state to take players, optimizers and regularizer from."""
+
+
+def packed(state: dict[str, Any]) -> bytes:
+    """A state of tensors and plain types for another process, wherever its tensors live."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return buffer.getvalue()
+
+
+def unpacked(content: bytes) -> dict[str, Any]:
+    """What `packed` packed, on the CPU."""
+    return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+
+
+@contextmanager
+def telling(ranks: Ranks) -> Iterator[list[Any]]:
+    """Work of the first rank that the others wait for in `hear`: what it puts into the list reaches them.
+
+    An error in it ends their processes quietly, so that it is said once.
+    """
+    told: list[Any] = []
+    try:
+        yield told
+    except BaseException:
+        ranks.tell((True, None))
+        raise
+    ranks.tell((False, told[0] if told else None))
+
+
+def hear(ranks: Ranks) -> Any:
+    """What the first rank tells; ends this process where that one has ended."""
+    over, value = ranks.tell()
+    if over:
+        raise SystemExit(0)
+    return value
+
+
+def beginning(experiment: Experiment, data: Identity, state: dict[str, Any]) -> bytes:
+    """What every other rank begins with, `follow` unpacks it."""
+    return packed({"identity": json.dumps(experiment.identity()), "data": json.dumps(data.as_dict()), "state": state})
+
+
+def follow(experiment: Experiment, ranks: Ranks) -> Run:
+    """The part of a rank that is not the first in a run; returns once everything is written.
+
+    Raises:
+        ValueError: This process was given another experiment than the first, or reads other data.
+    """
+    with Interruption() as interruption:
+        begun = unpacked(hear(ranks))
+        if changes := difference(json.loads(begun["identity"]), json.loads(json.dumps(experiment.identity()))):
+            raise ValueError(
+                f"every process of a run must be given the same experiment, and rank {ranks.rank} has another than the "
+                f"first: {'; '.join(changes)}; give these settings on the command line."
+            )
+        run = Run(experiment, _same_data(experiment, Identity.of(json.loads(begun["data"])), ranks), ranks)
+        run.load_state_dict(begun["state"])
+        for _ in engine.train(run, interruption):
+            decision: Decision = hear(ranks)
+            if decision.roll_back is not None:
+                run.roll_back(unpacked(decision.roll_back))
+            if decision.skip_fit:
+                run.skip_fit()
+            if decision.stop:
+                break
+        pending(run, interruption)
+        hear(ranks)
+    return run
+
+
+def _same_data(experiment: Experiment, first: Identity, ranks: Ranks) -> Dataset:
+    """The data as this process reads them, perhaps on another machine, which must be those of the first."""
+    dataset = experiment.data.load()
+    here = f"in rank {ranks.rank}"
+    if changes := differences(first, identify(dataset), "in the first process", here):
+        raise ValueError(
+            f"every process of a run must read the same data, and rank {ranks.rank} reads others than the first: "
+            f"{'; '.join(changes)}; copy the data of the first machine to this one."
+        )
+    return dataset
+
+
+def pending(run: Run, interruption: Interruption) -> int | None:
+    """After the loop, on every rank: gather what is metered and not logged yet. The signal that came to any of them."""
+    run.meters.gather(run.ranks)
+    signum = run.ranks.greatest(interruption.signum or 0)
+    return int(signum) or None

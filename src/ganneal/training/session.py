@@ -1,0 +1,351 @@
+"""The caller's loop around the engine: log, sample, evaluate, checkpoint, stop. Plain code, on the num_real clock."""
+
+import warnings
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import torch
+
+from ganneal.data import Dataset, Source, load_like, reporting
+from ganneal.data.class_shares import class_counts
+from ganneal.data.classes import class_names_of, paired_in_order
+from ganneal.engine import loop as engine
+from ganneal.engine.run import Run, device_named
+from ganneal.evaluation.run_data import (
+    WORDS,
+    Compared,
+    Key,
+    KnownData,
+    check_apart,
+    check_identity,
+    found_again,
+    recorded_places,
+)
+from ganneal.experiment import Experiment
+from ganneal.ranks import ALONE, Ranks
+from ganneal.stop import REMEDY, NonFinite, Row, Stop, TrainingStopped
+from ganneal.storage.encoding import encode
+from ganneal.storage.json_files import read_description
+from ganneal.storage.pictures import class_rows, picture, save_png, scatter
+from ganneal.storage.run_directory import RunDirectory
+from ganneal.storage.weight_files import export
+from ganneal.training.display import Display
+from ganneal.training.evaluations import Evaluations
+from ganneal.training.followers import Decision, beginning, follow, packed, pending, telling
+from ganneal.training.forewarning import about_classes, forewarnings
+from ganneal.training.interruption import Interrupted, Interruption
+from ganneal.training.launch import launched
+
+GRID_SEED = 0
+UNTOUCHED = "Checkpoints before this point are untouched."
+
+
+def train(
+    experiment: Experiment,
+    out: str | Path,
+    *,
+    progress: bool = False,
+    command: str | None = None,
+    chosen: Mapping[str, Any] | None = None,
+    accept_changed_data: bool = False,
+) -> Run:
+    """Train ``experiment`` in the directory ``out``, or go on where it stopped; blocks until a budget is reached.
+
+    The same call resumes, with a larger budget too, in the middle of a round if need be, with the same bits as a run
+    that was never stopped (same machine, same number of threads).
+
+    With ``experiment.devices`` or ``nodes`` above 1 every process comes here; the first writes, all return.
+
+    Args:
+        progress: Show a bar and what is written, on standard error.
+        command: What a person typed to get here, for the record.
+        chosen: What was chosen automatically, as plain values, for the record.
+        accept_changed_data: Go on where the data are not those that the run began with, and record it.
+    Returns:
+        The finished run, its players in memory.
+    Raises:
+        ValueError: The experiment cannot be run, ``out`` holds a run of another one, or of other data.
+        TrainingStopped: It diverged or collapsed; a ValueError too.
+        Interrupted: SIGINT or SIGTERM came; the state is saved. A script that does not catch it prints where, and
+            ends with status 130 or 143.
+        OSError: Something could not be written, or another process of the run is lost; the last checkpoint stands.
+    """
+    if not isinstance(experiment, Experiment):
+        raise ValueError(
+            f"experiment must be an Experiment, got {experiment!r}; named ones are functions in ganneal.experiments."
+        )
+    directory = RunDirectory(out)
+    check_identity(directory, experiment)
+    experiment = found_again(experiment, directory)
+    check_apart(experiment, directory)
+    with launched(experiment) as ranks, ExitStack() as held:
+        if not ranks.leads:
+            return follow(experiment, ranks)
+        display = Display(experiment.budget, progress)
+        with telling(ranks) as told:
+            held.enter_context(directory.locked())
+            interruption = held.enter_context(Interruption())
+            held.enter_context(display)
+            session = Session(experiment, directory, display, command, chosen, ranks, accept_changed_data)
+            told.append(session.beginning)
+        stop = session.loop(interruption)
+        signum = pending(session.run, interruption)
+        with telling(ranks):
+            session.end(stop, signum)
+    return session.run
+
+
+def take_up(run: Run, state: dict[str, Any], directory: RunDirectory) -> None:
+    """Continue ``run`` from the training state of a checkpoint in ``directory``.
+
+    Raises:
+        ValueError: It is whole, and yet no state of this experiment.
+    """
+    try:
+        run.load_state_dict(state)
+    except Exception as error:  # as many types as there are parts of a run
+        raise ValueError(
+            f"the newest checkpoint in {directory.checkpoints} holds no state of this experiment "
+            f"({type(error).__name__}: {error}); remove it to go on from the one before."
+        ) from error
+
+
+class Session:
+    """One process's part of a run: the run in memory, its directory, and what was last written when."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        directory: RunDirectory,
+        display: Display,
+        command: str | None = None,
+        chosen: Mapping[str, Any] | None = None,
+        ranks: Ranks = ALONE,
+        accept_changed_data: bool = False,
+    ):
+        self.experiment, self.directory, self.display = experiment, directory, display
+        self.command, self.chosen = command, chosen
+        self.records = experiment.records
+        if ranks.device is None:
+            device_named(experiment.device)  # refused before the data is read
+        display.say(f"reading {experiment.data}")
+        self.known = KnownData(directory)
+        self.compared: dict[Key, Compared] = {}
+        """The data beside what the run began with."""
+        self.known.check_extractor(experiment.records.extractor)
+        with reporting(display.reading):
+            dataset, held_out = self._read(accept_changed_data)
+            self.run = Run(experiment, dataset, ranks)
+        classes = self.run.pair.num_classes if dataset.is_images else 0
+        self.labels, self.columns = class_rows(classes, self.records.sample_count) if classes else (None, None)
+        """Of the pictures of samples: a row for each class where there are any."""
+        if self.labels is not None:
+            self.real = self.run.data.examples(self.labels)
+        else:
+            self.real = self.run.data.batch(0, min(self.records.sample_count, len(dataset))).samples.cpu()
+        self.evaluations = Evaluations(self.run, directory, display, held_out) if self.records.evaluate_count else None
+        content = directory.load_checkpoint(experiment.changes_from)
+        self._begin() if content is None else self._resume(content)
+        state = self.run.state_dict() if content is None else content["state"]
+        self.beginning = beginning(experiment, self.compared["data"].identity, state) if ranks.count > 1 else None
+        """The state that every other rank begins with."""
+        self.saved_at = monotonic()
+        self.board = self._tensorboard()
+
+    def _read(self, accept: bool) -> tuple[Dataset, Dataset | None]:
+        """The data and the held-out data, both compared with what the run began with."""
+        dataset = self._compared("data", self.experiment.data, self.experiment.data.load(), accept)
+        self.known.check_classes(dataset)
+        source = self.records.held_out
+        if source is None or not self.records.evaluate_count:  # nobody looks at them
+            return dataset, None
+        return dataset, self._compared("held_out", source, load_like(source, dataset), accept)
+
+    def _compared(self, key: Key, source: Source, dataset: Dataset, accept: bool) -> Dataset:
+        self.compared[key] = self.known.compared(key, source, dataset, accept=accept)
+        for change in self.compared[key].changes:
+            self.display.say(f"warning: going on with other {WORDS[key]} than before: {change}")
+        return dataset
+
+    def _describe(self) -> None:
+        """Write everything resolved, with the shape and identity of the data and the command that does it."""
+        experiment, dataset, num_classes = self.experiment, self.run.data.dataset, self.run.pair.num_classes
+        identities = {key: self.known.record(key, self.compared.get(key), self.run.counters.num_real) for key in WORDS}
+        data = {
+            "shape": list(dataset.shape),
+            "num_classes": num_classes,
+            "class_counts": class_counts(dataset.labels, num_classes),
+            **dataset.description,
+            **(identities["data"] or {}),
+        }
+        content = {
+            "command": self.command,
+            "experiment": encode(experiment),
+            "sampler": experiment.sampler,
+            "chosen": dict(self.chosen or {}),
+            "class_rows": list((self.labels or ())[:: self.columns]),
+            "data": data,
+            "held_out": identities["held_out"],
+            "places": recorded_places(experiment, self.directory),
+        }
+        self.directory.describe(content)
+
+    def _begin(self) -> None:
+        if self.experiment.init_from is not None:
+            self._take_weights(self.experiment.init_from)
+        self.directory.truncate_metrics(0)
+        self._describe()
+        if classes := about_classes(self.run.data.dataset, bool(self.run.pair.num_classes)):
+            self.display.say(classes)
+        for warning in forewarnings(self.experiment):
+            self.display.say(f"warning: {warning}")
+        real = picture(self.real, self.columns) if self.real.dim() == 4 else scatter(self.real[:, :2])
+        save_png(real, self.directory.samples / "real.png")
+        self._draw()
+        if self.evaluations is not None:
+            row = self.run.counters.as_dict() | self.evaluations.measure()
+            self.directory.append(row)
+            self.evaluations.watch(row)
+
+    def _resume(self, content: dict[str, Any]) -> None:
+        state, now = content["state"], torch.get_num_threads()
+        if (before := state.get("threads", now)) != now:
+            warnings.warn(
+                f"this run was made with {before} threads and goes on with {now}; the bits will differ. "
+                f"Use --threads {before} to repeat them.",
+                stacklevel=4,
+            )
+        take_up(self.run, state, self.directory)
+        self.directory.truncate_metrics(content["metrics_bytes"])
+        if self.evaluations is not None:
+            self.evaluations.recall(self.directory.rows(), content.get("best_state"))
+        self._describe()
+        self.display.say(f"resuming {self.directory.path} at {self.run.counters.num_real:,} real images")
+
+    def _take_weights(self, path: str) -> None:
+        content = RunDirectory(path).load_checkpoint()
+        if content is None:
+            raise ValueError(f"init_from must be a run directory with a checkpoint, got {path!r}, which has none.")
+        if self.run.pair.num_classes:
+            theirs = class_names_of(read_description(RunDirectory(path).description)["data"])
+            if words := paired_in_order(
+                self.run.data.dataset.class_names, theirs, called=("the data", f"init_from {path}")
+            ):
+                self.display.say(f"classes of the data and of {path} are paired {words}")
+        try:
+            self.run.load_players(content["state"])
+        except RuntimeError as error:
+            raise ValueError(
+                f"init_from {path!r} has players of other shapes than this experiment's: "
+                f"{' '.join(str(error).splitlines()[:2])}; use the same model and image size."
+            ) from error
+
+    def _tensorboard(self) -> Any:
+        if not self.records.tensorboard:
+            return None
+        from torch.utils.tensorboard import SummaryWriter
+
+        return SummaryWriter(str(self.directory.path / "tensorboard"), purge_step=self.run.counters.num_real + 1)
+
+    def loop(self, interruption: Interruption) -> Stop | None:
+        """Drain the engine until its budget, a stop rule or a signal ends it."""
+        rules = (NonFinite(), self.experiment.losing_touch)
+        previous = self.run.logged_at
+        for row in engine.train(self.run, interruption):
+            with telling(self.run.ranks) as told:
+                now = self.run.counters.num_real
+                if now // self.records.sample_every > previous // self.records.sample_every:
+                    self._draw()
+                previous = now
+                collapse, rolled_back = self._follow(row)
+                self._record(row)
+                stop = next((found for rule in rules if (found := rule(row))), collapse)
+                skip_fit = stop is None and self._go_on(row)
+                if stop is None and monotonic() - self.saved_at >= self.records.checkpoint_seconds:
+                    self.save()
+                told.append(Decision(stop is not None, skip_fit, rolled_back))
+            if stop is not None:
+                return stop
+        return None
+
+    def _follow(self, row: Row) -> tuple[Stop | None, bytes | None]:
+        """Whether a collapse ends the run, and the state that it was rolled back to, for the other ranks."""
+        if self.evaluations is None:
+            return None, None
+        before = self.evaluations.rollbacks
+        collapse = self.evaluations.follow(row)
+        if self.evaluations.rollbacks == before or self.run.ranks.count == 1:
+            return collapse, None
+        assert self.evaluations.best_state is not None
+        return collapse, packed(self.evaluations.best_state)
+
+    def _go_on(self, row: Row) -> bool:
+        """Say so where the players have lost touch and the run goes on all the same; whether it skips the fit."""
+        reason = self.experiment.losing_touch.reason(row)
+        skip = reason is not None and self.experiment.divergence.on_diverge == "skip"
+        if skip:
+            self.run.skip_fit()
+        if reason is not None:
+            after = "; the generator is not fitted to this round's pool" if skip else ""
+            self.display.say(f"warning: {reason}{after}")
+        return skip
+
+    def _record(self, row: Row) -> None:
+        self.directory.append(row)
+        self.display.update(row, self.run.counters)
+        if self.board is not None:
+            for key, value in row.items():
+                if isinstance(value, int | float):
+                    self.board.add_scalar(key, value, row["num_real"])
+
+    def _picture(self, samples: torch.Tensor) -> Any:
+        return picture(samples, self.columns) if samples.dim() == 4 else scatter(self.real[:, :2], samples[:, :2])
+
+    def _draw(self) -> Path:
+        path = self.directory.samples / f"{self.run.counters.num_real:09d}.png"
+        count = self.records.sample_count if self.labels is None else len(self.labels)
+        save_png(self._picture(self.run.sampler().sample(count, GRID_SEED, labels=self.labels)), path)
+        return path
+
+    def save(self) -> Path:
+        """A checkpoint now.
+
+        Raises:
+            ValueError: A weight is NaN or infinite; the checkpoints before stand.
+        """
+        if not self.run.is_finite():
+            raise TrainingStopped(f"training stopped: a weight is NaN or infinite; {REMEDY}. {UNTOUCHED}")
+        best_state = None if self.evaluations is None else self.evaluations.best_state
+        path = self.directory.save_checkpoint(self.run.state_dict(), self.experiment.identity(), best_state)
+        self.saved_at = monotonic()
+        return path
+
+    def end(self, stop: Stop | None, signum: int | None) -> None:
+        """Save for the next time where a signal came, else `finish`."""
+        if signum is not None and stop is None:
+            path = self.save()
+            same = "call" if self.command is None else "command"
+            raise Interrupted(signum, f"stopped by a signal; saved {path}. The same {same} resumes.")
+        self.finish(stop)
+
+    def finish(self, stop: Stop | None) -> None:
+        """The last checkpoint, grid and weights; or what went wrong."""
+        if self.board is not None:
+            self.board.close()
+        if stop is not None and not stop.save:
+            raise TrainingStopped(f"training stopped: {stop.reason}. {UNTOUCHED}")
+        self.save()
+        grid = self._draw()
+        if stop is not None:
+            raise TrainingStopped(f"training stopped: {stop.reason}. The state is saved, its samples are {grid}.")
+        final = export(self.directory.path / "final", self.directory, self.run.state_dict(), self.run.pair.parameters)
+        counters = self.run.counters
+        self.display.say(f"stopped: {self.experiment.budget.reached(counters)}")
+        self.display.say(
+            f"{counters.num_real:,} real images, {counters.d_updates:,} D updates, {counters.g_updates:,} G updates, "
+            f"{counters.seconds:.1f} s of training"
+        )
+        self.display.say(f"samples: {grid}\nweights: {final}")
