@@ -13,6 +13,7 @@ from torch.testing import assert_close
 
 from ganneal.metrics.extractors import (
     EXTRACTORS,
+    CifarCNN,
     EfficientNetLite0,
     Extractor,
     ExtractorConfig,
@@ -33,6 +34,7 @@ CASES = {
     "pixels": (Pixels(4), (3, 8, 12)),
     "points": (Points(), (2,)),
     "mnist-cnn": (MnistCNN(), (1, 20, 20)),
+    "cifar-cnn": (CifarCNN(), (3, 20, 20)),
     "random": (Random(width=8), (4, 9, 9)),
     "resnet20": (ResNet(20), (3, 32, 32)),
     "resnet56": (ResNet(56), (3, 32, 32)),

@@ -1,5 +1,6 @@
 """Feature networks. Register your own with ``EXTRACTORS["mine"] = MyExtractor()``."""
 
+from ganneal.metrics.extractors.cifar_cnn import CifarCNN, cifar_cnn_card
 from ganneal.metrics.extractors.efficientnet import EfficientNetLite0
 from ganneal.metrics.extractors.inception import Inception, InceptionTorchvision
 from ganneal.metrics.extractors.mnist_cnn import MnistCNN, mnist_cnn_card, stacked_labels
@@ -13,6 +14,7 @@ from ganneal.metrics.extractors.resnet import ResNet
 EXTRACTORS: dict[str, ExtractorConfig] = {
     "pixels": Pixels(),
     "points": Points(),
+    "cifar-cnn": CifarCNN(),
     "resnet56": ResNet(56),
     "resnet20": ResNet(20),
     "mobilenet-v2": MobileNetV2(),
@@ -26,6 +28,7 @@ EXTRACTORS: dict[str, ExtractorConfig] = {
 
 __all__ = [
     "EXTRACTORS",
+    "CifarCNN",
     "EfficientNetLite0",
     "Extracted",
     "Extractor",
@@ -41,6 +44,7 @@ __all__ = [
     "Random",
     "ResNet",
     "Samples",
+    "cifar_cnn_card",
     "mnist_cnn_card",
     "stacked_labels",
     "weights_sha256",
