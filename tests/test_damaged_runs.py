@@ -16,7 +16,7 @@ import torch
 import ganneal
 from ganneal.data import Ring
 from ganneal.experiment import Budget, Experiment, Records
-from ganneal.inference.loading import SMALL
+from ganneal.inference.trained_run import SMALL
 from ganneal.models import MLP
 from ganneal.storage.run_directory import RunDirectory
 

@@ -22,7 +22,8 @@ from ganneal.cli import main
 from ganneal.clocks import Counters
 from ganneal.inference.export import FORMATS, TOLERANCE, program_of, write
 from ganneal.inference.export.formats import Runner
-from ganneal.inference.generator import Pushes, TrainedGenerator
+from ganneal.inference.generator import TrainedGenerator
+from ganneal.inference.pushing import ChainPushes
 from ganneal.losses import LOSSES
 from ganneal.models import (
     DCGAN,
@@ -169,7 +170,7 @@ def test_samples_that_are_no_function_of_the_inputs_are_refused(tmp_path: Path) 
     chain = Chain(Push(), LOSSES["nonsaturating"], chunk=4)
     for level in range(1, 4):
         chain.store(level, SMALL.build((1, 8, 8)).discriminator, 1.0)
-    generator.pushes = Pushes(chain, AUGMENTATIONS["none"], {}, Counters())
+    generator.pushes = ChainPushes(chain, AUGMENTATIONS["none"], {}, Counters())
     with pytest.raises(ValueError, match="takes 3 pushes along gradients.*--sampler generator"):
         write(generator, tmp_path / "x.onnx")
     assert list(tmp_path.iterdir()) == []

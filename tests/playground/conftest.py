@@ -8,8 +8,9 @@ import torch
 from ganneal.augment import AUGMENTATIONS
 from ganneal.chain import Chain
 from ganneal.clocks import Counters
-from ganneal.inference.generator import Pushes, TrainedGenerator
+from ganneal.inference.generator import TrainedGenerator
 from ganneal.inference.playground.drawing import Playground
+from ganneal.inference.pushing import ChainPushes
 from ganneal.losses import LOSSES
 from ganneal.models import DCGAN, SNGAN, Model
 from ganneal.push import Push
@@ -55,5 +56,5 @@ def pushed() -> Playground:
     chain = Chain(Push(), LOSSES["nonsaturating"], chunk=4)
     for level in (1, 2):
         chain.store(level, discriminator, 1000.0)
-    followed.pushes = Pushes(chain, AUGMENTATIONS["none"], {}, Counters())
+    followed.pushes = ChainPushes(chain, AUGMENTATIONS["none"], {}, Counters())
     return Playground("runs/pushed", {"pushed": followed, "generator": plain}, "pushed")

@@ -24,6 +24,7 @@ from ganneal.engine.meters import Meters
 from ganneal.engine.sight import Sight
 from ganneal.experiment import Experiment
 from ganneal.inference.generator import Pushes, TrainedGenerator
+from ganneal.inference.pushing import ChainPushes
 from ganneal.losses import judges_pairs
 from ganneal.models.parts.batch_norm import batch_norms
 from ganneal.optim import average_
@@ -214,10 +215,10 @@ class Run:
         counts = class_counts(self.data.dataset.labels, self.pair.num_classes)
         return TrainedGenerator(generator, self.pair, self.experiment.task, pushes=pushes, class_counts=counts)
 
-    def _pushes(self) -> Pushes:
+    def _pushes(self) -> ChainPushes:
         """The pushes of the chain, with the augmentation as it stands."""
         state = self.augmentation_state
-        return Pushes(replace(self.chain), self.experiment.augmentation, state, self.counters)
+        return ChainPushes(replace(self.chain), self.experiment.augmentation, state, self.counters)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that decides what happens next, as tensors and plain types."""

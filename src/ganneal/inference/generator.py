@@ -2,15 +2,11 @@
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
-from ganneal.augment import Augmentation
-from ganneal.chain import Chain, Judge
-from ganneal.clocks import Counters
 from ganneal.data.class_shares import Classes, check_classes, drawn_classes
 from ganneal.data.classes import composed
 from ganneal.inference.truncation import Truncation
@@ -22,32 +18,27 @@ from ganneal.task import Condition, Task
 Sampler = Literal["generator", "pushed"]
 
 
-@dataclass
-class Pushes:
-    """What follows a generator that was trained by functional gradients: the pushes of a chain, as in training.
+@runtime_checkable
+class Pushes(Protocol):
+    """What moves a generator's samples after it has made them, as `pushing.ChainPushes` does."""
 
-    The discriminators see augmented samples where they did in training.
-    """
+    @property
+    def count(self) -> int:
+        """Pushes of each sample."""
+        ...
 
-    chain: Chain
-    augmentation: Augmentation
-    state: dict[str, Any]
-    counters: Counters
+    @property
+    def chunk(self) -> int:
+        """Samples pushed together."""
+        ...
 
     def __call__(self, samples: Tensor, condition: Condition, random: torch.Generator) -> Tensor:
         """``samples`` of the generator after every push."""
-        return self.chain.finish(samples, condition, self._judge(random))
+        ...
 
     def trail(self, samples: Tensor, condition: Condition, random: torch.Generator) -> list[tuple[float, Tensor]]:
         """The size of each push, with ``samples`` after it."""
-        found = self.chain.trail(samples, condition, self._judge(random))
-        return [(stored.step_size, moved) for stored, moved in found]
-
-    def _judge(self, random: torch.Generator) -> Judge:
-        def judge(discriminator: nn.Module, points: Tensor, given: Condition) -> Tensor:
-            return discriminator(self.augmentation(points, random, self.state, self.counters), *given)
-
-        return judge
+        ...
 
 
 class TrainedGenerator:
@@ -148,7 +139,7 @@ class TrainedGenerator:
     @property
     def num_pushes(self) -> int:
         """Pushes of each sample."""
-        return 0 if self.pushes is None else len(self.pushes.chain.stored)
+        return 0 if self.pushes is None else self.pushes.count
 
     @torch.no_grad()
     def sample(
@@ -236,7 +227,7 @@ class TrainedGenerator:
         self, latents: Tensor, condition: Condition, random: torch.Generator, *, batch_size: int = 256
     ) -> Tensor:
         """The samples of what `draw` draws, or of other latents and conditions like them; see `sample`."""
-        at_once = batch_size if self.pushes is None else self.pushes.chain.chunk
+        at_once = batch_size if self.pushes is None else self.pushes.chunk
         parts = []
         for start in range(0, len(latents), at_once):
             piece = slice(start, start + at_once)

@@ -67,7 +67,7 @@ def follow(generator: TrainedGenerator) -> tuple[Tensor, list[Push]]:
     """Samples of ``generator`` before its pushes, as many as are pushed together, and every push of them."""
     assert generator.pushes is not None
     random = torch.Generator().manual_seed(SEED)
-    count = generator.pushes.chain.chunk
+    count = generator.pushes.chunk
     latents = generator.latent.sample(count, random)
     condition = generator.condition(count, random)
     start = generator.task.sample(generator.generator, latents, condition, random).float()

@@ -1,0 +1,129 @@
+"""A trained run on disk: its card, its weights, and networks built from both, never far larger than the weights."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
+from torch.overrides import TorchFunctionMode
+
+from ganneal.inference.generator import TrainedGenerator
+from ganneal.models import MODELS, ModelPair
+from ganneal.models.parts.batch_norm import Statistics
+from ganneal.storage.encoding import decode
+from ganneal.storage.weight_files import Weights
+from ganneal.task import TASKS
+
+MOST_LARGER = 64
+"""Upper limit on the size of the networks that a card may describe, as a multiple of the weights beside it."""
+SMALL = 2**24
+"""Numbers allowed beyond that: a discriminator may be far larger than a tiny generator."""
+FAR_LARGER = "its networks are far larger than the weights beside it; restore the card."
+
+
+class _NoLargerTensor(TorchFunctionMode):
+    """Refuses to make a tensor of more than ``most`` numbers, before it is asked for.
+
+    The hook on parameters sees one only when its memory is taken already.
+    """
+
+    def __init__(self, most: int):
+        super().__init__()
+        self.most = most
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if func in (torch.empty, torch.zeros, torch.ones, torch.rand, torch.randn):
+            sizes = (kwargs or {}).get("size", args)
+            if prod(sizes[0] if sizes and isinstance(sizes[0], Sequence) else sizes) > self.most:
+                raise ValueError(FAR_LARGER)
+        return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def _like(weights: Weights) -> Iterator[None]:
+    """Refuse to build networks far larger than ``weights``, before memory is touched for what is beyond them."""
+    most = MOST_LARGER * sum(tensor.numel() for tensor in weights.values()) + SMALL
+    most_tensors = MOST_LARGER * (len(weights) + 1)
+    count, tensors, thread = 0, 0, threading.get_ident()
+
+    def counted(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        nonlocal count, tensors
+        # the hook is the whole process's: networks that other threads build meanwhile do not count
+        if parameter is not None and threading.get_ident() == thread:
+            count, tensors = count + parameter.numel(), tensors + 1
+            if count > most or tensors > most_tensors:
+                raise ValueError(FAR_LARGER)
+
+    hook = register_module_parameter_registration_hook(counted)
+    try:
+        with _NoLargerTensor(most):
+            yield
+    finally:
+        hook.remove()
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A trained run on disk: its card, and its networks by the name of their file."""
+
+    path: Path
+    source: Path
+    """The file of the card."""
+    card: dict[str, Any]
+    weights: Callable[[str], Weights]
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Whatever a card leads to that does not fit the weights beside it names the file that it is in."""
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except ValueError as error:
+            if str(self.path) in str(error):
+                raise
+            raise ValueError(f"the run that {self.source} describes: {error}") from error
+        except Exception as error:  # a part built with another's fields raises almost any type
+            raise ValueError(
+                f"{self.source} does not describe the weights beside it ({type(error).__name__}: {error}); restore "
+                f"it, or use another run directory."
+            ) from error
+
+    def part(self, name: str, registries: Sequence[Mapping[str, Any]]) -> Any:
+        """The part ``name`` of the experiment, of a type in ``registries``."""
+        types = {type(part) for registry in registries for part in registry.values()}
+        found = decode(self.card["experiment"][name], types)
+        if type(found) not in types:
+            raise ValueError(f"{name} must be a part with its type, got {found!r}.")
+        return found
+
+    def own_statistics(self) -> Statistics | None:
+        """What batch norm of the averaged generator runs on where the run says so."""
+        rule = self.card["experiment"].get("averaging", {}).get("statistics")
+        return "standing" if rule == "recompute" else None
+
+    @property
+    def batch_size(self) -> int:
+        """Samples of one generator update."""
+        experiment = self.card["experiment"]
+        return experiment.get("g_batch_size") or experiment["batch_size"]
+
+    def pair(self, generator: str) -> ModelPair:
+        """Players of the right shapes, hardly larger than the weights of ``generator`` whatever the card says."""
+        with torch.random.fork_rng(devices=[]), _like(self.weights(generator)):
+            model = self.part("model", (MODELS,))
+            return model.build(tuple(self.card["data"]["shape"]), self.card["data"]["num_classes"])
+
+    def alone(self) -> TrainedGenerator:
+        """The averaged generator."""
+        pair = self.pair("generator")
+        pair.generator.load_state_dict(self.weights("generator"))
+        return TrainedGenerator(pair.generator, pair, self.part("task", (TASKS,)), self.card)
