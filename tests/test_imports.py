@@ -235,7 +235,7 @@ def test_the_game_imports_itself_and_the_standard_library_only(name: str) -> Non
         ("ganneal.storage.run_directory", False, "from ganneal.experiment import Experiment"),
         ("ganneal.engine.run", False, "from ganneal.experiments.digits import digits_nats"),
         ("ganneal.inference.loading", False, "from ganneal.engine.run import Run"),
-        ("ganneal.evaluation.stored", False, "from ganneal.engine.cursor import Cursor"),
+        ("ganneal.evaluation.stored", False, "from ganneal.engine.run import Cursor"),
         ("ganneal.report.page", False, "from ..engine import loop"),
         ("ganneal.comparison.study", False, "import ganneal.experiments"),
     ],

@@ -17,8 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
-from ganneal.engine.passes import Pass, Passes
-from ganneal.engine.sight import Sight
+from ganneal.engine.passes import Pass, Passes, Sight
 from ganneal.experiment import Experiment
 from ganneal.losses import Loss, views_of_discriminator, views_of_generator
 from ganneal.models import ModelPair

@@ -1,4 +1,7 @@
-"""The moves of composite functional gradients: draw and push a pool, store discriminators, fit the generator.
+"""The moves of composite functional gradients, and where the discriminator's fakes come from in every scheme.
+
+The moves draw and push a pool, store discriminators and fit the generator. Fakes come from the generator, from the pool
+or from a replay through the stored discriminators; they never have a graph to the generator.
 
 References:
     Johnson and Zhang, Composite Functional Gradient Learning of Generative Adversarial Models, 2018 (ICFG, xICFG).
@@ -7,22 +10,96 @@ References:
 from collections.abc import Callable
 from functools import partial
 from math import prod
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ganneal.chain import Fit, SamplePool
-from ganneal.engine.fakes import made, the_pool
 from ganneal.engine.run import Run
 from ganneal.engine.updates import Gradients, accumulate, averaged, distance, is_measured, log, optimize, rate
-from ganneal.steps import DrawPool, FitGenerator, PushPool, StoreDiscriminator
+from ganneal.logits import upcast
+from ganneal.models.parts.freezing import in_mode
+from ganneal.randomness import unnamed
+from ganneal.regularizers.shared_draws import Draws
+from ganneal.steps import DrawPool, Fakes, FitGenerator, Fresh, Pool, PushPool, Replay, StoreDiscriminator
 from ganneal.stop import TrainingStopped
-from ganneal.task import Condition
+from ganneal.task import Condition, View
 
 PROJECTION_STD = 0.01
 """Of the entries of the matrix whose products with latents are an untrained generator's targets: 0.1 at 100 latents."""
 DECAY, MOST_DECAYS = 0.1, 3
 """A fit's learning rate is lowered when the mean loss of an epoch is above that of the one before."""
+
+
+class FakeBatch(NamedTuple):
+    """Fakes, the condition they are judged under, and the latents they were made of in this move.
+
+    Fakes that were pushed have none: the generator alone does not make them.
+    """
+
+    samples: Tensor
+    condition: Condition
+    latents: Tensor | None
+    draws: Draws
+    """The place of the random generators before the generator's pass."""
+
+
+@torch.no_grad()
+def make_fakes(source: Fakes, run: Run, real: View) -> FakeBatch:
+    """As many fakes as there are real samples, with the condition they are judged under."""
+    count, task, random = len(real.samples), run.experiment.task, run.random["task"]
+    match source:
+        case Fresh():
+            latents = run.draw_latents(count)
+            condition = task.fake_condition(count, run.pair.num_classes, real, random)
+            draws = draws_of_fakes(run)
+            return FakeBatch(run.passes.make(latents, condition), condition, latents, draws)
+        case Replay(pushes=pushes):
+            latents = run.draw_latents(count)
+            condition = task.fake_condition(count, run.pair.num_classes, real, random)
+            samples = made(run, latents, condition)
+            pushed = run.chain.walk(samples, condition, run.passes.judge_by, pushes)
+            return FakeBatch(pushed, condition, None, Draws())
+        case Pool():
+            pool = the_pool(run, "fakes from Pool()")
+            order = torch.randperm(len(pool.samples), generator=run.random["pool"], device=run.device)
+            chosen = order[: count * run.ranks.count].tensor_split(run.ranks.count)[run.ranks.rank]
+            return FakeBatch(pool.samples[chosen], tuple(each[chosen] for each in pool.condition), None, Draws())
+
+
+def draws_of_fakes(run: Run) -> Draws:
+    """The place from which the generator's next pass draws: its samples' noise, its dropout."""
+    return Draws(run.random["task"], unnamed(run.device))
+
+
+def fake_again(run: Run, draws: Draws, latents: Tensor, condition: Condition) -> Tensor:
+    """Fakes of other ``latents``, made with the random draws and the precision of those made after ``draws``."""
+    with draws.repeated(), run.autocast():
+        return run.experiment.task.fake(run.generator, latents, condition, run.random["task"])
+
+
+def the_pool(run: Run, who: str) -> SamplePool:
+    """The pool, for ``who`` needs it.
+
+    Raises:
+        ValueError: There is none yet.
+    """
+    if run.pool is None:
+        raise ValueError(f"{who} needs a pool of samples, and none was drawn; use DrawPool(size) before it.")
+    return run.pool
+
+
+@torch.no_grad()
+def made(run: Run, latents: Tensor, condition: Condition) -> Tensor:
+    """The generator's samples as they will be drawn after training: in eval mode, its buffers left alone."""
+    chunk, parts = run.chain.chunk, []
+    with in_mode(run.generator, "eval"), run.autocast():
+        for start in range(0, len(latents), chunk):
+            piece = slice(start, start + chunk)
+            given = tuple(each[piece] for each in condition)
+            parts.append(run.experiment.task.fake(run.generator, latents[piece], given, run.random["task"]))
+    return upcast(torch.cat(parts))
 
 
 @torch.no_grad()

@@ -11,10 +11,17 @@ from typing import Any, assert_never
 import torch
 from torch import Tensor
 
-from ganneal.engine.fakes import draws_of_fakes, fake_again, make_fakes
-from ganneal.engine.functional import draw_pool, fit_generator, push_pool, store_discriminator
+from ganneal.engine.functional import (
+    draw_pool,
+    draws_of_fakes,
+    fake_again,
+    fit_generator,
+    make_fakes,
+    push_pool,
+    store_discriminator,
+)
+from ganneal.engine.passes import Sight
 from ganneal.engine.run import Run
-from ganneal.engine.sight import Sight
 from ganneal.engine.updates import Gradients, accumulate, averaged, distance, is_measured, log, norm, optimize, rate
 from ganneal.experiment import Budget
 from ganneal.losses import output_of

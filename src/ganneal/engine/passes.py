@@ -8,19 +8,20 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from ganneal.augment import Unchanged
 from ganneal.chain import half_squares
-from ganneal.engine.sight import Sight
 from ganneal.experiment import Experiment
 from ganneal.losses import Side, View, views_of_discriminator, views_of_generator
 from ganneal.models import ModelPair
 from ganneal.models.parts.spectral import SpectralWeight
-from ganneal.task import Condition, Noisy
+from ganneal.regularizers import Change, unchanged
+from ganneal.regularizers.shared_draws import Shared
+from ganneal.task import Condition, Noisy, Task
 from ganneal.task import View as RealView
 
 Reals = tuple[Tensor] | tuple[()]
@@ -35,6 +36,55 @@ Call = Callable[..., tuple[Tensor, ...]]
 
 def _earlier(batches: Earlier) -> dict[Side, Seen]:
     return {"earlier real": (batches[0], ()), "earlier fake": (batches[1], ())} if batches else {}
+
+
+class Sight:
+    """Samples and their condition as a discriminator sees them; every call makes the same random changes to both."""
+
+    def __init__(
+        self, task: Task, augmented: Callable[[Tensor], Tensor], random: torch.Generator, condition: Condition
+    ):
+        self.task, self.condition = task, condition
+        self.augmented = Shared(augmented, random)
+
+    def __call__(self, samples: Tensor, change: Change = unchanged) -> tuple[Tensor, Condition]:
+        """``samples`` after ``change``, then augmented, and the condition with its own samples treated alike."""
+        shown = self.augmented(change(samples))
+        return shown, self.task.changed(self.condition, lambda beside: self.augmented(change(beside)))
+
+
+Player = Literal["discriminator", "generator"]
+Batches = tuple[Tensor, Tensor]
+"""Reals and fakes, without a graph."""
+
+
+class EarlierBatches:
+    """Reals and fakes of each player's last move. Moves of the two players may have batches of different sizes."""
+
+    def __init__(self) -> None:
+        self.kept: dict[Player, Batches] = {}
+
+    def of(self, player: Player, real: Tensor, fakes: Tensor | None = None) -> Batches:
+        """Those of the player's move before.
+
+        Its first move has none: it takes ``real`` and ``fakes`` themselves, each sample beside the one before it, and
+        reals for fakes that are not made yet.
+        """
+        if player in self.kept:
+            return self.kept[player]
+        return real.roll(1, 0), (real if fakes is None else fakes).roll(1, 0)
+
+    def keep(self, player: Player, real: Tensor, fakes: Tensor) -> None:
+        """Remember the batches of a move."""
+        self.kept[player] = real.detach(), fakes.detach()
+
+    def state_dict(self) -> dict[str, list[Tensor]]:
+        """As tensors and plain types."""
+        return {player: list(batches) for player, batches in self.kept.items()}
+
+    def load_state_dict(self, state: dict[str, list[Tensor]], device: str) -> None:
+        """Continue from a `state_dict`."""
+        self.kept = {player: (real.to(device), fake.to(device)) for player, (real, fake) in state.items()}  # type: ignore[misc]
 
 
 class Pass(nn.Module):

@@ -1,6 +1,7 @@
 """The only mutable state of training: players, optimizers, average, generators, positions and counters."""
 
 import zlib
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
@@ -17,11 +18,7 @@ from ganneal.data import Batch, Dataset, Sampler
 from ganneal.data.class_shares import class_counts
 from ganneal.data.classes import populated
 from ganneal.engine.capture import check_capture, passes_of
-from ganneal.engine.cursor import Cursor
-from ganneal.engine.draws import GlobalDraws
-from ganneal.engine.earlier import EarlierBatches
-from ganneal.engine.meters import Meters
-from ganneal.engine.sight import Sight
+from ganneal.engine.passes import EarlierBatches, Sight
 from ganneal.experiment import Experiment
 from ganneal.inference.generator import Pushes, TrainedGenerator
 from ganneal.inference.pushing import ChainPushes
@@ -29,7 +26,9 @@ from ganneal.losses import judges_pairs
 from ganneal.models.parts.batch_norm import batch_norms
 from ganneal.optim import average_
 from ganneal.randomness import OF_SAMPLES, RANDOM_STREAMS, derive_seed, random_stream, unnamed_draws
-from ganneal.ranks import ALONE, Ranks, joined
+from ganneal.ranks import ALONE, GlobalDraws, Ranks, joined
+from ganneal.schemes import Scheme
+from ganneal.steps import Step, StoreDiscriminator
 from ganneal.task import Condition
 
 
@@ -46,6 +45,83 @@ def device_named(name: str) -> torch.device:
         reason = str(error).splitlines()[0].split(". ")[0].rstrip(".")
         raise ValueError(f"device must be one that torch has here, as 'cpu', got {name!r} ({reason}).") from error
     return device
+
+
+class Cursor:
+    """Where a run stands in its scheme: ``index`` steps of ``round`` are done."""
+
+    def __init__(self, scheme: Scheme, round: int = 0, index: int = 0):
+        self.scheme = scheme
+        self.seek(round, index)
+
+    def seek(self, round: int, index: int) -> None:
+        """Go to a step."""
+        self.round, self.index = round, index
+        self._steps = self._round(round)
+        self.levels = max(step.level for step in self._steps)
+        self._stores = any(isinstance(step, StoreDiscriminator) for step in self._steps)
+
+    def _round(self, round: int) -> list[Step]:
+        steps = list(self.scheme(round))
+        if not steps:
+            raise ValueError(
+                f"scheme must yield at least one step a round, got none in round {round} of {self.scheme}."
+            )
+        return steps
+
+    @property
+    def step(self) -> Step:
+        """The step to make now."""
+        return self._steps[self.index]
+
+    @property
+    def following(self) -> Step:
+        """The step after it, of the next round where this one ends."""
+        if self.index + 1 < len(self._steps):
+            return self._steps[self.index + 1]
+        return self._round(self.round + 1)[0]
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether no chain of stored discriminators is under way: at any step of most schemes, else between rounds."""
+        return self.index == 0 or not self._stores
+
+    def advance(self) -> bool:
+        """The step has been made; True when it was the last of its round."""
+        self.index += 1
+        if self.index < len(self._steps):
+            return False
+        self.seek(self.round + 1, 0)
+        return True
+
+
+class Meters:
+    """Detached values between two log rows, kept without reading them; read once, at the row."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, list[Tensor]] = defaultdict(list)
+
+    def add(self, name: str, value: Tensor) -> None:
+        """Keep ``value``, of any shape."""
+        self.values[name].append(value.detach())
+
+    def read(self, ranks: Ranks = ALONE) -> dict[str, float]:
+        """The mean of everything under each name since the last reading, over all ``ranks``."""
+        means = {
+            name: torch.cat([v.flatten() for v in kept]).float().mean().item() for name, kept in self.values.items()
+        }
+        self.values.clear()
+        return dict(zip(means, ranks.averages(list(means.values())), strict=True))
+
+    def gather(self, ranks: Ranks) -> None:
+        """Keep what one process would have: values of samples from all ``ranks``, means averaged over them."""
+        for kept in self.values.values():
+            kept[:] = [ranks.gather(value) if value.dim() else ranks.mean(value) for value in kept]
+
+    def deal(self, ranks: Ranks) -> None:
+        """The part of this rank of what `gather` gave."""
+        for kept in self.values.values():
+            kept[:] = [value.tensor_split(ranks.count)[ranks.rank] if value.dim() else value for value in kept]
 
 
 class Run:
