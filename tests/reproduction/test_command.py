@@ -9,10 +9,14 @@ import pytest
 
 from ganneal.cli import main, reproduce
 from ganneal.data import Ring
+from ganneal.experiment import OPERATION
 from ganneal.reproduction import SCALES, TABLES, Table, results
 from ganneal.reproduction.page import page
+from ganneal.reproduction.plan import planned
+from ganneal.reproduction.running import described
 
 Cli = Callable[..., tuple[int, str, str]]
+STORED = Path(__file__).parents[2] / "results" / "table9-cpu-10min.json"
 
 
 @pytest.fixture
@@ -139,3 +143,35 @@ def test_the_page_alone_is_written_from_the_results(cli: Cli, tmp_path: Path) ->
     (tmp_path / "docs").mkdir()
     assert cli("page") == (0, "docs/reproduction.md\n", "")
     assert (tmp_path / "docs" / "reproduction.md").read_text() == page(TABLES, {})
+
+
+def test_results_of_another_machine_or_stop_rule_go_on(cli: Cli, here: Any, tmp_path: Path) -> None:
+    assert cli("tiny", "--scale", "tiny", "--rows", "cts")[0] == 0
+    file = tmp_path / "results" / "tiny-tiny.json"
+    content = json.loads(file.read_text())
+    experiment = content["rows"]["ring/cts"]["experiment"]
+    assert OPERATION.isdisjoint(experiment)
+    experiment["divergence"] = {"type": "Divergence", "limit": 40.0, "on_diverge": "stop"}
+    experiment |= {"devices": 2, "capture": "all"}
+    file.write_text(json.dumps(content))
+    assert cli("tiny", "--scale", "tiny", "--rows", "cts", "--seeds", "0,1")[0] == 0
+    assert len(results.read(file)["ring/cts"]["runs"]) == 2
+
+
+def test_results_of_another_budget_are_kept(cli: Cli, here: Any, tmp_path: Path) -> None:
+    assert cli("tiny", "--scale", "tiny")[0] == 0
+    file = tmp_path / "results" / "tiny-tiny.json"
+    content = json.loads(file.read_text())
+    content["rows"]["ring/nts"]["budget"]["num_real"] = 32
+    file.write_text(json.dumps(content))
+    status, _, err = cli("tiny", "--scale", "tiny")
+    assert status == 2 and "budget.num_real: 32 -> 64" in err
+
+
+def test_the_stored_rows_of_table_nine_can_be_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cifar10-train.zip").touch()
+    monkeypatch.setenv("GANNEAL_DATA", str(tmp_path))
+    for name, old in results.read(STORED).items():
+        one = planned(TABLES["table9"].row(name), SCALES["cpu-10min"], {})
+        assert one.experiment is not None
+        results.check_same(name, old, described(one), one.experiment, STORED)

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ganneal.data.places import without_places
 from ganneal.experiment import Experiment
 from ganneal.storage.atomic import write_bytes
-from ganneal.storage.encoding import completed, difference
+from ganneal.storage.encoding import difference
 
 FORMAT = 1
 ROW_FIELDS = frozenset(("experiment", "budget", "names", "protocol", "runs", "provenance", "command", "date"))
@@ -67,18 +66,18 @@ def joined(name: str, old: Entry | None, new: Entry, experiment: Experiment, pat
 
 
 def check_same(name: str, old: Entry, new: Entry, experiment: Experiment, path: Path) -> None:
-    """Refuse to put runs of two experiments into one row; fields gained since count as what they do by default.
+    """Refuse to put runs of two experiments into one row.
 
     Args:
         experiment: What ``new`` describes.
     Raises:
-        ValueError: They differ; the message shows in what.
+        ValueError: The identity of the experiment, the budget or the protocol differs; the message shows in what.
     """
-    filled = completed(old["experiment"] | {"type": type(experiment).__name__}, experiment)
-    old = old | {"experiment": {key: filled.get(key) for key in new["experiment"]}}
-    shared = [key for key in ("experiment", "budget", "protocol") if key in new and new[key] and old[key]]
-    ours, theirs = ({key: content[key] for key in shared} for content in (new, old))
-    changes = difference(*(_compared(json.loads(json.dumps(content)), experiment) for content in (theirs, ours)))
+    # A row stores no seed, for each of its runs has its own.
+    changes = experiment.changes_from({"seed": experiment.seed} | old["experiment"])
+    # The budget is no identity of an experiment, but runs of two budgets make no mean.
+    shared = [key for key in ("budget", "protocol") if new.get(key) and old[key]]
+    changes += difference(*({key: _without_place(entry[key]) for key in shared} for entry in (old, new)))
     if changes:
         listed = "\n  ".join(changes)
         raise ValueError(
@@ -87,16 +86,9 @@ def check_same(name: str, old: Entry, new: Entry, experiment: Experiment, path: 
         )
 
 
-def _compared(content: dict[str, Any], experiment: Experiment) -> dict[str, Any]:
-    """``content`` without the names of places: the hash of the real samples in the protocol tells the data."""
-    kept = dict(content)
-    if "experiment" in kept:
-        kept["experiment"] = kept["experiment"] | {
-            "data": without_places(kept["experiment"].get("data"), experiment.data)
-        }
-    if "protocol" in kept:
-        kept["protocol"] = {key: value for key, value in kept["protocol"].items() if key != "reference"}
-    return kept
+def _without_place(content: Mapping[str, Any]) -> dict[str, Any]:
+    """``content`` without the name of the real samples: their hash, which stays, tells the data."""
+    return {key: value for key, value in content.items() if key != "reference"}
 
 
 def read_all(folder: Path) -> dict[tuple[str, str], dict[str, Entry]]:

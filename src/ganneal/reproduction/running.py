@@ -80,16 +80,12 @@ def makes_numbers(outcome: Mapping[str, Any]) -> bool:
 
 
 def described(one: Planned) -> results.Entry:
-    """What is trained, as the results file has it: without the seed, the budget and what depends on the machine."""
+    """What is trained, as the results file has it: the identity of the experiment without the seed, and the budget."""
     assert one.experiment is not None
-    content = encode(one.experiment)
-    budget = content.pop("budget")
-    for key in ("seed", "name", "records", "threads", "device"):
-        del content[key]
     return {
         "label": one.row.label,
-        "experiment": content,
-        "budget": budget,
+        "experiment": {key: value for key, value in one.experiment.identity().items() if key != "seed"},
+        "budget": encode(one.experiment.budget),
         "reduced_by": one.reduced_by(),
     }
 
