@@ -18,7 +18,7 @@ from ganneal.engine import loop as engine
 from ganneal.engine.run import Run
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.losses import LOSSES, Hinge, Wasserstein
-from ganneal.models import DCGAN, MLP, ModelPair
+from ganneal.models import DCGAN, MLP
 from ganneal.optim import CG, SGD, Adam, Averaging, ConjugateGradient, Cosine, LinearDecay, Power, RMSProp
 from ganneal.regularizers import (
     REGULARIZERS,
@@ -29,6 +29,7 @@ from ganneal.regularizers import (
     LatentEntropy,
     LeCam,
     Reals,
+    Regularizer,
     Sum,
     WeightClipping,
     latent_log_density,
@@ -929,15 +930,10 @@ def test_a_larger_budget_goes_on_as_if_it_had_never_stopped() -> None:
 
 
 @dataclass(frozen=True)
-class Towards:
+class Towards(Regularizer):
     """A regularizer of one's own for both players, with a running mean as its state."""
 
     strength: float = 1.0
-    per_sample_gradients = False
-    on_lines = False
-
-    def build(self, pair: ModelPair) -> None:
-        return None
 
     def init_state(self) -> dict[str, Any]:
         return {"mean": torch.zeros(())}
@@ -948,9 +944,6 @@ class Towards:
 
     def generator_term(self, context: GeneratorContext, state: dict[str, Any]) -> Tensor:
         return self.strength * (context.fake.float().mean() - 1).square()
-
-    def constrain(self, discriminator: nn.Module) -> None:
-        return None
 
 
 @pytest.mark.parametrize("weight", [1.0, 0.01])

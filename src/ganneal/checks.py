@@ -103,7 +103,7 @@ def check_combination(
             "regularizer penalises the discriminator's input gradient, and normalization divides by it: its slope is "
             "bounded already, and the penalty would need third derivatives; use one of the two."
         )
-    if getattr(regularizer, "needs_generator_updates", False) and not _updates_generator(experiment):
+    if regularizer.needs_generator_updates and not _updates_generator(experiment):
         raise ValueError(
             f"regularizer has a term of generator updates, and {type(experiment.scheme).__name__} has none; use a "
             f"scheme that has them (--scheme nats), or leave the term out (Orthogonal: --regularizer.g-coefficient 0)."
@@ -159,7 +159,7 @@ def _check_pool(experiment: Experiment, num_classes: int) -> None:
             f"{10 * experiment.batch_size}."
         )
     fresh = all(step.fakes == Fresh() for step in steps if isinstance(step, UpdateDiscriminator))
-    if getattr(experiment.regularizer, "needs_latents", False) and not fresh:
+    if experiment.regularizer.needs_latents and not fresh:
         raise ValueError(
             "regularizer needs the latents of the discriminator's fakes, and pushed ones are not the generator's; use "
             "a scheme with fresh fakes (--scheme cts or nats)."

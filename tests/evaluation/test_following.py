@@ -28,7 +28,7 @@ from ganneal.metrics.extractors import Pixels, Random
 from ganneal.models import DCGAN, MLP, ModelPair
 from ganneal.models.protocol import Normal
 from ganneal.optim import Adam, Averaging
-from ganneal.regularizers import Context, GeneratorContext
+from ganneal.regularizers import Context, Regularizer
 from ganneal.regularizers.protocol import State
 from ganneal.schemes import Nested
 from ganneal.stop import Row, TrainingStopped
@@ -58,26 +58,14 @@ def same_threads() -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Remembering:
+class Remembering(Regularizer):
     """A regularizer that adds nothing but counts its calls in its state."""
-
-    per_sample_gradients = False
-    on_lines = False
-
-    def build(self, pair: ModelPair) -> None:
-        return None
 
     def init_state(self) -> State:
         return {"calls": torch.zeros(())}
 
     def discriminator_term(self, context: Context, state: State) -> None:
         state["calls"] += 1
-
-    def generator_term(self, context: GeneratorContext, state: State) -> None:
-        return None
-
-    def constrain(self, discriminator: nn.Module) -> None:
-        return None
 
 
 def ring(**changes: Any) -> Experiment:

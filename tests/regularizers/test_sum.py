@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from ganneal.clocks import Counters
-from ganneal.models import ModelPair
 from ganneal.regularizers import (
     REGULARIZERS,
     Context,
@@ -27,16 +26,11 @@ CALLS: list[str] = []
 
 
 @dataclass(frozen=True)
-class Counting:
+class Counting(Regularizer):
     """Adds ``size`` to the terms, and counts how often in its state."""
 
     name: str = "one"
     size: float = 1.0
-    per_sample_gradients = False
-    on_lines = False
-
-    def build(self, pair: ModelPair) -> None:
-        return None
 
     def init_state(self) -> State:
         return {"calls": torch.zeros(()), "name": self.name}

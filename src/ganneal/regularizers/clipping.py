@@ -5,12 +5,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ganneal.models import ModelPair
-from ganneal.regularizers.protocol import Context, GeneratorContext, State
+from ganneal.regularizers.protocol import Regularizer
 
 
 @dataclass(frozen=True)
-class WeightClipping:
+class WeightClipping(Regularizer):
     """Every parameter of the discriminator clamped to [-limit, limit] after each of its updates.
 
     References:
@@ -18,24 +17,10 @@ class WeightClipping:
     """
 
     limit: float = 0.01
-    per_sample_gradients = False
-    on_lines = False
 
     def __post_init__(self) -> None:
         if not self.limit > 0:
             raise ValueError(f"limit must be above 0, got {self.limit}.")
-
-    def build(self, pair: ModelPair) -> None:
-        return None
-
-    def init_state(self) -> State:
-        return {}
-
-    def discriminator_term(self, context: Context, state: State) -> None:
-        return None
-
-    def generator_term(self, context: GeneratorContext, state: State) -> None:
-        return None
 
     @torch.no_grad()
     def constrain(self, discriminator: nn.Module) -> None:

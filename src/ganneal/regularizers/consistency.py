@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from ganneal.augment import flip_and_shift
 from ganneal.losses import upcast
 from ganneal.models import ModelPair
 from ganneal.optim.lr_rules import Constant, LRRule
-from ganneal.regularizers.protocol import Again, Context, Discriminator, GeneratorContext, State
+from ganneal.regularizers.protocol import Again, Context, Discriminator, Regularizer, State
 from ganneal.regularizers.shared_draws import Shared
 from ganneal.regularizers.strength import check_coefficients, check_interval, lazy_strength
 
@@ -27,7 +27,7 @@ def consistency(
 
 
 @dataclass(frozen=True)
-class Consistency:
+class Consistency(Regularizer):
     """CR on reals, bCR on fakes too; T mirrors with probability 1/2 and shifts by up to an eighth of the side.
 
     References:
@@ -41,8 +41,6 @@ class Consistency:
     scale_by_interval: bool = True
     rule: LRRule = Constant()
     """Factor on both coefficients; a `Sum` of two gives each its own."""
-    per_sample_gradients = False
-    on_lines = False
 
     def __post_init__(self) -> None:
         check_interval(self.interval)
@@ -54,9 +52,6 @@ class Consistency:
                 f"regularizer Consistency mirrors and shifts images, got points of shape {pair.shape}; use a gradient "
                 f"penalty or LeCam for points."
             )
-
-    def init_state(self) -> State:
-        return {}
 
     def discriminator_term(self, context: Context, state: State) -> Float[Tensor, ""] | None:
         strength = lazy_strength(context.counters, 1.0, self.rule, self.interval, self.scale_by_interval)
@@ -72,12 +67,6 @@ class Consistency:
             if coefficient
         ]
         return strength * torch.stack(terms).sum() if terms else None
-
-    def generator_term(self, context: GeneratorContext, state: State) -> None:
-        return None
-
-    def constrain(self, discriminator: nn.Module) -> None:
-        return None
 
 
 def _moved_apart(judge: Again, x: Tensor, logits: Tensor, random: torch.Generator) -> Float[Tensor, " batch"]:

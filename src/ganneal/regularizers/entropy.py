@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ganneal.models import ModelPair
 from ganneal.optim.lr_rules import Constant, LRRule
-from ganneal.regularizers.protocol import Context, GeneratorContext, State
+from ganneal.regularizers.protocol import GeneratorContext, Regularizer, State
 from ganneal.regularizers.strength import check_coefficients, coefficient_now
 
 LOG_DEVIATIONS = (-5.0, 2.0)
@@ -43,7 +43,7 @@ class Encoder(nn.Module):
 
 
 @dataclass(frozen=True)
-class LatentEntropy:
+class LatentEntropy(Regularizer):
     r"""A latent-reconstruction entropy bound: generator and encoder minimise :math:`-\lambda\, E \log q(z | G(z))`.
 
     :math:`H(G(z)) \ge H(z) + E \log q(z | G(z))` for samples of finite entropy; the constant H(z) is left out. The
@@ -59,8 +59,6 @@ class LatentEntropy:
     width: int = 32
     """Of the encoder's first layer; each further convolution doubles it."""
     rule: LRRule = Constant()
-    per_sample_gradients = False
-    on_lines = False
 
     def __post_init__(self) -> None:
         check_coefficients(coefficient=self.coefficient)
@@ -71,12 +69,6 @@ class LatentEntropy:
         latent_size = pair.latent.sample(1, torch.Generator()).shape[1]
         return Encoder(pair.shape, latent_size, self.width)
 
-    def init_state(self) -> State:
-        return {}
-
-    def discriminator_term(self, context: Context, state: State) -> None:
-        return None
-
     def generator_term(self, context: GeneratorContext, state: State) -> Float[Tensor, ""] | None:
         strength = coefficient_now(context.counters, self.coefficient, self.rule, own="g_updates")
         if strength == 0:
@@ -84,6 +76,3 @@ class LatentEntropy:
         assert context.network is not None
         mean, log_deviation = context.network(context.fake.float())
         return -strength * latent_log_density(mean, log_deviation, context.latents).mean()
-
-    def constrain(self, discriminator: nn.Module) -> None:
-        return None

@@ -4,20 +4,19 @@ from dataclasses import dataclass
 
 import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from ganneal import ranks as collective
 from ganneal.logits import norm, squared_input_gradient
-from ganneal.models import ModelPair
 from ganneal.optim.lr_rules import Constant, LRRule
 from ganneal.regularizers.penalties import centered_gp, even_center
 from ganneal.regularizers.points import Line, Points
-from ganneal.regularizers.protocol import Context, GeneratorContext, State
+from ganneal.regularizers.protocol import Context, Regularizer, State
 from ganneal.regularizers.strength import check_coefficients, check_interval, lazy_strength
 
 
 @dataclass(frozen=True)
-class GradientPenalty:
+class GradientPenalty(Regularizer):
     r"""``coefficient`` times the mean of :math:`(\|g\| - \text{center})^2`, or of its positive side only.
 
     ``interval`` applies it at every so many discriminator updates, multiplied by the interval if ``scale_by_interval``.
@@ -36,7 +35,6 @@ class GradientPenalty:
     r"""Experimental: the centre as a vector of that length with equal components, :math:`\|g - \varepsilon\|^2`."""
     rule: LRRule = Constant()
     """Factor on the coefficient as training goes on."""
-    per_sample_gradients = True
 
     def __post_init__(self) -> None:
         check_interval(self.interval)
@@ -45,14 +43,12 @@ class GradientPenalty:
             raise ValueError("one_sided must be False with even=True: a vector has no positive side; leave one out.")
 
     @property
+    def per_sample_gradients(self) -> bool:
+        return True
+
+    @property
     def on_lines(self) -> bool:
         return self.points.on_lines
-
-    def build(self, pair: ModelPair) -> None:
-        return None
-
-    def init_state(self) -> State:
-        return {}
 
     def discriminator_term(self, context: Context, state: State) -> Float[Tensor, ""] | None:
         strength = lazy_strength(context.counters, self.coefficient, self.rule, self.interval, self.scale_by_interval)
@@ -66,9 +62,3 @@ class GradientPenalty:
             center = even_center(self.center, points) if self.even else self.center
             excess = centered_gp(discriminator, points, center=center)
         return strength * (collective.gather(excess).max() if self.largest else excess.mean())
-
-    def generator_term(self, context: GeneratorContext, state: State) -> None:
-        return None
-
-    def constrain(self, discriminator: nn.Module) -> None:
-        return None

@@ -5,17 +5,16 @@ from math import isfinite
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from ganneal.models import ModelPair
 from ganneal.optim.lr_rules import Constant, LRRule
 from ganneal.regularizers.consistency import consistency, full_precision
-from ganneal.regularizers.protocol import Context, GeneratorContext, State
+from ganneal.regularizers.protocol import Context, GeneratorContext, Regularizer, State
 from ganneal.regularizers.strength import check_coefficients, check_interval, coefficient_now, lazy_strength
 
 
 @dataclass(frozen=True)
-class LatentConsistency:
+class LatentConsistency(Regularizer):
     r"""zCR: :math:`\lambda_D (D(G(z)) - D(G(z')))^2` for D, :math:`-\lambda_G (G(z) - G(z'))^2` for G.
 
     z' = z + sigma n with normal n. Means over the batch, for G over every element of a sample too. The generator's term
@@ -36,10 +35,6 @@ class LatentConsistency:
     scale_by_interval: bool = True
     d_rule: LRRule = Constant()
     g_rule: LRRule = Constant()
-    per_sample_gradients = False
-    on_lines = False
-    needs_latents = True
-    """Of the fakes in the discriminator's moves."""
 
     def __post_init__(self) -> None:
         check_interval(self.interval)
@@ -47,11 +42,9 @@ class LatentConsistency:
         if not (isfinite(self.noise) and self.noise > 0):
             raise ValueError(f"noise must be a finite number above 0, got {self.noise}; 0.05 is the paper's.")
 
-    def build(self, pair: ModelPair) -> None:
-        return None
-
-    def init_state(self) -> State:
-        return {}
+    @property
+    def needs_latents(self) -> bool:
+        return True
 
     def _near(self, latents: Tensor, random: torch.Generator) -> Tensor:
         noise = torch.randn(latents.shape, generator=random, device=latents.device)
@@ -79,6 +72,3 @@ class LatentConsistency:
             return None
         near = context.generate(self._near(context.latents, context.random))
         return -strength * (context.fake - near).float().square().mean()
-
-    def constrain(self, discriminator: nn.Module) -> None:
-        return None

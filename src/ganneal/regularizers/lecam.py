@@ -4,13 +4,12 @@ from dataclasses import dataclass
 
 import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from ganneal import ranks as collective
 from ganneal.losses import upcast
-from ganneal.models import ModelPair
 from ganneal.optim.lr_rules import Constant, LRRule
-from ganneal.regularizers.protocol import Context, GeneratorContext, State
+from ganneal.regularizers.protocol import Context, Regularizer, State
 from ganneal.regularizers.strength import check_coefficients, check_interval, lazy_strength
 
 Logits = Float[Tensor, " batch"]
@@ -35,7 +34,7 @@ def lecam(
 
 
 @dataclass(frozen=True)
-class LeCam:
+class LeCam(Regularizer):
     """`lecam` with averages that forget by ``decay`` at each discriminator update.
 
     Up to ``start`` updates the averages are the latest batch's and nothing is added. With ``accumulate`` the averages
@@ -50,8 +49,6 @@ class LeCam:
     interval: int = 1
     scale_by_interval: bool = True
     rule: LRRule = Constant()
-    per_sample_gradients = False
-    on_lines = False
 
     def __post_init__(self) -> None:
         check_interval(self.interval)
@@ -60,9 +57,6 @@ class LeCam:
             raise ValueError(f"decay must be at least 0 and below 1, got {self.decay}; 0 keeps the latest batch only.")
         if self.start < 0:
             raise ValueError(f"start must be at least 0 discriminator updates, got {self.start}.")
-
-    def build(self, pair: ModelPair) -> None:
-        return None
 
     def init_state(self) -> State:
         return {"real": None, "fake": None}
@@ -83,9 +77,3 @@ class LeCam:
             one_sided=self.one_sided,
         )
         return strength * terms.mean()
-
-    def generator_term(self, context: GeneratorContext, state: State) -> None:
-        return None
-
-    def constrain(self, discriminator: nn.Module) -> None:
-        return None

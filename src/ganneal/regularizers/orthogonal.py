@@ -9,11 +9,10 @@ from torch import Tensor, nn
 
 from ganneal.clocks import Clock, Counters
 from ganneal.logits import upcast
-from ganneal.models import ModelPair
 from ganneal.models.biggan import SharedEmbedding
 from ganneal.models.parts.spectral import TRANSPOSED
 from ganneal.optim.lr_rules import Constant, LRRule
-from ganneal.regularizers.protocol import Context, GeneratorContext, State
+from ganneal.regularizers.protocol import Context, GeneratorContext, Regularizer, State
 from ganneal.regularizers.strength import check_coefficients, coefficient_now
 
 
@@ -46,7 +45,7 @@ def weight_matrices(player: nn.Module) -> Iterator[Float[Tensor, "rows columns"]
 
 
 @dataclass(frozen=True)
-class Orthogonal:
+class Orthogonal(Regularizer):
     r"""Different output channels kept orthogonal: :math:`\frac{\lambda}{2} \|W W^T \odot (1 - I)\|_F^2` of each weight.
 
     Its gradient is :math:`2 \lambda (W W^T \odot (1 - I)) W`, which the authors' code adds to that of the loss. The
@@ -61,22 +60,13 @@ class Orthogonal:
     g_coefficient: float = 1e-4
     d_coefficient: float = 0.0
     rule: LRRule = Constant()
-    per_sample_gradients = False
-    on_lines = False
 
     def __post_init__(self) -> None:
         check_coefficients(g_coefficient=self.g_coefficient, d_coefficient=self.d_coefficient)
 
     @property
     def needs_generator_updates(self) -> bool:
-        """Whether a scheme without any would leave out what was asked for."""
         return self.g_coefficient > 0
-
-    def build(self, pair: ModelPair) -> None:
-        return None
-
-    def init_state(self) -> State:
-        return {}
 
     def discriminator_term(self, context: Context, state: State) -> Float[Tensor, ""] | None:
         return self._term(context.player, context.counters, self.d_coefficient, own="d_updates")
@@ -93,6 +83,3 @@ class Orthogonal:
         if player is None:
             raise ValueError("regularizer Orthogonal needs the network that moves, got none; give the context player=.")
         return strength * torch.stack([correlation(matrix) for matrix in weight_matrices(player)]).sum()
-
-    def constrain(self, discriminator: nn.Module) -> None:
-        return None

@@ -98,17 +98,30 @@ class GeneratorContext:
 
 @runtime_checkable
 class Regularizer(Protocol):
-    """Terms added to the players' losses, and a constraint put on the discriminator after its updates."""
+    """Terms added to the players' losses, and a constraint put on the discriminator after its updates.
+
+    Subclass it and write the methods that your regularizer needs; every other one does nothing.
+    """
 
     @property
     def per_sample_gradients(self) -> bool:
         """Whether it differentiates the discriminator sample by sample, which batch norm in it would falsify."""
-        ...
+        return False
 
     @property
     def on_lines(self) -> bool:
         """Whether it mixes real i with fake i, which needs both to share a condition."""
-        ...
+        return False
+
+    @property
+    def needs_latents(self) -> bool:
+        """Whether the discriminator's term reads the latents of the fakes, which pushed fakes do not have."""
+        return False
+
+    @property
+    def needs_generator_updates(self) -> bool:
+        """Whether a scheme without generator updates is refused, since it would leave out a term."""
+        return False
 
     def build(self, pair: ModelPair) -> nn.Module | None:
         """A network of its own, trained in the generator's moves with the generator's term; None for most.
@@ -116,20 +129,19 @@ class Regularizer(Protocol):
         Raises:
             ValueError: It cannot work with such players or samples.
         """
-        ...
+        return None
 
     def init_state(self) -> State:
         """State at the start of a run."""
-        ...
+        return {}
 
     def discriminator_term(self, context: Context, state: State) -> Float[Tensor, ""] | None:
         """Added to the discriminator's mean loss; None where nothing is due."""
-        ...
+        return None
 
     def generator_term(self, context: GeneratorContext, state: State) -> Float[Tensor, ""] | None:
         """Added to the generator's mean loss, never multiplied by a schedule's weight."""
-        ...
+        return None
 
     def constrain(self, discriminator: nn.Module) -> None:
         """Called after each discriminator update, without gradients."""
-        ...

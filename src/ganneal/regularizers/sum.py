@@ -27,7 +27,7 @@ def _own(context: AnyContext, index: int) -> AnyContext:
 
 
 @dataclass(frozen=True)
-class Sum:
+class Sum(Regularizer):
     """All of ``terms``, each with its own state and network; without terms, no regularization."""
 
     terms: tuple[Regularizer, ...] = ()
@@ -42,13 +42,11 @@ class Sum:
 
     @property
     def needs_latents(self) -> bool:
-        """Whether a term needs the latents of the discriminator's fakes."""
-        return any(getattr(term, "needs_latents", False) for term in self.terms)
+        return any(term.needs_latents for term in self.terms)
 
     @property
     def needs_generator_updates(self) -> bool:
-        """Whether a term would be left out by a scheme without generator updates."""
-        return any(getattr(term, "needs_generator_updates", False) for term in self.terms)
+        return any(term.needs_generator_updates for term in self.terms)
 
     def build(self, pair: ModelPair) -> nn.Module | None:
         built = {str(index): term.build(pair) for index, term in enumerate(self.terms)}
