@@ -46,6 +46,7 @@ class Chain:
         before = {} if self.generator is not None else self.stored
         self.stored = {other: by for other, by in before.items() if other < level}
         self.generator = None
+        # A copy, since training goes on changing the discriminator in place.
         self.stored[level] = Stored(deepcopy(discriminator).requires_grad_(False), step_size)
 
     def leave(self, generator: nn.Module) -> None:

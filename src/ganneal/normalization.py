@@ -121,6 +121,7 @@ class GradientNormalized(nn.Module):
             x = x if x.dtype == torch.float64 else x.float()
             logits, gradient = value_and_input_gradient(lambda points: self.net(points, *condition), x)
             output = self.of(logits, norm(gradient.square().flatten(1).sum(1)))
+        # The input gradient was taken with gradients switched on: a caller without them must be given no graph.
         return output if torch.is_grad_enabled() else output.detach()
 
 

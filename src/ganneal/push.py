@@ -121,5 +121,6 @@ class Push:
         points = samples.detach().requires_grad_()
         with torch.enable_grad():
             potential = self.delta.potential(discriminator(points), loss)
+            # The sum's gradient is that of each sample alone, as long as nothing in D mixes samples (batch norm does).
             (direction,) = torch.autograd.grad(potential.sum(), points)
         return points.detach() + step_size * (direction.sign() if self.sign else direction)

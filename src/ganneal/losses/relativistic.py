@@ -26,6 +26,7 @@ def _both(fake: Tensor, real: Tensor | None) -> tuple[Tensor, Tensor]:
 
 
 def _mean(logits: Tensor) -> Tensor:
+    # Over all processes: the mean of a part of the batch would make another loss, one for each number of processes.
     return collective.mean(logits.mean())
 
 

@@ -78,6 +78,7 @@ class R3GANGenerator(nn.Module):
         self.num_classes = num_classes
         self.classes = linear(num_classes, CLASS_SIZE) if num_classes else None
         self.linear = linear(latent_size + (CLASS_SIZE if num_classes else 0), widths[0])
+        # A learned 4x4 map for each channel, scaled by a linear image of the latents: no dense layer to every pixel.
         self.basis = nn.Parameter(torch.randn(widths[0], BASE, BASE))
         layers: list[nn.Module] = []
         inputs = widths[0]

@@ -75,6 +75,7 @@ def average_(average: nn.Module, current: nn.Module, decay: float, *, statistics
     Args:
         statistics: Those of batch norm are averaged with "average", copied with "copy" and "recompute".
     """
+    # Batch norm's count of batches is an integer, and an average of unit vectors u is no unit vector: both are copied.
     averaged_buffers = BATCH_NORM_STATISTICS if statistics == "average" else ()
     (into, copies), (source, originals) = _split(average, averaged_buffers), _split(current, averaged_buffers)
     torch._foreach_lerp_(into, source, 1.0 - decay)

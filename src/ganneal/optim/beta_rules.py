@@ -38,32 +38,39 @@ def _ratio(above: Tensor, below: Tensor) -> Tensor:
 
 
 def _fr(s: Products, beta_max: float | None, mu: float) -> Tensor:
+    # Fletcher-Reeves: beta = min(g.g / p.p, beta_max).
     return _capped(_ratio(s["gg"], s["pp"]), beta_max)
 
 
 def _prp(s: Products, beta_max: float | None, mu: float) -> Tensor:
+    # Polak-Ribiere-Polyak: beta = min(g.y / p.p, beta_max).
     return _capped(_ratio(s["gy"], s["pp"]), beta_max)
 
 
 def _hs(s: Products, beta_max: float | None, mu: float) -> Tensor:
+    # Hestenes-Stiefel: beta = min(g.y / d.y, beta_max).
     return _capped(_ratio(s["gy"], s["dy"]), beta_max)
 
 
 def _dy(s: Products, beta_max: float | None, mu: float) -> Tensor:
+    # Dai-Yuan: beta = min(g.g / d.y, beta_max).
     return _capped(_ratio(s["gg"], s["dy"]), beta_max)
 
 
 def _hz(s: Products, beta_max: float | None, mu: float) -> Tensor:
+    # Hager-Zhang: beta = min(HS - mu (y.y)(g.d)/(d.y)^2, beta_max), with HS capped already.
     # (y.y)(g.d)/(d.y)^2 as a product of two ratios: the square would underflow first
     correction = mu * _ratio(s["yy"], s["dy"]) * _ratio(s["gd"], s["dy"])
     return _capped(_hs(s, beta_max, mu) - correction, beta_max)
 
 
 def _fr_prp(s: Products, beta_max: float | None, mu: float) -> Tensor:
+    # The hybrid max(0, min(FR, PRP)), of the capped values.
     return torch.minimum(_fr(s, beta_max, mu), _prp(s, beta_max, mu)).clamp(min=0.0)
 
 
 def _hs_dy(s: Products, beta_max: float | None, mu: float) -> Tensor:
+    # The hybrid max(0, min(HS, DY)), of the capped values.
     return torch.minimum(_hs(s, beta_max, mu), _dy(s, beta_max, mu)).clamp(min=0.0)
 
 
@@ -98,4 +105,5 @@ def bounded_beta(
     beta = rule.beta(products, beta_max, mu)
     if beta_min is not None:
         beta = beta.clamp(min=beta_min)
+    # A tensor decides here, and no if: reading beta would make the CPU wait for the device once for each tensor.
     return torch.where(beta.isfinite(), coeff * beta, 0.0)

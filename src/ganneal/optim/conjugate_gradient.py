@@ -203,6 +203,8 @@ def _followed(parameter: Tensor, group: dict[str, Any]) -> tuple[Tensor, Tensor]
 def _start(parameter: Tensor, gradient: Tensor, stored: Tensor, group: dict[str, Any], state: dict[str, Any]) -> None:
     """The first step: plain descent, but in the public toy code, which goes up by the raw gradient."""
     state["step"] = torch.tensor(1.0)  # on the CPU: counting asks nothing of the device
+    # A copy: gradients that are zeroed in place would make the previous gradient equal to the new one, and every rule
+    # but FR give 0.
     state["prev_grad"] = torch.empty_like(parameter).copy_(stored)
     state["direction"] = torch.empty_like(parameter).copy_(stored).neg_()
     if group["compat"] == "published":
@@ -220,10 +222,12 @@ def _walk(members: _Members, products: Products) -> None:
         beta = torch.where(products["dd"] <= options["restart_tol"] ** 2 * products["gg"], 0.0, beta)
     device = members.parameters[0].device
     betas = list(beta.to(device, non_blocking=True).expand(len(members.parameters)).unbind())
+    # d_n = beta_n d_{n-1} - g_n, then x_{n+1} = x_n + lr d_n
     torch._foreach_mul_(members.directions, betas)
     torch._foreach_sub_(members.directions, members.gradients)
     torch._foreach_add_(members.parameters, members.directions, alpha=options["lr"])
     if options["compat"] == "published":
+        # The public code keeps beta_n d_n - g_n in place of d_n: beta enters twice, and g_n lacks weight decay.
         torch._foreach_mul_(members.directions, betas)
         torch._foreach_sub_(members.directions, members.stored)
     torch._foreach_copy_(members.previous, members.stored)
@@ -257,6 +261,8 @@ def _products(members: _Members, needed: set[str]) -> Products:
 
 def _flat(tensor: Tensor, like: Tensor) -> Tensor:
     """``tensor`` as a vector in the memory order of ``like``: a view where both have it; at least float32."""
+    # A channels-last weight is walked in its own order of memory: flattening it in the logical order would copy it in
+    # every step. All vectors of a tensor take the same order, so that inner products are the same.
     order = sorted(range(like.ndim), key=like.stride, reverse=True)
     flat = tensor.permute(order).reshape(-1)
     return flat.float() if flat.dtype in _LOW_PRECISION else flat

@@ -49,6 +49,7 @@ def _walk(parameters: list[Tensor], averages: list[Tensor], group: dict[str, Any
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     torch._foreach_mul_(averages, group["smoothing"])
     torch._foreach_addcmul_(averages, gradients, gradients, value=1 - group["smoothing"])
+    # The root of v + eps, not the root of v plus eps: the two differ most while gradients are small.
     roots = torch._foreach_add(averages, group["eps"])
     torch._foreach_sqrt_(roots)
     if group["eps"] == 0:

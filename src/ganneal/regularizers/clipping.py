@@ -25,5 +25,6 @@ class WeightClipping(Regularizer):
     @torch.no_grad()
     def constrain(self, discriminator: nn.Module) -> None:
         parameters: list[Tensor] = list(discriminator.parameters())
+        # Multi-tensor kernels: one launch for many parameters rather than one for each.
         torch._foreach_clamp_min_(parameters, -self.limit)
         torch._foreach_clamp_max_(parameters, self.limit)

@@ -61,4 +61,5 @@ class GradientPenalty(Regularizer):
         else:
             center = even_center(self.center, points) if self.even else self.center
             excess = centered_gp(discriminator, points, center=center)
+        # The largest of all processes' samples: each process alone would penalise a maximum of its own.
         return strength * (collective.gather(excess).max() if self.largest else excess.mean())

@@ -62,6 +62,7 @@ class LatentConsistency(Regularizer):
                 "use a scheme with fresh fakes, as Alternating or Nested."
             )
         with torch.no_grad():
+            # Algorithm 2: only D follows this term, so the sample beside needs no graph to G.
             near = context.generate(self._near(context.latents, context.random)).to(context.fake.dtype)
         logits = full_precision(context.fake_logits, context.judge_as_fakes, context.fake)
         return strength * consistency(context.judge_as_fakes, logits, near).mean()
@@ -71,4 +72,5 @@ class LatentConsistency(Regularizer):
         if strength == 0:
             return None
         near = context.generate(self._near(context.latents, context.random))
+        # Minus: G is to move its samples apart where D is to hold its outputs together.
         return -strength * (context.fake - near).float().square().mean()

@@ -71,6 +71,7 @@ def centered_gp(discriminator: Discriminator, points: Samples, *, center: float 
     if isinstance(center, Tensor):
         return (gradient - center.to(gradient)).square().flatten(1).sum(1)
     squared = gradient.square().flatten(1).sum(1)
+    # At centre 0 the square would undo the root: both are left out, and with them the root's slope at 0.
     return (norm(squared) - center).square() if center else squared
 
 

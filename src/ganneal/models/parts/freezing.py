@@ -40,6 +40,7 @@ def frozen(module: nn.Module, *, keep_buffers: bool) -> Iterator[None]:
         for weight, before in zip(spectral, held, strict=True):
             weight.held = before
         for owner, name, buffer in places:
+            # A spectral norm replaces its u and does not change it in place: the tensor of before is put back.
             if getattr(owner, name) is not buffer:
                 setattr(owner, name, buffer)
         if buffers:
@@ -50,6 +51,7 @@ def frozen(module: nn.Module, *, keep_buffers: bool) -> Iterator[None]:
 @contextmanager
 def in_mode(module: nn.Module, mode: Literal["train", "eval"]) -> Iterator[None]:
     """``module`` and all within it in train or eval mode, and as they were afterwards."""
+    # Kept for each part: a player may hold parts in eval mode beside others in train mode.
     before = [(part, part.training) for part in module.modules()]
     module.train(mode == "train")
     try:

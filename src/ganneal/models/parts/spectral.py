@@ -39,6 +39,7 @@ class SpectralWeight(nn.Module):
         """``weight`` over its singular value, by one power iteration."""
         with torch.autocast(weight.device.type, enabled=False):
             matrix = weight.movedim(self.axis, 0).flatten(1)
+            # No gradient passes through u and v: Algorithm 1 differentiates sigma = v W^T u as if both were constant.
             with torch.no_grad():
                 v = F.normalize(self.u @ matrix, dim=1, eps=self.eps)
                 u = F.normalize(v @ matrix.T, dim=1, eps=self.eps)
@@ -60,4 +61,5 @@ def spectral_norm(layer: nn.Module, eps: float) -> None:
     weight = layer.weight
     assert isinstance(weight, Tensor)
     axis = 1 if isinstance(layer, TRANSPOSED) else 0
+    # unsafe: torch would otherwise run one more pass to compare shapes, which moves u.
     register_parametrization(layer, "weight", SpectralWeight(weight, axis, eps), unsafe=True)
