@@ -29,6 +29,8 @@ COMMANDS = {
 
 TRAINERS = ("train", "compare")
 """Commands that take the options of a run's data."""
+BARE = ("train", "compare", "evaluate", "games", "plan", "data")
+"""Commands that print their help where nothing is asked of them."""
 
 
 def _help() -> str:
@@ -110,7 +112,11 @@ def _run(arguments: list[str]) -> int:
     try:
         with warnings.catch_warnings(), spelled(TRAINING if name in TRAINERS else None):
             warnings.showwarning = _show_warning
-            import_module(f"ganneal.cli.{name}").main(rest)
+            module = import_module(f"ganneal.cli.{name}")
+            if {"-h", "--help"} & set(rest) or (not rest and name in BARE):
+                print(module.help_text(rest))
+            else:
+                module.main(rest)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -22,7 +22,8 @@ Chosen = dict[str, dict[str, Choice]]
 """Automatic choices by option, for each path of images."""
 
 
-def _help() -> str:
+def help_text(_: Sequence[str]) -> str:
+    """The help of the command."""
     return f"""usage: ganneal compare ARM... --CLOCK AMOUNT [options]
 
 Train every arm under every seed, equal in one clock, and print means with intervals, last and best, and a verdict
@@ -158,9 +159,6 @@ def _with_threads(arm: Arm, threads: int) -> Arm:
 def main(arguments: Sequence[str]) -> None:
     """Parse, run and print the table."""
     rest = list(arguments)
-    if not rest or "--help" in rest or "-h" in rest:
-        print(_help())
-        return
     count = next((index for index, argument in enumerate(rest) if argument.startswith("-")), len(rest))
     named, rest = rest[:count], rest[count:]
     if not named:

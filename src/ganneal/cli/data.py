@@ -13,6 +13,7 @@ from typing import Annotated
 import numpy as np
 import tyro
 
+from ganneal.cli.help import help_of
 from ganneal.data import Reading, reporting, source_at
 from ganneal.data.classes import classes_in_words, few, populated
 from ganneal.data.decode.images import Fit, Levels, OnDamaged
@@ -24,11 +25,6 @@ from ganneal.data.tools.pairwise import START_STD, fitted_first_weight, suggest_
 from ganneal.data.ways import OWN, spelled
 from ganneal.registry import lookup, nearest
 
-HELP = """usage: ganneal data inspect PATH    what is in a set of images, and what it suggests
-       ganneal data convert PATH OUT.zip    any set of images as a zip of PNG files with labels
-       ganneal data fetch NAME    download mnist, fashion-mnist, cifar10, cifar100; OWNER/NAME from the hub
-
-ganneal data COMMAND --help says more."""
 SHEET = 64
 SECONDS_PER_LINE = 10.0
 
@@ -201,11 +197,22 @@ def _fetch_from_hub(options: FetchOptions) -> None:
 COMMANDS = {"inspect": _inspect, "convert": _convert, "fetch": _fetch}
 
 
+@dataclass(frozen=True)
+class DataOptions:
+    """Look at a set of images, convert it, or fetch a small public one; `ganneal data COMMAND --help` says more."""
+
+
+def help_text(arguments: Sequence[str]) -> str:
+    """The help of a data command, or of all of them."""
+    own = {"inspect": InspectOptions, "convert": ConvertOptions, "fetch": FetchOptions}
+    for name in arguments[:1]:
+        if name in own:
+            return help_of(own[name], f"data {name}")
+    return help_of(DataOptions, "data", usage=["inspect PATH", "convert PATH OUT.zip", "fetch NAME"])
+
+
 def main(arguments: Sequence[str]) -> None:
     """Run one of the data commands."""
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(HELP)
-        return
     if arguments[0] not in COMMANDS:
         raise ValueError(f"unknown data command {arguments[0]!r}. {nearest(arguments[0], COMMANDS)}")
     with spelled(OWN):

@@ -75,7 +75,8 @@ class EvaluateOptions:
     """File for the records, a JSON line each; of a run it is RUN/evaluation.jsonl if left out."""
 
 
-def _help() -> str:
+def help_text(_: Sequence[str]) -> str:
+    """The help of the command."""
     default = ", ".join(name for name, metric in METRICS.items() if metric in DEFAULT_METRICS)
     return f"""usage: ganneal evaluate RUN [options]
        ganneal evaluate --real PATH --fake PATH [options]
@@ -165,9 +166,6 @@ def _key(line: dict[str, Any]) -> tuple[Any, ...]:
 
 def main(arguments: Sequence[str]) -> None:
     """Parse, measure, write and print."""
-    if not arguments or "--help" in arguments or "-h" in arguments:
-        print(_help())
-        return
     options, rest = switch_parts(EvaluateOptions(), list(arguments), PARTS)
     given = parse(options, rest, prog="ganneal evaluate")
     if (given.run is None) == (given.real is None) or (given.real is None) != (given.fake is None):

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import tyro
 
+from ganneal.cli.help import help_of
+
 
 @dataclass(frozen=True)
 class ExportOptions:
@@ -28,6 +30,11 @@ class ExportOptions:
     statistics: Literal["running", "standing"] | None = None
     """What the generator's batch norm runs on: statistics of training, or ones computed anew over 32 batches; left out,
     as the run says."""
+
+
+def help_text(_: Sequence[str]) -> str:
+    """The help of the command."""
+    return help_of(ExportOptions, "export")
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import tyro
 
+from ganneal.cli.help import help_of
+
 
 @dataclass(frozen=True)
 class FetchOptions:
@@ -18,6 +20,11 @@ class FetchOptions:
     """File to write; left out, it goes where `ganneal evaluate` looks by itself."""
     url: str | None = None
     """A mirror to download from; whatever comes is checked."""
+
+
+def help_text(_: Sequence[str]) -> str:
+    """The help of the command."""
+    return help_of(FetchOptions, "fetch")
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -60,7 +60,8 @@ class GamesOptions:
             raise ValueError(f"out must end in .png, got {self.out!r}.")
 
 
-def _help() -> str:
+def help_text(_: Sequence[str]) -> str:
+    """The help of the command."""
     width = max(map(len, GAMES))
     listed = "\n".join(f"  {name:<{width}}  {(getdoc(game) or '').splitlines()[0]}" for name, game in GAMES.items())
     return f"""usage: ganneal games GAME [options]
@@ -165,16 +166,10 @@ def show(options: GamesOptions, paths: dict[str, Played]) -> str:
 
 def main(arguments: Sequence[str]) -> None:
     """Parse, play, write and print."""
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(_help())
-        return
     name, *rest = arguments
     if name.startswith("-"):
         raise ValueError(f"the game comes first, got {name!r}: ganneal games GAME [options].")
     options = GamesOptions(lookup("game", GAMES, name))
-    if "--help" in rest or "-h" in rest:
-        print(_help())
-        return
     rest = ["--help" if argument == "--help-all" else argument for argument in rest]
     options, rest = switch_parts(options, rest, PARTS)
     options = parse(options, rest, prog=f"ganneal games {name}")

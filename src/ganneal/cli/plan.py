@@ -50,7 +50,8 @@ class PlanOptions:
         return None if self.beta2 is None else Moments(self.beta1, self.beta2)
 
 
-def _help() -> str:
+def help_text(_: Sequence[str]) -> str:
+    """The help of the command."""
     return f"""usage: ganneal plan NAME [options]
 
 Print one round of a schedule, its update counts, cost and step sizes. NAME is a scheme or an experiment.
@@ -183,9 +184,6 @@ def _resolve(name: str) -> "tuple[PlanOptions, Experiment | None]":
 
 def main(arguments: Sequence[str]) -> None:
     """Parse and print."""
-    if not arguments or "--help" in arguments or "-h" in arguments:
-        print(_help())
-        return
     name, *rest = arguments
     options, experiment = _resolve(name)
     options, rest = switch_parts(options, rest, PARTS)

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import tyro
 
+from ganneal.cli.help import help_of
+
 
 @dataclass(frozen=True)
 class PlaygroundOptions:
@@ -17,6 +19,11 @@ class PlaygroundOptions:
     """Address to serve at; the default is seen by this machine alone, 0.0.0.0 by everybody who can reach it."""
     port: int | None = None
     """Left out, the first that is free from 7860 on."""
+
+
+def help_text(_: Sequence[str]) -> str:
+    """The help of the command."""
+    return help_of(PlaygroundOptions, "playground")
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import tyro
 
+from ganneal.cli.help import help_of
 from ganneal.cli.options import PlaceOption
 
 
@@ -20,6 +21,11 @@ class ReportOptions:
     """The page; left out, it is report.html in the one directory."""
     data: PlaceOption = PlaceOption()
     """Where the data of one run lies now; left out, it is looked for where it was, and where it lay from the run."""
+
+
+def help_text(_: Sequence[str]) -> str:
+    """The help of the command."""
+    return help_of(ReportOptions, "report")
 
 
 def main(arguments: Sequence[str]) -> None:

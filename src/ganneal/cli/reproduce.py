@@ -27,7 +27,8 @@ DISTANCES = "table1"
 """The table that is measured on the data alone."""
 
 
-def _help() -> str:
+def help_text(_: Sequence[str]) -> str:
+    """The help of the command."""
     return f"""usage: ganneal reproduce                        list tables and scales
        ganneal reproduce TABLE --scale SCALE [options]
        ganneal reproduce table1 [--data NAME=PATH...]   measure distances, train nothing
@@ -175,9 +176,6 @@ def _extractor(name: str | None) -> ExtractorConfig | None:
 
 def main(arguments: Sequence[str]) -> None:
     """Parse, run or print."""
-    if "--help" in arguments or "-h" in arguments:
-        print(_help())
-        return
     if not arguments:
         print(_listed())
         return

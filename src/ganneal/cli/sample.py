@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from ganneal.cli.help import help_of
+
 if TYPE_CHECKING:
     from ganneal.inference.generator import TrainedGenerator
 
@@ -44,6 +46,11 @@ class SampleOptions:
     """The averaged generator, or the one that functional gradients trained with its pushes; left out, as the run."""
     columns: int | None = None
     """Columns of the grid; left out, it is square, or as wide as --per-class."""
+
+
+def help_text(_: Sequence[str]) -> str:
+    """The help of the command."""
+    return help_of(SampleOptions, "sample")
 
 
 def main(arguments: Sequence[str]) -> None:

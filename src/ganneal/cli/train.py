@@ -28,7 +28,8 @@ def _listed() -> str:
     return "\n".join(f"  {title}: {', '.join(names)}" for title, names in groups.items())
 
 
-def _help() -> str:
+def help_text(_: Sequence[str]) -> str:
+    """The help of the command."""
     switches = "\n".join(
         f"  --{path.replace('_', '-'):<17} {' | '.join(registry)}"
         for path, (_, registry) in PARTS.items()
@@ -105,17 +106,11 @@ def _seed(arguments: list[str]) -> int:
 def main(arguments: Sequence[str]) -> None:
     """Parse and train."""
     rest = list(arguments)
-    if not rest or rest[0] in ("-h", "--help"):
-        print(_help())
-        return
     if rest[0].startswith("-"):
         raise ValueError(f"the experiment comes first, got {rest[0]!r}: ganneal train EXPERIMENT [options].")
     name = rest.pop(0)
     out = take(rest, "--out")
     dry_run, accept = (take_flag(rest, option) for option in ("--dry-run", ACCEPT))
-    if "--help" in rest or "-h" in rest:
-        print(_help())
-        return
     rest = ["--help" if argument == "--help-all" else argument for argument in rest]
     stored = RunDirectory(out or _directory(run_name(name), _seed(rest))).chosen()
     chosen = choices(name, stored, [named_model(rest)])
