@@ -28,7 +28,7 @@ os.environ["GANNEAL_CACHE"] = CACHE.name
 
 def pytest_configure(config: pytest.Config) -> None:
     """Remarks on made-up images are no errors where a test does not ask for them; other warnings are."""
-    config.addinivalue_line("filterwarnings", "ignore::ganneal.data.saying.Remark")
+    config.addinivalue_line("filterwarnings", "ignore::ganneal.data.messages.Remark")
 
 
 @pytest.fixture(scope="session", autouse=True)

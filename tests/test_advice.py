@@ -311,6 +311,9 @@ def test_environment_variables_that_sentences_name_are_read() -> None:
         ("training.py:1", "use --thread 4", {"thread"}),
         ("training.py:1", "use --records.no-tensorboard or --records.log-evry 10", {"records.log_evry"}),
         ("data/x.py:1", "use --no-flip.", set()),
+        ("data/x.py:1", "give --data.size 32, --channels 3 or --records.held-out.fit pad", set()),
+        ("data/x.py:1", "--skip-damaged or --data.chanels 3", {"skip_damaged", "data.chanels"}),
+        ("data/x.py:1", "use --sizes", {"sizes"}),
     ],
 )
 def test_wrong_advice_is_found(where: str, text: str, missing: set[str]) -> None:

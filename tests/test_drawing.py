@@ -17,7 +17,7 @@ from torch import Tensor, nn
 import ganneal
 from ganneal.cli import main
 from ganneal.data import Digits
-from ganneal.data.class_shares import drawn_classes
+from ganneal.data.classes import drawn_classes
 from ganneal.engine.run import Run
 from ganneal.evaluation.stored import Settings, evaluate_run
 from ganneal.experiment import Budget, Experiment, Records

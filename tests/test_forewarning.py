@@ -8,8 +8,7 @@ import pytest
 from ganneal import machine
 from ganneal.cli import main
 from ganneal.data import Ring
-from ganneal.data.decode.headers import Header
-from ganneal.data.tools.survey import Survey
+from ganneal.data.decode.survey import Header, Survey
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.experiments import EXPERIMENTS, ring_cts, ring_nts
 from ganneal.experiments.choices import choose

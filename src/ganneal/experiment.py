@@ -13,7 +13,7 @@ from typing import Any, Literal
 from ganneal.augment import Augmentation, Unchanged
 from ganneal.clocks import Counters
 from ganneal.data import Source
-from ganneal.data.class_shares import Classes, check_classes
+from ganneal.data.classes import Classes, check_classes
 from ganneal.data.moves import Moves
 from ganneal.data.places import without_places
 from ganneal.losses import Loss, NonSaturating, output_of

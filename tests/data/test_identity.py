@@ -16,7 +16,7 @@ from pyarrow import parquet
 
 from ganneal.data import LSUN, Arrays, Dataset, Digits, Folder, Parquet, Ring, Source, Zip, identity
 from ganneal.data.identity import Files, Identity, differences, identify
-from ganneal.data.saying import Remark
+from ganneal.data.messages import Remark
 
 COUNT = 6
 

@@ -81,7 +81,7 @@ SMALLER = {
 }
 """Amounts of `ganneal compare`, which takes each option once."""
 NOT_RUN = {
-    "ganneal data fetch": "downloads; tests/data/test_hub.py",
+    "ganneal data fetch": "downloads; tests/data/sources/test_hub.py",
     "ganneal evaluate runs/x --extractor inception": "needs weights that are downloaded; tests/metrics/extractors",
     "ganneal fetch": "downloads; tests/test_cli_fetch.py",
     "ganneal playground": "serves until interrupted; tests/playground/test_page.py",

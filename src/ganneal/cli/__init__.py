@@ -107,7 +107,7 @@ def _run(arguments: list[str]) -> int:
 
         print(f"error: unknown command {name!r}. {nearest(name, COMMANDS)}", file=sys.stderr)
         return 2
-    from ganneal.data.ways import TRAINING, spelled
+    from ganneal.data.messages import TRAINING, spelled
 
     try:
         with warnings.catch_warnings(), spelled(TRAINING if name in TRAINERS else None):

@@ -14,15 +14,15 @@ import numpy as np
 import tyro
 
 from ganneal.cli.help import help_of
-from ganneal.data import Reading, reporting, source_at
+from ganneal.data import Reading, read_as, reporting, source_at
 from ganneal.data.classes import classes_in_words, few, populated
 from ganneal.data.decode.images import Fit, Levels, OnDamaged
+from ganneal.data.messages import OWN, spelled
 from ganneal.data.tools.convert import write_zip
 from ganneal.data.tools.download import DOWNLOADS, fetch_files
 from ganneal.data.tools.huggingface import download as download_set
 from ganneal.data.tools.inspection import Inspection, inspect
 from ganneal.data.tools.pairwise import START_STD, fitted_first_weight, suggest_weights
-from ganneal.data.ways import OWN, spelled
 from ganneal.registry import lookup, nearest
 
 SHEET = 64
@@ -145,8 +145,10 @@ def _classes(found: Inspection) -> list[str]:
 def _inspect(arguments: list[str]) -> None:
     options = tyro.cli(InspectOptions, args=arguments, prog="ganneal data inspect")
     with _lines():
-        reading = Reading(options.size, options.channels, options.fit, "skip", options.levels)
-        found, data = inspect(reading.of(source_at(options.path)))
+        reading = Reading(
+            size=options.size, channels=options.channels, fit=options.fit, on_damaged="skip", levels=options.levels
+        )
+        found, data = inspect(read_as(source_at(options.path), reading))
     print(text(found))
     if options.sheet is not None:
         import torch
@@ -164,8 +166,14 @@ def _convert(arguments: list[str]) -> None:
     if not options.out.endswith(".zip"):
         raise ValueError(f"out must end in .zip, got {options.out!r}.")
     with _lines():
-        reading = Reading(options.size, options.channels, options.fit, options.on_damaged, options.levels)
-        data = populated(reading.of(source_at(options.path)).load())
+        reading = Reading(
+            size=options.size,
+            channels=options.channels,
+            fit=options.fit,
+            on_damaged=options.on_damaged,
+            levels=options.levels,
+        )
+        data = populated(read_as(source_at(options.path), reading).load())
         write_zip(data, Path(options.out))
     why = f": {data.unusable}" if data.unusable else ""
     classes = f"no classes{why}" if data.labels is None else classes_in_words(data)

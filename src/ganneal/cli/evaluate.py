@@ -11,9 +11,9 @@ import tyro
 
 from ganneal.cli.options import Parts, PlaceOption, parse, switch_parts
 from ganneal.data import Reading
-from ganneal.data.class_shares import Classes
+from ganneal.data.classes import Classes
 from ganneal.data.decode.images import Fit, Levels, OnDamaged
-from ganneal.data.ways import OWN, spelled
+from ganneal.data.messages import OWN, spelled
 from ganneal.evaluation.seeds import EVALUATION_SEEDS
 from ganneal.evaluation.stored import LINE_ON_FID, Settings, evaluate_images, evaluate_run
 from ganneal.inference.truncation import Form, Truncation
@@ -172,7 +172,9 @@ def main(arguments: Sequence[str]) -> None:
         raise ValueError(
             f"give a run, or both --real and --fake, got run={given.run}, real={given.real}, fake={given.fake}."
         )
-    reading = Reading(given.size, given.channels, given.fit, given.on_damaged, given.levels)
+    reading = Reading(
+        size=given.size, channels=given.channels, fit=given.fit, on_damaged=given.on_damaged, levels=given.levels
+    )
     if given.run is not None and reading != Reading():
         raise ValueError(
             "--size, --channels, --fit, --on-damaged and --levels are for --real and --fake, not for a run."

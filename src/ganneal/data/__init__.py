@@ -7,8 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ganneal.data.decode.listing import Encoded
-    from ganneal.data.progress import reporting
+    from ganneal.data.decode.images import Reading
+    from ganneal.data.messages import reporting
     from ganneal.data.protocol import Batch, Dataset, Source, find_data
     from ganneal.data.registered import DATASETS
     from ganneal.data.sampler import Sampler
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from ganneal.data.sources.celeba import CelebA
     from ganneal.data.sources.cifar import Cifar10, Cifar100
     from ganneal.data.sources.digits import Digits
-    from ganneal.data.sources.files import Reading, load_like, source_at
+    from ganneal.data.sources.encoded import Encoded
+    from ganneal.data.sources.files import load_like, read_as, source_at
     from ganneal.data.sources.folder import Folder
     from ganneal.data.sources.hub import Hub
     from ganneal.data.sources.imagenet import ImageNetBatches
@@ -35,7 +36,7 @@ _PLACES = {
     "Cifar100": "sources.cifar",
     "Dataset": "protocol",
     "Digits": "sources.digits",
-    "Encoded": "decode.listing",
+    "Encoded": "sources.encoded",
     "Folder": "sources.folder",
     "Gaussian": "sources.toys",
     "Grid": "sources.toys",
@@ -45,7 +46,7 @@ _PLACES = {
     "LSUN": "sources.lsun",
     "Mixture": "sources.toys",
     "Parquet": "sources.parquet",
-    "Reading": "sources.files",
+    "Reading": "decode.images",
     "Ring": "sources.toys",
     "Sampler": "sampler",
     "Source": "protocol",
@@ -53,7 +54,8 @@ _PLACES = {
     "Zip": "sources.archive",
     "find_data": "protocol",
     "load_like": "sources.files",
-    "reporting": "progress",
+    "read_as": "sources.files",
+    "reporting": "messages",
     "source_at": "sources.files",
 }
 
@@ -84,6 +86,7 @@ __all__ = [
     "Zip",
     "find_data",
     "load_like",
+    "read_as",
     "reporting",
     "source_at",
 ]

@@ -1,25 +1,32 @@
-"""The classes of a data set: those with an image, their names, and which of two data sets' classes are the same."""
+"""The classes of data: those with an image, their names, which are the same in two sets, how often each is drawn."""
 
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
+import torch
+from jaxtyping import Int64
+from torch import Tensor
 
 from ganneal.data.decode.images import shown
 from ganneal.data.decode.labels import is_number
 from ganneal.data.protocol import Dataset
 
+Classes = Literal["data", "uniform"]
+"""As often as the data has them, or all that the data has alike."""
 LISTED = 12
 """Classes that a line lists; the rest are counted."""
 EMPTY = "classes_without_images"
 """Where a description keeps the names of the classes that `populated` left out."""
 
 
-def counts_of(dataset: Dataset) -> list[int]:
-    """Samples of each class."""
-    return [] if dataset.labels is None else np.bincount(dataset.labels, minlength=dataset.num_classes).tolist()
+def class_counts(labels: np.ndarray | None, num_classes: int) -> list[int]:
+    """Samples of each of ``num_classes`` classes; empty where there are no classes."""
+    if labels is None or not num_classes:
+        return []
+    return np.bincount(labels, minlength=num_classes).tolist()
 
 
 def populated(dataset: Dataset) -> Dataset:
@@ -27,7 +34,7 @@ def populated(dataset: Dataset) -> Dataset:
 
     The description keeps the names of the others. Classes without a name are known by their numbers of before.
     """
-    counts = np.array(counts_of(dataset))
+    counts = np.array(class_counts(dataset.labels, dataset.num_classes))
     if counts.all():
         return dataset
     names, there = np.array(dataset.class_names, dtype=object), counts > 0
@@ -45,7 +52,7 @@ def classes_in_words(dataset: Dataset) -> str:
     >>> classes_in_words(Dataset(np.zeros((3, 2), np.float32), np.array([0, 0, 1]), 2))
     '2 classes: 0 (2), 1 (1)'
     """
-    counts = counts_of(dataset)
+    counts = class_counts(dataset.labels, dataset.num_classes)
     each = [f"{name} ({count:,})" for name, count in zip(dataset.class_names, counts, strict=True)]
     more = f" and {len(each) - LISTED:,} more, {min(counts):,} to {max(counts):,} images each"
     origin = dataset.description.get("classes_are")
@@ -161,3 +168,41 @@ def _only_one_names(ours: Sequence[str], theirs: Sequence[str]) -> bool:
 def _only(ours: Sequence[str], theirs: Sequence[str]) -> tuple[list[str], list[str]]:
     """The names of each side that the other has not."""
     return [name for name in ours if name not in set(theirs)], [name for name in theirs if name not in set(ours)]
+
+
+def check_classes(name: str, given: str) -> None:
+    """Refuse another value than those of `Classes`.
+
+    Raises:
+        ValueError: ``given`` is none of them; ``name`` is for the message.
+    """
+    if given not in get_args(Classes):
+        raise ValueError(
+            f"{name} must be 'data' (as often as the data has them) or 'uniform' (all alike), got {given!r}."
+        )
+
+
+def drawn_classes(
+    counts: Sequence[int], count: int, classes: Classes, random: torch.Generator
+) -> Int64[Tensor, " count"]:
+    """Classes of ``count`` samples in random order, each class ``c`` as often as its share says, up to one sample.
+
+    Systematic sampling: a grid of ``count`` points with a random start over the cumulative shares. Each class gets
+    count x share rounded down or up, at random so that the mean is exact. A class that the data has no sample of is
+    never drawn, with "uniform" neither.
+
+    Args:
+        counts: Real samples of each class.
+        classes: "data" takes ``counts`` for the shares, "uniform" the same share for each class with a sample.
+    References:
+        Madow and Madow, On the Theory of Systematic Sampling, 1944.
+    """
+    weights = torch.tensor(counts, dtype=torch.float64)
+    if classes == "uniform":
+        weights = (weights > 0).double()
+    upper = weights.cumsum(0)
+    start = torch.rand((), generator=random, dtype=torch.float64, device=random.device).to(upper)
+    points = (start + torch.arange(count, dtype=torch.float64)) * (upper[-1] / count)
+    last = int(weights.nonzero()[-1])
+    labels = torch.searchsorted(upper, points, right=True).clamp_max(last)  # rounding may reach the end
+    return labels[torch.randperm(count, generator=random, device=random.device).to(labels.device)]

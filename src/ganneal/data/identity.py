@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ganneal.data.classes import counts_of, populated
+from ganneal.data.classes import class_counts, populated
 from ganneal.data.protocol import Dataset, Origin
 
 MOST_FILES, MOST_BYTES = 4_096, 2**28
@@ -66,7 +66,7 @@ def identify(dataset: Dataset) -> Identity:
     hashes = sample_hashes(dataset) if dataset.origin is None else dataset.origin.hashes()
     if dataset.labels is None:
         return Identity(len(dataset), tuple(dataset.shape), hashes=hashes)
-    counts = counts_of(dataset)
+    counts = class_counts(dataset.labels, dataset.num_classes)
     labels = hashlib.sha256(np.ascontiguousarray(dataset.labels, dtype="<i8").data).hexdigest()
     return Identity(
         len(dataset), tuple(dataset.shape), tuple(dataset.class_names), tuple(counts), {**hashes, "labels": labels}
@@ -137,6 +137,7 @@ class Files:
 
     def _places(self, ends: list[int], total: int) -> Iterator[tuple[int, int, int]]:
         """File, start and length of each part that is read, evenly spread over all bytes."""
+        # Even spacing over bytes, not over files: large files hold most of the data and get most of the looks.
         wanted = np.arange(PARTS) * (total / PARTS)
         for position, file in zip(wanted, np.searchsorted(ends, wanted, side="right").tolist(), strict=True):
             size = int(self.sizes[file])
@@ -146,6 +147,7 @@ class Files:
     def _hash(self, parts: Iterator[tuple[int, int, int]]) -> str:
         digest = hashlib.sha256()
         for file, start, length in parts:
+            # The place goes in too, so that bytes moved from one file to the next give another hash.
             digest.update(f"\0{file} {start}\0".encode())
             try:
                 with open(Path(self.root, self.names[file]), "rb") as opened:

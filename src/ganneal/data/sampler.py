@@ -66,6 +66,8 @@ class Sampler:
     def _order(self, epoch: int) -> tuple[Int[Tensor, " N"], Drawn]:
         """The order of pass ``epoch`` and what is done to the image at each place in it."""
         if self._epoch is None or self._epoch[0] != epoch:
+            # The order of a pass depends on the seed and the pass alone: a run that resumes in pass 900 draws that one
+            # order, and no state of a generator has to be stored.
             random = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(epoch,)))
             order = torch.from_numpy(random.permutation(len(self.dataset)))
             drawn = self.moves.draw(len(order), self.seed, epoch, random)
@@ -76,6 +78,7 @@ class Sampler:
         """Which samples are at ``position`` to ``position + count`` of the stream, and what is done to them."""
         indices, drawn = [], []
         while count > 0:
+            # A position counts samples since the start: it gives the pass and the place in it for any batch size.
             epoch, start = divmod(position, len(self.dataset))
             order, moves = self._order(epoch)
             part = slice(start, start + count)
@@ -92,12 +95,14 @@ class Sampler:
             rank: Which of the ``ranks`` equal parts of the batch to take.
         """
         whole, count = count, count // ranks
+        # Rank r of n takes the r-th part of the global batch: together they read what one process would have read.
         position += rank * count
         index, drawn = self._rows(position, count)
         rows = self._taken(index) if self.resident is None else self.resident[index]
         samples = self._moved(self.moves.apply(rows, drawn))
         chosen = None if self.labels is None else self._moved(self.labels[index])
         if isinstance(self.dataset.samples, LazyImages):
+            # The next batch of this rank begins a whole global batch later.
             self.dataset.samples.ahead(self._rows(position + whole, count)[0].numpy())
         if self.dataset.is_images:
             samples = samples.float().div_(127.5).sub_(1.0)
@@ -138,6 +143,7 @@ def fits(dataset: Dataset, device: torch.device) -> bool:
 def _copied(samples: np.ndarray, device: torch.device) -> Tensor:
     """All of them on ``device``, a block after the other: a memory map is never whole in memory."""
     rows = max(1, BLOCK // samples[0].nbytes)
+    # `copy` because a read-only memory map is no memory that a tensor may share.
     blocks = (torch.from_numpy(samples[start : start + rows].copy()) for start in range(0, len(samples), rows))
     copied = torch.empty(
         samples.shape, dtype=torch.uint8 if samples.dtype == np.uint8 else torch.float32, device=device

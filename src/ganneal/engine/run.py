@@ -15,8 +15,7 @@ from ganneal.chain import Chain, Fit, SamplePool
 from ganneal.checks import check_combination, check_network, check_players
 from ganneal.clocks import Counters
 from ganneal.data import Batch, Dataset, Sampler
-from ganneal.data.class_shares import class_counts
-from ganneal.data.classes import populated
+from ganneal.data.classes import class_counts, populated
 from ganneal.engine.capture import check_capture, passes_of
 from ganneal.engine.passes import EarlierBatches, Sight
 from ganneal.experiment import Experiment

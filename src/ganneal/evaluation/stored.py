@@ -9,13 +9,12 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import torch
 
-from ganneal.data import Arrays, Dataset, Encoded, Reading, Source, source_at
-from ganneal.data.class_shares import Classes, check_classes, class_counts
-from ganneal.data.classes import populated, with_classes_of
-from ganneal.data.decode.refitted import Refitted
+from ganneal.data import Arrays, Dataset, Encoded, Reading, Source, read_as, source_at
+from ganneal.data.classes import Classes, check_classes, class_counts, populated, with_classes_of
+from ganneal.data.decode.survey import survey_files
 from ganneal.data.identity import content_hash
-from ganneal.data.tools.survey import survey_files
-from ganneal.data.ways import way
+from ganneal.data.messages import way
+from ganneal.data.sources.arrays import Refitted
 from ganneal.evaluation.run_data import held_out_data, named, own_extractor, training_data
 from ganneal.evaluation.seeds import EVALUATION_SEEDS, check_fresh
 from ganneal.evaluation.suited import as_stored, suited_extractor
@@ -276,14 +275,14 @@ def _images(name: str, path: str | Path, reading: Reading) -> tuple[Dataset, str
     sizes = survey_files(listing, len(listing.names)).sizes
     if reading.size is None and sizes:
         reading = replace(reading, size=_own_size(name, path, sizes))
-    return reading.of(source).load(), _transform(reading, sizes)
+    return read_as(source, reading).load(), _transform(reading, sizes)
 
 
 def _of_arrays(source: Source, reading: Reading) -> tuple[Dataset, str]:
     """Images that are one array; levels are for the other side where these are bytes already."""
     if not isinstance(source, Arrays) or source.unscaled()[0].dtype == np.uint8:
         reading = replace(reading, levels=None)
-    read = reading.of(source)
+    read = read_as(source, reading)
     if not isinstance(read, Refitted):
         return read.load(), "none"
     data = read.source.load()

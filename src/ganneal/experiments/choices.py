@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ganneal.data.tools.survey import Survey
+from ganneal.data.decode.survey import Survey
 from ganneal.machine import Machine
 from ganneal.models import DCGAN, Model
 from ganneal.models.parts.sizes import largest_size

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ganneal.data import Encoded, Source, source_at
-from ganneal.data.tools.survey import survey
+from ganneal.data.tools.inspection import survey
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.experiments.choices import Choice, choose
 from ganneal.machine import this_machine

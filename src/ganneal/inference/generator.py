@@ -7,8 +7,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from ganneal.data.class_shares import Classes, check_classes, drawn_classes
-from ganneal.data.classes import composed
+from ganneal.data.classes import Classes, check_classes, composed, drawn_classes
 from ganneal.inference.truncation import Truncation
 from ganneal.models import ModelPair
 from ganneal.models.parts.batch_norm import Statistics, batch_norms, keep_standing_statistics, on_the_batch

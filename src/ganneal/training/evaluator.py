@@ -7,8 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ganneal.data import Dataset, Sampler, load_like
-from ganneal.data.class_shares import Classes
-from ganneal.data.classes import with_classes_of
+from ganneal.data.classes import Classes, with_classes_of
 from ganneal.engine.run import Run
 from ganneal.evaluation.seeds import SELECTION_SEED
 from ganneal.evaluation.suited import REAL_COUNT, as_stored, suited_extractor

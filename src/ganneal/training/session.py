@@ -10,8 +10,7 @@ from typing import Any
 import torch
 
 from ganneal.data import Dataset, Source, load_like, reporting
-from ganneal.data.class_shares import class_counts
-from ganneal.data.classes import class_names_of, paired_in_order
+from ganneal.data.classes import class_counts, class_names_of, paired_in_order
 from ganneal.engine import loop as engine
 from ganneal.engine.run import Run, device_named
 from ganneal.evaluation.run_data import (

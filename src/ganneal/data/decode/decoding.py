@@ -17,7 +17,7 @@ import numpy as np
 import ganneal
 from ganneal.data.decode.images import Damaged, Format, Reader, decode
 from ganneal.data.decode.listing import Listing
-from ganneal.data.progress import report
+from ganneal.data.messages import report
 from ganneal.storage.encoding import encode
 
 CHUNK = 64
@@ -136,6 +136,7 @@ def _start(listing: Listing, format: Format, path: Path, start: int, stop: int) 
     """A process of its own, not a fork: this one may have threads, and a main module that must not run twice."""
     places = [str(Path(ganneal.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     process = subprocess.Popen(
+        # -P keeps the current folder out of the search path: a `json.py` among somebody's images must not be run.
         [sys.executable, "-P", "-m", "ganneal.data.decode.worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

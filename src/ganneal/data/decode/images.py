@@ -60,22 +60,32 @@ def check_levels(levels: Levels | None) -> None:
         raise ValueError(f"levels must be two numbers, the lower one first, got {levels[0]:g} and {levels[1]:g}.")
 
 
-def check_options(
-    size: int | None, channels: int | None, fit: str, on_damaged: str, levels: Levels | None = None
-) -> None:
-    """Refuse options of a source that no image can have.
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How encoded images become pixels; the fields that all sources of image files share."""
 
-    Raises:
-        ValueError: One of them is out of range; the message names it.
-    """
-    if size is not None and size < 1:
-        raise ValueError(f"size must be at least 1 pixel, got {size}; leave it out to follow the median image.")
-    if channels not in (None, 1, 3):
-        raise ValueError(f"channels must be 1 (grey) or 3 (RGB), got {channels}.")
-    check_levels(levels)
-    for name, value, known in (("fit", fit, get_args(Fit)), ("on_damaged", on_damaged, get_args(OnDamaged))):
-        if value not in known:
-            raise ValueError(f"{name} must be one of {', '.join(map(repr, known))}, got {value!r}.")
+    size: int | None = None
+    """Side in pixels; None follows the median image."""
+    channels: int | None = None
+    """1 for grey, 3 for RGB; None is 1 where all images are grey, else 3."""
+    fit: Fit = "crop"
+    """Other shapes are cropped in the middle, padded with black, or stretched; all are resampled (Lanczos)."""
+    on_damaged: OnDamaged = "fail"
+    """What to do about images that cannot be read: name them and stop, or name them and go on without."""
+    levels: Levels | None = None
+    """Of images of more than 8 bits, the levels that become 0 and 255; None takes the upper 8 of 16 bits."""
+
+    def __post_init__(self) -> None:
+        if self.size is not None and self.size < 1:
+            raise ValueError(
+                f"size must be at least 1 pixel, got {self.size}; leave it out to follow the median image."
+            )
+        if self.channels not in (None, 1, 3):
+            raise ValueError(f"channels must be 1 (grey) or 3 (RGB), got {self.channels}.")
+        check_levels(self.levels)
+        for name, known in (("fit", get_args(Fit)), ("on_damaged", get_args(OnDamaged))):
+            if (value := getattr(self, name)) not in known:
+                raise ValueError(f"{name} must be one of {', '.join(map(repr, known))}, got {value!r}.")
 
 
 def shown(name: str) -> str:
@@ -99,8 +109,11 @@ def opened(read: Reader, name: str) -> Iterator[Image.Image]:
         content = read(name)
         if not content:
             raise Damaged("it is empty or no image (0 bytes)")
+        # Without a list of formats Pillow would try every one it knows, EPS among them, which starts Ghostscript.
         with Image.open(BytesIO(content), formats=formats(ending(name))) as image:
             width, height = image.size
+            # Against decompression bombs: a few bytes may claim a picture that fills the memory when it is decoded. The
+            # claim is in the header, so it is compared with the length of the file before any pixel is made.
             if width * height > max(UNQUESTIONED, MOST_PER_BYTE * len(content)):
                 raise Damaged(f"it claims {width} x {height} pixels in {len(content):,} bytes")
             yield image
@@ -129,6 +142,7 @@ def eight_bits(values: np.ndarray, levels: Levels | None) -> np.ndarray:
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > MOST_LEVELS:
         raise Damaged(f"its levels are {low:,} to {high:,}, which 16 bits do not hold, and no range of levels is given")
+    # A shift, not a division by 257: Pillow reads 16-bit colours by their upper byte, and grey is to agree with it.
     return (values.astype(np.int64) >> 8).astype(np.uint8)
 
 
@@ -136,6 +150,7 @@ def _flat(image: Image.Image, mode: str, levels: Levels | None) -> Image.Image:
     """``image`` in ``mode``, L or RGB: deep levels scaled, transparency on white."""
     if image.mode in DEEP_MODES:  # Pillow's own conversion clips at 255
         image = Image.fromarray(eight_bits(np.asarray(image), levels))
+    # The colours under transparent pixels are arbitrary, often black, and on a white page they are not seen.
     if image.mode in ALPHA_MODES or "transparency" in image.info:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))
@@ -162,6 +177,7 @@ def decode(read: Reader, name: str, format: Format) -> np.ndarray:
         Damaged: The file is damaged or no image.
     """
     with opened(read, name) as image:
+        # Cameras store the sensor's rows and note in EXIF how the camera was held; undone, people stand upright.
         ImageOps.exif_transpose(image, in_place=True)
         return _shaped(image, format)
 

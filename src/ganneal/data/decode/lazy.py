@@ -46,6 +46,7 @@ class LazyImages:
     def ahead(self, index: np.ndarray) -> None:
         """Begin with the rows that are likely to be asked for next."""
         rows = np.arange(len(self))[index]
+        # Threads decode the next batch while the players train on this one.
         self._ahead = (rows, self._submit(rows))
 
     def close(self) -> None:

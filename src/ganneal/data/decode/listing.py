@@ -10,11 +10,11 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
-from ganneal.data.decode.images import Fit, Levels, OnDamaged, shown
+from ganneal.data.decode.images import OnDamaged, shown
 from ganneal.data.decode.kinds import by_ending, image_endings
 from ganneal.data.decode.labels import ClassLabels, read_labels
-from ganneal.data.protocol import Dataset, Origin
-from ganneal.data.ways import way
+from ganneal.data.messages import way
+from ganneal.data.protocol import Origin
 
 NAMED = 5
 """Damaged files that a message names; the rest are counted."""
@@ -85,34 +85,6 @@ class Listing:
             labels=None if self.labels is None else self.labels[kept],
             damaged={**self.damaged, **damaged},
         )
-
-
-@runtime_checkable
-class Encoded(Protocol):
-    """A source of encoded images, as a frozen dataclass, which makes all of them into one size."""
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-    @property
-    def size(self) -> int | None: ...
-
-    @property
-    def channels(self) -> int | None: ...
-
-    @property
-    def fit(self) -> Fit: ...
-
-    @property
-    def on_damaged(self) -> OnDamaged: ...
-
-    @property
-    def levels(self) -> Levels | None: ...
-
-    def load(self) -> Dataset: ...
-
-    def listing(self) -> Listing:
-        """The images and labels, without decoding."""
-        ...
 
 
 def described(path: Path, count: int) -> dict[str, Any]:

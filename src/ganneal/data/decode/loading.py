@@ -7,15 +7,14 @@ from collections.abc import Mapping
 import numpy as np
 
 from ganneal.data.decode.decoding import decode_to_memory
-from ganneal.data.decode.images import Format, OnDamaged, shown
+from ganneal.data.decode.images import Format, OnDamaged, Reading, shown
 from ganneal.data.decode.lazy import LazyImages
-from ganneal.data.decode.levels import level_remarks
-from ganneal.data.decode.listing import NAMED, Encoded, Listing, settle
+from ganneal.data.decode.listing import NAMED, Listing, settle
 from ganneal.data.decode.remarks import left_out_remarks, remarks
 from ganneal.data.decode.store import kept_images, store_limit
+from ganneal.data.decode.survey import survey_files
+from ganneal.data.messages import remark, remark_on_black
 from ganneal.data.protocol import Dataset
-from ganneal.data.saying import remark, remark_on_black
-from ganneal.data.tools.survey import Survey, survey_files
 from ganneal.storage.cache import cache_folder
 
 SMALL = 2**24
@@ -24,8 +23,8 @@ SHARE_OF_MEMORY = 0.25
 """Of the memory that is free, what decoded images may take where they cannot be kept in a file."""
 
 
-def load_images(source: Encoded, listing: Listing) -> Dataset:
-    """Every image of ``listing`` as ``source`` says; what it leaves open follows the whole set, as `Survey` has it.
+def load_images(reading: Reading, listing: Listing) -> Dataset:
+    """Every image of ``listing`` as ``reading`` says; what it leaves open follows the whole set, as `Survey` has it.
 
     Raises:
         ValueError: There are damaged images and they are not to be passed over, or no others; or there are images whose
@@ -33,18 +32,13 @@ def load_images(source: Encoded, listing: Listing) -> Dataset:
     """
     found = survey_files(listing)
     if found.headers:
-        format = chosen_format(found, source)
-        for text in (*remarks(found, format, open_size=source.size is None), *level_remarks(found, source, listing)):
+        format = found.format(reading)
+        for text in remarks(found, reading, listing):
             remark(text, stacklevel=3)
     else:
         format = Format(1, 1)  # not one can be read: each is named below
-    samples, damaged = _samples(listing, format, source.on_damaged)
-    return finished(listing, samples, damaged, source.on_damaged)
-
-
-def chosen_format(found: Survey, source: Encoded) -> Format:
-    """What a set is made into: as ``source`` says, and as the whole of the set suggests where that is open."""
-    return Format(source.size or found.size, source.channels or found.channels, source.fit, source.levels)
+    samples, damaged = _samples(listing, format, reading.on_damaged)
+    return finished(listing, samples, damaged, reading.on_damaged)
 
 
 def finished(

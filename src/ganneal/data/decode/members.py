@@ -63,6 +63,7 @@ class _Pieces:
         self.seek, self.tell = file.seek, file.tell
 
     def read(self, size: int) -> bytes:
+        # tarfile asks for as many bytes as a header claims, and a compressed file would allocate them at once.
         pieces = []
         while size > 0 and (piece := self.file.read(min(size, PIECE))):
             pieces.append(piece)

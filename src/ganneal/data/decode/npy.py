@@ -87,6 +87,7 @@ def read_member(archive: zipfile.ZipFile, name: str) -> np.ndarray:
         header = read_header(member)  # type: ignore[arg-type]
         if header.size != entry.file_size - member.tell():
             raise ValueError(f"{name} must have {header.size:,} bytes for {header.shape}, its file says otherwise")
+    # numpy allocates the whole array from the header before it reads: a bomb of 1 kB could claim gigabytes.
     if entry.file_size > entry.compress_size * MOST_DEFLATED:
         raise ValueError(f"{name} claims {entry.file_size:,} bytes, as a decompression bomb does")
     with archive.open(entry) as member:

@@ -1,14 +1,21 @@
 """Remarks on a set of images: what is read otherwise than it lies there, each on one line with counts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from ganneal.data.decode.headers import Header
-from ganneal.data.decode.images import Format, shown
+import numpy as np
+
+from ganneal.data.decode.decoding import quiet
+from ganneal.data.decode.images import MOST_LEVELS, Damaged, Format, Levels, Reading, eight_bits, opened, shown
 from ganneal.data.decode.kinds import by_ending
 from ganneal.data.decode.listing import Listing
-from ganneal.data.tools.survey import Survey
-from ganneal.data.ways import way
+from ganneal.data.decode.survey import Header, Survey
+from ganneal.data.messages import way
 
+SAMPLE = 32
+"""Images whose pixels are looked at for their levels, evenly spread: no header says which levels are used."""
+FEWEST_GREYS = 128
+"""Of 256 levels, as few are worth a remark."""
 MOST_LOST = 1 / 3
 """Share of an image's area that the crop may cut off without a word."""
 
@@ -24,14 +31,15 @@ def left_out_remarks(listing: Listing) -> list[str]:
     return [f"{files} that can be read and {verb} passed over in {place}: {by_ending(listing.left_out)}."]
 
 
-def remarks(found: Survey, format: Format, *, open_size: bool) -> list[str]:
-    """What reading the set ``found`` in ``format`` changes, a sentence each.
+def remarks(found: Survey, reading: Reading, listing: Listing) -> list[str]:
+    """What reading the set ``found`` changes, a sentence each.
 
-    Args:
-        open_size: Whether the size was not given, so that resampling a whole set is a choice to be told.
+    Raises:
+        ValueError: The range of levels has to be given, and damaged images are not to be passed over, or all would be.
     """
-    every = [_colours(found, format), _sizes(found, format, open_size), _crop(found, format), *_kinds(found)]
-    return [text for text in every if text is not None]
+    format = found.format(reading)
+    every = [_colours(found, format), _sizes(found, format, reading.size is None), _crop(found, format), *_kinds(found)]
+    return [*(text for text in every if text is not None), *_of_levels(found, reading, listing)]
 
 
 def _hint(option: str | None, effect: str) -> str:
@@ -115,3 +123,91 @@ def _count(found: Survey, holds: Callable[[Header], bool]) -> int:
 
 def _are(count: int) -> str:
     return "is" if count == 1 else "are"
+
+
+@dataclass(frozen=True)
+class Range:
+    """The levels of some images."""
+
+    low: float
+    high: float
+    count: int
+    """Images that were looked at."""
+    floats: bool
+
+    @property
+    def fits(self) -> bool:
+        """Whether 16 bits hold the levels."""
+        return not self.floats and self.low >= 0 and self.high <= MOST_LEVELS
+
+    def greys(self, levels: Levels | None) -> int:
+        """How many of 256 levels are left where ``levels`` become 0 and 255, or the upper 8 of 16 bits are taken."""
+        ends = np.array([self.low, self.high])
+        low, high = eight_bits(ends.astype(int) if levels is None else ends, levels).astype(int).tolist()
+        return high - low + 1
+
+
+def found_range(listing: Listing, names: Sequence[str]) -> Range | None:
+    """The range of the levels of an evenly spread sample of ``names``; None where not one can be read."""
+    ranges = []
+    with listing.container.open() as read, quiet():
+        for name in names[:: max(1, -(-len(names) // SAMPLE))]:
+            try:
+                with opened(read, name) as image:
+                    values = np.asarray(image)
+                    finite = values[np.isfinite(values)]
+                    ranges.append((finite.min(), finite.max(), values.dtype.kind == "f"))
+            except (Damaged, ValueError):  # decoding all of them says what is wrong
+                continue
+    if not ranges:
+        return None
+    lows, highs, floats = zip(*ranges, strict=True)
+    return Range(float(min(lows)), float(max(highs)), len(ranges), any(floats))
+
+
+def suggested(found: Range) -> tuple[float, float]:
+    """Levels to give: all that as many bits hold, where the images use most of them, else the range found.
+
+    >>> suggested(Range(3, 3_800, 9, False)), suggested(Range(30_000, 34_000, 9, False))
+    ((0, 4095), (30000, 34000))
+    """
+    if found.floats:
+        return found.low, found.high
+    low, high = int(found.low), int(found.high)
+    most = 2 ** max(high, 1).bit_length() - 1
+    return (0, most) if low >= 0 and high - low >= most // 2 else (low, high)
+
+
+def _of_levels(found: Survey, reading: Reading, listing: Listing) -> list[str]:
+    """What the images of more than 8 bits lose."""
+    said = []
+    if found.deep and (levels := found_range(listing, found.deep)) is not None:
+        said += _of_deep(levels, len(found.deep), found, reading)
+    elif reading.levels is not None:
+        said.append(f"levels are of images of more than 8 bits, and none of {found.looked_at:,} images has more.")
+    if found.cut and (levels := found_range(listing, found.cut)) is not None:
+        dark = f", at most {levels.high:g} of 255 in {levels.count:,} of them" if levels.high < FEWEST_GREYS else ""
+        said.append(
+            f"{len(found.cut):,} of {found.looked_at:,} images have colours of more than 8 bits, of which the upper 8 "
+            f"are read{dark}; scale them to 8 bits with another program where that is too few."
+        )
+    return said
+
+
+def _of_deep(levels: Range, count: int, found: Survey, reading: Reading) -> list[str]:
+    images = f"{count:,} of {found.looked_at:,} images have more than 8 bits, with levels from {levels.low:g} to "
+    images += f"{levels.high:g} in {levels.count:,} of them"
+    option = way("levels", *suggested(levels))
+    if reading.levels is None and not levels.fits:
+        if reading.on_damaged == "fail" or count == found.looked_at:
+            give = "the levels that become black and white" if option is None else option
+            raise ValueError(f"{images}, which 16 bits do not hold; give {give}.")
+        without = "" if option is None else f" without {option}"
+        return [f"{images}, which 16 bits do not hold: they are passed over{without}."]
+    low, high = reading.levels or (0, MOST_LEVELS)
+    if levels.low < low or levels.high > high:
+        return [f"{images}: those beyond {low:g} to {high:g} are clipped."]
+    if (greys := levels.greys(reading.levels)) >= FEWEST_GREYS:
+        return []
+    spread = "" if option is None else f"; {option} spreads them over all 256"
+    return [f"{images}, of {low:g} to {high:g}: {greys} of 256 grey levels are left{spread}."]

@@ -24,7 +24,7 @@ import PIL
 from ganneal.data.decode.decoding import decode_to_file, num_cores
 from ganneal.data.decode.images import Format
 from ganneal.data.decode.listing import Listing, stamp
-from ganneal.data.progress import report
+from ganneal.data.messages import report
 from ganneal.storage.atomic import write_bytes
 from ganneal.storage.cache import cache_folder
 from ganneal.storage.encoding import encode
@@ -120,6 +120,7 @@ def _write(folder: Path, key: str, shape: tuple[int, ...], write: Writer) -> Non
         damaged = write(temporary)
         with open(temporary, "r+b") as file:
             os.fsync(file.fileno())
+        # Rows are on the disk before the description that vouches for them, so a power cut leaves no half set.
         rows = temporary.stat().st_size // prod(shape)
         content = {"rows": rows, "damaged": damaged, "blocks": _checksums(temporary)}
         (folder / f"{key}.json").unlink(missing_ok=True)
@@ -176,6 +177,8 @@ def _read(folder: Path, key: str, shape: tuple[int, ...]) -> tuple[np.ndarray, d
             return None
         if not content["rows"]:
             return np.empty((0, *shape), np.uint8), content["damaged"]
+        # A map, not an array: processes on one machine share the same pages, a set may be larger than the memory, and a
+        # row that is not asked for is never read.
         mapped = np.memmap(data, np.uint8, "r", shape=(content["rows"], *shape))
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -13,7 +13,7 @@ from ganneal.data.decode.decoding import CHUNK, decode_chunk, num_cores, quiet
 from ganneal.data.decode.images import Format, shown
 from ganneal.data.decode.listing import stamp, version
 from ganneal.data.decode.store import kept_rows, store_limit
-from ganneal.data.progress import report
+from ganneal.data.messages import report
 from ganneal.data.tools.huggingface import (
     Part,
     content,

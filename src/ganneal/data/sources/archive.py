@@ -10,13 +10,13 @@ from typing import ClassVar
 
 from ganneal.data.decode.class_folders import classified
 from ganneal.data.decode.dataset_json import LABELS, LARGEST_JSON
-from ganneal.data.decode.images import Fit, Levels, OnDamaged, check_options, shown
+from ganneal.data.decode.images import OnDamaged, shown
 from ganneal.data.decode.kinds import START, ending, hidden, is_image
 from ganneal.data.decode.listing import Listing, PartReader, check_found, described, stamp
-from ganneal.data.decode.loading import load_images
 from ganneal.data.decode.npy import MOST_DEFLATED
 from ganneal.data.identity import Known
-from ganneal.data.protocol import Dataset, find_data
+from ganneal.data.protocol import find_data
+from ganneal.data.sources.encoded import Encoded
 
 LARGEST_FILE = 2**28
 """Bytes that one image of an archive may claim: far above photographs, far below a decompression bomb's."""
@@ -45,28 +45,15 @@ class ZipImages:
 
 
 @dataclass(frozen=True)
-class Zip:
+class Zip(Encoded):
     """Images in a zip file; labels from its ``dataset.json``, ``{"labels": [[name, label], ...]}`` or null.
 
-    Without one the classes are those of its folders, as `Folder` has them. Nothing is unpacked. The fields are those
-    of `Folder`.
+    Without one the classes are those of its folders, as `Folder` has them. Nothing is unpacked.
     """
 
     path: str = "images.zip"
-    size: int | None = None
-    channels: int | None = None
-    fit: Fit = "crop"
-    on_damaged: OnDamaged = "fail"
-    levels: Levels | None = None
-
-    def __post_init__(self) -> None:
-        check_options(self.size, self.channels, self.fit, self.on_damaged, self.levels)
-
-    def load(self) -> Dataset:
-        return load_images(self, self.listing())
 
     def listing(self) -> Listing:
-        """The images and labels, without decoding."""
         return list_zip(find_data(self.path), self.on_damaged)
 
 
@@ -150,6 +137,7 @@ def _refused(entry: zipfile.ZipInfo, largest: int, size: int) -> str | None:
         return "its name leads out of the archive"
     if entry.file_size > largest or _swells(entry):
         return f"it claims {entry.file_size:,} bytes, as a decompression bomb does"
+    # No entry is longer than its archive; zipfile reserves memory for what a forged or damaged one claims.
     if entry.compress_size > size:
         return f"it claims {entry.compress_size:,} bytes of an archive of {size:,}"
     return None

@@ -1,18 +1,17 @@
 """Samples that are already arrays: `.npz` archives and memory-mapped `.npy` files."""
 
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from ganneal.data.decode.images import Levels, check_levels, eight_bits, shown
+from ganneal.data.decode.images import Fit, Format, Levels, Reading, check_levels, eight_bits, refitted, shown
 from ganneal.data.decode.labels import ClassLabels, classed, read_labels
 from ganneal.data.decode.listing import described
 from ganneal.data.decode.npy import read_header, read_member
-from ganneal.data.protocol import Dataset, find_data
-from ganneal.data.saying import remark, remark_on_black
-from ganneal.data.ways import way
+from ganneal.data.messages import remark, remark_on_black, way
+from ganneal.data.protocol import Dataset, Source, find_data
 
 BLOCK = 1_024
 """Images that are scaled at a time."""
@@ -168,3 +167,43 @@ def _channels_first(images: np.ndarray, name: str) -> np.ndarray:
             f"axis of the images, as array[None]."
         )
     raise ValueError(f"{name} must be [N, H, W], [N, H, W, C] or [N, C, H, W] with C 1 or 3, got {images.shape}.")
+
+
+@dataclass(frozen=True)
+class Refitted:
+    """The images of ``source``, resampled as image files are."""
+
+    source: Source
+    size: int | None = None
+    """Side in pixels; None keeps that of square images."""
+    channels: int | None = None
+    """1 for grey, 3 for colours; None keeps theirs."""
+    fit: Fit = "crop"
+
+    def __post_init__(self) -> None:
+        Reading(size=self.size, channels=self.channels, fit=self.fit)  # refuses what no image can have
+
+    def load(self) -> Dataset:
+        """Read the source and resample its images."""
+        return self.refit(self.source.load())
+
+    def refit(self, data: Dataset) -> Dataset:
+        """The images of ``data`` resampled; the same object where nothing changes.
+
+        Raises:
+            ValueError: They are points, or not square and no size is given.
+        """
+        if not data.is_images:
+            raise ValueError(f"data must be images, got points of shape {data.shape}.")
+        channels, height, width = data.shape
+        if self.size is None and height != width:
+            raise ValueError(f"images of {width} x {height} px are not square; give {way('size') or 'a size'}.")
+        format = Format(self.size or height, self.channels or channels, self.fit)
+        if format.shape == data.shape:
+            return data
+        if (height, width) != (format.size, format.size):
+            remark(f"images of {width} x {height} px are made {format.size} x {format.size} px ({self.fit}).")
+        made = np.empty((len(data), *format.shape), np.uint8)
+        for index in range(len(data)):
+            made[index] = refitted(np.asarray(data.samples[index]), format)
+        return replace(data, samples=made, origin=None)

@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from ganneal.data.decode.images import Fit, Levels, OnDamaged, check_options, shown
+from ganneal.data.decode.images import OnDamaged, shown
 from ganneal.data.decode.labels import ClassLabels
 from ganneal.data.decode.listing import Listing, check_found, labelled
-from ganneal.data.decode.loading import load_images
 from ganneal.data.identity import Part
-from ganneal.data.protocol import Dataset, find_data
+from ganneal.data.protocol import find_data
 from ganneal.data.sources.archive import list_zip
+from ganneal.data.sources.encoded import Encoded
 from ganneal.data.sources.folder import list_folder
 from ganneal.registry import lookup
 
@@ -24,12 +24,11 @@ Split = Literal["train", "valid", "test", "all"]
 
 
 @dataclass(frozen=True)
-class CelebA:
+class CelebA(Encoded):
     """Aligned faces, labelled 1 where they have one of the 40 attributes, else 0.
 
     The folder holds ``img_align_celeba`` (or the zip), ``list_attr_celeba.txt`` or Kaggle's ``.csv``, and perhaps
-    ``list_eval_partition``. The middle 178 x 178 pixels of 178 x 218 are resampled; ``fit`` and the fields after it are
-    those of `Folder`.
+    ``list_eval_partition``. The middle 178 x 178 pixels of 178 x 218 are resampled.
 
     References:
         Liu et al., Deep Learning Face Attributes in the Wild, ICCV 2015.
@@ -40,20 +39,8 @@ class CelebA:
     """What labels the faces; None for no labels."""
     split: Split | None = None
     """A part of the list of parts, or all; None is the training part where that list is there, else all."""
-    size: int | None = None
-    channels: int | None = None
-    fit: Fit = "crop"
-    on_damaged: OnDamaged = "fail"
-    levels: Levels | None = None
-
-    def __post_init__(self) -> None:
-        check_options(self.size, self.channels, self.fit, self.on_damaged, self.levels)
-
-    def load(self) -> Dataset:
-        return load_images(self, self.listing())
 
     def listing(self) -> Listing:
-        """The images and labels, without decoding."""
         root = find_data(self.path)
         images = _beside(root, IMAGES)
         if images is None:

@@ -24,6 +24,7 @@ def _from_binary(name: str, content: bytes, num_labels: int) -> tuple[np.ndarray
             f"{name} must hold whole records of {num_labels + PIXELS:,} bytes, got {len(content):,} bytes; download it "
             f"again."
         )
+    # CIFAR-100 has the coarse label before the fine one; pixels are red, then green, then blue, each by rows.
     records = np.frombuffer(content, dtype=np.uint8).reshape(-1, num_labels + PIXELS)
     return records[:, num_labels:].reshape(-1, *SHAPE), records[:, :num_labels]
 

@@ -27,6 +27,7 @@ class Digits:
     def load(self) -> Dataset:
         stored = np.loadtxt(_file(), delimiter=",")
         pixels, labels = stored[:, :-1], stored[:, -1]
+        # The levels are 0 to 16, counts of set pixels in blocks of 4 x 4.
         levels = np.round(pixels.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
         size = (self.size, self.size)
         images = np.stack([np.asarray(Image.fromarray(x).resize(size, Image.Resampling.BICUBIC)) for x in levels])

@@ -1,19 +1,18 @@
 """The source that fits what lies at a path."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
-from ganneal.data.decode.images import Fit, Levels, OnDamaged, shown
-from ganneal.data.decode.listing import Encoded
+from ganneal.data.decode.images import Reading, shown
 from ganneal.data.decode.npy import array_names, array_shapes
-from ganneal.data.decode.refitted import Refitted
+from ganneal.data.messages import remark, spelled_for_held_out, way
 from ganneal.data.protocol import Dataset, Source
-from ganneal.data.saying import remark
 from ganneal.data.sources.archive import Zip
-from ganneal.data.sources.arrays import Arrays
+from ganneal.data.sources.arrays import Arrays, Refitted
 from ganneal.data.sources.celeba import CelebA, is_celeba
 from ganneal.data.sources.cifar import Cifar10, Cifar100
+from ganneal.data.sources.encoded import Encoded
 from ganneal.data.sources.folder import Folder
 from ganneal.data.sources.hub import Hub
 from ganneal.data.sources.imagenet import ImageNetBatches, is_imagenet
@@ -22,7 +21,6 @@ from ganneal.data.sources.lsun import LSUN
 from ganneal.data.sources.mnist import Idx
 from ganneal.data.sources.parquet import Parquet
 from ganneal.data.tools.huggingface import is_saved
-from ganneal.data.ways import spelled_for_held_out, way
 from ganneal.storage.atomic import check_named
 
 KINDS = (
@@ -107,30 +105,20 @@ def _perhaps_labels(held: Mapping[str, tuple[int, ...]], images: str) -> list[st
     return [name for name, shape in held.items() if name != images and len(shape) in (1, 2) and shape[0] == count]
 
 
-@dataclass(frozen=True)
-class Reading:
-    """How a command reads images at a path; the fields are those of `Folder`."""
+def read_as(source: Source, reading: Reading) -> Source:
+    """``source`` with its images read as ``reading`` says; arrays are resampled where it asks for another shape.
 
-    size: int | None = None
-    channels: int | None = None
-    fit: Fit = "crop"
-    on_damaged: OnDamaged = "fail"
-    levels: Levels | None = None
-
-    def of(self, source: Source) -> Source:
-        """``source`` read so.
-
-        Raises:
-            ValueError: ``source`` holds 8-bit arrays, and levels are given.
-        """
-        own = {field.name for field in fields(source)} if is_dataclass(source) else set()
-        given = {field.name: getattr(self, field.name) for field in fields(self) if field.name in own}
-        if self.levels is not None and "levels" not in own:
-            raise ValueError(f"{way('levels', *self.levels)} is not for data of 8 bits; leave it out.")
-        read = replace(source, **given)  # type: ignore[type-var]
-        if isinstance(source, Encoded) or (self.size, self.channels, self.fit) == (None, None, "crop"):
-            return read
-        return Refitted(read, self.size, self.channels, self.fit)
+    Raises:
+        ValueError: ``source`` holds 8-bit arrays, and levels are given.
+    """
+    own = {field.name for field in fields(source)} if is_dataclass(source) else set()
+    given = {field.name: getattr(reading, field.name) for field in fields(reading) if field.name in own}
+    if reading.levels is not None and "levels" not in own:
+        raise ValueError(f"{way('levels', *reading.levels)} is not for data of 8 bits; leave it out.")
+    read = replace(source, **given)  # type: ignore[type-var]
+    if isinstance(source, Encoded) or (reading.size, reading.channels, reading.fit) == (None, None, "crop"):
+        return read
+    return Refitted(read, reading.size, reading.channels, reading.fit)
 
 
 def load_like(source: Source, data: Dataset) -> Dataset:

@@ -12,13 +12,13 @@ import numpy as np
 
 from ganneal.data.decode.class_folders import classified
 from ganneal.data.decode.dataset_json import LABELS
-from ganneal.data.decode.images import Fit, Levels, OnDamaged, check_options, shown
+from ganneal.data.decode.images import OnDamaged, shown
 from ganneal.data.decode.kinds import START, ending, hidden, is_image
 from ganneal.data.decode.listing import Listing, PartReader, check_found, described, stamp, version
-from ganneal.data.decode.loading import load_images
 from ganneal.data.identity import Files
-from ganneal.data.protocol import Dataset, find_data
-from ganneal.data.saying import remark
+from ganneal.data.messages import remark
+from ganneal.data.protocol import find_data
+from ganneal.data.sources.encoded import Encoded
 
 RUN = "experiment.json"
 MARKS = frozenset((RUN, ".lock"))
@@ -44,7 +44,7 @@ class FolderImages:
 
 
 @dataclass(frozen=True)
-class Folder:
+class Folder(Encoded):
     """Every image below a folder, in sorted order; the classes are its sub-folders in the order of sorted text.
 
     Folders that hold all images are looked through, so that ``set/images/cat`` is the class ``cat``. A ``dataset.json``
@@ -53,25 +53,8 @@ class Folder:
     """
 
     path: str = "images"
-    size: int | None = None
-    """Side in pixels; None follows the median image."""
-    channels: int | None = None
-    """1 for grey, 3 for RGB; None is 1 where all images are grey, else 3."""
-    fit: Fit = "crop"
-    """Other shapes are cropped in the middle, padded with black, or stretched; all are resampled (Lanczos)."""
-    on_damaged: OnDamaged = "fail"
-    """What to do about images that cannot be read: name them and stop, or name them and go on without."""
-    levels: Levels | None = None
-    """Of images of more than 8 bits, the levels that become 0 and 255; None takes the upper 8 of 16 bits."""
-
-    def __post_init__(self) -> None:
-        check_options(self.size, self.channels, self.fit, self.on_damaged, self.levels)
-
-    def load(self) -> Dataset:
-        return load_images(self, self.listing())
 
     def listing(self) -> Listing:
-        """The images and labels, without decoding."""
         return list_folder(find_data(self.path), self.on_damaged)
 
 
@@ -150,6 +133,7 @@ def _walk(root: Path) -> _Found:
         except OSError as error:
             found.damaged[prefix] = f"the folder cannot be read ({error.strerror})"
             continue
+        # Device and inode, not the path: a link to a folder above has ever new paths and would be walked for ever.
         this = (status.st_dev, status.st_ino)
         if this in above:  # a link to a folder that this one is in
             continue

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ganneal.data.decode.images import Fit, Format, Levels, OnDamaged, check_options, shown
+from ganneal.data.decode.images import Format, shown
 from ganneal.data.decode.labels import ClassLabels, read_labels
 from ganneal.data.decode.listing import Listing, PartReader, check_found, described, stamp, version
 from ganneal.data.decode.loading import finished, load_images
 from ganneal.data.decode.streaming import read_stream
 from ganneal.data.identity import files_at
+from ganneal.data.messages import way
 from ganneal.data.protocol import Dataset
+from ganneal.data.sources.encoded import Encoded
 from ganneal.data.tools.huggingface import Part, content, image_column, label_column, opened
-from ganneal.data.ways import way
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,11 @@ class HubImages:
 
 
 @dataclass(frozen=True)
-class Hub:
+class Hub(Encoded):
     """Images of a set of Hugging Face's `datasets`; needs the extra ``ganneal[hub]``.
 
     What is not streamed is read from this machine alone, by row: a folder that ``save_to_disk`` or ``ganneal data
-    fetch`` wrote, or Hugging Face's own cache. The fields after ``streaming`` are those of `Folder`.
+    fetch`` wrote, or Hugging Face's own cache.
     """
 
     place_field: ClassVar[str] = "name"
@@ -56,14 +57,6 @@ class Hub:
     streaming: bool = False
     """Read every row once and in order, over the network where ``name`` is on the hub, and keep the decoded images:
     later readings take those, for as long as they are kept."""
-    size: int | None = None
-    channels: int | None = None
-    fit: Fit = "crop"
-    on_damaged: OnDamaged = "fail"
-    levels: Levels | None = None
-
-    def __post_init__(self) -> None:
-        check_options(self.size, self.channels, self.fit, self.on_damaged, self.levels)
 
     @property
     def part(self) -> Part:

@@ -16,7 +16,7 @@ from ganneal.data.decode.loading import SHARE_OF_MEMORY, SMALL, free_memory
 from ganneal.data.decode.npy import MOST_DEFLATED, read_header, read_member
 from ganneal.data.decode.pickles import load_pickle
 from ganneal.data.decode.store import kept_rows, store_limit
-from ganneal.data.progress import report
+from ganneal.data.messages import report
 from ganneal.data.protocol import Dataset, find_data
 
 BLOCK = 4_096
@@ -82,6 +82,7 @@ def _found(root: Path, stem: str) -> Path | None:
 def _records(files: list[Path], side: int) -> np.ndarray:
     """Label and pixels of every image, as one structured array ``[N]``."""
     width = 3 * side * side
+    # Labels lie beside their pixels, so that one memory map holds both and they cannot come from different writings.
     dtype = np.dtype([("label", "<u2"), ("pixels", "u1", (3, side, side))])
     size = sum(_claimed(path) for path in files)
 

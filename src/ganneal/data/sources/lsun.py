@@ -7,11 +7,11 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, ClassVar
 
-from ganneal.data.decode.images import Damaged, Fit, Levels, OnDamaged, check_options, shown
+from ganneal.data.decode.images import Damaged, shown
 from ganneal.data.decode.listing import Listing, PartReader, check_found, stamp, version
-from ganneal.data.decode.loading import load_images
 from ganneal.data.identity import files_at
-from ganneal.data.protocol import Dataset, find_data
+from ganneal.data.protocol import find_data
+from ganneal.data.sources.encoded import Encoded
 
 FILE = "data.mdb"
 _OPEN: dict[str, tuple[Any, int]] = {}
@@ -34,17 +34,17 @@ class LmdbImages:
                     content = view.get(name.encode("latin1"))
                 if content is None:
                     raise Damaged("it is not there any more")
+                # LMDB gives a whole value at once, so `most` saves nothing.
                 return content
 
             yield read
 
 
 @dataclass(frozen=True)
-class LSUN:
+class LSUN(Encoded):
     """Images of one category of LSUN, without labels, in the order of their keys; needs the extra ``ganneal[lsun]``.
 
-    ``path`` is an unpacked folder with ``data.mdb``, as ``bedroom_train_lmdb``. The fields after it are those of
-    `Folder`.
+    ``path`` is an unpacked folder with ``data.mdb``, as ``bedroom_train_lmdb``.
 
     References:
         Yu et al., LSUN: Construction of a Large-scale Image Dataset using Deep Learning with Humans in the Loop,
@@ -52,20 +52,8 @@ class LSUN:
     """
 
     path: str = "bedroom_train_lmdb"
-    size: int | None = None
-    channels: int | None = None
-    fit: Fit = "crop"
-    on_damaged: OnDamaged = "fail"
-    levels: Levels | None = None
-
-    def __post_init__(self) -> None:
-        check_options(self.size, self.channels, self.fit, self.on_damaged, self.levels)
-
-    def load(self) -> Dataset:
-        return load_images(self, self.listing())
 
     def listing(self) -> Listing:
-        """The images, without decoding."""
         root = find_data(self.path)
         names = _keys(root)
         check_found(names, {}, root)

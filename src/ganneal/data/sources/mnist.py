@@ -29,6 +29,7 @@ def read_idx(name: str, content: bytes) -> np.ndarray:
     >>> read_idx("two", bytes([0, 0, 8, 1, 0, 0, 0, 2, 5, 7])).tolist()
     [5, 7]
     """
+    # Two zero bytes, 8 for unsigned bytes, the number of dimensions; then each dimension as a big-endian 32-bit number.
     if len(content) < 4 or content[:3] != b"\0\0\x08" or not 1 <= content[3] <= 4:
         raise ValueError(f"{name} is no idx file of bytes; download it again.")
     dimensions = content[3]

@@ -9,12 +9,12 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, ClassVar
 
-from ganneal.data.decode.images import Damaged, Fit, Levels, OnDamaged, check_options, shown
+from ganneal.data.decode.images import Damaged, shown
 from ganneal.data.decode.labels import ClassLabels, read_labels
 from ganneal.data.decode.listing import Listing, PartReader, check_found, described, stamp, version
-from ganneal.data.decode.loading import load_images
 from ganneal.data.identity import files_at
-from ganneal.data.protocol import Dataset, find_data
+from ganneal.data.protocol import find_data
+from ganneal.data.sources.encoded import Encoded
 from ganneal.registry import lookup
 
 HELD = 4
@@ -37,6 +37,7 @@ class _Groups:
         """The image of a name that ends in file/group/row."""
         file, group, row = map(int, name.rpartition(" ")[2].split("/"))
         with self._lock:
+            # Parquet compresses a group of rows as one, so one image costs the whole group.
             if (file, group) not in self._held:
                 self._held[file, group] = self._load(file, group)
                 if len(self._held) > HELD:
@@ -67,11 +68,8 @@ class ParquetImages:
 
 
 @dataclass(frozen=True)
-class Parquet:
-    """Images in a parquet file, or in all below a folder in sorted order; needs the extra ``ganneal[parquet]``.
-
-    The fields after ``split`` are those of `Folder`.
-    """
+class Parquet(Encoded):
+    """Images in a parquet file, or in all below a folder in sorted order; needs the extra ``ganneal[parquet]``."""
 
     path: str = "train.parquet"
     images: str = "image"
@@ -80,20 +78,8 @@ class Parquet:
     """Column of whole numbers or words; None for no labels."""
     split: str | None = "train"
     """Of a folder, the files whose name begins with it, where there are any; None for all."""
-    size: int | None = None
-    channels: int | None = None
-    fit: Fit = "crop"
-    on_damaged: OnDamaged = "fail"
-    levels: Levels | None = None
-
-    def __post_init__(self) -> None:
-        check_options(self.size, self.channels, self.fit, self.on_damaged, self.levels)
-
-    def load(self) -> Dataset:
-        return load_images(self, self.listing())
 
     def listing(self) -> Listing:
-        """The images and labels, without decoding."""
         place = find_data(self.path)
         listing, labels, classes, columns = _listed(place, parquet_files(place, self.split), self.images, self.labels)
         if self.labels is None:

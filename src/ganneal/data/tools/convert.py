@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ganneal.data.decode.dataset_json import LABELS, label_file
-from ganneal.data.progress import report
+from ganneal.data.messages import report
 from ganneal.data.protocol import Dataset
 from ganneal.storage.pictures import single_image
 
@@ -29,6 +29,7 @@ def write_zip(data: Dataset, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        # Stored, not deflated: PNG is compressed already, and stored entries are read faster.
         with zipfile.ZipFile(temporary, "w") as archive:
             names = [_add(archive, data, index) for index in range(len(data))]
             labels = None if data.labels is None else data.labels.tolist()

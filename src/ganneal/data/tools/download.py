@@ -79,6 +79,7 @@ def fetch_files(
     for name, md5 in download.files:
         path = out / name
         paths.append(path)
+        # MD5 because the authors publish no other checksum; it finds broken downloads, not forgeries.
         if path.is_file() and hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() == md5:
             continue
         url = (address or download.address) + name

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ganneal.data.classes import counts_of
+from ganneal.data.classes import class_counts
 from ganneal.data.decode.images import shown
-from ganneal.data.decode.levels import level_remarks
-from ganneal.data.decode.listing import Encoded
-from ganneal.data.decode.loading import chosen_format
+from ganneal.data.decode.listing import settle
 from ganneal.data.decode.remarks import left_out_remarks, remarks
+from ganneal.data.decode.survey import Header, Survey, survey_files
+from ganneal.data.messages import Remark
 from ganneal.data.protocol import Dataset, Source
-from ganneal.data.saying import Remark
+from ganneal.data.sources.arrays import Arrays
+from ganneal.data.sources.encoded import Encoded
 from ganneal.data.tools.pairwise import START_STD, PairwiseDistances, noise_like, pairwise_distances
-from ganneal.data.tools.survey import survey_files
 
 BLOCK = 1_024
 
@@ -53,6 +53,37 @@ class Inspection:
     """From images to normal pixels of `START_STD`, the start of functional gradients here."""
 
 
+def survey(source: Source, most: int | None = None) -> Survey:
+    """Look at the images of ``source``, which are not decoded where they are files.
+
+    Args:
+        most: Headers to read, evenly spread; None for `MOST`, or `FEWER`.
+    Raises:
+        ValueError: They are no images, or not one can be read.
+    """
+    if isinstance(source, Encoded):
+        listing = source.listing()
+        found = survey_files(listing, most)
+        if not found.headers:
+            damaged = {**listing.damaged, **found.damaged}
+            settle(damaged, len(damaged), listing.place, "fail")
+        return found
+    if isinstance(source, Arrays):  # the range of their values may not be given yet
+        values, classes = source.unscaled()
+        return _of_arrays(values.shape, classes.num_classes)
+    data = source.load()
+    return _of_arrays((len(data), *data.shape), data.num_classes)
+
+
+def _of_arrays(shape: tuple[int, ...], num_classes: int) -> Survey:
+    """The survey of images that are one array of ``shape``."""
+    if len(shape) != 4:
+        raise ValueError(f"data must be images, got points of shape {shape[1:]}; name an experiment for points.")
+    count, channels, height, width = shape
+    mode = "L" if channels == 1 else "RGB"
+    return Survey(count, {Header(width, height, mode, channels == 1): count}, num_classes)
+
+
 def inspect(source: Source, *, seed: int = 0) -> tuple[Inspection, Dataset]:
     """Look at every image of ``source``; damaged ones are passed over and named.
 
@@ -74,7 +105,7 @@ def inspect(source: Source, *, seed: int = 0) -> tuple[Inspection, Dataset]:
         noted,
         damaged,
         num_damaged,
-        dict(zip(data.class_names, counts_of(data), strict=True)),
+        dict(zip(data.class_names, class_counts(data.labels, data.num_classes), strict=True)),
         data.unusable or data.description.get("classes_are", ""),
         duplicates,
         mean,
@@ -108,8 +139,7 @@ def _of_files(source: Encoded) -> tuple[Counter[str], dict[str, str], tuple[str,
         sizes[f"{header.width}x{header.height} {header.mode}"] += count
     noted = left_out_remarks(listing)
     if found.headers:
-        noted += remarks(found, chosen_format(found, source), open_size=source.size is None)
-        noted += level_remarks(found, source, listing)
+        noted += remarks(found, source, listing)
     damaged = {shown(name): reason for name, reason in {**listing.damaged, **found.damaged}.items()}
     return sizes, damaged, tuple(noted)
 

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganneal.data.class_shares import class_counts, drawn_classes
+from ganneal.data.classes import class_counts, drawn_classes
 
 
 def shares(counts: list[int], count: int, classes: str = "data", seed: int = 0) -> list[int]:
@@ -52,7 +52,7 @@ def test_counts_are_of_every_class() -> None:
 
 
 def test_another_word_is_refused() -> None:
-    from ganneal.data.class_shares import check_classes
+    from ganneal.data.classes import check_classes
 
     with pytest.raises(ValueError, match=r"classes must be 'data' .* or 'uniform' .*got 'equal'"):
         check_classes("classes", "equal")

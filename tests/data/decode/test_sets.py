@@ -11,12 +11,11 @@ from PIL import Image
 
 from ganneal.cli import main
 from ganneal.data import CelebA, Folder, Parquet, Zip, load_like
-from ganneal.data.decode.headers import BEGINNING
-from ganneal.data.decode.images import Format
+from ganneal.data.decode.images import Reading
 from ganneal.data.decode.remarks import remarks
-from ganneal.data.saying import Remark
-from ganneal.data.tools.survey import survey, survey_files
-from ganneal.data.ways import OWN, TRAINING, spelled, spelled_for_held_out, way
+from ganneal.data.decode.survey import BEGINNING, survey_files
+from ganneal.data.messages import OWN, TRAINING, Remark, spelled, spelled_for_held_out, way
+from ganneal.data.tools.inspection import survey
 
 RANDOM = np.random.default_rng(0)
 
@@ -233,9 +232,9 @@ def png_of_48_bits(side: int) -> bytes:
 
 
 def test_a_sample_says_that_it_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ganneal.data.tools.survey.MOST", 5)
+    monkeypatch.setattr("ganneal.data.decode.survey.MOST", 5)
     listing = Folder(folder(tmp_path / "d", [image(16 + n, mode="L") for n in range(12)])).listing()
-    texts = remarks(survey_files(listing), Format(16, 1), open_size=True)
+    texts = remarks(survey_files(listing), Reading(channels=1), listing)
     assert all("4 images, an evenly spread sample of 12," in text for text in texts) and len(texts) == 2
     assert "all of 4 images, an evenly spread sample of 12, are grey" in texts[0] and "channels=3" in texts[0]
     assert not survey_files(listing, 12).partial
@@ -280,8 +279,8 @@ def test_every_option_that_a_message_names_is_one_of_the_command_that_prints_it(
 def test_fewer_headers_are_read_where_each_comes_with_its_neighbours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ganneal.data.tools.survey.MOST", 6)
-    monkeypatch.setattr("ganneal.data.tools.survey.FEWER", 3)
+    monkeypatch.setattr("ganneal.data.decode.survey.MOST", 6)
+    monkeypatch.setattr("ganneal.data.decode.survey.FEWER", 3)
     path = folder(tmp_path / "d", [image(8) for _ in range(12)])
     for source, count in ((Folder(path), 6), (Zip(zipped(path)), 6), (Parquet(in_parquet(path)), 3)):
         assert survey(source).looked_at == count

@@ -15,7 +15,7 @@ from PIL import Image
 from ganneal.data import Folder, Zip
 from ganneal.data.decode.images import Damaged, Format, decode
 from ganneal.data.decode.kinds import SIGNATURES, SIGNED, UNSIGNED, begins_as_image, formats, image_endings
-from ganneal.data.saying import Remark
+from ganneal.data.messages import Remark
 
 PIXELS = np.full((8, 8, 3), (77, 120, 33), dtype=np.uint8)
 ENDINGS = {

@@ -13,8 +13,8 @@ from PIL import Image
 from ganneal.cli import main
 from ganneal.data import Arrays, Folder, source_at
 from ganneal.data.decode.images import eight_bits
-from ganneal.data.saying import Remark
-from ganneal.data.tools.survey import survey
+from ganneal.data.messages import Remark
+from ganneal.data.tools.inspection import survey
 
 RANDOM = np.random.default_rng(0)
 

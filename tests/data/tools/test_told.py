@@ -9,8 +9,8 @@ from PIL import Image
 
 from ganneal.cli import main
 from ganneal.data import Arrays, Folder, Zip, source_at
-from ganneal.data.decode.headers import Header
-from ganneal.data.saying import Remark
+from ganneal.data.decode.survey import Header
+from ganneal.data.messages import Remark
 from ganneal.data.tools.inspection import inspect
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 16, 16, 3), np.uint8)

@@ -18,7 +18,7 @@ LIST = """
 import json, resource, sys
 from time import process_time
 from ganneal.data import source_at
-from ganneal.data.tools.survey import survey
+from ganneal.data.tools.inspection import survey
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 start = process_time()
 listing = source_at(sys.argv[1]).listing()

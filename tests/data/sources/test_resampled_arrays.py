@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from ganneal.cli import main
-from ganneal.data import Reading, source_at
-from ganneal.data.saying import Remark
+from ganneal.data import Reading, read_as, source_at
+from ganneal.data.messages import Remark
 from ganneal.data.tools.inspection import inspect
 from ganneal.evaluation.stored import Settings, evaluate_images
 from ganneal.metrics.measures import METRICS
@@ -25,12 +25,20 @@ def _folder(place: Path, pixels: np.ndarray) -> Path:
     return place
 
 
-@pytest.mark.parametrize("reading", [Reading(16), Reading(16, 1), Reading(16, fit="pad"), Reading(8, 1, "stretch")])
+@pytest.mark.parametrize(
+    "reading",
+    [
+        Reading(size=16),
+        Reading(size=16, channels=1),
+        Reading(size=16, fit="pad"),
+        Reading(size=8, channels=1, fit="stretch"),
+    ],
+)
 def test_arrays_are_resampled_as_the_same_images_in_files(tmp_path: Path, reading: Reading) -> None:
     np.savez(tmp_path / "a.npz", images=PIXELS[:4])
     folder = _folder(tmp_path / "a", PIXELS[:4])
     with warnings.catch_warnings(action="ignore", category=Remark):
-        arrays, files = (reading.of(source_at(place)).load() for place in (tmp_path / "a.npz", folder))
+        arrays, files = (read_as(source_at(place), reading).load() for place in (tmp_path / "a.npz", folder))
     assert np.array_equal(np.asarray(arrays.samples), np.asarray(files.samples[:4]))
 
 
@@ -38,8 +46,8 @@ def test_a_folder_and_an_array_of_the_same_images_are_at_distance_0_in_any_size(
     np.savez(tmp_path / "a.npz", images=PIXELS)
     folder = _folder(tmp_path / "a", PIXELS)
     with warnings.catch_warnings(action="ignore", category=Remark):
-        found = evaluate_images(folder, tmp_path / "a.npz", settings=EXACT, reading=Reading(16))
-        turned = evaluate_images(tmp_path / "a.npz", folder, settings=EXACT, reading=Reading(16))
+        found = evaluate_images(folder, tmp_path / "a.npz", settings=EXACT, reading=Reading(size=16))
+        turned = evaluate_images(tmp_path / "a.npz", folder, settings=EXACT, reading=Reading(size=16))
     assert [record.value for record in (*found, *turned)] == pytest.approx([0, 0], abs=1e-12)
     assert turned[0].protocol.reference.transform == "centre crop, Lanczos to 16"
 
@@ -64,7 +72,7 @@ def test_the_options_that_a_refusal_names_work(tmp_path: Path, capsys: pytest.Ca
 def test_square_images_are_needed_where_no_size_is_given(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", images=PIXELS[:4])
     with pytest.raises(ValueError, match=r"36 x 24 px are not square; give size=N"):
-        Reading(channels=1).of(source_at(tmp_path / "a.npz")).load()
+        read_as(source_at(tmp_path / "a.npz"), Reading(channels=1)).load()
 
 
 def test_inspect_says_what_is_said_of_arrays(tmp_path: Path) -> None:

@@ -1,0 +1,97 @@
+"""What reading data tells a person: remarks, options by the names that this person can give them, and progress."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import numpy as np
+
+LOOKED_AT = 32
+"""Images that are looked at for a remark, evenly spread."""
+
+
+class Remark(UserWarning):
+    """Something about a set of images that a person should know, and that is no error."""
+
+
+def remark(text: str, *, stacklevel: int = 1) -> None:
+    """Say ``text`` as a warning; the command line prints it."""
+    warnings.warn(text, Remark, stacklevel=stacklevel + 1)
+
+
+def remark_on_black(samples: np.ndarray, place: str, *, stacklevel: int = 1) -> None:
+    """Say that images are black to the eye, as those are whose levels were meant to be 0 and 1.
+
+    Args:
+        samples: uint8 images, of which an evenly spread part is looked at.
+    """
+    some = samples[:: max(1, -(-len(samples) // LOOKED_AT))]
+    if some.size and some.max() <= 1:
+        text = f"the levels of {len(some):,} of {len(samples):,} images in {place} are 0 to {some.max()} of 255"
+        remark(f"{text}: they are black; scale them to 0 to 255.", stacklevel=stacklevel + 1)
+
+
+PYTHON = ""
+TRAINING, HELD_OUT, OWN = "--data.", "--records.held-out.", "--"
+"""Prefixes of the options: of a run's data, of its held-out data, and of a command that reads images itself."""
+
+_PREFIX: ContextVar[str | None] = ContextVar("prefix", default=PYTHON)
+
+
+@contextmanager
+def spelled(prefix: str | None) -> Iterator[None]:
+    """Within the block, options are called by ``prefix`` and their name; None where none can be given."""
+    token = _PREFIX.set(prefix)
+    try:
+        yield
+    finally:
+        _PREFIX.reset(token)
+
+
+@contextmanager
+def spelled_for_held_out() -> Iterator[None]:
+    """Within the block, options are those of a run's held-out data, where they were those of its data."""
+    before = _PREFIX.get()
+    with spelled(HELD_OUT if before == TRAINING else before):
+        yield
+
+
+def way(field: str, *values: object) -> str | None:
+    """The option that gives the field of a reader these values, or a number N; None where the command has none.
+
+    >>> way("fit", "pad")
+    "fit='pad'"
+    >>> with spelled("--data."):
+    ...     way("on_damaged", "skip")
+    '--data.on-damaged skip'
+    """
+    prefix = _PREFIX.get()
+    if prefix is None:
+        return None
+    if prefix == PYTHON:
+        given = ", ".join(map(repr, values)) or "N"
+        return f"{field}=({given})" if len(values) > 1 else f"{field}={given}"
+    return " ".join([f"{prefix}{field.replace('_', '-')}", *map(str, values or ["N"])])
+
+
+Listener = Callable[[str, int, int], None]
+"""What is done, how much of it, of how much."""
+
+_LISTENER: ContextVar[Listener | None] = ContextVar("listener", default=None)
+
+
+@contextmanager
+def reporting(listener: Listener) -> Iterator[None]:
+    """Within the block, ``listener`` hears of every long reading."""
+    token = _LISTENER.set(listener)
+    try:
+        yield
+    finally:
+        _LISTENER.reset(token)
+
+
+def report(what: str, done: int, total: int) -> None:
+    """Tell the listener, if there is one."""
+    if (listener := _LISTENER.get()) is not None:
+        listener(what, done, total)
