@@ -14,6 +14,7 @@ from ganneal.metrics.protocol import MetricProtocol, Place, Record, Reference
 from ganneal.reproduction import SCALES, TABLES, measured
 from ganneal.reproduction.distances import ROWS
 from ganneal.reproduction.plan import Planned
+from ganneal.reproduction.results import already_measured
 from ganneal.reproduction.running import check_extractor, score_extractor
 from ganneal.schemes import FunctionalGradient
 
@@ -53,12 +54,22 @@ def test_the_inception_score_is_measured_by_its_own_network(
     first = measured.measure(tmp_path, 64, {"FID"}, score)
     both = measured.measure(tmp_path, 64, {"FID", "IS"}, score)
     if score is None:
-        assert asked == [(["FD", "exp-mean-KL"], None)] and first == both
+        assert asked == 2 * [(["FD", "exp-mean-KL"], None)] and first == both
     else:
         assert [parts for parts, _ in asked] == [["FD"], ["FD"], ["exp-mean-KL"]] and asked[-1][1] == score
         assert both["protocol"]["score"]["extractor"] == "inception-torchvision" and "IS" not in first["last"]
         assert both["names"]["IS"].startswith("IS-torchvision(resize=bilinear,splits=1)@")
     assert both["last"].keys() == both["names"].keys() == {"FID", "IS"}
+
+
+def test_a_run_in_the_results_files_is_not_measured_again() -> None:
+    run = {"seed": 0, "status": "finished", "cpu_seconds": 1.25}
+    entry = {"names": {"FID": "FD"}, "protocol": {"samples": 64}, "runs": [run | {"last": {"FID": 2.0}, "best": {}}]}
+    found = already_measured([entry], run, 64, {"FID"})
+    assert found is not None and found["last"] == {"FID": 2.0} and found["names"] == {"FID": "FD"}
+    assert already_measured([entry], run | {"cpu_seconds": 1.5}, 64, {"FID"}) is None
+    assert already_measured([entry], run, 128, {"FID"}) is None
+    assert already_measured([entry], run, 64, {"FID", "IS"}) is None
 
 
 def record(part: str, extractor: str) -> Record:

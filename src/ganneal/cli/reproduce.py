@@ -141,15 +141,16 @@ def _run(
 
     trained = {one.row.name: one.experiment for one in rows if one.experiment is not None}
 
-    def written(entries: dict[str, results.Entry]) -> None:
+    def ledger() -> list[results.Entry]:
+        return [entry for found in results.read_all(results_folder).values() for entry in found.values()]
+
+    def written(row: str, entry: results.Entry) -> None:
         found = results.read(file)
-        joined = found | {
-            key: results.joined(key, found.get(key), entry, trained[key], file) for key, entry in entries.items()
-        }
-        in_order = {row.name: joined[row.name] for row in TABLES[name].rows if row.name in joined}
-        results.write(file, name, scale_name, in_order)
+        found[row] = results.joined(row, found.get(row), entry, trained[row], file)
+        results.write(
+            file, name, scale_name, {row.name: found[row.name] for row in TABLES[name].rows if row.name in found}
+        )
         write_page(results_folder, page_file)
-        print(f"{file}, {page_file}")
 
     def say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
@@ -158,10 +159,13 @@ def _run(
         if one.experiment is None:
             say(f"{one.row.name}: not run, {one.why}")
     try:
-        run_rows(rows, SCALES[scale_name], seeds, out, executor, written=written, say=say, command=command)
+        run_rows(
+            rows, SCALES[scale_name], seeds, out, executor, ledger=ledger, written=written, say=say, command=command
+        )
     except Interrupted as stop:
         kept_in = f"stopped; finished runs are kept in {out}. The same command goes on."
         raise Interrupted(stop.signum, kept_in) from None
+    print(f"{file}, {page_file}")
 
 
 def _page_file(given: str | None, results_folder: Path) -> Path:

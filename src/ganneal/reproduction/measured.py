@@ -1,6 +1,5 @@
-"""What a finished run is worth: distance and score of its last and best weights, kept in its directory."""
+"""What a finished run is worth: distance and score of its last and best weights."""
 
-import json
 from collections.abc import Mapping, Set
 from math import isfinite
 from pathlib import Path
@@ -11,48 +10,35 @@ from ganneal.evaluation.stored import Settings, evaluate_run
 from ganneal.metrics.extractors import ExtractorConfig
 from ganneal.metrics.measures import Frechet, Score
 from ganneal.metrics.protocol import Metric, Record
-from ganneal.storage.atomic import write_bytes
-from ganneal.storage.json_files import read_json
 
-FILE = "reproduction.json"
 SCORES = {"FD": "FID", "exp-mean-KL": "IS"}
 """What is reported, by the part of the protocol that measures it."""
 CLOCKS = ("num_real", "d_updates", "g_updates", "seconds", "cpu_seconds")
-
-
 METRICS: dict[str, Metric] = {"FID": Frechet(allow_singular=True), "IS": Score(splits=1)}
 """Fréchet distances are computed of fewer samples than features too, the score in one split."""
 
 
-def measure(
-    run: Path, samples: int, reported: Set[str] = METRICS.keys(), score: ExtractorConfig | None = None
-) -> dict[str, Any]:
-    """Values of the run at ``run`` by checkpoint and score, with their protocol; from its directory where they are.
+def measure(run: Path, samples: int, reported: Set[str], score: ExtractorConfig | None = None) -> dict[str, Any]:
+    """Values of the run at ``run`` by checkpoint and score, with their protocol.
 
     Args:
         reported: Scores that are asked for; the others are measured too where the same network gives them.
         score: Network of the Inception Score; None takes that of the run's features.
     Raises:
-        ValueError: The file of an earlier measurement is damaged, or the weights make no numbers.
+        ValueError: The weights make no numbers.
     """
-    path = run / FILE
-    if path.exists() and (kept := read_json(path)).get("samples") == samples and reported <= kept["names"].keys():
-        return kept
     records = _records(run, METRICS if score is None else {"FID": METRICS["FID"]}, samples)
     protocol = _protocol(records[0])
     if score is not None and "IS" in reported:
         more = _records(run, {"IS": METRICS["IS"]}, samples, score)
         protocol["score"] = {key: _protocol(more[0])[key] for key in ("extractor", "extractor_sha256", "resize")}
         records += more
-    content = {
-        "samples": samples,
+    return {
         "names": {SCORES[record.protocol.part]: record.name for record in records},
         "protocol": protocol,
         "last": _values(records, "last"),
         "best": _values(records, "best"),
     }
-    write_bytes(path, json.dumps(content, indent=1).encode())
-    return content
 
 
 def _records(
@@ -87,7 +73,6 @@ def _protocol(record: Record) -> dict[str, Any]:
     }
 
 
-def run_entry(outcome: Mapping[str, Any], found: Mapping[str, Any] | None) -> dict[str, Any]:
-    """One run for the results file, from what the comparison says of it and what was measured."""
-    kept = {key: outcome[key] for key in ("seed", "status", "error", "evaluations", "last_seen", "best_seen", *CLOCKS)}
-    return kept | {key: {} if found is None else found[key] for key in ("last", "best")}
+def of_outcome(outcome: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a run's entry in the results file that the comparison knows."""
+    return {key: outcome[key] for key in ("seed", "status", "error", "evaluations", "last_seen", "best_seen", *CLOCKS)}

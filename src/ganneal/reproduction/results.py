@@ -1,7 +1,7 @@
 """The results file of one table at one scale: a row each, with everything that its numbers depend on."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,25 @@ def joined(name: str, old: Entry | None, new: Entry, experiment: Experiment, pat
     own = {run["seed"] for run in new["runs"]}
     runs = [*(run for run in old["runs"] if run["seed"] not in own), *new["runs"]]
     return new | {"runs": sorted(runs, key=lambda run: run["seed"])}
+
+
+def already_measured(
+    entries: Iterable[Entry], run: Mapping[str, Any], samples: int, reported: Set[str]
+) -> dict[str, Any] | None:
+    """What `measure` found of ``run`` before, for this table or for another that shares its rows.
+
+    Args:
+        run: What the comparison knows of it.
+        samples, reported: How many were to be drawn, and the scores that are asked for.
+    """
+    for entry in entries:
+        if entry["protocol"].get("samples") != samples or not reported <= entry["names"].keys():
+            continue
+        for other in entry["runs"]:
+            # Processor seconds to the last digit tell one run from every other, a repetition of it included.
+            if other["status"] == "finished" and run.items() <= other.items():
+                return {key: (entry | other)[key] for key in ("names", "protocol", "last", "best")}
+    return None
 
 
 def check_same(name: str, old: Entry, new: Entry, experiment: Experiment, path: Path) -> None:

@@ -6,18 +6,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ganneal.comparison import Executor, Study, compare
+from ganneal.comparison import Executor, compare
 from ganneal.data import find_data
 from ganneal.metrics.extractors import ExtractorConfig, InceptionTorchvision
 from ganneal.reproduction import results
 from ganneal.reproduction.datasets import PUBLISHED_DATA
-from ganneal.reproduction.measured import measure, run_entry
+from ganneal.reproduction.measured import measure, of_outcome
 from ganneal.reproduction.plan import Planned, studies
 from ganneal.reproduction.scales import Scale
 from ganneal.storage.encoding import encode
 from ganneal.storage.json_files import read_json
 
 Say = Callable[[str], None]
+Ledger = Callable[[], Sequence[results.Entry]]
 
 
 def run_rows(
@@ -27,7 +28,8 @@ def run_rows(
     out: Path,
     executor: Executor,
     *,
-    written: Callable[[dict[str, results.Entry]], None],
+    ledger: Ledger,
+    written: Callable[[str, results.Entry], None],
     say: Say,
     command: str,
 ) -> None:
@@ -35,7 +37,8 @@ def run_rows(
 
     Args:
         out: Where the studies lie, each in a folder of its own.
-        written: Called after each study with the entries of its rows, by row name.
+        ledger: Called for every row that is in results files by then: what is measured there is not measured again.
+        written: Called with the name and the entry of each row that was measured.
     Raises:
         ValueError: A study is of another experiment than the one in its folder.
         Interrupted: A signal came; running jobs have saved, the same call goes on.
@@ -44,29 +47,35 @@ def run_rows(
         say(f"{name}: {len(study.arms)} rows, {study.equal_in(study.arms[0])} each")
         found = compare(study, out / name, executor, say=say, command=command)
         own = {one.row.arm: one for one in rows if f"{one.row.dataset}-{one.row.family}" == name}
-        entries = {}
         for arm in found.content["arms"]:
             one = own[arm["name"]]
             say(f"{name}: measuring {arm['name']}")
-            entries[one.row.name] = _entry(one, study, arm, out / name, scale, command)
-        written(entries)
+            written(one.row.name, _entry(one, arm, out / name, scale, ledger(), command))
 
 
 def _entry(
-    one: Planned, study: Study, arm: Mapping[str, Any], folder: Path, scale: Scale, command: str
+    one: Planned,
+    arm: Mapping[str, Any],
+    folder: Path,
+    scale: Scale,
+    known: Sequence[results.Entry],
+    command: str,
 ) -> results.Entry:
     """One row for the results file."""
-    assert one.experiment is not None
-    runs, found, score = [], [], score_extractor([one], scale)
+    runs, found = [], []
+    reported, score = one.row.reported.keys(), score_extractor([one], scale)
     for outcome in arm["runs"]:
-        place = folder / outcome["path"]
-        reported = one.row.reported.keys()
-        measured = measure(place, scale.samples, reported, score) if makes_numbers(outcome) else None
-        found += [] if measured is None else [measured]
-        runs.append(run_entry(outcome, measured))
+        run = of_outcome(outcome)
+        values: Mapping[str, Any] = {}
+        if makes_numbers(outcome):
+            before = results.already_measured(known, run, scale.samples, reported)
+            values = before or measure(folder / outcome["path"], scale.samples, reported, score)
+            found.append(values)
+        runs.append(run | {key: values.get(key, {}) for key in ("last", "best")})
+    first = found[0] if found else {"names": {}, "protocol": {}}
     return described(one) | {
-        "names": found[0]["names"] if found else {},
-        "protocol": found[0]["protocol"] if found else {},
+        "names": first["names"],
+        "protocol": first["protocol"],
         "runs": runs,
         "provenance": _provenance(folder, arm),
         "command": command,
