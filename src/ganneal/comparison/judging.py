@@ -49,6 +49,7 @@ def standing(
         values: Measured values of those that finished, by seed.
         planned: All seeds; runs of others than those given have not ended.
     """
+    # Leaving out the runs that diverged would reward an arm for diverging where it would have done badly.
     worst = inf if better == "lower" else -inf
     found: dict[int, float] = {}
     unknown = set(planned)
@@ -80,6 +81,7 @@ class Finding:
     @property
     def p(self) -> float:
         """p of the t test; 1 where the leader may not be called better."""
+        # Not the sign-flip test, which cannot reach 0.05 with five seeds: its smallest p over n seeds is 2 ** (1 - n).
         return 1.0 if self._reason else self.comparison.p_t
 
     @property
@@ -128,6 +130,7 @@ def corrected(findings: Sequence[Finding | None]) -> list[tuple[float | None, in
     A comparison over one seed has no p and is not counted.
     """
     counted = [finding for finding in findings if finding is not None and finding.comparison.pairs > 1]
+    # Several arms against one baseline, each tried at 5 %, would find a winner by chance more often than that.
     adjusted = iter(holm([finding.p for finding in counted]))
     return [
         (next(adjusted) if finding is not None and finding.comparison.pairs > 1 else None, len(counted))

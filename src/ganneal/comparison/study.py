@@ -186,8 +186,11 @@ def matched_control(experiment: Experiment, scheme: Nested) -> Experiment:
         paced = experiment.g_optimizer
         if isinstance(paced, CG):  # whose directions compare gradients, and so the weights of one and the next
             paced = PacedCG(paced, scheme.levels, scheme.weights)
+        # Level j has j updates, so the constant of the same mass is the sum of j w_j over the sum of j.
         return replace(experiment, scheme=replace(scheme, weights=MatchedConstant(scheme.weights)), g_optimizer=paced)
     plain = replace(scheme, weights=Ones())
+    # Adam would cancel a constant weight but not a learning rate. The decays of its averages decide how far it goes as
+    # the weight changes from level to level, so the ratio is of nominal steps and not of masses.
     ratio = plan(scheme, moments=moments).nominal_steps_per_d_update / plan(plain).nominal_steps_per_d_update
     return replace(experiment, scheme=plain, g_optimizer=_with_lr(experiment.g_optimizer, ratio))
 
