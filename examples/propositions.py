@@ -28,17 +28,12 @@ def shown(statement: Statement, value: float) -> str:
     return "rounding" if small and statement.holds(value) else f"{value:.3g}"
 
 
-def bound(statement: Statement) -> str:
-    sides = [(sign, side) for sign, side in (("≥", statement.at_least), ("≤", statement.at_most)) if side is not None]
-    return ", ".join(f"{sign} {side:g}" for sign, side in sides)
-
-
 def row(name: str) -> str:
     """One measured statement; slow ones train a network."""
     statement = PROPOSITIONS[name]
     value = statement.measure()
     holds = "yes" if statement.holds(value) else "NO"
-    return f"| {name} | {statement.says} | {shown(statement, value)} | {bound(statement)} | {holds} |"
+    return f"| {name} | {statement.says} | {shown(statement, value)} | {statement.bound} | {holds} |"
 
 
 def statements(names: Sequence[str]) -> str:

@@ -48,6 +48,7 @@ DOORS = (
     "ganneal.cli.evaluate.evaluate_run",
     "ganneal.cli.games.compare",
     "ganneal.cli.reproduce.planned",
+    "ganneal.cli.theory.draw",
     "ganneal.metrics.extractors.inception_file.fetch_inception",
     "ganneal.report.write_report",
     "ganneal.inference.loading.load",
@@ -70,7 +71,7 @@ SMALL = {
     "ganneal train": "--budget.d-updates 2 --records.evaluate-count 80 --records.no-tensorboard",
     "ganneal train PATH --task denoising": "--budget.d-updates 1 --records.evaluate-count 0 --model.width 8",
     "python examples/denoising_steps.py": "--count 40 --seeds 2",
-    "python examples/score_field.py": "--steps 5 --page theory.md",
+    "ganneal theory": "--steps 2",
 }
 """What makes a command that begins so small enough to run, after its own options; the longest beginning counts."""
 SMALLER = {
@@ -338,7 +339,7 @@ def test_a_command_runs_to_its_end(
         ("ganneal train digits-nats --scheme.level 3", "--scheme.level"),
         ("ganneal sample RUN --number 3", "--number"),
         ("ganneal compare nats=digits-nats --seeds 5", "must say what the arms are equal in"),
-        ("OMP_NUM_THREADS=1 python examples/langevin.py --stairs 3", "status 2"),
+        ("OMP_NUM_THREADS=1 python examples/propositions.py --stairs 3", "status 2"),
         ("make tests", "no target ['tests']"),
         ("pip install 'ganneal[hub,clusters]'", "no extra ['clusters']"),
     ],

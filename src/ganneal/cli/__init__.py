@@ -21,6 +21,7 @@ COMMANDS = {
     "playground": "a page in the browser to play with a trained generator",
     "report": "one HTML page of a run, of several, or of a comparison",
     "games": "optimizers on small games with a known equilibrium: a picture and a table",
+    "theory": "statements about ideal players, measured; their figures",
     "plan": "print what a schedule does: moves, weights, cost",
     "data": "look at a set of images, convert it, fetch a small public one",
     "zoo": "list the small trained generators that ship",

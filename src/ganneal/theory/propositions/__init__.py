@@ -39,6 +39,12 @@ class Statement:
         below = self.at_most is None or value <= self.at_most
         return below and (self.at_least is None or value >= self.at_least)
 
+    @property
+    def bound(self) -> str:
+        """The bounds in symbols, as "≤ 1e-12"."""
+        sides = (("≥", self.at_least), ("≤", self.at_most))
+        return ", ".join(f"{sign} {side:g}" for sign, side in sides if side is not None)
+
 
 @cache
 def _agreement() -> tuple[float, float]:

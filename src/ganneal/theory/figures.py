@@ -1,0 +1,100 @@
+"""Figures of the theory: a discriminator's gradient beside the score difference, and annealed Langevin sampling."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ganneal.data import Ring
+from ganneal.metrics.mixture import GaussianMixture, mixture_quality
+from ganneal.theory.fields import gradient_picture
+from ganneal.theory.langevin import Score, annealed_langevin, exact_score, fit_score, noise_levels
+from ganneal.theory.propositions.optimal import trained_discriminator
+
+RING = Ring(std=0.1)
+LEVELS = noise_levels(1.0, RING.std, 8)
+STEPS, COUNT = 50, 2_000
+SHOWN = (0, 3, 5, 7)
+"""Levels in the picture of Langevin sampling."""
+
+
+class Drawn(NamedTuple):
+    """A figure of matplotlib, and its measured values in words or as a table."""
+
+    figure: Any
+    says: str
+
+
+def score_field(steps: int = 6_000) -> Drawn:
+    """The gradient of a discriminator trained for ``steps``, beside the score difference of five Gaussians and one."""
+    model = GaussianMixture.isotropic(torch.tensor([[0.3, 0.0]], dtype=torch.float64), 0.8)
+    data = GaussianMixture.of(Ring(modes=5, radius=1.2, std=0.25).mixture)
+    picture = gradient_picture(trained_discriminator(data, model, steps=steps), data, model)
+    samples = picture.over_samples
+    says = (
+        f"After {steps:,} steps of the logistic loss the gradient's mean cosine with the score difference is "
+        f"{samples.cosine:.3f} over samples of both,\n{picture.on_plane:.3f} over the plane shown; its relative L2 "
+        f"error over samples is {samples.relative:.2f}."
+    )
+    return Drawn(picture.figure, says)
+
+
+def langevin(steps: int = 4_000) -> Drawn:
+    """Annealed Langevin sampling of eight Gaussians by exact scores, and by scores learned in ``steps``."""
+    points = torch.from_numpy(RING.load().samples)
+    paths = {
+        "exact": langevin_path(exact_score(GaussianMixture.of(RING.mixture))),
+        "learned": langevin_path(fit_score(points, LEVELS, steps=steps)),
+    }
+    return Drawn(_panels(paths), _quality(paths))
+
+
+FIGURES: Mapping[str, Callable[..., Drawn]] = {"score-field": score_field, "langevin": langevin}
+"""Figures by the name of their file; each takes the steps that its network trains for."""
+
+
+def langevin_path(score: Score) -> list[Tensor]:
+    """Samples after each of `LEVELS`, from noise of the first level."""
+    random = torch.Generator().manual_seed(1)
+    start = LEVELS[0] * torch.randn(COUNT, 2, generator=random)
+    eps = 0.1 * LEVELS[-1] ** 2
+    return annealed_langevin(score, start, LEVELS, eps=eps, steps=STEPS, random=random)
+
+
+def _quality(paths: dict[str, list[Tensor]]) -> str:
+    """How well the last samples fit the data smoothed by the last level, as a table."""
+    # at the last level the chain samples the smoothed density: the data themselves would be the wrong target
+    target = GaussianMixture.of(RING.mixture).smoothed(LEVELS[-1])
+    rows = [
+        "| sampled by | within 3 std of a mode | modes of 8 | KL of the modes' shares | mean log density |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    ends = {f"{name} scores": path[-1].double() for name, path in paths.items()}
+    ends["none: the smoothed data themselves"] = target.sample(COUNT, torch.Generator().manual_seed(2))
+    for name, x in ends.items():
+        quality = mixture_quality(x, target)
+        rows.append(
+            f"| {name} | {quality.high_quality:.3f} | {quality.modes_robust} | {quality.weights_kl:.4f} | "
+            f"{target.log_prob(x).mean():.2f} |"
+        )
+    return "\n".join(rows)
+
+
+def _panels(paths: dict[str, list[Tensor]]) -> Any:
+    """A row for each score, a panel for each shown level."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.6, 5.0), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(len(paths), len(SHOWN), sharex=True, sharey=True)
+    for row, (name, path) in zip(panels, paths.items(), strict=True):
+        for axes, index in zip(row, SHOWN, strict=True):
+            x = path[index].numpy()
+            axes.plot(x[:, 0], x[:, 1], ".", markersize=1.5, alpha=0.5, color="C0")
+            axes.set(xlim=(-2.6, 2.6), ylim=(-2.6, 2.6), aspect="equal", xticks=[], yticks=[])
+        row[0].set_ylabel(f"{name} scores")
+    for axes, index in zip(panels[0], SHOWN, strict=True):
+        axes.set_title(f"after σ = {LEVELS[index]:.2g}", fontsize="medium")
+    return figure
