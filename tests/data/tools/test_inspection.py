@@ -15,7 +15,7 @@ from PIL import Image
 
 from ganneal.cli import main
 from ganneal.cli.data import text
-from ganneal.data import Arrays, Dataset, Zip, source_at
+from ganneal.data import Arrays, Dataset, Folder, Zip, source_at
 from ganneal.data.tools import download as downloads
 from ganneal.data.tools.convert import write_zip
 from ganneal.data.tools.inspection import inspect
@@ -302,3 +302,12 @@ def test_every_damaged_image_is_counted_once_and_its_name_stays_on_one_line(
     for shown in (r"caf\xe9.png", r"new\nline.png", r"red\x1b[31m.png", r"left\u202e.png"):
         assert f"            {shown}: it is empty" in said
     assert "\x1b" not in said + told and "\u202e" not in said + told
+
+
+def test_images_that_a_list_of_labels_leaves_out_are_inspected_as_training_reads_them(tmp_path: Path) -> None:
+    for index in range(4):
+        Image.fromarray(np.full((8, 8, 3), 40 * index, np.uint8)).save(tmp_path / f"{index}.png")
+    (tmp_path / "dataset.json").write_text('{"labels": [["0.png", 0]]}')
+    found, _ = inspect(Folder(str(tmp_path), on_damaged="skip"))
+    assert (found.count, found.num_damaged, found.classes) == (4, 0, {})
+    assert "no label for 3 of 4 images" in found.classes_are

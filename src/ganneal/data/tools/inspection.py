@@ -3,22 +3,28 @@
 import hashlib
 import warnings
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ganneal.data.classes import class_counts
 from ganneal.data.decode.images import shown
-from ganneal.data.decode.listing import settle
+from ganneal.data.decode.listing import Listing, settle
+from ganneal.data.decode.loading import load_images
 from ganneal.data.decode.remarks import left_out_remarks, remarks
 from ganneal.data.decode.survey import Header, Survey, survey_files
 from ganneal.data.messages import Remark
 from ganneal.data.protocol import Dataset, Source
+from ganneal.data.sources.archive import Zip
 from ganneal.data.sources.arrays import Arrays
+from ganneal.data.sources.celeba import CelebA
 from ganneal.data.sources.encoded import Encoded
+from ganneal.data.sources.folder import Folder
 from ganneal.data.tools.pairwise import START_STD, PairwiseDistances, noise_like, pairwise_distances
 
 BLOCK = 1_024
+LISTS_LABELS = (Folder, Zip, CelebA)
+"""Sources whose labels may stand in a list beside the images."""
 
 
 @dataclass(frozen=True)
@@ -123,16 +129,21 @@ def _loaded(source: Source) -> tuple[Dataset, list[str]]:
     """The data, and the remarks on it; other warnings are given as ever."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        data = source.load()
+        data = load_images(source, _listed(source)) if isinstance(source, LISTS_LABELS) else source.load()
     for warning in caught:
         if not issubclass(warning.category, Remark):
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     return data, [str(warning.message) for warning in caught if issubclass(warning.category, Remark)]
 
 
+def _listed(source: Encoded) -> Listing:
+    """The images and labels as training finds them: an image that a list of labels leaves out is still an image."""
+    return replace(source, on_damaged="fail").listing()
+
+
 def _of_files(source: Encoded) -> tuple[Counter[str], dict[str, str], tuple[str, ...]]:
     """Sizes and modes, damage and remarks, from the headers of all files."""
-    listing = source.listing()
+    listing = _listed(source)
     found = survey_files(listing, len(listing.names))
     sizes: Counter[str] = Counter()
     for header, count in found.headers.items():
