@@ -7,6 +7,8 @@ from typing import Annotated
 
 import tyro
 
+from ganneal.cli.help import help_of
+
 
 @dataclass(frozen=True)
 class TheoryOptions:
@@ -22,6 +24,11 @@ class TheoryOptions:
     def __post_init__(self) -> None:
         if self.steps is not None and self.steps < 1:
             raise ValueError(f"steps must be at least 1, got {self.steps}.")
+
+
+def help_text(_: Sequence[str]) -> str:
+    """The help of the command."""
+    return help_of(TheoryOptions, "theory")
 
 
 def main(arguments: Sequence[str]) -> None:
