@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from ganneal.cli.help import help_of
 from ganneal.cli.options import Parts, PlaceOption, parse, switch_parts
 from ganneal.data import Reading
 from ganneal.data.classes import Classes
@@ -25,11 +26,16 @@ from ganneal.registry import lookup
 from ganneal.storage.atomic import write_bytes
 
 PARTS: Parts = {"extractor": ("extractor", EXTRACTORS)}
+USAGE = ["RUN [options]", "--real PATH --fake PATH [options]"]
 
 
 @dataclass(frozen=True)
 class EvaluateOptions:
-    """What is measured, and how."""
+    """Measure the last and the best weights of a run against its data, or one set of images against another. Every
+    value comes with its protocol; RUN/evaluation.jsonl keeps them.
+
+    Values are called FID, KID or IS with the 2015 Inception weights only (--extractor inception); else by their
+    extractor. No weights are ever downloaded here: `ganneal fetch inception` does it once, on request."""
 
     run: Annotated[str | None, tyro.conf.Positional] = None
     """Directory of the run, as `ganneal train` wrote it."""
@@ -54,7 +60,8 @@ class EvaluateOptions:
     accept_changed_data: bool = False
     """Measure against data that is not what the run was trained on, which every record then says."""
     extractor: ExtractorConfig | None = None
-    """Feature network; left out, the one that the run was followed with, or pixels."""
+    """Feature network, with a file of weights by --extractor.path; left
+    out, the one that the run was followed with, or pixels."""
     metrics: tuple[str, ...] = tuple(name for name, metric in METRICS.items() if metric in DEFAULT_METRICS)
     """Names of metrics."""
     count: int = 10_000
@@ -77,34 +84,7 @@ class EvaluateOptions:
 
 def help_text(_: Sequence[str]) -> str:
     """The help of the command."""
-    default = ", ".join(name for name, metric in METRICS.items() if metric in DEFAULT_METRICS)
-    return f"""usage: ganneal evaluate RUN [options]
-       ganneal evaluate --real PATH --fake PATH [options]
-
-Measure the last and the best weights of a run against its data, or one set of images against another. Every value
-comes with its protocol; RUN/evaluation.jsonl keeps them.
-
-options:
-  --extractor NAME      {" | ".join(EXTRACTORS)}
-                        (left out: what the run was followed with, else pixels); a file of weights by --extractor.path
-  --metrics NAME...     {" ".join(METRICS)}
-                        (left out: {default})
-  --count N             samples drawn from a run (default 10000)
-  --sampler NAME        generator | pushed, of a run by functional gradients (left out: as the run was followed)
-  --statistics NAME     running | standing | batch, of the generator's batch norm (left out: as the run says)
-  --truncation X        redraw entries of the latents until within X; --truncation-form scale multiplies all by X
-  --classes NAME        data | uniform: draw classes as often as the data has them, or all alike (default data)
-  --seeds N...          evaluation seeds, whose spread gives the interval (default 0 1 2)
-  --data.path PATH      where the data of RUN lies now, where it was moved; --held-out.path PATH of its held-out data
-  --accept-changed-data measure against data that is not what the run was trained on, and say so in every record
-  --size N              resample all images of --real and --fake to N pixels; --fit crop | pad | stretch
-  --channels N          read them as grey (1) or in colours (3); left out, grey where all images of a set are
-  --on-damaged skip     go on without images that cannot be read
-  --levels LOW HIGH     what becomes black and white in images of more than 8 bits
-  --out FILE            where the records go, a JSON line each
-
-Values are called FID, KID or IS with the 2015 Inception weights only (--extractor inception); else by their extractor.
-No weights are ever downloaded here: `ganneal fetch inception` does it once, on request."""
+    return help_of(EvaluateOptions, "evaluate", usage=USAGE, parts={**PARTS, "metrics": ("metric", METRICS)})
 
 
 def show(records: Sequence[Record]) -> str:

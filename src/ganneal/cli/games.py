@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import torch
 import tyro
 
+from ganneal.cli.help import help_of
+from ganneal.cli.help import table as table_of
 from ganneal.cli.options import Parts, parse, switch_parts
 from ganneal.losses import LOSSES
 from ganneal.optim import CG, SGD, Adam
@@ -23,7 +25,8 @@ PARTS: Parts = {"game.loss": ("loss", LOSSES)}
 
 @dataclass(frozen=True)
 class GamesOptions:
-    """Which game, who plays it, and how."""
+    """Play a small game with a known equilibrium by several methods. Writes a picture of the paths and of the distance
+    to the equilibrium, and prints a table."""
 
     game: Game
     methods: tuple[str, ...] = tuple(METHODS)
@@ -62,31 +65,13 @@ class GamesOptions:
 
 def help_text(_: Sequence[str]) -> str:
     """The help of the command."""
-    width = max(map(len, GAMES))
-    listed = "\n".join(f"  {name:<{width}}  {(getdoc(game) or '').splitlines()[0]}" for name, game in GAMES.items())
-    return f"""usage: ganneal games GAME [options]
-
-Play a small game with a known equilibrium by several methods. Writes a picture of the paths and of the distance to
-the equilibrium, and prints a table.
-
-games:
-{listed}
-
-options:
-  --methods NAME...     {" ".join(METHODS)}
-                        (left out: all)
-  --steps N             steps of each player (default 400)
-  --order ORDER         alternating (y sees x's move; default) | simultaneous
-  --lr LR, --y-lr LR    learning rate of all but Adam; left out, the game's own, and y's is x's
-  --adam-lr LR          Adam's (default 0.02)
-  --decay ETA           step n has lr (n + 1)^-ETA (default 0)
-  --momentum M          of the method of that name (default 0.5)
-  --gamma GAMMA         of consensus: factor on ½ the squared gradients (default 0.5)
-  --beta-coeff C        factor on beta of the conjugate-gradient rules (default 1)
-  --beta-min B          lower bound of their beta (default none)
-  --game.start-x X, --game.start-y Y, and a game's own fields, as --game.loss, --game.r1 of dirac-gan
-  --out FILE            where the picture goes (default games.png)
-  --help-all            every field"""
+    games = {name: (getdoc(game) or "").splitlines()[0] for name, game in GAMES.items()}
+    more = {
+        "--game.start-x X, --game.start-y Y": "Where both players start; a game's own fields follow the same way, as "
+        "--game.loss and --game.r1 of dirac-gan.",
+        "--help-all": "Print every field.",
+    }
+    return help_of(GamesOptions, "games", usage=["GAME [options]"], sections={"games": table_of(games)}, more=more)
 
 
 def configured(name: str, options: GamesOptions, lr: float) -> Method:

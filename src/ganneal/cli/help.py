@@ -2,7 +2,7 @@
 
 import ast
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from inspect import getdoc, getsource
 from itertools import pairwise
@@ -93,23 +93,23 @@ def _options(kind: type, parts: Mapping[str, Any]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, hint, said, default in _fields(kind, positional=False):
         option = f"--{name}".replace("_", "-")
-        if name in parts:
-            found[f"{option} NAME"] = " | ".join(parts[name][1]) + (f". {said}" if said else "")
-        elif is_dataclass(default):
+        if is_dataclass(default) and name not in parts:
             inner = _options(type(default), {})
             found |= {f"{option}.{row[2:]}": text or said for row, text in inner.items()}
-        elif default is not MISSING:
-            found |= _row(option, hint, said, default)
+        elif default is not MISSING or name in parts:
+            found |= _row(option, hint, said, default, parts.get(name, ("", ()))[1])
     return found
 
 
-def _row(option: str, hint: Any, said: str, default: Any) -> dict[str, str]:
-    choices = _choices(hint)
+def _row(option: str, hint: Any, said: str, default: Any, registered: Iterable[str]) -> dict[str, str]:
+    """The row of a field; ``registered`` are the names that it takes, if it holds a part or several."""
+    choices = " | ".join(registered) or _choices(hint)
     shown = " ".join(map(str, default)) if isinstance(default, tuple) else str(default)
-    plain = default is None or isinstance(default, bool) or shown == ""
+    plain = default in (None, MISSING, "", ()) or isinstance(default, bool) or is_dataclass(default)
     words = [f"{choices}." if choices else "", said, "" if plain else f"(default {shown})"]
     name = option.partition(", ")[0].rpartition(".")[2].lstrip("-")
-    return {f"{option} {_value(hint, name)}".rstrip(): " ".join(filter(None, words))}
+    value = "NAME" + "..." * isinstance(default, tuple) if registered else _value(hint, name)
+    return {f"{option} {value}".rstrip(): " ".join(filter(None, words))}
 
 
 def _bare(hint: Any) -> Any:

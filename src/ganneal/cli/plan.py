@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from math import ceil
 from typing import TYPE_CHECKING
 
+from ganneal.cli.help import help_of
 from ganneal.cli.options import Parts, parse, switch_parts
 from ganneal.moments import Moments
 from ganneal.plan import LevelPlan, Plan, Stage, plan
@@ -23,7 +24,7 @@ KEPT = 5
 
 @dataclass(frozen=True)
 class PlanOptions:
-    """The schedule and what its cost depends on."""
+    """Print one round of a schedule, its update counts, cost and step sizes. NAME is a scheme or an experiment."""
 
     scheme: Scheme
     g_cost: float = 1.0
@@ -52,22 +53,14 @@ class PlanOptions:
 
 def help_text(_: Sequence[str]) -> str:
     """The help of the command."""
-    return f"""usage: ganneal plan NAME [options]
-
-Print one round of a schedule, its update counts, cost and step sizes. NAME is a scheme or an experiment.
-
-schemes: {", ".join(SCHEMES)}
-
-options:
-  --scheme.levels N        levels of a nested scheme (N_d)
-  --scheme.steps T         functional steps of a scheme that pushes samples
-  --scheme.d-steps K       discriminator updates per level
-  --scheme.weights RULE    {" | ".join(WEIGHTS)}
-  --scheme.weights.first W, --scheme.weights.last W
-  --beta1 B, --beta2 B     decays of the generator's Adam, or RMSProp's smoothing as beta2 (default: those of an
-                           experiment; for a scheme a memory much longer than a round)
-  --g-cost C               cost of a generator update over a discriminator update (default 1)
-  --batch-size B           samples of one pass (default 64)"""
+    more = {
+        "--scheme.levels N": "Levels of a nested scheme (N_d).",
+        "--scheme.steps N": "Functional steps of a scheme that pushes samples.",
+        "--scheme.d-steps N": "Discriminator updates per level.",
+        "--scheme.weights NAME": " | ".join(WEIGHTS),
+        "--scheme.weights.first X, --scheme.weights.last X": "Weights of the first and the last level.",
+    }
+    return help_of(PlanOptions, "plan", usage=["NAME [options]"], parts=PARTS, more=more)
 
 
 def _shorten(items: Sequence[str], each: int = 1) -> list[str]:
