@@ -14,9 +14,10 @@ from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
 from ganneal.augment import AUGMENTATIONS, Adaptive, Transforms
+from ganneal.checks import check_capture
 from ganneal.data import Dataset
 from ganneal.engine import loop as engine
-from ganneal.engine.capture import Recording, check_capture, passes_of
+from ganneal.engine.capture import Recording, passes_of
 from ganneal.engine.run import Run
 from ganneal.experiment import Budget, Records
 from ganneal.experiments import ring_cts
@@ -213,7 +214,8 @@ def test_graphs_leave_no_trace_of_their_warm_up(monkeypatch: pytest.MonkeyPatch,
     rows = [list(engine.train(run))[-1] for run in (plain, graphed)]
     assert graphed.digest() == plain.digest()
     assert rows[1]["d_loss"] == rows[0]["d_loss"]
-    assert isinstance(graphed.passes.judging, Recording) and graphed.passes.judging.graphs
+    assert isinstance(graphed.passes.loss_of_discriminator, Recording)
+    assert graphed.passes.loss_of_discriminator.graphs
 
 
 @pytest.mark.parametrize(

@@ -260,7 +260,7 @@ def test_every_process_reads_the_same_data(monkeypatch: pytest.MonkeyPatch, tmp_
     here, there = (write(tmp_path / name, {"cat": count}) for name, count in (("here", 9), ("there", 8)))
     first = identify(Folder(str(there)).load())
     own = experiment(Folder(str(here)), devices=2)
-    monkeypatch.setattr(following, "hear", lambda ranks: following.beginning(own, first, {}))
+    monkeypatch.setattr(following, "receive", lambda ranks: following.initial_state(own, first, {}))
     with pytest.raises(ValueError, match="than the first: 8 images in the first process, 9 in rank 1"):
         following.follow(own, Ranks(1, 2))
 

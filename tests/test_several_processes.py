@@ -157,7 +157,9 @@ def test_processes_that_torchrun_started_unasked_are_refused(monkeypatch: pytest
 
 
 def test_a_process_with_another_experiment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(following, "hear", lambda ranks: following.beginning(ring(), identify(ring().data.load()), {}))
+    monkeypatch.setattr(
+        following, "receive", lambda ranks: following.initial_state(ring(), identify(ring().data.load()), {})
+    )
     with pytest.raises(ValueError, match="rank 1 has another than the first: .*seed"):
         following.follow(ring(seed=7), Ranks(1, 2))
 

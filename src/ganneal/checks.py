@@ -1,11 +1,13 @@
 """Combinations of parts that cannot be right, refused with the reason before anything is trained."""
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from ganneal.experiment import Experiment
-from ganneal.losses import judges_pairs, output_of
+from ganneal.losses import Loss, judges_pairs, output_of, views_of_discriminator, views_of_generator
 from ganneal.losses.outputs import LOG_RATIO, UNKNOWN
 from ganneal.models import ModelPair
+from ganneal.ranks import Ranks, joined
 from ganneal.steps import (
     DrawPool,
     Fresh,
@@ -180,3 +182,54 @@ def _check_pool(experiment: Experiment, num_classes: int) -> None:
 
 def _pushes(step: Step) -> bool:
     return isinstance(step, PushPool) or (isinstance(step, UpdateDiscriminator) and isinstance(step.fakes, Replay))
+
+
+class _Exchange(Exception):
+    """A loss asked for what other ranks have."""
+
+
+class _NotRecorded(Ranks):
+    """Ranks of a recorded pass: they exchange nothing in it."""
+
+    def mean(self, x: Tensor) -> Tensor:
+        raise _Exchange
+
+    gather = mean
+
+
+def check_capture(experiment: Experiment) -> None:
+    """Refuse what cannot be recorded.
+
+    Raises:
+        ValueError: ``capture`` asks for it.
+    """
+    if experiment.capture == "none":
+        return
+    instead = "use capture='none'"
+    if experiment.capture == "graph" and not experiment.device.startswith("cuda"):
+        raise ValueError(
+            f"capture 'graph' needs device='cuda', got device={experiment.device!r}; {instead}, or 'compile'."
+        )
+    if experiment.normalization.per_sample_gradients:
+        raise ValueError(
+            f"capture holds no second derivatives, which normalization {experiment.normalization} needs; {instead}."
+        )
+    if getattr(experiment.model, "recompute", False):
+        raise ValueError(f"capture keeps activations, got {experiment.model} with recompute=True; {instead}.")
+    if experiment.ranks > 1 and _reads_other_ranks(experiment.loss):
+        raise ValueError(
+            f"capture with several processes holds losses of single samples, got {experiment.loss}, which averages "
+            f"over all {experiment.ranks}; {instead}, or one process."
+        )
+
+
+def _reads_other_ranks(loss: Loss) -> bool:
+    """Whether ``loss`` takes a mean over ranks, or what others have: it is asked with outputs of two samples."""
+    outputs = torch.zeros(2)
+    try:
+        with joined(_NotRecorded(0, 2)):
+            loss.discriminator(*[outputs] * len(views_of_discriminator(loss)))
+            loss.generator(*[outputs] * len(views_of_generator(loss)))
+    except _Exchange:
+        return True
+    return False

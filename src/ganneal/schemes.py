@@ -111,9 +111,10 @@ class Nested:
         _check_weights(self.weights, range(1, self.levels + 1))
 
     def __call__(self, round: int) -> Iterator[Step]:
-        weights = self.weights(range(1, self.levels + 1), round)
+        weights = self.weights(range(1, self.levels + 1), round)  # level j uses its weight j times: the counts
         for level, weight in enumerate(weights, start=1):
             yield from (UpdateDiscriminator(level=level),) * self.d_steps
+            # Annealing (Geometric): the weight falls as the number of updates grows.
             yield from (UpdateGenerator(weight=weight, level=level),) * level
 
 
@@ -169,6 +170,7 @@ class FunctionalGradient:
             yield DrawPool(self.pool_size, projected=True)
         if round or self.projected_start:
             yield from (FitGenerator(level=epoch) for epoch in range(1, self.epochs + 1))
+        # Here a weight scales how far samples move, not a loss: the generator is fitted to where they end.
         sizes = [self.step_size * weight for weight in self.weights((1,) * self.steps, round)]
         match self.fakes:
             case "replay":

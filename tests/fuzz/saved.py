@@ -17,7 +17,7 @@ from ganneal.evaluation.run_data import check_identity
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.models import MLP
 from ganneal.storage.run_directory import RunDirectory
-from ganneal.training.session import take_up
+from ganneal.training.session import restore
 
 EXPERIMENT = Experiment(
     name="tiny",
@@ -83,7 +83,7 @@ def _read_state(data: bytes, folder: Path) -> object:
     try:
         content = directory.load_checkpoint(EXPERIMENT.changes_from)
         assert content is not None
-        return take_up(_run(), content["state"], directory)
+        return restore(_run(), content["state"], directory)
     finally:
         path.unlink()
 

@@ -19,9 +19,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from ganneal.engine.passes import Pass, Passes, Sight
 from ganneal.experiment import Experiment
-from ganneal.losses import Loss, views_of_discriminator, views_of_generator
 from ganneal.models import ModelPair
-from ganneal.ranks import Ranks, joined
 from ganneal.task import Condition
 
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
@@ -84,54 +82,3 @@ def passes_of(
             if isinstance(layer, DROPOUTS):
                 raise ValueError(f"capture with several processes holds no dropout, got {layer}; use capture='none'.")
     return Passes(experiment, pair, random, sight, record=lambda module: Recording(module, how))
-
-
-class _Exchange(Exception):
-    """A loss asked for what other ranks have."""
-
-
-class _NotRecorded(Ranks):
-    """Ranks of a recorded pass: they exchange nothing in it."""
-
-    def mean(self, x: Tensor) -> Tensor:
-        raise _Exchange
-
-    gather = mean
-
-
-def check_capture(experiment: Experiment) -> None:
-    """Refuse what cannot be recorded.
-
-    Raises:
-        ValueError: ``capture`` asks for it.
-    """
-    if experiment.capture == "none":
-        return
-    instead = "use capture='none'"
-    if experiment.capture == "graph" and not experiment.device.startswith("cuda"):
-        raise ValueError(
-            f"capture 'graph' needs device='cuda', got device={experiment.device!r}; {instead}, or 'compile'."
-        )
-    if experiment.normalization.per_sample_gradients:
-        raise ValueError(
-            f"capture holds no second derivatives, which normalization {experiment.normalization} needs; {instead}."
-        )
-    if getattr(experiment.model, "recompute", False):
-        raise ValueError(f"capture keeps activations, got {experiment.model} with recompute=True; {instead}.")
-    if experiment.ranks > 1 and _reads_other_ranks(experiment.loss):
-        raise ValueError(
-            f"capture with several processes holds losses of single samples, got {experiment.loss}, which averages "
-            f"over all {experiment.ranks}; {instead}, or one process."
-        )
-
-
-def _reads_other_ranks(loss: Loss) -> bool:
-    """Whether ``loss`` takes a mean over ranks, or what others have: it is asked with outputs of two samples."""
-    outputs = torch.zeros(2)
-    try:
-        with joined(_NotRecorded(0, 2)):
-            loss.discriminator(*[outputs] * len(views_of_discriminator(loss)))
-            loss.generator(*[outputs] * len(views_of_generator(loss)))
-    except _Exchange:
-        return True
-    return False

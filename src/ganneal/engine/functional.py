@@ -59,7 +59,7 @@ def make_fakes(source: Fakes, run: Run, real: View) -> FakeBatch:
             latents = run.draw_latents(count)
             condition = task.fake_condition(count, run.pair.num_classes, real, random)
             samples = made(run, latents, condition)
-            pushed = run.chain.walk(samples, condition, run.passes.judge_by, pushes)
+            pushed = run.chain.walk(samples, condition, run.passes.stored_outputs, pushes)
             return FakeBatch(pushed, condition, None, Draws())
         case Pool():
             pool = the_pool(run, "fakes from Pool()")
@@ -153,8 +153,9 @@ def push_pool(step: PushPool, run: Run) -> None:
     """
     pool, by = the_pool(run, str(step)), run.chain.at(step.level)
     with run.autocast(), run.drawing():
+        # x <- x + step_size * (the push at x): for functional gradients the schedule's weight is in the step size.
         by = by._replace(step_size=step.step_size)
-        move = partial(run.chain.move, judge=run.passes.judge_by, by=by)
+        move = partial(run.chain.move, judge=run.passes.stored_outputs, by=by)
         moved = _shared(run, move, pool.samples, pool.condition)
     if not moved.isfinite().all():
         raise TrainingStopped(
@@ -173,7 +174,7 @@ def fit_generator(step: FitGenerator, run: Run) -> None:
     A stage of epochs on one pool begins with a fresh optimizer. The generator is in train mode.
     """
     pool = the_pool(run, str(step))
-    if pool.skipped:
+    if pool.skipped:  # the players had lost touch when this pool was pushed, and the run is to go on all the same
         return
     run.chain.leave(run.generator)
     fit = run.fit = run.fit or Fit(run.experiment.g_optimizer.build(run.g_parameters))
@@ -181,7 +182,7 @@ def fit_generator(step: FitGenerator, run: Run) -> None:
     losses = [_fit_batch(step, run, pool, fit, chosen) for chosen in order.split(run.experiment.batch_size)]
     mean = run.ranks.mean(torch.stack(losses).sum()) * run.ranks.count / len(order)
     log(step, run, "fit_loss", mean)
-    now = mean.item()
+    now = mean.item()  # waits for the device, once an epoch: the next learning rate depends on it
     if fit.last is not None and now > fit.last and fit.decays < MOST_DECAYS:
         fit.decays += 1
     fit.last = now
@@ -198,7 +199,7 @@ def _fit_batch(step: FitGenerator, run: Run, pool: SamplePool, fit: Fit, chosen:
     for part in parts:
         with run.drawing():
             condition = tuple(each[part] for each in pool.condition)
-            loss = run.passes.fit(pool.latents[part], condition, pool.samples[part])
+            loss = run.passes.fit_loss(pool.latents[part], condition, pool.samples[part])
             gradients = accumulate(gradients, loss / len(chosen), run.g_parameters, len(parts))
         losses.append(loss.detach())
     gradients = averaged(gradients, run.g_parameters, run)

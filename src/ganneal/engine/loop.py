@@ -1,7 +1,11 @@
-"""The loop: one `match` over the vocabulary of steps, and the moves of both players; those of the pool are `pool`'s.
+"""The loop: one `match` over the vocabulary of steps, and both players' moves; `functional` has those of the pool.
 
 Every move differentiates one player by `torch.autograd.grad` on raw modules, the other frozen. Real and fake pass the
 discriminator separately. The discriminator's buffers change only in its own moves.
+
+A scheme decides who moves and with which weight; this module only obeys. In NATS, level j is ``d_steps`` times
+`update_discriminator`, then j times `update_generator` with the weight w[j]. Nothing is reset between levels or rounds:
+players and optimizers go on as they are.
 """
 
 from collections.abc import Callable, Iterator
@@ -68,12 +72,13 @@ def update_discriminator(step: UpdateDiscriminator, run: Run) -> None:
         with run.drawing():
             loss = _discriminator_loss(step, run, count)
             gradients = accumulate(gradients, loss / parts, run.d_parameters, parts)
+    # Gradients are summed over micro-batches first, so that accumulation costs one exchange between ranks.
     gradients = averaged(gradients, run.d_parameters, run)
     if is_measured(run):
         log(step, run, "d_grad_norm", norm(gradients))
     d_lr = rate(experiment.d_optimizer, run, own="d_updates")
     optimize(run.d_optimizer, d_lr, run.d_parameters, gradients)
-    experiment.regularizer.constrain(run.discriminator)
+    experiment.regularizer.constrain(run.discriminator)  # clips weights, for example: after the step, not in the loss
     if (probability := experiment.augmentation.probability_now(run.augmentation_state, run.counters)) is not None:
         run.meters.add("augmentation", torch.as_tensor(probability))
     run.counters.d_updates += 1
@@ -87,7 +92,10 @@ def _discriminator_loss(step: UpdateDiscriminator, run: Run, count: int) -> Tens
         fake = make_fakes(step.fakes, run, real)
     of_reals, of_fakes = run.sight(real.condition), run.sight(fake.condition)
     earlier = () if run.earlier is None else run.earlier.of("discriminator", real.samples, fake.samples)
-    loss, real_logits, fake_logits = run.passes.judge(of_reals(real.samples), of_fakes(fake.samples), earlier)
+    # No weight enters the discriminator's loss: a scheme's weights act on the generator and on pushes alone.
+    loss, real_logits, fake_logits = run.passes.discriminator_loss(
+        of_reals(real.samples), of_fakes(fake.samples), earlier
+    )
     if run.earlier is not None:
         run.earlier.keep("discriminator", real.samples, fake.samples)
     experiment.augmentation.observe(real_logits.detach(), run.augmentation_state, output_of(experiment.loss))
@@ -132,10 +140,12 @@ def update_generator(step: UpdateGenerator, run: Run) -> None:
     """One optimizer step of the generator on fresh latents, through a frozen discriminator."""
     experiment, parts = run.experiment, run.experiment.accumulate
     count = run.ranks.share(experiment.generator_batch // parts)
+    # Pushed samples belong to the generator as it was: the chain keeps a copy of it before this step changes it.
     run.chain.leave(run.generator)
     before = [p.detach().clone() for p in run.g_parameters] if is_measured(run) else None  # for the length of the step
     parameters = run.g_parameters + run.network_parameters
     gradients: Gradients | None = None
+    # Frozen, the discriminator passes gradients on to the samples, gathers none, and keeps its batch-norm statistics.
     with frozen(run.discriminator, keep_buffers=experiment.keep_d_buffers):
         for _ in range(parts):
             with run.drawing():
@@ -166,7 +176,10 @@ def _generator_loss(step: UpdateGenerator, run: Run, count: int) -> Tensor:
         condition = task.fake_condition(count, run.pair.num_classes, real, random)
     draws = draws_of_fakes(run)
     earlier = () if run.earlier is None or real is None else run.earlier.of("generator", real.samples)
-    loss, fake = run.passes.generate(step.weight, latents, condition, real, earlier)
+    # The whole path of a weight: `Nested` takes w[j] from its rule and yields UpdateGenerator(weight=w[j]). Here the
+    # weight goes through the pass, unchanged, into `loss.generator(D(G(z)), weight=w[j])`. The loss multiplies D's
+    # output by it or, with weight_on="loss", its own value. No learning rate, optimizer or penalty reads it.
+    loss, fake = run.passes.generator_loss(step.weight, latents, condition, real, earlier)
     if run.earlier is not None and real is not None:
         run.earlier.keep("generator", real.samples, fake)
     log(step, run, "g_loss", loss)
@@ -208,6 +221,7 @@ def train(run: Run, interrupted: Callable[[], bool] = lambda: False) -> Iterator
         step, following = run.cursor.step, run.cursor.following
         with run.moving():
             apply(step, run)
+        # EMA once for a run of generator steps: its half-life counts real images, which only D's updates advance.
         if isinstance(step, MOVES_GENERATOR) and not isinstance(following, MOVES_GENERATOR):
             run.update_average()
         if run.cursor.advance() and run.round_steps:

@@ -122,7 +122,7 @@ class Pass(nn.Module):
             return self.task.fake(self.generator, latents, condition, self.random)
         return self.noisy.fake_with(self.generator, latents, condition, noise)
 
-    def judged(self, views: tuple[View, ...], sides: dict[Side, Seen]) -> list[Tensor]:
+    def outputs(self, views: tuple[View, ...], sides: dict[Side, Seen]) -> list[Tensor]:
         """Raw outputs on each of ``views``: a sample under its condition, its partners first where it has any."""
         outputs = []
         with self.autocast():
@@ -131,7 +131,7 @@ class Pass(nn.Module):
                 outputs.append(self.discriminator(samples, *(sides[other][0] for other in partners), *condition))
         return outputs
 
-    def convincing(
+    def generator_loss(
         self,
         weight: float | Tensor,
         fake: Tensor,
@@ -144,7 +144,7 @@ class Pass(nn.Module):
         sides: dict[Side, Seen] = {"fake": (fake, condition), **_earlier(earlier)}
         if real:
             sides["real"] = (*real, given)
-        outputs = self.judged(self.views_of_generator, sides)
+        outputs = self.outputs(self.views_of_generator, sides)
         # a float, or a 0-dim tensor where it would be a constant of the recording
         loss = self.loss.generator(*outputs, weight=weight).mean()
         self.settle()
@@ -156,11 +156,11 @@ class Pass(nn.Module):
             for weight, place in self.spectral:
                 if weight.u is not place:
                     place.copy_(weight.u)
-                    weight.u = place
+                    weight.u = place  # power iteration made a new tensor; recorded code reads and writes the old one
 
 
-class Making(Pass):
-    """Fakes; with a graph, the first half of `Generating`, where they are augmented before they are judged."""
+class MakeFakes(Pass):
+    """Fakes; with a graph, the first half of `GeneratorLoss`, where they are augmented before they are judged."""
 
     def forward(self, latents: Tensor, condition: Condition, noise: Condition) -> tuple[Tensor]:
         with self.autocast():
@@ -169,20 +169,20 @@ class Making(Pass):
         return (fake,)
 
 
-class Judging(Pass):
+class DiscriminatorLoss(Pass):
     """The discriminator's loss of reals and fakes, and its raw outputs on the first two views: reals, then fakes."""
 
     def forward(
         self, real: Tensor, given: Condition, fake: Tensor, condition: Condition, earlier: Earlier = ()
     ) -> tuple[Tensor, Tensor, Tensor]:
         sides: dict[Side, Seen] = {"real": (real, given), "fake": (fake, condition)}
-        outputs = self.judged(self.views_of_discriminator, sides | _earlier(earlier))
+        outputs = self.outputs(self.views_of_discriminator, sides | _earlier(earlier))
         loss = self.loss.discriminator(*outputs).mean()
         self.settle()
         return loss, outputs[0], outputs[1]
 
 
-class Generating(Pass):
+class GeneratorLoss(Pass):
     """The generator's loss through a frozen discriminator, and the fakes; reals where the loss needs them."""
 
     def forward(
@@ -197,11 +197,11 @@ class Generating(Pass):
     ) -> tuple[Tensor, Tensor]:
         with self.autocast():
             fake = self.fake(latents, condition, noise)
-        return self.convincing(weight, fake, condition, real, given, earlier), fake
+        return self.generator_loss(weight, fake, condition, real, given, earlier), fake
 
 
-class Convincing(Pass):
-    """The second half of `Generating`."""
+class GeneratorLossOfFakes(Pass):
+    """The second half of `GeneratorLoss`."""
 
     def forward(
         self,
@@ -212,10 +212,10 @@ class Convincing(Pass):
         given: Condition,
         earlier: Earlier = (),
     ) -> tuple[Tensor]:
-        return (self.convincing(weight, fake, condition, real, given, earlier),)
+        return (self.generator_loss(weight, fake, condition, real, given, earlier),)
 
 
-class Fitting(Pass):
+class FitLoss(Pass):
     """Half the squared distances of the generator's samples from their targets, summed."""
 
     def forward(self, latents: Tensor, condition: Condition, noise: Condition, targets: Tensor) -> tuple[Tensor]:
@@ -225,7 +225,7 @@ class Fitting(Pass):
         return (half_squares(fake, targets),)
 
 
-class JudgingStored(Pass):
+class StoredOutputs(Pass):
     """Raw outputs of a discriminator stored earlier."""
 
     def load(self, stored: nn.Module) -> None:
@@ -237,7 +237,7 @@ class JudgingStored(Pass):
             return (self.discriminator(samples, *condition),)
 
 
-class StandIn(JudgingStored):
+class StandIn(StoredOutputs):
     """One discriminator that stands for each of the stored ones: new weights, the same recording."""
 
     def __init__(self, experiment: Experiment, pair: ModelPair, random: torch.Generator):
@@ -281,14 +281,14 @@ class Passes:
         """Whether the generator's pass is one function, with nothing between its fakes and the discriminator."""
         parts = (experiment, pair, random)
         as_called: Callable[[Pass], Call] = record or (lambda module: module)
-        self.making = as_called(Making(*parts))
-        self.judging = as_called(Judging(*parts))
-        self.generating = as_called(Generating(*parts))
-        self.showing = as_called(Making(*parts))  # with a graph: another recording
-        self.convincing = as_called(Convincing(*parts))
-        self.fitting = as_called(Fitting(*parts))
-        self.stored = JudgingStored(*parts) if record is None else StandIn(*parts)
-        self.judging_stored = as_called(self.stored)
+        self.make_fakes = as_called(MakeFakes(*parts))
+        self.loss_of_discriminator = as_called(DiscriminatorLoss(*parts))
+        self.whole_generator_loss = as_called(GeneratorLoss(*parts))
+        self.make_fakes_with_graph = as_called(MakeFakes(*parts))  # with a graph: another recording
+        self.generator_loss_of_fakes = as_called(GeneratorLossOfFakes(*parts))
+        self.loss_of_fit = as_called(FitLoss(*parts))
+        self.stored = StoredOutputs(*parts) if record is None else StandIn(*parts)
+        self.stored_outputs_of = as_called(self.stored)
 
     def _noise(self, condition: Condition) -> Condition:
         return () if self.noisy is None else self.noisy.noise(condition, self.random)
@@ -296,27 +296,27 @@ class Passes:
     def make(self, latents: Tensor, condition: Condition) -> Tensor:
         """Fakes without a graph."""
         with torch.no_grad():
-            return self.making(latents, condition, self._noise(condition))[0]
+            return self.make_fakes(latents, condition, self._noise(condition))[0]
 
-    def judge(self, real: Seen, fake: Seen, earlier: Earlier = ()) -> tuple[Tensor, Tensor, Tensor]:
+    def discriminator_loss(self, real: Seen, fake: Seen, earlier: Earlier = ()) -> tuple[Tensor, Tensor, Tensor]:
         """The discriminator's loss, with a graph, and its raw outputs of reals and fakes."""
-        loss, real_logits, fake_logits = self.judging(*real, *fake, *self._seen(earlier))
+        loss, real_logits, fake_logits = self.loss_of_discriminator(*real, *fake, *self._seen(earlier))
         return loss, real_logits, fake_logits
 
     def _seen(self, earlier: Earlier) -> tuple[Earlier] | tuple[()]:
         """The last argument of a pass that compares with earlier batches, augmented; none for others."""
         return (tuple(self.sight(())(samples)[0] for samples in earlier),) if earlier else ()  # type: ignore[return-value]
 
-    def judge_by(self, discriminator: nn.Module, samples: Tensor, condition: Condition) -> Tensor:
+    def stored_outputs(self, discriminator: nn.Module, samples: Tensor, condition: Condition) -> Tensor:
         """Raw outputs of a stored discriminator, with a graph to ``samples``."""
         self.stored.load(discriminator)
-        return self.judging_stored(*self.sight(condition)(samples))[0]
+        return self.stored_outputs_of(*self.sight(condition)(samples))[0]
 
-    def fit(self, latents: Tensor, condition: Condition, targets: Tensor) -> Tensor:
+    def fit_loss(self, latents: Tensor, condition: Condition, targets: Tensor) -> Tensor:
         """`half_squares` of the generator's samples and their targets, with a graph."""
-        return self.fitting(latents, condition, self._noise(condition), targets)[0]
+        return self.loss_of_fit(latents, condition, self._noise(condition), targets)[0]
 
-    def generate(
+    def generator_loss(
         self, weight: float, latents: Tensor, condition: Condition, real: RealView | None, earlier: Earlier = ()
     ) -> tuple[Tensor, Tensor]:
         """The generator's loss and the fakes, both with a graph; the discriminator is frozen."""
@@ -324,11 +324,11 @@ class Passes:
         noise = self._noise(condition)
         if self.whole:
             reals = self._reals(needed)
-            loss, fake = self.generating(weight, latents, condition, noise, *reals, *self._seen(earlier))
+            loss, fake = self.whole_generator_loss(weight, latents, condition, noise, *reals, *self._seen(earlier))
             return loss, fake
-        (fake,) = self.showing(latents, condition, noise)
+        (fake,) = self.make_fakes_with_graph(latents, condition, noise)
         shown = self.sight(condition)(fake)  # before the reals: the order of their draws
-        return self.convincing(weight, *shown, *self._reals(needed), *self._seen(earlier))[0], fake
+        return self.generator_loss_of_fakes(weight, *shown, *self._reals(needed), *self._seen(earlier))[0], fake
 
     def _reals(self, view: RealView | None) -> tuple[Reals, Condition]:
         if view is None:

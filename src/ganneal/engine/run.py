@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from ganneal.chain import Chain, Fit, SamplePool
-from ganneal.checks import check_combination, check_network, check_players
+from ganneal.checks import check_capture, check_combination, check_network, check_players
 from ganneal.clocks import Counters
 from ganneal.data import Batch, Dataset, Sampler
 from ganneal.data.classes import class_counts, populated
-from ganneal.engine.capture import check_capture, passes_of
+from ganneal.engine.capture import passes_of
 from ganneal.engine.passes import EarlierBatches, Sight
 from ganneal.experiment import Experiment
 from ganneal.inference.generator import Pushes, TrainedGenerator
@@ -124,7 +124,7 @@ class Meters:
 
 
 class Run:
-    """One training run in memory; a directory on disk mirrors it (`directory.RunDirectory`).
+    """One training run in memory; a directory on disk mirrors it (`storage.run_directory.RunDirectory`).
 
     Nothing but the engine changes it.
     """
@@ -160,10 +160,11 @@ class Run:
             self.pair.discriminator = experiment.normalization.apply(self.discriminator)
             self.network = experiment.regularizer.build(self.pair)
             check_network(experiment, self.network)
+        # Players are built on the CPU and moved after, so that a seed gives the same weights on every device.
         for module in self.modules:  # channels last: convolutions are faster in every precision
             module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = deepcopy(self.generator).requires_grad_(False).eval()
-        self.averaged_at = 0
+        self.averaged_at = 0  # in real images, as the half-life
         self.d_parameters = [p for p in self.discriminator.parameters() if p.requires_grad]
         self.g_parameters = [p for p in self.generator.parameters() if p.requires_grad]
         self.d_optimizer = experiment.d_optimizer.build(self.d_parameters)

@@ -38,6 +38,7 @@ def averaged(gradients: Gradients | None, parameters: list[nn.Parameter], run: R
         return gradients
     norms = [norm for player in (run.generator, run.discriminator) for norm in batch_norms(player)]
     statistics = [norm.get_buffer(name) for norm in norms for name in ("running_mean", "running_var")]
+    # Statistics travel with the gradients in one vector: one exchange a move.
     reached = [(own, gradient) for own, gradient in zip(parameters, gradients, strict=True) if gradient is not None]
     flat, parts = _side_by_side(statistics + [own for own, _ in reached])
     torch._foreach_copy_(parts, statistics + [gradient for _, gradient in reached])
@@ -70,10 +71,10 @@ def optimize(
             # fused optimizers walk both in memory order: a gradient in another layout would go to the wrong weights
             gradient = torch.empty_like(parameter).copy_(gradient)
         parameter.grad = gradient
-    for group in optimizer.param_groups:
+    for group in optimizer.param_groups:  # set at each step: the rate is a function of the run's clocks, not of calls
         group["lr"] = lr
     optimizer.step()
-    for parameter in parameters:
+    for parameter in parameters:  # no gradient outlives its move: the other player's move must never find one
         parameter.grad = None
 
 

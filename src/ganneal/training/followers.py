@@ -24,24 +24,24 @@ class Decision(NamedTuple):
     stop: bool = False
     skip_fit: bool = False
     roll_back: bytes | None = None
-    """The packed state to take players, optimizers and regularizer from."""
+    """The state, as `to_bytes` writes it, to take players, optimizers and regularizer from."""
 
 
-def packed(state: dict[str, Any]) -> bytes:
+def to_bytes(state: dict[str, Any]) -> bytes:
     """A state of tensors and plain types for another process, wherever its tensors live."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
     return buffer.getvalue()
 
 
-def unpacked(content: bytes) -> dict[str, Any]:
-    """What `packed` packed, on the CPU."""
+def from_bytes(content: bytes) -> dict[str, Any]:
+    """The state that `to_bytes` wrote, on the CPU."""
     return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
 
 
 @contextmanager
-def telling(ranks: Ranks) -> Iterator[list[Any]]:
-    """Work of the first rank that the others wait for in `hear`: what it puts into the list reaches them.
+def broadcasting(ranks: Ranks) -> Iterator[list[Any]]:
+    """Work of the first rank that the others await in `receive`: the value it puts into the list reaches them.
 
     An error in it ends their processes quietly, so that it is said once.
     """
@@ -54,17 +54,17 @@ def telling(ranks: Ranks) -> Iterator[list[Any]]:
     ranks.tell((False, told[0] if told else None))
 
 
-def hear(ranks: Ranks) -> Any:
-    """What the first rank tells; ends this process where that one has ended."""
+def receive(ranks: Ranks) -> Any:
+    """The value that the first rank broadcasts; ends this process where that one has ended."""
     over, value = ranks.tell()
     if over:
         raise SystemExit(0)
     return value
 
 
-def beginning(experiment: Experiment, data: Identity, state: dict[str, Any]) -> bytes:
-    """What every other rank begins with, `follow` unpacks it."""
-    return packed({"identity": json.dumps(experiment.identity()), "data": json.dumps(data.as_dict()), "state": state})
+def initial_state(experiment: Experiment, data: Identity, state: dict[str, Any]) -> bytes:
+    """The experiment, the data and the state that every other rank begins with; `follow` reads it."""
+    return to_bytes({"identity": json.dumps(experiment.identity()), "data": json.dumps(data.as_dict()), "state": state})
 
 
 def follow(experiment: Experiment, ranks: Ranks) -> Run:
@@ -74,7 +74,7 @@ def follow(experiment: Experiment, ranks: Ranks) -> Run:
         ValueError: This process was given another experiment than the first, or reads other data.
     """
     with Interruption() as interruption:
-        begun = unpacked(hear(ranks))
+        begun = from_bytes(receive(ranks))
         if changes := difference(json.loads(begun["identity"]), json.loads(json.dumps(experiment.identity()))):
             raise ValueError(
                 f"every process of a run must be given the same experiment, and rank {ranks.rank} has another than the "
@@ -83,15 +83,15 @@ def follow(experiment: Experiment, ranks: Ranks) -> Run:
         run = Run(experiment, _same_data(experiment, Identity.of(json.loads(begun["data"])), ranks), ranks)
         run.load_state_dict(begun["state"])
         for _ in engine.train(run, interruption):
-            decision: Decision = hear(ranks)
+            decision: Decision = receive(ranks)
             if decision.roll_back is not None:
-                run.roll_back(unpacked(decision.roll_back))
+                run.roll_back(from_bytes(decision.roll_back))
             if decision.skip_fit:
                 run.skip_fit()
             if decision.stop:
                 break
-        pending(run, interruption)
-        hear(ranks)
+        gather_unlogged(run, interruption)
+        receive(ranks)
     return run
 
 
@@ -107,7 +107,7 @@ def _same_data(experiment: Experiment, first: Identity, ranks: Ranks) -> Dataset
     return dataset
 
 
-def pending(run: Run, interruption: Interruption) -> int | None:
+def gather_unlogged(run: Run, interruption: Interruption) -> int | None:
     """After the loop, on every rank: gather what is metered and not logged yet. The signal that came to any of them."""
     run.meters.gather(run.ranks)
     signum = run.ranks.greatest(interruption.signum or 0)

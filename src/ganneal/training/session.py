@@ -33,7 +33,7 @@ from ganneal.storage.run_directory import RunDirectory
 from ganneal.storage.weight_files import export
 from ganneal.training.display import Display
 from ganneal.training.evaluations import Evaluations
-from ganneal.training.followers import Decision, beginning, follow, packed, pending, telling
+from ganneal.training.followers import Decision, broadcasting, follow, gather_unlogged, initial_state, to_bytes
 from ganneal.training.forewarning import about_classes, forewarnings
 from ganneal.training.interruption import Interrupted, Interruption
 from ganneal.training.launch import launched
@@ -84,20 +84,20 @@ def train(
         if not ranks.leads:
             return follow(experiment, ranks)
         display = Display(experiment.budget, progress)
-        with telling(ranks) as told:
+        with broadcasting(ranks) as told:
             held.enter_context(directory.locked())
             interruption = held.enter_context(Interruption())
             held.enter_context(display)
             session = Session(experiment, directory, display, command, chosen, ranks, accept_changed_data)
-            told.append(session.beginning)
+            told.append(session.initial_state)
         stop = session.loop(interruption)
-        signum = pending(session.run, interruption)
-        with telling(ranks):
+        signum = gather_unlogged(session.run, interruption)
+        with broadcasting(ranks):
             session.end(stop, signum)
     return session.run
 
 
-def take_up(run: Run, state: dict[str, Any], directory: RunDirectory) -> None:
+def restore(run: Run, state: dict[str, Any], directory: RunDirectory) -> None:
     """Continue ``run`` from the training state of a checkpoint in ``directory``.
 
     Raises:
@@ -149,7 +149,9 @@ class Session:
         content = directory.load_checkpoint(experiment.changes_from)
         self._begin() if content is None else self._resume(content)
         state = self.run.state_dict() if content is None else content["state"]
-        self.beginning = beginning(experiment, self.compared["data"].identity, state) if ranks.count > 1 else None
+        self.initial_state = (
+            initial_state(experiment, self.compared["data"].identity, state) if ranks.count > 1 else None
+        )
         """The state that every other rank begins with."""
         self.saved_at = monotonic()
         self.board = self._tensorboard()
@@ -217,7 +219,7 @@ class Session:
                 f"Use --threads {before} to repeat them.",
                 stacklevel=4,
             )
-        take_up(self.run, state, self.directory)
+        restore(self.run, state, self.directory)
         self.directory.truncate_metrics(content["metrics_bytes"])
         if self.evaluations is not None:
             self.evaluations.recall(self.directory.rows(), content.get("best_state"))
@@ -254,7 +256,7 @@ class Session:
         rules = (NonFinite(), self.experiment.losing_touch)
         previous = self.run.logged_at
         for row in engine.train(self.run, interruption):
-            with telling(self.run.ranks) as told:
+            with broadcasting(self.run.ranks) as told:
                 now = self.run.counters.num_real
                 if now // self.records.sample_every > previous // self.records.sample_every:
                     self._draw()
@@ -279,7 +281,7 @@ class Session:
         if self.evaluations.rollbacks == before or self.run.ranks.count == 1:
             return collapse, None
         assert self.evaluations.best_state is not None
-        return collapse, packed(self.evaluations.best_state)
+        return collapse, to_bytes(self.evaluations.best_state)
 
     def _go_on(self, row: Row) -> bool:
         """Say so where the players have lost touch and the run goes on all the same; whether it skips the fit."""
