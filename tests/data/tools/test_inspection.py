@@ -310,4 +310,4 @@ def test_images_that_a_list_of_labels_leaves_out_are_inspected_as_training_reads
     (tmp_path / "dataset.json").write_text('{"labels": [["0.png", 0]]}')
     found, _ = inspect(Folder(str(tmp_path), on_damaged="skip"))
     assert (found.count, found.num_damaged, found.classes) == (4, 0, {})
-    assert "no label for 3 of 4 images" in found.classes_are
+    assert "no label for 3 of 4 images" in found.about_classes
