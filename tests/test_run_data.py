@@ -388,7 +388,7 @@ def test_rows_of_a_reproduced_table_are_told_by_their_data_not_by_its_place(tmp_
     here, there = (experiment(Folder(str(tmp_path / name))) for name in ("here", "there"))
     entries = [
         {
-            "experiment": {"data": encode(one.data)},
+            "experiment": encode(one),
             "budget": {},
             "protocol": {"reference": name, "reference_sha256": "a"},
         }
