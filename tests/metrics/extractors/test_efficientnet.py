@@ -9,7 +9,7 @@ from torch.testing import assert_close
 
 from ganneal.metrics.extractors import EfficientNetLite0, efficientnet
 from ganneal.metrics.extractors.efficientnet import EfficientNetLite, renamed, weights_path
-from ganneal.metrics.extractors.padding import padded_as_tensorflow
+from ganneal.metrics.extractors.inverted_residual import padded_as_tensorflow
 
 DAISY = 985
 

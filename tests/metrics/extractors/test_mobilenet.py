@@ -9,7 +9,8 @@ from torch.testing import assert_close
 
 from ganneal.data.decode.images import Format, decode
 from ganneal.metrics.extractors import MobileNetV2
-from ganneal.metrics.extractors.mobilenet import Convolution, InvertedResidual, MobileNet, dequantised
+from ganneal.metrics.extractors.inverted_residual import InvertedResidual
+from ganneal.metrics.extractors.mobilenet import Convolution, MobileNet, dequantised
 
 
 def daisies(data_root: Path, count: int) -> torch.Tensor:
@@ -50,7 +51,7 @@ def test_a_stride_of_one_is_padded_on_every_side():
 
 @pytest.mark.parametrize(("inputs", "outputs", "stride", "adds"), [(8, 8, 1, True), (8, 8, 2, False), (4, 8, 1, False)])
 def test_the_input_is_added_where_the_shape_stays(inputs, outputs, stride, adds):
-    block = InvertedResidual(inputs, outputs, 6, stride)
+    block = InvertedResidual(Convolution, inputs, outputs, 6, 3, stride)
     for parameter in block.project.parameters():
         torch.nn.init.zeros_(parameter)
     x = torch.rand(2, inputs, 4, 4)
@@ -64,8 +65,8 @@ def test_weights_are_scaled_by_output_channel():
         "block3.dw.bias": torch.tensor([1.0, 2.0]),
     }
     state = dequantised(arrays)
-    assert set(state) == {"blocks.3.dw.convolution.weight", "blocks.3.dw.convolution.bias"}
-    assert state["blocks.3.dw.convolution.weight"].flatten().tolist() == [1.0, -6.0]
+    assert set(state) == {"blocks.3.depthwise.convolution.weight", "blocks.3.depthwise.convolution.bias"}
+    assert state["blocks.3.depthwise.convolution.weight"].flatten().tolist() == [1.0, -6.0]
 
 
 def test_weights_without_their_scale_are_refused(data_root, tmp_path):

@@ -1,15 +1,13 @@
 """A small classifier of 32x32 colour photographs: the features of CIFAR-10 that need no download."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from jaxtyping import Float
 from safetensors import safe_open
-from safetensors.torch import load
 from torch import Tensor, nn
 
-from ganneal.metrics.extractors.files import load_network
+from ganneal.metrics.extractors.files import load_shipped
 from ganneal.metrics.extractors.module import ModuleExtractor
 from ganneal.metrics.extractors.protocol import Precision
 from ganneal.metrics.resize import Resize
@@ -66,10 +64,9 @@ class CifarCNN:
     batch_size: int = 250
 
     def build(self, shape: tuple[int, ...]) -> ModuleExtractor:
-        data = WEIGHTS.read_bytes()
-        state = {name: value.float() for name, value in load(data).items()}
+        network, sha256 = load_shipped(PhotoNetwork, WEIGHTS)
         return ModuleExtractor(
-            load_network(PhotoNetwork, state, str(WEIGHTS)),
+            network,
             name="cifar-cnn",
             shape=shape,
             layer="pool",
@@ -77,7 +74,7 @@ class CifarCNN:
             channels=3,
             batch_size=self.batch_size,
             precision=self.precision,
-            sha256=hashlib.sha256(data).hexdigest(),
+            sha256=sha256,
         )
 
 

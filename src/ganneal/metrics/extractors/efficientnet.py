@@ -12,14 +12,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganneal.metrics.extractors.files import load_network
+from ganneal.metrics.extractors.inverted_residual import Maps, Stage, inverted_residuals, padded_as_tensorflow
 from ganneal.metrics.extractors.module import ModuleExtractor, check_shape
-from ganneal.metrics.extractors.padding import padded_as_tensorflow
 from ganneal.metrics.extractors.protocol import Precision
 from ganneal.metrics.resize import Resize, Scaling
 
-Maps = Float[Tensor, "n _ _ _"]
-
-STAGES = (
+STAGES: tuple[Stage, ...] = (
     (1, 16, 3, 1, 1),
     (6, 24, 3, 2, 2),
     (6, 40, 5, 2, 2),
@@ -28,7 +26,7 @@ STAGES = (
     (6, 192, 5, 2, 4),
     (6, 320, 3, 1, 1),
 )
-"""(expansion, channels, kernel, stride of the first, repeats) of the inverted residuals."""
+"""The inverted residuals."""
 
 LITE_INPUT = Scaling((127.0,), (128.0,))
 """What the weights expect: with ImageNet's usual mean and deviation 82 % of 60 daisies are named, instead of 88 %."""
@@ -70,35 +68,14 @@ class Unit(nn.Module):
         return maps if self.linear else F.relu6(maps)
 
 
-class InvertedResidual(nn.Module):
-    """Expansion, a depthwise convolution, a linear projection; the input is added where its shape allows."""
-
-    def __init__(self, inputs: int, outputs: int, expansion: int, kernel: int, stride: int):
-        super().__init__()
-        inner = inputs * expansion
-        self.expand = Unit(inputs, inner) if expansion > 1 else nn.Identity()
-        self.depthwise = Unit(inner, inner, kernel, stride, groups=inner)
-        self.project = Unit(inner, outputs, linear=True)
-        self.residual = stride == 1 and inputs == outputs
-
-    def forward(self, maps: Maps) -> Maps:
-        inner = self.project(self.depthwise(self.expand(maps)))
-        return inner + maps if self.residual else inner
-
-
 class EfficientNetLite(nn.Module):
     """Colour images to the mean over positions of the last maps and ImageNet's 1,000 logits; 4,652,008 parameters."""
 
     def __init__(self) -> None:
         super().__init__()
         self.stem = Unit(3, 32, 3, stride=2)
-        blocks, inputs = [], 32
-        for expansion, outputs, kernel, stride, repeats in STAGES:
-            for repeat in range(repeats):
-                blocks.append(InvertedResidual(inputs, outputs, expansion, kernel, stride if repeat == 0 else 1))
-                inputs = outputs
-        self.blocks = nn.Sequential(*blocks)
-        self.head = Unit(inputs, 1280)
+        self.blocks = inverted_residuals(Unit, 32, STAGES)
+        self.head = Unit(320, 1280)
         self.logits = nn.Linear(1280, 1000)
 
     def forward(self, images: Float[Tensor, "n 3 h w"]) -> tuple[Float[Tensor, "n 1280"], Float[Tensor, "n 1000"]]:

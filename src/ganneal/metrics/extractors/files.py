@@ -4,10 +4,12 @@ import hashlib
 import zipfile
 from collections.abc import Callable, Mapping
 from io import BytesIO
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import torch
+from safetensors.torch import load
 from torch import Tensor, nn
 
 from ganneal.data import find_data
@@ -60,6 +62,13 @@ def load_network(make: Callable[[], Network], state: Mapping[str, Tensor], sourc
     counts = {key: torch.tensor(0) for key in expected if _is_count(key)}
     network.load_state_dict(given | counts, assign=True)
     return network
+
+
+def load_shipped(make: Callable[[], Network], path: Path) -> tuple[Network, str]:
+    """The network of ``make`` with the weights that ship at ``path``, in float32, and the file's SHA-256."""
+    data = path.read_bytes()
+    state = {name: value.float() for name, value in load(data).items()}
+    return load_network(make, state, str(path)), hashlib.sha256(data).hexdigest()
 
 
 def _is_count(name: str) -> bool:

@@ -1,15 +1,13 @@
 """A small classifier of handwritten digits: features for MNIST, and the mode counter of Stacked MNIST."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from jaxtyping import Float, Int, UInt8
 from safetensors import safe_open
-from safetensors.torch import load
 from torch import Tensor, nn
 
-from ganneal.metrics.extractors.files import load_network
+from ganneal.metrics.extractors.files import load_shipped
 from ganneal.metrics.extractors.module import ModuleExtractor
 from ganneal.metrics.extractors.protocol import Extractor, Precision
 from ganneal.metrics.resize import Resize
@@ -54,9 +52,9 @@ class MnistCNN:
     batch_size: int = 256
 
     def build(self, shape: tuple[int, ...]) -> ModuleExtractor:
-        data = WEIGHTS.read_bytes()
+        network, sha256 = load_shipped(DigitNetwork, WEIGHTS)
         return ModuleExtractor(
-            load_network(DigitNetwork, load(data), str(WEIGHTS)),
+            network,
             name="mnist-cnn",
             shape=shape,
             layer="penultimate",
@@ -64,7 +62,7 @@ class MnistCNN:
             channels=1,
             batch_size=self.batch_size,
             precision=self.precision,
-            sha256=hashlib.sha256(data).hexdigest(),
+            sha256=sha256,
         )
 
 

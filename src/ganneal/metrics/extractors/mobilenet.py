@@ -8,15 +8,21 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganneal.metrics.extractors.files import load_network, read_npz
+from ganneal.metrics.extractors.inverted_residual import Maps, Stage, inverted_residuals, padded_as_tensorflow
 from ganneal.metrics.extractors.module import ModuleExtractor, check_shape
-from ganneal.metrics.extractors.padding import padded_as_tensorflow
 from ganneal.metrics.extractors.protocol import Precision
 from ganneal.metrics.resize import Resize
 
-Maps = Float[Tensor, "n _ _ _"]
-
-GROUPS = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
-"""(expansion, channels, repeats, stride of the first) of the inverted residuals; table 2 of the paper."""
+STAGES: tuple[Stage, ...] = (
+    (1, 16, 3, 1, 1),
+    (6, 24, 3, 2, 2),
+    (6, 32, 3, 2, 3),
+    (6, 64, 3, 2, 4),
+    (6, 96, 3, 1, 3),
+    (6, 160, 3, 2, 3),
+    (6, 320, 3, 1, 1),
+)
+"""The inverted residuals; table 2 of the paper."""
 
 
 class Convolution(nn.Module):
@@ -35,35 +41,14 @@ class Convolution(nn.Module):
         return maps if self.linear else F.relu6(maps)
 
 
-class InvertedResidual(nn.Module):
-    """Expansion, a depthwise convolution, a linear projection; the input is added where its shape allows."""
-
-    def __init__(self, inputs: int, outputs: int, expansion: int, stride: int):
-        super().__init__()
-        inner = inputs * expansion
-        self.expand = Convolution(inputs, inner) if expansion > 1 else nn.Identity()
-        self.dw = Convolution(inner, inner, 3, stride, groups=inner)
-        self.project = Convolution(inner, outputs, linear=True)
-        self.residual = stride == 1 and inputs == outputs
-
-    def forward(self, maps: Maps) -> Maps:
-        inner = self.project(self.dw(self.expand(maps)))
-        return inner + maps if self.residual else inner
-
-
 class MobileNet(nn.Module):
     """Images in [-1, 1] to the mean over positions of the last maps, and logits with ImageNet's classes from 1 on."""
 
     def __init__(self) -> None:
         super().__init__()
         self.stem = Convolution(3, 32, 3, stride=2)
-        blocks, inputs = [], 32
-        for expansion, outputs, repeats, stride in GROUPS:
-            for repeat in range(repeats):
-                blocks.append(InvertedResidual(inputs, outputs, expansion, stride if repeat == 0 else 1))
-                inputs = outputs
-        self.blocks = nn.Sequential(*blocks)
-        self.head = Convolution(inputs, 1280)
+        self.blocks = inverted_residuals(Convolution, 32, STAGES)
+        self.head = Convolution(320, 1280)
         self.logits = Convolution(1280, 1001, linear=True)
 
     def forward(self, images: Float[Tensor, "n 3 h w"]) -> tuple[Float[Tensor, "n 1280"], Float[Tensor, "n 1001"]]:
@@ -74,7 +59,7 @@ class MobileNet(nn.Module):
 def dequantised(arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A state dict from 8-bit weights with one scale an output channel.
 
-    ``block3.dw.weight_q``, ``.scale`` and ``.bias`` become ``blocks.3.dw.convolution.weight`` and ``.bias``.
+    ``block3.dw.weight_q``, ``.scale`` and ``.bias`` become ``blocks.3.depthwise.convolution.weight`` and ``.bias``.
 
     Raises:
         ValueError: A layer has 8-bit weights without a scale.
@@ -83,6 +68,7 @@ def dequantised(arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for name, value in arrays.items():
         layer, _, kind = name.rpartition(".")
         place = f"blocks.{layer.removeprefix('block')}" if layer.startswith("block") else layer
+        place = place.replace(".dw", ".depthwise")
         if kind == "weight_q":
             if f"{layer}.scale" not in arrays:
                 raise ValueError(f"{layer}.weight_q needs {layer}.scale beside it; the file is for another network.")

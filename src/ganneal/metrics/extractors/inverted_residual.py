@@ -1,0 +1,55 @@
+"""Inverted residuals, the blocks of MobileNetV2 and EfficientNet, padded as TensorFlow does where they were trained."""
+
+from collections.abc import Callable, Sequence
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+Maps = Float[Tensor, "n _ _ _"]
+Stage = tuple[int, int, int, int, int]
+"""(expansion, channels, kernel, stride of the first block, blocks)."""
+
+
+def padded_as_tensorflow(maps: Maps, kernel: int, stride: int) -> Maps:
+    """``maps`` with the zeros of TensorFlow's padding "SAME": an odd pixel too many goes to the bottom and the right.
+
+    A convolution of that kernel and stride then gives ceil(length / stride) positions.
+    """
+    sides = []
+    for length in (maps.shape[3], maps.shape[2]):
+        missing = max((-(-length // stride) - 1) * stride + kernel - length, 0)
+        sides += [missing // 2, missing - missing // 2]
+    return F.pad(maps, sides)
+
+
+class InvertedResidual(nn.Module):
+    """Expansion, a depthwise convolution, a linear projection; the input is added where its shape allows.
+
+    Args:
+        unit: A convolution with what follows it, called as ``unit(inputs, outputs, kernel, stride, groups, linear)``.
+    """
+
+    def __init__(
+        self, unit: Callable[..., nn.Module], inputs: int, outputs: int, expansion: int, kernel: int, stride: int
+    ):
+        super().__init__()
+        inner = inputs * expansion
+        self.expand = unit(inputs, inner) if expansion > 1 else nn.Identity()
+        self.depthwise = unit(inner, inner, kernel, stride, groups=inner)
+        self.project = unit(inner, outputs, linear=True)
+        self.residual = stride == 1 and inputs == outputs
+
+    def forward(self, maps: Maps) -> Maps:
+        inner = self.project(self.depthwise(self.expand(maps)))
+        return inner + maps if self.residual else inner
+
+
+def inverted_residuals(unit: Callable[..., nn.Module], inputs: int, stages: Sequence[Stage]) -> nn.Sequential:
+    """The blocks of all ``stages``; only the first of a stage has its stride."""
+    blocks = []
+    for expansion, outputs, kernel, stride, count in stages:
+        for index in range(count):
+            blocks.append(InvertedResidual(unit, inputs, outputs, expansion, kernel, stride if index == 0 else 1))
+            inputs = outputs
+    return nn.Sequential(*blocks)
