@@ -49,7 +49,7 @@ browser: .venv/.browser    ## the report's pages in headless Chromium; installin
 	touch $@
 
 playground-test: .venv-playground/.ready   ## the playground's page in headless Chromium, in .venv-playground
-	OMP_NUM_THREADS=1 .venv-playground/bin/python -m pytest -m "" tests/playground
+	OMP_NUM_THREADS=1 .venv-playground/bin/python -m pytest -m "" tests/inference/playground
 
 lint: .venv/.dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pyright

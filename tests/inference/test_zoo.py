@@ -12,7 +12,7 @@ from ganneal.cli import main
 from ganneal.inference import zoo
 from ganneal.inference.zoo.page import page
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 MOST_BYTES = 5_000_000
 
 

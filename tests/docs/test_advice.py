@@ -25,7 +25,7 @@ from ganneal.experiment import Experiment
 from ganneal.experiments import EXPERIMENTS
 from ganneal.theory.games import GAMES
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "ganneal"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 OPTION = re.compile(r"(?<![\w-])--([a-z][a-z0-9._-]*[a-z0-9]|[a-z])(?![\w-]*:)(?<!\.)")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def leave_a_word(path: Path) -> None:
@@ -24,7 +24,7 @@ def test_a_package_named_tests_elsewhere_does_not_hide_ours_in_a_spawned_process
     process.start()
     process.join()
     assert process.exitcode == 0
-    assert (tmp_path / "word").read_text() == "tests.test_own_packages"
+    assert (tmp_path / "word").read_text() == "tests.packaging.test_own_packages"
 
 
 def test_nothing_but_ganneal_and_what_it_names_is_put_into_the_environment() -> None:

@@ -25,7 +25,7 @@ from ganneal.schemes import SCHEMES
 
 FLAGS = Path(__file__).with_name("cli_flags.txt")
 UPDATE_FLAGS = (
-    r"ganneal train digits-nats --help-all | grep -oE -- ' --[a-z][a-z0-9.-]+' | sort -u > tests/cli_flags.txt"
+    r"ganneal train digits-nats --help-all | grep -oE -- ' --[a-z][a-z0-9.-]+' | sort -u > tests/cli/cli_flags.txt"
 )
 
 Cli = Callable[..., tuple[int, str, str]]

@@ -13,7 +13,7 @@ from ganneal.divergences import DIVERGENCES
 from ganneal.experiments import EXPERIMENTS
 from ganneal.metrics.measures import METRICS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#:]+)\)")
