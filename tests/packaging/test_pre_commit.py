@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CONFIG = (ROOT / ".pre-commit-config.yaml").read_text()
 ENTRIES = {name: shlex.split(entry) for name, entry in re.findall(r"- id: (\S+)\n.*\n +entry: (.+)", CONFIG)}
 PYTHON, *TESTS = ENTRIES["quick-tests"]
