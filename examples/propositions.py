@@ -13,7 +13,7 @@ from pathlib import Path
 from ganneal.theory.langevin import noise_ratio
 from ganneal.theory.normals import kl
 from ganneal.theory.propositions import PROPOSITIONS, Statement, annealed
-from ganneal.theory.propositions.chains import RULES, divergences
+from ganneal.theory.propositions.chains import WEIGHT_RULES, divergences
 from ganneal.theory.propositions.optimal import DATA
 from ganneal.theory.propositions.vector_fields import ETAS, accumulated_error
 
@@ -46,7 +46,7 @@ def chains() -> str:
     """Where ideal pushes take the model of setting S1 under each weight rule."""
     head = "| weights | final mean | final std | KL | falls at every push |\n| --- | --- | --- | --- | --- |"
     rows = []
-    for name, rule in RULES.items():
+    for name, rule in WEIGHT_RULES.items():
         path = annealed(rule)
         values = divergences(path)
         falls = all(after < before for before, after in zip(values, values[1:], strict=False))

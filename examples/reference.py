@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ganneal.cli import COMMANDS
-from ganneal.cli.configure import PARTS
+from ganneal.cli.configure import EXPERIMENT_PARTS
 from ganneal.divergences import DIVERGENCES
 from ganneal.experiments import EXPERIMENTS
 from ganneal.inference.export import FORMATS
@@ -59,7 +59,7 @@ MODULES = (
 REGISTRIES: tuple[tuple[str, str, Mapping[str, Any]], ...] = (
     ("Experiments", "`ganneal train NAME`", EXPERIMENTS),
     *(
-        (f"{kind.capitalize()}s", f"`--{path.replace('_', '-')} NAME`", PARTS[path][1])
+        (f"{kind.capitalize()}s", f"`--{path.replace('_', '-')} NAME`", EXPERIMENT_PARTS[path][1])
         for path, kind in (
             ("scheme", "scheme"),
             ("scheme.weights", "weight rule"),

@@ -17,7 +17,7 @@ from PIL import Image
 import ganneal
 from ganneal.cli import COMMANDS, main
 from ganneal.cli.configure import configure
-from ganneal.cli.train import PARTS
+from ganneal.cli.train import EXPERIMENT_PARTS
 from ganneal.experiments import EXPERIMENTS
 from ganneal.losses import LOSSES
 from ganneal.regularizers import REGULARIZERS, Sum
@@ -107,7 +107,7 @@ def test_version_is_the_packages(cli: Cli) -> None:
 def test_help_of_train_names_every_experiment_and_every_part(cli: Cli) -> None:
     _, out, _ = cli("train", "--help")
     words = set(re.findall(r"[\w-]+", out))
-    parts = {name for path, (_, registry) in PARTS.items() if "." not in path for name in registry}
+    parts = {name for path, (_, registry) in EXPERIMENT_PARTS.items() if "." not in path for name in registry}
     assert set(EXPERIMENTS) | parts <= words
 
 
@@ -296,11 +296,11 @@ OUTER = {
     "augmentation.probability": ("--augmentation", "ada"),
 }
 """Parts of parts that the experiment has not in place."""
-PLACES = [path for path in PARTS if "." not in path], [path for path in PARTS if "." in path]
+PLACES = [path for path in EXPERIMENT_PARTS if "." not in path], [path for path in EXPERIMENT_PARTS if "." in path]
 TOGETHER = [
-    {path: name for path in places for name in list(PARTS[path][1])[index : index + 1]}
+    {path: name for path in places for name in list(EXPERIMENT_PARTS[path][1])[index : index + 1]}
     for places in PLACES
-    for index in range(max(len(PARTS[path][1]) for path in places))
+    for index in range(max(len(EXPERIMENT_PARTS[path][1]) for path in places))
 ]
 """Every registered part once, those of different places in one command."""
 
@@ -313,7 +313,7 @@ def test_every_field_of_every_registered_part_has_a_flag(cli: Cli, parts: Mappin
     assert (status, err) == (0, "")
     flags = set(re.findall(r"--[a-z][a-z0-9.-]+", out))
     for path, name in parts.items():
-        part = PARTS[path][1][name]
+        part = EXPERIMENT_PARTS[path][1][name]
         plain = [f.name for f in fields(part) if isinstance(getattr(part, f.name), int | float | str)]
         assert {f"{options[path]}.{field.replace('_', '-')}" for field in plain} <= flags
 

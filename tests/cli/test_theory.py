@@ -25,8 +25,8 @@ def test_statements_are_measured_by_name(capsys: pytest.CaptureFixture[str]) -> 
 def test_the_figures_are_written(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(figures, "COUNT", 50)
-    monkeypatch.setattr(figures, "STEPS", 2)
+    monkeypatch.setattr(figures, "FIGURE_SAMPLES", 50)
+    monkeypatch.setattr(figures, "LANGEVIN_STEPS", 2)
     assert main(["theory", "--figures", str(tmp_path / "new"), "--steps", "2"]) == 0
     assert "After 2 steps" in capsys.readouterr().out
     for name, size in (("score-field", (768, 392)), ("langevin", (768, 400))):

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ganneal.comparison import job as jobs
-from ganneal.comparison.job import FIELDS, FRESH_SEED, Job, failed, read_outcome, run
+from ganneal.comparison.job import FRESH_SEED, OUTCOME_FIELDS, Job, failed, read_outcome, run
 from ganneal.engine import loop as engine
 from ganneal.experiment import Budget, Experiment
 from ganneal.inference import loading as sampling
@@ -58,7 +58,7 @@ def with_budget(job: Job, **budget: Any) -> Job:
 def test_a_finished_run_is_measured_on_samples_that_chose_nothing(ring: Make, tmp_path: Path) -> None:
     job = make_job(ring(), tmp_path)
     found = run(job)
-    assert found == strictly(job.path) == job.outcome() and found.keys() == FIELDS | {"sampler"}
+    assert found == strictly(job.path) == job.outcome() and found.keys() == OUTCOME_FIELDS | {"sampler"}
     assert (found["status"], found["error"], found["arm"], found["seed"]) == ("finished", None, "nats", 0)
 
     distances = [row["FD-points"] for row in rows(job.path) if "FD-points" in row]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ganneal.comparison.judging import RULE
+from ganneal.comparison.judging import FAILURE_RULE
 from ganneal.comparison.results import Results
 from ganneal.comparison.study import Arm, Study
 from ganneal.metrics.p_values import holm
@@ -117,7 +117,7 @@ def test_a_diverged_run_is_in_no_mean_and_a_failed_one_is_a_row(study: Make, out
     assert row["best"] == "1 of 2 diverged, others 2 (1 seed)"
     lines = found.table().splitlines()
     assert "- nats seed 1 diverged: d_loss is nan" in lines and "- nats seed 2 failed: OSError: no space" in lines
-    assert f"\n{RULE}\n" in found.table()
+    assert f"\n{FAILURE_RULE}\n" in found.table()
 
 
 def test_runs_that_have_not_ended_are_missing_not_zero(study: Make, outcome: Make) -> None:

@@ -148,7 +148,7 @@ def test_of_large_sets_evenly_spread_parts_are_read(tmp_path: Path, monkeypatch:
     source = folder(tmp_path)
     whole = identify(source.load()).hashes
     monkeypatch.setattr(identity, "MOST_FILES", 3)
-    monkeypatch.setattr(identity, "PARTS", 3)
+    monkeypatch.setattr(identity, "MOST_PARTS", 3)
     before = identify(source.load()).hashes
     assert {*whole} - {*before} == {"bytes of the files"} and "bytes at 3 places in the files" in before
     Image.fromarray(pixels(7)).save(tmp_path / "dog" / "3.bmp")  # the middle part is not in this file
@@ -159,9 +159,9 @@ def test_of_large_sets_evenly_spread_parts_are_read(tmp_path: Path, monkeypatch:
 
 
 def test_parts_of_files_are_read_where_the_bytes_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(identity, "MOST_BYTES", 0)
-    monkeypatch.setattr(identity, "PARTS", 4)
-    monkeypatch.setattr(identity, "PART", 10)
+    monkeypatch.setattr(identity, "MOST_BYTES_READ", 0)
+    monkeypatch.setattr(identity, "MOST_PARTS", 4)
+    monkeypatch.setattr(identity, "PART_BYTES", 10)
     (tmp_path / "a").write_bytes(bytes(100))
     (tmp_path / "b").write_bytes(bytes(300))
     files = Files(str(tmp_path), ["a", "b"], [100, 300])
@@ -208,7 +208,7 @@ def test_an_empty_path_is_not_the_present_folder(tmp_path: Path, monkeypatch: py
 def test_images_kept_decoded_are_not_served_for_others_with_the_same_name_size_and_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ganneal.data.decode.loading.SMALL", 0)
+    monkeypatch.setattr("ganneal.data.decode.loading.SMALL_SET", 0)
     monkeypatch.setenv("GANNEAL_CACHE", str(tmp_path / "cache"))
     source = folder(tmp_path / "data")
     file = tmp_path / "data" / "cat" / "0.bmp"

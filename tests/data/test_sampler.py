@@ -206,7 +206,7 @@ def test_a_resident_stream_is_the_same_to_the_bit(
 
 
 def test_resident_samples_are_all_of_them_whatever_the_block(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ganneal.data.sampler, "BLOCK", 2 * SQUARE.samples[0].nbytes + 1)
+    monkeypatch.setattr(ganneal.data.sampler, "COPIED_BYTES", 2 * SQUARE.samples[0].nbytes + 1)
     resident = Sampler(SQUARE, 0, resident=True).resident
     assert resident is not None and np.array_equal(resident.numpy(), SQUARE.samples)
     points = Ring(num_samples=50).load()

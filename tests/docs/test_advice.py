@@ -19,8 +19,8 @@ import pytest
 
 from ganneal.cli import COMMANDS
 from ganneal.cli.compare import CLOCKS
-from ganneal.cli.configure import PARTS
-from ganneal.cli.data import COMMANDS as DATA_COMMANDS
+from ganneal.cli.configure import EXPERIMENT_PARTS
+from ganneal.cli.data import DATA_COMMANDS as DATA_COMMANDS
 from ganneal.experiment import Experiment
 from ganneal.experiments import EXPERIMENTS
 from ganneal.theory.games import GAMES
@@ -77,8 +77,8 @@ def dotted(value: Any, path: str = "") -> set[str]:
 
 @cache
 def of_training() -> frozenset[str]:
-    found = {option for make in EXPERIMENTS.values() for option in dotted(make())} | set(PARTS)
-    for path, (_, registry) in PARTS.items():
+    found = {option for make in EXPERIMENTS.values() for option in dotted(make())} | set(EXPERIMENT_PARTS)
+    for path, (_, registry) in EXPERIMENT_PARTS.items():
         for part in registry.values():
             found |= dotted(part, path)
     return frozenset(found)
@@ -115,7 +115,8 @@ def options(command: str) -> frozenset[str]:
         own |= set(CLOCKS)
     if command == "games":
         own |= {option for game in GAMES.values() for option in dotted(game, "game")}
-    for path, (_, registry) in getattr(module, "PARTS", {}).items():
+    parts = [item for name, own_parts in vars(module).items() if name.endswith("_PARTS") for item in own_parts.items()]
+    for path, (_, registry) in parts:
         own |= {path} | {option for part in registry.values() for option in dotted(part, path)}
     return frozenset(own | (of_training() if command in ("train", "compare") else set()))
 
@@ -173,7 +174,7 @@ def test_parts_that_sentences_put_behind_an_option_are_registered() -> None:
         f"{sentence.where}: --{option} {value}"
         for sentence in EVERYTHING
         for option, value in VALUE.findall(sentence.text)
-        if (path := option.replace("-", "_")) in PARTS and value not in PARTS[path][1]
+        if (path := option.replace("-", "_")) in EXPERIMENT_PARTS and value not in EXPERIMENT_PARTS[path][1]
     }
     assert not {one for one in found if not one.endswith("--data takes")}
 

@@ -23,7 +23,7 @@ import torch
 from PIL import Image
 
 from ganneal.cli import COMMANDS, main, options
-from ganneal.cli.data import COMMANDS as DATA_COMMANDS
+from ganneal.cli.data import DATA_COMMANDS as DATA_COMMANDS
 from ganneal.data import DATASETS
 
 ROOT = Path(__file__).parents[2]

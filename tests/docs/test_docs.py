@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 
 from ganneal.cli import COMMANDS
-from ganneal.cli.configure import PARTS
+from ganneal.cli.configure import EXPERIMENT_PARTS
 from ganneal.divergences import DIVERGENCES
 from ganneal.experiments import EXPERIMENTS
 from ganneal.metrics.measures import METRICS
@@ -21,7 +21,7 @@ LINK = re.compile(r"\]\(([^)#:]+)\)")
 
 @pytest.fixture
 def registries_restored():
-    registries = [DIVERGENCES, EXPERIMENTS, METRICS, *(registry for _, registry in PARTS.values())]
+    registries = [DIVERGENCES, EXPERIMENTS, METRICS, *(registry for _, registry in EXPERIMENT_PARTS.values())]
     kept = [dict(registry) for registry in registries]
     yield
     for registry, before in zip(registries, kept, strict=True):
@@ -54,7 +54,9 @@ def test_every_public_name_is_documented(reference: ModuleType):
     bare = [f"ganneal.{module}.{one.name}" for module, one in entries if not one.line and one.name != "__version__"]
     assert not bare, f"give them docstrings; a constant's stands below it: {bare}"
     parts = [registry for _, _, registry in reference.REGISTRIES]
-    missing = [path for path, (_, registry) in PARTS.items() if not any(registry is shown for shown in parts)]
+    missing = [
+        path for path, (_, registry) in EXPERIMENT_PARTS.items() if not any(registry is shown for shown in parts)
+    ]
     assert not missing, f"add their registries to examples/reference.py: {missing}"
 
 

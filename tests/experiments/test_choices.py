@@ -109,7 +109,7 @@ def test_a_survey_passes_over_damage_and_names_it_where_there_is_nothing_else(tm
 
 
 def test_a_survey_of_many_images_reads_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ganneal.data.decode.survey.MOST", 4)
+    monkeypatch.setattr("ganneal.data.decode.survey.MOST_HEADERS", 4)
     found = survey(Folder(str(pictures(tmp_path, [(16 + n, 16 + n) for n in range(12)]))))
     assert found.count == 12 and found.sides == (16, 19, 22, 25) and found.partial
 

@@ -20,7 +20,7 @@ from ganneal.augment import AUGMENTATIONS
 from ganneal.chain import Chain
 from ganneal.cli import main
 from ganneal.clocks import Counters
-from ganneal.inference.export import FORMATS, TOLERANCE, program_of, write
+from ganneal.inference.export import FORMATS, IMAGE_TOLERANCE, program_of, write
 from ganneal.inference.export.formats import Runner
 from ganneal.inference.generator import TrainedGenerator
 from ganneal.inference.pushing import ChainPushes
@@ -69,7 +69,7 @@ def onnx_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("onnx") / "small.onnx"
     done = write(trained(SMALL, (1, 8, 8)), path)
     assert done.path == path and done.bytes == path.stat().st_size
-    assert set(done.differences) == {1, 2, 7, 64} and max(done.differences.values()) <= TOLERANCE
+    assert set(done.differences) == {1, 2, 7, 64} and max(done.differences.values()) <= IMAGE_TOLERANCE
     return path
 
 
@@ -284,7 +284,7 @@ KINDS: dict[str, list[tuple[Model, tuple[int, ...], int]]] = {
 def test_every_network_family_is_exported(name: str, format: str, tmp_path: Path) -> None:
     for index, (model, shape, num_classes) in enumerate(KINDS[name]):
         done = write(trained(model, shape, num_classes), tmp_path / str(index), format=format, batches=(1, 2, 7))
-        assert max(done.differences.values()) <= TOLERANCE
+        assert max(done.differences.values()) <= IMAGE_TOLERANCE
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from PIL import Image
 from torch import Tensor
 from torch.testing import assert_close
 
-from ganneal.metrics.resize import INCEPTION_SCALINGS, RESIZE_RULES, SIGNED, Resize, Scaling, network_input
+from ganneal.metrics.resize import INCEPTION_SCALINGS, RESIZE_RULES, TO_SIGNED, Resize, Scaling, network_input
 
 RAMP = torch.arange(32).mul(8).float().expand(1, 1, 32, 32)
 STRIPES = torch.arange(598).remainder(2).mul(255).float().expand(1, 1, 598, 598)
@@ -94,7 +94,7 @@ def test_bicubic_overshoot_is_clipped_not_rounded():
 
 def test_a_quantised_level_is_scaled_back_to_where_it_came_from():
     levels = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
-    signed = network_input(levels, None, SIGNED, None)
+    signed = network_input(levels, None, TO_SIGNED, None)
     assert torch.equal((signed * 127.5 + 128).clamp(0, 255).byte(), levels)
 
 
@@ -111,13 +111,13 @@ def test_each_channel_has_its_own_scaling():
 
 def test_names_in_records_tell_rules_sizes_and_scalings_apart():
     assert [str(Resize("clean", size)) for size in (299, 128)] == ["clean", "clean-128"]
-    assert str(SIGNED) == "(u - 127.5) / 127.5"
+    assert str(TO_SIGNED) == "(u - 127.5) / 127.5"
     assert str(Scaling((1, 2), (3, 4))) == "(u - (1, 2)) / (3, 4)"
 
 
 def test_grey_images_are_repeated_to_the_channels_asked_for():
     images = noise(2, 1, 5, 5)
-    assert torch.equal(network_input(images, None, SIGNED, 3), SIGNED(images.float()).repeat(1, 3, 1, 1))
+    assert torch.equal(network_input(images, None, TO_SIGNED, 3), TO_SIGNED(images.float()).repeat(1, 3, 1, 1))
 
 
 @pytest.mark.parametrize(("rule", "size", "message"), [("nearest", 8, "rule must be one of"), ("clean", 0, "size")])

@@ -40,7 +40,7 @@ def tiny_digits(num_real: int = 320) -> Experiment:
 def one_row_of_pushes() -> Iterator[None]:
     """Of the three that a page shows; test_push_figure draws several."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ganneal.report.pushed.ROWS", 1)
+        patch.setattr("ganneal.report.pushed.PUSHED_ROWS", 1)
         yield
 
 

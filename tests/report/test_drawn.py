@@ -72,7 +72,7 @@ def test_copies_of_the_data_are_found_at_distance_zero() -> None:
     assert found.sample_distance == pytest.approx(0, abs=1e-4)  # float32 samples of uint8 images
     assert found.real_distance > 1
     assert (found.searched, found.available) == (len(DIGITS), len(DIGITS))
-    samples, nearest = tiles(found.samples, 1, drawn.SHOWN), tiles(found.nearest, 1, drawn.SHOWN)
+    samples, nearest = tiles(found.samples, 1, drawn.NUM_SHOWN), tiles(found.nearest, 1, drawn.NUM_SHOWN)
     np.testing.assert_allclose(samples, nearest, atol=6)  # WebP may be lossy
 
 
@@ -84,7 +84,7 @@ def test_distances_are_grey_levels() -> None:
 
 def test_the_size_of_the_parts_searched_at_a_time_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = drawn.neighbours(trained(Lookup(DIGITS, 5)), DIGITS)
-    monkeypatch.setattr(drawn, "CHUNK", 150)
+    monkeypatch.setattr(drawn, "SEARCHED_TOGETHER", 150)
     assert drawn.neighbours(trained(Lookup(DIGITS, 5)), DIGITS) == whole
 
 
@@ -113,8 +113,10 @@ def test_spherical_paths_between_parallel_latents_are_straight(factor: float) ->
 
 
 def test_an_interpolation_keeps_one_class_along_a_row() -> None:
-    plain = tiles(drawn.interpolation(trained(Linear())), drawn.ROWS, drawn.STEPS).astype(int)
-    classed = tiles(drawn.interpolation(trained(Linear(), num_classes=10)), drawn.ROWS, drawn.STEPS).astype(int)
+    plain = tiles(drawn.interpolation(trained(Linear())), drawn.PATH_ROWS, drawn.PATH_STEPS).astype(int)
+    classed = tiles(drawn.interpolation(trained(Linear(), num_classes=10)), drawn.PATH_ROWS, drawn.PATH_STEPS).astype(
+        int
+    )
     shifts = classed - plain
     assert np.ptp(shifts, axis=1).max() <= 6  # a row is shifted as a whole, but for WebP
     assert np.ptp(shifts) > 6

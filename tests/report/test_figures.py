@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganneal.report.figures import LOG_RATIO, Chart, short, thin
+from ganneal.report.figures import LOG_AXIS_RATIO, Chart, short, thin
 
 
 def drawn(key: str = "a") -> str:
@@ -56,7 +56,7 @@ def test_thinning_keeps_the_mean_of_what_it_bins(length: int, points: int) -> No
         np.testing.assert_allclose(thin_x.mean(), x.mean())
 
 
-@pytest.mark.parametrize(("spread", "expected"), [(LOG_RATIO * 2.0, "log"), (LOG_RATIO / 2.0, "linear")])
+@pytest.mark.parametrize(("spread", "expected"), [(LOG_AXIS_RATIO * 2.0, "log"), (LOG_AXIS_RATIO / 2.0, "linear")])
 def test_widely_spread_positive_values_get_a_logarithmic_axis(spread: float, expected: str) -> None:
     chart = Chart("scale")
     chart.scale(np.array([1.0, spread, np.nan]))

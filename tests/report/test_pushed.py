@@ -11,7 +11,7 @@ from tests.report.conftest import tiny_digits
 import ganneal
 from ganneal.experiment import Budget
 from ganneal.inference.loading import load_pushed
-from ganneal.report.pushed import FIRST_PUSH, PUSHES, SEED, follow, pushed
+from ganneal.report.pushed import FIRST_PUSH, NUM_PUSHES, SEED, follow, pushed
 from ganneal.report.run_page import run_page
 from ganneal.schemes import FunctionalGradient
 from ganneal.training.session import train
@@ -51,7 +51,7 @@ def test_stored_discriminators_are_shown_with_their_sizes(cfg_run: Path) -> None
 def test_a_run_that_stored_none_is_probed_with_its_last(digits_run: Path) -> None:
     found = pushed(digits_run)
     assert found is not None
-    assert (found.stored, found.count) == (False, PUSHES)
+    assert (found.stored, found.count) == (False, NUM_PUSHES)
     page = run_page(digits_run)
     assert 'id="pushes"' in page and "stored discriminators" not in page
 

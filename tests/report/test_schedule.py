@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ganneal.report import words
 from ganneal.report.records import Row, RunRecord
-from ganneal.report.schedule import LETTERS, SHOWN_LEVELS, first_round, level_figures, read_scheme
+from ganneal.report.schedule import MOST_LETTERS, SHOWN_LEVELS, first_round, level_figures, read_scheme
 from ganneal.schemes import SCHEMES, Alternating, FunctionalGradient, Nested, Scheme
 from ganneal.steps import UpdateDiscriminator
 from ganneal.storage.encoding import encode
@@ -27,7 +27,7 @@ def test_a_long_schedule_says_where_levels_are_left_out() -> None:
     levels = first_round(Nested(100)).levels
     assert [level.figures.level for level in levels] == [1, 2, 3, 4, 5, 96, 97, 98, 99, 100]
     assert [level.gap for level in levels].index(True) == 5 and sum(level.gap for level in levels) == 1
-    assert levels[-1].moves[-1].letter == "G × 100" and 100 > LETTERS
+    assert levels[-1].moves[-1].letter == "G × 100" and 100 > MOST_LETTERS
 
 
 def test_shades_go_from_nothing_to_full() -> None:

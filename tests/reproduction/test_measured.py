@@ -12,7 +12,7 @@ from ganneal.experiments import EXPERIMENTS
 from ganneal.metrics.extractors import ExtractorConfig, Inception, InceptionTorchvision
 from ganneal.metrics.protocol import MetricProtocol, Place, Record, Reference
 from ganneal.reproduction import SCALES, TABLES, measured
-from ganneal.reproduction.distances import ROWS
+from ganneal.reproduction.distances import DISTANCE_ROWS
 from ganneal.reproduction.plan import Planned
 from ganneal.reproduction.results import already_measured
 from ganneal.reproduction.running import check_extractor, score_extractor
@@ -122,6 +122,6 @@ def test_table_one_is_measured_on_the_data_alone(
 
 
 def test_table_one_has_the_papers_numbers() -> None:
-    found = {(row.dataset, row.size): (row.d1.text, row.d2.text) for row in ROWS}
+    found = {(row.dataset, row.size): (row.d1.text, row.d2.text) for row in DISTANCE_ROWS}
     assert len(found) == 7
     assert found["lsun-church", 256] == ("330", "515") and found["celeba", 64] == ("80", "130")

@@ -16,7 +16,7 @@ import torch
 import ganneal
 from ganneal.data import Ring
 from ganneal.experiment import Budget, Experiment, Records
-from ganneal.inference.trained_run import SMALL
+from ganneal.inference.trained_run import FREE_PARAMETERS
 from ganneal.models import MLP
 from ganneal.storage.run_directory import RunDirectory
 
@@ -103,7 +103,7 @@ def test_networks_are_built_up_to_a_size_that_follows_from_the_weights(run: Path
     with pytest.MonkeyPatch.context() as patch, pytest.raises(ValueError, match="far larger than the weights"):
         patch.setattr(MLP, "build", counted)
         ganneal.load(run)
-    assert 0 < sum(built) < 1.2 * SMALL
+    assert 0 < sum(built) < 1.2 * FREE_PARAMETERS
 
 
 def test_a_card_of_a_tensor_that_no_memory_holds_is_refused(run: Path) -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from ganneal.metrics.mixture import GaussianMixture
-from ganneal.theory.fields import ARROWS, FieldPicture, gradient_picture
+from ganneal.theory.fields import FIELD_ARROWS, FieldPicture, gradient_picture
 from ganneal.theory.propositions import plane
 from ganneal.theory.scores import log_ratio
 
@@ -32,7 +32,7 @@ def test_the_log_ratio_agrees_with_the_scores_everywhere() -> None:
     assert picture.over_samples.cosine == pytest.approx(1, abs=1e-6)
     assert picture.over_samples.relative < 1e-5 and picture.on_plane == pytest.approx(1, abs=1e-6)
     left, right = arrows(picture)
-    assert len(left.U) == ARROWS**2
+    assert len(left.U) == FIELD_ARROWS**2
     np.testing.assert_allclose(right.U, left.U, atol=1e-5)
     np.testing.assert_allclose(right.get_array(), 1, atol=1e-5)
 

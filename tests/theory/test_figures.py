@@ -4,13 +4,13 @@ import pytest
 import torch
 
 from ganneal.theory import figures
-from ganneal.theory.figures import LEVELS, langevin, langevin_path, score_field
+from ganneal.theory.figures import NOISE_LEVELS, langevin, langevin_path, score_field
 
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(figures, "COUNT", 50)
-    monkeypatch.setattr(figures, "STEPS", 2)
+    monkeypatch.setattr(figures, "FIGURE_SAMPLES", 50)
+    monkeypatch.setattr(figures, "LANGEVIN_STEPS", 2)
 
 
 def test_langevin_sampling_is_drawn_and_measured_for_both_scores() -> None:
@@ -21,8 +21,8 @@ def test_langevin_sampling_is_drawn_and_measured_for_both_scores() -> None:
 
 def test_samples_start_at_the_first_level_and_are_given_after_each() -> None:
     still = langevin_path(lambda x, stds: torch.zeros_like(x))
-    assert len(still) == len(LEVELS) and all(x.shape == (50, 2) for x in still)
-    assert still[0].std() > 0.8 * LEVELS[0]
+    assert len(still) == len(NOISE_LEVELS) and all(x.shape == (50, 2) for x in still)
+    assert still[0].std() > 0.8 * NOISE_LEVELS[0]
 
 
 def test_the_score_field_says_how_near_the_gradient_is() -> None:

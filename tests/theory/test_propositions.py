@@ -23,7 +23,7 @@ from ganneal.theory.propositions import (
     pointwise_optimum,
     pull,
 )
-from ganneal.theory.propositions.chains import RULES, TABLE, annealed, divergences
+from ganneal.theory.propositions.chains import TABLE, WEIGHT_RULES, annealed, divergences
 from ganneal.theory.propositions.optimal import DATA, MODEL, kantorovich_slope
 from ganneal.theory.propositions.vector_fields import ETAS, accumulated_error, loss_error
 from ganneal.theory.pushes import pushes
@@ -180,9 +180,9 @@ def test_agreement_counts_angle_and_length() -> None:
 # Proposition 3
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", WEIGHT_RULES)
 def test_ideal_chains_of_the_table(rule: str) -> None:
-    path = annealed(RULES[rule])
+    path = annealed(WEIGHT_RULES[rule])
     values = divergences(path)
     assert values[0] == pytest.approx(0.840537, abs=5e-7)
     assert (path[-1].mean, path[-1].std, values[-1]) == pytest.approx(TABLE[rule], abs=5e-7)

@@ -21,7 +21,7 @@ from ganneal.schemes import SCHEMES
 from ganneal.task import TASKS
 from ganneal.weights import WEIGHTS
 
-PARTS: Parts = {
+EXPERIMENT_PARTS: Parts = {
     "scheme": ("scheme", SCHEMES),
     "scheme.weights": ("weight rule", WEIGHTS),
     "loss": ("loss", EVERY_LOSS),
@@ -70,7 +70,7 @@ def configure(experiment: Experiment, arguments: Sequence[str], prog: str) -> Ex
     Raises:
         ValueError: An argument names no part and no field, or a value that does not fit.
     """
-    experiment, rest = switch_parts(experiment, arguments, PARTS)
+    experiment, rest = switch_parts(experiment, arguments, EXPERIMENT_PARTS)
     return parse(experiment, rest, prog=prog)
 
 

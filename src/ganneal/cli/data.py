@@ -202,7 +202,7 @@ def _fetch_from_hub(options: FetchOptions) -> None:
     print(f"ganneal train {out}")
 
 
-COMMANDS = {"inspect": _inspect, "convert": _convert, "fetch": _fetch}
+DATA_COMMANDS = {"inspect": _inspect, "convert": _convert, "fetch": _fetch}
 
 
 @dataclass(frozen=True)
@@ -221,7 +221,7 @@ def help_text(arguments: Sequence[str]) -> str:
 
 def main(arguments: Sequence[str]) -> None:
     """Run one of the data commands."""
-    if arguments[0] not in COMMANDS:
-        raise ValueError(f"unknown data command {arguments[0]!r}. {nearest(arguments[0], COMMANDS)}")
+    if arguments[0] not in DATA_COMMANDS:
+        raise ValueError(f"unknown data command {arguments[0]!r}. {nearest(arguments[0], DATA_COMMANDS)}")
     with spelled(OWN):
-        COMMANDS[arguments[0]](list(arguments[1:]))
+        DATA_COMMANDS[arguments[0]](list(arguments[1:]))

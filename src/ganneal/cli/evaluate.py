@@ -25,7 +25,7 @@ from ganneal.models.parts.batch_norm import Statistics
 from ganneal.registry import lookup
 from ganneal.storage.atomic import write_bytes
 
-PARTS: Parts = {"extractor": ("extractor", EXTRACTORS)}
+EVALUATE_PARTS: Parts = {"extractor": ("extractor", EXTRACTORS)}
 USAGE = ["RUN [options]", "--real PATH --fake PATH [options]"]
 
 
@@ -84,7 +84,7 @@ class EvaluateOptions:
 
 def help_text(_: Sequence[str]) -> str:
     """The help of the command."""
-    return help_of(EvaluateOptions, "evaluate", usage=USAGE, parts={**PARTS, "metrics": ("metric", METRICS)})
+    return help_of(EvaluateOptions, "evaluate", usage=USAGE, parts={**EVALUATE_PARTS, "metrics": ("metric", METRICS)})
 
 
 def show(records: Sequence[Record]) -> str:
@@ -146,7 +146,7 @@ def _key(line: dict[str, Any]) -> tuple[Any, ...]:
 
 def main(arguments: Sequence[str]) -> None:
     """Parse, measure, write and print."""
-    options, rest = switch_parts(EvaluateOptions(), list(arguments), PARTS)
+    options, rest = switch_parts(EvaluateOptions(), list(arguments), EVALUATE_PARTS)
     given = parse(options, rest, prog="ganneal evaluate")
     if (given.run is None) == (given.real is None) or (given.real is None) != (given.fake is None):
         raise ValueError(

@@ -20,7 +20,7 @@ from ganneal.theory.games import GAMES, METHODS, Consensus, Game, Method, Order,
 from ganneal.theory.games.figure import picture
 from ganneal.theory.games.playing import Path as Played
 
-PARTS: Parts = {"game.loss": ("loss", LOSSES)}
+GAME_PARTS: Parts = {"game.loss": ("loss", LOSSES)}
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def main(arguments: Sequence[str]) -> None:
         raise ValueError(f"the game comes first, got {name!r}: ganneal games GAME [options].")
     options = GamesOptions(lookup("game", GAMES, name))
     rest = ["--help" if argument == "--help-all" else argument for argument in rest]
-    options, rest = switch_parts(options, rest, PARTS)
+    options, rest = switch_parts(options, rest, GAME_PARTS)
     options = parse(options, rest, prog=f"ganneal games {name}")
     paths = compare(options)
     out = Path(options.out).expanduser()

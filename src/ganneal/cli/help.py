@@ -9,7 +9,7 @@ from itertools import pairwise
 from textwrap import dedent, fill
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-WIDTH = 120
+HELP_WIDTH = 120
 COLUMN = 22
 """Columns of what is typed; its meaning begins below it where it is longer."""
 
@@ -19,7 +19,7 @@ Rows = Mapping[str, str]
 
 def table(rows: Rows) -> str:
     """Aligned rows, wrapped to the terminal."""
-    width = min(shutil.get_terminal_size((WIDTH, 50)).columns, WIDTH)
+    width = min(shutil.get_terminal_size((HELP_WIDTH, 50)).columns, HELP_WIDTH)
     column = min(max(map(len, rows), default=0), COLUMN)
     lines = []
     for typed, meaning in rows.items():

@@ -16,7 +16,7 @@ from ganneal.weights import WEIGHTS
 if TYPE_CHECKING:
     from ganneal.experiment import Experiment
 
-PARTS: Parts = {"scheme": ("scheme", SCHEMES), "scheme.weights": ("weight rule", WEIGHTS)}
+PLAN_PARTS: Parts = {"scheme": ("scheme", SCHEMES), "scheme.weights": ("weight rule", WEIGHTS)}
 SHOWN_LEVELS = 20
 """Anything longer keeps its first and last few."""
 KEPT = 5
@@ -60,7 +60,7 @@ def help_text(_: Sequence[str]) -> str:
         "--scheme.weights NAME": " | ".join(WEIGHTS),
         "--scheme.weights.first X, --scheme.weights.last X": "Weights of the first and the last level.",
     }
-    return help_of(PlanOptions, "plan", usage=["NAME [options]"], parts=PARTS, more=more)
+    return help_of(PlanOptions, "plan", usage=["NAME [options]"], parts=PLAN_PARTS, more=more)
 
 
 def _shorten(items: Sequence[str], each: int = 1) -> list[str]:
@@ -70,7 +70,7 @@ def _shorten(items: Sequence[str], each: int = 1) -> list[str]:
     return [*items[: KEPT * each], "...", *items[-KEPT * each :]]
 
 
-HEAD = f"{'level':>5} {'D':>4} {'G':>4} {'weight':>11} {'effective':>11} {'Adam step':>11}"
+PLAN_HEAD = f"{'level':>5} {'D':>4} {'G':>4} {'weight':>11} {'effective':>11} {'Adam step':>11}"
 PUSH_HEAD = f"{'level':>5} {'D':>4} {'step size':>11}"
 
 
@@ -142,7 +142,7 @@ def show(
     moves = _shorten(figures.sequence.split(" "), each=2 if figures.stage is None else 3)
     weights = _shorten([f"{level.weight:.6g}" for level in figures.levels])
     if figures.stage is None:
-        head, rows = HEAD, [_row(level) for level in figures.levels]
+        head, rows = PLAN_HEAD, [_row(level) for level in figures.levels]
         below = _shown_updates(figures, g_cost, _shown_reals(figures, batch_size, g_reals), moments)
     else:
         head, rows = PUSH_HEAD, [_push_row(level) for level in figures.levels]
@@ -179,7 +179,7 @@ def main(arguments: Sequence[str]) -> None:
     """Parse and print."""
     name, *rest = arguments
     options, experiment = _resolve(name)
-    options, rest = switch_parts(options, rest, PARTS)
+    options, rest = switch_parts(options, rest, PLAN_PARTS)
     options = parse(options, rest, prog=f"ganneal plan {name}")
     if experiment is None:
         print(show(options.scheme, options.g_cost, options.batch_size, moments=options.moments))

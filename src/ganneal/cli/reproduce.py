@@ -13,7 +13,7 @@ from ganneal.metrics.extractors import EXTRACTORS, ExtractorConfig
 from ganneal.registry import lookup
 from ganneal.reproduction import ALIASES, SCALES, TABLES, Table, results
 from ganneal.reproduction.datasets import PUBLISHED_DATA
-from ganneal.reproduction.distances import ROWS, TITLE, distances_table
+from ganneal.reproduction.distances import DISTANCE_ROWS, TITLE, distances_table
 from ganneal.reproduction.page import page
 from ganneal.reproduction.plan import Planned, chosen_rows, planned, seconds
 from ganneal.reproduction.running import check_extractor, described, run_rows
@@ -58,7 +58,7 @@ def _listed() -> str:
     lines = [f"  {name:<{width}}  {table.title} ({len(table.rows)} rows)" for name, table in TABLES.items()]
     wide = max(map(len, SCALES))
     scales = [f"  {name:<{wide}}  {scale.text}" for name, scale in SCALES.items()]
-    lines.append(f"  {DISTANCES:<{width}}  {TITLE} ({len(ROWS)} rows, nothing is trained)")
+    lines.append(f"  {DISTANCES:<{width}}  {TITLE} ({len(DISTANCE_ROWS)} rows, nothing is trained)")
     return "\n".join(["tables:", *lines, "", "scales:", *scales, "", "ganneal reproduce --help says more."])
 
 

@@ -8,7 +8,7 @@ from inspect import getdoc
 from typing import Any
 
 from ganneal.cli.chosen import choices, named_model, reasons, values
-from ganneal.cli.configure import PARTS, configure, resolve, take, take_flag
+from ganneal.cli.configure import EXPERIMENT_PARTS, configure, resolve, take, take_flag
 from ganneal.cli.plan import show
 from ganneal.evaluation.run_data import ACCEPT, KnownData, check_apart, check_identity, found_again
 from ganneal.experiment import Experiment
@@ -32,7 +32,7 @@ def help_text(_: Sequence[str]) -> str:
     """The help of the command."""
     switches = "\n".join(
         f"  --{path.replace('_', '-'):<17} {' | '.join(registry)}"
-        for path, (_, registry) in PARTS.items()
+        for path, (_, registry) in EXPERIMENT_PARTS.items()
         if "." not in path
     )
     return f"""usage: ganneal train EXPERIMENT [options]

@@ -21,11 +21,11 @@ from ganneal.training.evaluator import Evaluator
 from ganneal.training.session import train
 
 OUTCOME = "outcome.json"
-STEP = "g_step_per_d_update"
+STEP_RATIO = "g_step_per_d_update"
 COUNTED = ("num_real", "g_num_real", "d_updates", "g_updates", "seconds", "cpu_seconds")
-FIELDS = frozenset(
+OUTCOME_FIELDS = frozenset(
     ("status", "error", "arm", "seed", "budget", "metric", "untrained", "last_seen", "best_seen", "evaluations")
-    + ("last", "best", STEP, *COUNTED)
+    + ("last", "best", STEP_RATIO, *COUNTED)
 )
 """What every outcome holds."""
 SEAL = "sha256"
@@ -71,7 +71,7 @@ def read_outcome(path: Path) -> dict[str, Any] | None:
     outcome = read_json(file)
     if SEAL in outcome and outcome.pop(SEAL) != _seal(outcome):  # those of before had none
         raise ValueError(f"{file} is damaged: it is not what was written.")
-    if FIELDS - outcome.keys():
+    if OUTCOME_FIELDS - outcome.keys():
         raise ValueError(f"{file} is damaged: it is not the outcome of a run.")
     return outcome
 
@@ -177,7 +177,7 @@ def _of_record(job: Job) -> dict[str, Any]:
     seen = [(row["num_real"], row[distance]) for row in rows if distance is not None and _is_number(row.get(distance))]
     trained = [value for num_real, value in seen if num_real]
     last: Row = rows[-1] if rows else {}
-    steps = [row[STEP] for row in rows if _is_number(row.get(STEP))]
+    steps = [row[STEP_RATIO] for row in rows if _is_number(row.get(STEP_RATIO))]
     return {
         "metric": distance,
         "untrained": seen[0][1] if seen and not seen[0][0] else None,
@@ -186,7 +186,7 @@ def _of_record(job: Job) -> dict[str, Any]:
         "evaluations": len(trained),
         "last": None,
         "best": None,
-        STEP: sum(steps) / len(steps) if steps else None,
+        STEP_RATIO: sum(steps) / len(steps) if steps else None,
     } | {key: last.get(key, 0) for key in COUNTED}
 
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from math import inf, isfinite
 from typing import Any, Literal
 
-from ganneal.metrics.intervals import LEVEL, Better, PairedComparison, paired_comparison, verdict
+from ganneal.metrics.intervals import SIGNIFICANCE_LEVEL, Better, PairedComparison, paired_comparison, verdict
 from ganneal.metrics.p_values import holm
 
-RULE = (
+FAILURE_RULE = (
     "A run that diverged, collapsed or ends in no finite value is worse than every finite value. It is in no mean; its "
     "number stands beside the mean of the others. An arm is not called better if one of its runs failed or has not "
     "ended, nor if one diverged at a seed where the other arm's did not."
@@ -90,7 +90,7 @@ class Finding:
 
     def winner(self, adjusted: float | None = None) -> Winner | None:
         """The better arm where that is decided, by the ``adjusted`` p too."""
-        lost = adjusted is not None and adjusted > LEVEL
+        lost = adjusted is not None and adjusted > SIGNIFICANCE_LEVEL
         return self.leader if self.comparison.decided and not self._reason and not lost else None
 
     def text(self, ours: str, theirs: str, adjusted: float | None = None, among: int = 1) -> str:

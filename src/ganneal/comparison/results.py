@@ -7,8 +7,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from ganneal.comparison.job import STEP
-from ganneal.comparison.judging import RULE, Finding, Standing, compared, corrected, standing
+from ganneal.comparison.job import STEP_RATIO
+from ganneal.comparison.judging import FAILURE_RULE, Finding, Standing, compared, corrected, standing
 from ganneal.comparison.study import CLOCKS, MATCHED, Arm, Study, is_annealed
 from ganneal.metrics.intervals import last_over_best_interval, seed_interval
 from ganneal.schemes import Nested
@@ -17,7 +17,7 @@ from ganneal.storage.run_directory import provenance
 from ganneal.wording import lost, number
 
 RESULTS_FORMAT = 2
-CLOSE = 0.05
+STEP_TOLERANCE = 0.05
 """Share by which a matched control may walk further or less far before the table says so."""
 Outcome = Mapping[str, Any]
 
@@ -50,7 +50,7 @@ class Results:
                 "metric": next(iter(metrics), None),
                 "better": "lower",
                 "hardware": provenance(),
-                "rule": RULE,
+                "rule": FAILURE_RULE,
                 "walks": _walks(study, by_arm),
                 "arms": _with_verdicts(
                     study, [_arm(study, arm, by_arm[arm.name], measured=bool(metrics)) for arm in study.arms]
@@ -175,7 +175,7 @@ def _equal_in(study: Study, arm: Arm, reals: float | None) -> str:
 def _walks(study: Study, by_arm: Mapping[str, Sequence[Outcome]]) -> list[str]:
     """How far each matched control walked beside the annealed arm, as measured, at the seeds that both finished."""
     steps = {
-        name: {run["seed"]: run[STEP] for run in runs if run["status"] == "finished" and run[STEP]}
+        name: {run["seed"]: run[STEP_RATIO] for run in runs if run["status"] == "finished" and run[STEP_RATIO]}
         for name, runs in by_arm.items()
     }
     found = []
@@ -186,7 +186,11 @@ def _walks(study: Study, by_arm: Mapping[str, Sequence[Outcome]]) -> list[str]:
             seeds = [seed for seed in steps[arm.name] if seed in steps[control]]
             if seeds:
                 ratio = sum(steps[control][s] for s in seeds) / sum(steps[arm.name][s] for s in seeds)
-                off = "" if abs(ratio - 1) <= CLOSE else f", more than {100 * CLOSE:.0f} % from its match"
+                off = (
+                    ""
+                    if abs(ratio - 1) <= STEP_TOLERANCE
+                    else f", more than {100 * STEP_TOLERANCE:.0f} % from its match"
+                )
                 found.append(f"Measured, {control} walked {ratio:.2f} times the generator step of {arm.name}{off}.")
     return found
 

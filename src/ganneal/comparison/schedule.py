@@ -9,7 +9,7 @@ from typing import Any
 from ganneal.comparison.executors import Executor
 from ganneal.comparison.job import Job, failed, read_outcome
 from ganneal.comparison.results import Results, first_line
-from ganneal.comparison.study import MATCHED, WORDS, Study, cautions, count, is_annealed, used_budget
+from ganneal.comparison.study import CLOCK_WORDS, MATCHED, Study, cautions, count, is_annealed, used_budget
 from ganneal.data.identity import Identity, differences, identify
 from ganneal.data.places import without_places
 from ganneal.evaluation.run_data import check_identity
@@ -167,7 +167,9 @@ class _Course:
         if model["status"] != "failed" and model[like.clock]:
             return None
         what = "failed" if model["status"] == "failed" else "did nothing"
-        return failed(job, f"{like.arm} seed {job.seed} {what}, so there are no {WORDS[like.clock]} to be equal to")
+        return failed(
+            job, f"{like.arm} seed {job.seed} {what}, so there are no {CLOCK_WORDS[like.clock]} to be equal to"
+        )
 
     def _take(self, job: Job, error: str | None) -> None:
         """Take in the outcome of a job that has ended, or let it go on once more."""

@@ -18,14 +18,14 @@ BudgetClock = Literal["num_real", "d_updates", "g_updates", "seconds"]
 CLOCKS: tuple[BudgetClock, ...] = ("num_real", "d_updates", "g_updates", "seconds")
 TAKEN = ("study.json", "results.json", "table.md", "report.html")
 """What stands beside the folders of the arms."""
-STEP, CONSTANT = MATCHED = ("matched-step", "matched-constant")
+MATCHED_STEP, MATCHED_CONSTANT = MATCHED = ("matched-step", "matched-constant")
 """Names of the control with the same total generator step, where a constant weight cancels and where it does not."""
 REVERSED = "cfg-reversed"
 """Name of the control with the weights reversed, which is annealed itself."""
-LONGEST_NAME = 200
-ROUNDING = 1e-9
+LONGEST_ARM_NAME = 200
+WEIGHT_ROUNDING = 1e-9
 """Weights that differ by less, relatively, are one weight: powers of a constant come out so."""
-WORDS = {"num_real": "real images", "d_updates": "D updates", "g_updates": "G updates", "seconds": "seconds"}
+CLOCK_WORDS = {"num_real": "real images", "d_updates": "D updates", "g_updates": "G updates", "seconds": "seconds"}
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Arm:
     """None gives it the study's own clock and amount."""
 
     def __post_init__(self) -> None:
-        bad = not self.name or self.name[0] == "." or self.name in TAKEN or len(self.name.encode()) > LONGEST_NAME
+        bad = not self.name or self.name[0] == "." or self.name in TAKEN or len(self.name.encode()) > LONGEST_ARM_NAME
         if bad or any(letter in "/|" or not letter.isprintable() for letter in self.name):
             raise ValueError(
                 f"an arm's name must be fit for a folder and a table: without / and |, not beginning with a dot, "
@@ -108,8 +108,8 @@ class Study:
     def equal_in(self, arm: Arm) -> str:
         """In words, what the arm's budget is equal in."""
         if arm.like is None:
-            return f"{count(self.amount)} {WORDS[self.clock]}"
-        return f"{WORDS[arm.like.clock]} of {arm.like.arm}, seed by seed"
+            return f"{count(self.amount)} {CLOCK_WORDS[self.clock]}"
+        return f"{CLOCK_WORDS[arm.like.clock]} of {arm.like.arm}, seed by seed"
 
     def describe(self) -> dict[str, Any]:
         """As JSON types what may not change when it is taken up again: seeds, amount, name and baseline may."""
@@ -228,7 +228,7 @@ def is_annealed(scheme: Scheme) -> bool:
             weights = rule((1,) * steps, 0)
         case _:
             return False
-    return max(weights) > min(weights) * (1 + ROUNDING)
+    return max(weights) > min(weights) * (1 + WEIGHT_ROUNDING)
 
 
 def controls(annealed: Arm, clock: BudgetClock) -> tuple[Arm, ...]:
@@ -256,7 +256,7 @@ def controls(annealed: Arm, clock: BudgetClock) -> tuple[Arm, ...]:
 
 def _nested_controls(nats: Arm, scheme: Nested, clock: BudgetClock) -> tuple[Arm, ...]:
     common: Scheme = Alternating(d_steps=scheme.d_steps)
-    matched = CONSTANT if moments_of(nats.experiment.g_optimizer) is None else STEP
+    matched = MATCHED_CONSTANT if moments_of(nats.experiment.g_optimizer) is None else MATCHED_STEP
     by_time = clock == "seconds"
     other: BudgetClock = "d_updates" if by_time else "seconds"
     cts = replace(nats.experiment, scheme=common)

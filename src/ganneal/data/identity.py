@@ -13,13 +13,13 @@ import numpy as np
 from ganneal.data.classes import class_counts, populated
 from ganneal.data.protocol import Dataset, Origin
 
-MOST_FILES, MOST_BYTES = 4_096, 2**28
+MOST_FILES, MOST_BYTES_READ = 4_096, 2**28
 """Files, and bytes together, that are read whole; of more only parts are read."""
-PARTS, PART = 1_024, 2**16
+MOST_PARTS, PART_BYTES = 1_024, 2**16
 """How many parts of large sets of files are read, and the bytes of each."""
 MOST_OF_ARRAYS, SAMPLED = 2**30, 2**26
 """Bytes of arrays that are hashed whole; of larger ones, the bytes of samples that are taken."""
-NAMED = 5
+CLASSES_NAMED = 5
 """Classes that a message names; the rest are counted."""
 
 
@@ -131,18 +131,18 @@ class Files:
     def _bytes(self) -> dict[str, str]:
         ends = list(accumulate(map(int, self.sizes)))
         total = ends[-1] if ends else 0
-        if len(ends) <= MOST_FILES and total <= MOST_BYTES:
+        if len(ends) <= MOST_FILES and total <= MOST_BYTES_READ:
             return {"bytes of the files": self._hash((file, 0, int(size)) for file, size in enumerate(self.sizes))}
-        return {f"bytes at {PARTS:,} places in the files": self._hash(self._places(ends, total))}
+        return {f"bytes at {MOST_PARTS:,} places in the files": self._hash(self._places(ends, total))}
 
     def _places(self, ends: list[int], total: int) -> Iterator[tuple[int, int, int]]:
         """File, start and length of each part that is read, evenly spread over all bytes."""
         # Even spacing over bytes, not over files: large files hold most of the data and get most of the looks.
-        wanted = np.arange(PARTS) * (total / PARTS)
+        wanted = np.arange(MOST_PARTS) * (total / MOST_PARTS)
         for position, file in zip(wanted, np.searchsorted(ends, wanted, side="right").tolist(), strict=True):
             size = int(self.sizes[file])
             start = int(position) - (ends[file] - size)
-            yield file, max(0, min(start, size - PART)), PART
+            yield file, max(0, min(start, size - PART_BYTES)), PART_BYTES
 
     def _hash(self, parts: Iterator[tuple[int, int, int]]) -> str:
         digest = hashlib.sha256()
@@ -228,5 +228,5 @@ def _classes(before: Identity, now: Identity) -> list[str]:
 
 
 def _listed(names: Sequence[str]) -> str:
-    more = f"; and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
-    return "; ".join(names[:NAMED]) + more
+    more = f"; and {len(names) - CLASSES_NAMED:,} more" if len(names) > CLASSES_NAMED else ""
+    return "; ".join(names[:CLASSES_NAMED]) + more

@@ -18,7 +18,7 @@ from ganneal.data.protocol import Batch, Dataset
 
 RESIDENT_SHARE = 0.25
 """Of an accelerator's free memory that the whole data may take there."""
-BLOCK = 2**26
+COPIED_BYTES = 2**26
 """Bytes copied at once."""
 
 
@@ -142,7 +142,7 @@ def fits(dataset: Dataset, device: torch.device) -> bool:
 
 def _copied(samples: np.ndarray, device: torch.device) -> Tensor:
     """All of them on ``device``, a block after the other: a memory map is never whole in memory."""
-    rows = max(1, BLOCK // samples[0].nbytes)
+    rows = max(1, COPIED_BYTES // samples[0].nbytes)
     # `copy` because a read-only memory map is no memory that a tensor may share.
     blocks = (torch.from_numpy(samples[start : start + rows].copy()) for start in range(0, len(samples), rows))
     copied = torch.empty(

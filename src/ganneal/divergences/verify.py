@@ -9,11 +9,11 @@ from torch import Tensor
 
 from ganneal.divergences.row import Divergence
 
-TOLERANCE = 1e-8
+IDENTITY_TOLERANCE = 1e-8
 TAIL = 30.0
-FAR = 80.0
+LARGEST_LOGIT = 80.0
 FAST = 0.25
-"""A limit is compared where its distance is below e^(-FAR FAST) of its size at -FAR or FAR."""
+"""A limit at d = ±LARGEST_LOGIT is compared where its distance is below e^(-FAST LARGEST_LOGIT) of its size."""
 
 
 class Check(NamedTuple):
@@ -23,7 +23,7 @@ class Check(NamedTuple):
     d: Tensor
     got: Tensor
     expected: Tensor
-    tolerance: float = TOLERANCE
+    tolerance: float = IDENTITY_TOLERANCE
 
 
 def _derivative(of: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
@@ -62,7 +62,7 @@ def _tails(row: Divergence, tolerance: float) -> Iterator[Check]:
         slope = _logarithmic_slope(row, d)
         law = f"the slope of log fake_slope is {law} of tail_weights"
         yield Check(law, _one(d), slope, _one(expected), tolerance)
-    far = _one(FAR)
+    far = _one(LARGEST_LOGIT)
     if 2 - left >= FAST:
         yield Check("at_zero = lim -fake_term(d)", -far, _one(row.at_zero), -row.fake_term(-far))
     if 2 - right >= FAST:

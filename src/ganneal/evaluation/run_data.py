@@ -17,9 +17,9 @@ from ganneal.storage.encoding import completed, decode, difference, encode
 from ganneal.storage.json_files import read_description
 from ganneal.storage.run_directory import OWN_FOLDERS, RunDirectory
 
-Key = Literal["data", "held_out"]
-WORDS: dict[Key, str] = {"data": "data", "held_out": "held-out data"}
-FIELDS: dict[Key, str] = {"data": "data", "held_out": "records.held_out"}
+SourceField = Literal["data", "held_out"]
+SOURCE_WORDS: dict[SourceField, str] = {"data": "data", "held_out": "held-out data"}
+SOURCE_FIELDS: dict[SourceField, str] = {"data": "data", "held_out": "records.held_out"}
 """Where an experiment names the source."""
 EXTRACTOR = "records.extractor"
 ACCEPT = "--accept-changed-data"
@@ -61,7 +61,7 @@ class KnownData:
         self.directory = directory
         self.content = read_description(directory.description) if directory.description.exists() else None
 
-    def identity(self, key: Key) -> Identity | None:
+    def identity(self, key: SourceField) -> Identity | None:
         """What a set of data was; None where the run had none."""
         if self.content is None or (described := self.content.get(key)) is None:
             return None
@@ -73,7 +73,7 @@ class KnownData:
                 f"restore it, or use another run directory."
             ) from error
 
-    def compared(self, key: Key, source: Source, dataset: Dataset, *, accept: bool = False) -> Compared:
+    def compared(self, key: SourceField, source: Source, dataset: Dataset, *, accept: bool = False) -> Compared:
         """``dataset`` of ``source`` beside what the run knew; held-out data of another source are asked for.
 
         Raises:
@@ -120,7 +120,7 @@ class KnownData:
                     f"{before[:12]} when it began, {sha256[:12]} now; {advice}."
                 )
 
-    def record(self, key: Key, compared: Compared | None, num_real: int) -> dict[str, Any] | None:
+    def record(self, key: SourceField, compared: Compared | None, num_real: int) -> dict[str, Any] | None:
         """What `experiment.json` is to say of a set of data from now on; None takes over what it says.
 
         Args:
@@ -134,7 +134,7 @@ class KnownData:
             accepted.append({"num_real": num_real, "changes": compared.changes})
         return {"identity": compared.identity.as_dict(), "accepted_changes": accepted}
 
-    def stored(self, key: Key) -> Any:
+    def stored(self, key: SourceField) -> Any:
         """The encoded source of a set of data, None where there is none."""
         experiment = {} if self.content is None else self.content["experiment"]
         return experiment.get("data") if key == "data" else experiment.get("records", {}).get("held_out")
@@ -190,10 +190,10 @@ def _same_part(stored: Any, part: Any) -> bool:
     return not difference(before, json.loads(json.dumps(without_places(encode(part), part))))
 
 
-def refusal(directory: RunDirectory, key: Key, changes: list[str], advice: str) -> str:
+def refusal(directory: RunDirectory, key: SourceField, changes: list[str], advice: str) -> str:
     """Why a run is not taken up, or measured, with other data than it had."""
     listed = "\n  ".join(changes)
-    return f"the {WORDS[key]} of {directory.path} are not those that the run began with:\n  {listed}\n{advice}"
+    return f"the {SOURCE_WORDS[key]} of {directory.path} are not those that the run began with:\n  {listed}\n{advice}"
 
 
 def all_places(experiment: Experiment) -> dict[str, str]:
@@ -236,20 +236,20 @@ def check_apart(experiment: Experiment, directory: RunDirectory) -> None:
         ValueError: The run would write into its data, or over them.
     """
     out = directory.path.resolve()
-    for key, field in FIELDS.items():
+    for key, field in SOURCE_FIELDS.items():
         for name, place in places(experiment).items():
             if not name.startswith(f"{field}.") or (lies := found_at(place)) is None:
                 continue
             if lies == out or any(lies.is_relative_to(out / own) for own in OWN_FOLDERS):
                 raise ValueError(
-                    f"out must not be where the {WORDS[key]} lie, got {shown(str(out))} for the run and "
-                    f"{shown(str(lies))} for the {WORDS[key]}: the run writes its pictures and weights there. Name "
-                    f"another directory (--out)."
+                    f"out must not be where the {SOURCE_WORDS[key]} lie, got {shown(str(out))} for the run and "
+                    f"{shown(str(lies))} for the {SOURCE_WORDS[key]}: the run writes its pictures and weights there. "
+                    f"Name another directory (--out)."
                 )
             if out.is_relative_to(lies) and not directory.description.exists() and _holds_files(out):
                 raise ValueError(
-                    f"out must be a new folder where it lies within the {WORDS[key]}, got {shown(str(out))}, which "
-                    f"holds files already; name another directory (--out)."
+                    f"out must be a new folder where it lies within the {SOURCE_WORDS[key]}, got {shown(str(out))}, "
+                    f"which holds files already; name another directory (--out)."
                 )
 
 
@@ -288,12 +288,14 @@ def held_out_data(
     return _read_again(known, "held_out", path, accept, lambda source: load_like(source, like))
 
 
-def _read_again(known: KnownData, key: Key, path: str | None, accept: bool, read: Callable[[Source], Dataset]) -> Found:
+def _read_again(
+    known: KnownData, key: SourceField, path: str | None, accept: bool, read: Callable[[Source], Dataset]
+) -> Found:
     before, directory = known.identity(key), known.directory
     source: Source = decode(known.stored(key), {type(one) for one in DATASETS.values()})
     others: list[Found] = []
     errors: list[Exception] = []
-    for at in _sources(source, known.places_of(FIELDS[key]), path, directory, key):
+    for at in _sources(source, known.places_of(SOURCE_FIELDS[key]), path, directory, key):
         try:
             dataset = read(at)
         except (ValueError, OSError) as error:  # something else lies where the data may have been moved to
@@ -327,20 +329,20 @@ def own_extractor(directory: RunDirectory) -> ExtractorConfig | None:
 
 
 def _sources(
-    source: Source, known: Mapping[str, list[Path]], path: str | None, directory: RunDirectory, key: Key
+    source: Source, known: Mapping[str, list[Path]], path: str | None, directory: RunDirectory, key: SourceField
 ) -> Iterator[Source]:
     """``source`` at the places where it may lie, the most likely first."""
     named = places(source)
     option = {"data": "--data.path", "held_out": "--held-out.path"}[key]
     if path is not None:
         if len(named) != 1:
-            raise ValueError(f"{option} must be left out: the {WORDS[key]} of {directory.path} are no files.")
+            raise ValueError(f"{option} must be left out: the {SOURCE_WORDS[key]} of {directory.path} are no files.")
         yield with_places(source, dict.fromkeys(named, path))
         return
     if lacking := [place for name, place in named.items() if name in known and not known[name]]:
         raise FileNotFoundError(
-            f"the {WORDS[key]} of {directory.path} are not where they were, {shown(lacking[0])}, nor beside the run; "
-            f"name their place ({option} PATH)."
+            f"the {SOURCE_WORDS[key]} of {directory.path} are not where they were, {shown(lacking[0])}, nor beside the "
+            f"run; name their place ({option} PATH)."
         )
     for index in range(max((len(found) for found in known.values()), default=1)):
         yield with_places(source, {name: str(found[min(index, len(found) - 1)]) for name, found in known.items()})

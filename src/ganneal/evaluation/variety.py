@@ -9,10 +9,10 @@ from torch import Tensor
 from ganneal.metrics.distances import nearest_distances
 from ganneal.stop import Row
 
-MOST = 2_000
+MOST_SAMPLES = 2_000
 """Samples of each side, whose cost grows with the square."""
 NEIGHBOUR = 5
-CLOSE = 0.01
+NEAR_DUPLICATES = 0.01
 """The share of real samples that are as close to another real one as near duplicates are."""
 
 
@@ -35,12 +35,12 @@ class Variety:
     @classmethod
     def of(cls, real: Float64[Tensor, "n d"], count: int, seed: int) -> "Variety | None":
         """For ``count`` generated samples, with as many of ``real`` in an order of ``seed``; None of too few."""
-        kept = min(len(real), count, MOST)
+        kept = min(len(real), count, MOST_SAMPLES)
         if kept <= NEIGHBOUR:
             return None
         chosen = real[torch.randperm(len(real), generator=torch.Generator().manual_seed(seed))[:kept]]
         reach, _ = nearest_distances(chosen, chosen, k=NEIGHBOUR, exclude_self=True)
-        close = float(reach[:, 0].quantile(CLOSE))
+        close = float(reach[:, 0].quantile(NEAR_DUPLICATES))
         return cls(chosen, reach[:, -1], close, float((reach[:, 0] <= close).double().mean()))
 
     def __call__(self, fake: Float64[Tensor, "n d"]) -> Row:

@@ -10,7 +10,7 @@ from ganneal.models import DCGAN, Model
 from ganneal.models.parts.sizes import largest_size
 
 LARGEST_ON_CPU, LARGEST_ON_GPU = 64, 256
-BATCH, SMALLEST_BATCH = 64, 8
+DEFAULT_BATCH, SMALLEST_BATCH = 64, 8
 BATCHES_A_PASS = 8
 """At least so many where batches are not below the smallest, or a small set would be seen whole in every update."""
 FEW = 10_000
@@ -81,8 +81,8 @@ def _size(data: Survey, machine: Machine, models: Sequence[Model]) -> Choice:
 
 def _batch(data: Survey) -> Choice:
     most = data.count // BATCHES_A_PASS
-    if most >= BATCH:
-        return Choice(BATCH, "usual")
+    if most >= DEFAULT_BATCH:
+        return Choice(DEFAULT_BATCH, "usual")
     fitting = max(SMALLEST_BATCH, 1 << max(most, 1).bit_length() - 1)
     return Choice(min(fitting, data.count), f"few images: {data.count:,}")
 

@@ -33,7 +33,7 @@ from ganneal.storage.run_directory import RunDirectory
 ENDINGS = (".png", ".npz", ".zip", "")
 MANIFEST = ".ganneal-samples"
 """A file in a folder of samples: the CRC-32 and the name of each file that was written there, one a line."""
-LONGEST_NAME = 200
+LONGEST_FOLDER_NAME = 200
 """Bytes of a folder's name; most file systems take 255."""
 ILLEGAL = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f\ud800-\udfff]')
 RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
@@ -164,7 +164,7 @@ def _is_safe(name: str) -> bool:
     if not name or hidden(name) or name.startswith(".") or name.endswith(".") or name != name.strip():
         return False
     unfit = ILLEGAL.search(name) or RESERVED.fullmatch(name) or not name.isprintable()
-    return not unfit and len(name.encode()) <= LONGEST_NAME
+    return not unfit and len(name.encode()) <= LONGEST_FOLDER_NAME
 
 
 def _write_folder(drawn: Drawn, root: Path) -> None:

@@ -22,7 +22,7 @@ from ganneal.task import TASKS
 
 MOST_LARGER = 64
 """Upper limit on the size of the networks that a card may describe, as a multiple of the weights beside it."""
-SMALL = 2**24
+FREE_PARAMETERS = 2**24
 """Numbers allowed beyond that: a discriminator may be far larger than a tiny generator."""
 FAR_LARGER = "its networks are far larger than the weights beside it; restore the card."
 
@@ -50,7 +50,7 @@ class _NoLargerTensor(TorchFunctionMode):
 @contextmanager
 def _like(weights: Weights) -> Iterator[None]:
     """Refuse to build networks far larger than ``weights``, before memory is touched for what is beyond them."""
-    most = MOST_LARGER * sum(tensor.numel() for tensor in weights.values()) + SMALL
+    most = MOST_LARGER * sum(tensor.numel() for tensor in weights.values()) + FREE_PARAMETERS
     most_tensors = MOST_LARGER * (len(weights) + 1)
     count, tensors, thread = 0, 0, threading.get_ident()
 

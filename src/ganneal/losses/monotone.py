@@ -18,7 +18,7 @@ from ganneal.losses.protocol import Logits, PerSample, Weight, WeightOn, logisti
 MonotoneFunction = Callable[[Tensor], Tensor]
 """Raw outputs to values, elementwise and differentiable; a frozen dataclass if a run is to write it down."""
 
-LIMIT, STEP = 20, 0.01
+GRID_LIMIT, GRID_STEP = 20, 0.01
 
 
 @dataclass(frozen=True)
@@ -78,16 +78,16 @@ def check_increases(h: MonotoneFunction) -> None:
     Raises:
         ValueError: The message names the first place where it does not.
     """
-    last = round(LIMIT / STEP)
-    d = torch.arange(-last, last + 1, dtype=torch.float64) * STEP
+    last = round(GRID_LIMIT / GRID_STEP)
+    d = torch.arange(-last, last + 1, dtype=torch.float64) * GRID_STEP
     values = h(d)
     stuck = ~(values.diff() > 0)  # so that NaN is refused
     if stuck.any():
         i = int(stuck.nonzero()[0])
         raise ValueError(
-            f"h must increase everywhere from {-LIMIT} to {LIMIT}, got {h!r}, which goes from {values[i]:.6g} at "
-            f"{d[i]:.2f} to {values[i + 1]:.6g} at {d[i + 1]:.2f}; fakes there would be left alone or pushed away from "
-            f"the data. Use an increasing function, as Arcsinh(), --loss.h arcsinh."
+            f"h must increase everywhere from {-GRID_LIMIT} to {GRID_LIMIT}, got {h!r}, which goes from "
+            f"{values[i]:.6g} at {d[i]:.2f} to {values[i + 1]:.6g} at {d[i + 1]:.2f}; fakes there would be left alone "
+            f"or pushed away from the data. Use an increasing function, as Arcsinh(), --loss.h arcsinh."
         )
 
 

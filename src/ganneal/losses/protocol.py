@@ -18,7 +18,7 @@ Side = Literal["real", "fake", "earlier real", "earlier fake"]
 """Batches that a discriminator may judge: those of a move, and those of the same player's move before."""
 View = tuple[Side, ...]
 """What is judged at once: a sample, or a sample and its partners."""
-ALONE: tuple[View, ...] = (("real",), ("fake",))
+SEPARATE: tuple[View, ...] = (("real",), ("fake",))
 WeightOn = Literal["output", "loss"]
 """Where a schedule's weight goes: on the raw output inside the generator's loss, or on the loss."""
 Weight = float | Float[Tensor, ""]
@@ -54,13 +54,13 @@ def output_of(loss: Loss) -> Output:
 
 def views_of_discriminator(loss: Loss) -> tuple[View, ...]:
     """What the discriminator judges for its own loss: each argument's sample, with partners where pairs are judged."""
-    return getattr(loss, "views", ALONE)
+    return getattr(loss, "views", SEPARATE)
 
 
 def views_of_generator(loss: Loss) -> tuple[View, ...]:
     """What the discriminator judges for the generator's loss."""
     own: tuple[View, ...] | None = getattr(loss, "views", None)
-    return own if own is not None else ALONE[::-1] if loss.needs_real else ALONE[1:]
+    return own if own is not None else SEPARATE[::-1] if loss.needs_real else SEPARATE[1:]
 
 
 def judges_pairs(loss: Loss) -> bool:

@@ -18,7 +18,7 @@ Values = Sequence[float] | Float[np.ndarray, " seeds"]
 Better = Literal["lower", "higher"]
 """Which values of a metric are the good ones."""
 
-LEVEL = 0.05
+SIGNIFICANCE_LEVEL = 0.05
 """Of the intervals, and what a p is held against in words."""
 _EXACT_PAIRS = 16
 
@@ -201,7 +201,7 @@ def paired_comparison(a: Values, b: Values, *, seed: int = 0) -> PairedCompariso
     if not finite:
         with np.errstate(invalid="ignore"):
             mean = float(differences.mean())
-        return PairedComparison(mean, None, None, p, smallest, pairs, p_t <= LEVEL, flips, p_t, diverged)
+        return PairedComparison(mean, None, None, p, smallest, pairs, p_t <= SIGNIFICANCE_LEVEL, flips, p_t, diverged)
     mean, low, high = _t_interval(differences)
     return PairedComparison(mean, low, high, p, smallest, pairs, low > 0 or high < 0, flips, p_t, diverged)
 
@@ -243,7 +243,7 @@ def verdict(
     spanned = comparison.low is not None  # else the counts stand in place of the interval
     words = [_t_words(comparison, adjusted, among), _sign_flip_words(comparison), counts if spanned else ""]
     tail = f"({'; '.join(filter(None, words))})"
-    corrected = comparison.decided and adjusted is not None and adjusted > LEVEL
+    corrected = comparison.decided and adjusted is not None and adjusted > SIGNIFICANCE_LEVEL
     if barred is not None or corrected or not comparison.decided:
         shown = "no difference shown" + (" after correction" if corrected else "")
         shown = f"no verdict, {barred}" if barred else shown
@@ -255,7 +255,7 @@ def _open_words(comparison: PairedComparison, ours: str, theirs: str, counts: st
     """What was seen where nothing is decided."""
     if comparison.low is None or comparison.high is None:
         return f": {counts}"
-    agree = comparison.decided == (comparison.p_sign_flip <= LEVEL)
+    agree = comparison.decided == (comparison.p_sign_flip <= SIGNIFICANCE_LEVEL)
     span = _span(comparison.difference, comparison.low, comparison.high)
     alone = "" if agree or comparison.decided else " by the t interval"
     return f"{alone}: {ours} minus {theirs} is {span} over {comparison.pairs} seeds"
@@ -265,7 +265,7 @@ def _decided_words(comparison: PairedComparison, ours: str, theirs: str, sign: i
     """Who is better, by how much where that is a number."""
     gain = sign * comparison.difference
     way = "better" if gain > 0 else "worse"
-    agree = comparison.p_sign_flip <= LEVEL
+    agree = comparison.p_sign_flip <= SIGNIFICANCE_LEVEL
     if comparison.low is None or comparison.high is None:
         return f"{ours} {way} than {theirs}: {counts}{'' if agree else ', by the t test alone'}"
     turn = sign if gain > 0 else -sign
@@ -291,7 +291,7 @@ def _sign_flip_words(comparison: PairedComparison) -> str:
     p, smallest = comparison.p_sign_flip, comparison.smallest_p
     if comparison.random_flips is not None:
         return f"sign-flip p = {p:.4g} from {comparison.random_flips:,} random flips"
-    few = f": too few seeds for {LEVEL}" if smallest > LEVEL else ""
+    few = f": too few seeds for {SIGNIFICANCE_LEVEL}" if smallest > SIGNIFICANCE_LEVEL else ""
     if p <= smallest * (1 + 1e-9):
         return f"sign-flip p = {p:.4g}, the smallest {comparison.pairs} seeds can reach{few}"
     if few:

@@ -85,14 +85,14 @@ def _text(values: tuple[float, ...]) -> str:
     return numbers[0] if len(numbers) == 1 else f"({', '.join(numbers)})"
 
 
-SIGNED = Scaling()
+TO_SIGNED = Scaling()
 """To [-1, 1], the exact inverse of the quantisation of generated images."""
 
 INCEPTION_SCALINGS = {
-    "pytorch-fid": SIGNED,
+    "pytorch-fid": TO_SIGNED,
     "tf-legacy": Scaling((128,), (128,)),
     "clean": Scaling((128,), (128,)),
-    "friendly": SIGNED,
+    "friendly": TO_SIGNED,
 }
 """What the public FID programs that go with each rule feed to the network."""
 

@@ -15,7 +15,7 @@ from ganneal.models.protocol import ModelPair, Normal, Shape
 
 NormName = Literal["batch", "layer", "instance", "none"]
 
-SIZES = {4 * 2**n: (4, n) for n in range(1, 7)} | {7 * 2**n: (7, n) for n in range(1, 6)}
+DCGAN_SIZES = {4 * 2**n: (4, n) for n in range(1, 7)} | {7 * 2**n: (7, n) for n in range(1, 6)}
 """Image size -> (base, number of doublings)."""
 
 
@@ -107,13 +107,13 @@ class DCGAN:
             raise ValueError(
                 f"num_classes must be 0 for DCGAN, got {num_classes}; train without labels (task 'unconditional')."
             )
-        if len(shape) != 3 or shape[1] != shape[2] or shape[1] not in SIZES:
+        if len(shape) != 3 or shape[1] != shape[2] or shape[1] not in DCGAN_SIZES:
             raise ValueError(
-                f"shape must be (channels, size, size) with size in {sorted(SIZES)}, got {shape}; "
+                f"shape must be (channels, size, size) with size in {sorted(DCGAN_SIZES)}, got {shape}; "
                 f"{RESIZE}, for points use the model 'mlp'."
             )
         channels, size, _ = shape
-        base, doublings = SIZES[size]
+        base, doublings = DCGAN_SIZES[size]
         widths = [min(self.width * 2**i, 8 * self.width) for i in range(doublings)]
         return ModelPair(
             DCGANGenerator(self.latent_size, base, widths, channels, self.g_norm),

@@ -9,7 +9,7 @@ from ganneal.models.parts.checks import check_at_least_one, check_square, check_
 from ganneal.models.parts.times import check_even
 from ganneal.models.protocol import ModelPair, Normal, Shape
 
-SIZES = [8, 16, 32, 64, 128, 256]
+DDGAN_SIZES = [8, 16, 32, 64, 128, 256]
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class DDGAN:
             raise ValueError(f"d_layout must be one of {', '.join(get_args(LayoutName))}, got {self.d_layout!r}.")
 
     def build(self, shape: Shape, num_classes: int = 0) -> ModelPair:
-        check_square("DDGAN", shape, SIZES)
+        check_square("DDGAN", shape, DDGAN_SIZES)
         check_unconditional("DDGAN", num_classes)
         self._check_size(shape[1])
         sizes = Sizes(

@@ -15,7 +15,7 @@ from ganneal.models.protocol import ModelPair, Normal, Shape
 
 BASE = 4
 """Image side at the latents' end, pixels."""
-SIZES = [8, 16, 32, 64, 128, 256, 512]
+R3GAN_SIZES = [8, 16, 32, 64, 128, 256, 512]
 EXPANSION = 2
 """A block's inner channels for each of its outer ones."""
 CLASS_SIZE = 64
@@ -163,7 +163,7 @@ class R3GAN:
                 )
 
     def build(self, shape: Shape, num_classes: int = 0) -> ModelPair:
-        channels, size = check_square("R3GAN", shape, SIZES)
+        channels, size = check_square("R3GAN", shape, R3GAN_SIZES)
         stages = (size // BASE).bit_length()
         if len(self.widths) > stages:
             raise ValueError(f"widths must be at most {stages} at {size} px, one a stage, got {len(self.widths)}.")

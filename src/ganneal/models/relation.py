@@ -6,7 +6,7 @@ from typing import get_args
 from torch import nn
 
 from ganneal.losses import PairwiseCritic
-from ganneal.models.dcgan import SIZES, DCGANDiscriminator, DCGANGenerator, NormName
+from ganneal.models.dcgan import DCGAN_SIZES, DCGANDiscriminator, DCGANGenerator, NormName
 from ganneal.models.parts.checks import check_at_least_one, check_square, check_unconditional
 from ganneal.models.protocol import ModelPair, Normal, Shape
 
@@ -37,8 +37,8 @@ class Relation:
 
     def build(self, shape: Shape, num_classes: int = 0) -> ModelPair:
         check_unconditional("Relation", num_classes)
-        channels, size = check_square("Relation", shape, sorted(SIZES))
-        base, doublings = SIZES[size]
+        channels, size = check_square("Relation", shape, sorted(DCGAN_SIZES))
+        base, doublings = DCGAN_SIZES[size]
         widths = [min(self.width * 2**i, 8 * self.width) for i in range(doublings)]
         generator = DCGANGenerator(self.latent_size, base, widths, channels, self.g_norm)
         *layers, _ = DCGANDiscriminator(base, widths, channels, self.d_norm).net.children()

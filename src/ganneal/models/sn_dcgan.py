@@ -9,7 +9,7 @@ from ganneal.models.parts.checks import check_at_least_one, check_square, check_
 from ganneal.models.parts.initialization import initialize, zero_biases
 from ganneal.models.protocol import ModelPair, Normal, Shape
 
-SIZES = list(range(8, 257, 8))
+SN_DCGAN_SIZES = list(range(8, 257, 8))
 
 
 class SNDCGANGenerator(nn.Module):
@@ -66,7 +66,7 @@ class SNDCGAN:
 
     def build(self, shape: Shape, num_classes: int = 0) -> ModelPair:
         check_unconditional("SNDCGAN", num_classes)
-        channels, size = check_square("SNDCGAN", shape, SIZES)
+        channels, size = check_square("SNDCGAN", shape, SN_DCGAN_SIZES)
         players = (
             SNDCGANGenerator(self.latent_size, size // 8, self.width, channels),
             SNDCGANDiscriminator(size // 8, self.width, channels),

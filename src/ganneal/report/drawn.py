@@ -23,15 +23,15 @@ from ganneal.storage.run_directory import RunDirectory
 
 SEED = 20
 """Of every latent drawn for a page; the samples over time have their own."""
-SHOWN = 8
-NEAREST = 3
+NUM_SHOWN = 8
+NUM_NEAREST = 3
 PROBES = 64
 """Samples, and real images, whose distances to the data are put side by side."""
 SEARCHED = 60_000
-CHUNK = 2_000
+SEARCHED_TOGETHER = 2_000
 SIZE = 32
 """Larger images are averaged to so many pixels a side before they are compared."""
-ROWS, STEPS = 6, 8
+PATH_ROWS, PATH_STEPS = 6, 8
 PATHS = 12
 
 
@@ -66,7 +66,7 @@ def _nearest_in(
 ) -> tuple[Float[Tensor, "n k"], np.ndarray]:
     """Distances to, and rows of, the ``k`` nearest of the data's ``rows``, a part of them in memory at a time."""
     distances, found = torch.empty(len(queries), 0, dtype=torch.float64), np.empty((len(queries), 0), dtype=np.int64)
-    for part in np.array_split(rows, max(1, len(rows) // CHUNK)):
+    for part in np.array_split(rows, max(1, len(rows) // SEARCHED_TOGETHER)):
         features = _features(dataset, part)
         near, places = nearest_distances(queries, features, k=min(k, len(part)))
         distances = torch.cat([distances, near], dim=1)
@@ -92,16 +92,16 @@ def neighbours(generator: TrainedGenerator, dataset: Dataset) -> Neighbours | No
     probes = np.unique(np.linspace(0, len(rows) - 1, PROBES).astype(np.int64))
     samples = generator.sample(PROBES, SEED)
     drawn = pixel_features(samples, size=SIZE)
-    distances, found = _nearest_in(drawn, dataset, rows, NEAREST)
+    distances, found = _nearest_in(drawn, dataset, rows, NUM_NEAREST)
     # a probe is the nearest to itself, at a distance of 0: the second is the nearest other
     among_real, _ = _nearest_in(_features(dataset, rows[probes]), dataset, rows, 2)
     unit = 127.5 / sqrt(drawn.shape[1])
-    nearest = np.concatenate([found[:SHOWN, rank] for rank in range(NEAREST)])
+    nearest = np.concatenate([found[:NUM_SHOWN, rank] for rank in range(NUM_NEAREST)])
     return Neighbours(
-        picture(image_grid(samples[:SHOWN], SHOWN), f"{SHOWN} generated samples in a row"),
+        picture(image_grid(samples[:NUM_SHOWN], NUM_SHOWN), f"{NUM_SHOWN} generated samples in a row"),
         picture(
-            image_grid(_images(dataset, nearest), SHOWN),
-            f"Below each sample the {NEAREST} real images nearest to it, the nearest on top",
+            image_grid(_images(dataset, nearest), NUM_SHOWN),
+            f"Below each sample the {NUM_NEAREST} real images nearest to it, the nearest on top",
         ),
         float(distances[:, 0].median()) * unit,
         float(among_real[:, 1].median()) * unit,
@@ -140,9 +140,10 @@ def _along(generator: TrainedGenerator, rows: int, steps: int) -> Tensor:
 
 def interpolation(generator: TrainedGenerator) -> Picture:
     """Rows of images between two latents each."""
-    images = _along(generator, ROWS, STEPS)
+    images = _along(generator, PATH_ROWS, PATH_STEPS)
     return picture(
-        image_grid(images, STEPS), f"{ROWS} rows of {STEPS} generated images, each row from one latent to another"
+        image_grid(images, PATH_STEPS),
+        f"{PATH_ROWS} rows of {PATH_STEPS} generated images, each row from one latent to another",
     )
 
 
@@ -160,7 +161,7 @@ def paths(generator: TrainedGenerator, real: np.ndarray) -> Markup:
     return chart.svg(f"{PATHS} paths of generated points between two latents each, over real points.")
 
 
-def same_latents(generators: Sequence[TrainedGenerator | None], count: int = SHOWN) -> list[Picture | None]:
+def same_latents(generators: Sequence[TrainedGenerator | None], count: int = NUM_SHOWN) -> list[Picture | None]:
     """One row of samples for each generator, all from the same seed; None where there is no generator of images."""
     rows: list[Picture | None] = []
     for generator in generators:

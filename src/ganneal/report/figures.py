@@ -14,20 +14,20 @@ from markupsafe import Markup, escape
 
 from ganneal.wording import number, telling_apart
 
-INK, MUTED, RULE, PAPER, LEVEL = "#010101", "#020202", "#030303", "#040404", "#050505"
+INK, MUTED, GRIDLINE, PAPER, ACCENT = "#010101", "#020202", "#030303", "#040404", "#050505"
 SERIES = tuple(f"#0a0a0{index}" for index in range(8))
 """Stand-ins for the colours of lines; `series` takes them in turn."""
-VARIABLES = {INK: "currentColor", MUTED: "var(--muted)", RULE: "var(--rule)", PAPER: "var(--card)"}
-VARIABLES |= {LEVEL: "var(--accent)"} | {colour: f"var(--s{index})" for index, colour in enumerate(SERIES)}
+VARIABLES = {INK: "currentColor", MUTED: "var(--muted)", GRIDLINE: "var(--rule)", PAPER: "var(--card)"}
+VARIABLES |= {ACCENT: "var(--accent)"} | {colour: f"var(--s{index})" for index, colour in enumerate(SERIES)}
 STYLES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
 """Line styles in turn, so that no line is told by its colour alone."""
-WIDTH, HEIGHT = 3.75, 2.4
+FIGURE_WIDTH, FIGURE_HEIGHT = 3.75, 2.4
 """Inches; small, so that text stays readable on a phone."""
 LEGEND_LETTERS = 58
 """Letters that a line of a legend has room for."""
 POINTS = 300
 """A longer curve is averaged into so many bins."""
-LOG_RATIO = 10
+LOG_AXIS_RATIO = 10
 """Positive values spread further than this are drawn on a logarithmic axis."""
 DECIMALS = re.compile(r"(\d+\.\d)\d+")
 """A tenth of a point is enough in a path."""
@@ -35,16 +35,16 @@ DECIMALS = re.compile(r"(\d+\.\d)\d+")
 SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.size": 8.5,
-    "axes.edgecolor": RULE,
+    "axes.edgecolor": GRIDLINE,
     "axes.labelcolor": MUTED,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.axisbelow": True,
-    "grid.color": RULE,
+    "grid.color": GRIDLINE,
     "grid.linewidth": 0.6,
-    "xtick.color": RULE,
-    "ytick.color": RULE,
+    "xtick.color": GRIDLINE,
+    "ytick.color": GRIDLINE,
     "xtick.labelcolor": MUTED,
     "ytick.labelcolor": MUTED,
     "xtick.major.size": 0,
@@ -67,7 +67,7 @@ def series(index: int) -> dict[str, Any]:
 class Chart:
     """One pair of axes; `svg` ends it."""
 
-    def __init__(self, key: str, *, width: float = WIDTH, height: float = HEIGHT):
+    def __init__(self, key: str, *, width: float = FIGURE_WIDTH, height: float = FIGURE_HEIGHT):
         import matplotlib as mpl
         from matplotlib.backends.backend_svg import FigureCanvasSVG
         from matplotlib.figure import Figure
@@ -105,7 +105,7 @@ class Chart:
 
         chosen = self.axes.yaxis if axis == "y" else self.axes.xaxis
         finite = values[np.isfinite(values)]
-        if len(finite) and finite.min() > 0 and finite.max() > LOG_RATIO * finite.min():
+        if len(finite) and finite.min() > 0 and finite.max() > LOG_AXIS_RATIO * finite.min():
             (self.axes.set_yscale if axis == "y" else self.axes.set_xscale)("log")
             decades = np.log10(finite.max() / finite.min())
             chosen.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 2.5 else (1,), numticks=9))

@@ -16,8 +16,8 @@ from ganneal.theory.push_figure import trail_figure
 from ganneal.theory.pushes import Push
 
 SEED = 20
-ROWS = 3
-PUSHES = 15
+PUSHED_ROWS = 3
+NUM_PUSHES = 15
 """Of the last discriminator, in a run that stored none."""
 FIRST_PUSH = 4 / 127.5
 """How far the first of those takes the median sample: four grey levels of 255, root mean square."""
@@ -51,7 +51,7 @@ def pushed(path: Path) -> Pushed | None:
     if not stored:
         start, trail = follow(generator)
         first = trail[0].norms.median().item() / sqrt(start[0].numel())
-        generator = load_pushed(path, count=PUSHES, step_size=FIRST_PUSH / max(first, 1e-12))
+        generator = load_pushed(path, count=NUM_PUSHES, step_size=FIRST_PUSH / max(first, 1e-12))
     start, trail = follow(generator)
     return Pushed(
         _drawn(start, trail),
@@ -80,10 +80,12 @@ def follow(generator: TrainedGenerator) -> tuple[Tensor, list[Push]]:
 
 
 def _drawn(start: Tensor, trail: list[Push]) -> Picture:
-    figure, _ = trail_figure(start, trail, rows=ROWS)
+    figure, _ = trail_figure(start, trail, rows=PUSHED_ROWS)
     buffer = io.BytesIO()
     figure.savefig(buffer, dpi=DOTS, facecolor="white")
     with Image.open(buffer) as drawn:
         return picture(
-            drawn, f"{ROWS} generated images after each of {len(trail)} pushes, and below each the gradient it followed"
+            drawn,
+            f"{PUSHED_ROWS} generated images after each of {len(trail)} pushes, and below each the gradient it "
+            "followed",
         )

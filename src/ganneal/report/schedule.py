@@ -8,7 +8,7 @@ import numpy as np
 
 from ganneal.plan import LevelPlan, Plan, plan
 from ganneal.report.curves import Figure
-from ganneal.report.figures import LEVEL, Chart, series
+from ganneal.report.figures import ACCENT, Chart, series
 from ganneal.report.records import RunRecord
 from ganneal.schemes import SCHEMES, Scheme
 from ganneal.storage.encoding import decode
@@ -18,7 +18,7 @@ from ganneal.wording import number
 SHOWN_LEVELS = 20
 KEPT = 5
 """A longer schedule shows its first and last few levels."""
-LETTERS = 24
+MOST_LETTERS = 24
 """More updates of one level are drawn as one move with their number."""
 PHASES = ("early", "middle", "late")
 
@@ -94,7 +94,7 @@ def _level(level: LevelPlan, shade: float, pushes: int) -> LevelMoves:
 
 
 def _moves(player: str, count: int) -> tuple[Move, ...]:
-    if count > LETTERS:
+    if count > MOST_LETTERS:
         return (Move(player, f"{player} × {count}"),)
     return (Move(player, player),) * count
 
@@ -122,7 +122,7 @@ def _shaded(key: str, levels: list[int], draw: Callable[[Chart], None]) -> Chart
     chart = Chart(key)
     for index, level in enumerate(levels):
         share = index / (len(levels) - 1)
-        chart.axes.axvspan(level - 0.5, level + 0.5, color=LEVEL, alpha=0.04 + 0.2 * share, lw=0)
+        chart.axes.axvspan(level - 0.5, level + 0.5, color=ACCENT, alpha=0.04 + 0.2 * share, lw=0)
     draw(chart)
     chart.axes.set_xlim(levels[0] - 0.5, levels[-1] + 0.5)
     chart.axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -6,9 +6,9 @@ from ganneal.optim import Constant, StepDecay
 from ganneal.reproduction.recipes import Optimizer, conjugate_gradient
 from ganneal.reproduction.table import Reported, Row, Table
 
-SOURCE = "Naganuma and Iiduka, Conjugate Gradient Method for GANs, AISTATS 2023, arXiv 2203.14495"
+CG_PAPER = "Naganuma and Iiduka, Conjugate Gradient Method for GANs, AISTATS 2023, arXiv 2203.14495"
 BEST, MEAN = "FID", "FID, mean of ten best"
-RULES = {"const": ("constant rate", Constant()), "decay": ("step decay", StepDecay())}
+RATE_RULES = {"const": ("constant rate", Constant()), "decay": ("step decay", StepDecay())}
 REPORTED = {
     "const": (
         "19.38 30.34 34.42 30.13 26.02 30.31 29.29 29.54 29.41 28.94",
@@ -40,7 +40,7 @@ NOTES = (
 def conjugate_gradient_table() -> Table:
     """The table of the repository's last revision that had one."""
     rows = []
-    for rule, (title, lr_rule) in RULES.items():
+    for rule, (title, lr_rule) in RATE_RULES.items():
         bests, means = (line.split() for line in REPORTED[rule])
         for optimizer, best, mean in zip(get_args(Optimizer), bests, means, strict=True):
             rows.append(
@@ -55,7 +55,7 @@ def conjugate_gradient_table() -> Table:
             )
     pairs = [
         (f"cifar10/sngan-{better}-{rule}", f"cifar10/sngan-{worse}-{rule}")
-        for rule in RULES
+        for rule in RATE_RULES
         for better, worse in (("adam", "fr"), ("fr", "sgd"), ("sgd", "momentum"), ("prp", "sgd"))
     ]
-    return Table("Conjugate gradients. Optimizers with SNGAN on CIFAR-10", SOURCE, tuple(rows), tuple(pairs), NOTES)
+    return Table("Conjugate gradients. Optimizers with SNGAN on CIFAR-10", CG_PAPER, tuple(rows), tuple(pairs), NOTES)

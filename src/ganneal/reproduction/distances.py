@@ -52,14 +52,14 @@ def _row(line: str) -> Distances:
     return Distances(dataset, int(size), Reported(d1), Reported(d2))
 
 
-ROWS = tuple(map(_row, TABLE_I.strip().splitlines()))
+DISTANCE_ROWS = tuple(map(_row, TABLE_I.strip().splitlines()))
 
 
 def distances_table(paths: Mapping[str, str], count: int = 2_000) -> str:
     """The table as Markdown: reported beside measured, rows without data saying what they need."""
     lines = ["data", "px", "D1, reported", "D1, here", "D2, reported", "D2, here"]
     rows = [lines, ["---"] * len(lines)]
-    for row in ROWS:
+    for row in DISTANCE_ROWS:
         try:
             d1, d2 = map(number, row.measured(paths.get(row.dataset), count))
         except FileNotFoundError:

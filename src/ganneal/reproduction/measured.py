@@ -13,8 +13,8 @@ from ganneal.metrics.protocol import Metric, Record
 
 SCORES = {"FD": "FID", "exp-mean-KL": "IS"}
 """What is reported, by the part of the protocol that measures it."""
-CLOCKS = ("num_real", "d_updates", "g_updates", "seconds", "cpu_seconds")
-METRICS: dict[str, Metric] = {"FID": Frechet(allow_singular=True), "IS": Score(splits=1)}
+TABLE_CLOCKS = ("num_real", "d_updates", "g_updates", "seconds", "cpu_seconds")
+TABLE_METRICS: dict[str, Metric] = {"FID": Frechet(allow_singular=True), "IS": Score(splits=1)}
 """Fréchet distances are computed of fewer samples than features too, the score in one split."""
 
 
@@ -27,10 +27,10 @@ def measure(run: Path, samples: int, reported: Set[str], score: ExtractorConfig 
     Raises:
         ValueError: The weights make no numbers.
     """
-    records = _records(run, METRICS if score is None else {"FID": METRICS["FID"]}, samples)
+    records = _records(run, TABLE_METRICS if score is None else {"FID": TABLE_METRICS["FID"]}, samples)
     protocol = _protocol(records[0])
     if score is not None and "IS" in reported:
-        more = _records(run, {"IS": METRICS["IS"]}, samples, score)
+        more = _records(run, {"IS": TABLE_METRICS["IS"]}, samples, score)
         protocol["score"] = {key: _protocol(more[0])[key] for key in ("extractor", "extractor_sha256", "resize")}
         records += more
     return {
@@ -75,4 +75,6 @@ def _protocol(record: Record) -> dict[str, Any]:
 
 def of_outcome(outcome: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a run's entry in the results file that the comparison knows."""
-    return {key: outcome[key] for key in ("seed", "status", "error", "evaluations", "last_seen", "best_seen", *CLOCKS)}
+    return {
+        key: outcome[key] for key in ("seed", "status", "error", "evaluations", "last_seen", "best_seen", *TABLE_CLOCKS)
+    }

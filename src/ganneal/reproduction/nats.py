@@ -6,7 +6,7 @@ from ganneal.reproduction.recipes import Loss4, Network, SchemeName, biggan, big
 from ganneal.reproduction.table import Reported, Row, Table, reported
 from ganneal.weights import Geometric, Reversed
 
-SOURCE = "Nested Annealed Training Scheme for GANs, arXiv 2501.11318 (IEEE TCSVT 2025)"
+NATS_PAPER = "Nested Annealed Training Scheme for GANs, arXiv 2501.11318 (IEEE TCSVT 2025)"
 TITLES: dict[Loss4, str] = {"original": "original GAN", "lsgan": "LSGAN", "wgan": "WGAN", "hinge": "HingeGAN"}
 
 FID_NOTE = (
@@ -126,7 +126,7 @@ def _table_ii() -> Table:
         "CIFAR-10 and Church agree.",
         "BigGAN and SNGAN are taken without classes, with spectral normalisation of the discriminator.",
     )
-    return Table("Table II. CFG with larger networks", SOURCE, tuple(rows), tuple(pairs), notes)
+    return Table("Table II. CFG with larger networks", NATS_PAPER, tuple(rows), tuple(pairs), notes)
 
 
 def _beside_cfg(text: str, score: str, title: str, notes: tuple[str, ...]) -> Table:
@@ -140,7 +140,7 @@ def _beside_cfg(text: str, score: str, title: str, notes: tuple[str, ...]) -> Ta
         rows += [_cfg(dataset, "plain", plain), _cfg(dataset, "annealed", annealed)]
         pairs += [(f"{dataset}/cfg-resnet-annealed", f"{dataset}/cfg-resnet")]
         pairs += [(f"{dataset}/cfg-resnet", f"{dataset}/{model}-cts") for model in models]
-    return Table(title, SOURCE, tuple(rows), tuple(pairs), notes)
+    return Table(title, NATS_PAPER, tuple(rows), tuple(pairs), notes)
 
 
 def _table_ix() -> Table:
@@ -171,7 +171,7 @@ def _table_ix() -> Table:
         "HingeGAN's 18.59 (NATS) and 19.28 (NTS) are not in Table XII, whose best are 18.9 and 20.14; 19.28 is also "
         "LSGAN's NTS value.",
     )
-    return Table("Table IX. Four GANs on CIFAR-10", SOURCE, rows, tuple((a, b) for a, b in pairs), notes)
+    return Table("Table IX. Four GANs on CIFAR-10", NATS_PAPER, rows, tuple((a, b) for a, b in pairs), notes)
 
 
 def _table_x() -> Table:
@@ -206,7 +206,7 @@ def _table_x() -> Table:
         "The reversed weights have 3 to 4 times the total generator step of the forward ones, so this is no test of "
         "the order alone.",
     )
-    return Table("Table X. Reversed weights, CIFAR-10", SOURCE, rows, pairs, notes)
+    return Table("Table X. Reversed weights, CIFAR-10", NATS_PAPER, rows, pairs, notes)
 
 
 def _table_xi() -> Table:
@@ -251,7 +251,7 @@ def _table_xi() -> Table:
         "where the named codes have 4e-4 and 1e-4 on ImageNet and 1.6e-4 for DDGAN's generator.",
         "ImageNet's other settings are not in the paper; those of its public code for 128 px are taken, at 64 px.",
     )
-    return Table("Table XI. Large models", SOURCE, rows, pairs, notes)
+    return Table("Table XI. Large models", NATS_PAPER, rows, pairs, notes)
 
 
 def _table_xii() -> Table:
@@ -271,7 +271,7 @@ def _table_xii() -> Table:
         "WGAN, NTS at N_d = 20 is read as 115.01: the axis of Fig. 4 reaches 100. Its 32.31 at N_d = 15 stands in "
         "three other places of the paper too.",
     )
-    return Table("Table XII and Fig. 4. FID against N_d, CIFAR-10", SOURCE, tuple(rows), tuple(pairs), notes)
+    return Table("Table XII and Fig. 4. FID against N_d, CIFAR-10", NATS_PAPER, tuple(rows), tuple(pairs), notes)
 
 
 def nats_tables() -> dict[str, Table]:

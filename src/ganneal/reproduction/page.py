@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from ganneal.comparison.judging import RULE, Standing
+from ganneal.comparison.judging import FAILURE_RULE, Standing
 from ganneal.metrics.intervals import seed_interval
 from ganneal.reproduction.claims import Judgement, claims, judged, stands
 from ganneal.reproduction.datasets import PUBLISHED_DATA, needed
@@ -13,7 +13,7 @@ from ganneal.reproduction.scales import SCALES
 from ganneal.reproduction.table import BETTER, Row, Table
 from ganneal.wording import lost, number
 
-HEAD = """# Reproduction
+REPRODUCTION_HEAD = """# Reproduction
 
 Every row of the tables below is an experiment that one command runs:
 
@@ -34,7 +34,7 @@ A `?` stands behind reported digits that had to be repaired in the source at han
 
 def page(tables: Mapping[str, Table], found: Mapping[tuple[str, str], Mapping[str, Entry]]) -> str:
     """The Markdown page of ``tables`` with the results ``found``, by table and scale."""
-    parts = [HEAD, _scales(), _overview(tables, found)]
+    parts = [REPRODUCTION_HEAD, _scales(), _overview(tables, found)]
     parts += [_section(name, table, found) for name, table in tables.items()]
     return "\n".join(parts)
 
@@ -181,7 +181,7 @@ def _orders(table: Table, judgements: Sequence[Judgement]) -> str:
         rows.append(
             [data, order, claim.score, " / ".join(claim.reported), f"**{judgement.verdict}**", judgement.why or "–"]
         )
-    return _lines(["data", "reported order", "score", "reported", "here", "why"], rows) + f"\n{RULE}\n"
+    return _lines(["data", "reported order", "score", "reported", "here", "why"], rows) + f"\n{FAILURE_RULE}\n"
 
 
 def _lines(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -34,14 +34,14 @@ NETWORKS: dict[Network, tuple[Model, Normalization]] = {
 }
 BIGGAN_D_STEPS = 4
 """K of Table IV is 1 or 4; four are BigGAN's on CIFAR-10, as in its script."""
-WEIGHTS: dict[SchemeName, Weights] = {"nts": Ones(), "nats": Geometric(), "reversed": Reversed()}
+SCHEME_WEIGHTS: dict[SchemeName, Weights] = {"nts": Ones(), "nats": Geometric(), "reversed": Reversed()}
 
 
 def scheme_of(name: SchemeName, levels: int, d_steps: int = 1) -> Scheme:
     """The scheme called ``name`` with N_d ``levels`` and K ``d_steps``."""
     if name == "cts":
         return Alternating(d_steps)
-    return Nested(levels, d_steps, WEIGHTS[name])
+    return Nested(levels, d_steps, SCHEME_WEIGHTS[name])
 
 
 def classical(dataset: str, loss: Loss4, scheme: SchemeName, levels: int = 5) -> Experiment:

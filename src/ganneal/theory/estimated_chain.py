@@ -12,7 +12,7 @@ from ganneal.regularizers import centered_gp, line_points
 from ganneal.theory.pushes import pushes
 
 Points = Float[Tensor, "n 2"]
-BATCH, WIDTH = 256, 64
+CHAIN_BATCH, CHAIN_WIDTH = 256, 64
 
 
 class EstimatedChain(NamedTuple):
@@ -29,7 +29,13 @@ class EstimatedChain(NamedTuple):
 def _network(seed: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        layers = nn.Linear(2, WIDTH), nn.Softplus(), nn.Linear(WIDTH, WIDTH), nn.Softplus(), nn.Linear(WIDTH, 1)
+        layers = (
+            nn.Linear(2, CHAIN_WIDTH),
+            nn.Softplus(),
+            nn.Linear(CHAIN_WIDTH, CHAIN_WIDTH),
+            nn.Softplus(),
+            nn.Linear(CHAIN_WIDTH, 1),
+        )
     return nn.Sequential(*layers, nn.Flatten(0))
 
 
@@ -61,10 +67,13 @@ def estimated_chain(
     stored: list[nn.Module] = []
     for step_size in step_sizes:
         for _ in range(updates):
-            real, fake = draw(BATCH, random), samples[torch.randint(len(samples), (BATCH,), generator=random)]
+            real, fake = (
+                draw(CHAIN_BATCH, random),
+                samples[torch.randint(len(samples), (CHAIN_BATCH,), generator=random)],
+            )
             loss = LOSSES["nonsaturating"].discriminator(network(real), network(fake)).mean()
             if center is not None:
-                between = line_points(real, fake, torch.rand(BATCH, generator=random))
+                between = line_points(real, fake, torch.rand(CHAIN_BATCH, generator=random))
                 loss = loss + coefficient * centered_gp(network, between, center=center).mean()
             optimizer.zero_grad()
             loss.backward()

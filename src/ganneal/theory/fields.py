@@ -10,11 +10,11 @@ from torch.nn.functional import cosine_similarity
 from ganneal.metrics.mixture import GaussianMixture
 from ganneal.theory.scores import Agreement, Critic, agreement, input_gradients, score_difference
 
-ARROWS = 21
+FIELD_ARROWS = 21
 """Arrows a side."""
-LONGEST = 0.85
+LONGEST_QUANTILE = 0.85
 """Quantile of the exact lengths from which on all arrows are alike long, or those far out would hide the rest."""
-COUNT = 2_000
+FIELD_SAMPLES = 2_000
 """Samples of each density over which the two fields are compared."""
 
 
@@ -43,13 +43,13 @@ def gradient_picture(
     from matplotlib.figure import Figure
 
     random = torch.Generator().manual_seed(seed)
-    real, fake = (density.sample(COUNT, random) for density in (p, q))
+    real, fake = (density.sample(FIELD_SAMPLES, random) for density in (p, q))
     x = torch.cat([real, fake])
     over_samples = agreement(input_gradients(discriminator, x.float()).double(), score_difference(p, q, x))
 
     low, high = x.quantile(0.005, dim=0), x.quantile(0.995, dim=0)
     middle, half = (low + high) / 2, (high - low).max() * 0.6
-    sides = [torch.linspace(float(m - half), float(m + half), ARROWS, dtype=torch.float64) for m in middle]
+    sides = [torch.linspace(float(m - half), float(m + half), FIELD_ARROWS, dtype=torch.float64) for m in middle]
     plane = torch.cartesian_prod(*sides)
     exact = score_difference(p, q, plane)
     found = input_gradients(discriminator, plane.float()).double()
@@ -58,7 +58,7 @@ def gradient_picture(
     figure = Figure(figsize=(9.6, 4.9), layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2, sharex=True, sharey=True)
-    longest = float(exact.norm(dim=1).quantile(LONGEST))
+    longest = float(exact.norm(dim=1).quantile(LONGEST_QUANTILE))
     spacing = float(sides[0][1] - sides[0][0])
     for axes in (left, right):
         axes.plot(*fake[:500].T.numpy(), ".", color="C1", markersize=2, alpha=0.35, label="model", zorder=0)

@@ -13,9 +13,9 @@ from ganneal.theory.langevin import Score, annealed_langevin, exact_score, fit_s
 from ganneal.theory.propositions.optimal import trained_discriminator
 
 RING = Ring(std=0.1)
-LEVELS = noise_levels(1.0, RING.std, 8)
-STEPS, COUNT = 50, 2_000
-SHOWN = (0, 3, 5, 7)
+NOISE_LEVELS = noise_levels(1.0, RING.std, 8)
+LANGEVIN_STEPS, FIGURE_SAMPLES = 50, 2_000
+LEVELS_SHOWN = (0, 3, 5, 7)
 """Levels in the picture of Langevin sampling."""
 
 
@@ -45,7 +45,7 @@ def langevin(steps: int = 4_000) -> Drawn:
     points = torch.from_numpy(RING.load().samples)
     paths = {
         "exact": langevin_path(exact_score(GaussianMixture.of(RING.mixture))),
-        "learned": langevin_path(fit_score(points, LEVELS, steps=steps)),
+        "learned": langevin_path(fit_score(points, NOISE_LEVELS, steps=steps)),
     }
     return Drawn(_panels(paths), _quality(paths))
 
@@ -55,23 +55,23 @@ FIGURES: Mapping[str, Callable[..., Drawn]] = {"score-field": score_field, "lang
 
 
 def langevin_path(score: Score) -> list[Tensor]:
-    """Samples after each of `LEVELS`, from noise of the first level."""
+    """Samples after each of `NOISE_LEVELS`, from noise of the first level."""
     random = torch.Generator().manual_seed(1)
-    start = LEVELS[0] * torch.randn(COUNT, 2, generator=random)
-    eps = 0.1 * LEVELS[-1] ** 2
-    return annealed_langevin(score, start, LEVELS, eps=eps, steps=STEPS, random=random)
+    start = NOISE_LEVELS[0] * torch.randn(FIGURE_SAMPLES, 2, generator=random)
+    eps = 0.1 * NOISE_LEVELS[-1] ** 2
+    return annealed_langevin(score, start, NOISE_LEVELS, eps=eps, steps=LANGEVIN_STEPS, random=random)
 
 
 def _quality(paths: dict[str, list[Tensor]]) -> str:
     """How well the last samples fit the data smoothed by the last level, as a table."""
     # at the last level the chain samples the smoothed density: the data themselves would be the wrong target
-    target = GaussianMixture.of(RING.mixture).smoothed(LEVELS[-1])
+    target = GaussianMixture.of(RING.mixture).smoothed(NOISE_LEVELS[-1])
     rows = [
         "| sampled by | within 3 std of a mode | modes of 8 | KL of the modes' shares | mean log density |",
         "| --- | --- | --- | --- | --- |",
     ]
     ends = {f"{name} scores": path[-1].double() for name, path in paths.items()}
-    ends["none: the smoothed data themselves"] = target.sample(COUNT, torch.Generator().manual_seed(2))
+    ends["none: the smoothed data themselves"] = target.sample(FIGURE_SAMPLES, torch.Generator().manual_seed(2))
     for name, x in ends.items():
         quality = mixture_quality(x, target)
         rows.append(
@@ -88,13 +88,13 @@ def _panels(paths: dict[str, list[Tensor]]) -> Any:
 
     figure = Figure(figsize=(9.6, 5.0), layout="constrained")
     FigureCanvasAgg(figure)
-    panels = figure.subplots(len(paths), len(SHOWN), sharex=True, sharey=True)
+    panels = figure.subplots(len(paths), len(LEVELS_SHOWN), sharex=True, sharey=True)
     for row, (name, path) in zip(panels, paths.items(), strict=True):
-        for axes, index in zip(row, SHOWN, strict=True):
+        for axes, index in zip(row, LEVELS_SHOWN, strict=True):
             x = path[index].numpy()
             axes.plot(x[:, 0], x[:, 1], ".", markersize=1.5, alpha=0.5, color="C0")
             axes.set(xlim=(-2.6, 2.6), ylim=(-2.6, 2.6), aspect="equal", xticks=[], yticks=[])
         row[0].set_ylabel(f"{name} scores")
-    for axes, index in zip(panels[0], SHOWN, strict=True):
-        axes.set_title(f"after σ = {LEVELS[index]:.2g}", fontsize="medium")
+    for axes, index in zip(panels[0], LEVELS_SHOWN, strict=True):
+        axes.set_title(f"after σ = {NOISE_LEVELS[index]:.2g}", fontsize="medium")
     return figure

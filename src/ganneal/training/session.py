@@ -14,10 +14,10 @@ from ganneal.data.classes import class_counts, class_names_of, paired_in_order
 from ganneal.engine import loop as engine
 from ganneal.engine.run import Run, device_named
 from ganneal.evaluation.run_data import (
-    WORDS,
+    SOURCE_WORDS,
     Compared,
-    Key,
     KnownData,
+    SourceField,
     check_apart,
     check_identity,
     found_again,
@@ -132,7 +132,7 @@ class Session:
             device_named(experiment.device)  # refused before the data is read
         display.say(f"reading {experiment.data}")
         self.known = KnownData(directory)
-        self.compared: dict[Key, Compared] = {}
+        self.compared: dict[SourceField, Compared] = {}
         """The data beside what the run began with."""
         self.known.check_extractor(experiment.records.extractor)
         with reporting(display.reading):
@@ -165,16 +165,18 @@ class Session:
             return dataset, None
         return dataset, self._compared("held_out", source, load_like(source, dataset), accept)
 
-    def _compared(self, key: Key, source: Source, dataset: Dataset, accept: bool) -> Dataset:
+    def _compared(self, key: SourceField, source: Source, dataset: Dataset, accept: bool) -> Dataset:
         self.compared[key] = self.known.compared(key, source, dataset, accept=accept)
         for change in self.compared[key].changes:
-            self.display.say(f"warning: going on with other {WORDS[key]} than before: {change}")
+            self.display.say(f"warning: going on with other {SOURCE_WORDS[key]} than before: {change}")
         return dataset
 
     def _describe(self) -> None:
         """Write everything resolved, with the shape and identity of the data and the command that does it."""
         experiment, dataset, num_classes = self.experiment, self.run.data.dataset, self.run.pair.num_classes
-        identities = {key: self.known.record(key, self.compared.get(key), self.run.counters.num_real) for key in WORDS}
+        identities = {
+            key: self.known.record(key, self.compared.get(key), self.run.counters.num_real) for key in SOURCE_WORDS
+        }
         data = {
             "shape": list(dataset.shape),
             "num_classes": num_classes,

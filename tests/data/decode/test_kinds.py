@@ -14,7 +14,7 @@ from PIL import Image
 
 from ganneal.data import Folder, Zip
 from ganneal.data.decode.images import Damaged, Format, decode
-from ganneal.data.decode.kinds import SIGNATURES, SIGNED, UNSIGNED, begins_as_image, formats, image_endings
+from ganneal.data.decode.kinds import SIGNATURES, SIGNED_FORMATS, UNSIGNED, begins_as_image, formats, image_endings
 from ganneal.data.messages import Remark
 
 PIXELS = np.full((8, 8, 3), (77, 120, 33), dtype=np.uint8)
@@ -112,7 +112,7 @@ def test_a_text_is_no_image_by_its_first_words() -> None:
         b"",
     ):
         assert not begins_as_image(text + b" " * 64), text
-    assert len(SIGNATURES) == len(SIGNED) - 1  # all but MPO, which begins as JPEG
+    assert len(SIGNATURES) == len(SIGNED_FORMATS) - 1  # all but MPO, which begins as JPEG
 
 
 def test_formats_without_a_signature_are_read_by_their_ending_alone() -> None:
@@ -136,7 +136,7 @@ def test_formats_that_run_a_program_are_no_images_under_any_ending(
         ".eps": 1,
         "": 1,
     }
-    assert set(image_endings().values()) <= {*SIGNED, *UNSIGNED}
+    assert set(image_endings().values()) <= {*SIGNED_FORMATS, *UNSIGNED}
 
 
 def test_an_icon_that_holds_a_larger_image_than_it_says_is_left_out(tmp_path: Path) -> None:

@@ -232,7 +232,7 @@ def png_of_48_bits(side: int) -> bytes:
 
 
 def test_a_sample_says_that_it_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ganneal.data.decode.survey.MOST", 5)
+    monkeypatch.setattr("ganneal.data.decode.survey.MOST_HEADERS", 5)
     listing = Folder(folder(tmp_path / "d", [image(16 + n, mode="L") for n in range(12)])).listing()
     texts = remarks(survey_files(listing), Reading(channels=1), listing)
     assert all("4 images, an evenly spread sample of 12," in text for text in texts) and len(texts) == 2
@@ -279,8 +279,8 @@ def test_every_option_that_a_message_names_is_one_of_the_command_that_prints_it(
 def test_fewer_headers_are_read_where_each_comes_with_its_neighbours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ganneal.data.decode.survey.MOST", 6)
-    monkeypatch.setattr("ganneal.data.decode.survey.FEWER", 3)
+    monkeypatch.setattr("ganneal.data.decode.survey.MOST_HEADERS", 6)
+    monkeypatch.setattr("ganneal.data.decode.survey.FEWER_HEADERS", 3)
     path = folder(tmp_path / "d", [image(8) for _ in range(12)])
     for source, count in ((Folder(path), 6), (Zip(zipped(path)), 6), (Parquet(in_parquet(path)), 3)):
         assert survey(source).looked_at == count

@@ -35,7 +35,7 @@ def png(value: int) -> bytes:
 def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A store of this test's own, that keeps the smallest sets too."""
     monkeypatch.setenv("GANNEAL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(loading, "SMALL", 0)
+    monkeypatch.setattr(loading, "SMALL_SET", 0)
     return tmp_path / "cache" / "images"
 
 
@@ -357,7 +357,7 @@ def test_damage_on_demand_is_an_error_or_the_next_image(
 
 
 def test_small_sets_leave_no_files(source: Zip, own_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "SMALL", COUNT * SIZE**2)
+    monkeypatch.setattr(loading, "SMALL_SET", COUNT * SIZE**2)
     assert isinstance(source.load().samples, np.ndarray) and not own_store.exists()
 
 
@@ -365,7 +365,7 @@ def test_a_damaged_image_on_demand_is_replaced_by_one_of_its_class(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GANNEAL_CACHE_GB", "0")
-    monkeypatch.setattr(loading, "SMALL", 0)
+    monkeypatch.setattr(loading, "SMALL_SET", 0)
     for name, level in {"cat/0": None, "cat/1": None, "dog/0": 20, "dog/1": None, "emu/0": 30, "cat/2": 10}.items():
         path = tmp_path / "set" / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -84,7 +84,7 @@ def test_the_list_of_parts_is_followed(tmp_path: Path, layout: str, split: Any, 
 
 
 def test_parts_kept_decoded_are_not_taken_for_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading_module, "SMALL", 0)
+    monkeypatch.setattr(loading_module, "SMALL_SET", 0)
     root = str(written(tmp_path / "celeba"))
     read = {split: levels(CelebA(root, split=split, size=32).load().samples) for split in ("train", "test", "all")}
     assert read == {"train": [1, 2, 3], "test": [5, 6], "all": [1, 2, 3, 4, 5, 6]}

@@ -41,8 +41,8 @@ def written(root: Path, kind: str = "savez") -> Path:
 def test_every_image_and_label_is_read_in_order(
     tmp_path: Path, kind: str, kept: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "SMALL", 0 if kept else 2**24)
-    monkeypatch.setattr(module, "BLOCK", 2)
+    monkeypatch.setattr(module, "SMALL_SET", 0 if kept else 2**24)
+    monkeypatch.setattr(module, "MOVED_TOGETHER", 2)
     root = written(tmp_path / "batches", kind)
     data = ImageNetBatches(str(root)).load()
     assert np.array_equal(data.samples, PIXELS.reshape(-1, 3, SIDE, SIDE))
@@ -53,7 +53,7 @@ def test_every_image_and_label_is_read_in_order(
 
 
 def test_what_is_kept_is_not_read_again_until_a_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SMALL", 0)
+    monkeypatch.setattr(module, "SMALL_SET", 0)
     root = written(tmp_path / "batches")
     ImageNetBatches(str(root)).load()
     asked: list[str] = []
@@ -69,9 +69,9 @@ def test_what_is_kept_is_not_read_again_until_a_file_changes(tmp_path: Path, mon
 def test_no_more_than_a_block_of_an_npz_is_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import tracemalloc
 
-    monkeypatch.setattr(module, "SMALL", 0)
-    monkeypatch.setattr(module, "BLOCK", 16)
-    monkeypatch.setattr(store, "BLOCK", 2**16)
+    monkeypatch.setattr(module, "SMALL_SET", 0)
+    monkeypatch.setattr(module, "MOVED_TOGETHER", 16)
+    monkeypatch.setattr(store, "READ_BYTES", 2**16)
     pixels = np.zeros((8_000, 3 * SIDE * SIDE), np.uint8)  # 1.5 MB a file
     root = tmp_path / "batches"
     for index in range(10):
@@ -86,7 +86,7 @@ def test_no_more_than_a_block_of_an_npz_is_in_memory(tmp_path: Path, monkeypatch
 def test_too_many_for_the_store_and_the_memory_is_an_error_with_a_way_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "SMALL", 0)
+    monkeypatch.setattr(module, "SMALL_SET", 0)
     monkeypatch.setattr(module, "free_memory", lambda: 0)
     monkeypatch.setenv("GANNEAL_CACHE_GB", "0")
     with pytest.raises(ValueError, match="above the limit of 0 GB, nor held in memory; set GANNEAL_CACHE to a folder"):

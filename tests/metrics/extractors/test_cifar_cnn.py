@@ -9,7 +9,7 @@ from torch import Tensor
 from ganneal.data import Zip
 from ganneal.metrics import frechet_distance
 from ganneal.metrics.extractors import CifarCNN, cifar_cnn_card
-from ganneal.metrics.extractors.cifar_cnn import WEIGHTS, PhotoNetwork
+from ganneal.metrics.extractors.cifar_cnn import CIFAR_WEIGHTS, PhotoNetwork
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def photographs(data_root: Path) -> tuple[Tensor, Tensor]:
 
 def test_the_shipped_weights_are_small():
     assert sum(p.numel() for p in PhotoNetwork().parameters()) == 486_938
-    assert WEIGHTS.stat().st_size <= 1_000_000
+    assert CIFAR_WEIGHTS.stat().st_size <= 1_000_000
 
 
 def test_the_shipped_classifier_is_right_as_often_as_its_card_says(photographs: tuple[Tensor, Tensor]):

@@ -20,7 +20,7 @@ def published_names() -> dict[str, torch.Tensor]:
         state = EfficientNetLite().state_dict()
     names = {}
     for name, value in state.items():
-        for published, own in efficientnet.NAMES:
+        for published, own in efficientnet.LAYER_NAMES:
             if name.startswith(f"{own}."):
                 name = name.replace(own, published, 1)
         for published, own in efficientnet.BLOCK_NAMES.items():

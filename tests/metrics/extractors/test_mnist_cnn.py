@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ganneal.data import Arrays
 from ganneal.metrics.extractors import Extracted, MnistCNN, Precision, mnist_cnn_card, stacked_labels
-from ganneal.metrics.extractors.mnist_cnn import WEIGHTS, DigitNetwork
+from ganneal.metrics.extractors.mnist_cnn import MNIST_WEIGHTS, DigitNetwork
 from ganneal.metrics.extractors.mnist_training import accuracy, shifted, train_mnist_cnn
 
 
@@ -22,7 +22,7 @@ def digits(data_root: Path) -> tuple[Tensor, Tensor]:
 
 def test_the_shipped_weights_are_small():
     assert sum(p.numel() for p in DigitNetwork().parameters()) <= 120_000
-    assert WEIGHTS.stat().st_size <= 500_000
+    assert MNIST_WEIGHTS.stat().st_size <= 500_000
 
 
 def test_the_shipped_classifier_is_right_as_often_as_its_card_says(digits):
@@ -44,7 +44,7 @@ def test_features_are_64_non_negative_numbers_and_logits_their_linear_map(digits
     extractor = MnistCNN().build((1, 28, 28))
     features, logits = extractor(digits[0][:20])
     assert features.shape == (20, 64) and features.min() >= 0
-    with safe_open(WEIGHTS, framework="pt") as file:
+    with safe_open(MNIST_WEIGHTS, framework="pt") as file:
         expected = features @ file.get_tensor("logits.weight").T + file.get_tensor("logits.bias")
     torch.testing.assert_close(logits, expected, atol=1e-4, rtol=1e-4)
 
@@ -124,7 +124,7 @@ def test_the_script_writes_weights_that_the_extractor_reads(digits, tmp_path, mo
     out = tmp_path / "weights.safetensors"
     assert script.main(["--data", str(tmp_path / "few.npz"), "--out", str(out), "--epochs", "1"]) == 0
     assert "test accuracy" in capsys.readouterr().out.splitlines()[-1]
-    monkeypatch.setattr("ganneal.metrics.extractors.mnist_cnn.WEIGHTS", out)
+    monkeypatch.setattr("ganneal.metrics.extractors.mnist_cnn.MNIST_WEIGHTS", out)
     assert mnist_cnn_card()["epochs"] == "1"
     assert MnistCNN().build((1, 28, 28)).sha256 is not None
 

@@ -12,7 +12,9 @@ from ganneal.data.decode.images import shown
 from ganneal.data.decode.labels import ClassLabels, alike, normal_name
 from ganneal.data.decode.listing import Listing, labelled
 
-PART = re.compile(r"(train|training|val|valid|validation|dev|test|testing|eval)([-_ ]?([0-9]+|[a-z]|set|data|images))?")
+SPLIT_NAME = re.compile(
+    r"(train|training|val|valid|validation|dev|test|testing|eval)([-_ ]?([0-9]+|[a-z]|set|data|images))?"
+)
 """Names of the parts that a data set is split into, as ``val``, ``train2017`` and ``testA``."""
 SHARD = re.compile(r"[0-9]{5}/img[0-9]{8}\.[a-z]+")
 """Names in the StyleGAN tools' zips, whose folders only keep each of them small."""
@@ -112,7 +114,7 @@ def _ambiguity(inner: Sequence[str], tops: Sequence[str], where: str, zipped: bo
         )
     first = next((top for top in tops if top.casefold().startswith("train")), tops[0])
     give = "give a zip of one of them" if zipped else f"give one of them, as {where}/{shown(first)}"
-    if sum(PART.fullmatch(top.casefold()) is not None for top in tops) > 1:
+    if sum(SPLIT_NAME.fullmatch(top.casefold()) is not None for top in tops) > 1:
         return f"the folders {_few(tops)} in {where} are parts of a data set, no classes, and all are read; {give}"
     shared = _shared(inner)
     if len(shared) > 1:

@@ -20,7 +20,7 @@ from ganneal.data.decode.listing import Listing
 from ganneal.data.messages import report
 from ganneal.storage.encoding import encode
 
-CHUNK = 64
+DECODED_TOGETHER = 64
 """Images decoded between two writes."""
 FEWEST_FOR_PROCESSES = 20_000
 """Small images keep one core busy with Python itself, which threads share; processes take seconds to start."""
@@ -52,8 +52,8 @@ def decode_chunk(read: Reader, names: Sequence[str], format: Format) -> tuple[np
 
 
 def chunks(count: int) -> list[range]:
-    """0..count-1 in parts of at most `CHUNK`."""
-    return [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
+    """0..count-1 in parts of at most `DECODED_TOGETHER`."""
+    return [range(start, min(start + DECODED_TOGETHER, count)) for start in range(0, count, DECODED_TOGETHER)]
 
 
 def decoded_chunks(listing: Listing, format: Format) -> Iterator[tuple[np.ndarray, dict[str, str]]]:

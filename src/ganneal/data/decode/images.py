@@ -14,10 +14,10 @@ from ganneal.storage.pictures import single_image
 
 DEEP_MODES = frozenset({"I;16", "I;16B", "I;16L", "I;16N", "I", "F"})
 """Pillow's modes of more than 8 bits."""
-MOST_LEVELS = 65_535
+HIGHEST_LEVEL = 65_535
 """The highest level of 16 bits."""
 ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
-LONGEST_NAME = 120
+LONGEST_QUOTED_NAME = 120
 UNQUESTIONED = 2**24
 """Pixels an image may claim whatever its file's length is."""
 MOST_PER_BYTE = 2**14
@@ -96,9 +96,9 @@ def shown(name: str) -> str:
     """
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     readable = "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
-    if len(readable) <= LONGEST_NAME:
+    if len(readable) <= LONGEST_QUOTED_NAME:
         return readable
-    half = LONGEST_NAME // 2
+    half = LONGEST_QUOTED_NAME // 2
     return f"{readable[:half]}...{readable[-half:]}"
 
 
@@ -140,7 +140,7 @@ def eight_bits(values: np.ndarray, levels: Levels | None) -> np.ndarray:
     if values.dtype.kind == "f":
         raise Damaged("its levels are floating-point numbers, and no range of levels is given")
     low, high = int(values.min()), int(values.max())
-    if low < 0 or high > MOST_LEVELS:
+    if low < 0 or high > HIGHEST_LEVEL:
         raise Damaged(f"its levels are {low:,} to {high:,}, which 16 bits do not hold, and no range of levels is given")
     # A shift, not a division by 257: Pillow reads 16-bit colours by their upper byte, and grey is to agree with it.
     return (values.astype(np.int64) >> 8).astype(np.uint8)

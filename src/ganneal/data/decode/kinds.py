@@ -7,7 +7,7 @@ from functools import cache
 
 from PIL import Image
 
-SIGNED = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000", "QOI")
+SIGNED_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000", "QOI")
 """Pillow's formats that begin with a signature, the usual ones first; they are told apart by content."""
 UNSIGNED = ("TGA", "PCX", "SGI", "SUN", "DIB")
 """Formats with no signature or a short one; a file is read as one of them only where its ending says so."""
@@ -23,7 +23,7 @@ SIGNATURES = (
     rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51",
     rb"qoif",
 )
-"""How a file of each format of `SIGNED` begins; JPEG's serves MPO."""
+"""How a file of each format of `SIGNED_FORMATS` begins; JPEG's serves MPO."""
 START = 64
 """Bytes that show a signature."""
 OTHER_ENDINGS = frozenset(
@@ -34,7 +34,7 @@ OTHER_ENDINGS = frozenset(
 """Endings that name another kind of file: a look at the content is not worth its time."""
 SYSTEM_FILES = frozenset({"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "@eadir", "$recycle.bin"})
 """Files and folders that operating systems leave, in lower case."""
-NAMED = 8
+ENDINGS_NAMED = 8
 """Endings that a message names; the rest are counted together."""
 
 
@@ -59,7 +59,7 @@ def hidden(name: str) -> bool:
 def image_endings() -> Mapping[str, str]:
     """Pillow's format of each ending that is read here, as far as this installation of Pillow can."""
     Image.init()
-    readable = {*SIGNED, *UNSIGNED}
+    readable = {*SIGNED_FORMATS, *UNSIGNED}
     return {suffix: kind for suffix, kind in Image.EXTENSION.items() if kind in readable}
 
 
@@ -71,13 +71,13 @@ def formats(suffix: str) -> tuple[str, ...]:
     """
     Image.init()
     own = image_endings().get(suffix)
-    every = (*SIGNED, own) if own in UNSIGNED else SIGNED
+    every = (*SIGNED_FORMATS, own) if own in UNSIGNED else SIGNED_FORMATS
     return tuple(kind for kind in every if kind in Image.OPEN)
 
 
 @cache
 def _signature() -> re.Pattern[bytes]:
-    kinds = [kind for kind in SIGNED if kind != "MPO"]
+    kinds = [kind for kind in SIGNED_FORMATS if kind != "MPO"]
     there = set(image_endings().values())
     known = [pattern for kind, pattern in zip(kinds, SIGNATURES, strict=True) if kind in there]
     return re.compile(b"|".join(b"(?:%s)" % pattern for pattern in known), re.DOTALL)
@@ -104,6 +104,6 @@ def by_ending(left_out: Mapping[str, int]) -> str:
     """
     counts = Counter(left_out).most_common()
     shown = [f"{suffix.encode('unicode_escape').decode()[:12] or 'no ending'} {count:,}" for suffix, count in counts]
-    if len(shown) > NAMED:
-        shown[NAMED:] = [f"others {sum(count for _, count in counts[NAMED:]):,}"]
+    if len(shown) > ENDINGS_NAMED:
+        shown[ENDINGS_NAMED:] = [f"others {sum(count for _, count in counts[ENDINGS_NAMED:]):,}"]
     return ", ".join(shown)

@@ -10,7 +10,7 @@ import numpy as np
 from ganneal.data.decode.images import shown
 from ganneal.data.protocol import Dataset
 
-NAMED = 3
+VALUES_NAMED = 3
 """Values that a message shows."""
 
 
@@ -142,9 +142,9 @@ def _whole(given: np.ndarray) -> np.ndarray:
         if not np.isfinite(given).all():
             raise _Unusable(f"{int((~np.isfinite(given)).sum()):,} of {len(given):,} are NaN or infinite")
         if (odd := given[given != np.floor(given)]).size:
-            raise _Unusable(f"they are no whole numbers, as {', '.join(f'{value:g}' for value in odd[:NAMED])}")
+            raise _Unusable(f"they are no whole numbers, as {', '.join(f'{value:g}' for value in odd[:VALUES_NAMED])}")
     if (outside := (given < 0) | (given.astype(np.float64) >= 2.0**63)).any():
-        few = ", ".join(map(str, given[outside][:NAMED].tolist()))
+        few = ", ".join(map(str, given[outside][:VALUES_NAMED].tolist()))
         raise _Unusable(f"{int(outside.sum()):,} of {len(given):,} are negative or beyond 64 bits, as {few}")
     return given.astype(np.int64)
 

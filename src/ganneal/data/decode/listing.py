@@ -16,7 +16,7 @@ from ganneal.data.decode.labels import ClassLabels, read_labels
 from ganneal.data.messages import way
 from ganneal.data.protocol import Origin
 
-NAMED = 5
+FILES_NAMED = 5
 """Damaged files that a message names; the rest are counted."""
 
 
@@ -130,8 +130,8 @@ def damage_report(damaged: Mapping[str, str], count: int, place: Path) -> str:
             f"cannot read the image {shown(name)}: {reason} (in {shown(place.name)}); remove or replace the "
             f"file{_pass_over('it') if rest else ''}."
         )
-    named = "; ".join(f"the image {shown(name)}: {reason}" for name, reason in list(damaged.items())[:NAMED])
-    more = f"; and {len(damaged) - NAMED:,} more" if len(damaged) > NAMED else ""
+    named = "; ".join(f"the image {shown(name)}: {reason}" for name, reason in list(damaged.items())[:FILES_NAMED])
+    more = f"; and {len(damaged) - FILES_NAMED:,} more" if len(damaged) > FILES_NAMED else ""
     return (
         f"cannot read {len(damaged):,} of {count:,} images in {shown(str(place))}: {named}{more}; remove or replace "
         f"the files{_pass_over('them') if rest else ''}."

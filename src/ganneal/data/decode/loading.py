@@ -9,7 +9,7 @@ import numpy as np
 from ganneal.data.decode.decoding import decode_to_memory
 from ganneal.data.decode.images import Format, OnDamaged, Reading, shown
 from ganneal.data.decode.lazy import LazyImages
-from ganneal.data.decode.listing import NAMED, Listing, settle
+from ganneal.data.decode.listing import FILES_NAMED, Listing, settle
 from ganneal.data.decode.remarks import left_out_remarks, remarks
 from ganneal.data.decode.store import kept_images, store_limit
 from ganneal.data.decode.survey import survey_files
@@ -17,7 +17,7 @@ from ganneal.data.messages import remark, remark_on_black
 from ganneal.data.protocol import Dataset
 from ganneal.storage.cache import cache_folder
 
-SMALL = 2**24
+SMALL_SET = 2**24
 """Bytes of decoded images that are not worth a file: they are decoded again in a second or two."""
 SHARE_OF_MEMORY = 0.25
 """Of the memory that is free, what decoded images may take where they cannot be kept in a file."""
@@ -58,7 +58,7 @@ def finished(
     if isinstance(samples, np.ndarray):  # others are decoded when they are asked for
         remark_on_black(samples, shown(str(listing.place)), stacklevel=4)
     kept = listing.without(damaged)
-    left_out = {"passed_over": len(every), "damaged": {shown(name): every[name] for name in list(every)[:NAMED]}}
+    left_out = {"passed_over": len(every), "damaged": {shown(name): every[name] for name in list(every)[:FILES_NAMED]}}
     description = {**kept.description, "count": len(kept.names)} | (left_out if every else {})
     return Dataset(samples, kept.labels, kept.num_classes, description, kept.unusable, kept.origin)
 
@@ -66,7 +66,7 @@ def finished(
 def _samples(listing: Listing, format: Format, on_damaged: OnDamaged) -> tuple[np.ndarray | LazyImages, dict[str, str]]:
     """The images that can be read, and why the others cannot."""
     size = len(listing.names) * format.channels * format.size**2
-    if size <= SMALL:
+    if size <= SMALL_SET:
         return decode_to_memory(listing, format)
     limit = store_limit()
     if size > limit:

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 BIG_ENDIAN = {"|": False, "<": False, "=": sys.byteorder == "big", ">": True}
-KINDS = "biuf"
+NUMBER_KINDS = "biuf"
 PLACES = frozenset(("PUT", "BINPUT", "LONG_BINPUT"))
 """Operations that put something at a place of their choice in the list of what may be named again."""
 
@@ -25,7 +25,7 @@ class _Type:
 
     def __init__(self, code: Any, *_: Any):
         self.dtype = np.dtype(_text(code))
-        if self.dtype.kind not in KINDS:
+        if self.dtype.kind not in NUMBER_KINDS:
             raise pickle.UnpicklingError(f"arrays of {self.dtype} are not read")
 
     def __setstate__(self, state: Any) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ganneal.data.decode.decoding import quiet
-from ganneal.data.decode.images import MOST_LEVELS, Damaged, Format, Levels, Reading, eight_bits, opened, shown
+from ganneal.data.decode.images import HIGHEST_LEVEL, Damaged, Format, Levels, Reading, eight_bits, opened, shown
 from ganneal.data.decode.kinds import by_ending
 from ganneal.data.decode.listing import Listing
 from ganneal.data.decode.survey import Header, Survey
@@ -138,7 +138,7 @@ class Range:
     @property
     def fits(self) -> bool:
         """Whether 16 bits hold the levels."""
-        return not self.floats and self.low >= 0 and self.high <= MOST_LEVELS
+        return not self.floats and self.low >= 0 and self.high <= HIGHEST_LEVEL
 
     def greys(self, levels: Levels | None) -> int:
         """How many of 256 levels are left where ``levels`` become 0 and 255, or the upper 8 of 16 bits are taken."""
@@ -204,7 +204,7 @@ def _of_deep(levels: Range, count: int, found: Survey, reading: Reading) -> list
             raise ValueError(f"{images}, which 16 bits do not hold; give {give}.")
         without = "" if option is None else f" without {option}"
         return [f"{images}, which 16 bits do not hold: they are passed over{without}."]
-    low, high = reading.levels or (0, MOST_LEVELS)
+    low, high = reading.levels or (0, HIGHEST_LEVEL)
     if levels.low < low or levels.high > high:
         return [f"{images}: those beyond {low:g} to {high:g} are clipped."]
     if (greys := levels.greys(reading.levels)) >= FEWEST_GREYS:

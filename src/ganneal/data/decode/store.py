@@ -31,7 +31,7 @@ from ganneal.storage.encoding import encode
 
 Writer = Callable[[Path], dict[str, Any]]
 VERSION = 1
-BLOCK = 2**24
+READ_BYTES = 2**24
 LIMIT_GIGABYTES = 32.0
 
 
@@ -155,13 +155,13 @@ def _checksums(path: Path) -> list[int]:
     def checksum(start: int) -> int:
         with open(path, "rb") as file:
             file.seek(start)
-            return zlib.crc32(file.read(BLOCK))
+            return zlib.crc32(file.read(READ_BYTES))
 
     sums = []
     with ThreadPoolExecutor(num_cores()) as pool:
-        for number, value in enumerate(pool.map(checksum, range(0, size, BLOCK)), 1):
+        for number, value in enumerate(pool.map(checksum, range(0, size, READ_BYTES)), 1):
             sums.append(value)
-            report("checking bytes of decoded images", min(number * BLOCK, size), size)
+            report("checking bytes of decoded images", min(number * READ_BYTES, size), size)
     return sums
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ganneal.data.decode.decoding import CHUNK, decode_chunk, num_cores, quiet
+from ganneal.data.decode.decoding import DECODED_TOGETHER, decode_chunk, num_cores, quiet
 from ganneal.data.decode.images import Format, shown
 from ganneal.data.decode.listing import stamp, version
 from ganneal.data.decode.store import kept_rows, store_limit
@@ -118,7 +118,7 @@ def _first_features(stream: Any) -> Any:
 
 
 def _batches(stream: Any, part: Part) -> Iterator[dict[str, list[Any]]]:
-    count, batches = 0, iter(stream.iter(batch_size=CHUNK))
+    count, batches = 0, iter(stream.iter(batch_size=DECODED_TOGETHER))
     while True:
         try:
             batch = next(batches)
@@ -130,7 +130,7 @@ def _batches(stream: Any, part: Part) -> Iterator[dict[str, list[Any]]]:
                 f"again from its start."
             ) from error
         yield batch
-        count += CHUNK
+        count += DECODED_TOGETHER
 
 
 def _decoded(

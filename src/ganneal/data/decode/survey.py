@@ -116,7 +116,7 @@ def _grey_palette(image: Image.Image) -> bool:
     return bool((table[:, :3] == table[:, :1]).all())
 
 
-MOST, FEWER = 10_000, 1_000
+MOST_HEADERS, FEWER_HEADERS = 10_000, 1_000
 """Headers that are read, evenly spread, where not all are asked for; fewer where each is read with its neighbours."""
 LARGEST_SEVENFOLD = 224
 
@@ -205,7 +205,7 @@ def survey_files(listing: Listing, most: int | None = None) -> Survey:
     headers: Counter[Header] = Counter()
     damaged: dict[str, str] = {}
     deep, cut = [], []
-    most = most or (MOST if listing.container.single else FEWER)
+    most = most or (MOST_HEADERS if listing.container.single else FEWER_HEADERS)
     names = listing.names[:: max(1, -(-len(listing.names) // most))]
     for name, found in read_headers(listing, names):
         if isinstance(found, Damaged):

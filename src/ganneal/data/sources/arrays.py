@@ -13,11 +13,11 @@ from ganneal.data.decode.npy import read_header, read_member
 from ganneal.data.messages import remark, remark_on_black, way
 from ganneal.data.protocol import Dataset, Source, find_data
 
-BLOCK = 1_024
+SCALED_TOGETHER = 1_024
 """Images that are scaled at a time."""
 USUAL = ((0, 1), (-1, 1), (0, 255), (0, 4_095), (0, 65_535))
 """Ranges in which programs save images."""
-NAMES = "class_names"
+CLASS_NAMES_KEY = "class_names"
 """Name of the array that holds the names of the classes."""
 
 
@@ -103,7 +103,7 @@ class Arrays:
             )
         try:
             values = read_member(archive, self.labels)
-            named = read_member(archive, NAMES) if NAMES in held else np.array([])
+            named = read_member(archive, CLASS_NAMES_KEY) if CLASS_NAMES_KEY in held else np.array([])
         except Exception as error:  # a damaged archive makes zipfile raise almost any type
             return ClassLabels(unusable=f"{source} cannot be read ({error}); save plain numbers or words")
         names = [str(name) for name in named.tolist()] if named.ndim == 1 and named.dtype.kind == "U" else []
@@ -133,14 +133,14 @@ def _in_bytes(images: np.ndarray, levels: Levels | None, name: str) -> np.ndarra
     if low < levels[0] or high > levels[1]:
         remark(f"{name} have values from {low:g} to {high:g}: those beyond {levels[0]:g} to {levels[1]:g} are clipped.")
     scaled = np.empty(images.shape, np.uint8)
-    for start in range(0, len(images), BLOCK):
-        scaled[start : start + BLOCK] = eight_bits(images[start : start + BLOCK], levels)
+    for start in range(0, len(images), SCALED_TOGETHER):
+        scaled[start : start + SCALED_TOGETHER] = eight_bits(images[start : start + SCALED_TOGETHER], levels)
     return scaled
 
 
 def _range(images: np.ndarray) -> tuple[float, float]:
     """The lowest and the highest value of all."""
-    blocks = [images[start : start + BLOCK] for start in range(0, len(images), BLOCK)]
+    blocks = [images[start : start + SCALED_TOGETHER] for start in range(0, len(images), SCALED_TOGETHER)]
     return float(np.min([block.min() for block in blocks])), float(np.max([block.max() for block in blocks]))
 
 

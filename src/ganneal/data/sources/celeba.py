@@ -17,7 +17,7 @@ from ganneal.registry import lookup
 IMAGES = ("img_align_celeba", "Img/img_align_celeba", "img_align_celeba.zip", "Img/img_align_celeba.zip")
 """Where the faces lie; Kaggle's folder has a second of the same name in it."""
 ATTRIBUTES = tuple(f"{folder}list_attr_celeba.{kind}" for folder in ("", "Anno/") for kind in ("txt", "csv"))
-PARTS = tuple(f"{folder}list_eval_partition.{kind}" for folder in ("", "Eval/") for kind in ("txt", "csv"))
+PARTITION_LISTS = tuple(f"{folder}list_eval_partition.{kind}" for folder in ("", "Eval/") for kind in ("txt", "csv"))
 SPLITS = ("train", "valid", "test")
 
 Split = Literal["train", "valid", "test", "all"]
@@ -47,7 +47,7 @@ class CelebA(Encoded):
             raise ValueError(f"{shown(str(root))} must hold the faces as {' or '.join(IMAGES[::2])}, and does not.")
         found = list_folder(images) if images.is_dir() else list_zip(images)
         listing = replace(found.classed(ClassLabels()), description={})  # those of a sub-folder are not the faces'
-        listing = _of_part(listing, _beside(root, PARTS), self.split, root)
+        listing = _of_part(listing, _beside(root, PARTITION_LISTS), self.split, root)
         if self.attribute is not None:
             listing = _with_attribute(listing, _beside(root, ATTRIBUTES), self.attribute, self.on_damaged, root)
         return replace(listing, description={**listing.description, **self._described(len(listing.names))})
@@ -73,7 +73,9 @@ def _of_part(listing: Listing, parts: Path | None, split: Split | None, root: Pa
     if split == "all" or (split is None and parts is None):
         return listing
     if parts is None:
-        raise ValueError(f"split {split!r} needs {PARTS[0]} in {shown(str(root))}; add it, or give split 'all'.")
+        raise ValueError(
+            f"split {split!r} needs {PARTITION_LISTS[0]} in {shown(str(root))}; add it, or give split 'all'."
+        )
     number = SPLITS.index(split or "train")
     part = _by_image(parts, None)
     kept = [name for name in listing.names if part.get(_stem(name)) == number]

@@ -16,14 +16,13 @@ from ganneal.data.sources.encoded import Encoded
 from ganneal.data.sources.folder import Folder
 from ganneal.data.sources.hub import Hub
 from ganneal.data.sources.imagenet import ImageNetBatches, is_imagenet
-from ganneal.data.sources.lsun import FILE as LMDB_FILE
-from ganneal.data.sources.lsun import LSUN
+from ganneal.data.sources.lsun import LMDB_FILE, LSUN
 from ganneal.data.sources.mnist import Idx
 from ganneal.data.sources.parquet import Parquet
 from ganneal.data.tools.huggingface import is_saved
 from ganneal.storage.atomic import check_named
 
-KINDS = (
+READABLE = (
     "a folder of images, a .zip, .npz, .npy or .parquet file, a folder that save_to_disk wrote, or the files of MNIST, "
     "CIFAR, CelebA, ImageNet-64 or LSUN"
 )
@@ -41,7 +40,7 @@ def source_at(place: str | Path, size: int | None = None) -> Source:
     check_named(place)
     path = Path(place)
     if not path.exists():
-        raise FileNotFoundError(f"no data at {shown(str(path))}; give {KINDS}.")
+        raise FileNotFoundError(f"no data at {shown(str(path))}; give {READABLE}.")
     if path.is_dir():
         return _in_folder(path, size) or Folder(str(path), size=size)
     match path.suffix.lower():
@@ -58,7 +57,7 @@ def source_at(place: str | Path, size: int | None = None) -> Source:
         case ".gz" | ".tgz" | ".tar" if "cifar" in path.name:
             return Cifar10(str(path))
         case suffix:
-            raise ValueError(f"path must be {KINDS}, got {str(path)!r} ({suffix}).")
+            raise ValueError(f"path must be {READABLE}, got {str(path)!r} ({suffix}).")
 
 
 def _in_folder(path: Path, size: int | None) -> Source | None:

@@ -12,14 +12,14 @@ import numpy as np
 
 from ganneal.data.decode.images import shown
 from ganneal.data.decode.listing import stamp, version
-from ganneal.data.decode.loading import SHARE_OF_MEMORY, SMALL, free_memory
+from ganneal.data.decode.loading import SHARE_OF_MEMORY, SMALL_SET, free_memory
 from ganneal.data.decode.npy import MOST_DEFLATED, read_header, read_member
 from ganneal.data.decode.pickles import load_pickle
 from ganneal.data.decode.store import kept_rows, store_limit
 from ganneal.data.messages import report
 from ganneal.data.protocol import Dataset, find_data
 
-BLOCK = 4_096
+MOVED_TOGETHER = 4_096
 """Images that are moved at a time."""
 NUM_CLASSES = 1_000
 STEMS = {"train": [f"train_data_batch_{index}" for index in range(1, 11)], "val": ["val_data"]}
@@ -94,7 +94,7 @@ def _records(files: list[Path], side: int) -> np.ndarray:
                     out.write(_record(labels, pixels, dtype, file).tobytes())
         return {}
 
-    if SMALL < size <= store_limit():
+    if SMALL_SET < size <= store_limit():
         key = stamp(*([str(path.resolve()), *version(path.stat())] for path in files))[:32]
         try:
             return kept_rows(key, (dtype.itemsize,), size, write)[0].view(dtype)[:, 0]
@@ -102,7 +102,7 @@ def _records(files: list[Path], side: int) -> np.ndarray:
             reason = f"cannot be kept ({error.strerror or error})"
     else:
         reason = f"are above the limit of {store_limit() / 1e9:g} GB"
-    if size > SMALL and size > SHARE_OF_MEMORY * free_memory():
+    if size > SMALL_SET and size > SHARE_OF_MEMORY * free_memory():
         raise ValueError(
             f"{size / 1e9:.1f} GB of images {reason}, nor held in memory; set GANNEAL_CACHE to a folder with room "
             f"for them, and GANNEAL_CACHE_GB to at least that."
@@ -154,8 +154,8 @@ def _of_npz(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
             if len(labels) != count:
                 raise ValueError(f"{len(labels):,} labels for {count:,} images")
             _check_claim(archive, "data", count * width)
-            for start in range(0, count, BLOCK):
-                stop = min(start + BLOCK, count)
+            for start in range(0, count, MOVED_TOGETHER):
+                stop = min(start + MOVED_TOGETHER, count)
                 content = member.read((stop - start) * width)
                 yield labels[start:stop], np.frombuffer(content, np.uint8).reshape(stop - start, width)
             if member.read(1):  # at the end, where the checksum is compared too
@@ -189,8 +189,8 @@ def _of_pickle(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         raise ValueError("it must hold 'data', uint8 [N, 3 size size]")
     if labels.shape != (len(pixels),):
         raise ValueError(f"it must hold 'labels', one for each of its {len(pixels):,} images")
-    for start in range(0, len(pixels), BLOCK):
-        yield labels[start : start + BLOCK], pixels[start : start + BLOCK]
+    for start in range(0, len(pixels), MOVED_TOGETHER):
+        yield labels[start : start + MOVED_TOGETHER], pixels[start : start + MOVED_TOGETHER]
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from ganneal.data.identity import files_at
 from ganneal.data.protocol import find_data
 from ganneal.data.sources.encoded import Encoded
 
-FILE = "data.mdb"
+LMDB_FILE = "data.mdb"
 _OPEN: dict[str, tuple[Any, int]] = {}
 _LOCK = Lock()
 
@@ -61,9 +61,9 @@ class LSUN(Encoded):
             LmdbImages(str(root.resolve())),
             root,
             names,
-            stamp([root.resolve(), *version((root / FILE).stat())]),
+            stamp([root.resolve(), *version((root / LMDB_FILE).stat())]),
             description={"name": shown(root.name), "count": len(names), "licence": "none stated; cite Yu et al., 2015"},
-            origin=files_at([root / FILE]),
+            origin=files_at([root / LMDB_FILE]),
         )
 
 
@@ -74,7 +74,8 @@ def _keys(root: Path) -> list[str]:
             return [key.decode("latin1") for key in view.cursor().iternext(keys=True, values=False)]
     except Exception as error:  # lmdb's own types, which derive from nothing narrower
         raise ValueError(
-            f"{shown(str(root))} must be a folder with a whole {FILE} ({error}); unpack it again, or give another path."
+            f"{shown(str(root))} must be a folder with a whole {LMDB_FILE} ({error}); "
+            f"unpack it again, or give another path."
         ) from error
 
 

@@ -10,7 +10,7 @@ from urllib.request import urlopen
 
 from ganneal.storage.atomic import write_bytes
 
-LARGEST = 2**28
+LARGEST_DOWNLOAD = 2**28
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def _content(url: str, name: str, progress: Callable[[str, int], None]) -> bytes
     data = bytearray()
     try:
         with urlopen(url, timeout=30) as response:
-            while len(data) <= LARGEST and (part := response.read(1 << 20)):
+            while len(data) <= LARGEST_DOWNLOAD and (part := response.read(1 << 20)):
                 data += part
                 progress(name, len(data))
     except (OSError, ValueError, HTTPException) as error:  # ValueError: not an address at all

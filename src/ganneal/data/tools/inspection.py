@@ -22,7 +22,7 @@ from ganneal.data.sources.encoded import Encoded
 from ganneal.data.sources.folder import Folder
 from ganneal.data.tools.pairwise import START_STD, PairwiseDistances, noise_like, pairwise_distances
 
-BLOCK = 1_024
+INSPECTED_TOGETHER = 1_024
 LISTS_LABELS = (Folder, Zip, CelebA)
 """Sources whose labels may stand in a list beside the images."""
 
@@ -159,8 +159,8 @@ def _pixels(data: Dataset) -> tuple[tuple[float, ...], tuple[float, ...], int]:
     """Mean and standard deviation of each channel, and how many images are copies of earlier ones."""
     seen: set[bytes] = set()
     histogram = np.zeros((data.shape[0], 256))
-    for start in range(0, len(data), BLOCK):
-        block = np.ascontiguousarray(data.samples[start : start + BLOCK])
+    for start in range(0, len(data), INSPECTED_TOGETHER):
+        block = np.ascontiguousarray(data.samples[start : start + INSPECTED_TOGETHER])
         seen.update(hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in block)
         for channel in range(data.shape[0]):
             histogram[channel] += np.bincount(block[:, channel].ravel(), minlength=256)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ganneal.weights import Geometric
 
-FAR = 150.0
+LARGE_DISTANCE = 150.0
 """Between the two settings that the paper gives: about 80 at 64 px and 330 at 256 px."""
 START_STD = 0.1
 """Of the pixels that functional gradients start from here: random projections of 100 latents with entries of 0.01."""
@@ -78,7 +78,7 @@ def suggest_weights(d1: float) -> Geometric:
     """
     if not d1 > 0:
         raise ValueError(f"d1 must be above 0, got {d1}; all images are the same.")
-    return Geometric(1.0, 0.01) if d1 < FAR else Geometric(20.0, 1.0)
+    return Geometric(1.0, 0.01) if d1 < LARGE_DISTANCE else Geometric(20.0, 1.0)
 
 
 def fitted_first_weight(d2: float) -> float:

@@ -5,13 +5,13 @@ Register another format with ``FORMATS["mine"] = MyFormat()``.
 
 from ganneal.inference.export.formats import FORMATS, Format
 from ganneal.inference.export.program import CARD_KEY, Input, Program, program_of
-from ganneal.inference.export.writing import BATCHES, TOLERANCE, Exported, write
+from ganneal.inference.export.writing import BATCHES, IMAGE_TOLERANCE, Exported, write
 
 __all__ = [
     "BATCHES",
     "CARD_KEY",
     "FORMATS",
-    "TOLERANCE",
+    "IMAGE_TOLERANCE",
     "Exported",
     "Format",
     "Input",

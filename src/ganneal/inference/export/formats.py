@@ -20,9 +20,9 @@ from ganneal.inference.export.program import CARD_KEY, Program
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-BATCH = "n"
+BATCH_DIMENSION = "n"
 """Name of the batch dimension in the file."""
-MOST_BYTES = 2**31 - 1
+MOST_PROTOBUF_BYTES = 2**31 - 1
 """Of one file in Protocol Buffers."""
 Runner = Callable[[tuple[Tensor, ...]], Tensor]
 
@@ -88,7 +88,7 @@ class Onnx:
         proto = _bare(written.model_proto)
         proto.producer_name, proto.producer_version = "ganneal", __version__
         onnx.helper.set_model_props(proto, {CARD_KEY: json.dumps(program.card)})
-        if (size := proto.ByteSize()) > MOST_BYTES:
+        if (size := proto.ByteSize()) > MOST_PROTOBUF_BYTES:
             raise ValueError(f"an ONNX file holds at most 2 GiB, this one would be {size:,} bytes; use format 'torch'.")
         onnx.checker.check_model(proto, full_check=True)
         return proto.SerializeToString()
@@ -140,7 +140,7 @@ FORMATS: dict[str, Format] = {"onnx": Onnx(), "torch": TorchProgram()}
 
 
 def _traced(program: Program, examples: tuple[Tensor, ...]) -> ExportedProgram:
-    batch = Dim(BATCH, min=1)
+    batch = Dim(BATCH_DIMENSION, min=1)
     with torch.no_grad(), _quiet():
         return torch.export.export(program.module, examples, dynamic_shapes=tuple({0: batch} for _ in examples))
 
@@ -155,7 +155,7 @@ def _bare(proto: "ModelProto") -> "ModelProto":
     for value in (*graph.input, *graph.output):
         for dim in value.type.tensor_type.shape.dim:
             if dim.dim_param:
-                dim.dim_param = dim.dim_param.replace(own, BATCH)
+                dim.dim_param = dim.dim_param.replace(own, BATCH_DIMENSION)
     return proto
 
 

@@ -14,10 +14,10 @@ from ganneal.storage.encoding import encode
 from ganneal.storage.weight_files import LICENCE
 from ganneal.task import Condition, Denoising, Task
 
-CARD_FORMAT = 1
+EXPORT_FORMAT = 1
 CARD_KEY = "ganneal"
 """Under which a file holds its card, as JSON."""
-KEPT = ("experiment", "data", "counters", "measured", "provenance")
+CARD_KEYS = ("experiment", "data", "counters", "measured", "provenance")
 """What the card of a file takes over from that of the run."""
 
 
@@ -136,9 +136,9 @@ def _of_all_passes(latents: Input, task: Denoising, shape: tuple[int, ...]) -> t
 
 
 def _card(generator: TrainedGenerator, inputs: Sequence[Input], output: str) -> dict[str, Any]:
-    known = {key: generator.card[key] for key in KEPT if key in generator.card}
+    known = {key: generator.card[key] for key in CARD_KEYS if key in generator.card}
     return {
-        "format": CARD_FORMAT,
+        "format": EXPORT_FORMAT,
         "made_by": f"ganneal {__version__}, torch {torch.__version__}",
         "inputs": [
             {"name": i.name, "shape": ["n", *i.shape], "type": i.kind, "distribution": i.distribution} for i in inputs

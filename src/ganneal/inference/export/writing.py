@@ -14,7 +14,7 @@ from ganneal.storage.atomic import write_bytes
 
 BATCHES = (1, 2, 7, 64)
 """Batch sizes of the comparison."""
-TOLERANCE = 1e-5
+IMAGE_TOLERANCE = 1e-5
 """Largest absolute difference allowed, where an image's values span 2."""
 
 
@@ -44,8 +44,8 @@ def write(
         batches: Sizes of the batches that are compared.
     Raises:
         ValueError: The format is unknown or something it needs is not installed; ``path`` is taken; the generator's
-            samples are no function of its inputs alone; or an image differs by more than `TOLERANCE`. There is no new
-            file then.
+            samples are no function of its inputs alone; or an image differs by more than `IMAGE_TOLERANCE`. There is no
+            new file then.
     """
     chosen, path = lookup("format", FORMATS, format), Path(path)
     _check_free(path, overwrite)
@@ -54,10 +54,10 @@ def write(
     content = chosen.encoded(program, _inputs(generator, program, 2, seed=0))
     differences = compare(generator, program, chosen.runner(content), batches)
     batch, largest = max(differences.items(), key=lambda pair: pair[1])
-    if not largest <= TOLERANCE:
+    if not largest <= IMAGE_TOLERANCE:
         raise ValueError(
             f"the exported generator differs from the original by {largest:.2g} at {batch} images, more than "
-            f"{TOLERANCE:g}; nothing was written. Try another format: {', '.join(FORMATS)}."
+            f"{IMAGE_TOLERANCE:g}; nothing was written. Try another format: {', '.join(FORMATS)}."
         )
     write_bytes(path, content)
     return Exported(path, len(content), differences)

@@ -21,7 +21,7 @@ PICTURE: dict[str, Any] = {
     "show_label": False,
     "buttons": ["download", "fullscreen"],
 }
-HIDDEN: dict[str, Any] = {"api_visibility": "private"}
+HIDDEN_ENDPOINT: dict[str, Any] = {"api_visibility": "private"}
 CSS = """
 .gradio-container { max-width: 1200px !important; margin: auto !important; }
 #grid img, #between img { width: 100%; height: auto; max-height: 75vh; object-fit: contain; }
@@ -92,11 +92,18 @@ def build(playground: Playground) -> Any:
         def draw_between(other: int, *values: Any) -> Image.Image:
             return playground.between(chosen(*values), int(other or 0))
 
-        truncated.change(lambda on: gr.Slider(visible=on), truncated, truncation, **HIDDEN)
-        another.click(lambda: random.randrange(MOST_SEED), None, seed, **HIDDEN)
+        truncated.change(lambda on: gr.Slider(visible=on), truncated, truncation, **HIDDEN_ENDPOINT)
+        another.click(lambda: random.randrange(MOST_SEED), None, seed, **HIDDEN_ENDPOINT)
         changes = [page.load, *(control.change for control in controls)]
-        gr.on(changes, draw_grid, controls, grid, trigger_mode="always_last", **HIDDEN)
-        gr.on([*changes, other.change], draw_between, [other, *controls], between, trigger_mode="always_last", **HIDDEN)
+        gr.on(changes, draw_grid, controls, grid, trigger_mode="always_last", **HIDDEN_ENDPOINT)
+        gr.on(
+            [*changes, other.change],
+            draw_between,
+            [other, *controls],
+            between,
+            trigger_mode="always_last",
+            **HIDDEN_ENDPOINT,
+        )
     return page
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from ganneal.inference import zoo
 from ganneal.wording import duration, number
 
-HEAD = """# Zoo
+ZOO_HEAD = """# Zoo
 
 Small generators that ship with ganneal, as averaged weights in float16 with a card beside them. They are examples, made
 in minutes on one CPU thread, and no claim about a scheme.
@@ -36,7 +36,7 @@ def listing() -> str:
 
 def page() -> str:
     """The page of the documentation, from the cards."""
-    parts = [HEAD]
+    parts = [ZOO_HEAD]
     for name in zoo.names():
         own, clocks = zoo.card(name), zoo.card(name)["counters"]
         parts.append(

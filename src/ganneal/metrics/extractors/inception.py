@@ -15,7 +15,7 @@ from ganneal.metrics.extractors.inception_file import (
 from ganneal.metrics.extractors.inception_network import InceptionNetwork, Layer
 from ganneal.metrics.extractors.module import ModuleExtractor, check_shape
 from ganneal.metrics.extractors.protocol import Precision
-from ganneal.metrics.resize import INCEPTION_SCALINGS, SIGNED, Resize
+from ganneal.metrics.resize import INCEPTION_SCALINGS, TO_SIGNED, Resize
 
 Rule = Literal["pytorch-fid", "tf-legacy", "clean", "friendly"]
 SMALLEST = 75
@@ -116,7 +116,7 @@ class InceptionTorchvision:
             shape=shape,
             layer="2048",
             resize=None if self.resize == "none" else Resize(self.resize, 299),
-            scaling=SIGNED,
+            scaling=TO_SIGNED,
             channels=3,
             batch_size=self.batch_size,
             precision=self.precision,

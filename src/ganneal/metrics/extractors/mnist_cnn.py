@@ -12,7 +12,7 @@ from ganneal.metrics.extractors.module import ModuleExtractor
 from ganneal.metrics.extractors.protocol import Extractor, Precision
 from ganneal.metrics.resize import Resize
 
-WEIGHTS = Path(__file__).with_name("weights") / "mnist_cnn.safetensors"
+MNIST_WEIGHTS = Path(__file__).with_name("weights") / "mnist_cnn.safetensors"
 
 
 class DigitNetwork(nn.Module):
@@ -52,7 +52,7 @@ class MnistCNN:
     batch_size: int = 256
 
     def build(self, shape: tuple[int, ...]) -> ModuleExtractor:
-        network, sha256 = load_shipped(DigitNetwork, WEIGHTS)
+        network, sha256 = load_shipped(DigitNetwork, MNIST_WEIGHTS)
         return ModuleExtractor(
             network,
             name="mnist-cnn",
@@ -68,7 +68,7 @@ class MnistCNN:
 
 def mnist_cnn_card() -> dict[str, str]:
     """How the shipped weights came about: command, seed, data, and accuracy on the 10,000 test images."""
-    with safe_open(WEIGHTS, framework="pt") as file:
+    with safe_open(MNIST_WEIGHTS, framework="pt") as file:
         return dict(file.metadata())
 
 

@@ -13,7 +13,7 @@ from ganneal.metrics.extractors.module import ModuleExtractor, check_shape
 from ganneal.metrics.extractors.protocol import Precision
 from ganneal.metrics.resize import Resize
 
-STAGES: tuple[Stage, ...] = (
+MOBILENET_STAGES: tuple[Stage, ...] = (
     (1, 16, 3, 1, 1),
     (6, 24, 3, 2, 2),
     (6, 32, 3, 2, 3),
@@ -47,7 +47,7 @@ class MobileNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem = Convolution(3, 32, 3, stride=2)
-        self.blocks = inverted_residuals(Convolution, 32, STAGES)
+        self.blocks = inverted_residuals(Convolution, 32, MOBILENET_STAGES)
         self.head = Convolution(320, 1280)
         self.logits = Convolution(1280, 1001, linear=True)
 

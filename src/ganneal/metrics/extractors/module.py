@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ganneal.metrics.extractors.arithmetic import arithmetic
 from ganneal.metrics.extractors.protocol import Extracted, Precision, Samples
-from ganneal.metrics.resize import SIGNED, Resize, Scaling, network_input
+from ganneal.metrics.resize import TO_SIGNED, Resize, Scaling, network_input
 
 
 def weights_sha256(state: Mapping[str, Tensor]) -> str:
@@ -42,7 +42,7 @@ class ModuleExtractor:
         shape: tuple[int, ...],
         layer: str = "features",
         resize: Resize | None = None,
-        scaling: Scaling = SIGNED,
+        scaling: Scaling = TO_SIGNED,
         channels: int | None = None,
         batch_size: int = 64,
         precision: Precision = "float32",

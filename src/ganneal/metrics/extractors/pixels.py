@@ -7,7 +7,7 @@ import torch
 from ganneal.metrics.extractors.module import check_samples, check_shape
 from ganneal.metrics.extractors.protocol import Extracted, Precision, Samples
 from ganneal.metrics.pixels import pixel_features
-from ganneal.metrics.resize import SIGNED
+from ganneal.metrics.resize import TO_SIGNED
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class PixelExtractor:
     """`Pixels` for images of one shape."""
 
     sha256: str | None = None
-    layer, input_scaling = "pixels", str(SIGNED)
+    layer, input_scaling = "pixels", str(TO_SIGNED)
     precision: Precision = "float32"
 
     def __init__(self, size: int, shape: tuple[int, ...]):

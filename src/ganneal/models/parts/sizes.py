@@ -6,7 +6,7 @@ import torch
 
 from ganneal.models.protocol import Model
 
-LARGEST = 512
+LARGEST_SIDE = 512
 """Side in pixels above which no network is looked for."""
 
 
@@ -26,6 +26,6 @@ def largest_size(models: Iterable[Model], channels: int, most: int) -> int | Non
     None where no square image is made by all of them.
     """
     every = tuple(models)
-    below, above = range(min(most, LARGEST), 0, -1), range(most + 1, LARGEST + 1)
+    below, above = range(min(most, LARGEST_SIDE), 0, -1), range(most + 1, LARGEST_SIDE + 1)
     sides = (side for side in (*below, *above) if all(can_make(model, channels, side) for model in every))
     return next(sides, None)

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-LONGEST = 10_000.0
+LONGEST_PERIOD = 10_000.0
 """Period of the slowest of the waves, in units of 2 pi."""
 
 
@@ -28,7 +28,7 @@ def waves(t: Int[Tensor, " batch"], size: int) -> Float[Tensor, "batch size"]:
     """
     half = size // 2
     exponents = torch.arange(half, dtype=torch.float32, device=t.device) / (half - 1)
-    angles = t.float()[:, None] * torch.exp(-log(LONGEST) * exponents)
+    angles = t.float()[:, None] * torch.exp(-log(LONGEST_PERIOD) * exponents)
     return torch.cat([angles.sin(), angles.cos()], 1)
 
 

@@ -10,7 +10,7 @@ import torch
 from ganneal.theory.games.playing import Path, coinciding
 from ganneal.theory.games.problems import Game
 
-ARROWS = 17
+GAME_ARROWS = 17
 """Arrows a side."""
 MARGIN = 1.45
 """The plane reaches so many times the start's larger coordinate, or further where paths that stay near need it."""
@@ -18,7 +18,7 @@ REACH = 2.5
 """At most so many times: what leaves further is cut off, and seen in the distances."""
 COLOURS = (*(f"C{index}" for index in range(10)), "black", "navy", "darkgreen")
 STYLES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
-NEAREST = 1e-16
+SMALLEST_DISTANCE = 1e-16
 """Distances below are drawn here: they are rounding."""
 
 
@@ -42,7 +42,7 @@ def picture(game: Game, paths: Mapping[str, Path], title: str) -> bytes:
             path = paths[names[0]]
             plane.plot(path.x.points[:, 0].numpy(), path.y.points[:, 0].numpy(), **line)
             label = ", ".join(names)
-            over_steps.plot(path.distances.clamp(min=NEAREST).numpy(), label=label, **line)
+            over_steps.plot(path.distances.clamp(min=SMALLEST_DISTANCE).numpy(), label=label, **line)
             if path.escaped:
                 over_steps.plot(path.steps, float(path.distances[-1]), "x", color=line["color"])
         _marks(plane, game)
@@ -80,10 +80,10 @@ def _field(axes: Any, game: Game, reach: tuple[float, float]) -> None:
     """Arrows along minus both gradients, all of one length on paper, darker where the gradients are longer."""
     at_x, at_y = game.equilibrium
     grid_x, grid_y = (
-        np.linspace(float(goal[0]) - side, float(goal[0]) + side, ARROWS)
+        np.linspace(float(goal[0]) - side, float(goal[0]) + side, GAME_ARROWS)
         for goal, side in zip((at_x, at_y), reach, strict=True)
     )
-    along = np.zeros((2, ARROWS, ARROWS))
+    along = np.zeros((2, GAME_ARROWS, GAME_ARROWS))
     for row, y in enumerate(grid_y):
         for column, x in enumerate(grid_x):
             here_x, here_y = at_x.clone(), at_y.clone()
@@ -116,7 +116,7 @@ def _marks(axes: Any, game: Game) -> None:
 def _distances(axes: Any, paths: Mapping[str, Path]) -> None:
     """A logarithmic axis that leaves out how far the escaping ones get, but not that they do."""
     start = max(float(path.distances[0]) for path in paths.values())
-    lowest = min(float(path.distances.clamp(min=NEAREST).min()) for path in paths.values())
+    lowest = min(float(path.distances.clamp(min=SMALLEST_DISTANCE).min()) for path in paths.values())
     highest = torch.stack([path.distances.max() for path in paths.values()]).max().item()
     axes.set_yscale("log")
     axes.set_ylim(0.7 * min(lowest, start), min(1.5 * highest, 1e3 * start))

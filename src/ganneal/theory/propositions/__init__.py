@@ -19,7 +19,7 @@ from ganneal.theory.propositions.chains import annealed, ideal_chain
 from ganneal.theory.propositions.optimal import optimum, plane, pointwise_optimum, trained_discriminator
 from ganneal.theory.propositions.vector_fields import pull
 
-ROUNDING = 1e-12
+FLOAT64_ROUNDING = 1e-12
 """Identities hold to this in float64."""
 
 
@@ -29,7 +29,7 @@ class Statement:
 
     says: str
     measure: Callable[[], float]
-    at_most: float | None = ROUNDING
+    at_most: float | None = FLOAT64_ROUNDING
     at_least: float | None = None
     slow: bool = False
     """Trains a network, some 10 s of one core."""
@@ -60,7 +60,7 @@ def _worst_push() -> float:
 
 
 def _largest_rise() -> float:
-    return max(chains.largest_rise(rule) for name, rule in chains.RULES.items() if name != "20 to 1")
+    return max(chains.largest_rise(rule) for name, rule in chains.WEIGHT_RULES.items() if name != "20 to 1")
 
 
 PROPOSITIONS: dict[str, Statement] = {
@@ -121,7 +121,7 @@ PROPOSITIONS: dict[str, Statement] = {
     ),
     "T3.2 falls": Statement("KL falls at every push for the rules up to 1: largest rise", _largest_rise, 0.0),
     "T3.2 overshoots": Statement(
-        "from 20 to 1 it does not: largest rise", lambda: chains.largest_rise(chains.RULES["20 to 1"]), None, 1.0
+        "from 20 to 1 it does not: largest rise", lambda: chains.largest_rise(chains.WEIGHT_RULES["20 to 1"]), None, 1.0
     ),
     "T4.1": Statement(
         "a linear loss's gradient is that of one fit to x + w grad D(x)", vector_fields.linear_loss_error

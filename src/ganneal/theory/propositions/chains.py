@@ -13,10 +13,10 @@ from ganneal.theory.pushes import pushes
 from ganneal.theory.scores import log_ratio, mixture_of
 from ganneal.weights import Geometric, Ones, Weights
 
-PUSHES = 15
-STEP_SIZE = 0.1
+CHAIN_STEPS = 15
+CHAIN_STEP_SIZE = 0.1
 """M and eta of the table of T3.2."""
-RULES: dict[str, Weights] = {
+WEIGHT_RULES: dict[str, Weights] = {
     "ones": Ones(),
     "1 to 0.01": Geometric(1, 0.01),
     "0.01 to 1": Geometric(0.01, 1),
@@ -27,29 +27,29 @@ RULES: dict[str, Weights] = {
 
 def chain_error() -> float:
     """T3.1: largest difference of the annealed chain and a loop with each gradient written out; weights as given."""
-    of, start = critics(PUSHES), random_points(64)
-    weights = Geometric(1, 0.01)((1,) * PUSHES, 0)
+    of, start = critics(CHAIN_STEPS), random_points(64)
+    weights = Geometric(1, 0.01)((1,) * CHAIN_STEPS, 0)
     x = start
     for m, critic in enumerate(of):
         at = x.clone().requires_grad_()
         critic(at).sum().backward()
         assert at.grad is not None
-        x = x + STEP_SIZE * (0.01 ** (m / (PUSHES - 1))) * at.grad
-    return (pushes(start, of, [STEP_SIZE * w for w in weights])[-1].samples - x).abs().max().item()
+        x = x + CHAIN_STEP_SIZE * (0.01 ** (m / (CHAIN_STEPS - 1))) * at.grad
+    return (pushes(start, of, [CHAIN_STEP_SIZE * w for w in weights])[-1].samples - x).abs().max().item()
 
 
 def unit_weights_error() -> float:
     """T3.1: with weights of 1 the annealed chain is the plain one, bit for bit: the largest difference is 0."""
-    of, start = critics(PUSHES), random_points(64)
-    annealed = pushes(start, of, [STEP_SIZE * w for w in Ones()((1,) * PUSHES, 0)])
-    plain = pushes(start, of, [STEP_SIZE] * PUSHES)
+    of, start = critics(CHAIN_STEPS), random_points(64)
+    annealed = pushes(start, of, [CHAIN_STEP_SIZE * w for w in Ones()((1,) * CHAIN_STEPS, 0)])
+    plain = pushes(start, of, [CHAIN_STEP_SIZE] * CHAIN_STEPS)
     return (annealed[-1].samples - plain[-1].samples).abs().max().item()
 
 
 def training_chain_error() -> float:
     """T3.1: the moves that training makes, with delta 1, are the annealed chain: the largest difference is 0."""
-    of, x = critics(PUSHES), random_points(64)
-    sizes = [STEP_SIZE * weight for weight in Geometric(1, 0.01)((1,) * PUSHES, 0)]
+    of, x = critics(CHAIN_STEPS), random_points(64)
+    sizes = [CHAIN_STEP_SIZE * weight for weight in Geometric(1, 0.01)((1,) * CHAIN_STEPS, 0)]
     expected = pushes(x, of, sizes)[-1].samples
     for critic, size in zip(of, sizes, strict=True):
         x = Push()(critic, x, size, LOSSES["nonsaturating"])
@@ -69,7 +69,7 @@ def ideal_chain(p: Normal1D, q: Normal1D, step_sizes: Sequence[float]) -> list[N
     return path
 
 
-def annealed(weights: Weights, step_size: float = STEP_SIZE, count: int = PUSHES) -> list[Normal1D]:
+def annealed(weights: Weights, step_size: float = CHAIN_STEP_SIZE, count: int = CHAIN_STEPS) -> list[Normal1D]:
     """The ideal chain of setting S1 under ``weights``."""
     return ideal_chain(DATA, MODEL, [step_size * weight for weight in weights((1,) * count, 0)])
 
@@ -93,7 +93,7 @@ def table_error() -> float:
 
     The KL of the last row is 0 to six digits.
     """
-    ends = {name: annealed(rule)[-1] for name, rule in RULES.items()}
+    ends = {name: annealed(rule)[-1] for name, rule in WEIGHT_RULES.items()}
     return max(
         abs(computed - printed)
         for name, end in ends.items()
@@ -107,11 +107,11 @@ def simulated_chain_error(count: int = 20_000) -> float:
     The points are quantiles, so that nothing is drawn; every point is on the straight line that the formula says.
     """
     path = annealed(Geometric(1, 0.01))
-    weights = Geometric(1, 0.01)((1,) * PUSHES, 0)
+    weights = Geometric(1, 0.01)((1,) * CHAIN_STEPS, 0)
     z = torch.special.ndtri((torch.arange(count, dtype=torch.float64) + 0.5) / count)[:, None]
     data = mixture_of(DATA)
     exact = [log_ratio(data, mixture_of(q)) for q in path[:-1]]
-    moved = pushes(MODEL.mean + MODEL.std * z, exact, [STEP_SIZE * w for w in weights])[-1].samples
+    moved = pushes(MODEL.mean + MODEL.std * z, exact, [CHAIN_STEP_SIZE * w for w in weights])[-1].samples
     return (moved - (path[-1].mean + path[-1].std * z)).abs().max().item()
 
 
@@ -124,10 +124,10 @@ def largest_rise(rule: Weights) -> float:
 def contraction_error() -> float:
     """T3.2: the mean's distance falls by the product of 1 - eta w_m/std_*², which no order of the weights changes."""
     errors = []
-    for rule in RULES.values():
+    for rule in WEIGHT_RULES.values():
         factor = 1.0
-        for weight in sorted(rule((1,) * PUSHES, 0)):
-            factor *= 1 - STEP_SIZE * weight / DATA.std**2
+        for weight in sorted(rule((1,) * CHAIN_STEPS, 0)):
+            factor *= 1 - CHAIN_STEP_SIZE * weight / DATA.std**2
         end = annealed(rule)[-1]
         errors.append(abs((DATA.mean - end.mean) - factor * (DATA.mean - MODEL.mean)))
     return max(errors)

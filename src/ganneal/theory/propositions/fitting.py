@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, jacrev
 
 from ganneal.theory.normals import Normal1D
-from ganneal.theory.propositions.chains import PUSHES, STEP_SIZE, annealed
+from ganneal.theory.propositions.chains import CHAIN_STEP_SIZE, CHAIN_STEPS, annealed
 from ganneal.theory.propositions.networks import LATENTS, critics, generator, random_points
 from ganneal.theory.propositions.optimal import DATA, MODEL
 from ganneal.theory.pushes import pushes
@@ -27,7 +27,7 @@ class FirstPass(NamedTuple):
 
 
 def _step_sizes() -> list[float]:
-    return [STEP_SIZE * weight for weight in Geometric(1, 0.01)((1,) * PUSHES, 0)]
+    return [CHAIN_STEP_SIZE * weight for weight in Geometric(1, 0.01)((1,) * CHAIN_STEPS, 0)]
 
 
 def first_pass(network: nn.Module, of: Sequence[nn.Module], z: Tensor) -> FirstPass:
@@ -42,7 +42,7 @@ def first_pass(network: nn.Module, of: Sequence[nn.Module], z: Tensor) -> FirstP
 
 def loss_error() -> float:
     """T2.1: relative difference of the first-pass loss and ½ E‖V‖²."""
-    fit = first_pass(generator(), critics(PUSHES), random_points(64, LATENTS))
+    fit = first_pass(generator(), critics(CHAIN_STEPS), random_points(64, LATENTS))
     expected = 0.5 * fit.moves.square().sum(1).mean()
     return ((fit.loss - expected).abs() / expected).item()
 
@@ -50,7 +50,7 @@ def loss_error() -> float:
 def gradient_error() -> float:
     """T2.2: relative difference of the first-pass gradient and -E[Jᵀ V], J written out for each latent."""
     network, z = generator(), random_points(64, LATENTS)
-    fit = first_pass(network, critics(PUSHES), z)
+    fit = first_pass(network, critics(CHAIN_STEPS), z)
     parameters = dict(network.named_parameters())
     jacobians = jacrev(lambda values: functional_call(network, values, (z,)))(parameters)
     expected = [-torch.einsum("nd,nd...->...", fit.moves, jacobians[name]) / len(z) for name in parameters]

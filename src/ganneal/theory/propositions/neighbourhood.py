@@ -21,7 +21,7 @@ from ganneal.theory.pushes import pushes
 from ganneal.theory.scores import Critic, log_ratio, mixture_of
 
 LATENT_STEP = 1e-4
-STEP_SIZE = 0.1
+PUSH_STEP_SIZE = 0.1
 NORMS = (0.5, 1.0, 2.0)
 """Factors on the discriminator, and so on the norm of its gradient."""
 NARROW, WIDE = Normal1D(0.0, 0.4), Normal1D(0.0, 1.3)
@@ -52,7 +52,9 @@ def pushed_stretch(model: Normal1D, factor: float) -> float:
     """`stretch` of mean + std z after a push by the exact discriminator with gradients longer by ``factor``."""
     exact = log_ratio(mixture_of(DATA), mixture_of(model))
     z = random_points(64, 1)
-    return stretch(lambda z: pushes(model.mean + model.std * z, [scaled(exact, factor)], [STEP_SIZE])[-1].samples, z)
+    return stretch(
+        lambda z: pushes(model.mean + model.std * z, [scaled(exact, factor)], [PUSH_STEP_SIZE])[-1].samples, z
+    )
 
 
 def closed_form_error() -> float:
@@ -60,7 +62,7 @@ def closed_form_error() -> float:
     errors = []
     for model in (NARROW, WIDE):
         for factor in NORMS:
-            closed = ideal_chain(DATA, model, [STEP_SIZE * factor])[-1].std
+            closed = ideal_chain(DATA, model, [PUSH_STEP_SIZE * factor])[-1].std
             errors.append(abs(pushed_stretch(model, factor) / closed - 1))
     return max(errors)
 
@@ -89,7 +91,7 @@ def slope(model: Normal1D) -> float:
 def chain_rule_error() -> float:
     """A push of a generator's samples moves them by (I + h Hessian of D) J dz: relative difference, random networks."""
     network, (critic,), z = generator(), critics(1), random_points(32, 3)
-    moved = stretch(lambda z: pushes(network(z), [critic], [STEP_SIZE])[-1].samples, z)
+    moved = stretch(lambda z: pushes(network(z), [critic], [PUSH_STEP_SIZE])[-1].samples, z)
     random = torch.Generator().manual_seed(0)
     directions = torch.randn(z.shape, generator=random, dtype=z.dtype)
     directions = directions / directions.norm(dim=1, keepdim=True)
@@ -98,5 +100,5 @@ def chain_rule_error() -> float:
         jacobian = torch.autograd.functional.jacobian(lambda one: network(one[None])[0], latent)
         hessian = torch.autograd.functional.hessian(lambda x: critic(x[None])[0], network(latent[None])[0].detach())
         across = torch.as_tensor(jacobian) @ direction
-        lengths.append((across + STEP_SIZE * torch.as_tensor(hessian) @ across).norm())
+        lengths.append((across + PUSH_STEP_SIZE * torch.as_tensor(hessian) @ across).norm())
     return abs(moved / torch.stack(lengths).mean().item() - 1)

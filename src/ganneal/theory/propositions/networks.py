@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor, nn
 
-LATENTS, DIM, HIDDEN = 3, 2, 16
+LATENTS, DIM, HIDDEN_UNITS = 3, 2, 16
 
 
 def random_points(count: int, dim: int = DIM, seed: int = 2) -> Float64[Tensor, "count dim"]:
@@ -13,7 +13,13 @@ def random_points(count: int, dim: int = DIM, seed: int = 2) -> Float64[Tensor, 
 
 
 def _perceptron(inputs: int, outputs: int) -> nn.Sequential:
-    layers = nn.Linear(inputs, HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, outputs)
+    layers = (
+        nn.Linear(inputs, HIDDEN_UNITS),
+        nn.Tanh(),
+        nn.Linear(HIDDEN_UNITS, HIDDEN_UNITS),
+        nn.Tanh(),
+        nn.Linear(HIDDEN_UNITS, outputs),
+    )
     return nn.Sequential(*layers).double()
 
 

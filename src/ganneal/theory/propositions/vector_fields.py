@@ -17,10 +17,10 @@ from ganneal.theory.pushes import pushes
 from ganneal.theory.scores import input_gradients
 from ganneal.weights import Geometric, Weights
 
-COUNT = 64
+NUM_POINTS = 64
 WEIGHT = 0.3
 ETAS = (0.2, 0.1, 0.05, 0.025)
-LEVELS = 5
+NUM_LEVELS = 5
 
 
 def pull(loss: Loss, logits: Tensor, real: Tensor | None = None, *, weight: float = 1.0) -> Tensor:
@@ -49,8 +49,8 @@ def loss_error(loss: Loss, weight: float = WEIGHT) -> float:
 
     Relative, over small random networks. Relativistic losses see real samples, the same on both sides.
     """
-    network, (critic,), z = generator(), critics(1), random_points(COUNT, LATENTS)
-    real = critic(random_points(COUNT, seed=3)).detach()
+    network, (critic,), z = generator(), critics(1), random_points(NUM_POINTS, LATENTS)
+    real = critic(random_points(NUM_POINTS, seed=3)).detach()
     own = loss.generator(critic(network(z)), real if loss.needs_real else None, weight=weight).mean()
     direct = torch.autograd.grad(own, list(network.parameters()))
     x = network(z).detach()
@@ -60,7 +60,7 @@ def loss_error(loss: Loss, weight: float = WEIGHT) -> float:
 
 def pushed_loss_error(loss: Loss) -> float:
     """T4.2: the gradient of ``loss`` against that of one fit to samples that training's push moved down it."""
-    network, (critic,), z = generator(), critics(1), random_points(COUNT, LATENTS)
+    network, (critic,), z = generator(), critics(1), random_points(NUM_POINTS, LATENTS)
     direct = torch.autograd.grad(loss.generator(critic(network(z))).mean(), list(network.parameters()))
     target = Push(delta=DELTAS["loss"])(critic, network(z).detach(), 1.0, loss)
     return relative_error(_fit_gradient(network, z, target), direct)
@@ -68,21 +68,21 @@ def pushed_loss_error(loss: Loss) -> float:
 
 def linear_loss_error() -> float:
     """T4.1: for a linear loss a is the weight, so that the fit is to x + w grad D(x), nothing else known."""
-    network, (critic,), z = generator(), critics(1), random_points(COUNT, LATENTS)
+    network, (critic,), z = generator(), critics(1), random_points(NUM_POINTS, LATENTS)
     loss = LOSSES["wgan"].generator(critic(network(z)), weight=WEIGHT).mean()
     x = network(z).detach()
     push = pushes(x, [critic], [WEIGHT])[-1].samples
     return relative_error(_fit_gradient(network, z, push), torch.autograd.grad(loss, list(network.parameters())))
 
 
-def accumulated_error(eta: float, levels: int = LEVELS, weights: Weights | None = None) -> float:
+def accumulated_error(eta: float, levels: int = NUM_LEVELS, weights: Weights | None = None) -> float:
     """T4.3: the annealed chain's fit gradient over eta against the sum of single-step gradients with w_m, relative.
 
     Discriminators are frozen. The error is of first order in eta: one evaluates all grad D_m at G(z), the other along
     the moving x.
     """
     of = (weights or Geometric(1, 0.01))((1,) * levels, 0)
-    network, frozen, z = generator(), critics(levels), random_points(COUNT, LATENTS)
+    network, frozen, z = generator(), critics(levels), random_points(NUM_POINTS, LATENTS)
     target = pushes(network(z).detach(), frozen, [eta * w for w in of])[-1].samples
     chained = [gradient / eta for gradient in _fit_gradient(network, z, target)]
     nested = sum((-w * critic(network(z))).mean() for w, critic in zip(of, frozen, strict=True))
@@ -98,7 +98,7 @@ def convergence_order() -> float:
 def cycle_error(levels: int = 4, eta: float = 1e-7) -> float:
     """T4.3: a whole NATS cycle, j single steps at level j, against a chain with weights j w_j; relative, eta small."""
     of = [j * w for j, w in enumerate(Geometric(1, 0.01)(range(1, levels + 1), 0), start=1)]
-    network, frozen, z = generator(), critics(levels), random_points(COUNT, LATENTS)
+    network, frozen, z = generator(), critics(levels), random_points(NUM_POINTS, LATENTS)
     target = pushes(network(z).detach(), frozen, [eta * w for w in of])[-1].samples
     chained = [gradient / eta for gradient in _fit_gradient(network, z, target)]
     steps = [
