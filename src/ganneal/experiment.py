@@ -106,6 +106,8 @@ class Records:
     stored discriminators. None takes the pushes where the scheme stores any."""
     checkpoint_seconds: float = 60.0
     """Checkpoints are made at the first log row after so many seconds, on a signal, and at the end."""
+    keep_every: int = 0
+    """Real images between snapshots, weights that are kept in snapshots/ from then on; 0 keeps none."""
     tensorboard: bool = True
 
     def __post_init__(self) -> None:
@@ -115,6 +117,7 @@ class Records:
         for name, none in (
             ("evaluate_every", "start and end only"),
             ("evaluate_count", "never"),
+            ("keep_every", "keeps none"),
             ("checkpoint_seconds", "always"),
         ):
             if not getattr(self, name) >= 0:

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 
 import ganneal
 from ganneal.cli import main
+from ganneal.evaluation.stored import evaluate_run
 from ganneal.inference import zoo
 from ganneal.inference.zoo.page import page
 
@@ -56,6 +57,46 @@ def test_all_of_it_is_small() -> None:
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:
     with pytest.raises(ValueError, match="unknown generator of the zoo 'digit-nats'. Did you mean 'digits-nats'"):
         ganneal.load("zoo:digit-nats")
+
+
+def test_what_ships_is_measured_against_the_data_it_was_made_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = ["--count", "300", "--seeds", "0", "--metrics", "frechet"]
+    before = sorted(zoo.FOLDER.rglob("*.jsonl"))
+    assert main(["evaluate", "zoo:digits-nats", *few]) == 0
+    said = capsys.readouterr().out
+    assert "FD-pixels4@300" in said and "records are not kept of what ships: --out FILE keeps them" in said
+    assert sorted(zoo.FOLDER.rglob("*.jsonl")) == before
+    assert main(["evaluate", "zoo:digits-nats", *few, "--out", str(tmp_path / "kept.jsonl")]) == 0
+    assert (tmp_path / "kept.jsonl").exists()
+
+
+def test_other_data_than_it_was_made_of_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.savez(tmp_path / "mnist.npz", x_train=np.zeros((3, 28, 28), np.uint8), y_train=np.zeros(3, np.int64))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="60,000 images when the run began, 3 now"):
+        evaluate_run("zoo:mnist-nts", data_path="mnist.npz")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["report", "zoo:digits-nats"],
+        ["report", "runs/x", "zoo:digits-nats", "--out", "page.html"],
+        ["train", "zoo:digits-nats"],
+        ["compare", "zoo:digits-nats", "--d-updates", "2"],
+        ["compare", "a=zoo:digits-nats", "digits-cts", "--d-updates", "2"],
+        ["compare", "digits-cts", "--baseline", "zoo:digits-nats", "--d-updates", "2"],
+        ["evaluate", "--real", "zoo:digits-nats", "--fake", "x"],
+        ["evaluate", "--real", "x", "--fake", "zoo:digits-nats"],
+    ],
+)
+def test_commands_that_cannot_take_it_say_which_do(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert "zoo:digits-nats is the weights of a trained generator alone: `ganneal sample`, `evaluate`, `export`" in said
+    assert "`train` and `compare` start from its weights (--init-from zoo:digits-nats)" in said
 
 
 def test_what_does_not_ship_is_said() -> None:

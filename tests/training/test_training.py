@@ -547,6 +547,64 @@ def test_a_run_killed_before_its_first_checkpoint_begins_again(trained_ring: tup
     assert rows(finished) == rows(out)
 
 
+# Snapshots
+
+
+def test_a_snapshot_is_the_run_that_ended_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    experiment = recording(ring(), keep_every=4 * BATCH)
+    ganneal.train(experiment, tmp_path / "whole", progress=True)
+    assert list(RunDirectory(tmp_path / "whole").list_snapshots()) == [64, 128]
+    said = capsys.readouterr().err
+    assert "snapshots every 64 real images: 0.00 MB each, 2 of them by the end, 0.0 MB" in said
+    assert re.search(r"kept \S+/snapshots/000000064, 0.0\d MB; ganneal sample \S+/whole --checkpoint 64\n", said)
+    ganneal.train(replace(experiment, budget=Budget(num_real=4 * BATCH)), tmp_path / "half")
+    kept, ended = ganneal.load(tmp_path / "whole", checkpoint="64"), ganneal.load(tmp_path / "half")
+    assert kept.has_weights_of(ended) and not kept.has_weights_of(ganneal.load(tmp_path / "whole"))
+
+
+def test_resuming_keeps_the_snapshots_and_makes_the_same_later_ones(
+    tmp_path: Path, signal_at: Callable[..., None]
+) -> None:
+    experiment = recording(ring(), keep_every=3 * BATCH)
+    ganneal.train(experiment, tmp_path / "whole")
+    interrupted(experiment, tmp_path / "run", signal_at, 13)
+    assert list(RunDirectory(tmp_path / "run").list_snapshots()) == [64]
+    ganneal.train(experiment, tmp_path / "run")
+    first, second = (RunDirectory(tmp_path / name).list_snapshots() for name in ("whole", "run"))
+    assert list(first) == list(second) == [64, 96, 160]  # log rows are two batches apart
+    for count, folder in first.items():
+        assert (folder / "generator.safetensors").read_bytes() == (second[count] / "generator.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("checkpoint", ["65", "first", "-1", "", "1e9"])
+def test_weights_that_are_not_kept_are_answered_with_those_that_are(tmp_path: Path, checkpoint: str) -> None:
+    ganneal.train(recording(ring(), keep_every=4 * BATCH), tmp_path / "run")
+    with pytest.raises(ValueError, match=r"last, best, or the number of real images of a snapshot: 64, 128; got"):
+        ganneal.load(tmp_path / "run", checkpoint=checkpoint)
+    shutil.rmtree(tmp_path / "run" / "snapshots")
+    with pytest.raises(ValueError, match=r"checkpoint must be last or best: the run keeps no snapshots \(--records"):
+        ganneal.load(tmp_path / "run", checkpoint=checkpoint)
+
+
+def test_the_last_weights_are_those_of_a_checkpoint_newer_than_the_final_ones(
+    finished: Path, signal_at: Callable[..., None]
+) -> None:
+    before = ganneal.load(finished)
+    interrupted(ring(budget=Budget(num_real=20 * BATCH)), finished, signal_at, 7)
+    now = ganneal.load(finished)
+    assert now.card["counters"]["num_real"] > before.card["counters"]["num_real"] == 10 * BATCH
+    assert not now.has_weights_of(before)
+
+
+@pytest.mark.parametrize("place", ["final", "best", "snapshots/000000064", "checkpoints"])
+def test_a_folder_in_a_run_is_answered_with_the_run(tmp_path: Path, place: str) -> None:
+    run = recording(ring(), keep_every=4 * BATCH, evaluate_count=200)
+    ganneal.train(run, tmp_path / "run")
+    option = {"best": " with --checkpoint best", "snapshots/000000064": " with --checkpoint 64"}.get(place, "")
+    with pytest.raises(FileNotFoundError, match=f"it lies in a run, give {tmp_path / 'run'}{option}.$"):
+        ganneal.load(tmp_path / "run" / place)
+
+
 # Starting from another run's weights
 
 

@@ -12,6 +12,7 @@ from ganneal.comparison.executors import cores
 from ganneal.comparison.schedule import stored_choices
 from ganneal.comparison.study import CLOCKS, BudgetClock, first_control, with_controls
 from ganneal.experiments import EXPERIMENTS, Choice, run_name
+from ganneal.inference.zoo import refuse
 from ganneal.models import Model
 from ganneal.registry import nearest
 from ganneal.storage.encoding import encode
@@ -174,6 +175,7 @@ def main(arguments: Sequence[str]) -> None:
     executor = _executor(jobs, cluster)
     arms = tuple(_with_threads(arm, executor.threads) for arm in arms)
     first = baseline or (first_control(arms) if controlled else arms[0].name)
+    refuse(first, "--baseline names an arm, which is trained as the others are")
     if first not in [arm.name for arm in arms]:
         raise ValueError(f"--baseline must name an arm, got {first!r}. {nearest(first, {a.name: a for a in arms})}")
     study = Study(arms[0].name, arms, seeds, clock, amount, first)

@@ -9,6 +9,7 @@ from ganneal.cli.options import Parts, parse, switch_parts
 from ganneal.data import DATASETS
 from ganneal.experiment import Experiment
 from ganneal.experiments import EXPERIMENTS, images
+from ganneal.inference.zoo import refuse
 from ganneal.losses import EVERY_LOSS, MONOTONE
 from ganneal.metrics.extractors import EXTRACTORS
 from ganneal.models import MODELS
@@ -48,6 +49,7 @@ def resolve(name: str, chosen: Mapping[str, Any] | None = None) -> Experiment:
     """The experiment called ``name``, or one of the images at the path ``name`` with the settings ``chosen``."""
     if name in EXPERIMENTS:
         return EXPERIMENTS[name]()
+    refuse(name, "training takes an experiment or a path of images")
     if Path(name).exists():
         return images(name, chosen)
     if "/" in name:

@@ -18,6 +18,7 @@ from ganneal.data.messages import OWN, spelled
 from ganneal.evaluation.seeds import EVALUATION_SEEDS
 from ganneal.evaluation.stored import LINE_ON_FID, Settings, evaluate_images, evaluate_run
 from ganneal.inference.truncation import Form, Truncation
+from ganneal.inference.zoo import is_named, refuse
 from ganneal.metrics.extractors import EXTRACTORS, ExtractorConfig
 from ganneal.metrics.measures import DEFAULT_METRICS, METRICS
 from ganneal.metrics.protocol import MetricProtocol, Record
@@ -38,7 +39,9 @@ class EvaluateOptions:
     extractor. No weights are ever downloaded here: `ganneal fetch inception` does it once, on request."""
 
     run: Annotated[str | None, tyro.conf.Positional] = None
-    """Directory of the run, as `ganneal train` wrote it."""
+    """Directory of the run, as `ganneal train` wrote it; or zoo:NAME, see `ganneal zoo`."""
+    checkpoint: tuple[str, ...] = ()
+    """last | best | snapshots by their numbers of real images; left out, last and, where there are any, best."""
     real: str | None = None
     """Real images: a folder, a .zip, an .npz or an .npy file; with --fake, in place of a run."""
     fake: str | None = None
@@ -95,7 +98,8 @@ def show(records: Sequence[Record]) -> str:
         own = [record for record in records if record.place.checkpoint == checkpoint]
         if checkpoint is not None:
             how = _how(own[0].protocol)
-            lines.append(f"{checkpoint} weights{how}, {own[0].place.num_real or 0:,} real images seen")
+            called = checkpoint if checkpoint in ("last", "best") else "snapshot's"
+            lines.append(f"{called} weights{how}, {own[0].place.num_real or 0:,} real images seen")
         lines += [f"  {record.name:<{width}}  {_value(record)}" for record in own]
     return "\n".join(lines)
 
@@ -165,6 +169,8 @@ def main(arguments: Sequence[str]) -> None:
         )
     if given.run is None and (given.accept_changed_data or (given.data, given.held_out) != (PlaceOption(),) * 2):
         raise ValueError("--data.path, --held-out.path and --accept-changed-data are for a run: leave them out.")
+    for side in (given.real, given.fake):
+        refuse(side or "", "--real and --fake take files of images")
     metrics = tuple(lookup("metric", METRICS, name) for name in given.metrics)
     settings = Settings(metrics, given.count, given.seeds, given.classes)
 
@@ -174,6 +180,7 @@ def main(arguments: Sequence[str]) -> None:
     if given.run is not None:
         records = evaluate_run(
             given.run,
+            checkpoints=given.checkpoint or None,
             settings=settings,
             extractor=given.extractor,
             sampler=given.sampler,
@@ -184,7 +191,9 @@ def main(arguments: Sequence[str]) -> None:
             accept_changed_data=given.accept_changed_data,
             say=say,
         )
-        path = Path(given.out) if given.out else Path(given.run) / "evaluation.jsonl"
+        # what ships lies among the installed files, which are no place for records
+        own = None if is_named(given.run) else Path(given.run) / "evaluation.jsonl"
+        path = Path(given.out) if given.out else own
     else:
         assert given.real is not None and given.fake is not None
         with spelled(OWN):
@@ -204,5 +213,7 @@ def main(arguments: Sequence[str]) -> None:
     if path is not None:
         _write(records, path)
         print(f"records: {path}")
+    elif given.run is not None:
+        print("records are not kept of what ships: --out FILE keeps them")
     if not any(record.name.startswith("FID") for record in records):
         print(LINE_ON_FID)

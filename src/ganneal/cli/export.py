@@ -23,8 +23,8 @@ class ExportOptions:
     """The file; left out, it has the run's name and is put in this folder."""
     overwrite: bool = False
     """Replace the file if it is there."""
-    checkpoint: Literal["last", "best"] = "last"
-    """The last weights, or those of the best evaluation."""
+    checkpoint: str = "last"
+    """last | best, the weights of the best evaluation; or a snapshot by its number of real images."""
     sampler: Literal["generator", "pushed"] | None = None
     """generator exports the generator alone, of a run whose samples are pushed too; left out, as the run."""
     statistics: Literal["running", "standing"] | None = None

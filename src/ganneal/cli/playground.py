@@ -15,6 +15,8 @@ class PlaygroundOptions:
 
     run: Annotated[str, tyro.conf.Positional]
     """Directory of the run, as `ganneal train` wrote it; or zoo:NAME, see `ganneal zoo`."""
+    checkpoint: str = "last"
+    """last | best, the weights of the best evaluation; or a snapshot by its number of real images."""
     host: str = "127.0.0.1"
     """Address to serve at; the default is seen by this machine alone, 0.0.0.0 by everybody who can reach it."""
     port: int | None = None
@@ -32,4 +34,4 @@ def main(arguments: Sequence[str]) -> None:
     from ganneal.inference.playground.drawing import Playground
     from ganneal.inference.playground.page import serve
 
-    serve(Playground.of(options.run), options.host, options.port)
+    serve(Playground.of(options.run, options.checkpoint), options.host, options.port)

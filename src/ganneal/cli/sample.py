@@ -19,6 +19,8 @@ class SampleOptions:
 
     run: Annotated[str, tyro.conf.Positional]
     """Directory of the run, as `ganneal train` wrote it; or zoo:NAME, see `ganneal zoo`."""
+    checkpoint: str = "last"
+    """last | best, the weights of the best evaluation; or a snapshot by its number of real images."""
     count: int = 64
     """Number of samples."""
     out: str = "samples.png"
@@ -59,14 +61,15 @@ def main(arguments: Sequence[str]) -> None:
     from ganneal.inference.loading import load
     from ganneal.inference.sample_files import Drawn, check_out, check_outside, write_samples
     from ganneal.inference.truncation import Truncation
+    from ganneal.inference.zoo import run_path
 
     if not options.out.strip():
         raise ValueError("out must name a file or a folder, got an empty one; leave it out for samples.png.")
     path = Path(options.out)
     check_out(path, overwrite=options.overwrite)
-    check_outside(path, Path(options.run))
+    check_outside(path, run_path(options.run))
     cut = None if options.truncation is None else Truncation(options.truncation, options.truncation_form)
-    generator = load(options.run, sampler=options.sampler, statistics=options.statistics)
+    generator = load(options.run, checkpoint=options.checkpoint, sampler=options.sampler, statistics=options.statistics)
     labels = _labels(options, generator)
     count = options.count if labels is None else len(labels)
     latents, condition, random = generator.draw(

@@ -14,7 +14,7 @@ from ganneal.data.places import candidates, file_hashes, found_at, places, recor
 from ganneal.experiment import Experiment
 from ganneal.metrics.extractors import EXTRACTORS, ExtractorConfig
 from ganneal.storage.encoding import completed, decode, difference, encode
-from ganneal.storage.json_files import read_description
+from ganneal.storage.json_files import CARD, read_description
 from ganneal.storage.run_directory import OWN_FOLDERS, RunDirectory
 
 SourceField = Literal["data", "held_out"]
@@ -53,13 +53,29 @@ class Found(NamedTuple):
 class KnownData:
     """What the `experiment.json` of a run says of its data; nothing where there is no run yet.
 
+    Args:
+        file: Another file that describes the run, as the card of weights.
     Raises:
         ValueError: The file is damaged.
     """
 
-    def __init__(self, directory: RunDirectory):
-        self.directory = directory
-        self.content = read_description(directory.description) if directory.description.exists() else None
+    def __init__(self, directory: RunDirectory, file: Path | None = None):
+        self.directory, self.file = directory, file or directory.description
+        self.content = read_description(self.file) if self.file.exists() else None
+
+    @classmethod
+    def of_weights(cls, directory: RunDirectory) -> "KnownData":
+        """The data of a run that is measured, of which no more than final/ may be left.
+
+        Raises:
+            FileNotFoundError: There is no run.
+        """
+        card = directory.path / "final" / CARD
+        if directory.description.exists() or not card.exists():
+            card = directory.description
+        if not card.exists():
+            raise FileNotFoundError(f"no run at {directory.path}: no {card.name}; name another directory.")
+        return cls(directory, card)
 
     def identity(self, key: SourceField) -> Identity | None:
         """What a set of data was; None where the run had none."""
@@ -69,9 +85,19 @@ class KnownData:
             return Identity.of(described["identity"])
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
-                f"{self.directory.description} is damaged ({error}: nothing tells which data the run was trained on); "
+                f"{self.file} is damaged ({error}: nothing tells which data the run was trained on); "
                 f"restore it, or use another run directory."
             ) from error
+
+    def changes(self, key: SourceField, dataset: Dataset) -> list[str]:
+        """In words, how ``dataset`` differs from what the run had; by count and shape alone for weights that ship."""
+        described, now = (self.content or {}).get(key) or {}, identify(dataset)
+        if self.file.name == CARD and "identity" not in described and "count" in described:
+            before, now = Identity(described["count"], tuple(described["shape"])), Identity(now.count, now.shape)
+        else:
+            before = self.identity(key)
+        # held-out data that no evaluation has read yet are those that are there now
+        return [] if before is None else differences(before, now)
 
     def compared(self, key: SourceField, source: Source, dataset: Dataset, *, accept: bool = False) -> Compared:
         """``dataset`` of ``source`` beside what the run knew; held-out data of another source are asked for.
@@ -259,7 +285,7 @@ def _holds_files(folder: Path) -> bool:
 
 def named(directory: RunDirectory) -> str | None:
     """What the run in ``directory`` calls its data, wherever they lie by now."""
-    return read_description(directory.description).get("data", {}).get("name")
+    return (KnownData.of_weights(directory).content or {}).get("data", {}).get("name")
 
 
 def training_data(directory: RunDirectory, *, path: str | None = None, accept: bool = False) -> Found:
@@ -272,17 +298,14 @@ def training_data(directory: RunDirectory, *, path: str | None = None, accept: b
         FileNotFoundError: There is no run, or nothing at ``path``, or where the run knows of.
         ValueError: The data are not those of the run, or their source is not registered.
     """
-    if not directory.description.exists():
-        raise FileNotFoundError(f"no run at {directory.path}: no {directory.description.name}; name another directory.")
-    known = KnownData(directory)
-    return _read_again(known, "data", path, accept, lambda source: source.load())
+    return _read_again(KnownData.of_weights(directory), "data", path, accept, lambda source: source.load())
 
 
 def held_out_data(
     directory: RunDirectory, like: Dataset, *, path: str | None = None, accept: bool = False
 ) -> Found | None:
     """The held-out data of a run, read like the data ``like``; None where it has none. See `training_data`."""
-    known = KnownData(directory)
+    known = KnownData.of_weights(directory)
     if known.stored("held_out") is None:
         return None
     return _read_again(known, "held_out", path, accept, lambda source: load_like(source, like))
@@ -291,7 +314,7 @@ def held_out_data(
 def _read_again(
     known: KnownData, key: SourceField, path: str | None, accept: bool, read: Callable[[Source], Dataset]
 ) -> Found:
-    before, directory = known.identity(key), known.directory
+    directory = known.directory
     source: Source = decode(known.stored(key), {type(one) for one in DATASETS.values()})
     others: list[Found] = []
     errors: list[Exception] = []
@@ -301,8 +324,7 @@ def _read_again(
         except (ValueError, OSError) as error:  # something else lies where the data may have been moved to
             errors.append(error)
             continue
-        # held-out data that no evaluation has read yet are those that are there now
-        changes = [] if before is None else differences(before, identify(dataset))
+        changes = known.changes(key, dataset)
         if not changes:
             return Found(dataset, [])
         others.append(Found(dataset, changes))
@@ -319,7 +341,7 @@ def own_extractor(directory: RunDirectory) -> ExtractorConfig | None:
     Raises:
         ValueError: It is not registered, or its file holds other weights than when the run began.
     """
-    known = KnownData(directory)
+    known = KnownData.of_weights(directory)
     encoded = (known.content or {}).get("experiment", {}).get("records", {}).get("extractor")
     extractor = decode(encoded, {type(one) for one in EXTRACTORS.values()})
     found = {name: str(places[0]) for name, places in known.places_of(EXTRACTOR).items() if places}

@@ -18,6 +18,7 @@ from ganneal.data.sources.arrays import Refitted
 from ganneal.evaluation.run_data import held_out_data, named, own_extractor, training_data
 from ganneal.evaluation.seeds import EVALUATION_SEEDS, check_fresh
 from ganneal.evaluation.suited import as_stored, suited_extractor
+from ganneal.inference import zoo
 from ganneal.inference.generator import Sampler, TrainedGenerator
 from ganneal.inference.loading import load
 from ganneal.inference.truncation import Truncation
@@ -26,10 +27,9 @@ from ganneal.metrics.measures import DEFAULT_METRICS
 from ganneal.metrics.protocol import Evidence, Metric, MetricProtocol, Place, Record, Reference, over_seeds
 from ganneal.metrics.references import reference_features
 from ganneal.models.parts.batch_norm import Statistics
+from ganneal.storage.json_files import CARD
 from ganneal.storage.run_directory import RunDirectory, provenance
 
-Checkpoint = Literal["last", "best"]
-"""The newest weights of a run, or those of its best evaluation."""
 Say = Callable[[str], None]
 """A function that shows a line to a person."""
 
@@ -74,7 +74,7 @@ class Settings:
 def evaluate_run(
     path: str | Path,
     *,
-    checkpoints: Sequence[Checkpoint] = ("last", "best"),
+    checkpoints: Sequence[str] | None = None,
     settings: Settings | None = None,
     extractor: ExtractorConfig | None = None,
     sampler: Sampler | None = None,
@@ -95,24 +95,25 @@ def evaluate_run(
     as many of every class of a run with labels: ``settings.count`` altogether, or the next smaller multiple.
 
     Args:
+        checkpoints: Names of weights, as `ganneal.load` takes them; None for the last and, where there are any, the
+            best ones.
         sampler: "generator" or "pushed", as `ganneal.load` takes it; None takes the run's own.
         statistics: What batch norm runs on, as `ganneal.load` takes it.
         truncation: Of the latents; None for all of them.
         data_path, held_out_path: Where the data, and the held-out data, lie now; None looks where the run knows them.
         accept_changed_data: Measure against data that is not what the run was trained on.
     Returns:
-        One record for each checkpoint and value, over the evaluation seeds; best is left out where there is none.
+        One record for each checkpoint and value, over the evaluation seeds.
     Raises:
         FileNotFoundError: ``path`` is no run, has no weights yet, or its data are not where they were.
         ValueError: A metric cannot be computed from so few samples, the run uses parts that are not
             registered, or the data is not what the run was trained on.
     """
     settings = settings or Settings()
-    directory = RunDirectory(path)
-    generators: dict[Checkpoint, TrainedGenerator] = {
-        name: load(path, checkpoint=name, sampler=sampler, statistics=statistics)
-        for name in checkpoints
-        if name == "last" or _has_best(directory)
+    directory = RunDirectory(zoo.run_path(path))
+    names = checkpoints or ("last", *(("best",) if (directory.path / "best" / CARD).exists() else ()))
+    generators = {
+        name: load(path, checkpoint=name, sampler=sampler, statistics=statistics) for name in dict.fromkeys(names)
     }
     found, held_out, changed = _data_of(directory, data_path, held_out_path, accept_changed_data)
     for change in changed:
@@ -246,10 +247,6 @@ def _paired_files(settings: Settings, reals: Dataset, fakes: Dataset, say: Say) 
     return reals, fakes, words
 
 
-def _has_best(directory: RunDirectory) -> bool:
-    return (directory.path / "best" / "card.json").exists()
-
-
 def _data_of(
     directory: RunDirectory, path: str | None, held_out_path: str | None, accept: bool
 ) -> tuple[Dataset, Dataset | None, tuple[str, ...]]:
@@ -339,7 +336,7 @@ def _sampling_of(
     }
 
 
-def _place(checkpoint: Checkpoint, generator: TrainedGenerator) -> Place:
+def _place(checkpoint: str, generator: TrainedGenerator) -> Place:
     counters = generator.card.get("counters", {})
     return Place(checkpoint, *(counters.get(key) for key in ("num_real", "d_updates", "g_updates", "seconds")))
 

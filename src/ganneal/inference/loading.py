@@ -5,13 +5,13 @@
 """
 
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 from ganneal.inference import zoo
 from ganneal.inference.generator import Sampler, TrainedGenerator
 from ganneal.inference.trained_run import TrainedRun
 from ganneal.models.parts.batch_norm import Statistics
-from ganneal.storage.json_files import read_description
+from ganneal.storage.json_files import CARD, read_description
 from ganneal.storage.run_directory import RunDirectory
 from ganneal.storage.weight_files import players_of, pushes_of, read_weights
 
@@ -21,33 +21,32 @@ SAMPLERS = ("generator", "pushed", None)
 def load(
     path: str | Path,
     *,
-    checkpoint: Literal["last", "best"] = "last",
+    checkpoint: str = "last",
     sampler: Sampler | None = None,
     statistics: Statistics | None = None,
 ) -> TrainedGenerator:
     """The trained generator of the run at ``path``, or ``"zoo:NAME"`` for one that ships with ganneal.
 
     Args:
-        checkpoint: "last" is ``final/``, or the newest checkpoint of an unfinished run; "best" is ``best/``, the
-            weights at the best evaluation during training.
+        checkpoint: "last" is ``final/``, or the newest checkpoint where that is newer; "best" is ``best/``, the weights
+            at the best evaluation during training; a number is the snapshot kept after so many real images.
         sampler: "generator" is the averaged generator alone; "pushed" the generator that was trained by functional
             gradients with the pushes of the stored discriminators. None takes the one that the run was followed by.
         statistics: What batch norm runs on: "running", as kept in training; "standing", averaged over 32 passes of
             training's batch, as BigGAN is sampled; "batch", that of the samples drawn together. None is "standing"
             for the average of a run with ``averaging.statistics="recompute"``, else "running".
     Raises:
-        FileNotFoundError: ``path`` holds no run, or one without a checkpoint yet.
-        ValueError: The run uses a part that is not registered, stored no discriminators and should push, or has no
-            batch norm and is given ``statistics``; or the zoo has no generator of that name.
+        FileNotFoundError: ``path`` holds no run, or one without these weights yet.
+        ValueError: The run keeps no such snapshot, uses a part that is not registered, stored no discriminators and
+            should push, or has no batch norm and is given ``statistics``; or the zoo has no generator of that name.
     """
     for name, value, allowed in (
-        ("checkpoint", checkpoint, ("last", "best")),
         ("sampler", sampler, SAMPLERS),
         ("statistics", statistics, (*get_args(Statistics), None)),
     ):
         if value not in allowed:
             raise ValueError(f"{name} must be {' or '.join(repr(a) for a in allowed if a)}, got {value!r}.")
-    found = _find(path, checkpoint)
+    found = trained_run(path, checkpoint)
     with found.named():
         match sampler or found.card.get("sampler"):
             case "pushed":
@@ -73,30 +72,40 @@ def load_pushed(path: str | Path, *, count: int = 15, step_size: float = 1.0) ->
     """
     from ganneal.inference.pushing import followed, probed
 
-    found = _find(path, "last")
+    found = trained_run(path)
     with found.named():
         return followed(found) if found.card.get("pushes") else probed(found, count, step_size)
 
 
-def _find(path: str | Path, checkpoint: Literal["last", "best"]) -> TrainedRun:
-    text = str(path)
-    directory = RunDirectory(zoo.place(text.removeprefix(zoo.PREFIX)) if text.startswith(zoo.PREFIX) else path)
-    final = directory.path / ("final" if checkpoint == "last" else "best")
-    if (source := final / "card.json").exists():
-        card = read_description(source)
-        return TrainedRun(directory.path, source, card, lambda n: read_weights(final / f"{n}.safetensors", card))
-    if checkpoint == "best":
-        raise FileNotFoundError(
-            f"no best weights at {final}; a run that evaluates (--records.evaluate-count) keeps them where it improves."
-        )
-    if directory.description.exists() and (content := directory.load_checkpoint()) is not None:
-        state = content["state"]
+def trained_run(path: str | Path, checkpoint: str = "last") -> TrainedRun:
+    """The weights that `load` takes, with their card, before any network is built.
+
+    Raises:
+        FileNotFoundError: ``path`` holds no run, or one without these weights.
+        ValueError: The run keeps no such snapshot, or the zoo has no generator of that name.
+    """
+    directory = RunDirectory(zoo.run_path(path))
+    if checkpoint == "last" and (state := directory.newer_state()) is not None:
         card = read_description(directory.description) | {"counters": state.get("counters", {})} | pushes_of(state)
         return TrainedRun(directory.path, directory.description, card, lambda name: players_of(state)[name])
-    inside = RunDirectory(directory.path.parent).description.exists()
-    way_out = (
-        f"it lies in a run, give {directory.path.parent}."
-        if inside
-        else "give the directory that `ganneal train` wrote, or train longer."
+    folder = directory.weights(checkpoint)
+    if (source := folder / CARD).exists():
+        card = read_description(source)
+        return TrainedRun(directory.path, source, card, lambda n: read_weights(folder / f"{n}.safetensors", card))
+    if checkpoint != "last":
+        raise FileNotFoundError(
+            f"no best weights at {folder}; a run that evaluates (--records.evaluate-count) keeps the best."
+        )
+    raise FileNotFoundError(
+        f"no trained run at {directory.path}: neither final/{CARD} nor a checkpoint; {_way_out(directory.path)}"
     )
-    raise FileNotFoundError(f"no trained run at {directory.path}: neither final/card.json nor a checkpoint; {way_out}")
+
+
+def _way_out(path: Path) -> str:
+    """What to give in place of ``path``, which holds no run."""
+    for parent in (path.parent, path.parent.parent):
+        if RunDirectory(parent).description.exists():
+            option = {"best": " with --checkpoint best", "snapshots": f" with --checkpoint {path.name.lstrip('0')}"}
+            which = option.get(path.name if parent == path.parent else path.parent.name, "")
+            return f"it lies in a run, give {parent}{which}."
+    return "give the directory that `ganneal train` wrote, or train longer."

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from ganneal.inference.zoo import refuse
 from ganneal.report.comparison_page import comparison_page
 from ganneal.report.page import refuse_directory, write
 from ganneal.report.run_page import run_page
@@ -27,6 +28,7 @@ def write_report(paths: Sequence[str | Path], out: str | Path | None = None, *, 
     """
     for path in paths:
         check_named(path)
+        refuse(path, "a report shows the records of a training run")
     folders = [Path(path) for path in paths]
     if not folders:
         raise ValueError("a report needs a run directory, a comparison directory, or several run directories.")

@@ -4,6 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+CARD = "card.json"
+"""The file beside weights that says what they are."""
+
 
 def read_json(path: Path) -> dict[str, Any]:
     """The content of a JSON file of a run.

@@ -8,6 +8,7 @@ samples/000050000.png      grids from fixed latents, named by real images seen
 checkpoints/               the last two training states
 best/                      weights and a card of the best evaluation (`weights_on_disk`)
 final/                     the same of the end
+snapshots/000050000/       the same on the way, where they are asked for, named by real images seen
 """
 
 import fcntl
@@ -31,10 +32,10 @@ import torch
 
 from ganneal import __version__
 from ganneal.storage.atomic import check_named, sync, write_bytes
-from ganneal.storage.json_files import append_line, read_json, read_lines
+from ganneal.storage.json_files import CARD, append_line, read_json, read_lines
 
 CHECKPOINT_FORMAT = 3
-OWN_FOLDERS = ("samples", "checkpoints", "tensorboard", "best", "final")
+OWN_FOLDERS = ("samples", "checkpoints", "tensorboard", "best", "final", "snapshots")
 """What a run writes, and in part replaces."""
 KEPT_CHECKPOINTS = 2
 LOCK_ATTEMPTS = 1_000
@@ -83,6 +84,7 @@ class RunDirectory:
         self.path = Path(path)
         self.samples = self.path / "samples"
         self.checkpoints = self.path / "checkpoints"
+        self.snapshots = self.path / "snapshots"
         self.metrics = self.path / "metrics.jsonl"
         self.health = self.path / "health.jsonl"
         self.description = self.path / "experiment.json"
@@ -134,6 +136,27 @@ class RunDirectory:
     def chosen(self) -> dict[str, Any] | None:
         """What was chosen automatically when the run began; None where nothing was, or there is no run."""
         return read_json(self.description).get("chosen") or None if self.description.exists() else None
+
+    def weights(self, checkpoint: str) -> Path:
+        """The folder of the weights called ``checkpoint``: final/, best/ or a snapshot, which must be there.
+
+        Raises:
+            ValueError: It is neither last nor best, and no snapshot is kept of so many real images.
+        """
+        if checkpoint in ("last", "best"):
+            return self.path / ("final" if checkpoint == "last" else "best")
+        kept = self.list_snapshots()
+        if checkpoint.isascii() and checkpoint.isdigit() and int(checkpoint) in kept:
+            return kept[int(checkpoint)]
+        others = f"last, best, or the number of real images of a snapshot: {', '.join(map(str, kept))}"
+        none = "last or best: the run keeps no snapshots (--records.keep-every N of `ganneal train`)"
+        raise ValueError(f"checkpoint must be {others if kept else none}; got {checkpoint!r} for {self.path}.")
+
+    def list_snapshots(self) -> dict[int, Path]:
+        """The folders of kept weights by the number of real images seen, in that order."""
+        folders = self.snapshots.glob(f"*/{CARD}") if self.snapshots.exists() else ()
+        numbered = ((int(card.parent.name), card.parent) for card in folders if card.parent.name.isdecimal())
+        return dict(sorted(numbered))
 
     def append(self, row: dict[str, Any]) -> None:
         """Add one row to the record."""
@@ -215,6 +238,18 @@ class RunDirectory:
         """Checkpoint files, newest first."""
         names = self.checkpoints.glob("*.pt") if self.checkpoints.exists() else ()
         return sorted((path for path in names if CHECKPOINT_NAME.fullmatch(path.name)), reverse=True)
+
+    def newer_state(self) -> dict[str, Any] | None:
+        """The training state of the newest checkpoint; None where final/ is as new, or there is no checkpoint."""
+        found, card = self.list_checkpoints(), self.path / "final" / CARD
+        if not found or not self.description.exists():
+            return None
+        if card.exists():
+            counters = read_json(card).get("counters", {})
+            if int(found[0].name[:12]) <= counters.get("d_updates", 0) + counters.get("g_updates", 0):
+                return None
+        content = self.load_checkpoint()
+        return None if content is None else content["state"]
 
     def load_checkpoint(self, changes: Changes | None = None) -> dict[str, Any] | None:
         """The newest checkpoint that is whole and, where ``changes`` is given, of the identity without any.

@@ -12,7 +12,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ganneal.storage.atomic import replaced_folder, write_bytes
-from ganneal.storage.json_files import read_description
+from ganneal.storage.json_files import CARD, read_description
 from ganneal.storage.run_directory import RunDirectory, provenance
 
 CARD_FORMAT = 1
@@ -70,7 +70,7 @@ def export(
             data = save({k: v.detach().cpu().contiguous() for k, v in weights.items()})
             card["sha256"][f"{name}.safetensors"] = hashlib.sha256(data).hexdigest()
             write_bytes(filled / f"{name}.safetensors", data)
-        write_bytes(filled / "card.json", json.dumps(card, indent=2).encode())
+        write_bytes(filled / CARD, json.dumps(card, indent=2).encode())
     return folder
 
 

@@ -30,7 +30,7 @@ from ganneal.storage.encoding import encode
 from ganneal.storage.json_files import read_description
 from ganneal.storage.pictures import class_rows, picture, save_png, scatter
 from ganneal.storage.run_directory import RunDirectory
-from ganneal.storage.weight_files import export
+from ganneal.storage.weight_files import export, players_of
 from ganneal.training.display import Display
 from ganneal.training.evaluations import Evaluations
 from ganneal.training.followers import Decision, broadcasting, follow, gather_unlogged, initial_state, to_bytes
@@ -112,6 +112,11 @@ def restore(run: Run, state: dict[str, Any], directory: RunDirectory) -> None:
         ) from error
 
 
+def passed(every: int, before: int, now: int) -> bool:
+    """Whether a clock that went from ``before`` to ``now`` passed a multiple of ``every``; never of 0."""
+    return bool(every) and now // every > before // every
+
+
 class Session:
     """One process's part of a run: the run in memory, its directory, and what was last written when."""
 
@@ -153,6 +158,7 @@ class Session:
             initial_state(experiment, self.compared["data"].identity, state) if ranks.count > 1 else None
         )
         """The state that every other rank begins with."""
+        self._say_disk_use()
         self.saved_at = monotonic()
         self.board = self._tensorboard()
 
@@ -260,15 +266,17 @@ class Session:
         for row in engine.train(self.run, interruption):
             with broadcasting(self.run.ranks) as told:
                 now = self.run.counters.num_real
-                if now // self.records.sample_every > previous // self.records.sample_every:
+                if passed(self.records.sample_every, previous, now):
                     self._draw()
-                previous = now
                 collapse, rolled_back = self._follow(row)
                 self._record(row)
                 stop = next((found for rule in rules if (found := rule(row))), collapse)
                 skip_fit = stop is None and self._go_on(row)
+                if stop is None and passed(self.records.keep_every, previous, now):
+                    self._keep()
                 if stop is None and monotonic() - self.saved_at >= self.records.checkpoint_seconds:
                     self.save()
+                previous = now
                 told.append(Decision(stop is not None, skip_fit, rolled_back))
             if stop is not None:
                 return stop
@@ -319,12 +327,35 @@ class Session:
         Raises:
             ValueError: A weight is NaN or infinite; the checkpoints before stand.
         """
-        if not self.run.is_finite():
-            raise TrainingStopped(f"training stopped: a weight is NaN or infinite; {REMEDY}. {UNTOUCHED}")
+        self._check_finite()
         best_state = None if self.evaluations is None else self.evaluations.best_state
         path = self.directory.save_checkpoint(self.run.state_dict(), self.experiment.identity(), best_state)
         self.saved_at = monotonic()
         return path
+
+    def _check_finite(self) -> None:
+        if not self.run.is_finite():
+            raise TrainingStopped(f"training stopped: a weight is NaN or infinite; {REMEDY}. {UNTOUCHED}")
+
+    def _keep(self) -> None:
+        """A snapshot of the weights now, which no later one replaces."""
+        self._check_finite()
+        folder = self.directory.snapshots / f"{self.run.counters.num_real:09d}"
+        export(folder, self.directory, self.run.state_dict(), self.run.pair.parameters)
+        size = sum(file.stat().st_size for file in folder.iterdir())
+        drawn = f"ganneal sample {self.directory.path} --checkpoint {self.run.counters.num_real}"
+        self.display.say(f"kept {folder}, {size / 1e6:.2f} MB; {drawn}")
+
+    def _say_disk_use(self) -> None:
+        """How much the snapshots of the run take on disk, before the first is kept."""
+        every, whole = self.records.keep_every, self.experiment.budget.num_real
+        if not every:
+            return
+        size = sum(
+            tensor.nbytes for weights in players_of(self.run.state_dict()).values() for tensor in weights.values()
+        )
+        total = f", {whole // every:,} of them by the end, {whole // every * size / 1e6:,.1f} MB" if whole else ""
+        self.display.say(f"snapshots every {every:,} real images: {size / 1e6:,.2f} MB each{total}")
 
     def end(self, stop: Stop | None, signum: int | None) -> None:
         """Save for the next time where a signal came, else `finish`."""

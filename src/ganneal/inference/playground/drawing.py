@@ -41,19 +41,19 @@ class Playground:
     """The sampler the run is scored by."""
 
     @classmethod
-    def of(cls, run: str) -> "Playground":
-        """The run at a directory, or ``zoo:NAME``.
+    def of(cls, run: str, checkpoint: str = "last") -> "Playground":
+        """The run at a directory, or ``zoo:NAME``, with the weights that `ganneal.load` calls ``checkpoint``.
 
         Raises:
-            FileNotFoundError: There is no run, or none with a checkpoint yet.
+            FileNotFoundError: There is no run, or none with these weights yet.
             ValueError: The run uses a part that is not registered.
         """
-        own = sampling.load(run)
+        own = sampling.load(run, checkpoint=checkpoint)
         samplers: dict[Sampler, TrainedGenerator] = {own.sampler: own}
         if own.sampler == "pushed":
-            samplers["generator"] = sampling.load(run, sampler="generator")
+            samplers["generator"] = sampling.load(run, checkpoint=checkpoint, sampler="generator")
         elif own.card.get("pushes"):
-            samplers["pushed"] = sampling.load(run, sampler="pushed")
+            samplers["pushed"] = sampling.load(run, checkpoint=checkpoint, sampler="pushed")
         return cls(run, samplers, own.sampler)
 
     @property

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from ganneal.registry import lookup
-from ganneal.storage.json_files import read_json
+from ganneal.storage.json_files import CARD, read_json
 
 PREFIX = "zoo:"
 FOLDER = Path(__file__).parent
-CARD = "card.json"
+TAKEN_BY = (
+    "`ganneal sample`, `evaluate`, `export` and `playground` take it; `train` and `compare` start from its weights"
+)
+"""The commands that take ``zoo:NAME``, for messages of the others."""
 
 
 def names() -> list[str]:
@@ -30,6 +33,35 @@ def place(name: str) -> Path:
     """
     lookup("generator of the zoo", dict.fromkeys(names()), name)
     return FOLDER / name
+
+
+def is_named(run: str | Path) -> bool:
+    """Whether ``run`` is written ``zoo:NAME``."""
+    return str(run).startswith(PREFIX)
+
+
+def run_path(run: str | Path) -> Path:
+    """The directory of ``run``, which is a directory itself or ``zoo:NAME``.
+
+    Raises:
+        ValueError: The zoo has no generator of that name; the message names the nearest.
+    """
+    return place(str(run).removeprefix(PREFIX)) if is_named(run) else Path(run)
+
+
+def refuse(run: str | Path, why: str) -> None:
+    """Refuse ``zoo:NAME`` where a run that ships cannot stand.
+
+    Args:
+        why: What the command does that it cannot do with weights alone.
+    Raises:
+        ValueError: ``run`` is one of the zoo; the message says which commands take it.
+    """
+    if is_named(run):
+        run_path(run)
+        raise ValueError(
+            f"{why}, and {run} is the weights of a trained generator alone: {TAKEN_BY} (--init-from {run})."
+        )
 
 
 @cache

@@ -16,9 +16,11 @@ import ganneal
 images = ganneal.load("zoo:digits-nats").sample(16, seed=0)  # [16, 1, 16, 16] in [-1, 1]
 ```
 
-`ganneal zoo` lists them, `ganneal sample zoo:mnist-nts --out digits.png` draws from one. Each was made by its command,
-then stored with `python examples/make_zoo.py RUN`, which measures the weights as they ship. Distances of two extractors
-are not comparable, and none of them is FID.
+`ganneal zoo` lists them, `ganneal sample zoo:mnist-nts --out digits.png` draws from one. `evaluate`, `export` and
+`playground` take `zoo:NAME` as a run too. They are weights without a training record, so there is no report of them.
+
+Each was made by its command, then stored with `python examples/make_zoo.py RUN`, which measures the weights as they
+ship. Distances of two extractors are not comparable, and none of them is FID.
 """
 
 
