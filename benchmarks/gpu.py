@@ -58,7 +58,7 @@ def stand_in_for_jaxtyping() -> None:
 def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("jobs", nargs="+", metavar="JOB", choices=[*JOBS, *map(str, range(1, len(JOBS) + 1))])
-    parser.add_argument("--data", default="cifar10-train.zip", help="images for the studies")
+    parser.add_argument("--data", default="cifar10", help="images for the studies")
     parser.add_argument("--images", type=int, help="take the first so many")
     parser.add_argument("--seconds", type=float, default=60.0, help="training time of a run of a study")
     parser.add_argument("--seeds", type=int, default=3)

@@ -17,7 +17,7 @@ import torch
 
 from ganneal.comparison.study import matched_control
 from ganneal.data import Dataset, source_at
-from ganneal.data.protocol import find_data
+from ganneal.data.finding import find_data
 from ganneal.engine import loop as engine
 from ganneal.engine.run import Run
 from ganneal.evaluation.suited import as_stored

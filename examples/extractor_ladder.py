@@ -1,6 +1,6 @@
 """How far an extractor sees damaged images from whole ones: JPEG, blur and noise, beside the floor of random halves.
 
-    OMP_NUM_THREADS=1 python examples/extractor_ladder.py cifar10-train.zip --extractor cifar-cnn --count 10000
+    OMP_NUM_THREADS=1 python examples/extractor_ladder.py cifar10 --extractor cifar-cnn --count 10000
 
 Two disjoint random parts of the data have no distance but that of finite samples; each rung damages the second part.
 """
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageFilter
 
-from ganneal.data import source_at
+from ganneal.data import find_data, source_at
 from ganneal.metrics import frechet_distance
 from ganneal.metrics.extractors import EXTRACTORS
 from ganneal.registry import lookup
@@ -59,13 +59,13 @@ def damaged(images: np.ndarray, damage: Damage) -> torch.Tensor:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Distances of damaged images, by an extractor.")
-    parser.add_argument("data", help="a set of colour images")
+    parser.add_argument("data", help="a set of colour images, or the name cifar10")
     parser.add_argument("--extractor", nargs="+", default=["cifar-cnn"], help=", ".join(EXTRACTORS))
     parser.add_argument("--count", type=int, default=10_000, help="images of each part")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
 
-    samples = source_at(options.data).load().samples
+    samples = source_at(find_data(options.data)).load().samples
     order = np.random.default_rng(options.seed).permutation(len(samples))[: 2 * options.count]
     first, second = (np.array(samples[np.sort(part)]) for part in np.array_split(order, 2))
     built = [lookup("extractor", EXTRACTORS, name).build(first.shape[1:]) for name in options.extractor]

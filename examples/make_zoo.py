@@ -31,11 +31,13 @@ from ganneal.storage.run_directory import RunDirectory
 SAMPLES = 10_000
 WEIGHTS = "generator.safetensors"
 KEPT = ("format", "experiment", "data", "provenance", "counters", "sampler", "parameters")
+MNIST = ("MNIST (training set)", "none stated; commonly given as CC BY-SA 3.0; cite LeCun et al., 1998")
 DATA = {
-    "mnist.npz": ("MNIST (training set)", "none stated; commonly given as CC BY-SA 3.0; cite LeCun et al., 1998"),
+    "mnist (train)": MNIST,
+    "mnist.npz": MNIST,
     "cifar10-train.zip": ("CIFAR-10 (training set)", "none stated; cite Krizhevsky, 2009"),
 }
-"""Name and licence of data that come as a file, by its name."""
+"""Name and licence of data that say neither, by what they are called when they are read."""
 LICENCE = "Apache-2.0 for the weights as for the software, within the licence of the data named above."
 
 

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ganneal.comparison import Arm, LocalProcesses, Study, compare
-from ganneal.data import Arrays, Zip
+from ganneal.data import Arrays, Cifar10
 from ganneal.experiment import Experiment, Records
 from ganneal.experiments import EXPERIMENTS
 from ganneal.metrics.extractors import ResNet
@@ -110,7 +110,7 @@ def decoded(folder: Path) -> str:
     path = folder.with_name(f"{folder.name}-cifar10.npy")
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.save(path, Zip(path="cifar10-train.zip").load().samples)
+        np.save(path, Cifar10().load().samples)
     return str(path.resolve())
 
 

@@ -1,17 +1,19 @@
 """Train the CIFAR-10 classifier that ships with ganneal; the file shipped was made by
 
-    OMP_NUM_THREADS=1 python examples/train_cifar_cnn.py --data cifar10-train.zip --test cifar10-test.zip
+    OMP_NUM_THREADS=1 python examples/train_cifar_cnn.py
 
-where ``--test`` names labelled images with CIFAR-10's classes in order. The script prints the accuracy on them, which
-also stands in the metadata, beside the seed and the SHA-256 of the data. It saves its state after each epoch; the
-same command goes on. Other machines and thread counts round differently, so their weights differ a little.
+with CIFAR-10 where `ganneal data fetch cifar10` writes it; ``--test`` names other labelled images with its classes in
+order. The script prints the accuracy on them, which also stands in the metadata, beside the seed and the SHA-256 of the
+images. It saves its state after each epoch; the same command goes on. Other machines and thread counts round
+differently, so their weights differ a little.
 """
 
 import argparse
-import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from time import process_time
+from typing import Literal
 
 import numpy as np
 import torch
@@ -20,7 +22,8 @@ from jaxtyping import Float, Int, UInt8
 from safetensors.torch import save
 from torch import Tensor
 
-from ganneal.data import find_data, source_at
+from ganneal.data import Cifar10, Dataset, find_data, source_at
+from ganneal.data.identity import content_hash
 from ganneal.metrics.extractors.cifar_cnn import PhotoNetwork
 from ganneal.storage.atomic import write_bytes
 
@@ -99,21 +102,23 @@ def accuracy(network: PhotoNetwork, images: Images, labels: Labels) -> float:
     return right / len(images)
 
 
-def labelled(path: str) -> tuple[Images, Labels]:
-    data = source_at(str(find_data(path))).load()
+def read(path: str, split: Literal["train", "test"]) -> Dataset:
+    """The part of CIFAR-10 at ``path``, or all of another set of images with classes."""
+    source = source_at(find_data(path))
+    data = (replace(source, split=split) if isinstance(source, Cifar10) else source).load()
     if data.labels is None:
         raise ValueError(f"{path} has no labels; give CIFAR-10 as a zip of class folders, or its original archive.")
+    return data
+
+
+def tensors(data: Dataset) -> tuple[Images, Labels]:
     return torch.from_numpy(np.array(data.samples)), torch.from_numpy(data.labels).long()
-
-
-def sha256(path: str) -> str:
-    return hashlib.sha256(find_data(path).read_bytes()).hexdigest()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Train the CIFAR-10 classifier that ships with ganneal.")
-    parser.add_argument("--data", default="cifar10-train.zip", help="the 50,000 training images")
-    parser.add_argument("--test", default="cifar10-test.zip", help="held-out images")
+    parser.add_argument("--data", default="cifar10", help="the 50,000 training images")
+    parser.add_argument("--test", default="cifar10", help="held-out images")
     parser.add_argument("--out", default="cifar_cnn.safetensors", help="file to write")
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--lr", type=float, default=0.2, help="highest learning rate")
@@ -131,8 +136,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         optimizer.load_state_dict(saved["optimizer"])
         random.set_state(saved["random"])
         epoch, seconds = saved["epoch"], saved["seconds"]
-    images, labels = labelled(options.data)
-    test = labelled(options.test)
+    train_set, test_set = read(options.data, "train"), read(options.test, "test")
+    images, labels = tensors(train_set)
+    test = tensors(test_set)
     while epoch < options.epochs:
         started = process_time()
         loss = train_epoch(network, optimizer, images, labels, random, epoch, options.epochs, options.lr)
@@ -156,8 +162,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "seed": str(options.seed),
         "threads": str(torch.get_num_threads()),
         "data": "CIFAR-10, 50,000 training images",
-        "data_sha256": sha256(options.data),
-        "test_sha256": sha256(options.test),
+        "data_sha256": content_hash(train_set),
+        "test_sha256": content_hash(test_set),
     }
     write_bytes(Path(options.out), save(half, metadata=card))
     return 0

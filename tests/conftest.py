@@ -25,6 +25,11 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 CACHE = tempfile.TemporaryDirectory(prefix="ganneal-cache-")
 os.environ["GANNEAL_CACHE"] = CACHE.name
 
+# The only place that says where test images and weights lie.
+SHARED = REPOSITORY.parent / "shared" / "data"
+if SHARED.is_dir():
+    os.environ.setdefault("GANNEAL_DATA", str(SHARED))
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Remarks on made-up images are no errors where a test does not ask for them; other warnings are."""
@@ -41,10 +46,20 @@ def no_cache_at_home() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def data_root() -> Path:
     """The folder of shared test images and weights; tests that need it are skipped where it is absent."""
-    root = Path(os.environ.get("GANNEAL_DATA", REPOSITORY.parent / "shared" / "data"))
+    root = Path(os.environ.get("GANNEAL_DATA", SHARED))
     if not root.is_dir():
         pytest.skip(f"no test data at {root}; set GANNEAL_DATA to the folder that holds it")
     return root
+
+
+@pytest.fixture
+def stranger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty present folder of a user who has fetched nothing; where `ganneal data fetch` would write is returned."""
+    monkeypatch.delenv("GANNEAL_DATA", raising=False)
+    monkeypatch.setenv("GANNEAL_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "cache" / "data"
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from ganneal.comparison.executors import LocalProcesses
 from ganneal.comparison.schedule import compare
 from ganneal.comparison.study import Arm, Study
 from ganneal.data import DATASETS, Dataset
-from ganneal.data.protocol import find_data
+from ganneal.data.finding import find_data
 from ganneal.evaluation.stored import Settings, evaluate_run
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.models import MLP

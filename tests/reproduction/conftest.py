@@ -65,13 +65,13 @@ def _ring(**changes: Any) -> Experiment:
 
 
 def _scale(num_real: int) -> Scale:
-    return Scale("tiny", {"classical": Reduction(num_real, {})}, {}, {2: Points()}, samples=64, small_data=True)
+    return Scale("tiny", {"classical": Reduction(num_real, {})}, {}, {2: Points()}, samples=64)
 
 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> Table:
     """The table ``tiny``, registered with its data and the scale ``tiny``."""
-    monkeypatch.setitem(PUBLISHED_DATA, "ring", PublishedData("Ring", (2,), Ring(), Ring(num_samples=200)))
+    monkeypatch.setitem(PUBLISHED_DATA, "ring", PublishedData("Ring", (2,), Ring(num_samples=200)))
     rows = (
         Row("ring", "nts", "GAN, NTS", "classical", _ring(scheme=Nested(levels=2)), reported(FID="5", IS="2")),
         Row("ring", "cts", "GAN, CTS", "classical", _ring(scheme=Alternating()), reported(FID="7", IS="1")),

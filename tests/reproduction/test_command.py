@@ -47,7 +47,7 @@ def test_tables_and_scales_are_listed(cli: Cli) -> None:
 def test_a_plan_runs_nothing(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GANNEAL_DATA", str(tmp_path / "none"))
     status, out, _ = cli("fig4", "--scale", "cpu-10min", "--plan", "--rows", "wgan-*")
-    assert status == 0 and out.count("not run: needs CIFAR-10, `--data cifar10=PATH`") == 8
+    assert status == 0 and out.count("not run: needs CIFAR-10, `ganneal data fetch cifar10`") == 8
     assert list(tmp_path.iterdir()) == []
 
 

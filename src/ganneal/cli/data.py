@@ -17,6 +17,7 @@ from ganneal.cli.help import help_of
 from ganneal.data import Reading, read_as, reporting, source_at
 from ganneal.data.classes import classes_in_words, few, populated
 from ganneal.data.decode.images import Fit, Levels, OnDamaged
+from ganneal.data.finding import fetched_folder
 from ganneal.data.messages import OWN, spelled
 from ganneal.data.tools.convert import write_zip
 from ganneal.data.tools.download import DOWNLOADS, fetch_files
@@ -72,7 +73,7 @@ class FetchOptions:
     name: Annotated[str, tyro.conf.Positional]
     """mnist, fashion-mnist, cifar10 or cifar100; or OWNER/NAME of the Hugging Face hub."""
     out: str | None = None
-    """Folder to write to; left out, data/NAME."""
+    """Folder to write to; left out, ganneal's cache folder, where experiments look, or data/OWNER-NAME of the hub."""
     url: str | None = None
     """A mirror: the address before the files' names; not of the hub."""
     config: str | None = None
@@ -187,10 +188,11 @@ def _fetch(arguments: list[str]) -> None:
     if options.config is not None or options.revision is not None:
         raise ValueError(f"--config and --revision are of the hub's sets, OWNER/NAME, got the name {options.name!r}.")
     download = lookup("data set", DOWNLOADS, options.name)
-    out = Path(options.out or f"data/{options.name}").expanduser()
+    out = fetched_folder(options.name) if options.out is None else Path(options.out).expanduser()
     for path in fetch_files(download, out, address=options.url):
         print(f"{path}: MD5 as published")
-    print(download.then.format(folder=shlex.quote(str(out))))
+    then = download.then_named if options.out is None and download.then_named else download.then
+    print(then.format(folder=shlex.quote(str(out))))
 
 
 def _fetch_from_hub(options: FetchOptions) -> None:

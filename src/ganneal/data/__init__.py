@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ganneal.data.decode.images import Reading
+    from ganneal.data.finding import find_data
     from ganneal.data.messages import reporting
-    from ganneal.data.protocol import Batch, Dataset, Source, find_data
+    from ganneal.data.protocol import Batch, Dataset, Source
     from ganneal.data.registered import DATASETS
     from ganneal.data.sampler import Sampler
     from ganneal.data.sources.archive import Zip
@@ -52,7 +53,7 @@ _PLACES = {
     "Source": "protocol",
     "StackedMNIST": "sources.mnist",
     "Zip": "sources.archive",
-    "find_data": "protocol",
+    "find_data": "finding",
     "load_like": "sources.files",
     "read_as": "sources.files",
     "reporting": "messages",

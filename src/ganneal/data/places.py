@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ganneal.data.protocol import find_data
+from ganneal.data.finding import find_data
 
 Part = TypeVar("Part")
 

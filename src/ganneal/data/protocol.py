@@ -1,15 +1,11 @@
 """What a data source provides: all samples in one array, with labels where it has them."""
 
-import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int
 from torch import Tensor
-
-from ganneal.storage.atomic import check_named
 
 
 @runtime_checkable
@@ -100,22 +96,3 @@ class Source(Protocol):
             ValueError: A file does not hold what the source expects.
         """
         ...
-
-
-def find_data(path: str | Path) -> Path:
-    """``path`` as given, else below the folder named by the environment variable GANNEAL_DATA.
-
-    Raises:
-        FileNotFoundError: Neither exists; the message names both places.
-        ValueError: ``path`` is empty.
-    """
-    check_named(path)
-    root = Path(os.environ.get("GANNEAL_DATA", "../shared/data"))
-    places = [Path(path).expanduser(), root / path]
-    for place in places:
-        if place.exists():
-            return place
-    raise FileNotFoundError(
-        f"no data at {places[0]} nor at {places[1]}; give another path, or set GANNEAL_DATA to the folder that has it. "
-        f"`ganneal data fetch mnist` downloads MNIST and says how its experiments read it; cifar10 likewise."
-    )

@@ -1,8 +1,8 @@
-"""Faces at 64 px, from a zip of aligned CelebA images, with the hub's DCGAN."""
+"""Faces at 64 px, from CelebA or a folder or zip of one's own, with the hub's DCGAN."""
 
 from dataclasses import replace
 
-from ganneal.data import Zip
+from ganneal.data import CelebA
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.models import DCGAN
 from ganneal.schemes import Nested
@@ -10,10 +10,10 @@ from ganneal.weights import Geometric
 
 
 def celeba_cts() -> Experiment:
-    """CelebA (64 px, the first 10,000 faces), common training scheme."""
+    """CelebA (64 px), common training scheme."""
     return Experiment(
         name="celeba-cts",
-        data=Zip(path="celeba10k-64.zip"),
+        data=CelebA(attribute=None, split="all", size=64),
         model=DCGAN(),
         flip=True,
         budget=Budget(num_real=2_000_000),
@@ -22,10 +22,10 @@ def celeba_cts() -> Experiment:
 
 
 def celeba_nts() -> Experiment:
-    """CelebA (64 px, the first 10,000 faces), nested training."""
+    """CelebA (64 px), nested training."""
     return replace(celeba_cts(), name="celeba-nts", scheme=Nested(levels=5))
 
 
 def celeba_nats() -> Experiment:
-    """CelebA (64 px, the first 10,000 faces), nested annealed training."""
+    """CelebA (64 px), nested annealed training."""
     return replace(celeba_cts(), name="celeba-nats", scheme=Nested(levels=5, weights=Geometric()))

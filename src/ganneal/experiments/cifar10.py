@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from ganneal.data import Zip
+from ganneal.data import Cifar10
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.models import DCGAN
 from ganneal.optim import Adam, Averaging, RMSProp
@@ -14,7 +14,7 @@ def cifar10_cts() -> Experiment:
     """CIFAR-10 (32 px, unconditional), common training scheme."""
     return Experiment(
         name="cifar10-cts",
-        data=Zip(path="cifar10-train.zip"),
+        data=Cifar10(),
         model=DCGAN(),
         averaging=Averaging(half_life=50_000),
         budget=Budget(num_real=5_000_000),

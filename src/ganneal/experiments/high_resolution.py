@@ -1,6 +1,6 @@
 """Annealed functional gradients at 256 px, with the settings that the NATS paper gives for them; for a GPU."""
 
-from ganneal.data import LSUN, Source, Zip
+from ganneal.data import LSUN, CelebA, Source
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.models import ResNet4
 from ganneal.optim import Averaging, RMSProp
@@ -29,8 +29,8 @@ def _annealed(name: str, data: Source) -> Experiment:
 
 
 def celeba256_cfg_annealed() -> Experiment:
-    """Faces at 256 px, from a zip of them, annealed composite functional gradients; for a GPU."""
-    return _annealed("celeba256-cfg-annealed", Zip(path="celeba-256.zip", size=256))
+    """Faces at 256 px, annealed composite functional gradients; for a GPU."""
+    return _annealed("celeba256-cfg-annealed", CelebA(attribute=None, split="all", size=256))
 
 
 def lsun256_cfg_annealed() -> Experiment:

@@ -1,8 +1,8 @@
-"""MNIST at 28 px, from an npz file with ``x_train`` and ``y_train``."""
+"""MNIST at 28 px."""
 
 from dataclasses import replace
 
-from ganneal.data import Arrays
+from ganneal.data import Idx
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.metrics.extractors import MnistCNN
 from ganneal.models import DCGAN, DCGANExt
@@ -18,7 +18,7 @@ def mnist_cts() -> Experiment:
     """MNIST (28 px), common training scheme."""
     return Experiment(
         name="mnist-cts",
-        data=Arrays(path="mnist.npz"),
+        data=Idx("mnist"),
         model=DCGAN(),
         budget=Budget(num_real=1_000_000),
         records=Records(
@@ -26,7 +26,7 @@ def mnist_cts() -> Experiment:
             sample_every=25_000,
             evaluate_every=10_000,
             extractor=MnistCNN(),
-            held_out=Arrays(path="mnist.npz", images="x_test", labels="y_test"),
+            held_out=Idx("mnist", split="test"),
         ),
     )
 

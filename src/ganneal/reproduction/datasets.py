@@ -1,8 +1,9 @@
-"""The data sets of the published tables: what each is trained on as published, and what stands in at small scales."""
+"""The data sets of the published tables."""
 
 from dataclasses import dataclass
 
-from ganneal.data import LSUN, CelebA, ImageNetBatches, Source, Zip, find_data, source_at
+from ganneal.data import LSUN, CelebA, Cifar10, ImageNetBatches, Source, find_data, source_at
+from ganneal.data.tools.download import DOWNLOADS
 from ganneal.registry import lookup
 
 
@@ -12,10 +13,7 @@ class PublishedData:
 
     title: str
     shape: tuple[int, ...]
-    published: Source
-    small: Source | None
-    """What small scales train on; None where the published files are needed at every scale."""
-    small_title: str = ""
+    source: Source
 
     @property
     def size(self) -> int:
@@ -24,43 +22,35 @@ class PublishedData:
 
 
 PUBLISHED_DATA: dict[str, PublishedData] = {
-    "cifar10": PublishedData(
-        "CIFAR-10", (3, 32, 32), Zip(path="cifar10-train.zip"), Zip(path="cifar10-train.zip"), "the training set"
-    ),
-    "celeba": PublishedData(
-        "CelebA",
-        (3, 64, 64),
-        CelebA(path="celeba", attribute=None, split="all", size=64),
-        Zip(path="celeba10k-64.zip"),
-        "the first 10,000 faces",
-    ),
-    "lsun-bedroom": PublishedData("LSUN Bedroom", (3, 64, 64), LSUN(path="bedroom_train_lmdb", size=64), None),
-    "lsun-tower": PublishedData("LSUN Tower", (3, 64, 64), LSUN(path="tower_train_lmdb", size=64), None),
-    "lsun-church": PublishedData("LSUN Church", (3, 64, 64), LSUN(path="church_outdoor_train_lmdb", size=64), None),
-    "imagenet64": PublishedData("ImageNet 64x64", (3, 64, 64), ImageNetBatches(path="imagenet64"), None),
+    "cifar10": PublishedData("CIFAR-10", (3, 32, 32), Cifar10()),
+    "celeba": PublishedData("CelebA", (3, 64, 64), CelebA(attribute=None, split="all", size=64)),
+    "lsun-bedroom": PublishedData("LSUN Bedroom", (3, 64, 64), LSUN(path="bedroom_train_lmdb", size=64)),
+    "lsun-tower": PublishedData("LSUN Tower", (3, 64, 64), LSUN(path="tower_train_lmdb", size=64)),
+    "lsun-church": PublishedData("LSUN Church", (3, 64, 64), LSUN(path="church_outdoor_train_lmdb", size=64)),
+    "imagenet64": PublishedData("ImageNet 64x64", (3, 64, 64), ImageNetBatches(path="imagenet64")),
 }
 """By the name that ``--data NAME=PATH`` takes."""
 
 
-def source(name: str, *, small: bool, path: str | None = None) -> Source:
-    """What is trained on: the data at ``path``, or those of the scale.
+def source(name: str, path: str | None = None) -> Source:
+    """What is trained on: the data at ``path``, else the set ``name`` where it is found.
 
     Raises:
-        FileNotFoundError: They are not where they should be; the message says how to name another place.
+        FileNotFoundError: It is not there; the message says how to get it or to name another place.
         ValueError: ``name`` is no data set of a table.
     """
     data = lookup("data set", PUBLISHED_DATA, name)
     if path is not None:
         return source_at(path, data.size)
-    chosen = data.small if small and data.small is not None else data.published
-    if (place := getattr(chosen, "path", None)) is not None:
+    if (place := getattr(data.source, "path", None)) is not None:
         try:
             find_data(place)
         except FileNotFoundError:
             raise FileNotFoundError(needed(name)) from None
-    return chosen
+    return data.source
 
 
 def needed(name: str) -> str:
-    """In words, what is missing and how to give it."""
-    return f"needs {PUBLISHED_DATA[name].title}, `--data {name}=PATH`"
+    """In words, what is missing and how to get it."""
+    way = f"ganneal data fetch {name}" if name in DOWNLOADS else f"--data {name}=PATH"
+    return f"needs {PUBLISHED_DATA[name].title}, `{way}`"

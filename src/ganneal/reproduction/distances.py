@@ -36,10 +36,7 @@ class Distances:
         Raises:
             FileNotFoundError: The data is not there.
         """
-        try:
-            data = source(self.dataset, small=False, path=path)
-        except FileNotFoundError:
-            data = source(self.dataset, small=True, path=path)  # part of a set has about its distances
+        data = source(self.dataset, path)
         if isinstance(data, Encoded):
             data = replace(data, size=self.size)  # type: ignore[type-var]
         images = data.load().samples

@@ -5,6 +5,7 @@ from statistics import fmean
 from typing import Any
 
 from ganneal.comparison.judging import FAILURE_RULE, Standing
+from ganneal.data.tools.download import DOWNLOADS
 from ganneal.metrics.intervals import seed_interval
 from ganneal.reproduction.claims import Judgement, claims, judged, stands
 from ganneal.reproduction.datasets import PUBLISHED_DATA, needed
@@ -100,9 +101,7 @@ def _reported(row: Row, scores: Sequence[str]) -> list[str]:
 
 
 def _not_run(row: Row) -> str:
-    if PUBLISHED_DATA[row.dataset].small is None:
-        return f"not run: {needed(row.dataset)}"
-    return "not run"
+    return "not run" if row.dataset in DOWNLOADS else f"not run: {needed(row.dataset)}"
 
 
 def _measured(entry: Entry, scores: Sequence[str]) -> list[str]:

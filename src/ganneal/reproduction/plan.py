@@ -65,7 +65,7 @@ def planned(row: Row, scale: Scale, paths: Mapping[str, str], extractor: Extract
         extractor: Network whose features are compared, in place of the scale's.
     """
     try:
-        data = source(row.dataset, small=scale.small_data, path=paths.get(row.dataset))
+        data = source(row.dataset, paths.get(row.dataset))
     except FileNotFoundError as error:
         return Planned(row, None, str(error))
     experiment = reduced(row.experiment, scale, scale.families[row.family])

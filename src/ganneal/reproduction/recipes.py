@@ -53,7 +53,7 @@ def classical(dataset: str, loss: Loss4, scheme: SchemeName, levels: int = 5) ->
     regularizer: Regularizer = GradientPenalty() if wasserstein else Sum()
     return Experiment(
         name=f"{loss}-{scheme}",
-        data=PUBLISHED_DATA[dataset].published,
+        data=PUBLISHED_DATA[dataset].source,
         model=DCGAN(d_norm="layer" if wasserstein else "batch"),
         scheme=scheme_of(scheme, levels),
         loss=LOSSES4[loss],
@@ -69,7 +69,7 @@ def functional(dataset: str, network: Network = "resnet", weights: Weights | Non
     rmsprop = RMSProp(lr=2.5e-4, eps=1e-18, eps_inside=True)
     return Experiment(
         name=f"cfg-{network}",
-        data=PUBLISHED_DATA[dataset].published,
+        data=PUBLISHED_DATA[dataset].source,
         model=model,
         normalization=normalization,
         scheme=FunctionalGradient(weights=weights or Ones()),
@@ -92,7 +92,7 @@ def biggan64(scheme: SchemeName) -> Experiment:
     return replace(
         biggan(scheme),
         name=f"biggan64-{scheme}",
-        data=PUBLISHED_DATA["imagenet64"].published,
+        data=PUBLISHED_DATA["imagenet64"].source,
         model=model,
         batch_size=256,
         scheme=scheme_of(scheme, 4),

@@ -44,7 +44,6 @@ class Scale:
     """By pixels a side of the published images."""
     samples: int
     """Generated samples of the reported values, against all real images."""
-    small_data: bool
     score: ExtractorConfig | None = None
     """Network whose answers the Inception Score is computed of; None takes that of the features."""
     halves: bool = False
@@ -100,7 +99,6 @@ SCALES: dict[str, Scale] = {
         {},
         {32: Inception(resize="pytorch-fid"), 64: Inception(resize="pytorch-fid")},
         samples=50_000,
-        small_data=False,
         score=InceptionTorchvision(path="inception_v3_google-0cc3c7bd.pth"),
     ),
     "gpu-10min": Scale(
@@ -116,7 +114,6 @@ SCALES: dict[str, Scale] = {
         GPU,
         {32: ResNet(56), 64: MobileNetV2()},
         samples=10_000,
-        small_data=True,
     ),
     "cpu-10min": Scale(
         "narrow networks on one CPU thread in bfloat16, short budgets; images of 64 px halved to 32",
@@ -137,7 +134,6 @@ SCALES: dict[str, Scale] = {
         CPU,
         {32: ResNet(20), 64: MobileNetV2()},
         samples=5_000,
-        small_data=True,
         halves=True,
     ),
 }

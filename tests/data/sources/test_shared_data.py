@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ganneal.data import Arrays, Zip
+from ganneal.data import Arrays, Idx, Zip
 
 
 def test_mnist_has_its_published_shape_and_mean(data_root: Path) -> None:
@@ -16,9 +16,9 @@ def test_mnist_has_its_published_shape_and_mean(data_root: Path) -> None:
     assert data.samples.std() / 255 == pytest.approx(0.308109, abs=1e-5)
 
 
-def test_mnist_is_found_below_the_folder_of_the_environment(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GANNEAL_DATA", str(data_root))
-    data = Arrays("mnist.npz", images="x_test", labels="y_test").load()
+@pytest.mark.usefixtures("data_root")
+def test_mnist_is_found_by_its_name_below_the_folder_of_the_environment() -> None:
+    data = Idx("mnist", split="test").load()
     assert data.samples.shape == (10_000, 1, 28, 28)
     assert data.labels is not None
     assert np.bincount(data.labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]

@@ -247,20 +247,29 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_what_is_fetched_is_checked_and_not_fetched_again(
-    published: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    published: str, stranger: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["data", "fetch", "mnist"]) == 0
     said = capsys.readouterr().out
-    assert Path("data/mnist/train").read_bytes() == b"images" and "\nganneal train data/mnist\n" in said
+    assert (stranger / "mnist" / "train").read_bytes() == b"images" and said.endswith("\nganneal train mnist-nats\n")
     (tmp_path / "public" / "train").unlink()
     assert main(["data", "fetch", "mnist"]) == 0
 
 
-def test_another_file_is_refused(published: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_can_be_named(published: str, stranger: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "fetch", "mnist", "--out", "my data"]) == 0
+    own = "ganneal train mnist-nats --data.path 'my data' --records.held-out.path 'my data'"
+    assert capsys.readouterr().out.endswith(f"\nganneal train 'my data'\n{own}\n")
+    assert Path("my data/train").exists() and not stranger.exists()
+
+
+def test_another_file_is_refused(
+    published: str, stranger: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "public" / "train").write_bytes(b"other")
     assert main(["data", "fetch", "mnist"]) == 2
     assert "is not the published train: its MD5 must be" in capsys.readouterr().err
-    assert not Path("data/mnist/train").exists()
+    assert not stranger.exists()
 
 
 @pytest.mark.parametrize("url", ["file:///nowhere/", "no address"])

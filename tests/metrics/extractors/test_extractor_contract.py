@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,6 +29,8 @@ from ganneal.metrics.extractors import (
 from ganneal.metrics.extractors.files import load_network
 from ganneal.metrics.extractors.inception_network import InceptionNetwork
 
+pytestmark = pytest.mark.usefixtures("data_root")
+
 CASES = {
     "pixels": (Pixels(4), (3, 8, 12)),
     "points": (Points(), (2,)),
@@ -43,11 +44,6 @@ CASES = {
 }
 INCEPTIONS = {"inception": Inception, "inception-torchvision": InceptionTorchvision}
 """Their weights do not ship; the network itself is in the cases below by its first layers."""
-
-
-@pytest.fixture(autouse=True)
-def shared_weights(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GANNEAL_DATA", str(data_root))
 
 
 @pytest.fixture(params=[*CASES, "inception stem", "module"])

@@ -12,17 +12,14 @@ from ganneal.metrics.extractors import MobileNetV2
 from ganneal.metrics.extractors.inverted_residual import InvertedResidual
 from ganneal.metrics.extractors.mobilenet import Convolution, MobileNet, dequantised
 
+pytestmark = pytest.mark.usefixtures("data_root")
+
 
 def daisies(data_root: Path, count: int) -> torch.Tensor:
     """The first photographs of the zip, whose entries are sorted by class."""
     with zipfile.ZipFile(data_root / "flowers-256.zip") as archive:
         names = [name for name in archive.namelist() if name.startswith("daisy/")][:count]
         return torch.from_numpy(np.stack([decode(archive.read, name, Format(256, 3)) for name in names]))
-
-
-@pytest.fixture(autouse=True)
-def shared_weights(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GANNEAL_DATA", str(data_root))
 
 
 def test_the_network_has_the_published_number_of_weights():

@@ -13,6 +13,8 @@ from ganneal.metrics import frechet_distance
 from ganneal.metrics.extractors import Extracted, ResNet
 from ganneal.metrics.extractors.resnet import Block, CifarResNet
 
+pytestmark = pytest.mark.usefixtures("data_root")
+
 
 @pytest.fixture(scope="module")
 def test_1k(data_root: Path) -> Dataset:
@@ -22,11 +24,6 @@ def test_1k(data_root: Path) -> Dataset:
 @pytest.fixture(scope="module")
 def jpeg_10k(data_root: Path) -> Dataset:
     return Zip(str(data_root / "cifar10-test-jpeg10k.zip")).load()
-
-
-@pytest.fixture(autouse=True)
-def shared_weights(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GANNEAL_DATA", str(data_root))
 
 
 def seen(depth: int, data: Dataset) -> Extracted:
@@ -112,11 +109,8 @@ def test_a_missing_file_is_named():
 
 
 @pytest.fixture(scope="module")
-def train_features(cifar_train: Dataset, data_root: Path) -> dict[int, Extracted]:
-    patch = pytest.MonkeyPatch()
-    patch.setenv("GANNEAL_DATA", str(data_root))
-    with patch.context():
-        return {depth: seen(depth, cifar_train) for depth in (20, 56)}
+def train_features(cifar_train: Dataset) -> dict[int, Extracted]:
+    return {depth: seen(depth, cifar_train) for depth in (20, 56)}
 
 
 REFERENCE = {

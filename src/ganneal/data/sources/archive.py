@@ -14,8 +14,8 @@ from ganneal.data.decode.images import OnDamaged, shown
 from ganneal.data.decode.kinds import START, ending, hidden, is_image
 from ganneal.data.decode.listing import Listing, PartReader, check_found, described, stamp
 from ganneal.data.decode.npy import MOST_DEFLATED
+from ganneal.data.finding import find_data
 from ganneal.data.identity import Known
-from ganneal.data.protocol import find_data
 from ganneal.data.sources.encoded import Encoded
 
 LARGEST_FILE = 2**28

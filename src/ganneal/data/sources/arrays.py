@@ -10,8 +10,9 @@ from ganneal.data.decode.images import Fit, Format, Levels, Reading, check_level
 from ganneal.data.decode.labels import ClassLabels, classed, read_labels
 from ganneal.data.decode.listing import described
 from ganneal.data.decode.npy import read_header, read_member
+from ganneal.data.finding import find_data
 from ganneal.data.messages import remark, remark_on_black, way
-from ganneal.data.protocol import Dataset, Source, find_data
+from ganneal.data.protocol import Dataset, Source
 
 SCALED_TOGETHER = 1_024
 """Images that are scaled at a time."""

@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 from ganneal.data.decode.images import OnDamaged, shown
 from ganneal.data.decode.labels import ClassLabels
-from ganneal.data.decode.listing import Listing, check_found, labelled
+from ganneal.data.decode.listing import Listing, check_found, described, labelled
+from ganneal.data.finding import find_data
 from ganneal.data.identity import Part
-from ganneal.data.protocol import find_data
 from ganneal.data.sources.archive import list_zip
 from ganneal.data.sources.encoded import Encoded
 from ganneal.data.sources.folder import list_folder
@@ -28,7 +28,8 @@ class CelebA(Encoded):
     """Aligned faces, labelled 1 where they have one of the 40 attributes, else 0.
 
     The folder holds ``img_align_celeba`` (or the zip), ``list_attr_celeba.txt`` or Kaggle's ``.csv``, and perhaps
-    ``list_eval_partition``. The middle 178 x 178 pixels of 178 x 218 are resampled.
+    ``list_eval_partition``. The middle 178 x 178 pixels of 178 x 218 are resampled. A folder or zip of faces alone is
+    read too, without labels.
 
     References:
         Liu et al., Deep Learning Face Attributes in the Wild, ICCV 2015.
@@ -43,14 +44,15 @@ class CelebA(Encoded):
     def listing(self) -> Listing:
         root = find_data(self.path)
         images = _beside(root, IMAGES)
-        if images is None:
-            raise ValueError(f"{shown(str(root))} must hold the faces as {' or '.join(IMAGES[::2])}, and does not.")
+        distributed, images = images is not None, images or root
         found = list_folder(images) if images.is_dir() else list_zip(images)
         listing = replace(found.classed(ClassLabels()), description={})  # those of a sub-folder are not the faces'
         listing = _of_part(listing, _beside(root, PARTITION_LISTS), self.split, root)
         if self.attribute is not None:
             listing = _with_attribute(listing, _beside(root, ATTRIBUTES), self.attribute, self.on_damaged, root)
-        return replace(listing, description={**listing.description, **self._described(len(listing.names))})
+        count = len(listing.names)
+        own = self._described(count) if distributed else described(root, count)
+        return replace(listing, description={**listing.description, **own})
 
     def _described(self, count: int) -> dict[str, Any]:
         return {

@@ -11,7 +11,9 @@ import numpy as np
 from ganneal.data.decode.images import shown
 from ganneal.data.decode.members import read_members
 from ganneal.data.decode.pickles import load_pickle
-from ganneal.data.protocol import Dataset, find_data
+from ganneal.data.finding import find_data
+from ganneal.data.protocol import Dataset
+from ganneal.data.sources.archive import Zip
 
 SHAPE = (3, 32, 32)
 PIXELS = 3 * 32 * 32
@@ -83,6 +85,11 @@ def _within(place: Path) -> Iterator[None]:
         raise ValueError(f"{shown(str(place))}: {error}") from error
 
 
+def _archive(place: Path, name: str) -> Path:
+    """The archive in the folder ``place`` whose name begins with ``name``; ``place`` where there is none."""
+    return min(place.glob(f"{name}*.tar.gz"), default=place) if place.is_dir() else place
+
+
 def _missing(binary: list[str], pickled: list[str]) -> ValueError:
     return ValueError(
         f"it must hold {', '.join(binary)} or {', '.join(pickled)}; give the archive as it was downloaded, or its "
@@ -94,15 +101,19 @@ def _missing(binary: list[str], pickled: list[str]) -> ValueError:
 class Cifar10:
     """CIFAR-10 from ``cifar-10-binary.tar.gz``, ``cifar-10-python.tar.gz`` or the folder of either.
 
+    Its training set is also read from a zip of its images, such as `ganneal data convert` writes.
+
     References:
         Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009.
     """
 
-    path: str = "cifar-10-binary.tar.gz"
+    path: str = "cifar10"
+    """The archive or its folder; the name ``cifar10`` stands for the set wherever `find_data` finds it."""
     split: Literal["train", "test"] = "train"
 
     def load(self) -> Dataset:
-        place = find_data(self.path)
+        if (place := _archive(find_data(self.path), "cifar-10-")).suffix == ".zip":
+            return self._in_zip(place)
         stems = [f"data_batch_{index}" for index in range(1, 6)] if self.split == "train" else ["test_batch"]
         binary = [f"{stem}.bin" for stem in stems]
         files = read_members(place, {*stems, *binary, "batches.meta.txt", "batches.meta"})
@@ -117,6 +128,20 @@ class Cifar10:
         labels = [part[1].reshape(-1) for part in parts]
         return _dataset([part[0] for part in parts], labels, 10, names, f"CIFAR-10 ({self.split})", place)
 
+    def _in_zip(self, place: Path) -> Dataset:
+        if self.split != "train":
+            raise ValueError(
+                f"split must be 'train' of a zip, got {self.split!r} of {shown(str(place))}; the test set is in the "
+                f"archive that `ganneal data fetch cifar10` downloads."
+            )
+        data = Zip(str(place)).load()
+        if data.shape != SHAPE or data.num_classes != 10:
+            raise ValueError(
+                f"{shown(str(place))} must hold images of 32 x 32 px in ten classes, got shape {data.shape} and "
+                f"{data.num_classes} classes; it is no CIFAR-10."
+            )
+        return data
+
 
 @dataclass(frozen=True)
 class Cifar100:
@@ -126,13 +151,14 @@ class Cifar100:
         Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009.
     """
 
-    path: str = "cifar-100-binary.tar.gz"
+    path: str = "cifar100"
+    """The archive or its folder; the name ``cifar100`` stands for the set wherever `find_data` finds it."""
     split: Literal["train", "test"] = "train"
     labels: Literal["fine", "coarse"] = "fine"
     """The 100 classes or the 20 groups of five that they form."""
 
     def load(self) -> Dataset:
-        place = find_data(self.path)
+        place = _archive(find_data(self.path), "cifar-100-")
         binary = f"{self.split}.bin"
         text, key = f"{self.labels}_label_names.txt", f"{self.labels}_label_names".encode()
         files = read_members(place, {binary, self.split, text, "meta"})

@@ -64,9 +64,13 @@ def _in_folder(path: Path, size: int | None) -> Source | None:
     """The source for an original data set's folder; None for a folder of images."""
     if any(path.glob("train-images*idx3-ubyte*")):
         return Idx(str(path))
-    if (path / "data_batch_1").is_file() or (path / "data_batch_1.bin").is_file():
+    if (
+        (path / "data_batch_1").is_file()
+        or (path / "data_batch_1.bin").is_file()
+        or any(path.glob("cifar-10-*.tar.gz"))
+    ):
         return Cifar10(str(path))
-    if (path / "train").is_file() or (path / "train.bin").is_file():
+    if (path / "train").is_file() or (path / "train.bin").is_file() or any(path.glob("cifar-100-*.tar.gz")):
         return Cifar100(str(path))
     if (path / LMDB_FILE).is_file():
         return LSUN(str(path), size=size)

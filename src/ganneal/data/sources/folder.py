@@ -15,9 +15,9 @@ from ganneal.data.decode.dataset_json import LABELS
 from ganneal.data.decode.images import OnDamaged, shown
 from ganneal.data.decode.kinds import START, ending, hidden, is_image
 from ganneal.data.decode.listing import Listing, PartReader, check_found, described, stamp, version
+from ganneal.data.finding import find_data
 from ganneal.data.identity import Files
 from ganneal.data.messages import remark
-from ganneal.data.protocol import find_data
 from ganneal.data.sources.encoded import Encoded
 
 RUN = "experiment.json"

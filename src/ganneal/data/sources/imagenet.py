@@ -16,8 +16,9 @@ from ganneal.data.decode.loading import SHARE_OF_MEMORY, SMALL_SET, free_memory
 from ganneal.data.decode.npy import MOST_DEFLATED, read_header, read_member
 from ganneal.data.decode.pickles import load_pickle
 from ganneal.data.decode.store import kept_rows, store_limit
+from ganneal.data.finding import find_data
 from ganneal.data.messages import report
-from ganneal.data.protocol import Dataset, find_data
+from ganneal.data.protocol import Dataset
 
 MOVED_TOGETHER = 4_096
 """Images that are moved at a time."""

@@ -12,7 +12,8 @@ import numpy as np
 from ganneal.data.decode.images import shown
 from ganneal.data.decode.labels import ClassLabels, classed, is_number, read_labels
 from ganneal.data.decode.members import read_members, unzipped
-from ganneal.data.protocol import Dataset, Source, find_data
+from ganneal.data.finding import find_data
+from ganneal.data.protocol import Dataset, Source
 from ganneal.data.sources.arrays import Arrays
 
 PREFIXES = {"train": "train", "test": "t10k"}
@@ -63,15 +64,18 @@ def _names(kind: str, prefix: str) -> list[str]:
 class Idx:
     """The files ``train-images-idx3-ubyte`` and ``train-labels-idx1-ubyte``, or ``t10k-``, as they are or gzipped.
 
-    MNIST, Fashion-MNIST, KMNIST and others come as these.
+    MNIST, Fashion-MNIST, KMNIST and others come as these. An ``mnist.npz`` as Keras has it is read too.
     """
 
     path: str = "mnist"
-    """The folder that holds them."""
+    """The folder that holds them; ``mnist`` and ``fashion-mnist`` stand for these sets wherever `find_data` finds them.
+    """
     split: Literal["train", "test"] = "train"
 
     def load(self) -> Dataset:
         place = find_data(self.path)
+        if place.suffix == ".npz":
+            return Arrays(str(place), images=f"x_{self.split}", labels=f"y_{self.split}").load()
         prefix = PREFIXES[self.split]
         files = read_members(place, [*_names("images", prefix), *_names("labels", prefix)])
         images = read_idx(*_find(files, "images", prefix, place))
@@ -97,7 +101,7 @@ class StackedMNIST:
         Metz et al., Unrolled Generative Adversarial Networks, ICLR 2017, section 3.3.1.
     """
 
-    digits: Source = Arrays()
+    digits: Source = Idx("mnist")
     """The grey digits, with labels 0 to 9."""
     num_samples: int = 50_000
     seed: int = 0

@@ -21,6 +21,8 @@ class Download:
     files: tuple[tuple[str, str], ...]
     then: str = "ganneal train {folder}"
     """Commands that use the files in ``folder``, a line each."""
+    then_named: str = ""
+    """The command that finds them where `ganneal data fetch` writes; empty where no experiment names the set."""
 
 
 DOWNLOADS: dict[str, Download] = {
@@ -32,9 +34,8 @@ DOWNLOADS: dict[str, Download] = {
             ("t10k-images-idx3-ubyte.gz", "9fb629c4189551a2d022fa330f9573f3"),
             ("t10k-labels-idx1-ubyte.gz", "ec29112dd5afa0611ce80d1b7f02629c"),
         ),
-        "ganneal train {folder}\n"
-        "ganneal train mnist-nats --data mnist --data.path {folder} --records.held-out mnist "
-        "--records.held-out.path {folder} --records.held-out.split test",
+        "ganneal train {folder}\nganneal train mnist-nats --data.path {folder} --records.held-out.path {folder}",
+        "ganneal train mnist-nats",
     ),
     "fashion-mnist": Download(
         "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
@@ -48,13 +49,12 @@ DOWNLOADS: dict[str, Download] = {
     "cifar10": Download(
         "https://www.cs.toronto.edu/~kriz/",
         (("cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a"),),
-        "ganneal train {folder}/cifar-10-python.tar.gz\n"
-        "ganneal train cifar10-nats --data cifar10 --data.path {folder}/cifar-10-python.tar.gz",
+        "ganneal train {folder}\nganneal train cifar10-nats --data.path {folder}",
+        "ganneal train cifar10-nats",
     ),
     "cifar100": Download(
         "https://www.cs.toronto.edu/~kriz/",
         (("cifar-100-python.tar.gz", "eb9058c3a382ffc7106e4002c42a8d85"),),
-        "ganneal train {folder}/cifar-100-python.tar.gz",
     ),
 }
 

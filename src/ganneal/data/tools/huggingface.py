@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ganneal.data.decode.images import Damaged, shown
-from ganneal.data.protocol import find_data
+from ganneal.data.finding import find_data
 from ganneal.registry import lookup
 from ganneal.storage.atomic import replaced_folder
 

@@ -24,7 +24,13 @@ def read_npz(path: str) -> tuple[dict[str, Tensor], str]:
         FileNotFoundError: There is no such file.
         ValueError: It is no .npz file of plain arrays.
     """
-    place = find_data(path)
+    try:
+        place = find_data(path)
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"no weights at {path}, nor below the folder that GANNEAL_DATA names; name the file "
+            f"(--extractor.path FILE, in training --records.extractor.path FILE)."
+        ) from None
     data = place.read_bytes()
     try:
         with np.load(BytesIO(data), allow_pickle=False) as archive:
