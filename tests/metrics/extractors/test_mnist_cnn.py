@@ -10,7 +10,12 @@ from torch import Tensor
 from ganneal.data import Arrays
 from ganneal.metrics.extractors import Extracted, MnistCNN, Precision, mnist_cnn_card, stacked_labels
 from ganneal.metrics.extractors.mnist_cnn import MNIST_WEIGHTS, DigitNetwork
-from ganneal.metrics.extractors.mnist_training import accuracy, shifted, train_mnist_cnn
+
+PATH = Path(__file__).parents[3] / "examples" / "train_mnist_cnn.py"
+SPEC = importlib.util.spec_from_file_location("train_mnist_cnn", PATH)
+assert SPEC and SPEC.loader
+script = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(script)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +88,7 @@ def test_stacked_labels_need_logits():
 def test_shifted_images_are_the_same_picture_at_another_place():
     images = torch.full((200, 1, 9, 9), -1.0)
     images[:, 0, 4, 4] = torch.linspace(0.1, 1, 200)
-    moved = shifted(images, torch.Generator().manual_seed(0), most=2)
+    moved = script.shifted(images, torch.Generator().manual_seed(0), most=2)
     assert torch.equal(moved.amax(dim=(1, 2, 3)), torch.linspace(0.1, 1, 200))
     assert ((moved > -1).sum(dim=(1, 2, 3)) == 1).all()
     places = (moved[:, 0] > -1).nonzero()[:, 1:]
@@ -93,7 +98,7 @@ def test_shifted_images_are_the_same_picture_at_another_place():
 
 def test_training_repeats_under_its_seed_and_leaves_the_global_generator_alone(digits):
     before = torch.get_rng_state()
-    runs = [train_mnist_cnn(digits[0][:96], digits[1][:96], epochs=2, batch_size=32, seed=s) for s in (3, 3, 4)]
+    runs = [script.train_mnist_cnn(digits[0][:96], digits[1][:96], epochs=2, batch_size=32, seed=s) for s in (3, 3, 4)]
     first, again, other = (torch.cat([p.flatten() for p in run.parameters()]) for run in runs)
     assert torch.equal(first, again) and not torch.equal(first, other)
     assert torch.equal(torch.get_rng_state(), before) and not runs[0].training
@@ -102,22 +107,17 @@ def test_training_repeats_under_its_seed_and_leaves_the_global_generator_alone(d
 def test_training_learns_from_two_thousand_digits(digits):
     images, labels = digits
     lines: list[str] = []
-    network = train_mnist_cnn(images[:2000], labels[:2000], epochs=5, batch_size=50, progress=lines.append)
-    assert accuracy(network, images[9000:], labels[9000:]) >= 0.95
+    network = script.train_mnist_cnn(images[:2000], labels[:2000], epochs=5, batch_size=50, progress=lines.append)
+    assert script.accuracy(network, images[9000:], labels[9000:]) >= 0.95
     assert lines[0].startswith("step 0 of 200, loss 2.")
 
 
 def test_too_few_images_are_refused(digits):
     with pytest.raises(ValueError, match="at least batch_size=128 with a label each, got 3 images and 3 labels"):
-        train_mnist_cnn(digits[0][:3], digits[1][:3])
+        script.train_mnist_cnn(digits[0][:3], digits[1][:3])
 
 
 def test_the_script_writes_weights_that_the_extractor_reads(digits, tmp_path, monkeypatch, capsys):
-    path = Path(__file__).parents[3] / "examples" / "train_mnist_cnn.py"
-    spec = importlib.util.spec_from_file_location("train_mnist_cnn", path)
-    assert spec and spec.loader
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
     images, labels = (part.numpy() for part in digits)
     parts = {"x_train": images[:128, 0], "y_train": labels[:128], "x_test": images[:500, 0], "y_test": labels[:500]}
     np.savez(tmp_path / "few.npz", **parts)
@@ -133,5 +133,5 @@ def test_the_script_writes_weights_that_the_extractor_reads(digits, tmp_path, mo
 def test_one_pass_over_mnist_is_enough_for_99_percent(data_root, digits):
     data = Arrays(str(data_root / "mnist.npz")).load()
     assert data.labels is not None
-    network = train_mnist_cnn(torch.from_numpy(data.samples), torch.from_numpy(data.labels), epochs=1)
-    assert accuracy(network, *digits) >= 0.99
+    network = script.train_mnist_cnn(torch.from_numpy(data.samples), torch.from_numpy(data.labels), epochs=1)
+    assert script.accuracy(network, *digits) >= 0.99
