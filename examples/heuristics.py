@@ -13,13 +13,13 @@ from pathlib import Path
 from statistics import fmean, median
 
 import torch
+from estimated_chain import estimated_chain
 from torch import Tensor
 
 from ganneal.data import Ring
 from ganneal.data.tools.pairwise import median_pairwise_distance
 from ganneal.metrics import frechet_distance
 from ganneal.metrics.mixture import GaussianMixture
-from ganneal.theory.estimated_chain import estimated_chain
 from ganneal.theory.propositions.neighbourhood import stretch
 from ganneal.theory.pushes import pushes
 from ganneal.weights import Geometric

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from ganneal.metrics.intervals import (
     Interval,
     PairedComparison,
-    bootstrap_interval,
     geometric_seed_interval,
     last_over_best,
     last_over_best_interval,
@@ -112,44 +111,6 @@ def test_ratios_beyond_the_largest_float_leave_an_end_open():
 )
 def test_intervals_print_two_digits_of_their_half_width(values, text):
     assert str(seed_interval(values)) == text
-
-
-def test_the_bootstrap_of_a_mean_is_close_to_its_normal_interval():
-    # at 200 values the percentile interval is mean +- 1.96 sd / sqrt(n), up to 3 % of its half width at 10,000 draws
-    values = np.random.default_rng(3).standard_normal(200)
-    interval = bootstrap_interval(values)
-    half = 1.959964 * values.std() / sqrt(200)
-    assert interval.value == values.mean() and interval.n == 200
-    assert interval.low == pytest.approx(values.mean() - half, abs=0.06 * half)
-    assert interval.high == pytest.approx(values.mean() + half, abs=0.06 * half)
-
-
-def test_the_bootstrap_of_three_medians_is_their_range():
-    # the median of three draws is the least with probability 7/27, so both 2.5 % quantiles are the ends
-    interval = bootstrap_interval([4.0, 1.0, 2.0], statistic=np.median)
-    assert (interval.value, interval.low, interval.high) == (2, 1, 4)
-
-
-def test_the_bootstrap_is_decided_by_its_seed():
-    values = np.random.default_rng(4).standard_normal(9)
-    assert bootstrap_interval(values, seed=1) == bootstrap_interval(values, seed=1)
-    assert bootstrap_interval(values, seed=1) != bootstrap_interval(values, seed=2)
-
-
-@given(st.lists(st.floats(-10, 10), min_size=8, max_size=12), SEEDS)
-def test_bootstrap_ends_lie_within_the_range(values, seed):
-    interval = bootstrap_interval(values, resamples=50, seed=seed)
-    assert min(values) - 1e-12 <= interval.low <= interval.high <= max(values) + 1e-12
-
-
-def test_the_bootstrap_needs_eight_seeds_or_the_median_of_two():
-    with pytest.raises(ValueError, match="at least 8 seeds for this bootstrap, got 7; use seed_interval"):
-        bootstrap_interval(np.arange(7.0))
-    assert bootstrap_interval(np.arange(8.0)).n == 8
-    with pytest.raises(ValueError, match="at least 2 seeds for this bootstrap, got 1"):
-        bootstrap_interval([1.0], statistic=np.median)
-    with pytest.raises(ValueError, match="resamples must be at least 1, got 0"):
-        bootstrap_interval(np.arange(8.0), resamples=0)
 
 
 @pytest.mark.parametrize(("pairs", "smallest"), [(1, 1.0), (2, 0.5), (3, 0.25), (5, 0.0625), (6, 0.03125)])

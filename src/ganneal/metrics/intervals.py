@@ -4,10 +4,10 @@ Intervals take one finite value a seed. A run that diverged has none: `paired_co
 mean is computed where it would be infinite. All intervals are two-sided at 95 %.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, floor, isfinite, log10, sqrt
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Float64
@@ -42,16 +42,6 @@ class Interval:
         if self.low is None or self.high is None:
             return f"{self.mean:z.3g} ({seeds})"
         return f"{_span(self.mean, self.low, self.high)} over {seeds}"
-
-
-@dataclass(frozen=True)
-class BootstrapInterval:
-    """A statistic of ``n`` seeds and its percentile bootstrap interval."""
-
-    value: float
-    low: float
-    high: float
-    n: int
 
 
 @dataclass(frozen=True)
@@ -136,33 +126,6 @@ def geometric_seed_interval(values: Values) -> Interval:
     with np.errstate(over="ignore"):  # two seeds that differ by 1e25 have an end beyond the largest float
         low, high = (None if end is None else float(np.exp(end)) for end in (inner.low, inner.high))
     return Interval(exp(inner.mean), inner.sd, low, high, inner.n, geometric=True)
-
-
-def bootstrap_interval(
-    values: Values, *, statistic: Callable[..., Any] = np.mean, resamples: int = 10_000, seed: int = 0
-) -> BootstrapInterval:
-    """Percentile bootstrap over seeds, which needs at least 8 of them, or 2 for the median.
-
-    Over 3 seeds the interval of a mean is all but the range of 27 means. For the median even the full range of
-    s seeds covers with probability 1 - 2^(1 - s) only, which is below 95 % at 5 seeds.
-
-    Args:
-        statistic: Called as ``statistic(samples, axis=-1)``, as ``numpy.mean`` and ``numpy.median`` are.
-    References:
-        Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
-    """
-    given = _checked("values", values)
-    least = 2 if statistic is np.median else 8
-    if len(given) < least:
-        raise ValueError(
-            f"values must hold at least {least} seeds for this bootstrap, got {len(given)}; use seed_interval, or "
-            f"statistic=numpy.median from 2 seeds on."
-        )
-    if resamples < 1:
-        raise ValueError(f"resamples must be at least 1, got {resamples}; 10,000 is the default.")
-    rows = np.random.default_rng(seed).integers(len(given), size=(resamples, len(given)))
-    low, high = np.quantile(statistic(given[rows], axis=-1), [0.025, 0.975])
-    return BootstrapInterval(float(statistic(given, axis=-1)), float(low), float(high), len(given))
 
 
 def paired_comparison(a: Values, b: Values, *, seed: int = 0) -> PairedComparison:

@@ -9,6 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from ganneal.metrics.copying import copying_test
+from ganneal.metrics.divergence_estimates import knn_divergence
 from ganneal.metrics.extrapolated import extrapolated_frechet
 from ganneal.metrics.frechet import frechet_distance
 from ganneal.metrics.inception_score import inception_score
@@ -17,6 +18,8 @@ from ganneal.metrics.memorisation import memorisation
 from ganneal.metrics.neighbours import density_coverage, expected_coverage, precision_recall
 from ganneal.metrics.per_class import per_class_frechet
 from ganneal.metrics.protocol import Evidence, Metric, Value
+from ganneal.metrics.stacked import stacked_labels, stacked_modes
+from ganneal.metrics.wasserstein import sliced_wasserstein
 
 Ball = Literal["open", "closed"]
 Found = TypeVar("Found")
@@ -192,6 +195,48 @@ class Memorisation:
         ]
 
 
+@dataclass(frozen=True)
+class SlicedWasserstein:
+    """Earth mover's distance of the features on a line, averaged over random lines."""
+
+    directions: int = 128
+    seed: int = 0
+
+    def __call__(self, real: Evidence, fake: Evidence, held_out: Evidence | None = None) -> list[Value]:
+        value = sliced_wasserstein(real.features, fake.features, directions=self.directions, seed=self.seed)
+        return [Value("sliced-W1", value)]
+
+
+@dataclass(frozen=True)
+class NeighbourDivergence:
+    """Kullback-Leibler divergence of the samples from the data in nats, from nearest neighbours; for few dimensions."""
+
+    k: int = 5
+    most: int = 10_000
+    seed: int = 0
+
+    def __call__(self, real: Evidence, fake: Evidence, held_out: Evidence | None = None) -> list[Value]:
+        samples, data = (_at_most(side, self.most, self.seed).features for side in (fake, real))
+        return [Value("KL", knn_divergence(samples, data, k=self.k))]
+
+
+@dataclass(frozen=True)
+class StackedDigitModes:
+    """Modes of Stacked MNIST among the samples, and the divergence of their shares from equal ones in nats.
+
+    It needs the extractor ``stacked-mnist-cnn``; through another one there is nothing to measure.
+    """
+
+    def __call__(self, real: Evidence, fake: Evidence, held_out: Evidence | None = None) -> list[Value]:
+        if fake.logits is None or fake.logits.shape[1] != 3 * 10:
+            return []
+        found = stacked_modes(stacked_labels(fake.logits.view(-1, 3, 10).argmax(dim=2)))
+        return [
+            Value("modes", found.modes, better="higher", extra={"expected": found.expected_modes}),
+            Value("modes-KL", found.kl, extra={"expected": found.expected_kl}),
+        ]
+
+
 METRICS: dict[str, Metric] = {
     "frechet": Frechet(),
     "extrapolated-frechet": ExtrapolatedFrechet(),
@@ -201,6 +246,9 @@ METRICS: dict[str, Metric] = {
     "density-coverage": DensityCoverage(),
     "per-class-frechet": PerClassFrechet(),
     "memorisation": Memorisation(),
+    "sliced-wasserstein": SlicedWasserstein(),
+    "neighbour-divergence": NeighbourDivergence(),
+    "stacked-modes": StackedDigitModes(),
 }
 """Metrics by name, each with its default fields."""
 

@@ -1,4 +1,4 @@
-"""Earth mover's distances (Wasserstein-1) between samples: on a line, over random slices, and exact by assignment."""
+"""Earth mover's distances (Wasserstein-1) between samples: on a line, and over random slices."""
 
 from math import exp, lgamma, pi, sqrt
 
@@ -10,7 +10,6 @@ from torch import Tensor
 from ganneal.metrics.distances import checked_pair
 from ganneal.metrics.moments import Features
 
-_MOST_ASSIGNED = 2000
 _SLICES = 16  # directions in memory at a time
 
 
@@ -56,30 +55,6 @@ def expected_shift_slice(d: int) -> float:
     if d < 1:
         raise ValueError(f"d must be at least 1, got {d}.")
     return exp(lgamma(d / 2) - lgamma((d + 1) / 2)) / sqrt(pi)
-
-
-def assigned_wasserstein(real: Features, fake: Features) -> float:
-    """Exact distance of two samples of one size: the mean length of the best one-to-one assignment.
-
-    The time grows with the cube of the size, so at most 2000 rows are taken. As an estimate of the distance of
-    distributions it is biased upwards: compare it with that of two real samples of the same size.
-    """
-    from scipy.optimize import linear_sum_assignment
-
-    first, second = checked_pair(real, fake)
-    if len(first) != len(second):
-        raise ValueError(
-            f"real and fake must have the same number of rows, got {len(first)} and {len(second)}; draw equal "
-            f"counts or use sliced_wasserstein."
-        )
-    if len(first) > _MOST_ASSIGNED:
-        raise ValueError(
-            f"real and fake must have at most {_MOST_ASSIGNED} rows, got {len(first)}; draw fewer or use "
-            f"sliced_wasserstein."
-        )
-    lengths = torch.cdist(first, second, compute_mode="donot_use_mm_for_euclid_dist").numpy()
-    rows, columns = linear_sum_assignment(lengths)
-    return float(lengths[rows, columns].mean())
 
 
 def _columns(x: Float64[Tensor, "n slices"], y: Float64[Tensor, "m slices"]) -> Float64[Tensor, " slices"]:

@@ -78,9 +78,3 @@ def lower_bound(row: Divergence, p: Normal1D, q: Normal1D, critic: Critic) -> fl
 def divergence(row: Divergence, p: Normal1D, q: Normal1D) -> float:
     """D_f(p, q) by quadrature. Where it is infinite, by fat tails of the ratio, the value is a large number or none."""
     return lower_bound(row, p, q, log_ratio(p, q))
-
-
-def total_variation(p: Normal1D, q: Normal1D) -> float:
-    """½ ∫ |p − q|, to about 1e-8: the integrand has kinks."""
-    x = nodes(p, q, 100_001)
-    return 0.5 * torch.trapezoid((p.log_prob(x).exp() - q.log_prob(x).exp()).abs(), x).item()

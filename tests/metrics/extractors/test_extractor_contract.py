@@ -39,6 +39,7 @@ CASES = {
     "random": (Random(width=8), (4, 9, 9)),
     "resnet20": (ResNet(20), (3, 32, 32)),
     "resnet56": (ResNet(56), (3, 32, 32)),
+    "stacked-mnist-cnn": (MnistCNN(stacked=True), (3, 28, 28)),
     "mobilenet-v2": (MobileNetV2(size=32), (3, 20, 20)),
     "efficientnet-lite0": (EfficientNetLite0(size=32), (3, 20, 20)),
 }

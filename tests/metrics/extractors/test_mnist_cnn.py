@@ -8,7 +8,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from ganneal.data import Arrays
-from ganneal.metrics.extractors import Extracted, MnistCNN, Precision, mnist_cnn_card, stacked_labels
+from ganneal.metrics.extractors import MnistCNN, mnist_cnn_card
 from ganneal.metrics.extractors.mnist_cnn import MNIST_WEIGHTS, DigitNetwork
 
 PATH = Path(__file__).parents[3] / "examples" / "train_mnist_cnn.py"
@@ -62,27 +62,20 @@ def test_digits_of_another_size_are_recognised(digits, size):
     assert logits is not None and (logits.argmax(dim=1) == labels).float().mean() >= 0.98
 
 
-def test_stacked_labels_are_those_of_each_channel_alone(digits):
-    images, labels = digits[0][:300], digits[1][:300]
-    extractor = MnistCNN().build((1, 28, 28))
-    logits = extractor(images).logits
-    assert logits is not None
-    found = stacked_labels(extractor, images.reshape(100, 3, 28, 28))
-    assert torch.equal(found, logits.argmax(dim=1).reshape(100, 3))
-    assert (found == labels.reshape(100, 3)).float().mean() >= 0.99
-    assert stacked_labels(extractor, images[:0].reshape(0, 3, 28, 28)).shape == (0, 3)
+def test_the_stacked_classifier_sees_each_channel_as_a_digit(digits):
+    images = digits[0][:30]
+    alone, stacked = (
+        MnistCNN(stacked=stacked).build((channels, 28, 28)) for stacked, channels in ((False, 1), (True, 3))
+    )
+    for one, three in zip(alone(images), stacked(images.reshape(10, 3, 28, 28)), strict=True):
+        assert one is not None and three is not None
+        torch.testing.assert_close(three.view(30, -1), one, atol=1e-5, rtol=1e-5)
+    assert (stacked.name, alone.name) == ("stacked-mnist-cnn", "mnist-cnn")
 
 
-def test_stacked_labels_need_logits():
-    class Blind:
-        name, sha256, layer, dimensions, resize, input_scaling = "blind", None, "x", 1, "none", "none"
-        precision: Precision = "float32"
-
-        def __call__(self, samples):
-            return Extracted(torch.zeros(len(samples), 1), None)
-
-    with pytest.raises(ValueError, match="classifier must give logits, blind does not"):
-        stacked_labels(Blind(), torch.zeros(2, 3, 8, 8, dtype=torch.uint8))
+def test_the_stacked_classifier_needs_three_digits():
+    with pytest.raises(ValueError, match=r"3 channels, a digit each, for stacked-mnist-cnn, got \(1, 28, 28\)"):
+        MnistCNN(stacked=True).build((1, 28, 28))
 
 
 def test_shifted_images_are_the_same_picture_at_another_place():

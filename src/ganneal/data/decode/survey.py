@@ -118,7 +118,6 @@ def _grey_palette(image: Image.Image) -> bool:
 
 MOST_HEADERS, FEWER_HEADERS = 10_000, 1_000
 """Headers that are read, evenly spread, where not all are asked for; fewer where each is read with its neighbours."""
-LARGEST_SEVENFOLD = 224
 
 
 def usual_size(side: int) -> int:

@@ -3,7 +3,7 @@
 from ganneal.metrics.extractors.cifar_cnn import CifarCNN, cifar_cnn_card
 from ganneal.metrics.extractors.efficientnet import EfficientNetLite0
 from ganneal.metrics.extractors.inception import Inception, InceptionTorchvision
-from ganneal.metrics.extractors.mnist_cnn import MnistCNN, mnist_cnn_card, stacked_labels
+from ganneal.metrics.extractors.mnist_cnn import MnistCNN, mnist_cnn_card
 from ganneal.metrics.extractors.mobilenet import MobileNetV2
 from ganneal.metrics.extractors.module import ModuleExtractor, weights_sha256
 from ganneal.metrics.extractors.pixels import Pixels, Points
@@ -20,6 +20,7 @@ EXTRACTORS: dict[str, ExtractorConfig] = {
     "mobilenet-v2": MobileNetV2(),
     "efficientnet-lite0": EfficientNetLite0(),
     "mnist-cnn": MnistCNN(),
+    "stacked-mnist-cnn": MnistCNN(stacked=True),
     "inception": Inception(),
     "inception-torchvision": InceptionTorchvision(),
     "random": Random(),
@@ -46,6 +47,5 @@ __all__ = [
     "Samples",
     "cifar_cnn_card",
     "mnist_cnn_card",
-    "stacked_labels",
     "weights_sha256",
 ]
