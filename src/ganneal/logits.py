@@ -4,17 +4,55 @@ Arithmetic on them is in at least float32, and without overflow or cancellation 
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 Discriminator = Callable[[Tensor], Tensor]
 """Samples ``[batch, ...]`` to raw outputs ``[batch]``, bound to the condition of a batch."""
 PerSample = Float[Tensor, " batch"]
 """One value per sample, [batch]."""
 Samples = Float[Tensor, "batch ..."]
+
+
+class Judgement(NamedTuple):
+    """A discriminator's opinion of each sample."""
+
+    logits: Tensor
+    """``[batch]``, or ``[batch, heads, places]`` of a `PatchDiscriminator`."""
+    features: tuple[Tensor, ...] = ()
+    """Inner maps that a term of the discriminator reads, with their graph."""
+
+
+class PatchDiscriminator(nn.Module):
+    """A discriminator that judges a sample by several logits: each of its heads by one for each place.
+
+    Losses are taken on every logit, averaged over places and summed over heads (`losses.PerLogit`). Penalties, pushes,
+    augmentations and records see one output a sample, as of every other discriminator: its logits averaged and summed
+    alike.
+    """
+
+    def judge(self, samples: Tensor, *condition: Tensor) -> Judgement:
+        """The logits ``[batch, heads, places]``, and features."""
+        raise NotImplementedError
+
+    def forward(self, samples: Tensor, *condition: Tensor) -> PerSample:
+        return per_sample(self.judge(samples, *condition).logits)
+
+
+def judged(discriminator: nn.Module, samples: Tensor, *condition: Tensor) -> Judgement:
+    """All logits of ``samples``: several each of a `PatchDiscriminator`, one each of others."""
+    if isinstance(discriminator, PatchDiscriminator):
+        return discriminator.judge(samples, *condition)
+    return Judgement(discriminator(samples, *condition))
+
+
+def per_sample(values: Tensor) -> PerSample:
+    """One value for each sample: the mean over places, summed over heads; ``[batch]`` stays as it is."""
+    return values if values.dim() == 1 else values.mean(2).sum(1)
 
 
 def upcast(logits: Tensor) -> Tensor:

@@ -37,6 +37,7 @@ from ganneal.models import (
     BigGAN,
     DCGANExt,
     DenoisingMLP,
+    FastGAN,
     Model,
     ResNet4,
 )
@@ -272,6 +273,10 @@ KINDS: dict[str, list[tuple[Model, tuple[int, ...], int]]] = {
     "sngan": [(SNGAN(g_width=16, d_width=16, latent_size=8, upsampling="bilinear"), (3, 64, 64), 3)],
     "biggan": [(BigGAN(width=2, latent_size=8), (3, 32, 32), 0), (CHUNKED, (3, 64, 64), 3)],
     "r3gan": [(R3GAN(widths=(16, 8), group_size=8, blocks=2, latent_size=8), (3, 16, 16), 3)],
+    "fastgan": [
+        (FastGAN(width=4, latent_size=8), (3, 32, 32), 0),
+        (FastGAN(width=4, latent_size=8, layout="sauer"), (3, 48, 64), 0),
+    ],
     "ddgan": [(TINY_DDGAN, (3, 16, 16), 0)],
     "denoising-mlp": [(DenoisingMLP(width=16, depth=2, latent_size=3), (2,), 0)],
 }

@@ -78,7 +78,7 @@ def update_discriminator(step: UpdateDiscriminator, run: Run) -> None:
         log(step, run, "d_grad_norm", norm(gradients))
     d_lr = rate(experiment.d_optimizer, run, own="d_updates")
     optimize(run.d_optimizer, d_lr, run.d_parameters, gradients)
-    experiment.regularizer.constrain(run.discriminator)  # clips weights, for example: after the step, not in the loss
+    run.regularizer.constrain(run.discriminator)  # clips weights, for example: after the step, not in the loss
     if (probability := experiment.augmentation.probability_now(run.augmentation_state, run.counters)) is not None:
         run.meters.add("augmentation", torch.as_tensor(probability))
     run.counters.d_updates += 1
@@ -93,9 +93,8 @@ def _discriminator_loss(step: UpdateDiscriminator, run: Run, count: int) -> Tens
     of_reals, of_fakes = run.sight(real.condition), run.sight(fake.condition)
     earlier = () if run.earlier is None else run.earlier.of("discriminator", real.samples, fake.samples)
     # No weight enters the discriminator's loss: a scheme's weights act on the generator and on pushes alone.
-    loss, real_logits, fake_logits = run.passes.discriminator_loss(
-        of_reals(real.samples), of_fakes(fake.samples), earlier
-    )
+    seen = of_reals(real.samples)
+    loss, real_logits, fake_logits, features = run.passes.discriminator_loss(seen, of_fakes(fake.samples), earlier)
     if run.earlier is not None:
         run.earlier.keep("discriminator", real.samples, fake.samples)
     experiment.augmentation.observe(real_logits.detach(), run.augmentation_state, output_of(experiment.loss))
@@ -116,10 +115,12 @@ def _discriminator_loss(step: UpdateDiscriminator, run: Run, count: int) -> Tens
         generate=lambda z: fake_again(run, fake.draws, z, fake.condition),
         network=run.network,
         player=run.discriminator,
+        real_seen=seen[0],
+        real_features=features,
         real_again=_again(run, of_reals, of_real),
         fake_again=_again(run, of_fakes, of_fake),
     )
-    penalty = experiment.regularizer.discriminator_term(context, run.regularizer_state)
+    penalty = run.regularizer.discriminator_term(context, run.regularizer_state)
     if penalty is None:
         return loss
     run.meters.add("d_penalty", penalty)
@@ -192,7 +193,7 @@ def _generator_loss(step: UpdateGenerator, run: Run, count: int) -> Tensor:
         network=run.network,
         player=run.generator,
     )
-    penalty = experiment.regularizer.generator_term(context, run.regularizer_state)
+    penalty = run.regularizer.generator_term(context, run.regularizer_state)
     if penalty is None:
         return loss
     run.meters.add("g_penalty", penalty)

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from ganneal.augment import Unchanged
 from ganneal.chain import half_squares
 from ganneal.experiment import Experiment
-from ganneal.losses import Side, View, views_of_discriminator, views_of_generator
+from ganneal.logits import Judgement, judged, per_sample
+from ganneal.losses import PerLogit, Side, View, views_of_discriminator, views_of_generator
 from ganneal.models import ModelPair
 from ganneal.models.parts.spectral import SpectralWeight
 from ganneal.regularizers import Change, unchanged
@@ -93,7 +94,7 @@ class Pass(nn.Module):
     def __init__(self, experiment: Experiment, pair: ModelPair, random: torch.Generator):
         super().__init__()
         self.generator, self.discriminator = pair.generator, pair.discriminator
-        self.task, self.loss, self.random = experiment.task, experiment.loss, random
+        self.task, self.loss, self.random = experiment.task, PerLogit(experiment.loss), random
         self.views_of_discriminator = views_of_discriminator(experiment.loss)
         self.views_of_generator = views_of_generator(experiment.loss)
         self.noisy = experiment.task if isinstance(experiment.task, Noisy) else None
@@ -122,13 +123,14 @@ class Pass(nn.Module):
             return self.task.fake(self.generator, latents, condition, self.random)
         return self.noisy.fake_with(self.generator, latents, condition, noise)
 
-    def outputs(self, views: tuple[View, ...], sides: dict[Side, Seen]) -> list[Tensor]:
+    def judgements(self, views: tuple[View, ...], sides: dict[Side, Seen]) -> list[Judgement]:
         """Raw outputs on each of ``views``: a sample under its condition, its partners first where it has any."""
         outputs = []
         with self.autocast():
             for first, *partners in views:
                 samples, condition = sides[first]
-                outputs.append(self.discriminator(samples, *(sides[other][0] for other in partners), *condition))
+                beside = (sides[other][0] for other in partners)
+                outputs.append(judged(self.discriminator, samples, *beside, *condition))
         return outputs
 
     def generator_loss(
@@ -144,7 +146,7 @@ class Pass(nn.Module):
         sides: dict[Side, Seen] = {"fake": (fake, condition), **_earlier(earlier)}
         if real:
             sides["real"] = (*real, given)
-        outputs = self.outputs(self.views_of_generator, sides)
+        outputs = [judgement.logits for judgement in self.judgements(self.views_of_generator, sides)]
         # a float, or a 0-dim tensor where it would be a constant of the recording
         loss = self.loss.generator(*outputs, weight=weight).mean()
         self.settle()
@@ -170,16 +172,18 @@ class MakeFakes(Pass):
 
 
 class DiscriminatorLoss(Pass):
-    """The discriminator's loss of reals and fakes, and its raw outputs on the first two views: reals, then fakes."""
+    """The discriminator's loss of reals and fakes, its raw outputs on the first two views, reals and then fakes, and
+    the features that it keeps of the reals."""
 
     def forward(
         self, real: Tensor, given: Condition, fake: Tensor, condition: Condition, earlier: Earlier = ()
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, ...]:
         sides: dict[Side, Seen] = {"real": (real, given), "fake": (fake, condition)}
-        outputs = self.outputs(self.views_of_discriminator, sides | _earlier(earlier))
-        loss = self.loss.discriminator(*outputs).mean()
+        judgements = self.judgements(self.views_of_discriminator, sides | _earlier(earlier))
+        loss = self.loss.discriminator(*(judgement.logits for judgement in judgements)).mean()
         self.settle()
-        return loss, outputs[0], outputs[1]
+        of_reals, of_fakes = judgements[:2]
+        return loss, per_sample(of_reals.logits), per_sample(of_fakes.logits), *of_reals.features
 
 
 class GeneratorLoss(Pass):
@@ -298,10 +302,12 @@ class Passes:
         with torch.no_grad():
             return self.make_fakes(latents, condition, self._noise(condition))[0]
 
-    def discriminator_loss(self, real: Seen, fake: Seen, earlier: Earlier = ()) -> tuple[Tensor, Tensor, Tensor]:
-        """The discriminator's loss, with a graph, and its raw outputs of reals and fakes."""
-        loss, real_logits, fake_logits = self.loss_of_discriminator(*real, *fake, *self._seen(earlier))
-        return loss, real_logits, fake_logits
+    def discriminator_loss(
+        self, real: Seen, fake: Seen, earlier: Earlier = ()
+    ) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, ...]]:
+        """The discriminator's loss, with a graph, its raw outputs of reals and fakes, and its features of the reals."""
+        loss, real_logits, fake_logits, *features = self.loss_of_discriminator(*real, *fake, *self._seen(earlier))
+        return loss, real_logits, fake_logits, tuple(features)
 
     def _seen(self, earlier: Earlier) -> tuple[Earlier] | tuple[()]:
         """The last argument of a pass that compares with earlier batches, augmented; none for others."""

@@ -26,6 +26,7 @@ from ganneal.models.parts.batch_norm import batch_norms
 from ganneal.optim import average_
 from ganneal.randomness import OF_SAMPLES, RANDOM_STREAMS, derive_seed, random_stream, unnamed_draws
 from ganneal.ranks import ALONE, GlobalDraws, Ranks, joined
+from ganneal.regularizers.reconstruction import with_own_term
 from ganneal.schemes import Scheme
 from ganneal.steps import Step, StoreDiscriminator
 from ganneal.task import Condition
@@ -158,7 +159,8 @@ class Run:
             check_combination(experiment, self.discriminator, dataset.shape, self.pair.num_classes)
             torch.manual_seed(derive_seed(experiment.seed, "initial normalization and regularizer"))
             self.pair.discriminator = experiment.normalization.apply(self.discriminator)
-            self.network = experiment.regularizer.build(self.pair)
+            self.regularizer = with_own_term(experiment.regularizer, self.discriminator)
+            self.network = self.regularizer.build(self.pair)
             check_network(experiment, self.network)
         # Players are built on the CPU and moved after, so that a seed gives the same weights on every device.
         for module in self.modules:  # channels last: convolutions are faster in every precision
@@ -171,7 +173,7 @@ class Run:
         self.g_optimizer = experiment.g_optimizer.build(self.g_parameters)
         self.network_parameters = [] if self.network is None else list(self.network.parameters())
         self.network_optimizer = None if self.network is None else experiment.g_optimizer.build(self.network_parameters)
-        self.regularizer_state = experiment.regularizer.init_state()
+        self.regularizer_state = self.regularizer.init_state()
         self.augmentation_state = experiment.augmentation.init_state()
         self.random = {name: random_stream(experiment.seed, name, self.device) for name in RANDOM_STREAMS}
         self.passes = passes_of(experiment, self.pair, self.random["task"], self.sight)

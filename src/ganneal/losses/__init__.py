@@ -31,6 +31,7 @@ from ganneal.losses.outputs import Output
 from ganneal.losses.protocol import (
     Logits,
     Loss,
+    PerLogit,
     PerSample,
     Side,
     View,
@@ -110,6 +111,7 @@ __all__ = [
     "NonSaturating",
     "Output",
     "PairwiseCritic",
+    "PerLogit",
     "PerSample",
     "RelativisticAverage",
     "RelativisticAverageHinge",

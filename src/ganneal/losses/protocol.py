@@ -1,13 +1,15 @@
 """What a loss is, and what the losses share: equal sizes, the schedule's weight, the logistic discriminator."""
 
 from collections.abc import Callable
-from typing import Literal, Protocol, runtime_checkable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ganneal.logits import softplus, upcast
+from ganneal.logits import per_sample, softplus, upcast
 from ganneal.losses.outputs import UNKNOWN, Output
 
 Logits = Float[Tensor, " batch"]
@@ -45,6 +47,33 @@ class Loss(Protocol):
     def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:
         """The generator's loss at a schedule's ``weight``."""
         ...
+
+
+@dataclass(frozen=True)
+class PerLogit:
+    """``loss`` of discriminators that may judge a sample by several logits, ``[batch, heads, places]``.
+
+    It is taken head by head on all logits, logit i of a fake against logit i of its real partner, averaged over places
+    and summed over heads. Raw outputs ``[batch]`` go through as they are.
+    """
+
+    loss: Any
+
+    def discriminator(self, *outputs: Tensor) -> PerSample:
+        """The discriminator's loss, from its outputs on each view."""
+        return _by_head(self.loss.discriminator, outputs)
+
+    def generator(self, *outputs: Tensor, weight: Weight = 1.0) -> PerSample:
+        """The generator's loss at a schedule's ``weight``."""
+        return _by_head(partial(self.loss.generator, weight=weight), outputs)
+
+
+def _by_head(of: Callable[..., Tensor], outputs: tuple[Tensor, ...]) -> PerSample:
+    if outputs[0].dim() == 1:
+        return of(*outputs)
+    heads = zip(*(each.unbind(1) for each in outputs), strict=True)
+    values = [of(*(logits.flatten() for logits in head)).view(head[0].shape) for head in heads]
+    return per_sample(torch.stack(values, 1))
 
 
 def output_of(loss: Loss) -> Output:

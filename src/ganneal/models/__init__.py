@@ -5,6 +5,7 @@ from ganneal.models.dcgan import DCGAN
 from ganneal.models.dcgan_ext import DCGANExt
 from ganneal.models.ddgan import DDGAN
 from ganneal.models.denoising_mlp import DenoisingMLP
+from ganneal.models.fastgan import FastGAN
 from ganneal.models.fc2 import FC2
 from ganneal.models.mlp import MLP
 from ganneal.models.protocol import Latent, Model, ModelPair, Normal, Shape
@@ -24,6 +25,7 @@ MODELS: dict[str, Model] = {
     "sngan": SNGAN(),
     "biggan": BigGAN(),
     "r3gan": R3GAN(),
+    "fastgan": FastGAN(),
     "ddgan": DDGAN(),
     "denoising-mlp": DenoisingMLP(),
     "relation": Relation(),
@@ -42,6 +44,7 @@ __all__ = [
     "BigGAN",
     "DCGANExt",
     "DenoisingMLP",
+    "FastGAN",
     "Latent",
     "Model",
     "ModelPair",

@@ -58,6 +58,10 @@ class Context:
     """What the regularizer's `build` gave."""
     player: nn.Module | None = None
     """The discriminator itself, for what regularizes its weights."""
+    real_seen: Tensor | None = None
+    """``real`` augmented, as the discriminator saw it for ``real_logits``."""
+    real_features: tuple[Tensor, ...] = ()
+    """What a discriminator with a term of its own kept of that pass."""
     real_again: Again | None = None
     """Judges as ``real_logits`` were judged; None where ``discriminator`` draws nothing."""
     fake_again: Again | None = None

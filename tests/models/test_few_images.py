@@ -1,0 +1,126 @@
+"""Players for few images in the engine: a step by hand, every loss and scheme, resumption to the bit."""
+
+import io
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ganneal.augment import AUGMENTATIONS
+from ganneal.data import Arrays
+from ganneal.engine import loop as engine
+from ganneal.engine.run import Run
+from ganneal.experiment import Budget, Experiment, Records
+from ganneal.losses import LOSSES
+from ganneal.models import FastGAN
+from ganneal.models.fastgan_discriminator import FastGANDiscriminator
+from ganneal.optim import SGD
+from ganneal.regularizers import REGULARIZERS
+from ganneal.schemes import Alternating, FunctionalGradient, Nested
+from ganneal.weights import Geometric
+
+BATCH = 4
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("images") / "images.npz"
+    random = np.random.default_rng(0)
+    np.savez(path, images=random.integers(0, 256, (16, 3, 32, 32), dtype=np.uint8))
+    return str(path)
+
+
+def few(images: str | Path, **changes: Any) -> Experiment:
+    experiment = Experiment(
+        name="few",
+        data=Arrays(str(images), images="images"),
+        model=FastGAN(width=2, latent_size=4),
+        loss=LOSSES["hinge"],
+        d_optimizer=SGD(lr=0.01),
+        g_optimizer=SGD(lr=0.01),
+        batch_size=BATCH,
+        budget=Budget(g_updates=1),
+        records=Records(log_every=BATCH, evaluate_count=0, tensorboard=False),
+    )
+    return replace(experiment, **changes)
+
+
+def trained(experiment: Experiment) -> Run:
+    run = Run(experiment)
+    for _ in engine.train(run):
+        pass
+    return run
+
+
+def test_a_step_of_the_discriminator_by_hand_has_the_loss_of_all_logits_and_the_reconstruction(images: str) -> None:
+    run = Run(few(images))
+    d, g = deepcopy(run.discriminator), deepcopy(run.generator)
+    assert isinstance(d, FastGANDiscriminator)
+    real = run.data.batch(0, BATCH).samples
+    latents = run.pair.latent.sample(BATCH, deepcopy_of(run.random["latents"]))
+    quarters = torch.randint(4, (BATCH,), generator=deepcopy_of(run.random["penalty"]))
+    with torch.no_grad():
+        fake = g(latents)  # the noise has the scale 0 at first
+    of_real, of_fake = d.judge(real), d.judge(fake)
+    loss = (1 - of_real.logits).relu().mean() + (1 + of_fake.logits).relu().mean()
+    error = d.reconstruction_error(of_real.features, real, quarters).mean()
+    gradients = torch.autograd.grad(loss + error, list(d.parameters()))
+    engine.apply(run.cursor.step, run)
+    assert run.meters.values["d_loss"][0].item() == pytest.approx(loss.item(), rel=1e-5)
+    assert run.meters.values["d_penalty"][0].item() == pytest.approx(error.item(), rel=1e-5)
+    for ours, theirs, gradient in zip(run.discriminator.parameters(), d.parameters(), gradients, strict=True):
+        torch.testing.assert_close(ours, theirs - 0.01 * gradient, rtol=1e-4, atol=1e-6)
+
+
+def deepcopy_of(generator: torch.Generator) -> torch.Generator:
+    return torch.Generator().set_state(generator.get_state())
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss_trains_both_players(name: str, images: str) -> None:
+    experiment = few(images, loss=LOSSES[name])
+    run, before = trained(experiment), Run(experiment)
+    assert run.is_finite()
+    for player, untrained in ((run.generator, before.generator), (run.discriminator, before.discriminator)):
+        assert any(not torch.equal(a, b) for a, b in zip(player.parameters(), untrained.parameters(), strict=True))
+
+
+SCHEMES = {
+    "cts": Alternating(),
+    "nts": Nested(levels=2),
+    "nats": Nested(levels=2, weights=Geometric(1, 0.1)),
+    "cfg": FunctionalGradient(steps=1, step_size=0.1, pool_size=8, epochs=1),
+}
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_a_run_resumed_at_a_step_ends_with_the_same_bits(name: str, images: str) -> None:
+    changes = {"augmentation": AUGMENTATIONS["diffaugment"], "regularizer": REGULARIZERS["lecam"]}
+    experiment = few(images, scheme=SCHEMES[name], budget=Budget(d_updates=2), **changes)
+    whole, first, second = trained(experiment), Run(experiment), Run(experiment)
+    for _ in engine.train(first, iter([False, False, True]).__next__):
+        pass
+    file = io.BytesIO()
+    torch.save(first.state_dict(), file)
+    second.load_state_dict(torch.load(io.BytesIO(file.getvalue()), weights_only=True))
+    for _ in engine.train(second):
+        pass
+    assert second.digest() == whole.digest() != Run(experiment).digest()
+
+
+def test_bf16_and_accumulation_train(images: str) -> None:
+    run = trained(few(images, precision="bf16", accumulate=2))
+    assert run.is_finite() and {each.dtype for each in run.d_parameters} == {torch.float32}
