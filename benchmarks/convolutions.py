@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganneal.models.parts.grouped import convolve_grouped
+from ganneal.models.parts.fir import convolve_grouped
 
 BATCH = 64
 LAYERS = ((3, 64, 32), (64, 128, 16), (128, 256, 8))

@@ -22,7 +22,7 @@ from ganneal.data import Digits, Ring
 from ganneal.engine import loop as engine
 from ganneal.engine.run import Run
 from ganneal.evaluation.health import HEALTH_RULES, Duplicates, ModeLoss
-from ganneal.evaluation.seeds import SELECTION_SEED
+from ganneal.evaluation.suited import SELECTION_SEED
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.metrics.extractors import Pixels, Random
 from ganneal.models import DCGAN, MLP, ModelPair

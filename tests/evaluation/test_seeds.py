@@ -11,8 +11,8 @@ from ganneal.cli import main
 from ganneal.comparison import job
 from ganneal.data import Digits
 from ganneal.engine.run import Run
-from ganneal.evaluation.seeds import EVALUATION_SEEDS, FRESH_SEED, SELECTION_SEED
 from ganneal.evaluation.stored import Settings
+from ganneal.evaluation.suited import EVALUATION_SEEDS, FRESH_SEED, SELECTION_SEED
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.inference.generator import TrainedGenerator
 from ganneal.models import DCGAN

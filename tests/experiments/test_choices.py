@@ -28,7 +28,7 @@ from ganneal.experiments import EXPERIMENTS
 from ganneal.experiments.choices import choose
 from ganneal.machine import Machine
 from ganneal.models import DCGAN, MODELS
-from ganneal.models.parts.sizes import largest_size
+from ganneal.models.parts.checks import largest_size
 
 CPU, GPU = Machine(False, False), Machine(True, True)
 

@@ -27,7 +27,7 @@ from ganneal.metrics import (
     stacked_modes,
     wasserstein_1d,
 )
-from ganneal.metrics.extrapolated import extrapolated_frechet
+from ganneal.metrics.frechet import extrapolated_frechet
 from ganneal.metrics.intervals import geometric_seed_interval
 from ganneal.metrics.mixture import GaussianMixture
 from ganneal.metrics.wasserstein import sliced_wasserstein

@@ -21,8 +21,7 @@ from ganneal.data.classes import drawn_classes
 from ganneal.engine.run import Run
 from ganneal.evaluation.stored import Settings, evaluate_run
 from ganneal.experiment import Budget, Experiment, Records
-from ganneal.inference.generator import TrainedGenerator
-from ganneal.inference.truncation import Truncation
+from ganneal.inference.generator import TrainedGenerator, Truncation
 from ganneal.metrics.measures import METRICS
 from ganneal.models import BigGAN, Normal
 from ganneal.models.parts.batch_norm import batch_norms, keep_standing_statistics, on_the_batch

@@ -17,8 +17,7 @@ from ganneal.losses import (
     NonSaturating,
     TotalVariation,
 )
-from ganneal.theory.generator_gradients import divergence_gradient, generator_gradient
-from ganneal.theory.normals import Normal1D, divergence, log_ratio, nodes
+from ganneal.theory.normals import Normal1D, divergence, divergence_gradient, generator_gradient, log_ratio, nodes
 
 REAL = torch.tensor([2.0, -1.0, 0.5], dtype=torch.float64)
 FAKE = torch.tensor([-1.5, 0.25, 3.0], dtype=torch.float64)

@@ -25,8 +25,7 @@ from ganneal.losses import (
     ShiftedSoftplus,
     check_increases,
 )
-from ganneal.theory.generator_gradients import generator_gradient
-from ganneal.theory.normals import Normal1D, log_ratio, nodes
+from ganneal.theory.normals import Normal1D, generator_gradient, log_ratio, nodes
 
 FAKE = torch.tensor([-1.5, 0.25, 3.0], dtype=torch.float64)
 U = torch.logspace(-4, 4, 81, base=math.e, dtype=torch.float64)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ganneal.metrics.copying import copying_test, mann_whitney_z
+from ganneal.metrics.memorisation import copying_test, mann_whitney_z
 
 SEEDS = st.integers(0, 2**32 - 1)
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ganneal.metrics import Moments, frechet_distance
-from ganneal.metrics.extrapolated import extrapolated_frechet
+from ganneal.metrics.frechet import extrapolated_frechet
 
 
 @pytest.fixture

@@ -11,8 +11,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from ganneal.models import DDGAN, DenoisingMLP, ModelPair
 from ganneal.models.ddgan_discriminator import DDGANDiscriminator, DiscriminatorBlock, MinibatchDeviation
 from ganneal.models.ddgan_generator import DDGANGenerator
-from ganneal.models.parts.ddgan import convolution, linear
-from ganneal.models.parts.ddgan_blocks import AdaptiveGroupNorm, PixelAttention, ResidualBlock, groups
+from ganneal.models.parts.ddgan_blocks import (
+    AdaptiveGroupNorm,
+    PixelAttention,
+    ResidualBlock,
+    convolution,
+    groups,
+    linear,
+)
 from ganneal.models.parts.fir import Resample, Smooth
 
 CIFAR = DDGAN(128, (1, 2, 2, 2), 2, 16, 100, style_size=256, mapping_layers=4, d_width=64, d_time_size=256)

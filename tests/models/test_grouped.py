@@ -13,8 +13,7 @@ from ganneal.engine import loop as engine
 from ganneal.engine.run import Run
 from ganneal.experiment import Experiment
 from ganneal.models import DDGAN, R3GAN
-from ganneal.models.parts.fir import Resample, Smooth
-from ganneal.models.parts.grouped import convolve_grouped
+from ganneal.models.parts.fir import Resample, Smooth, convolve_grouped
 from ganneal.regularizers import GradientPenalty, Reals
 from ganneal.task import TASKS
 

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from ganneal.divergences import DIVERGENCES
 from ganneal.logits import softplus
-from ganneal.theory.generator_gradients import (
+from ganneal.theory.normals import (
+    Normal1D,
     PerSampleLoss,
     divergence_gradient,
     generator_gradient,
     nonsaturating_theorem,
 )
-from ganneal.theory.normals import Normal1D
 
 PAIRS = {
     "A": (Normal1D(0, 1), Normal1D(1, 1)),

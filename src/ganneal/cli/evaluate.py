@@ -15,9 +15,9 @@ from ganneal.data import Reading
 from ganneal.data.classes import Classes
 from ganneal.data.decode.images import Fit, Levels, OnDamaged
 from ganneal.data.messages import OWN, spelled
-from ganneal.evaluation.seeds import EVALUATION_SEEDS
 from ganneal.evaluation.stored import LINE_ON_FID, Settings, evaluate_images, evaluate_run
-from ganneal.inference.truncation import Form, Truncation
+from ganneal.evaluation.suited import EVALUATION_SEEDS
+from ganneal.inference.generator import Form, Truncation
 from ganneal.inference.zoo import is_named, refuse
 from ganneal.metrics.extractors import EXTRACTORS, ExtractorConfig
 from ganneal.metrics.measures import DEFAULT_METRICS, METRICS

@@ -58,9 +58,9 @@ def help_text(_: Sequence[str]) -> str:
 def main(arguments: Sequence[str]) -> None:
     """Parse, draw and write."""
     options = tyro.cli(SampleOptions, args=list(arguments), prog="ganneal sample")
+    from ganneal.inference.generator import Truncation
     from ganneal.inference.loading import load
     from ganneal.inference.sample_files import Drawn, check_out, check_outside, write_samples
-    from ganneal.inference.truncation import Truncation
     from ganneal.inference.zoo import run_path
 
     if not options.out.strip():

@@ -10,7 +10,7 @@ from traceback import print_exception
 from typing import Any, Literal
 
 from ganneal.evaluation.run_data import training_data
-from ganneal.evaluation.seeds import FRESH_SEED
+from ganneal.evaluation.suited import FRESH_SEED
 from ganneal.experiment import Budget, Experiment
 from ganneal.inference.loading import TrainedGenerator, load
 from ganneal.stop import Row, Stop, TrainingStopped

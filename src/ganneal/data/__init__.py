@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ganneal.data.decode.images import Reading
+    from ganneal.data.decode.loading import Encoded
     from ganneal.data.finding import find_data
     from ganneal.data.messages import reporting
     from ganneal.data.protocol import Batch, Dataset, Source
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from ganneal.data.sources.celeba import CelebA
     from ganneal.data.sources.cifar import Cifar10, Cifar100
     from ganneal.data.sources.digits import Digits
-    from ganneal.data.sources.encoded import Encoded
     from ganneal.data.sources.files import load_like, read_as, source_at
     from ganneal.data.sources.folder import Folder
     from ganneal.data.sources.hub import Hub
@@ -37,7 +37,7 @@ _PLACES = {
     "Cifar100": "sources.cifar",
     "Dataset": "protocol",
     "Digits": "sources.digits",
-    "Encoded": "sources.encoded",
+    "Encoded": "decode.loading",
     "Folder": "sources.folder",
     "Gaussian": "sources.toys",
     "Grid": "sources.toys",

@@ -8,8 +8,7 @@
 [0.0, 0.0]
 """
 
-from ganneal.divergences.row import Divergence, TailWeights, Term
-from ganneal.divergences.table import DIVERGENCES, power, total_variation_term
+from ganneal.divergences.table import DIVERGENCES, Divergence, TailWeights, Term, power, total_variation_term
 from ganneal.divergences.verify import verify_divergence
 
 __all__ = [

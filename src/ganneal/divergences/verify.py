@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ganneal.divergences.row import Divergence
+from ganneal.divergences.table import Divergence
 
 IDENTITY_TOLERANCE = 1e-8
 TAIL = 30.0

@@ -16,12 +16,10 @@ from ganneal.data.identity import content_hash
 from ganneal.data.messages import way
 from ganneal.data.sources.arrays import Refitted
 from ganneal.evaluation.run_data import held_out_data, named, own_extractor, training_data
-from ganneal.evaluation.seeds import EVALUATION_SEEDS, check_fresh
-from ganneal.evaluation.suited import as_stored, suited_extractor
+from ganneal.evaluation.suited import EVALUATION_SEEDS, as_stored, check_fresh, suited_extractor
 from ganneal.inference import zoo
-from ganneal.inference.generator import Sampler, TrainedGenerator
+from ganneal.inference.generator import Sampler, TrainedGenerator, Truncation
 from ganneal.inference.loading import load
-from ganneal.inference.truncation import Truncation
 from ganneal.metrics.extractors import Extracted, Extractor, ExtractorConfig
 from ganneal.metrics.measures import DEFAULT_METRICS
 from ganneal.metrics.protocol import Evidence, Metric, MetricProtocol, Place, Record, Reference, over_seeds

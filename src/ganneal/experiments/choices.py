@@ -7,7 +7,7 @@ from typing import Any
 from ganneal.data.decode.survey import Survey
 from ganneal.machine import Machine
 from ganneal.models import DCGAN, Model
-from ganneal.models.parts.sizes import largest_size
+from ganneal.models.parts.checks import largest_size
 
 LARGEST_ON_CPU, LARGEST_ON_GPU = 64, 256
 DEFAULT_BATCH, SMALLEST_BATCH = 64, 8

@@ -1,11 +1,36 @@
-"""Annealed functional gradients at 256 px, with the settings that the NATS paper gives for them; for a GPU."""
+"""CelebA at 64 px, and annealed functional gradients at 256 px with the settings of the NATS paper; for a GPU."""
+
+from dataclasses import replace
 
 from ganneal.data import LSUN, CelebA, Source
 from ganneal.experiment import Budget, Experiment, Records
-from ganneal.models import ResNet4
+from ganneal.models import DCGAN, ResNet4
 from ganneal.optim import Averaging, RMSProp
-from ganneal.schemes import FunctionalGradient
+from ganneal.schemes import FunctionalGradient, Nested
 from ganneal.weights import Geometric
+
+
+def celeba_cts() -> Experiment:
+    """CelebA (64 px), common training scheme."""
+    return Experiment(
+        name="celeba-cts",
+        data=CelebA(attribute=None, split="all", size=64),
+        model=DCGAN(),
+        flip=True,
+        budget=Budget(num_real=2_000_000),
+        records=Records(log_every=2_000, sample_every=50_000),
+    )
+
+
+def celeba_nts() -> Experiment:
+    """CelebA (64 px), nested training."""
+    return replace(celeba_cts(), name="celeba-nts", scheme=Nested(levels=5))
+
+
+def celeba_nats() -> Experiment:
+    """CelebA (64 px), nested annealed training."""
+    return replace(celeba_cts(), name="celeba-nats", scheme=Nested(levels=5, weights=Geometric()))
+
 
 LENGTH = 9_600_000
 """Real images: 10,000 rounds, the reference's number. The paper gives none."""

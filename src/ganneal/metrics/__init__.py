@@ -1,14 +1,12 @@
 """Distances between real and generated samples: pure functions of arrays, the real ones always first."""
 
 from ganneal.metrics.binned import binned_divergence
-from ganneal.metrics.copying import copying_test
 from ganneal.metrics.divergence_estimates import gaussian_kl, knn_divergence, pushforward_kl
-from ganneal.metrics.extrapolated import extrapolated_frechet
-from ganneal.metrics.frechet import frechet_distance
+from ganneal.metrics.frechet import extrapolated_frechet, frechet_distance
 from ganneal.metrics.inception_score import inception_score
 from ganneal.metrics.intervals import paired_comparison, seed_interval
 from ganneal.metrics.kernel import kernel_distance
-from ganneal.metrics.memorisation import authenticity, memorisation
+from ganneal.metrics.memorisation import authenticity, copying_test, memorisation
 from ganneal.metrics.mixture import mixture_quality
 from ganneal.metrics.moments import Moments
 from ganneal.metrics.neighbours import density_coverage, precision_recall

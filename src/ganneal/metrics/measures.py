@@ -8,13 +8,11 @@ from typing import Literal, TypeVar
 import numpy as np
 from torch import Tensor
 
-from ganneal.metrics.copying import copying_test
 from ganneal.metrics.divergence_estimates import knn_divergence
-from ganneal.metrics.extrapolated import extrapolated_frechet
-from ganneal.metrics.frechet import frechet_distance
+from ganneal.metrics.frechet import extrapolated_frechet, frechet_distance
 from ganneal.metrics.inception_score import inception_score
 from ganneal.metrics.kernel import kernel_distance
-from ganneal.metrics.memorisation import memorisation
+from ganneal.metrics.memorisation import copying_test, memorisation
 from ganneal.metrics.neighbours import density_coverage, expected_coverage, precision_recall
 from ganneal.metrics.per_class import per_class_frechet
 from ganneal.metrics.protocol import Evidence, Metric, Value

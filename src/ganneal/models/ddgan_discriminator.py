@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganneal.models.parts.checks import check_images
-from ganneal.models.parts.ddgan import TINY, Features, average, convolution, linear, passed
+from ganneal.models.parts.ddgan_blocks import TINY, Features, average, convolution, linear, passed
 from ganneal.models.parts.fir import Resample
 from ganneal.models.parts.times import check_times, waves
 from ganneal.models.protocol import Shape

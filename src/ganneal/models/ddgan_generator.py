@@ -6,8 +6,18 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from ganneal.models.parts.ddgan import TINY, convolution, linear, passed
-from ganneal.models.parts.ddgan_blocks import Down, PixelAttention, ResidualBlock, Up, group_norm, normalized
+from ganneal.models.parts.ddgan_blocks import (
+    TINY,
+    Down,
+    PixelAttention,
+    ResidualBlock,
+    Up,
+    convolution,
+    group_norm,
+    linear,
+    normalized,
+    passed,
+)
 from ganneal.models.parts.times import check_times, waves
 from ganneal.models.protocol import Shape
 

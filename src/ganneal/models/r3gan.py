@@ -9,8 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganneal.models.parts.checks import check_at_least_one, check_images, check_square, checked_labels
-from ganneal.models.parts.fir import Resample
-from ganneal.models.parts.grouped import convolve_grouped
+from ganneal.models.parts.fir import Resample, convolve_grouped
 from ganneal.models.protocol import ModelPair, Normal, Shape
 
 BASE = 4

@@ -15,9 +15,18 @@ from ganneal.optim.lr_rules import (
     StepDecay,
     two_time_scale,
 )
-from ganneal.optim.optimizers import CG, OPTIMIZERS, SGD, Adam, BetaRule, OptimizerConfig, RMSProp, moments_of
+from ganneal.optim.optimizers import (
+    CG,
+    OPTIMIZERS,
+    SGD,
+    Adam,
+    BetaRule,
+    InsideRMSProp,
+    OptimizerConfig,
+    RMSProp,
+    moments_of,
+)
 from ganneal.optim.paced import Paced, PacedCG
-from ganneal.optim.rmsprop import InsideRMSProp
 
 __all__ = [
     "BETA_RULES",

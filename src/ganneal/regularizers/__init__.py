@@ -13,8 +13,22 @@ from ganneal.regularizers.gradient_penalty import GradientPenalty
 from ganneal.regularizers.latent_consistency import LatentConsistency
 from ganneal.regularizers.lecam import LeCam, lecam
 from ganneal.regularizers.orthogonal import Orthogonal, correlation
-from ganneal.regularizers.penalties import centered_gp, even_center, r1, r2, wgan_gp, wgan_lp, zero_gp
-from ganneal.regularizers.points import Dragan, Generated, Line, Points, Reals, dragan_points, line_points
+from ganneal.regularizers.penalties import (
+    Dragan,
+    Generated,
+    Line,
+    Points,
+    Reals,
+    centered_gp,
+    dragan_points,
+    even_center,
+    line_points,
+    r1,
+    r2,
+    wgan_gp,
+    wgan_lp,
+    zero_gp,
+)
 from ganneal.regularizers.protocol import (
     Again,
     Change,

@@ -10,9 +10,17 @@ from ganneal.augment import flip_and_shift
 from ganneal.losses import upcast
 from ganneal.models import ModelPair
 from ganneal.optim.lr_rules import Constant, LRRule
-from ganneal.regularizers.protocol import Again, Context, Discriminator, Regularizer, State
+from ganneal.regularizers.protocol import (
+    Again,
+    Context,
+    Discriminator,
+    Regularizer,
+    State,
+    check_coefficients,
+    check_interval,
+    lazy_strength,
+)
 from ganneal.regularizers.shared_draws import Shared
-from ganneal.regularizers.strength import check_coefficients, check_interval, lazy_strength
 
 
 def consistency(

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 from ganneal.models import ModelPair
 from ganneal.optim.lr_rules import Constant, LRRule
-from ganneal.regularizers.protocol import GeneratorContext, Regularizer, State
-from ganneal.regularizers.strength import check_coefficients, coefficient_now
+from ganneal.regularizers.protocol import GeneratorContext, Regularizer, State, check_coefficients, coefficient_now
 
 LOG_DEVIATIONS = (-5.0, 2.0)
 """The encoder's log standard deviations are kept within."""

@@ -9,10 +9,8 @@ from torch import Tensor
 from ganneal import ranks as collective
 from ganneal.logits import norm, squared_input_gradient
 from ganneal.optim.lr_rules import Constant, LRRule
-from ganneal.regularizers.penalties import centered_gp, even_center
-from ganneal.regularizers.points import Line, Points
-from ganneal.regularizers.protocol import Context, Regularizer, State
-from ganneal.regularizers.strength import check_coefficients, check_interval, lazy_strength
+from ganneal.regularizers.penalties import Line, Points, centered_gp, even_center
+from ganneal.regularizers.protocol import Context, Regularizer, State, check_coefficients, check_interval, lazy_strength
 
 
 @dataclass(frozen=True)

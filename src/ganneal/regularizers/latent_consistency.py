@@ -9,8 +9,16 @@ from torch import Tensor
 
 from ganneal.optim.lr_rules import Constant, LRRule
 from ganneal.regularizers.consistency import consistency, full_precision
-from ganneal.regularizers.protocol import Context, GeneratorContext, Regularizer, State
-from ganneal.regularizers.strength import check_coefficients, check_interval, coefficient_now, lazy_strength
+from ganneal.regularizers.protocol import (
+    Context,
+    GeneratorContext,
+    Regularizer,
+    State,
+    check_coefficients,
+    check_interval,
+    coefficient_now,
+    lazy_strength,
+)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from torch import Tensor
 from ganneal import ranks as collective
 from ganneal.losses import upcast
 from ganneal.optim.lr_rules import Constant, LRRule
-from ganneal.regularizers.protocol import Context, Regularizer, State
-from ganneal.regularizers.strength import check_coefficients, check_interval, lazy_strength
+from ganneal.regularizers.protocol import Context, Regularizer, State, check_coefficients, check_interval, lazy_strength
 
 Logits = Float[Tensor, " batch"]
 

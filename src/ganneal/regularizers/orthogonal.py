@@ -12,8 +12,14 @@ from ganneal.logits import upcast
 from ganneal.models.biggan import SharedEmbedding
 from ganneal.models.parts.spectral import TRANSPOSED
 from ganneal.optim.lr_rules import Constant, LRRule
-from ganneal.regularizers.protocol import Context, GeneratorContext, Regularizer, State
-from ganneal.regularizers.strength import check_coefficients, coefficient_now
+from ganneal.regularizers.protocol import (
+    Context,
+    GeneratorContext,
+    Regularizer,
+    State,
+    check_coefficients,
+    coefficient_now,
+)
 
 
 def correlation(matrix: Float[Tensor, "rows columns"]) -> Float[Tensor, ""]:

@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ganneal.clocks import Counters
+from ganneal.clocks import Clock, Counters
 from ganneal.logits import Discriminator
 from ganneal.models import ModelPair
+from ganneal.optim.lr_rules import LRRule
 
 State = dict[str, Any]
 """A regularizer's own state: tensors and plain values, kept in the run and saved with it."""
@@ -149,3 +151,35 @@ class Regularizer(Protocol):
 
     def constrain(self, discriminator: nn.Module) -> None:
         """Called after each discriminator update, without gradients."""
+
+
+def check_coefficients(**coefficients: float) -> None:
+    """Refuse what is not a finite number >= 0."""
+    for name, value in coefficients.items():
+        if not (isfinite(value) and value >= 0):
+            raise ValueError(f"{name} must be a finite number >= 0, got {value}; use 0 to switch it off.")
+
+
+def check_interval(interval: int) -> None:
+    """Refuse intervals below 1."""
+    if interval < 1:
+        raise ValueError(f"interval must be at least 1 discriminator update, got {interval}; use 1 for every update.")
+
+
+def coefficient_now(counters: Counters, coefficient: float, rule: LRRule, own: Clock) -> float:
+    """``coefficient`` times the factor of ``rule``, whose ``own_updates`` are those that ``own`` counts."""
+    return coefficient * rule.at(counters.read(rule.clock, own))
+
+
+def lazy_strength(
+    counters: Counters, coefficient: float, rule: LRRule, interval: int, scale_by_interval: bool
+) -> float | None:
+    """The factor on a term of the discriminator's loss at this update, None where none is due.
+
+    Due at every ``interval``-th discriminator update, and then multiplied by the interval where ``scale_by_interval``
+    keeps the mean strength.
+    """
+    strength = coefficient_now(counters, coefficient, rule, own="d_updates")
+    if counters.d_updates % interval or strength == 0:
+        return None
+    return strength * interval if scale_by_interval else strength

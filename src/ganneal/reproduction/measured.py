@@ -5,8 +5,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from ganneal.evaluation.seeds import FRESH_SEED
 from ganneal.evaluation.stored import Settings, evaluate_run
+from ganneal.evaluation.suited import FRESH_SEED
 from ganneal.metrics.extractors import ExtractorConfig
 from ganneal.metrics.measures import Frechet, Score
 from ganneal.metrics.protocol import Metric, Record

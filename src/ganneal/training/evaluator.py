@@ -9,8 +9,7 @@ from torch import Tensor
 from ganneal.data import Dataset, Sampler, load_like
 from ganneal.data.classes import Classes, with_classes_of
 from ganneal.engine.run import Run
-from ganneal.evaluation.seeds import SELECTION_SEED
-from ganneal.evaluation.suited import REAL_COUNT, as_stored, suited_extractor
+from ganneal.evaluation.suited import REAL_COUNT, SELECTION_SEED, as_stored, suited_extractor
 from ganneal.evaluation.variety import MOST_SAMPLES, Variety
 from ganneal.experiment import Records
 from ganneal.inference.loading import TrainedGenerator

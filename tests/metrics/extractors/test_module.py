@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from ganneal.metrics.extractors import ModuleExtractor, Random, weights_sha256
-from ganneal.metrics.extractors.arithmetic import _legacy_exact_float32, exact_float32
+from ganneal.metrics.extractors.module import _legacy_exact_float32, exact_float32
 from ganneal.metrics.resize import Resize, Scaling
 
 

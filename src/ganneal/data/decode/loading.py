@@ -2,7 +2,9 @@
 
 import os
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -92,3 +94,16 @@ def _say_why(reason: str, size: int) -> None:
 def free_memory() -> int:
     """Bytes of memory that nobody uses."""
     return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True)
+class Encoded(Reading, ABC):
+    """A source of encoded images, which makes all of them into one size."""
+
+    def load(self) -> Dataset:
+        """Decode every image of the listing."""
+        return load_images(self, self.listing())
+
+    @abstractmethod
+    def listing(self) -> Listing:
+        """The images and labels, without decoding."""

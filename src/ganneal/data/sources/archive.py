@@ -13,10 +13,10 @@ from ganneal.data.decode.dataset_json import LABELS, LARGEST_JSON
 from ganneal.data.decode.images import OnDamaged, shown
 from ganneal.data.decode.kinds import START, ending, hidden, is_image
 from ganneal.data.decode.listing import Listing, PartReader, check_found, described, stamp
+from ganneal.data.decode.loading import Encoded
 from ganneal.data.decode.npy import MOST_DEFLATED
 from ganneal.data.finding import find_data
 from ganneal.data.identity import Known
-from ganneal.data.sources.encoded import Encoded
 
 LARGEST_FILE = 2**28
 """Bytes that one image of an archive may claim: far above photographs, far below a decompression bomb's."""

@@ -7,10 +7,10 @@ from typing import Any, Literal
 from ganneal.data.decode.images import OnDamaged, shown
 from ganneal.data.decode.labels import ClassLabels
 from ganneal.data.decode.listing import Listing, check_found, described, labelled
+from ganneal.data.decode.loading import Encoded
 from ganneal.data.finding import find_data
 from ganneal.data.identity import Part
 from ganneal.data.sources.archive import list_zip
-from ganneal.data.sources.encoded import Encoded
 from ganneal.data.sources.folder import list_folder
 from ganneal.registry import lookup
 

@@ -5,6 +5,7 @@ from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
 from ganneal.data.decode.images import Reading, shown
+from ganneal.data.decode.loading import Encoded
 from ganneal.data.decode.npy import array_names, array_shapes
 from ganneal.data.messages import remark, spelled_for_held_out, way
 from ganneal.data.protocol import Dataset, Source
@@ -12,7 +13,6 @@ from ganneal.data.sources.archive import Zip
 from ganneal.data.sources.arrays import Arrays, Refitted
 from ganneal.data.sources.celeba import CelebA, is_celeba
 from ganneal.data.sources.cifar import Cifar10, Cifar100
-from ganneal.data.sources.encoded import Encoded
 from ganneal.data.sources.folder import Folder
 from ganneal.data.sources.hub import Hub
 from ganneal.data.sources.imagenet import ImageNetBatches, is_imagenet

@@ -15,10 +15,10 @@ from ganneal.data.decode.dataset_json import LABELS
 from ganneal.data.decode.images import OnDamaged, shown
 from ganneal.data.decode.kinds import START, ending, hidden, is_image
 from ganneal.data.decode.listing import Listing, PartReader, check_found, described, stamp, version
+from ganneal.data.decode.loading import Encoded
 from ganneal.data.finding import find_data
 from ganneal.data.identity import Files
 from ganneal.data.messages import remark
-from ganneal.data.sources.encoded import Encoded
 
 RUN = "experiment.json"
 MARKS = frozenset((RUN, ".lock"))

@@ -9,12 +9,11 @@ from typing import Any, ClassVar
 from ganneal.data.decode.images import Format, shown
 from ganneal.data.decode.labels import ClassLabels, read_labels
 from ganneal.data.decode.listing import Listing, PartReader, check_found, described, stamp, version
-from ganneal.data.decode.loading import finished, load_images
+from ganneal.data.decode.loading import Encoded, finished, load_images
 from ganneal.data.decode.streaming import read_stream
 from ganneal.data.identity import files_at
 from ganneal.data.messages import way
 from ganneal.data.protocol import Dataset
-from ganneal.data.sources.encoded import Encoded
 from ganneal.data.tools.huggingface import Part, content, image_column, label_column, opened
 
 

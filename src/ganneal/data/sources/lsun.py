@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 from ganneal.data.decode.images import Damaged, shown
 from ganneal.data.decode.listing import Listing, PartReader, check_found, stamp, version
+from ganneal.data.decode.loading import Encoded
 from ganneal.data.finding import find_data
 from ganneal.data.identity import files_at
-from ganneal.data.sources.encoded import Encoded
 
 LMDB_FILE = "data.mdb"
 _OPEN: dict[str, tuple[Any, int]] = {}

@@ -10,7 +10,7 @@ import numpy as np
 from ganneal.data.classes import class_counts
 from ganneal.data.decode.images import shown
 from ganneal.data.decode.listing import Listing, settle
-from ganneal.data.decode.loading import load_images
+from ganneal.data.decode.loading import Encoded, load_images
 from ganneal.data.decode.remarks import left_out_remarks, remarks
 from ganneal.data.decode.survey import Header, Survey, survey_files
 from ganneal.data.messages import Remark
@@ -18,7 +18,6 @@ from ganneal.data.protocol import Dataset, Source
 from ganneal.data.sources.archive import Zip
 from ganneal.data.sources.arrays import Arrays
 from ganneal.data.sources.celeba import CelebA
-from ganneal.data.sources.encoded import Encoded
 from ganneal.data.sources.folder import Folder
 from ganneal.data.tools.pairwise import START_STD, PairwiseDistances, noise_like, pairwise_distances
 

@@ -1,9 +1,11 @@
 """What players refuse: sizes below one, labels that are missing or no class of theirs, images of another size."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
-from ganneal.models.protocol import Shape
+from ganneal.models.protocol import Model, Shape
 
 RESIZE = "resize the images (data.size; of an array, `ganneal data convert FILE OUT.zip --size N`)"
 """The way out where no network is made for images of that size."""
@@ -61,3 +63,28 @@ def check_unconditional(family: str, num_classes: int) -> None:
         raise ValueError(
             f"num_classes must be 0 for {family}, got {num_classes}; train without labels (task 'unconditional')."
         )
+
+
+LARGEST_SIDE = 512
+"""Side in pixels above which no network is looked for."""
+
+
+def can_make(model: Model, channels: int, side: int) -> bool:
+    """Whether ``model`` has players for square images of that ``side``; nothing is drawn and no memory is taken."""
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        try:
+            model.build((channels, side, side))
+        except ValueError:
+            return False
+    return True
+
+
+def largest_size(models: Iterable[Model], channels: int, most: int) -> int | None:
+    """The largest side of at most ``most`` pixels that all ``models`` make; the smallest above where there is none.
+
+    None where no square image is made by all of them.
+    """
+    every = tuple(models)
+    below, above = range(min(most, LARGEST_SIDE), 0, -1), range(most + 1, LARGEST_SIDE + 1)
+    sides = (side for side in (*below, *above) if all(can_make(model, channels, side) for model in every))
+    return next(sides, None)

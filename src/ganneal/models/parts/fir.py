@@ -1,11 +1,24 @@
 """Resampling of images through the filter [1, 3, 3, 1] in both directions; outside the image there are zeros."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ganneal.models.parts.grouped import convolve_grouped
+
+def convolve_grouped(convolution: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """``convolution(x)``, under autocast on a CPU in float32 between values in autocast's precision.
+
+    There torch's grouped convolutions are slower in bfloat16 than in float32, the more so the fewer channels a group
+    has (``benchmarks/convolutions.py``).
+    """
+    if x.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+        return convolution(x)
+    with torch.autocast("cpu", enabled=False):
+        return convolution(x.float()).to(torch.get_autocast_dtype("cpu"))
+
 
 Images = Float[Tensor, "batch _ _ _"]
 TAPS = (1.0, 3.0, 3.0, 1.0)
