@@ -109,6 +109,9 @@ class Records:
     keep_every: int = 0
     """Real images between snapshots, weights that are kept in snapshots/ from then on; 0 keeps none."""
     tensorboard: bool = True
+    """Write log rows and sample grids for TensorBoard, into the folder tensorboard/ of the run."""
+    wandb: str | None = None
+    """W&B project that is sent log rows and sample grids too; None sends nothing."""
 
     def __post_init__(self) -> None:
         for name in ("log_every", "sample_every", "sample_count"):
@@ -127,6 +130,8 @@ class Records:
                 f"records.evaluate_share must be above 0, at most 1, got {self.evaluate_share}; 0.1 is a tenth of the "
                 f"time. --records.evaluate-count 0 never evaluates."
             )
+        if self.wandb is not None and not self.wandb.strip():
+            raise ValueError(f"records.wandb must name a W&B project, got {self.wandb!r}; leave it out for none.")
         check_classes("records.classes", self.classes)
         if self.on_collapse not in ("warn", "stop", "rollback"):
             raise ValueError(f"records.on_collapse must be 'warn', 'stop' or 'rollback', got {self.on_collapse!r}.")

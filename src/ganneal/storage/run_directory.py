@@ -3,7 +3,8 @@
 experiment.json            what is trained, versions, hardware
 metrics.jsonl              one log row a line, the record
 health.jsonl               verdicts, one a line, each with its figure
-tensorboard/               the same, for TensorBoard
+tensorboard/               the same, and the grids, for TensorBoard
+wandb/  wandb.json         the same for W&B where it is asked for, and the id of its run
 samples/000050000.png      grids from fixed latents, named by real images seen
 checkpoints/               the last two training states
 best/                      weights and a card of the best evaluation (`weights_on_disk`)
@@ -35,7 +36,7 @@ from ganneal.storage.atomic import check_named, sync, write_bytes
 from ganneal.storage.json_files import CARD, append_line, read_json, read_lines
 
 CHECKPOINT_FORMAT = 3
-OWN_FOLDERS = ("samples", "checkpoints", "tensorboard", "best", "final", "snapshots")
+OWN_FOLDERS = ("samples", "checkpoints", "tensorboard", "wandb", "best", "final", "snapshots")
 """What a run writes, and in part replaces."""
 KEPT_CHECKPOINTS = 2
 LOCK_ATTEMPTS = 1_000

@@ -37,6 +37,7 @@ from ganneal.training.followers import Decision, broadcasting, follow, gather_un
 from ganneal.training.forewarning import about_classes, forewarnings
 from ganneal.training.interruption import Interrupted, Interruption
 from ganneal.training.launch import launched
+from ganneal.training.trackers import Trackers, check_installed
 
 GRID_SEED = 0
 UNTOUCHED = "Checkpoints before this point are untouched."
@@ -89,6 +90,7 @@ def train(
             interruption = held.enter_context(Interruption())
             held.enter_context(display)
             session = Session(experiment, directory, display, command, chosen, ranks, accept_changed_data)
+            held.callback(session.trackers.close)
             told.append(session.initial_state)
         stop = session.loop(interruption)
         signum = gather_unlogged(session.run, interruption)
@@ -140,6 +142,7 @@ class Session:
         self.compared: dict[SourceField, Compared] = {}
         """The data beside what the run began with."""
         self.known.check_extractor(experiment.records.extractor)
+        check_installed(experiment.records)
         with reporting(display.reading):
             dataset, held_out = self._read(accept_changed_data)
             self.run = Run(experiment, dataset, ranks)
@@ -152,6 +155,7 @@ class Session:
             self.real = self.run.data.batch(0, min(self.records.sample_count, len(dataset))).samples.cpu()
         self.evaluations = Evaluations(self.run, directory, display, held_out) if self.records.evaluate_count else None
         content = directory.load_checkpoint(experiment.changes_from)
+        self.trackers = Trackers(self.records, directory.path, display.say)
         self._begin() if content is None else self._resume(content)
         state = self.run.state_dict() if content is None else content["state"]
         self.initial_state = (
@@ -160,7 +164,6 @@ class Session:
         """The state that every other rank begins with."""
         self._say_disk_use()
         self.saved_at = monotonic()
-        self.board = self._tensorboard()
 
     def _read(self, accept: bool) -> tuple[Dataset, Dataset | None]:
         """The data and the held-out data, both compared with what the run began with."""
@@ -211,12 +214,15 @@ class Session:
             self.display.say(classes)
         for warning in forewarnings(self.experiment):
             self.display.say(f"warning: {warning}")
+        self.trackers.begin(0, encode(self.experiment))
         real = picture(self.real, self.columns) if self.real.dim() == 4 else scatter(self.real[:, :2])
         save_png(real, self.directory.samples / "real.png")
+        self.trackers.picture("real", real, 0)
         self._draw()
         if self.evaluations is not None:
             row = self.run.counters.as_dict() | self.evaluations.measure()
             self.directory.append(row)
+            self.trackers.row(row)
             self.evaluations.watch(row)
 
     def _resume(self, content: dict[str, Any]) -> None:
@@ -232,6 +238,7 @@ class Session:
         if self.evaluations is not None:
             self.evaluations.recall(self.directory.rows(), content.get("best_state"))
         self._describe()
+        self.trackers.begin(self.run.counters.num_real, encode(self.experiment))
         self.display.say(f"resuming {self.directory.path} at {self.run.counters.num_real:,} real images")
 
     def _take_weights(self, path: str) -> None:
@@ -251,13 +258,6 @@ class Session:
                 f"init_from {path!r} has players of other shapes than this experiment's: "
                 f"{' '.join(str(error).splitlines()[:2])}; use the same model and image size."
             ) from error
-
-    def _tensorboard(self) -> Any:
-        if not self.records.tensorboard:
-            return None
-        from torch.utils.tensorboard import SummaryWriter
-
-        return SummaryWriter(str(self.directory.path / "tensorboard"), purge_step=self.run.counters.num_real + 1)
 
     def loop(self, interruption: Interruption) -> Stop | None:
         """Drain the engine until its budget, a stop rule or a signal ends it."""
@@ -307,10 +307,7 @@ class Session:
     def _record(self, row: Row) -> None:
         self.directory.append(row)
         self.display.update(row, self.run.counters)
-        if self.board is not None:
-            for key, value in row.items():
-                if isinstance(value, int | float):
-                    self.board.add_scalar(key, value, row["num_real"])
+        self.trackers.row(row)
 
     def _picture(self, samples: torch.Tensor) -> Any:
         return picture(samples, self.columns) if samples.dim() == 4 else scatter(self.real[:, :2], samples[:, :2])
@@ -318,7 +315,9 @@ class Session:
     def _draw(self) -> Path:
         path = self.directory.samples / f"{self.run.counters.num_real:09d}.png"
         count = self.records.sample_count if self.labels is None else len(self.labels)
-        save_png(self._picture(self.run.sampler().sample(count, GRID_SEED, labels=self.labels)), path)
+        drawn = self._picture(self.run.sampler().sample(count, GRID_SEED, labels=self.labels))
+        save_png(drawn, path)
+        self.trackers.picture("samples", drawn, self.run.counters.num_real)
         return path
 
     def save(self) -> Path:
@@ -367,8 +366,6 @@ class Session:
 
     def finish(self, stop: Stop | None) -> None:
         """The last checkpoint, grid and weights; or what went wrong."""
-        if self.board is not None:
-            self.board.close()
         if stop is not None and not stop.save:
             raise TrainingStopped(f"training stopped: {stop.reason}. {UNTOUCHED}")
         self.save()
