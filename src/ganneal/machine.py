@@ -29,7 +29,7 @@ def this_machine() -> Machine:
 def processor_computes_bfloat16() -> bool | None:
     """Whether the CPU has arithmetic of its own for bfloat16; None where it cannot be told."""
     try:
-        lines = CPU_INFO.read_text().splitlines()
+        lines = CPU_INFO.read_text("utf-8").splitlines()
     except OSError:
         return None
     flags = {flag for line in lines if line.startswith("flags") for flag in line.split()}

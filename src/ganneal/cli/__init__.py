@@ -1,7 +1,6 @@
 """The command line; each command is a module of its own, imported when it is called."""
 
 import errno
-import os
 import select
 import signal
 import sys
@@ -9,6 +8,7 @@ import warnings
 from importlib import import_module
 
 from ganneal import __version__
+from ganneal.storage.streams import lenient_streams, silence
 from ganneal.training.interruption import Interrupted
 
 COMMANDS = {
@@ -81,17 +81,33 @@ def _unread() -> list[int]:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the process's exit status.
 
-    Where nobody reads what it prints any more, it ends without a word and with the status of SIGPIPE.
+    Where nobody reads what it prints any more, it ends without a word and with the status of SIGPIPE. Where the rest
+    cannot be written, it goes on, and ends with status 1.
     """
-    try:
+    with lenient_streams() as streams:
         try:
-            return _run(sys.argv[1:] if arguments is None else arguments)
-        finally:
-            print(end="", flush=True)  # what is buffered would fail where Python ends, with a traceback
-    except BrokenPipeError:
-        for number in _unread():
-            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
-        return 128 + signal.SIGPIPE
+            try:
+                status = _run(sys.argv[1:] if arguments is None else arguments)
+            except SystemExit as end:  # of tyro, after its help or an error
+                if not isinstance(end.code, int | None):
+                    raise
+                status = end.code or 0
+            finally:
+                streams.out.end()
+            if streams.out.lost is not None:
+                print(
+                    f"error: standard output does not take what is printed ({streams.out.lost.strerror}). Files that "
+                    f"the command has written are whole; send its output elsewhere and give it again.",
+                    file=sys.stderr,
+                )
+            streams.err.end()
+        except BrokenPipeError:
+            for number in _unread():
+                silence(number)
+            return 128 + signal.SIGPIPE
+    # who closes standard error does not want to hear; there is nobody to tell of it either
+    unprinted = streams.out.lost or (streams.err.lost if sys.stderr is not None else None)
+    return status or int(unprinted is not None)
 
 
 def _run(arguments: list[str]) -> int:

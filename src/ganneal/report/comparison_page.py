@@ -203,5 +203,5 @@ def comparison_page(folder: Path) -> str:
         data=flatten(one.data) if one else {},
         provenance=flatten(results.get("hardware") or {}),
         command=results.get("command") or study.get("command"),
-        markdown=table.read_text() if table.exists() else None,
+        markdown=table.read_text("utf-8") if table.exists() else None,
     )

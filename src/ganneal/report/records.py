@@ -43,7 +43,7 @@ def read_lines(path: Path) -> list[Row]:
     """
     if not path.exists():
         return []
-    lines = path.read_text().splitlines()
+    lines = path.read_text("utf-8").splitlines()
     rows = []
     for number, line in enumerate(lines, start=1):
         try:

@@ -30,7 +30,7 @@ def read(path: Path) -> dict[str, Entry]:
     if not path.exists():
         return {}
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text("utf-8"))
         rows = content["rows"]
         whole = content["format"] == FORMAT and all(
             ROW_FIELDS <= row.keys() and all(RUN_FIELDS <= run.keys() for run in row["runs"]) for row in rows.values()

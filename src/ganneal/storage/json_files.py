@@ -15,7 +15,7 @@ def read_json(path: Path) -> dict[str, Any]:
         ValueError: The file is damaged; the message names it.
     """
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text("utf-8"))
         if not isinstance(content, dict):
             raise ValueError("it holds no object")
     except (ValueError, RecursionError) as error:
@@ -44,7 +44,7 @@ def _are_places(content: Any) -> bool:
 
 def append_line(path: Path, content: dict[str, Any]) -> None:
     """Add ``content`` to a file of rows, which is made where there is none."""
-    with open(path, "a") as file:
+    with open(path, "a", encoding="utf-8") as file:
         file.write(json.dumps(content) + "\n")
 
 
