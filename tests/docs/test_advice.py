@@ -32,9 +32,9 @@ OPTION = re.compile(r"(?<![\w-])--([a-z][a-z0-9._-]*[a-z0-9]|[a-z])(?![\w-]*:)(?
 SCRIPTS = [path for folder in ("examples", "benchmarks", "tests") for path in (ROOT / folder).rglob("*.py")]
 FOREIGN = {
     *("head", "find_links", "index_url", "extra_index_url", "require_hashes", "deps", "signal"),
-    *("nnodes", "nproc_per_node", "rdzv_backend", "rdzv_endpoint", "ntasks_per_node", "gpus_per_node"),
+    *("nnodes", "nproc_per_node", "rdzv_backend", "rdzv_endpoint", "ntasks_per_node", "gpus_per_node", "logdir"),
 }
-"""Options of Ray, pip, torchrun and SLURM that sentences name."""
+"""Options of Ray, pip, torchrun, SLURM and TensorBoard that sentences name."""
 COLOURS = ("report/figures.py", "report/page.py")
 """Style sheets have names like options."""
 
