@@ -22,6 +22,7 @@ from ganneal.models import Model
 from ganneal.normalization import Normalization, Unnormalized
 from ganneal.optim import Adam, Averaging, OptimizerConfig
 from ganneal.push import Push
+from ganneal.registry import check_at_least_one, check_choices
 from ganneal.regularizers import Regularizer, Sum
 from ganneal.schemes import Alternating, Scheme
 from ganneal.steps import DrawPool, FitGenerator, Step, StoreDiscriminator
@@ -200,19 +201,16 @@ class Experiment:
                     f"{name} must be a {kind.__name__}, got {getattr(self, name)!r}; use a registered part, as "
                     f"LOSSES['hinge'] for a loss, or one of your own."
                 )
-        for name in ("batch_size", "accumulate", "devices", "nodes"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        check_at_least_one(
+            batch_size=self.batch_size, accumulate=self.accumulate, devices=self.devices, nodes=self.nodes
+        )
         for name, size in (("batch_size", self.batch_size), ("g_batch_size", self.generator_batch)):
             if size < 1 or size % self.accumulate:
                 raise ValueError(
                     f"{name} must be a multiple of accumulate, at least 1, got {size} and accumulate={self.accumulate}."
                 )
         self._check_shares()
-        if self.precision not in ("float32", "bf16"):
-            raise ValueError(f"precision must be 'float32' or 'bf16', got {self.precision!r}.")
-        if self.capture not in ("none", "compile", "graph"):
-            raise ValueError(f"capture must be 'none', 'compile' or 'graph', got {self.capture!r}; use 'none'.")
+        check_choices(self)
         Moves(self.flip, self.flip_vertical, self.translate)  # says what is wrong with them
         if self.seed < 0:
             raise ValueError(f"seed must be at least 0, got {self.seed}.")

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ganneal.data.classes import Classes, check_classes, composed, drawn_classes
 from ganneal.models import Latent, ModelPair, Normal
 from ganneal.models.parts.batch_norm import Statistics, batch_norms, keep_standing_statistics, on_the_batch
-from ganneal.registry import nearest
+from ganneal.registry import check_at_least_one, nearest
 from ganneal.task import Condition, Task
 
 Form = Literal["resample", "scale"]
@@ -218,8 +218,7 @@ class TrainedGenerator:
         Raises:
             ValueError: ``count`` below 1, labels that do not fit, or a truncation that is not above 0.
         """
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
+        check_at_least_one(batch_size=batch_size)
         latents, condition, random = self.draw(count, seed, labels=labels, classes=classes, truncation=truncation)
         return self.finish(latents, condition, random, batch_size=batch_size)
 
@@ -235,8 +234,7 @@ class TrainedGenerator:
         """The input of `finish`: latents ``[count, size]``, their condition, and the random generator of what is
         random beside them. `labels_of` the condition are the classes.
         """
-        if count < 1:
-            raise ValueError(f"count must be at least 1, got {count}.")
+        check_at_least_one(count=count)
         if not 0 <= seed < 2**63:
             raise ValueError(f"seed must be in 0..2^63-1, got {seed}.")
         cut = Truncation(truncation) if isinstance(truncation, float | int) else truncation

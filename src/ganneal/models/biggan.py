@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -10,13 +10,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganneal.models.parts.attention import SelfAttention
-from ganneal.models.parts.checks import check_at_least_one, check_square, checked_labels
+from ganneal.models.parts.checks import check_square, checked_labels
 from ganneal.models.parts.conditional import ConditionalBatchNorm
 from ganneal.models.parts.initialization import InitName, initialize, layers, zero_biases
 from ganneal.models.parts.recomputation import through
 from ganneal.models.parts.residual import GeneratorBlock, ResidualDiscriminator, conv3
 from ganneal.models.parts.spectral import spectral_norm
 from ganneal.models.protocol import ModelPair, Normal, Shape
+from ganneal.registry import check_at_least_one, check_choices
 
 LayoutName = Literal["brock", "studio"]
 BASE = 4
@@ -157,7 +158,6 @@ class BigGAN:
     """Of batch norm; the studio's is 1e-4."""
     g_spectral: bool = True
     """Spectral normalisation of the generator's convolutions and linear layers."""
-    g_spectral_eps: float = 1e-8
     recompute: bool = False
     """Compute each block's activations again in the backward pass rather than keep them: the same bits in less memory,
     for a third more work."""
@@ -166,12 +166,9 @@ class BigGAN:
         check_at_least_one(width=self.width, latent_size=self.latent_size)
         if self.shared_size < 0:
             raise ValueError(f"shared_size must be at least 0, got {self.shared_size}; 0 shares no class vector.")
-        for name in ("norm_eps", "g_spectral_eps"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}.")
-        for name, allowed in (("layout", get_args(LayoutName)), ("init", get_args(InitName))):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}.")
+        if not self.norm_eps > 0:
+            raise ValueError(f"norm_eps must be above 0, got {self.norm_eps}.")
+        check_choices(self)
 
     def build(self, shape: Shape, num_classes: int = 0) -> ModelPair:
         channels, size = check_square("BigGAN", shape, list(LAYOUTS[self.layout]))
@@ -194,7 +191,7 @@ class BigGAN:
                 zero_biases(player)
         if self.g_spectral:
             for layer in [layer for layer in layers(generator) if not isinstance(layer, nn.Embedding)]:
-                spectral_norm(layer, self.g_spectral_eps)
+                spectral_norm(layer, 1e-8)
         return ModelPair(generator, discriminator, Normal(latent_size), shape, num_classes)
 
     def _conditioning(self, num_classes: int, chunks: int) -> Conditioning:

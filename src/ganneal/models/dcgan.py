@@ -5,13 +5,14 @@ Only kernels of size 4 (7 at the 28-px base) and doublings: ``n`` stages between
 """
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ganneal.models.parts.checks import RESIZE
+from ganneal.models.parts.checks import check_square, check_unconditional
 from ganneal.models.protocol import ModelPair, Normal, Shape
+from ganneal.registry import check_at_least_one, check_choices
 
 NormName = Literal["batch", "layer", "instance", "none"]
 
@@ -95,24 +96,12 @@ class DCGAN:
     d_norm: NormName = "batch"
 
     def __post_init__(self) -> None:
-        for name in ("width", "latent_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        for name in ("g_norm", "d_norm"):
-            if getattr(self, name) not in get_args(NormName):
-                raise ValueError(f"{name} must be one of {', '.join(get_args(NormName))}, got {getattr(self, name)!r}.")
+        check_at_least_one(width=self.width, latent_size=self.latent_size)
+        check_choices(self)
 
     def build(self, shape: Shape, num_classes: int = 0) -> ModelPair:
-        if num_classes:
-            raise ValueError(
-                f"num_classes must be 0 for DCGAN, got {num_classes}; train without labels (task 'unconditional')."
-            )
-        if len(shape) != 3 or shape[1] != shape[2] or shape[1] not in DCGAN_SIZES:
-            raise ValueError(
-                f"shape must be (channels, size, size) with size in {sorted(DCGAN_SIZES)}, got {shape}; "
-                f"{RESIZE}, for points use the model 'mlp'."
-            )
-        channels, size, _ = shape
+        check_unconditional("DCGAN", num_classes)
+        channels, size = check_square("DCGAN", shape, sorted(DCGAN_SIZES))
         base, doublings = DCGAN_SIZES[size]
         widths = [min(self.width * 2**i, 8 * self.width) for i in range(doublings)]
         return ModelPair(

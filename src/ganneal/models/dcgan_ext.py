@@ -6,8 +6,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganneal.models.dcgan import NormName
-from ganneal.models.parts.cfg import base_and_depth, check_fields, convolution, linear, norm, up_convolution, widths
+from ganneal.models.parts.cfg import base_and_depth, check_depth, convolution, linear, norm, up_convolution, widths
 from ganneal.models.protocol import ModelPair, Normal, Shape
+from ganneal.registry import check_at_least_one, check_choices
 
 
 class DCGANExtGenerator(nn.Module):
@@ -67,8 +68,9 @@ class DCGANExt:
     d_norm: NormName = "batch"
 
     def __post_init__(self) -> None:
-        sizes = {"width": self.width, "latent_size": self.latent_size}
-        check_fields(sizes, {"g_norm": self.g_norm, "d_norm": self.d_norm}, self.depth)
+        check_at_least_one(width=self.width, latent_size=self.latent_size)
+        check_choices(self)
+        check_depth(self.depth)
 
     def build(self, shape: Shape, num_classes: int = 0) -> ModelPair:
         base, depth = base_and_depth("DCGANExt", shape, num_classes, self.depth)

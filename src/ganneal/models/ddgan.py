@@ -1,13 +1,13 @@
 """Denoising diffusion GAN players for images: the published ones, and small ones for a CPU."""
 
 from dataclasses import dataclass
-from typing import get_args
 
 from ganneal.models.ddgan_discriminator import COMPARED, LAYOUTS, DDGANDiscriminator, LayoutName
 from ganneal.models.ddgan_generator import DDGANGenerator, Sizes
-from ganneal.models.parts.checks import check_at_least_one, check_square, check_unconditional
+from ganneal.models.parts.checks import check_square, check_unconditional
 from ganneal.models.parts.times import check_even
 from ganneal.models.protocol import ModelPair, Normal, Shape
+from ganneal.registry import check_at_least_one, check_choices
 
 DDGAN_SIZES = [8, 16, 32, 64, 128, 256]
 
@@ -60,8 +60,7 @@ class DDGAN:
         check_even(width=self.width, d_time_size=self.d_time_size)
         if not self.multipliers or min(self.multipliers) < 1:
             raise ValueError(f"multipliers must be whole numbers above 0, one a size, got {self.multipliers}.")
-        if self.d_layout not in get_args(LayoutName):
-            raise ValueError(f"d_layout must be one of {', '.join(get_args(LayoutName))}, got {self.d_layout!r}.")
+        check_choices(self)
 
     def build(self, shape: Shape, num_classes: int = 0) -> ModelPair:
         check_square("DDGAN", shape, DDGAN_SIZES)

@@ -7,37 +7,39 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganneal.models.mlp import Perceptron
-from ganneal.models.parts.checks import check_at_least_one, check_unconditional
-from ganneal.models.parts.times import check_even, check_times, waves
+from ganneal.models.parts.checks import check_unconditional
+from ganneal.models.parts.times import check_times, waves
 from ganneal.models.protocol import ModelPair, Normal, Shape
+from ganneal.registry import check_at_least_one
 
 Points = Float[Tensor, "batch dim"]
+TIME_SIZE = 8
+"""Length of the vector of waves that tells the time."""
 
 
 class DenoisingMLPGenerator(nn.Module):
     """A guess of the clean point behind a noisier one at time t + 1."""
 
-    def __init__(self, latent_size: int, width: int, depth: int, time_size: int, shape: Shape):
+    def __init__(self, latent_size: int, width: int, depth: int, shape: Shape):
         super().__init__()
-        self.shape, self.time_size = shape, time_size
-        self.net = Perceptron(latent_size + time_size + shape[0], width, depth, shape[0])
+        self.shape = shape
+        self.net = Perceptron(latent_size + TIME_SIZE + shape[0], width, depth, shape[0])
 
     def forward(self, latents: Float[Tensor, "batch size"], t: Tensor, noisier: Points) -> Points:
         check_times(t, latents)
-        return self.net(torch.cat([latents, waves(t, self.time_size), noisier], 1))
+        return self.net(torch.cat([latents, waves(t, TIME_SIZE), noisier], 1))
 
 
 class DenoisingMLPDiscriminator(nn.Module):
     """One raw output for each point at time t, given the noisier one at t + 1."""
 
-    def __init__(self, width: int, depth: int, time_size: int, shape: Shape):
+    def __init__(self, width: int, depth: int, shape: Shape):
         super().__init__()
-        self.time_size = time_size
-        self.net = Perceptron(time_size + 2 * shape[0], width, depth, 1)
+        self.net = Perceptron(TIME_SIZE + 2 * shape[0], width, depth, 1)
 
     def forward(self, x: Points, t: Tensor, noisier: Points) -> Float[Tensor, " batch"]:
         check_times(t, x)
-        return self.net(torch.cat([x, waves(t, self.time_size), noisier], 1)).squeeze(1)
+        return self.net(torch.cat([x, waves(t, TIME_SIZE), noisier], 1)).squeeze(1)
 
 
 @dataclass(frozen=True)
@@ -47,20 +49,17 @@ class DenoisingMLP:
     width: int = 128
     depth: int = 3
     latent_size: int = 2
-    time_size: int = 8
-    """Of the vector of waves that tells the time."""
 
     def __post_init__(self) -> None:
         check_at_least_one(width=self.width, depth=self.depth, latent_size=self.latent_size)
-        check_even(time_size=self.time_size)
 
     def build(self, shape: Shape, num_classes: int = 0) -> ModelPair:
         if len(shape) != 1:
             raise ValueError(f"shape must be (D,) for DenoisingMLP, got {shape}; for images use the model 'ddgan'.")
         check_unconditional("DenoisingMLP", num_classes)
         return ModelPair(
-            DenoisingMLPGenerator(self.latent_size, self.width, self.depth, self.time_size, shape),
-            DenoisingMLPDiscriminator(self.width, self.depth, self.time_size, shape),
+            DenoisingMLPGenerator(self.latent_size, self.width, self.depth, shape),
+            DenoisingMLPDiscriminator(self.width, self.depth, shape),
             Normal(self.latent_size),
             shape,
             denoises=True,

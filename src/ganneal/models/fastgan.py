@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from ganneal import ranks as collective
 from ganneal.models.fastgan_discriminator import SPECTRAL_EPS, FastGANDiscriminator
 from ganneal.models.parts.attention import SkipExcitation
-from ganneal.models.parts.checks import check_at_least_one, check_unconditional
+from ganneal.models.parts.checks import check_unconditional
 from ganneal.models.parts.doubling import UpConvolution
 from ganneal.models.parts.grid import Grid, grid_of
 from ganneal.models.parts.spectral import CONVOLUTIONS, spectral_norm
 from ganneal.models.protocol import ModelPair, Normal, Shape
+from ganneal.registry import check_at_least_one
 
 FastGANLayout = Literal["liu", "sauer"]
 WIDTHS = (16, 8, 4, 2, 2, 1, Fraction(1, 2), Fraction(1, 4), Fraction(1, 8))

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from ganneal.models.dcgan import NormName
 from ganneal.models.dcgan_ext import DCGANExtDiscriminator
-from ganneal.models.parts.cfg import base_and_depth, check_fields, linear, widths
+from ganneal.models.parts.cfg import base_and_depth, check_depth, linear, widths
 from ganneal.models.protocol import ModelPair, Normal, Shape
+from ganneal.registry import check_at_least_one, check_choices
 
 
 class FC2Generator(nn.Module):
@@ -41,8 +42,9 @@ class FC2:
     d_norm: NormName = "batch"
 
     def __post_init__(self) -> None:
-        sizes = {"hidden": self.hidden, "width": self.width, "latent_size": self.latent_size}
-        check_fields(sizes, {"d_norm": self.d_norm}, self.depth)
+        check_at_least_one(hidden=self.hidden, width=self.width, latent_size=self.latent_size)
+        check_choices(self)
+        check_depth(self.depth)
 
     def build(self, shape: Shape, num_classes: int = 0) -> ModelPair:
         base, depth = base_and_depth("FC2", shape, num_classes, self.depth)

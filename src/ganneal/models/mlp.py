@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ganneal.models.parts.checks import checked_labels
 from ganneal.models.protocol import ModelPair, Normal, Shape
+from ganneal.registry import check_at_least_one
 
 Labels = Int[Tensor, " batch"]
 
@@ -64,9 +65,7 @@ class MLP:
     latent_size: int = 2
 
     def __post_init__(self) -> None:
-        for name in ("width", "depth", "latent_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        check_at_least_one(width=self.width, depth=self.depth, latent_size=self.latent_size)
 
     def build(self, shape: Shape, num_classes: int = 0) -> ModelPair:
         if len(shape) != 1:

@@ -8,9 +8,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ganneal.models.parts.checks import check_at_least_one, check_images, check_square, checked_labels
+from ganneal.models.parts.checks import check_images, check_square, checked_labels
 from ganneal.models.parts.fir import Resample, convolve_grouped
 from ganneal.models.protocol import ModelPair, Normal, Shape
+from ganneal.registry import check_at_least_one
 
 BASE = 4
 """Image side at the latents' end, pixels."""

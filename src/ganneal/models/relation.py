@@ -1,14 +1,14 @@
 """Players of relation GAN: DCGAN's generator, and a critic that tells how far two images are from each other."""
 
 from dataclasses import dataclass
-from typing import get_args
 
 from torch import nn
 
 from ganneal.losses import PairwiseCritic
 from ganneal.models.dcgan import DCGAN_SIZES, DCGANDiscriminator, DCGANGenerator, NormName
-from ganneal.models.parts.checks import check_at_least_one, check_square, check_unconditional
+from ganneal.models.parts.checks import check_square, check_unconditional
 from ganneal.models.protocol import ModelPair, Normal, Shape
+from ganneal.registry import check_at_least_one, check_choices
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,7 @@ class Relation:
 
     def __post_init__(self) -> None:
         check_at_least_one(width=self.width, latent_size=self.latent_size, hidden=self.hidden)
-        for name in ("g_norm", "d_norm"):
-            if getattr(self, name) not in get_args(NormName):
-                raise ValueError(f"{name} must be one of {', '.join(get_args(NormName))}, got {getattr(self, name)!r}.")
+        check_choices(self)
 
     def build(self, shape: Shape, num_classes: int = 0) -> ModelPair:
         check_unconditional("Relation", num_classes)

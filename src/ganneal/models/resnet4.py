@@ -10,8 +10,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganneal.models.dcgan import NormName
-from ganneal.models.parts.cfg import base_and_depth, check_fields, convolution, linear, norm, shortcut, widths
+from ganneal.models.parts.cfg import base_and_depth, check_depth, convolution, linear, norm, shortcut, widths
 from ganneal.models.protocol import ModelPair, Normal, Shape
+from ganneal.registry import check_at_least_one, check_choices
 
 Images = Float[Tensor, "batch channels height width"]
 Resized = Float[Tensor, "batch outputs new_height new_width"]
@@ -97,8 +98,9 @@ class ResNet4:
     d_norm: NormName = "batch"
 
     def __post_init__(self) -> None:
-        sizes = {"width": self.width, "latent_size": self.latent_size}
-        check_fields(sizes, {"g_norm": self.g_norm, "d_norm": self.d_norm}, self.depth)
+        check_at_least_one(width=self.width, latent_size=self.latent_size)
+        check_choices(self)
+        check_depth(self.depth)
 
     def build(self, shape: Shape, num_classes: int = 0) -> ModelPair:
         base, depth = base_and_depth("ResNet4", shape, num_classes, self.depth, least=4)

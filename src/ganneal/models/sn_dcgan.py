@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ganneal.models.parts.checks import check_at_least_one, check_square, check_unconditional
+from ganneal.models.parts.checks import check_square, check_unconditional
 from ganneal.models.parts.initialization import initialize, zero_biases
 from ganneal.models.protocol import ModelPair, Normal, Shape
+from ganneal.registry import check_at_least_one
 
 SN_DCGAN_SIZES = list(range(8, 257, 8))
 

@@ -2,18 +2,19 @@
 
 from dataclasses import dataclass
 from math import sqrt
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ganneal.models.parts.checks import check_at_least_one, check_square, checked_labels
+from ganneal.models.parts.checks import check_square, checked_labels
 from ganneal.models.parts.conditional import ConditionalBatchNorm
 from ganneal.models.parts.initialization import initialize
 from ganneal.models.parts.recomputation import through
 from ganneal.models.parts.residual import DiscriminatorBlock, GeneratorBlock, ResidualDiscriminator, Upsampling, conv3
 from ganneal.models.protocol import ModelPair, Normal, Shape
+from ganneal.registry import check_at_least_one, check_choices
 
 
 class Layout(NamedTuple):
@@ -107,8 +108,7 @@ class SNGAN:
     def __post_init__(self) -> None:
         widths = {"g_width": self.g_width, "d_width": self.d_width}
         check_at_least_one(latent_size=self.latent_size, **{k: v for k, v in widths.items() if v is not None})
-        if self.upsampling not in get_args(Upsampling):
-            raise ValueError(f"upsampling must be one of {', '.join(get_args(Upsampling))}, got {self.upsampling!r}.")
+        check_choices(self)
 
     def build(self, shape: Shape, num_classes: int = 0) -> ModelPair:
         channels, size = check_square("SNGAN", shape, list(LAYOUTS))

@@ -1,10 +1,12 @@
 """Averaging the generator's weights over training (EMA), on the clock of real images seen."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
+
+from ganneal.registry import check_choices
 
 BATCH_NORM_STATISTICS = ("running_mean", "running_var")
 """The buffers that may be averaged; every other one (counters, power-iteration u) is copied."""
@@ -43,9 +45,7 @@ class Averaging:
             raise ValueError(f"rampup must be above 0 or None, got {self.rampup}.")
         if self.start < 0:
             raise ValueError(f"start must be at least 0 real images, got {self.start}; 0 averages from the first on.")
-        if self.statistics not in get_args(StatisticsRule):
-            allowed = ", ".join(get_args(StatisticsRule))
-            raise ValueError(f"statistics must be one of {allowed}, got {self.statistics!r}.")
+        check_choices(self)
 
     def decay(self, num_real: int, since: int) -> float:
         """The weight of the old average at ``num_real`` when it was last updated at ``since``.

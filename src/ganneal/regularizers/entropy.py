@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ganneal.models import ModelPair
 from ganneal.optim.lr_rules import Constant, LRRule
+from ganneal.registry import check_at_least_one
 from ganneal.regularizers.protocol import GeneratorContext, Regularizer, State, check_coefficients, coefficient_now
 
 LOG_DEVIATIONS = (-5.0, 2.0)
@@ -61,8 +62,7 @@ class LatentEntropy(Regularizer):
 
     def __post_init__(self) -> None:
         check_coefficients(coefficient=self.coefficient)
-        if self.width < 1:
-            raise ValueError(f"width must be at least 1, got {self.width}.")
+        check_at_least_one(width=self.width)
 
     def build(self, pair: ModelPair) -> nn.Module:
         latent_size = pair.latent.sample(1, torch.Generator()).shape[1]

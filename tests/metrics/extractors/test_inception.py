@@ -245,5 +245,5 @@ def test_unknown_rules_and_layers_are_refused(options):
     with pytest.raises(ValueError, match="must be one of .*, got"):
         Inception(**options)
     if "resize" in options:
-        with pytest.raises(ValueError, match="resize must be 'pytorch-fid' or 'none', got 'bicubic'"):
+        with pytest.raises(ValueError, match="resize must be one of pytorch-fid, none, got 'bicubic'"):
             InceptionTorchvision(**options)

@@ -15,6 +15,7 @@ from ganneal.data.decode.members import read_members, unzipped
 from ganneal.data.finding import find_data
 from ganneal.data.protocol import Dataset, Source
 from ganneal.data.sources.arrays import Arrays
+from ganneal.registry import check_at_least_one
 
 PREFIXES = {"train": "train", "test": "t10k"}
 
@@ -107,8 +108,7 @@ class StackedMNIST:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.num_samples < 1:
-            raise ValueError(f"num_samples must be at least 1, got {self.num_samples}.")
+        check_at_least_one(num_samples=self.num_samples)
 
     def load(self) -> Dataset:
         data = self.digits.load()

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ganneal.data.protocol import Dataset
+from ganneal.registry import check_at_least_one
 
 Points = Float[Tensor, "batch dim"]
 
@@ -54,9 +55,7 @@ def _dataset(name: str, mixture: Mixture, num_samples: int, seed: int) -> Datase
 def _check(std: float, num_samples: int, **counts: int) -> None:
     if not std > 0:
         raise ValueError(f"std must be above 0, got {std}.")
-    for name, value in {"num_samples": num_samples, **counts}.items():
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}.")
+    check_at_least_one(num_samples=num_samples, **counts)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from ganneal.metrics.extractors.files import load_network
 from ganneal.metrics.extractors.inception_file import (
@@ -16,6 +16,7 @@ from ganneal.metrics.extractors.inception_network import InceptionNetwork, Layer
 from ganneal.metrics.extractors.module import ModuleExtractor, check_shape
 from ganneal.metrics.extractors.protocol import Precision
 from ganneal.metrics.resize import INCEPTION_SCALINGS, TO_SIGNED, Resize
+from ganneal.registry import check_choices
 
 Rule = Literal["pytorch-fid", "tf-legacy", "clean", "friendly"]
 SMALLEST = 75
@@ -46,9 +47,7 @@ class Inception:
     batch_size: int = 16
 
     def __post_init__(self) -> None:
-        for name, allowed in (("resize", get_args(Rule)), ("layer", get_args(Layer))):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}.")
+        check_choices(self)
 
     def build(self, shape: tuple[int, ...]) -> ModuleExtractor:
         check_shape("inception", shape, 3)
@@ -94,8 +93,7 @@ class InceptionTorchvision:
     batch_size: int = 16
 
     def __post_init__(self) -> None:
-        if self.resize not in ("pytorch-fid", "none"):
-            raise ValueError(f"resize must be 'pytorch-fid' or 'none', got {self.resize!r}.")
+        check_choices(self)
 
     def build(self, shape: tuple[int, ...]) -> ModuleExtractor:
         check_shape("inception-torchvision", shape, 3)

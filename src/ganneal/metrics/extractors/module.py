@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ganneal.metrics.extractors.protocol import Extracted, Precision, Samples
 from ganneal.metrics.resize import TO_SIGNED, Resize, Scaling, network_input
+from ganneal.registry import check_at_least_one
 
 
 @contextmanager
@@ -94,8 +95,7 @@ class ModuleExtractor:
         sha256: str | None = None,
     ):
         check_shape(name, shape, channels)
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
+        check_at_least_one(batch_size=batch_size)
         if precision not in ("float32", "bf16"):
             raise ValueError(f"precision must be 'float32' or 'bf16', got {precision!r}.")
         self.name, self.layer, self.shape, self.batch_size = name, layer, shape, batch_size

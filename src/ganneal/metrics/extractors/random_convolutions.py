@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ganneal.metrics.extractors.module import ModuleExtractor
 from ganneal.metrics.extractors.protocol import Precision
+from ganneal.registry import check_at_least_one
 
 
 class RandomNetwork(nn.Module):
@@ -41,8 +42,7 @@ class Random:
     batch_size: int = 256
 
     def __post_init__(self) -> None:
-        if self.width < 1:
-            raise ValueError(f"width must be at least 1, got {self.width}.")
+        check_at_least_one(width=self.width)
 
     def build(self, shape: tuple[int, ...]) -> ModuleExtractor:
         if len(shape) != 3:

@@ -5,12 +5,11 @@ biases 0, the scale of a norm uniform on [0, 1].
 """
 
 from math import floor, log2
-from typing import get_args
 
 from torch import nn
 
 from ganneal.models.dcgan import NormName, norm_layers
-from ganneal.models.parts.checks import RESIZE
+from ganneal.models.parts.checks import RESIZE, check_unconditional
 from ganneal.models.protocol import Shape
 
 BASE = 4
@@ -65,14 +64,8 @@ def widths(width: int, depth: int) -> list[int]:
     return [min(width * 2**i, 8 * width) for i in range(depth)]
 
 
-def check_fields(sizes: dict[str, int], norms: dict[str, str], depth: int | None) -> None:
-    """Refuse what the families do not allow, naming the field."""
-    for name, value in sizes.items():
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}.")
-    for name, value in norms.items():
-        if value not in get_args(NormName):
-            raise ValueError(f"{name} must be one of {', '.join(get_args(NormName))}, got {value!r}.")
+def check_depth(depth: int | None) -> None:
+    """Refuse a depth below 1."""
     if depth is not None and depth < 1:
         raise ValueError(f"depth must be at least 1, or None to follow the images' size, got {depth}.")
 
@@ -82,10 +75,7 @@ def base_and_depth(family: str, shape: Shape, num_classes: int, depth: int | Non
 
     Without a given ``depth`` the size is halved down to 4 px or so, but ``least`` times, and never below an odd side.
     """
-    if num_classes:
-        raise ValueError(
-            f"num_classes must be 0 for {family}, got {num_classes}; train without labels (task 'unconditional')."
-        )
+    check_unconditional(family, num_classes)
     if len(shape) != 3 or shape[1] != shape[2] or shape[1] < 2:
         raise ValueError(
             f"shape must be (channels, size, size) for {family}, got {shape}; {RESIZE}, for points use the model 'mlp'."

@@ -11,13 +11,6 @@ RESIZE = "resize the images (data.size; of an array, `ganneal data convert FILE 
 """The way out where no network is made for images of that size."""
 
 
-def check_at_least_one(**sizes: int) -> None:
-    """Refuse sizes below 1, naming the field."""
-    for name, value in sizes.items():
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}.")
-
-
 def checked_labels(labels: Tensor | None, num_classes: int, samples: Tensor) -> Tensor:
     """``labels``, one class for each of ``samples``.
 

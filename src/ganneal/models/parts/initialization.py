@@ -1,12 +1,19 @@
 """Initial weights by name, for every convolution, linear layer and embedding of a network at once."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 from torch import Tensor, nn
 
 InitName = Literal["orthogonal", "normal", "xavier", "he", "torch"]
 
+INITS: dict[InitName, Callable[[Tensor], object]] = {
+    "orthogonal": nn.init.orthogonal_,
+    "normal": lambda weight: nn.init.normal_(weight, std=0.02),
+    "xavier": nn.init.xavier_uniform_,
+    "he": nn.init.kaiming_normal_,
+    "torch": lambda weight: None,
+}
 WEIGHTED = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.Embedding)
 
 
@@ -21,22 +28,7 @@ def initialize(module: nn.Module, name: InitName) -> None:
     Orthogonal; N(0, 0.02²); Glorot uniform; Kaiming normal over the inputs; or what torch gave each layer.
     """
     for layer in layers(module):
-        fill(layer.weight, name)
-
-
-def fill(weight: Tensor, name: InitName) -> None:
-    """`initialize` for one weight."""
-    match name:
-        case "orthogonal":
-            nn.init.orthogonal_(weight)
-        case "normal":
-            nn.init.normal_(weight, std=0.02)
-        case "xavier":
-            nn.init.xavier_uniform_(weight)
-        case "he":
-            nn.init.kaiming_normal_(weight)
-        case "torch":
-            pass
+        INITS[name](layer.weight)
 
 
 def zero_biases(module: nn.Module) -> None:
