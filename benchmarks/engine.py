@@ -118,7 +118,7 @@ def drain(run: Run, rounds: int) -> None:
     """``rounds`` rounds through the engine in one call, as training does."""
     goal = run.counters.g_updates + rounds
     run.experiment = replace(run.experiment, budget=Budget(g_updates=goal))
-    for _ in engine.train(run):
+    for _ in engine.training_rows(run):
         pass
 
 

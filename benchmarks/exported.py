@@ -16,7 +16,7 @@ from torch import Tensor
 
 import ganneal
 from ganneal.inference import zoo
-from ganneal.inference.export import FORMATS, program_of, write
+from ganneal.inference.export import FORMATS, program_of, write_export
 
 TURNS = 5
 
@@ -40,7 +40,7 @@ def callers(name: str, batch: int) -> Iterator[tuple[str, str, Callable[[], Tens
     yield "original", "", lambda: original(*inputs)
     for format, chosen in FORMATS.items():
         with TemporaryDirectory() as folder:
-            done = write(generator, f"{folder}/exported", format=format)
+            done = write_export(generator, f"{folder}/exported", format=format)
             run = chosen.runner(done.path.read_bytes())
         largest = max(done.differences.values())
         yield format, f"{done.bytes:>11,} bytes, largest difference {largest:.1e}", lambda run=run: run(inputs)

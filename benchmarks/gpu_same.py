@@ -62,7 +62,7 @@ def distance(a: list[Tensor], b: list[Tensor]) -> float:
 
 def trained(run: Run, **budget: int) -> Run:
     run.experiment = replace(run.experiment, budget=Budget(**budget))
-    for _ in engine.train(run):
+    for _ in engine.training_rows(run):
         pass
     return run
 

@@ -151,7 +151,7 @@ def trained(experiment: Experiment, data: Dataset, measure: Measure, seconds: fl
     for share in QUARTERS:
         run.experiment = replace(run.experiment, budget=Budget(seconds=share * seconds))
         try:
-            rows = list(engine.train(run))
+            rows = list(engine.training_rows(run))
         except TrainingStopped as stopped:
             status = str(stopped)
             break

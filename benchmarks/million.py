@@ -80,7 +80,7 @@ def train(name: str, source: Source, updates: int) -> None:
     )
     run = Run(experiment)
     opened = perf_counter() - started
-    held = [anonymous() for _ in engine.train(run)]
+    held = [anonymous() for _ in engine.training_rows(run)]
     rate = run.counters.num_real / run.counters.seconds
     print(
         f"{name}: {len(run.data.dataset):,} images, opened in {opened:.0f} s, {run.counters.num_real:,} seen at "

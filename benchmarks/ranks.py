@@ -49,7 +49,7 @@ def seconds(run: Run, moves: int) -> Taken:
     """What the next ``moves`` moves of both players take."""
     wall, processor = perf_counter(), process_time()
     left = iter(range(moves))
-    list(engine.train(run, lambda: next(left, None) is None))
+    list(engine.training_rows(run, lambda: next(left, None) is None))
     return Taken(perf_counter() - wall, process_time() - processor)
 
 

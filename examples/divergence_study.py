@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from ganneal.data import Ring
-from ganneal.divergences import DIVERGENCES, Divergence, power
+from ganneal.divergences import DIVERGENCES, FDivergence, power
 from ganneal.losses import Hybrid, Loss
 from ganneal.metrics.mixture import mixture_quality
 from ganneal.storage.atomic import write_bytes
@@ -55,7 +55,7 @@ def log_data(x: Tensor) -> Tensor:
     return torch.logaddexp(*parts)
 
 
-def divergence_of_normals(row: Divergence, means: Tensor, std: Tensor) -> Tensor:
+def divergence_of_normals(row: FDivergence, means: Tensor, std: Tensor) -> Tensor:
     """The divergence of each normal from the mixture, by quadrature; not finite where it is infinite or nearly so."""
     x = torch.linspace(-10, 10, 801, dtype=torch.float64)
     log_p = log_data(x)
@@ -64,7 +64,7 @@ def divergence_of_normals(row: Divergence, means: Tensor, std: Tensor) -> Tensor
     return torch.trapezoid(log_p.exp() * row.real_term(d) - log_q.exp() * row.fake_term(d), x)
 
 
-def best_normal(row: Divergence) -> dict[str, float]:
+def best_normal(row: FDivergence) -> dict[str, float]:
     """Mean and standard deviation of the normal of least divergence, to the step of a grid."""
     means = torch.arange(-2.0, 0.51, 0.025, dtype=torch.float64)
     best = (math.inf, 0.0, 0.0)
@@ -75,7 +75,7 @@ def best_normal(row: Divergence) -> dict[str, float]:
     return dict(zip(("value", "mean", "std"), best, strict=True))
 
 
-def descended_normal(row: Divergence, steps: int = 1_000) -> dict[str, float]:
+def descended_normal(row: FDivergence, steps: int = 1_000) -> dict[str, float]:
     """Where the exact gradient leads from the start of the GANs; nowhere from where the divergence is infinite."""
     start = Affine().double()
     optimizer = torch.optim.Adam(start.parameters(), 0.01)

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import torch
 
-from ganneal.divergences import DIVERGENCES, Divergence
+from ganneal.divergences import DIVERGENCES, FDivergence
 
 BEGIN, END = "<!-- written by examples/divergences.py -->", "<!-- end of what it writes -->"
 
 
-def ordered() -> dict[str, Divergence]:
+def ordered() -> dict[str, FDivergence]:
     """The rows from the most mode-seeking to the most mass-covering."""
     return dict(sorted(DIVERGENCES.items(), key=lambda item: -item[1].tail_weights.mode_seeking))
 

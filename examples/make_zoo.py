@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save
 
 from ganneal.evaluation.stored import Settings, evaluate_run
 from ganneal.inference import zoo
-from ganneal.inference.zoo.page import listing, page
+from ganneal.inference.zoo.page import listing, zoo_page
 from ganneal.metrics.measures import Frechet, PrecisionRecall
 from ganneal.storage.atomic import replaced_folder, write_bytes
 from ganneal.storage.json_files import read_json
@@ -101,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(1)
     for run in options.runs:
         print(run.name, store(run, zoo.FOLDER / run.name)["measured"])
-    options.page.write_text(page())
+    options.page.write_text(zoo_page())
     print(listing())
     return 0
 

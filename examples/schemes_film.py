@@ -73,7 +73,7 @@ def filmed(of: Experiment) -> Iterator[tuple[int, Tensor]]:
     torch.set_num_threads(1)
     run = Run(of)
     yield 0, run.sampler().sample(SHOWN)
-    for _ in engine.train(run):
+    for _ in engine.training_rows(run):
         yield run.counters.num_real, run.sampler().sample(SHOWN)
 
 

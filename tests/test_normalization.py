@@ -88,7 +88,7 @@ def digits(**changes: Any) -> Experiment:
 
 def trained(experiment: Experiment) -> Run:
     run = Run(experiment)
-    for _ in engine.train(run):
+    for _ in engine.training_rows(run):
         pass
     return run
 
@@ -409,7 +409,7 @@ def test_training_goes_through_and_resumes_bit_for_bit_in_a_round(name: str, mak
     torch.save(half.state_dict(), file)
     resumed = Run(experiment)
     resumed.load_state_dict(torch.load(io.BytesIO(file.getvalue()), weights_only=True))
-    for _ in engine.train(resumed):
+    for _ in engine.training_rows(resumed):
         pass
     assert resumed.digest() == whole.digest()
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganneal.cli.plan import show
+from ganneal.cli.plan import plan_as_text
 from ganneal.plan import plan
 from ganneal.schemes import SCHEMES, Alternating, FunctionalGradient, Nested, Scheme
 from ganneal.steps import (
@@ -272,9 +272,9 @@ def test_rounds_of_generator_updates_have_no_stage() -> None:
 
 
 def test_real_images_of_generator_updates_are_shown_where_there_are_any() -> None:
-    assert "real images" not in show(Nested(4))
+    assert "real images" not in plan_as_text(Nested(4))
     line = "real images per round      64 in D updates, which the clock counts, and 320 more in G updates"
-    assert line in show(Nested(4), batch_size=16, g_reals=32)
+    assert line in plan_as_text(Nested(4), batch_size=16, g_reals=32)
 
 
 @pytest.mark.parametrize("command", [["plan", "ring-nats"], ["train", "ring-nats", "--dry-run"]])

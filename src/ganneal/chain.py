@@ -148,7 +148,7 @@ def half_squares(samples: Tensor, targets: Tensor) -> Tensor:
 
 
 @dataclass
-class Fit:
+class PoolFit:
     """One stage of regression onto one pool: a fresh optimizer, and how often its learning rate was lowered."""
 
     optimizer: torch.optim.Optimizer

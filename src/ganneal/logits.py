@@ -18,7 +18,7 @@ PerSample = Float[Tensor, " batch"]
 Samples = Float[Tensor, "batch ..."]
 
 
-class Judgement(NamedTuple):
+class DiscriminatorOutput(NamedTuple):
     """A discriminator's opinion of each sample."""
 
     logits: Tensor
@@ -35,7 +35,7 @@ class PatchDiscriminator(nn.Module):
     alike.
     """
 
-    def judge(self, samples: Tensor, *condition: Tensor) -> Judgement:
+    def judge(self, samples: Tensor, *condition: Tensor) -> DiscriminatorOutput:
         """The logits ``[batch, heads, places]``, and features."""
         raise NotImplementedError
 
@@ -43,11 +43,11 @@ class PatchDiscriminator(nn.Module):
         return per_sample(self.judge(samples, *condition).logits)
 
 
-def judged(discriminator: nn.Module, samples: Tensor, *condition: Tensor) -> Judgement:
+def discriminator_output(discriminator: nn.Module, samples: Tensor, *condition: Tensor) -> DiscriminatorOutput:
     """All logits of ``samples``: several each of a `PatchDiscriminator`, one each of others."""
     if isinstance(discriminator, PatchDiscriminator):
         return discriminator.judge(samples, *condition)
-    return Judgement(discriminator(samples, *condition))
+    return DiscriminatorOutput(discriminator(samples, *condition))
 
 
 def per_sample(values: Tensor) -> PerSample:

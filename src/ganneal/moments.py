@@ -6,7 +6,7 @@ from math import sqrt
 
 
 @dataclass(frozen=True)
-class Moments:
+class MomentDecays:
     """Decays of the moving averages of an optimizer's gradient and of its square, as Adam's beta1 and beta2.
 
     A constant factor of the loss cancels in such an optimizer; only the variation of weights inside its memory acts.
@@ -21,7 +21,7 @@ class Moments:
         The weights of one round are repeated for ever: the averages are those after many rounds, where corrections for
         their start have faded.
 
-        >>> [round(length, 6) for length in Moments(0.5, 0.999).lengths([2.0, 2.0])]
+        >>> [round(length, 6) for length in MomentDecays(0.5, 0.999).lengths([2.0, 2.0])]
         [1.0, 1.0]
         """
         means = _repeated(self.beta1, weights)

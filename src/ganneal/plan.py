@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from math import ceil, sqrt
 
-from ganneal.moments import Moments
+from ganneal.moments import MomentDecays
 from ganneal.schemes import Scheme
 from ganneal.steps import (
     DrawPool,
@@ -113,7 +113,7 @@ def _symbols(steps: Sequence[Step]) -> str:
     return " ".join(runs)
 
 
-def plan(scheme: Scheme, round: int = 0, moments: Moments | None = None) -> Plan:
+def plan(scheme: Scheme, round: int = 0, moments: MomentDecays | None = None) -> Plan:
     """Count what ``scheme`` does in ``round``.
 
     Args:

@@ -9,7 +9,7 @@ from dataclasses import fields
 from difflib import get_close_matches
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
-Part = TypeVar("Part")
+Registered = TypeVar("Registered")
 
 
 def nearest(name: str, known: Mapping[str, object]) -> str:
@@ -23,7 +23,7 @@ def nearest(name: str, known: Mapping[str, object]) -> str:
     return f"{question}Known: {', '.join(known)}."
 
 
-def lookup(kind: str, registry: Mapping[str, Part], name: str) -> Part:
+def lookup(kind: str, registry: Mapping[str, Registered], name: str) -> Registered:
     """The part called ``name``.
 
     Raises:

@@ -59,7 +59,7 @@ def digits(**changes: Any) -> Experiment:
 
 def trained(experiment: Experiment) -> Run:
     run = Run(experiment)
-    run.rows = list(engine.train(run))  # type: ignore[attr-defined]
+    run.rows = list(engine.training_rows(run))  # type: ignore[attr-defined]
     return run
 
 
@@ -259,7 +259,7 @@ def test_the_adapted_probability_is_logged_and_resumes_bit_for_bit_in_a_round() 
         torch.save(half.state_dict(), file)
         resumed = Run(experiment)
         resumed.load_state_dict(torch.load(io.BytesIO(file.getvalue()), weights_only=True))
-        list(engine.train(resumed))
+        list(engine.training_rows(resumed))
         assert resumed.digest() == whole.digest()
         assert float(resumed.augmentation_state["probability"]) == probability
 

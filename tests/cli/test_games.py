@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from ganneal.cli import main
-from ganneal.cli.games import GamesOptions, compare, configured
+from ganneal.cli.games import GamesOptions, configured, play_methods
 from ganneal.optim import CG, SGD, Adam
 from ganneal.theory.games import GAMES, METHODS, Consensus, Extragradient, Toy
 
@@ -86,7 +86,7 @@ def test_order_decay_and_both_rates_reach_the_players() -> None:
     options = GamesOptions(
         GAMES["bilinear"], methods=("sgd",), steps=2, order="simultaneous", lr=0.2, y_lr=0.1, decay=1.0
     )
-    path = compare(options)["sgd"]
+    path = play_methods(options)["sgd"]
     assert path.x.rates.tolist() == pytest.approx([0.2, 0.1]) and path.y.rates.tolist() == pytest.approx([0.1, 0.05])
     assert path.x.points[1].item() == pytest.approx(0.8) and path.y.points[1].item() == pytest.approx(1.1)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ganneal.comparison.study import (
     Arm,
     Like,
-    cautions,
+    control_cautions,
     controls,
     count,
     first_control,
@@ -256,7 +256,7 @@ def mean_step(experiment: Experiment, rounds: int) -> float:
     records = Records(log_every=experiment.batch_size, evaluate_count=0, tensorboard=False)
     steps = [
         row["g_step_per_d_update"]
-        for row in engine.train(Run(replace(experiment, budget=budget, records=records)))
+        for row in engine.training_rows(Run(replace(experiment, budget=budget, records=records)))
         if "g_step_per_d_update" in row
     ]
     return sum(steps[1:]) / len(steps[1:])
@@ -331,7 +331,7 @@ def test_plain_functional_gradients_have_no_controls(ring: Make) -> None:
     ],
 )
 def test_where_the_match_is_not_exact_it_is_said(optimizer: Any, loss: Any, said: list[str], ring: Make) -> None:
-    found = cautions(Arm("nats", ring(g_optimizer=optimizer, loss=loss)))
+    found = control_cautions(Arm("nats", ring(g_optimizer=optimizer, loss=loss)))
     assert len(found) == len(said) and all(part in text for part, text in zip(said, found, strict=True))
 
 

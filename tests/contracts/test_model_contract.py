@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ganneal.logits import judged
+from ganneal.logits import discriminator_output
 from ganneal.models import (
     DCGAN,
     DDGAN,
@@ -172,7 +172,7 @@ def own_term(discriminator: nn.Module, samples: Tensor) -> Tensor:
     """What a discriminator adds to its loss by itself."""
     if not isinstance(discriminator, Reconstructs) or not discriminator.reconstruction:
         return torch.zeros(())
-    features = judged(discriminator, samples).features
+    features = discriminator_output(discriminator, samples).features
     return discriminator.reconstruction_error(features, samples, torch.arange(BATCH) % 4).sum()
 
 

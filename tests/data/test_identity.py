@@ -15,7 +15,7 @@ from PIL import Image
 from pyarrow import parquet
 
 from ganneal.data import LSUN, Arrays, Dataset, Digits, Folder, Parquet, Ring, Source, Zip, identity
-from ganneal.data.identity import Files, Identity, differences, identify
+from ganneal.data.identity import Files, Identity, data_changes, identify
 from ganneal.data.messages import Remark
 
 COUNT = 6
@@ -100,7 +100,7 @@ def test_a_copy_elsewhere_is_the_same_data_and_another_byte_is_not(
     monkeypatch.setitem(globals(), "pixels", lambda index: np.full((8, 8, 3), 30 * index + (index == 3), np.uint8))
     (tmp_path / "other").mkdir()
     other = identify(make(tmp_path / "other").load())
-    (said, *_) = differences(before, other)
+    (said, *_) = data_changes(before, other)
     assert said.startswith("as many images, but other ") and "when the run began" in said
     assert (other.count, other.shape, other.classes) == (before.count, before.shape, before.classes)
 
@@ -117,15 +117,15 @@ def test_classes_are_told_by_name() -> None:
     def of(**counts: int) -> Identity:
         return Identity(10, (3, 8, 8), tuple(counts), tuple(counts.values()))
 
-    assert differences(of(cat=4, dog=6), of(cat=4, dog=6)) == []
-    assert differences(of(cat=4, dog=6), of(dog=6, zebra=4)) == ["classes renamed: cat is zebra now (4)"]
-    assert differences(of(cat=1, dog=9), of(dog=10)) == [
+    assert data_changes(of(cat=4, dog=6), of(cat=4, dog=6)) == []
+    assert data_changes(of(cat=4, dog=6), of(dog=6, zebra=4)) == ["classes renamed: cat is zebra now (4)"]
+    assert data_changes(of(cat=1, dog=9), of(dog=10)) == [
         "classes removed: cat (1)",
         "samples of a class: dog 9, now 10",
     ]
-    assert differences(of(dog=10), of(cat=3, dog=7)) == ["classes added: cat (3)", "samples of a class: dog 10, now 7"]
-    assert differences(of(cat=4, dog=6), of(dog=6, cat=4)) == ["the same classes in another order"]
-    many = differences(of(a=10), of(**{f"c{index}": 1 for index in range(10)}))
+    assert data_changes(of(dog=10), of(cat=3, dog=7)) == ["classes added: cat (3)", "samples of a class: dog 10, now 7"]
+    assert data_changes(of(cat=4, dog=6), of(dog=6, cat=4)) == ["the same classes in another order"]
+    many = data_changes(of(a=10), of(**{f"c{index}": 1 for index in range(10)}))
     assert many[1].endswith("c4 (1); and 5 more")
 
 
@@ -139,7 +139,7 @@ def test_other_labels_of_the_same_images_are_other_data(tmp_path: Path) -> None:
         return identify(Folder(str(tmp_path)).load())
 
     before, now = labelled(0, 0, 1, 1), labelled(1, 0, 1, 0)
-    (said,) = differences(before, now)
+    (said,) = data_changes(before, now)
     assert said.startswith("as many images, but other labels: SHA-256")
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ganneal.divergences import DIVERGENCES, Divergence, TailWeights, power, total_variation_term, verify_divergence
+from ganneal.divergences import DIVERGENCES, FDivergence, TailWeights, power, total_variation_term, verify_divergence
 from ganneal.logits import growth
 
 GRID = torch.linspace(-6, 6, 97, dtype=torch.float64)
@@ -44,12 +44,12 @@ WRITTEN: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]
 """f and f'' as they are printed."""
 
 
-def values(row: Divergence, d: Tensor = GRID) -> list[Tensor]:
+def values(row: FDivergence, d: Tensor = GRID) -> list[Tensor]:
     u = d.exp()
     return [row.f(u), row.f_prime(u), row.f_second(u), row.real_term(d), row.fake_term(d), row.fake_slope(d)]
 
 
-def assert_same(left: Divergence, right: Divergence, rtol: float = 1e-11) -> None:
+def assert_same(left: FDivergence, right: FDivergence, rtol: float = 1e-11) -> None:
     for got, expected in zip(values(left), values(right), strict=True):
         torch.testing.assert_close(got, expected, rtol=rtol, atol=1e-12)
 
@@ -227,7 +227,7 @@ def test_a_row_of_your_own_is_verified() -> None:
         s = torch.sigmoid(-d)  # the slope is 8 s^3
         return 8 * (s**2 / 2 + s + torch.nn.functional.logsigmoid(d) - 5 / 8 + LOG2)
 
-    row = Divergence(
+    row = FDivergence(
         symbol="least squares",
         f=lambda u: u * real_term(u.log()) - fake_term(u.log()),
         f_prime=lambda u: real_term(u.log()),

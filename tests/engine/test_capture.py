@@ -211,7 +211,7 @@ def test_graphs_leave_no_trace_of_their_warm_up(monkeypatch: pytest.MonkeyPatch,
     graphed.passes = passes_of(
         replace(experiment, capture="graph"), graphed.pair, graphed.random["task"], graphed.sight
     )
-    rows = [list(engine.train(run))[-1] for run in (plain, graphed)]
+    rows = [list(engine.training_rows(run))[-1] for run in (plain, graphed)]
     assert graphed.digest() == plain.digest()
     assert rows[1]["d_loss"] == rows[0]["d_loss"]
     assert isinstance(graphed.passes.loss_of_discriminator, Recording)

@@ -94,7 +94,8 @@ def trained(experiment: Experiment) -> Run:
 def rows(run: Run, interrupted: Callable[[], bool] = lambda: False) -> list[Row]:
     """Train, and give the log rows without the time they took."""
     return [
-        {k: v for k, v in row.items() if k not in ("seconds", "cpu_seconds")} for row in engine.train(run, interrupted)
+        {k: v for k, v in row.items() if k not in ("seconds", "cpu_seconds")}
+        for row in engine.training_rows(run, interrupted)
     ]
 
 
@@ -557,7 +558,7 @@ def test_learning_rate_rules_are_asked_at_every_update_of_their_player_with_its_
 ) -> None:
     d_rule, g_rule = Watched(clock=clock), Watched(clock=clock)
     run = Run(ring(d_optimizer=SGD(0.1, rule=d_rule), g_optimizer=SGD(0.2, rule=g_rule), scheme=Nested(levels=2)))
-    row = next(iter(engine.train(replace_budget(run, Budget(d_updates=3)))))
+    row = next(iter(engine.training_rows(replace_budget(run, Budget(d_updates=3)))))
     assert (d_rule.asked, g_rule.asked) == (d_ticks, g_ticks)
     assert (row["d_lr"], row["g_lr"]) == (0.05, 0.1)
 
@@ -877,7 +878,7 @@ def test_how_often_rows_are_written_changes_no_bit_of_training() -> None:
 
 def test_every_row_has_all_four_clocks() -> None:
     run = Run(ring(records=Records(log_every=2 * BATCH)))
-    got = list(engine.train(run))
+    got = list(engine.training_rows(run))
     assert len(got) == 3
     for row in got:
         assert {"num_real", "d_updates", "g_updates", "seconds"} <= row.keys()

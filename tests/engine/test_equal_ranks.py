@@ -114,13 +114,13 @@ def end(run: Run, rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def trained(experiment: Experiment, ranks: Ranks) -> dict[str, Any]:
     run = Run(experiment, ranks=ranks)
-    return end(run, list(engine.train(run)))
+    return end(run, list(engine.training_rows(run)))
 
 
 def stopped_after(experiment: Experiment, moves: int, ranks: Ranks) -> dict[str, Any]:
     """The state to save after so many steps."""
     run, left = Run(experiment, ranks=ranks), iter(range(moves))
-    list(engine.train(run, lambda: next(left, None) is None))
+    list(engine.training_rows(run, lambda: next(left, None) is None))
     run.meters.gather(ranks)
     return run.state_dict()
 
@@ -128,7 +128,7 @@ def stopped_after(experiment: Experiment, moves: int, ranks: Ranks) -> dict[str,
 def resumed(experiment: Experiment, state: dict[str, Any], ranks: Ranks) -> dict[str, Any]:
     run = Run(experiment, ranks=ranks)
     run.load_state_dict(state)
-    return end(run, list(engine.train(run)))
+    return end(run, list(engine.training_rows(run)))
 
 
 MOVING = ("nats", "cfg-pool", "lecam")

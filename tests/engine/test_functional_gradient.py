@@ -19,7 +19,7 @@ from ganneal.engine import loop as engine
 from ganneal.engine.run import Run
 from ganneal.evaluation.stored import Settings, evaluate_run
 from ganneal.experiment import Budget, Experiment, Records
-from ganneal.inference.generator import Sampler
+from ganneal.inference.generator import SamplerName
 from ganneal.losses import LOSSES
 from ganneal.models import DCGAN, MLP, ModelPair, Normal
 from ganneal.normalization import NORMALIZATIONS
@@ -85,7 +85,8 @@ def digits(**changes: Any) -> Experiment:
 
 def rows(run: Run, interrupted: Callable[[], bool] = lambda: False) -> list[dict[str, Any]]:
     return [
-        {k: v for k, v in row.items() if k not in ("seconds", "cpu_seconds")} for row in engine.train(run, interrupted)
+        {k: v for k, v in row.items() if k not in ("seconds", "cpu_seconds")}
+        for row in engine.training_rows(run, interrupted)
     ]
 
 
@@ -777,7 +778,7 @@ def test_an_evaluation_says_which_sampler_it_measured(tmp_path: Path) -> None:
     assert len(evaluated) >= 2 and {row["sampler"] for row in evaluated} == {"pushed"}
     assert read_json(tmp_path / "final" / "card.json")["sampler"] == "pushed"
     assert ganneal.load(tmp_path, checkpoint="best").num_pushes == 3
-    measured: list[tuple[Sampler, int, str]] = [("pushed", 4, "raw"), ("generator", 1, "ema")]
+    measured: list[tuple[SamplerName, int, str]] = [("pushed", 4, "raw"), ("generator", 1, "ema")]
     for sampler, steps, weights in measured:
         found = evaluate_run(tmp_path, sampler=sampler, settings=Settings(count=60, seeds=(0,)))
         protocols = {(r.protocol.sampler, r.protocol.sampler_steps, r.protocol.generator_weights) for r in found}

@@ -29,7 +29,7 @@ from ganneal.models import DCGAN, MLP, ModelPair
 from ganneal.models.protocol import Normal
 from ganneal.optim import Adam, Averaging
 from ganneal.regularizers import Context, Regularizer
-from ganneal.regularizers.protocol import State
+from ganneal.regularizers.protocol import RegularizerState
 from ganneal.schemes import Nested
 from ganneal.stop import Row, TrainingStopped
 from ganneal.storage.run_directory import RunDirectory
@@ -61,10 +61,10 @@ def same_threads() -> Iterator[None]:
 class Remembering(Regularizer):
     """A regularizer that adds nothing but counts its calls in its state."""
 
-    def init_state(self) -> State:
+    def init_state(self) -> RegularizerState:
         return {"calls": torch.zeros(())}
 
-    def discriminator_term(self, context: Context, state: State) -> None:
+    def discriminator_term(self, context: Context, state: RegularizerState) -> None:
         state["calls"] += 1
 
 

@@ -24,7 +24,7 @@ from ganneal.metrics.measures import METRICS
 from ganneal.models import DCGAN
 from ganneal.ranks import Ranks
 from ganneal.report.records import read_run
-from ganneal.report.run_page import draw
+from ganneal.report.run_page import draw_sections
 from ganneal.reproduction.results import check_same
 from ganneal.storage.encoding import encode
 from ganneal.storage.run_directory import RunDirectory
@@ -356,7 +356,7 @@ def test_a_report_shows_neighbours_among_the_data_of_the_run_only(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def note(**options: Any) -> str:
-        return draw(read_run(project / "run"), **options).neighbours_note
+        return draw_sections(read_run(project / "run"), **options).neighbours_note
 
     assert note() == ""
     changed(project, "removed")

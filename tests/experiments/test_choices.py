@@ -22,7 +22,7 @@ from PIL import Image
 from ganneal.cli import chosen as chosen_settings
 from ganneal.cli import main
 from ganneal.data import Arrays, Cifar10, Cifar100, Folder, Idx, Zip, source_at
-from ganneal.data.decode.survey import Header, Survey
+from ganneal.data.decode.survey import ImageHeader, Survey
 from ganneal.data.tools.inspection import survey
 from ganneal.experiments import EXPERIMENTS
 from ganneal.experiments.choices import choose
@@ -45,7 +45,7 @@ def pictures(folder: Path, sizes: list[tuple[int, int]], mode: str = "RGB") -> P
 
 def surveyed(count: int, sides: Sequence[int], grey: bool = False) -> Survey:
     """A set of square images."""
-    headers = Counter(Header(side, side, "L" if grey else "RGB", grey) for side in sides)
+    headers = Counter(ImageHeader(side, side, "L" if grey else "RGB", grey) for side in sides)
     return Survey(max(count, len(sides)), headers)
 
 

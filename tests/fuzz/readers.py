@@ -18,7 +18,7 @@ from PIL import Image
 
 from ganneal.data import Arrays, Cifar10, Cifar100, ImageNetBatches, Parquet, Zip
 from ganneal.data.decode.dataset_json import parse_labels
-from ganneal.data.decode.images import Damaged, Format, decode
+from ganneal.data.decode.images import Damaged, Format, decode_image
 from ganneal.data.decode.labels import read_labels
 from ganneal.data.decode.members import unzipped
 from ganneal.data.sources.mnist import read_idx
@@ -90,7 +90,7 @@ def _images(folder: Path) -> list[bytes]:
 
 
 def _read_image(data: bytes, folder: Path) -> object:
-    return decode(lambda name: data, "a", Format(4, 3))
+    return decode_image(lambda name: data, "a", Format(4, 3))
 
 
 def _images_by_ending(folder: Path) -> list[bytes]:
@@ -103,10 +103,10 @@ def _read_by_ending(data: bytes, folder: Path) -> object:
     """``data`` under each ending that says what a file is when its content does not."""
     for suffix in ("tga", "pcx", "sgi", "ras"):
         try:
-            return decode(lambda name: data, f"a.{suffix}", Format(4, 3))
+            return decode_image(lambda name: data, f"a.{suffix}", Format(4, 3))
         except Damaged:
             continue
-    return decode(lambda name: data, "a.dib", Format(4, 3))
+    return decode_image(lambda name: data, "a.dib", Format(4, 3))
 
 
 LABELS = json.dumps({"labels": [["a.png", 0], ["b.png", 1], ["\u00fc.jpg", 3]]}).encode()

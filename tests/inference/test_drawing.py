@@ -28,7 +28,7 @@ from ganneal.models.parts.batch_norm import batch_norms, keep_standing_statistic
 from ganneal.models.parts.spectral import SpectralWeight
 from ganneal.optim import Averaging
 from ganneal.report.records import read_run
-from ganneal.report.run_page import Drawn, run_page
+from ganneal.report.run_page import GeneratorSections, run_page
 from ganneal.task import Labelled, Unconditional
 from ganneal.training.session import train
 
@@ -317,7 +317,9 @@ def test_pictures_of_a_run_with_classes_have_a_row_for_each(
     expected = ganneal.storage.pictures.image_grid(ganneal.load(run).sample(20, labels=labels), 2)
     with Image.open(sorted((run / "samples").glob("0*.png"))[-1]) as image:
         assert np.abs(np.asarray(image).astype(int) - np.asarray(expected)).max() <= 1  # the last bit of a pixel
-    monkeypatch.setattr(ganneal.report.run_page, "draw", lambda *given: Drawn())  # weights take seconds
+    monkeypatch.setattr(
+        ganneal.report.run_page, "draw_sections", lambda *given: GeneratorSections()
+    )  # weights take seconds
     assert "A row for each class, from above: zero, one, two, three" in run_page(run)
     assert read_run(unlabelled).class_rows == []
 

@@ -20,7 +20,7 @@ from ganneal.augment import AUGMENTATIONS
 from ganneal.chain import Chain
 from ganneal.cli import main
 from ganneal.clocks import Counters
-from ganneal.inference.export import FORMATS, IMAGE_TOLERANCE, program_of, write
+from ganneal.inference.export import FORMATS, IMAGE_TOLERANCE, program_of, write_export
 from ganneal.inference.export.formats import Runner
 from ganneal.inference.generator import TrainedGenerator
 from ganneal.inference.pushing import ChainPushes
@@ -68,7 +68,7 @@ SMALL = DCGAN(width=4, latent_size=8)
 @pytest.fixture(scope="module")
 def onnx_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("onnx") / "small.onnx"
-    done = write(trained(SMALL, (1, 8, 8)), path)
+    done = write_export(trained(SMALL, (1, 8, 8)), path)
     assert done.path == path and done.bytes == path.stat().st_size
     assert set(done.differences) == {1, 2, 7, 64} and max(done.differences.values()) <= IMAGE_TOLERANCE
     return path
@@ -138,7 +138,7 @@ def test_the_example_draws_classes_as_often_as_the_data_has_them() -> None:
 
 def test_a_program_of_torch_takes_labels_and_holds_its_card(tmp_path: Path) -> None:
     original = trained(MLP(width=8, depth=2, latent_size=8), (2,), num_classes=3)
-    path = write(original, tmp_path / "x.pt2", format="torch", batches=(1, 7)).path
+    path = write_export(original, tmp_path / "x.pt2", format="torch", batches=(1, 7)).path
     extra = {"ganneal.json": ""}
     module = torch.export.load(path, extra_files=extra).module()
     latents, (labels,), _ = original.draw(5, seed=4, labels=[0, 2, 1, 1, 0])
@@ -167,13 +167,13 @@ def test_all_passes_of_a_denoising_chain_are_one_function_of_latents_and_noise()
 def test_samples_that_are_no_function_of_the_inputs_are_refused(tmp_path: Path) -> None:
     generator = trained(SMALL, (1, 8, 8))
     with pytest.raises(ValueError, match="statistics must be 'running' or 'standing' for an export, got 'batch'"):
-        write(generator.with_statistics("batch", 4), tmp_path / "x.onnx")
+        write_export(generator.with_statistics("batch", 4), tmp_path / "x.onnx")
     chain = Chain(Push(), LOSSES["nonsaturating"], chunk=4)
     for level in range(1, 4):
         chain.store(level, SMALL.build((1, 8, 8)).discriminator, 1.0)
     generator.pushes = ChainPushes(chain, AUGMENTATIONS["none"], {}, Counters())
     with pytest.raises(ValueError, match="takes 3 pushes along gradients.*--sampler generator"):
-        write(generator, tmp_path / "x.onnx")
+        write_export(generator, tmp_path / "x.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -210,10 +210,10 @@ def test_a_file_that_differs_is_not_written(
     monkeypatch.setitem(FORMATS, "off", Off(by))
     generator = trained(SMALL, (1, 8, 8))
     if written:
-        assert write(generator, tmp_path / "x.off", format="off").differences[64] == pytest.approx(by, abs=1e-6)
+        assert write_export(generator, tmp_path / "x.off", format="off").differences[64] == pytest.approx(by, abs=1e-6)
     else:
         with pytest.raises(ValueError, match="differs from the original by .*nothing was written"):
-            write(generator, tmp_path / "x.off", format="off")
+            write_export(generator, tmp_path / "x.off", format="off")
     assert [path.name for path in tmp_path.iterdir()] == ["x.off"] * written
 
 
@@ -222,11 +222,11 @@ def test_what_is_there_already_is_kept_unless_said(tmp_path: Path, monkeypatch: 
     generator, path = trained(SMALL, (1, 8, 8)), tmp_path / "x.off"
     path.write_text("mine")
     with pytest.raises(ValueError, match="out must be a new file, got .*x.off, which is there"):
-        write(generator, path, format="off")
+        write_export(generator, path, format="off")
     with pytest.raises(ValueError, match="out must be a file, got the folder"):
-        write(generator, tmp_path, format="off", overwrite=True)
+        write_export(generator, tmp_path, format="off", overwrite=True)
     assert path.read_text() == "mine"
-    write(generator, path, format="off", overwrite=True)
+    write_export(generator, path, format="off", overwrite=True)
     assert path.stat().st_size > 1_000
 
 
@@ -234,7 +234,7 @@ def test_what_is_there_already_is_kept_unless_said(tmp_path: Path, monkeypatch: 
 def test_a_missing_extra_is_named(missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(ValueError, match=rf"need {missing}, .*pip install 'ganneal\[export\]'"):
-        write(trained(SMALL, (1, 8, 8)), tmp_path / "x.onnx")
+        write_export(trained(SMALL, (1, 8, 8)), tmp_path / "x.onnx")
 
 
 def test_the_command_line_exports_and_explains(
@@ -288,14 +288,14 @@ KINDS: dict[str, list[tuple[Model, tuple[int, ...], int]]] = {
 @pytest.mark.parametrize("name", MODELS)
 def test_every_network_family_is_exported(name: str, format: str, tmp_path: Path) -> None:
     for index, (model, shape, num_classes) in enumerate(KINDS[name]):
-        done = write(trained(model, shape, num_classes), tmp_path / str(index), format=format, batches=(1, 2, 7))
+        done = write_export(trained(model, shape, num_classes), tmp_path / str(index), format=format, batches=(1, 2, 7))
         assert max(done.differences.values()) <= IMAGE_TOLERANCE
 
 
 @pytest.mark.slow
 def test_the_example_draws_classes_and_truncated_latents(tmp_path: Path) -> None:
     original = trained(SNGAN(g_width=8, d_width=8, latent_size=8), (1, 32, 32), num_classes=3)
-    write(original, tmp_path / "x.onnx", batches=(2,))
+    write_export(original, tmp_path / "x.onnx", batches=(2,))
     drawn = str(tmp_path / "drawn.npy")
     arguments = (str(tmp_path / "x.onnx"), "--count", "4", "--out", drawn, "--truncation", "0.5")
     done = run_example(*arguments, "--class", "blue", "1")

@@ -14,7 +14,7 @@ from PIL import Image
 
 from ganneal.data import source_at
 from ganneal.evaluation.stored import Settings, evaluate_images
-from ganneal.inference.sample_files import MANIFEST, Drawn, check_outside, folder_names, write_samples
+from ganneal.inference.sample_files import MANIFEST, DrawnSamples, check_outside, folder_names, write_samples
 from ganneal.metrics.measures import METRICS
 from ganneal.storage.pictures import to_uint8
 
@@ -27,11 +27,13 @@ HARD = (
 """Names that are no folders everywhere, or that some file systems take for one another."""
 
 
-def drawn(count: int = 6, channels: int = 3, size: int = 16, names: tuple[str, ...] = (), classes: int = 0) -> Drawn:
+def drawn(
+    count: int = 6, channels: int = 3, size: int = 16, names: tuple[str, ...] = (), classes: int = 0
+) -> DrawnSamples:
     samples = 2.4 * torch.rand(count, channels, size, size, generator=torch.Generator().manual_seed(count)) - 1.2
     classes = classes or len(names)
     labels = torch.arange(count) % classes if classes else None
-    return Drawn(samples, labels, names, classes)
+    return DrawnSamples(samples, labels, names, classes)
 
 
 def stored(path: Path) -> np.ndarray:
@@ -82,14 +84,14 @@ def test_the_same_samples_in_two_forms_have_no_distance(real: str, fake: str, tm
 def test_points_are_read_again_as_points(tmp_path: Path) -> None:
     points = torch.randn(40, 2, generator=torch.Generator().manual_seed(0))
     for name in ("a.npz", "b.npz"):
-        write_samples(Drawn(points, torch.arange(40) % 2, (), 2), tmp_path / name)
+        write_samples(DrawnSamples(points, torch.arange(40) % 2, (), 2), tmp_path / name)
     data = source_at(tmp_path / "a.npz").load()
     assert np.array_equal(data.samples, points.numpy()) and data.labels is not None
     found = evaluate_images(tmp_path / "a.npz", tmp_path / "b.npz", settings=Settings((METRICS["frechet"],)))
     assert abs(found[0].value) < 1e-9 and not found[0].protocol.quantised
     for name in ("points", "points.zip"):
         with pytest.raises(ValueError, match=r"out must end in \.png or \.npz for points"):
-            write_samples(Drawn(points), tmp_path / name)
+            write_samples(DrawnSamples(points), tmp_path / name)
 
 
 @pytest.mark.parametrize("form", FORMS)

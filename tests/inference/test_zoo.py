@@ -11,7 +11,7 @@ import ganneal
 from ganneal.cli import main
 from ganneal.evaluation.stored import evaluate_run
 from ganneal.inference import zoo
-from ganneal.inference.zoo.page import page
+from ganneal.inference.zoo.page import zoo_page
 
 ROOT = Path(__file__).parents[2]
 MOST_BYTES = 5_000_000
@@ -107,7 +107,7 @@ def test_what_does_not_ship_is_said() -> None:
 
 
 def test_the_page_is_that_of_the_cards() -> None:
-    assert (ROOT / "docs" / "zoo.md").read_text() == page(), "run examples/make_zoo.py"
+    assert (ROOT / "docs" / "zoo.md").read_text() == zoo_page(), "run examples/make_zoo.py"
 
 
 def test_the_command_line_lists_and_draws(

@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 import torch
 
-from ganneal.divergences import DIVERGENCES, Divergence
+from ganneal.divergences import DIVERGENCES, FDivergence
 from ganneal.losses import (
     LOSSES,
     DivergencePair,
@@ -17,7 +17,14 @@ from ganneal.losses import (
     NonSaturating,
     TotalVariation,
 )
-from ganneal.theory.normals import Normal1D, divergence, divergence_gradient, generator_gradient, log_ratio, nodes
+from ganneal.theory.normals import (
+    Normal1D,
+    divergence,
+    divergence_gradient,
+    generator_gradient,
+    nodes,
+    normal_log_ratio,
+)
 
 REAL = torch.tensor([2.0, -1.0, 0.5], dtype=torch.float64)
 FAKE = torch.tensor([-1.5, 0.25, 3.0], dtype=torch.float64)
@@ -55,7 +62,7 @@ def test_generator_loss_on_the_check_batch(name: str, value: float) -> None:
 def test_every_pair_is_least_at_the_log_ratio_and_follows_its_second_divergence(f: str, g: str) -> None:
     loss = Hybrid(discriminator=f, generator=g)
     x = nodes(P, Q)
-    best = log_ratio(P, Q)(x).requires_grad_()
+    best = normal_log_ratio(P, Q)(x).requires_grad_()
     weights = P.log_prob(x).exp(), Q.log_prob(x).exp()
     zero = torch.zeros_like(x)
     # real and fake outputs apart, for each sample's loss is a sum of both
@@ -72,7 +79,7 @@ def test_every_pair_is_least_at_the_log_ratio_and_follows_its_second_divergence(
 @pytest.mark.parametrize("name", DIVERGENCES)
 def test_discriminator_loss_at_the_optimum_is_minus_the_divergence(name: str) -> None:
     loss, x = Hybrid(name, name), nodes(P, Q)
-    best, zero = log_ratio(P, Q)(x), torch.zeros_like(x)
+    best, zero = normal_log_ratio(P, Q)(x), torch.zeros_like(x)
     integrand = P.log_prob(x).exp() * loss.discriminator(best, zero)
     integrand = integrand + Q.log_prob(x).exp() * loss.discriminator(zero, best)
     value = torch.trapezoid(integrand, x).item()
@@ -82,7 +89,7 @@ def test_discriminator_loss_at_the_optimum_is_minus_the_divergence(name: str) ->
 
 def test_logistic_losses_at_the_optimum_are_those_of_the_divergences() -> None:
     x = nodes(P, Q)
-    d, p, q = log_ratio(P, Q)(x), P.log_prob(x).exp(), Q.log_prob(x).exp()
+    d, p, q = normal_log_ratio(P, Q)(x), P.log_prob(x).exp(), Q.log_prob(x).exp()
     zero = torch.zeros_like(d)
     loss = NonSaturating()
     undecided = math.log(2)  # of the side that is held at zero
@@ -163,7 +170,7 @@ def test_what_is_no_pair_is_refused(arguments: dict, message: str) -> None:
 
 
 def test_a_divergence_of_your_own_trains_under_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    mine: Divergence = DIVERGENCES["kl"].reversed()
+    mine: FDivergence = DIVERGENCES["kl"].reversed()
     monkeypatch.setitem(DIVERGENCES, "mine", mine)
     torch.testing.assert_close(Hybrid("js", "mine").generator(FAKE), Hybrid("js", "reverse_kl").generator(FAKE))
 

@@ -25,7 +25,7 @@ from ganneal.losses import (
     ShiftedSoftplus,
     check_increases,
 )
-from ganneal.theory.normals import Normal1D, generator_gradient, log_ratio, nodes
+from ganneal.theory.normals import Normal1D, generator_gradient, nodes, normal_log_ratio
 
 FAKE = torch.tensor([-1.5, 0.25, 3.0], dtype=torch.float64)
 U = torch.logspace(-4, 4, 81, base=math.e, dtype=torch.float64)
@@ -166,7 +166,7 @@ def test_samples_that_follow_an_increasing_function_never_raise_reverse_kl(name:
     def slope(value: Tensor) -> Tensor:
         return torch.autograd.grad(value.sum(), x, create_graph=True)[0]
 
-    ratio = log_ratio(p, q)(x)
+    ratio = normal_log_ratio(p, q)(x)
     d = ratio.detach().requires_grad_()
     pull = torch.autograd.grad(FLOWS[name](d).sum(), d)[0]
     velocity = torch.autograd.grad(FLOWS[name](ratio).sum(), x, create_graph=True)[0]

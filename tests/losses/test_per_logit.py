@@ -4,15 +4,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from ganneal.logits import Judgement, PatchDiscriminator, judged, per_sample
+from ganneal.logits import DiscriminatorOutput, PatchDiscriminator, discriminator_output, per_sample
 from ganneal.losses import LOSSES, Loss, PerLogit
 
 HEADS, PLACES, BATCH = 3, 5, 4
 
 
 class Patches(PatchDiscriminator):
-    def judge(self, samples: Tensor, *condition: Tensor) -> Judgement:
-        return Judgement(samples, (samples + 1,))
+    def judge(self, samples: Tensor, *condition: Tensor) -> DiscriminatorOutput:
+        return DiscriminatorOutput(samples, (samples + 1,))
 
 
 def logits(seed: int) -> Tensor:
@@ -58,7 +58,7 @@ def test_what_reads_one_output_a_sample_sees_the_mean_over_places_summed_over_he
     assert torch.equal(Patches()(samples), samples.mean(2).sum(1)) and torch.equal(
         per_sample(samples[:, 0, 0]), samples[:, 0, 0]
     )
-    every = judged(Patches(), samples)
+    every = discriminator_output(Patches(), samples)
     assert torch.equal(every.logits, samples) and torch.equal(every.features[0], samples + 1)
-    plain = judged(torch.nn.Flatten(0), samples[:, 0, 0])
+    plain = discriminator_output(torch.nn.Flatten(0), samples[:, 0, 0])
     assert torch.equal(plain.logits, samples[:, 0, 0]) and plain.features == ()

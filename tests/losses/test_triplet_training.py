@@ -52,7 +52,7 @@ def related(**changes: Any) -> Experiment:
 
 def trained(experiment: Experiment) -> Run:
     run = Run(experiment)
-    for _ in engine.train(run):
+    for _ in engine.training_rows(run):
         pass
     return run
 
@@ -83,7 +83,7 @@ def test_the_moves_are_those_of_a_loop_by_hand() -> None:
         outputs = d(real, earlier_real), d(fake, real), d(fake, earlier_fake)
         step_by_hand(g, loss.generator(*outputs).mean())
         before["g"] = real, fake.detach()
-    for _ in engine.train(run):
+    for _ in engine.training_rows(run):
         pass
     for ours, theirs in ((run.generator, g), (run.discriminator, d)):
         for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
@@ -102,12 +102,12 @@ SCHEMES = {
 def test_a_run_resumed_at_any_step_ends_with_the_same_bits(name: str, stop: int) -> None:
     experiment = related(scheme=SCHEMES[name], g_batch_size=2 * BATCH, augmentation=AUGMENTATIONS["diffaugment"])
     whole, first, second = trained(experiment), Run(experiment), Run(experiment)
-    for _ in engine.train(first, iter([False] * stop + [True]).__next__):
+    for _ in engine.training_rows(first, iter([False] * stop + [True]).__next__):
         pass
     file = io.BytesIO()
     torch.save(first.state_dict(), file)
     second.load_state_dict(torch.load(io.BytesIO(file.getvalue()), weights_only=True))
-    for _ in engine.train(second):
+    for _ in engine.training_rows(second):
         pass
     assert second.digest() == whole.digest() != Run(experiment).digest()
 
@@ -170,6 +170,6 @@ def test_the_critic_of_the_experiment_learns_to_tell_fakes_from_reals() -> None:
         g_optimizer=SGD(lr=0.0),
         records=replace(experiment.records, log_every=32),
     )
-    losses = [row["d_loss"] for row in engine.train(Run(small))]
+    losses = [row["d_loss"] for row in engine.training_rows(Run(small))]
     assert losses[0] == pytest.approx(2, rel=0.1)  # two margins of 1, and a critic that tells nothing
     assert losses[-1] < 1.5

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ganneal.metrics.measures import METRICS
 from ganneal.metrics.neighbours import (
-    DensityCoverage,
-    PrecisionRecall,
+    DensityCoverageResult,
+    PrecisionRecallResult,
     density_coverage,
     expected_coverage,
     precision_recall,
@@ -63,15 +63,15 @@ def by_definition(real: Tensor, fake: Tensor, k: int, closed: bool) -> tuple[flo
 )
 def test_a_line_by_hand(k, ball, expected, block):
     precision, recall, density, coverage = expected
-    assert precision_recall(REAL, FAKE, k=k, ball=ball, block=block) == PrecisionRecall(precision, recall)
-    assert density_coverage(REAL, FAKE, k=k, ball=ball, block=block) == DensityCoverage(density, coverage)
+    assert precision_recall(REAL, FAKE, k=k, ball=ball, block=block) == PrecisionRecallResult(precision, recall)
+    assert density_coverage(REAL, FAKE, k=k, ball=ball, block=block) == DensityCoverageResult(density, coverage)
 
 
 def test_published_balls_and_neighbours_are_the_defaults():
     x, y = normal(30, 2), normal(30, 2, seed=1)
     assert precision_recall(x, y) == precision_recall(x, y, k=3, ball="closed")
     assert density_coverage(x, y) == density_coverage(x, y, k=5, ball="open")
-    assert precision_recall(REAL, REAL) == PrecisionRecall(1, 1)
+    assert precision_recall(REAL, REAL) == PrecisionRecallResult(1, 1)
 
 
 @settings(max_examples=15)
@@ -81,8 +81,8 @@ def test_agrees_with_the_definition_whatever_the_block(seed, d, k, closed, block
     y[:4] = x[:4]
     ball = "closed" if closed else "open"
     precision, recall, density, coverage = by_definition(x, y, k, closed)
-    assert precision_recall(x, y, k=k, ball=ball, block=block) == PrecisionRecall(precision, recall)
-    assert density_coverage(x, y, k=k, ball=ball, block=block) == DensityCoverage(density, coverage)
+    assert precision_recall(x, y, k=k, ball=ball, block=block) == PrecisionRecallResult(precision, recall)
+    assert density_coverage(x, y, k=k, ball=ball, block=block) == DensityCoverageResult(density, coverage)
 
 
 @settings(max_examples=15)
@@ -108,28 +108,28 @@ def test_exact_copies_of_the_real_set_lie_on_the_edges(d, k):
     # the copies are in another order, so a tile of the matrix product meets them elsewhere
     x = 3 * normal(150, d) + 10
     copies = x.flip(0)
-    assert density_coverage(x, copies, k=k) == DensityCoverage(1, 1)
-    assert density_coverage(x, copies, k=k, ball="closed") == DensityCoverage((k + 1) / k, 1)
+    assert density_coverage(x, copies, k=k) == DensityCoverageResult(1, 1)
+    assert density_coverage(x, copies, k=k, ball="closed") == DensityCoverageResult((k + 1) / k, 1)
     for ball in ("open", "closed"):
-        assert precision_recall(x, copies, k=k, ball=ball) == PrecisionRecall(1, 1)
+        assert precision_recall(x, copies, k=k, ball=ball) == PrecisionRecallResult(1, 1)
 
 
 def test_one_outlier_lifts_recall_but_not_coverage():
     fake = torch.tensor([[0.5], [20.0]])
-    assert precision_recall(REAL, fake, k=1) == PrecisionRecall(0.5, 1)
+    assert precision_recall(REAL, fake, k=1) == PrecisionRecallResult(0.5, 1)
     assert density_coverage(REAL, fake, k=1).coverage == 0.4  # 0 and 1 alone have a fake within their ball
 
 
 def test_sets_far_apart_share_nothing():
     x = normal(20, 2)
-    assert precision_recall(x, x + 1e3) == PrecisionRecall(0, 0)
-    assert density_coverage(x, x + 1e3) == DensityCoverage(0, 0)
+    assert precision_recall(x, x + 1e3) == PrecisionRecallResult(0, 0)
+    assert density_coverage(x, x + 1e3) == DensityCoverageResult(0, 0)
 
 
 def test_collapse_onto_one_real_sample_is_precise_and_covers_little():
     x = normal(100, 2)
     fake = x[:1].repeat(50, 1)
-    assert precision_recall(x, fake) == PrecisionRecall(1, 0.01)
+    assert precision_recall(x, fake) == PrecisionRecallResult(1, 0.01)
     assert density_coverage(x, fake).coverage < 0.15
 
 

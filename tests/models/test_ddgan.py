@@ -9,15 +9,15 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ganneal.models import DDGAN, DenoisingMLP, ModelPair
-from ganneal.models.ddgan_discriminator import DDGANDiscriminator, DiscriminatorBlock, MinibatchDeviation
+from ganneal.models.ddgan_discriminator import DDGANDiscriminator, MinibatchDeviation, TimedDiscriminatorBlock
 from ganneal.models.ddgan_generator import DDGANGenerator
 from ganneal.models.parts.ddgan_blocks import (
     AdaptiveGroupNorm,
     PixelAttention,
     ResidualBlock,
-    convolution,
+    fan_convolution,
+    fan_linear,
     groups,
-    linear,
 )
 from ganneal.models.parts.fir import Resample, Smooth
 
@@ -150,7 +150,7 @@ def test_at_first_a_block_is_its_shortcut_over_the_root_of_two() -> None:
     torch.testing.assert_close(block(x, *vectors), x / 2**0.5, atol=1e-3, rtol=0)
     attention = PixelAttention(8)
     torch.testing.assert_close(attention(x), x / 2**0.5, atol=1e-3, rtol=0)
-    half = DiscriminatorBlock(8, 12, 6, halve=True)
+    half = TimedDiscriminatorBlock(8, 12, 6, halve=True)
     expected = half.shortcut(Resample(up=False)(x)) / 2**0.5
     torch.testing.assert_close(half(x, vectors[0]), expected, atol=1e-3, rtol=0)
 
@@ -169,10 +169,10 @@ def test_attention_is_softmax_of_scaled_products_over_all_pixels() -> None:
 @pytest.mark.parametrize(("fan", "expected"), [("average", 2 / (9 * (32 + 64))), ("outputs", 1 / (9 * 64))])
 def test_initial_variances(fan: str, expected: float) -> None:
     torch.manual_seed(0)
-    weight = convolution(32, 64, 3, fan=fan).weight  # type: ignore[arg-type]
+    weight = fan_convolution(32, 64, 3, fan=fan).weight  # type: ignore[arg-type]
     assert weight.var().item() == pytest.approx(expected, rel=0.03)
     assert weight.abs().max().item() <= (3 * expected) ** 0.5  # uniform, whose variance is a third of the square
-    layer = linear(32, 64, fan=fan)  # type: ignore[arg-type]
+    layer = fan_linear(32, 64, fan=fan)  # type: ignore[arg-type]
     assert layer.weight.var().item() == pytest.approx(9 * expected, rel=0.1) and not layer.bias.any()
 
 

@@ -9,7 +9,7 @@ from ganneal.clocks import Counters
 from ganneal.logits import per_sample
 from ganneal.models import FastGAN, ModelPair
 from ganneal.models.fastgan import FastGANGenerator, NoiseInjection
-from ganneal.models.fastgan_discriminator import DownBlock, FastGANDiscriminator, quarter
+from ganneal.models.fastgan_discriminator import FastGANDiscriminator, HalvingBlock, quarter
 from ganneal.models.parts.attention import SkipExcitation
 from ganneal.models.parts.doubling import UpConvolution
 from ganneal.models.parts.spectral import CONVOLUTIONS, SpectralWeight
@@ -159,7 +159,7 @@ def test_latents_of_projected_gans_have_unit_length_only_in_their_direction() ->
 
 def test_a_halving_is_the_mean_of_its_two_ways() -> None:
     torch.manual_seed(0)
-    block = DownBlock(3, 4).eval()
+    block = HalvingBlock(3, 4).eval()
     maps = torch.randn(2, 3, 8, 8)
     torch.testing.assert_close(block(maps), 0.5 * block.main(maps) + 0.5 * block.beside(maps))
     assert block(maps).shape == (2, 4, 4, 4)

@@ -60,7 +60,7 @@ def few(images: str | Path, **changes: Any) -> Experiment:
 
 def trained(experiment: Experiment) -> Run:
     run = Run(experiment)
-    for _ in engine.train(run):
+    for _ in engine.training_rows(run):
         pass
     return run
 
@@ -111,12 +111,12 @@ def test_a_run_resumed_at_a_step_ends_with_the_same_bits(name: str, images: str)
     changes = {"augmentation": AUGMENTATIONS["diffaugment"], "regularizer": REGULARIZERS["lecam"]}
     experiment = few(images, scheme=SCHEMES[name], budget=Budget(d_updates=2), **changes)
     whole, first, second = trained(experiment), Run(experiment), Run(experiment)
-    for _ in engine.train(first, iter([False, False, True]).__next__):
+    for _ in engine.training_rows(first, iter([False, False, True]).__next__):
         pass
     file = io.BytesIO()
     torch.save(first.state_dict(), file)
     second.load_state_dict(torch.load(io.BytesIO(file.getvalue()), weights_only=True))
-    for _ in engine.train(second):
+    for _ in engine.training_rows(second):
         pass
     assert second.digest() == whole.digest() != Run(experiment).digest()
 

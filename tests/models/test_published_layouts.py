@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ganneal.models import DDGAN, SNGAN, BigGAN, Model, ModelPair
 from ganneal.models.biggan import BigGANGenerator
-from ganneal.models.ddgan_discriminator import DiscriminatorBlock as DiffusedBlock
+from ganneal.models.ddgan_discriminator import TimedDiscriminatorBlock as DiffusedBlock
 from ganneal.models.ddgan_generator import DDGANGenerator
 from ganneal.models.parts.attention import SelfAttention
 from ganneal.models.parts.conditional import ConditionalBatchNorm, ProjectionHead

@@ -7,7 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ganneal.models import R3GAN
 from ganneal.models.parts.fir import Resample
-from ganneal.models.r3gan import Block, R3GANDiscriminator, R3GANGenerator
+from ganneal.models.r3gan import R3GANBlock, R3GANDiscriminator, R3GANGenerator
 
 
 def count(module: nn.Module) -> int:
@@ -64,11 +64,11 @@ def test_groups_and_resampling_stand_where_published(widths: tuple[int, ...], si
     for player, expected in ((pair.generator, groups), (pair.discriminator, groups[::-1])):
         assert isinstance(player.net, nn.Sequential)
         layers = list(player.net)
-        found = [block.net[2].groups for block in layers if isinstance(block, Block)]
+        found = [block.net[2].groups for block in layers if isinstance(block, R3GANBlock)]
         assert found == expected
         for before, after in zip(layers, layers[1:], strict=False):
             if isinstance(after, nn.Conv2d):  # of width: in G before the doubling, in D behind the halving
-                assert isinstance(before, Block if player is pair.generator else Resample)
+                assert isinstance(before, R3GANBlock if player is pair.generator else Resample)
     assert not any(getattr(m, "bias", None) is not None for m in pair.generator.modules() if isinstance(m, nn.Conv2d))
 
 
@@ -102,7 +102,9 @@ def test_resampling_keeps_a_constant_but_at_the_edges(up: bool, edge: float, cor
 def test_blocks_are_identities_at_first_and_their_inner_layers_have_fixups_scale() -> None:
     torch.manual_seed(0)
     pair = R3GAN(widths=(64, 32), blocks=2).build((3, 16, 16))
-    blocks = [m for player in (pair.generator, pair.discriminator) for m in player.modules() if isinstance(m, Block)]
+    blocks = [
+        m for player in (pair.generator, pair.discriminator) for m in player.modules() if isinstance(m, R3GANBlock)
+    ]
     assert len(blocks) == 12
     for block in blocks:
         first, grouped, last = (m for m in block.net if isinstance(m, nn.Conv2d))

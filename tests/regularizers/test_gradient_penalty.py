@@ -18,7 +18,7 @@ from ganneal.regularizers import (
     Generated,
     GradientPenalty,
     Line,
-    Points,
+    PenaltyPoints,
     Reals,
     centered_gp,
     dragan_points,
@@ -126,7 +126,7 @@ def test_terms_on_the_check_set(penalty: GradientPenalty, value: float) -> None:
 @pytest.mark.parametrize(
     ("name", "points"), [("wgan-gp", Line()), ("wgan-lp", Line()), ("zero-gp", Line()), ("dragan", Dragan())]
 )
-def test_registered_penalties_look_where_their_papers_do(name: str, points: Points) -> None:
+def test_registered_penalties_look_where_their_papers_do(name: str, points: PenaltyPoints) -> None:
     penalty: Any = REGULARIZERS[name]
     assert (penalty.points, penalty.coefficient) == (points, 10.0)
     assert (penalty.center, penalty.one_sided) == (0.0 if name == "zero-gp" else 1.0, name == "wgan-lp")
@@ -260,7 +260,7 @@ def test_share_weighs_the_real_sample() -> None:
 
 @pytest.mark.parametrize("points", [Line(), Dragan()], ids=str)
 @pytest.mark.parametrize("shape", [(5, 2), (5, 3, 4, 4)], ids=str)
-def test_random_points_follow_the_given_generator_only(points: Points, shape: tuple[int, ...]) -> None:
+def test_random_points_follow_the_given_generator_only(points: PenaltyPoints, shape: tuple[int, ...]) -> None:
     real, fake = torch.randn(2, *shape)
     before = torch.get_rng_state()
     one, again, other = (points(real, fake, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1))

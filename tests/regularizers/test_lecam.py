@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ganneal.clocks import Counters
 from ganneal.optim import LinearDecay
-from ganneal.regularizers import REGULARIZERS, Context, LeCam, State, lecam
+from ganneal.regularizers import REGULARIZERS, Context, LeCam, RegularizerState, lecam
 
 W = torch.tensor([0.6, -0.8], dtype=torch.float64)
 M = torch.tensor([[0.5, 0.1], [0.1, -0.3]], dtype=torch.float64)
@@ -51,7 +51,7 @@ def test_averages_move_before_they_are_used_and_carry_no_gradient() -> None:
 
 def test_up_to_its_start_the_averages_are_the_latest_batchs_and_nothing_is_added() -> None:
     part: LeCam = REGULARIZERS["lecam"]  # type: ignore[assignment]
-    state: State = part.init_state()
+    state: RegularizerState = part.init_state()
     for step in (0, 1, part.start - 1):
         logits = torch.full((3,), float(step))
         assert part.discriminator_term(context(logits, -logits, d_updates=step), state) is None

@@ -16,7 +16,7 @@ from ganneal.regularizers import (
     GradientPenalty,
     Reals,
     Regularizer,
-    State,
+    RegularizerState,
     Sum,
     WeightClipping,
 )
@@ -32,15 +32,15 @@ class Counting(Regularizer):
     name: str = "one"
     size: float = 1.0
 
-    def init_state(self) -> State:
+    def init_state(self) -> RegularizerState:
         return {"calls": torch.zeros(()), "name": self.name}
 
-    def discriminator_term(self, context: Context, state: State) -> Tensor:
+    def discriminator_term(self, context: Context, state: RegularizerState) -> Tensor:
         assert state["name"] == self.name
         state["calls"] += 1
         return torch.tensor(self.size)
 
-    def generator_term(self, context: GeneratorContext, state: State) -> Tensor:
+    def generator_term(self, context: GeneratorContext, state: RegularizerState) -> Tensor:
         assert state["name"] == self.name
         return torch.tensor(10 * self.size)
 

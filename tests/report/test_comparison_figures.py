@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ganneal.report.comparison_figures import average, distances, values_by_arm
+from ganneal.report.comparison_figures import distances, mean_curve, values_by_arm
 from ganneal.report.records import RunRecord
 
 
@@ -16,7 +16,7 @@ def curve(slope: float, end: int = 4) -> RunRecord:
 
 
 def test_seeds_are_averaged_only_where_all_of_them_are_known() -> None:
-    x, mean, low, high = average([curve(1.0, 4).series("FD-x"), curve(3.0, 2).series("FD-x")])
+    x, mean, low, high = mean_curve([curve(1.0, 4).series("FD-x"), curve(3.0, 2).series("FD-x")])
     assert (x[0], x[-1]) == (0, 20)
     np.testing.assert_allclose(mean, 2 * x / 10 + 1)
     np.testing.assert_allclose([low, high], [x / 10 + 1, 3 * x / 10 + 1])

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ganneal.report.pictures import encode_frames, evenly, picture, webp
+from ganneal.report.pictures import encode_frames, evenly, page_picture, webp
 
 
 @given(st.integers(1, 200), st.integers(2, 40))
@@ -27,7 +27,7 @@ def test_enlarged_pixels_are_kept_exactly() -> None:
 
 
 def test_large_pictures_are_scaled_down_and_their_size_is_told() -> None:
-    shown = picture(webp(Image.new("RGB", (3000, 1500), "red"), side=1024), "red")
+    shown = page_picture(webp(Image.new("RGB", (3000, 1500), "red"), side=1024), "red")
     assert (shown.width, shown.height, shown.alt) == (1024, 512, "red")
     assert shown.uri.startswith("data:image/webp;base64,")
 

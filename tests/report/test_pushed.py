@@ -11,7 +11,7 @@ from tests.report.conftest import tiny_digits
 import ganneal
 from ganneal.experiment import Budget
 from ganneal.inference.loading import load_pushed
-from ganneal.report.pushed import FIRST_PUSH, NUM_PUSHES, SEED, follow, pushed
+from ganneal.report.pushed import FIRST_PUSH, NUM_PUSHES, SEED, follow_pushes, pushed
 from ganneal.report.run_page import run_page
 from ganneal.schemes import FunctionalGradient
 from ganneal.training.session import train
@@ -32,7 +32,7 @@ def cfg_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_trail_ends_where_the_pushed_sampler_does(cfg_run: Path) -> None:
-    start, trail = follow(load_pushed(cfg_run))
+    start, trail = follow_pushes(load_pushed(cfg_run))
     sampled = ganneal.load(cfg_run, sampler="pushed").sample(len(start), seed=SEED)
     assert [len(trail), torch.equal(trail[-1].samples, sampled)] == [3, True]
     moved = start
@@ -57,9 +57,9 @@ def test_a_run_that_stored_none_is_probed_with_its_last(digits_run: Path) -> Non
 
 
 def test_the_first_push_of_a_probe_has_the_stated_length(digits_run: Path) -> None:
-    start, trail = follow(load_pushed(digits_run, count=1))
+    start, trail = follow_pushes(load_pushed(digits_run, count=1))
     size = FIRST_PUSH * sqrt(start[0].numel()) / trail[0].norms.median().item()
-    _, again = follow(load_pushed(digits_run, count=2, step_size=size))
+    _, again = follow_pushes(load_pushed(digits_run, count=2, step_size=size))
     rms = (again[0].samples - start).flatten(1).square().mean(dim=1).sqrt()
     assert rms.median().item() == pytest.approx(FIRST_PUSH, rel=1e-4)
 

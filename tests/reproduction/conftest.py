@@ -12,7 +12,7 @@ from ganneal.data import Ring
 from ganneal.experiment import Experiment, Records
 from ganneal.metrics.extractors import Points
 from ganneal.models import MLP
-from ganneal.reproduction import SCALES, TABLES, Row, Scale, Table
+from ganneal.reproduction import SCALES, TABLES, Scale, Table, TableRow
 from ganneal.reproduction.datasets import PUBLISHED_DATA, PublishedData
 from ganneal.reproduction.scales import Reduction
 from ganneal.reproduction.table import reported
@@ -73,8 +73,8 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> Table:
     """The table ``tiny``, registered with its data and the scale ``tiny``."""
     monkeypatch.setitem(PUBLISHED_DATA, "ring", PublishedData("Ring", (2,), Ring(num_samples=200)))
     rows = (
-        Row("ring", "nts", "GAN, NTS", "classical", _ring(scheme=Nested(levels=2)), reported(FID="5", IS="2")),
-        Row("ring", "cts", "GAN, CTS", "classical", _ring(scheme=Alternating()), reported(FID="7", IS="1")),
+        TableRow("ring", "nts", "GAN, NTS", "classical", _ring(scheme=Nested(levels=2)), reported(FID="5", IS="2")),
+        TableRow("ring", "cts", "GAN, CTS", "classical", _ring(scheme=Alternating()), reported(FID="7", IS="1")),
     )
     table = Table("Table T. Tiny", "nowhere", rows, (("ring/nts", "ring/cts"),), ("A note.",))
     monkeypatch.setitem(TABLES, "tiny", table)

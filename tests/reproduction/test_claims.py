@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ganneal.metrics.intervals import paired_comparison
-from ganneal.reproduction.claims import Claim, judge, judged
+from ganneal.reproduction.claims import Claim, check_claim, check_claims
 from ganneal.reproduction.running import makes_numbers
 
 CLAIM = Claim("a", "b", "FID", ("1", "2"))
@@ -22,7 +22,7 @@ def entry(*values: float | None, score: str = "FID", protocol: str = "same") -> 
 
 
 def verdict(claim: Claim, a: dict[str, Any], b: dict[str, Any]) -> str:
-    return judge(claim, {"a": a, "b": b}).verdict
+    return check_claim(claim, {"a": a, "b": b}).verdict
 
 
 def test_three_clear_seeds_decide_either_way() -> None:
@@ -42,14 +42,14 @@ def test_differences_around_zero_decide_nothing() -> None:
 
 
 def test_one_seed_decides_nothing_and_says_which_way() -> None:
-    found = judge(CLAIM, {"a": entry(1.0), "b": entry(9.0)})
+    found = check_claim(CLAIM, {"a": entry(1.0), "b": entry(9.0)})
     assert found.verdict == "undecided" and "1 seed, as reported" in found.why
-    assert "the other way round" in judge(CLAIM, {"a": entry(9.0), "b": entry(1.0)}).why
+    assert "the other way round" in check_claim(CLAIM, {"a": entry(9.0), "b": entry(1.0)}).why
 
 
 def test_only_seeds_that_both_have_are_compared() -> None:
     a, b = entry(1.0, 1.1, 0.9), entry(5.0)
-    assert "1 seed" in judge(CLAIM, {"a": a, "b": b}).why
+    assert "1 seed" in check_claim(CLAIM, {"a": a, "b": b}).why
 
 
 @pytest.mark.parametrize(("claim", "score"), [(CLAIM, "FID"), (SCORE, "IS")])
@@ -58,13 +58,13 @@ def test_a_row_whose_runs_all_diverged_is_the_worse_one_from_two_seeds_on(claim:
     assert verdict(claim, good, none) == "agrees"
     assert verdict(claim, none, good) == "disagrees"
     assert verdict(claim, none, none) == "undecided"
-    one = judge(claim, {"a": entry(1.0, score=score), "b": entry(None)})
+    one = check_claim(claim, {"a": entry(1.0, score=score), "b": entry(None)})
     assert (one.verdict, one.why) == ("undecided", "1 seed, as reported: of 1 runs each 0 and 1 diverged")
 
 
 def test_a_winner_with_diverged_seeds_is_no_winner() -> None:
     winner, loser = entry(None, 1.1, 0.9, None, 1.0), entry(5.0, 5.2, 4.9, 5.1, 5.0)
-    found = judge(CLAIM, {"a": winner, "b": loser})
+    found = check_claim(CLAIM, {"a": winner, "b": loser})
     assert found.verdict == "undecided" and found.why.startswith("of 5 runs each 2 and 0 diverged; p ")
     assert verdict(CLAIM, loser, winner) == "undecided"
     assert verdict(CLAIM, entry(1.0, 1.1, 0.9, 1.2, 1.0), loser) == "agrees"
@@ -84,7 +84,7 @@ def test_rows_that_both_diverged_at_a_seed_are_equal_there() -> None:
 
 def test_a_run_that_diverged_at_a_seed_of_its_own_bars_its_row() -> None:
     low, high = entry(1.0, 1.1, 0.9, None), entry(5.0, 5.2, 4.9)
-    found = judge(CLAIM, {"a": low, "b": high})
+    found = check_claim(CLAIM, {"a": low, "b": high})
     assert found.verdict == "undecided" and found.why.endswith("a diverged at seed 3")
     assert verdict(CLAIM, entry(1.0, 1.1, 0.9, 1.0), high) == "agrees"
     assert verdict(CLAIM, entry(1.0, 1.1, 0.9), entry(5.0, 5.2, 4.9, None)) == "agrees"
@@ -94,7 +94,7 @@ def test_a_failed_run_bars_its_row_from_being_better() -> None:
     low, high = entry(1.0, 1.1, 0.9), entry(5.0, 5.2, 4.9)
     failed = {"seed": 3, "status": "failed", "last": {}}
     hidden = low | {"runs": [*low["runs"], failed]}
-    found = judge(CLAIM, {"a": hidden, "b": high})
+    found = check_claim(CLAIM, {"a": hidden, "b": high})
     assert found.verdict == "undecided" and found.why.endswith("a has no value at seed 3")
     assert verdict(CLAIM, low, high | {"runs": [*high["runs"], failed]}) == "agrees"
 
@@ -110,7 +110,7 @@ def test_a_finished_run_without_a_finite_value_counts_as_diverged() -> None:
 def test_p_is_corrected_for_the_orders_of_one_score() -> None:
     rows = {"a": entry(1.0, 1.4, 0.9, 1.1), "b": entry(1.2, 1.55, 1.15, 1.25), "c": entry(1.0, 1.1, 1.4, 0.9)}
     pairs = [CLAIM, Claim("a", "c", "FID", ("1", "2")), Claim("b", "c", "FID", ("1", "2")), SCORE]
-    alone, together = judge(CLAIM, rows), judged(pairs, rows)
+    alone, together = check_claim(CLAIM, rows), check_claims(pairs, rows)
     assert "corrected" not in alone.why and "corrected for 3 orders" in together[0].why
     assert [judgement.claim for judgement in together] == pairs
     p = paired_comparison([1.0, 1.4, 0.9, 1.1], [1.2, 1.55, 1.15, 1.25]).p_t
@@ -122,7 +122,7 @@ def test_values_measured_differently_are_not_compared() -> None:
 
 
 def test_a_row_that_is_missing_is_not_run() -> None:
-    assert judge(CLAIM, {"a": entry(1.0)}).verdict == "not run"
+    assert check_claim(CLAIM, {"a": entry(1.0)}).verdict == "not run"
 
 
 @pytest.mark.parametrize(

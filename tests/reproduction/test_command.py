@@ -11,9 +11,9 @@ from ganneal.cli import main, reproduce
 from ganneal.data import Ring
 from ganneal.experiment import OPERATION
 from ganneal.reproduction import SCALES, TABLES, Table, results
-from ganneal.reproduction.page import page
+from ganneal.reproduction.page import reproduction_page
 from ganneal.reproduction.plan import planned
-from ganneal.reproduction.running import described
+from ganneal.reproduction.running import row_identity
 
 Cli = Callable[..., tuple[int, str, str]]
 STORED = Path(__file__).parents[2] / "results" / "table9-cpu-10min.json"
@@ -97,7 +97,7 @@ def test_a_table_runs_once_and_takes_more_seeds(cli: Cli, here: Any, tmp_path: P
     assert nts["runs"][0]["num_real"] == 64 and nts["runs"][0]["last"]["FID"] > 0
     assert nts["provenance"]["torch"] and nts["command"] == "ganneal reproduce tiny --scale tiny"
     text = (tmp_path / "results" / "reproduction.md").read_text()
-    assert text == page(TABLES, results.read_all(tmp_path / "results"))
+    assert text == reproduction_page(TABLES, results.read_all(tmp_path / "results"))
     assert "GAN, NTS better than GAN, CTS | FID | 5 / 7 | **undecided** | 1 seed" in text
 
     assert cli("tiny", "--scale", "tiny", "--rows", "cts", "--seeds", "3")[0] == 0
@@ -142,7 +142,7 @@ def test_results_from_before_a_field_was_there_go_on(cli: Cli, here: Any, tmp_pa
 def test_the_page_alone_is_written_from_the_results(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
     assert cli("page") == (0, "docs/reproduction.md\n", "")
-    assert (tmp_path / "docs" / "reproduction.md").read_text() == page(TABLES, {})
+    assert (tmp_path / "docs" / "reproduction.md").read_text() == reproduction_page(TABLES, {})
 
 
 def test_results_of_another_machine_or_stop_rule_go_on(cli: Cli, here: Any, tmp_path: Path) -> None:
@@ -174,4 +174,4 @@ def test_the_stored_rows_of_table_nine_can_be_gone_on_with(tmp_path: Path, monke
     for name, old in results.read(STORED).items():
         one = planned(TABLES["table9"].row(name), SCALES["cpu-10min"], {})
         assert one.experiment is not None
-        results.check_same(name, old, described(one), one.experiment, STORED)
+        results.check_same(name, old, row_identity(one), one.experiment, STORED)

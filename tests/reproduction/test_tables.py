@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from ganneal.plan import plan
-from ganneal.reproduction import SCALES, TABLES, Reported, Row, results
+from ganneal.reproduction import SCALES, TABLES, Reported, TableRow, results
 from ganneal.reproduction.claims import claims
 from ganneal.reproduction.datasets import PUBLISHED_DATA
-from ganneal.reproduction.page import page
+from ganneal.reproduction.page import reproduction_page
 from ganneal.reproduction.plan import reduced, seconds
 
 ROOT = Path(__file__).parents[2]
@@ -81,7 +81,7 @@ def test_orders_follow_from_the_numbers_not_from_the_text() -> None:
 
 
 def test_rows_of_one_name_are_one_experiment_in_every_table() -> None:
-    seen: dict[str, Row] = {}
+    seen: dict[str, TableRow] = {}
     for _, row in ROWS:
         assert seen.setdefault(row.name, row).experiment == row.experiment
 
@@ -128,7 +128,7 @@ def test_a_row_of_table_nine_takes_about_a_hundred_seconds() -> None:
 
 
 def test_the_page_lists_every_table_and_row_when_nothing_has_run() -> None:
-    text = page(TABLES, {})
+    text = reproduction_page(TABLES, {})
     for table in TABLES.values():
         section = text.partition(f"## {table.title}\n")[2].partition("\n## ")[0]
         assert section.count("not run") == len(table.rows)
@@ -138,7 +138,7 @@ def test_the_page_lists_every_table_and_row_when_nothing_has_run() -> None:
 
 def test_the_page_in_the_documentation_is_that_of_the_results() -> None:
     kept = (ROOT / "docs" / "reproduction.md").read_text()
-    assert kept == page(TABLES, results.read_all(ROOT / "results")), "run `ganneal reproduce page`"
+    assert kept == reproduction_page(TABLES, results.read_all(ROOT / "results")), "run `ganneal reproduce page`"
 
 
 def test_every_results_file_is_of_a_table_and_a_scale() -> None:

@@ -26,7 +26,7 @@ from ganneal.models import DCGAN, DDGAN, MLP, DenoisingMLP, Model
 from ganneal.optim import SGD, Adam, Averaging
 from ganneal.regularizers import REGULARIZERS, GradientPenalty, LatentConsistency, Reals, Sum
 from ganneal.schemes import Alternating, FunctionalGradient, Nested
-from ganneal.task import Denoising, Task, Unconditional, View
+from ganneal.task import Denoising, RealView, Task, Unconditional
 from ganneal.task.diffusion import Diffusion
 from ganneal.training.evaluator import Evaluator
 from ganneal.weights import Explicit, Geometric
@@ -72,7 +72,7 @@ BOTH = pytest.mark.parametrize("make", [points, digits])
 
 def trained(experiment: Experiment) -> Run:
     run = Run(experiment)
-    for _ in engine.train(run):
+    for _ in engine.training_rows(run):
         pass
     return run
 
@@ -165,7 +165,7 @@ def test_the_penalty_sees_the_gradient_in_the_sample_alone_where_it_is_due() -> 
     run.pair.discriminator = Sum()
     run.d_parameters = list(run.discriminator.parameters())
     run.d_optimizer = SGD(lr=0.0).build(run.d_parameters)
-    penalties = [row.get("d_penalty") for row in engine.train(run)]
+    penalties = [row.get("d_penalty") for row in engine.training_rows(run)]
     assert penalties == pytest.approx([0.05 * 2, None, None] * 2 + [0.05 * 2])
 
 
@@ -218,7 +218,7 @@ def test_drawing_and_judging_leave_training_as_it_is() -> None:
     watched, alone = Run(experiment), Run(experiment)
     evaluator = Evaluator(watched.data.dataset, experiment.records)
     for run in (watched, alone):
-        for _ in engine.train(run, before_each_step(run, evaluator) if run is watched else lambda: False):
+        for _ in engine.training_rows(run, before_each_step(run, evaluator) if run is watched else lambda: False):
             pass
     assert tensors(state_of(watched)) == tensors(state_of(alone))
 
@@ -278,11 +278,11 @@ def test_a_run_resumed_at_any_step_of_a_round_ends_with_the_same_bits(make: Any,
     whole = trained(experiment)
     for steps in stops:
         first, left = Run(experiment), steps
-        for _ in engine.train(first, iter([False] * left + [True]).__next__):
+        for _ in engine.training_rows(first, iter([False] * left + [True]).__next__):
             pass
         second = Run(experiment)
         second.load_state_dict(state_of_all(first))
-        for _ in engine.train(second):
+        for _ in engine.training_rows(second):
             pass
         assert tensors(state_of(second)) == tensors(state_of(whole))
 
@@ -314,9 +314,9 @@ def test_losses_that_judge_fakes_against_reals_and_other_batches_go_with_it() ->
 class Doubled(Denoising):
     """x_{t+1} is 2 x_t at reals, and fakes are half of their x_{t+1}, whatever is drawn."""
 
-    def real_view(self, batch: Batch, random: torch.Generator) -> View:
+    def real_view(self, batch: Batch, random: torch.Generator) -> RealView:
         view = super().real_view(batch, random)
-        return View(view.samples, (view.condition[0], 2 * view.samples))
+        return RealView(view.samples, (view.condition[0], 2 * view.samples))
 
     def fake_with(self, generator: nn.Module, latents: Tensor, condition: Any, noise: tuple[Tensor, ...]) -> Tensor:
         return 0.5 * condition[1] + 0 * super().fake_with(generator, latents, condition, noise)
@@ -334,7 +334,7 @@ class Distance(nn.Module):
 
 
 def first_row(run: Run) -> dict[str, Any]:
-    return next(iter(engine.train(run)))
+    return next(iter(engine.training_rows(run)))
 
 
 @pytest.mark.parametrize("name", ["cr", "bcr"])
@@ -461,7 +461,7 @@ def test_a_model_for_another_size_is_refused_before_training() -> None:
 
 def test_a_view_is_what_the_engine_expects() -> None:
     view = Denoising().real_view(Batch(torch.randn(2, 2), None), torch.Generator())
-    assert isinstance(view, View) and len(view.condition) == 2
+    assert isinstance(view, RealView) and len(view.condition) == 2
 
 
 # Named experiments

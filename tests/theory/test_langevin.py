@@ -11,7 +11,7 @@ from torch import Tensor
 from ganneal.data import Ring
 from ganneal.metrics.mixture import GaussianMixture, mixture_quality
 from ganneal.theory.langevin import (
-    Score,
+    ScoreFunction,
     annealed_langevin,
     denoising_loss,
     exact_score,
@@ -67,7 +67,7 @@ def test_the_exact_score_is_that_of_the_density_smoothed_by_each_points_noise() 
     torch.testing.assert_close(exact_score(mixture)(x, stds), torch.stack(expected))
 
 
-def expected_loss(score: Score, p: Normal1D, std: float) -> float:
+def expected_loss(score: ScoreFunction, p: Normal1D, std: float) -> float:
     """The denoising loss by quadrature over data and noise."""
     nodes = torch.linspace(-8, 8, 161, dtype=torch.float64)
     x, noise = (p.mean + p.std * nodes).repeat_interleave(161)[:, None], nodes.repeat(161)[:, None]
@@ -131,7 +131,7 @@ def test_annealed_sampling_with_exact_scores_finds_all_modes_in_their_shares() -
     assert quality.high_quality > quality.perfect_high_quality - 5 * sqrt(exp(-4.5) / 1_000)
 
 
-def relative_error(score: Score, mixture: GaussianMixture, level: float) -> float:
+def relative_error(score: ScoreFunction, mixture: GaussianMixture, level: float) -> float:
     random = torch.Generator().manual_seed(5)
     x, stds = mixture.smoothed(level).sample(1_000, random), torch.full((1_000, 1), level, dtype=torch.float64)
     exact = exact_score(mixture)(x, stds)

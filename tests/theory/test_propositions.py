@@ -12,7 +12,7 @@ from torch import Tensor
 from ganneal.divergences import DIVERGENCES
 from ganneal.losses import LOSSES, Hinge, LeastSquares, Loss, Minimax, MinimaxProbability, NonSaturating, Wasserstein
 from ganneal.push import DELTAS, Push
-from ganneal.theory.normals import Normal1D, kl, log_ratio
+from ganneal.theory.normals import Normal1D, kl, normal_log_ratio
 from ganneal.theory.propositions import (
     PROPOSITIONS,
     decrease,
@@ -25,7 +25,7 @@ from ganneal.theory.propositions import (
 )
 from ganneal.theory.propositions.chains import TABLE, WEIGHT_RULES, annealed, divergences
 from ganneal.theory.propositions.optimal import DATA, MODEL, kantorovich_slope
-from ganneal.theory.propositions.vector_fields import ETAS, accumulated_error, loss_error
+from ganneal.theory.propositions.vector_fields import ETAS, accumulated_error, loss_gradient_error
 from ganneal.theory.pushes import pushes
 from ganneal.theory.scores import agreement, input_gradients, mixture_of, score_difference
 from ganneal.theory.scores import log_ratio as mixture_ratio
@@ -99,7 +99,9 @@ def test_the_rate_of_kl_in_the_plane_is_that_of_samples_pushed_as_in_training() 
 def test_the_direction_of_equation_2_is_the_one_that_training_pushes_along(factor: decrease.Factor) -> None:
     x = torch.linspace(-3, 3, 13, dtype=torch.float64)
     along = decrease.direction(factor, x, DATA, MODEL).detach()
-    moved = Push(delta=factor.delta)(lambda at: log_ratio(DATA, MODEL)(at).squeeze(1), x[:, None], 0.1, factor.loss)
+    moved = Push(delta=factor.delta)(
+        lambda at: normal_log_ratio(DATA, MODEL)(at).squeeze(1), x[:, None], 0.1, factor.loss
+    )
     torch.testing.assert_close(moved.squeeze(1), x + 0.1 * along, rtol=1e-12, atol=1e-12)
 
 
@@ -131,7 +133,7 @@ def test_stretch_is_the_factor_of_a_linear_map_and_the_mean_of_a_curved_one() ->
 def test_the_best_discriminator_of_two_normals_is_a_parabola(p: Normal1D, q: Normal1D) -> None:
     x = torch.linspace(-3, 3, 13, dtype=torch.float64)
     a, b, c = optimum(p, q)
-    torch.testing.assert_close(a * x**2 + b * x + c, log_ratio(p, q)(x), rtol=1e-10, atol=1e-9)
+    torch.testing.assert_close(a * x**2 + b * x + c, normal_log_ratio(p, q)(x), rtol=1e-10, atol=1e-9)
 
 
 def test_parabola_of_the_setting() -> None:
@@ -247,7 +249,7 @@ def test_every_loss_has_the_functional_gradients_form(name: str, place: str, wei
     loss = LOSSES[name]
     if hasattr(loss, "weight_on"):
         loss = replace(loss, weight_on=place)  # type: ignore[type-var]
-    assert loss_error(loss, weight) < 1e-12
+    assert loss_gradient_error(loss, weight) < 1e-12
 
 
 def test_the_pull_of_another_loss_is_another_field() -> None:

@@ -8,7 +8,7 @@ import pytest
 from ganneal import machine
 from ganneal.cli import main
 from ganneal.data import Ring
-from ganneal.data.decode.survey import Header, Survey
+from ganneal.data.decode.survey import ImageHeader, Survey
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.experiments import EXPERIMENTS, ring_cts, ring_nts
 from ganneal.experiments.choices import choose
@@ -125,5 +125,5 @@ def test_emulated_bfloat16_is_warned_of_where_it_is_known(
 
 
 def test_what_cannot_be_told_of_a_machine_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    choice = choose(Survey(1_000, {Header(32, 32, "RGB", False): 9}), machine.Machine(False, None))["precision"]
+    choice = choose(Survey(1_000, {ImageHeader(32, 32, "RGB", False): 9}), machine.Machine(False, None))["precision"]
     assert choice.value == "float32" and "not known" in choice.reason

@@ -8,7 +8,7 @@ from torch import Tensor
 from ganneal.augment.diffaugment import DiffAugment
 from ganneal.augment.images import flip_and_shift
 from ganneal.augment.probability import Adaptive, Probability, Scheduled
-from ganneal.augment.protocol import Augmentation, State
+from ganneal.augment.protocol import Augmentation, AugmentState
 from ganneal.augment.transforms import Transforms
 from ganneal.clocks import Counters
 from ganneal.losses.outputs import LOG_RATIO, Output
@@ -24,16 +24,16 @@ class Unchanged:
     def check(self, shape: tuple[int, ...]) -> None:
         return None
 
-    def init_state(self) -> State:
+    def init_state(self) -> AugmentState:
         return {}
 
-    def __call__(self, images: Tensor, random: torch.Generator, state: State, counters: Counters) -> Tensor:
+    def __call__(self, images: Tensor, random: torch.Generator, state: AugmentState, counters: Counters) -> Tensor:
         return images
 
-    def observe(self, real_logits: Tensor, state: State, output: Output = LOG_RATIO) -> None:
+    def observe(self, real_logits: Tensor, state: AugmentState, output: Output = LOG_RATIO) -> None:
         return None
 
-    def probability_now(self, state: State, counters: Counters) -> None:
+    def probability_now(self, state: AugmentState, counters: Counters) -> None:
         return None
 
 
@@ -56,7 +56,7 @@ __all__ = [
     "DiffAugment",
     "Probability",
     "Scheduled",
-    "State",
+    "AugmentState",
     "Transforms",
     "Unchanged",
     "flip_and_shift",

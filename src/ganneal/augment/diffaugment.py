@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ganneal.augment.images import at_least_single, cut_out, eighth, saturated, shifted, uniform, whole
-from ganneal.augment.protocol import State, check_images
+from ganneal.augment.protocol import AugmentState, refuse_points
 from ganneal.clocks import Counters
 from ganneal.losses.outputs import LOG_RATIO, Output
 
@@ -29,12 +29,12 @@ class DiffAugment:
     reads_boundary = False
 
     def check(self, shape: tuple[int, ...]) -> None:
-        check_images(shape, "DiffAugment")
+        refuse_points(shape, "DiffAugment")
 
-    def init_state(self) -> State:
+    def init_state(self) -> AugmentState:
         return {}
 
-    def __call__(self, images: Tensor, random: torch.Generator, state: State, counters: Counters) -> Tensor:
+    def __call__(self, images: Tensor, random: torch.Generator, state: AugmentState, counters: Counters) -> Tensor:
         images = at_least_single(images)
         height, width = images.shape[2:]
         if self.color:
@@ -51,8 +51,8 @@ class DiffAugment:
             images = cut_out(images, rows, columns, everyone)
         return images.contiguous(memory_format=torch.channels_last)
 
-    def observe(self, real_logits: Tensor, state: State, output: Output = LOG_RATIO) -> None:
+    def observe(self, real_logits: Tensor, state: AugmentState, output: Output = LOG_RATIO) -> None:
         return None
 
-    def probability_now(self, state: State, counters: Counters) -> None:
+    def probability_now(self, state: AugmentState, counters: Counters) -> None:
         return None

@@ -50,7 +50,7 @@ def reflected(index: Int[Tensor, "..."], size: int) -> Int[Tensor, "..."]:
     return torch.minimum(folded, 2 * size - 2 - folded)
 
 
-def take(images: Images, rows: Int[Tensor, "batch height"], columns: Int[Tensor, "batch width"]) -> Images:
+def gather_pixels(images: Images, rows: Int[Tensor, "batch height"], columns: Int[Tensor, "batch width"]) -> Images:
     """Pixel (i, j) of each image from its pixel (rows[i], columns[j])."""
     taken = images.gather(2, rows[:, None, :, None].expand(*images.shape))
     return taken.gather(3, columns[:, None, None, :].expand(*images.shape))
@@ -63,7 +63,7 @@ def shifted(images: Images, down: Int[Tensor, " batch"], right: Int[Tensor, " ba
         index = torch.arange(size, device=images.device)[None] - move[:, None]
         sources.append(reflected(index, size))
         inside.append((index >= 0) & (index < size))
-    moved = take(images, *sources)
+    moved = gather_pixels(images, *sources)
     return moved if reflect else moved * (inside[0][:, None, :, None] & inside[1][:, None, None, :])
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ganneal import ranks as collective
-from ganneal.augment.protocol import State
+from ganneal.augment.protocol import AugmentState
 from ganneal.clocks import Counters
 from ganneal.losses.outputs import LOG_RATIO, Output
 from ganneal.optim.lr_rules import Constant, LRRule
@@ -17,7 +17,7 @@ from ganneal.optim.lr_rules import Constant, LRRule
 class Probability(Protocol):
     """The probability of each change, in [0, 1]."""
 
-    def init_state(self) -> State:
+    def init_state(self) -> AugmentState:
         """State at the start of a run."""
         ...
 
@@ -26,11 +26,11 @@ class Probability(Protocol):
         """Whether it needs the loss to have an output between real and fake."""
         ...
 
-    def now(self, state: State, counters: Counters) -> Tensor | float:
+    def now(self, state: AugmentState, counters: Counters) -> Tensor | float:
         """The probability at this point of training."""
         ...
 
-    def observe(self, real_logits: Tensor, state: State, output: Output = LOG_RATIO) -> None:
+    def observe(self, real_logits: Tensor, state: AugmentState, output: Output = LOG_RATIO) -> None:
         """Take note of the discriminator's outputs on augmented reals; ``output`` is their meaning under the loss."""
         ...
 
@@ -47,13 +47,13 @@ class Scheduled:
         if not 0 <= self.highest <= 1:
             raise ValueError(f"highest must be a probability in 0..1, got {self.highest}.")
 
-    def init_state(self) -> State:
+    def init_state(self) -> AugmentState:
         return {}
 
-    def now(self, state: State, counters: Counters) -> float:
+    def now(self, state: AugmentState, counters: Counters) -> float:
         return self.highest * self.rule.at(counters.read(self.rule.clock, own="d_updates"))
 
-    def observe(self, real_logits: Tensor, state: State, output: Output = LOG_RATIO) -> None:
+    def observe(self, real_logits: Tensor, state: AugmentState, output: Output = LOG_RATIO) -> None:
         return None
 
 
@@ -89,14 +89,14 @@ class Adaptive:
     def reads_boundary(self) -> bool:
         return self.boundary is None
 
-    def init_state(self) -> State:
+    def init_state(self) -> AugmentState:
         return {"probability": torch.zeros(()), "signs": torch.zeros(()), "count": 0}
 
-    def now(self, state: State, counters: Counters) -> Tensor:
+    def now(self, state: AugmentState, counters: Counters) -> Tensor:
         return state["probability"]
 
     @torch.no_grad()
-    def observe(self, real_logits: Tensor, state: State, output: Output = LOG_RATIO) -> None:
+    def observe(self, real_logits: Tensor, state: AugmentState, output: Output = LOG_RATIO) -> None:
         boundary = output.boundary if self.boundary is None else self.boundary
         assert boundary is not None  # refused before anything is trained
         real_logits = collective.gather(real_logits)

@@ -8,7 +8,7 @@ from torch import Tensor
 from ganneal.clocks import Counters
 from ganneal.losses.outputs import LOG_RATIO, Output
 
-State = dict[str, Any]
+AugmentState = dict[str, Any]
 """Tensors and plain values, kept in the run and saved with it."""
 
 
@@ -27,15 +27,15 @@ class Augmentation(Protocol):
         """
         ...
 
-    def init_state(self) -> State:
+    def init_state(self) -> AugmentState:
         """State at the start of a run."""
         ...
 
-    def __call__(self, images: Tensor, random: torch.Generator, state: State, counters: Counters) -> Tensor:
+    def __call__(self, images: Tensor, random: torch.Generator, state: AugmentState, counters: Counters) -> Tensor:
         """``images`` changed, each in its own way."""
         ...
 
-    def observe(self, real_logits: Tensor, state: State, output: Output = LOG_RATIO) -> None:
+    def observe(self, real_logits: Tensor, state: AugmentState, output: Output = LOG_RATIO) -> None:
         """Take note of the discriminator's outputs on augmented reals, once a pass in its moves.
 
         Args:
@@ -43,12 +43,12 @@ class Augmentation(Protocol):
         """
         ...
 
-    def probability_now(self, state: State, counters: Counters) -> Tensor | float | None:
+    def probability_now(self, state: AugmentState, counters: Counters) -> Tensor | float | None:
         """How often each change is made now, for the log; None where it is always the same."""
         ...
 
 
-def check_images(shape: tuple[int, ...], name: str) -> None:
+def refuse_points(shape: tuple[int, ...], name: str) -> None:
     """Refuse points."""
     if len(shape) != 3:
         raise ValueError(

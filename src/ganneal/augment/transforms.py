@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ganneal.augment.images import at_least_single, cut_out, hue_turned, normal, saturated, transformed, uniform, whole
 from ganneal.augment.probability import Adaptive, Probability
-from ganneal.augment.protocol import State, check_images
+from ganneal.augment.protocol import AugmentState, refuse_points
 from ganneal.clocks import Counters
 from ganneal.losses.outputs import LOG_RATIO, Output
 
@@ -57,12 +57,12 @@ class Transforms:
             raise ValueError(f"color must be a finite strength >= 0, got {self.color}; 1 is ADA's.")
 
     def check(self, shape: tuple[int, ...]) -> None:
-        check_images(shape, "Transforms")
+        refuse_points(shape, "Transforms")
 
-    def init_state(self) -> State:
+    def init_state(self) -> AugmentState:
         return self.probability.init_state()
 
-    def __call__(self, images: Tensor, random: torch.Generator, state: State, counters: Counters) -> Tensor:
+    def __call__(self, images: Tensor, random: torch.Generator, state: AugmentState, counters: Counters) -> Tensor:
         images, p = at_least_single(images), self.probability.now(state, counters)
         if self.geometry:
             matrix = torch.eye(3, device=images.device)
@@ -120,8 +120,8 @@ class Transforms:
     def reads_boundary(self) -> bool:
         return self.probability.reads_boundary
 
-    def observe(self, real_logits: Tensor, state: State, output: Output = LOG_RATIO) -> None:
+    def observe(self, real_logits: Tensor, state: AugmentState, output: Output = LOG_RATIO) -> None:
         self.probability.observe(real_logits, state, output)
 
-    def probability_now(self, state: State, counters: Counters) -> Tensor | float:
+    def probability_now(self, state: AugmentState, counters: Counters) -> Tensor | float:
         return self.probability.now(state, counters)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ganneal.cli.configure import take
+from ganneal.cli.configure import take_option
 from ganneal.experiment import Experiment
 from ganneal.experiments import EXPERIMENTS, Choice, image_choices
 from ganneal.models import DCGAN, MODELS, Model
@@ -27,7 +27,7 @@ def choices(name: str, stored: Mapping[str, Any] | None, models: Sequence[Model]
 
 def named_model(arguments: Sequence[str]) -> Model:
     """The networks that ``arguments`` name with ``--model``, else those of `images`, before the rest is parsed."""
-    name = take(list(arguments), "--model")
+    name = take_option(list(arguments), "--model")
     return DCGAN() if name is None else lookup("model", MODELS, name)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ganneal.cli.chosen import choices, named_model, reasons, values
-from ganneal.cli.configure import configure, resolve, take, take_flag
+from ganneal.cli.configure import configure, resolve, take_flag, take_option
 from ganneal.comparison import Arm, Executor, LocalProcesses, Study, compare
 from ganneal.comparison.executors import cores
 from ganneal.comparison.schedule import stored_choices
@@ -112,7 +112,7 @@ def _arm(text: str, shared: Sequence[str], chosen: Chosen) -> Arm:
 
 def _clock(rest: list[str]) -> tuple[BudgetClock, float]:
     given: list[tuple[BudgetClock, str]] = [
-        (clock, value) for clock in CLOCKS if (value := take(rest, f"--{clock.replace('_', '-')}")) is not None
+        (clock, value) for clock in CLOCKS if (value := take_option(rest, f"--{clock.replace('_', '-')}")) is not None
     ]
     if len(given) != 1:
         options = ", ".join(f"--{clock.replace('_', '-')}" for clock in CLOCKS)
@@ -164,8 +164,16 @@ def main(arguments: Sequence[str]) -> None:
     named, rest = rest[:count], rest[count:]
     if not named:
         raise ValueError("the arms come first: ganneal compare ARM... --seconds 60 [options].")
-    out, baseline, seeds = take(rest, "--out"), take(rest, "--baseline"), seeds_of(take(rest, "--seeds"))
-    jobs, cluster, controlled = take(rest, "--jobs"), take(rest, "--cluster"), take_flag(rest, "--controls")
+    out, baseline, seeds = (
+        take_option(rest, "--out"),
+        take_option(rest, "--baseline"),
+        seeds_of(take_option(rest, "--seeds")),
+    )
+    jobs, cluster, controlled = (
+        take_option(rest, "--jobs"),
+        take_option(rest, "--cluster"),
+        take_flag(rest, "--controls"),
+    )
     clock, amount = _clock(rest)
     folder = out or _folder(named[0])
     chosen = _chosen(named, rest, folder)

@@ -76,7 +76,7 @@ def configure(experiment: Experiment, arguments: Sequence[str], prog: str) -> Ex
     return parse(experiment, rest, prog=prog)
 
 
-def take(arguments: list[str], option: str) -> str | None:
+def take_option(arguments: list[str], option: str) -> str | None:
     """The value after ``option``, both removed from ``arguments``."""
     for index, argument in enumerate(arguments):
         if argument == option:

@@ -67,7 +67,7 @@ class ConvertOptions:
 
 
 @dataclass(frozen=True)
-class FetchOptions:
+class FetchDataOptions:
     """Download the original files of a small data set, checked by their published checksums; or a set of the hub."""
 
     name: Annotated[str, tyro.conf.Positional]
@@ -182,7 +182,7 @@ def _convert(arguments: list[str]) -> None:
 
 
 def _fetch(arguments: list[str]) -> None:
-    options = tyro.cli(FetchOptions, args=arguments, prog="ganneal data fetch")
+    options = tyro.cli(FetchDataOptions, args=arguments, prog="ganneal data fetch")
     if "/" in options.name:
         return _fetch_from_hub(options)
     if options.config is not None or options.revision is not None:
@@ -195,7 +195,7 @@ def _fetch(arguments: list[str]) -> None:
     print(then.format(folder=shlex.quote(str(out))))
 
 
-def _fetch_from_hub(options: FetchOptions) -> None:
+def _fetch_from_hub(options: FetchDataOptions) -> None:
     if options.url is not None:
         raise ValueError("--url is for mnist, fashion-mnist, cifar10 and cifar100; for the hub set HF_ENDPOINT.")
     out = Path(options.out or f"data/{options.name.replace('/', '-')}").expanduser()
@@ -214,7 +214,7 @@ class DataOptions:
 
 def help_text(arguments: Sequence[str]) -> str:
     """The help of a data command, or of all of them."""
-    own = {"inspect": InspectOptions, "convert": ConvertOptions, "fetch": FetchOptions}
+    own = {"inspect": InspectOptions, "convert": ConvertOptions, "fetch": FetchDataOptions}
     for name in arguments[:1]:
         if name in own:
             return help_of(own[name], f"data {name}")

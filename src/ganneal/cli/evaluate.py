@@ -17,7 +17,7 @@ from ganneal.data.decode.images import Fit, Levels, OnDamaged
 from ganneal.data.messages import OWN, spelled
 from ganneal.evaluation.stored import LINE_ON_FID, Settings, evaluate_images, evaluate_run
 from ganneal.evaluation.suited import EVALUATION_SEEDS
-from ganneal.inference.generator import Form, Truncation
+from ganneal.inference.generator import Truncation, TruncationForm
 from ganneal.inference.zoo import is_named, refuse
 from ganneal.metrics.extractors import EXTRACTORS, ExtractorConfig
 from ganneal.metrics.measures import DEFAULT_METRICS, METRICS
@@ -75,7 +75,7 @@ class EvaluateOptions:
     """What the generator's batch norm runs on; left out, the running statistics, or what the run's averaging says."""
     truncation: float | None = None
     """Truncation of the latents."""
-    truncation_form: Form = "resample"
+    truncation_form: TruncationForm = "resample"
     """Entries beyond it are redrawn until within, or all are multiplied by it."""
     classes: Classes = "data"
     """How often each class is drawn: as often as the data has it, or all alike."""
@@ -90,7 +90,7 @@ def help_text(_: Sequence[str]) -> str:
     return help_of(EvaluateOptions, "evaluate", usage=USAGE, parts={**EVALUATE_PARTS, "metrics": ("metric", METRICS)})
 
 
-def show(records: Sequence[Record]) -> str:
+def records_as_text(records: Sequence[Record]) -> str:
     """The records as aligned text, one checkpoint after the other."""
     width = max(len(record.name) for record in records)
     lines = []
@@ -209,7 +209,7 @@ def main(arguments: Sequence[str]) -> None:
     missing = [name for name in given.metrics if type(METRICS[name]).__name__ not in measured]
     if missing:
         say(f"warning: not measured: {', '.join(missing)}, for want of logits, labels or held-out data")
-    print(show(records))
+    print(records_as_text(records))
     if path is not None:
         _write(records, path)
         print(f"records: {path}")

@@ -40,14 +40,14 @@ def help_text(_: Sequence[str]) -> str:
 def main(arguments: Sequence[str]) -> None:
     """Parse, write, and say how near the file's images are to the original's."""
     options = tyro.cli(ExportOptions, args=list(arguments), prog="ganneal export")
-    from ganneal.inference.export import FORMATS, write
+    from ganneal.inference.export import FORMATS, write_export
     from ganneal.inference.loading import load
     from ganneal.registry import lookup
 
     suffix = lookup("format", FORMATS, options.format).suffix
     path = options.out or Path(Path(options.run.rpartition(":")[2]).resolve().name + suffix)
     generator = load(options.run, checkpoint=options.checkpoint, sampler=options.sampler, statistics=options.statistics)
-    done = write(generator, path, format=options.format, overwrite=options.overwrite)
+    done = write_export(generator, path, format=options.format, overwrite=options.overwrite)
     sizes = ", ".join(map(str, done.differences))
     print(f"largest difference to the original at {sizes} images: {max(done.differences.values()):.2g}")
     print(f"{options.format}, {done.bytes / 1e6:.2f} MB: {done.path}")

@@ -9,15 +9,15 @@ from typing import Annotated, Any
 import torch
 import tyro
 
+from ganneal.cli.help import aligned_table as table_of
 from ganneal.cli.help import help_of
-from ganneal.cli.help import table as table_of
 from ganneal.cli.options import Parts, parse, switch_parts
 from ganneal.losses import LOSSES
 from ganneal.optim import CG, SGD, Adam
 from ganneal.registry import lookup
 from ganneal.storage.atomic import write_bytes
 from ganneal.theory.games import GAMES, METHODS, Consensus, Game, Method, Order, averaged_gap, coinciding, play
-from ganneal.theory.games.figure import picture
+from ganneal.theory.games.figure import game_picture
 from ganneal.theory.games.playing import Path as Played
 
 GAME_PARTS: Parts = {"game.loss": ("loss", LOSSES)}
@@ -90,7 +90,7 @@ def configured(name: str, options: GamesOptions, lr: float) -> Method:
             return replace(method, lr=lr)
 
 
-def compare(options: GamesOptions) -> dict[str, Played]:
+def play_methods(options: GamesOptions) -> dict[str, Played]:
     """The path of every method of ``options``."""
     lr = options.game.suggested_lr if options.lr is None else options.lr
     y_lr = lr if options.y_lr is None else options.y_lr
@@ -103,7 +103,7 @@ def compare(options: GamesOptions) -> dict[str, Played]:
     }
 
 
-def table(game: Game, paths: dict[str, Played]) -> str:
+def gaps_table(game: Game, paths: dict[str, Played]) -> str:
     """Where each path ends, how near it came, and both players' averaged gaps; one line for methods of one path."""
     groups = {", ".join(names): paths[names[0]] for names in coinciding(paths)}
     width = max(len("method"), *map(len, groups))
@@ -129,7 +129,7 @@ def _coordinates(point: torch.Tensor) -> str:
     return shown if len(point) == 1 else f"|{shown}|"
 
 
-def show(options: GamesOptions, paths: dict[str, Played]) -> str:
+def game_as_text(options: GamesOptions, paths: dict[str, Played]) -> str:
     """The game, the settings and the table as text."""
     lr = options.game.suggested_lr if options.lr is None else options.lr
     y_lr = "" if options.y_lr in (None, lr) else f", y's {options.y_lr:g}"
@@ -140,7 +140,7 @@ def show(options: GamesOptions, paths: dict[str, Played]) -> str:
             f"game     {options.game}",
             f"played   {options.steps} steps, {options.order}, lr {lr:g}{y_lr}{adam}{decayed}",
             "",
-            table(options.game, paths),
+            gaps_table(options.game, paths),
             "",
             "distance = of both players to the equilibrium at the end, nearest = the least on the way.",
             "gap = the largest mean of <x_n - x, gradient> over the x no further from the equilibrium than the start;",
@@ -158,7 +158,7 @@ def main(arguments: Sequence[str]) -> None:
     rest = ["--help" if argument == "--help-all" else argument for argument in rest]
     options, rest = switch_parts(options, rest, GAME_PARTS)
     options = parse(options, rest, prog=f"ganneal games {name}")
-    paths = compare(options)
+    paths = play_methods(options)
     out = Path(options.out).expanduser()
-    write_bytes(out, picture(options.game, paths, f"{name}, {options.steps} {options.order} steps"))
-    print(f"{show(options, paths)}\n\npicture: {out}")
+    write_bytes(out, game_picture(options.game, paths, f"{name}, {options.steps} {options.order} steps"))
+    print(f"{game_as_text(options, paths)}\n\npicture: {out}")

@@ -17,7 +17,7 @@ Rows = Mapping[str, str]
 """What is typed -> what it means."""
 
 
-def table(rows: Rows) -> str:
+def aligned_table(rows: Rows) -> str:
     """Aligned rows, wrapped to the terminal."""
     width = min(shutil.get_terminal_size((HELP_WIDTH, 50)).columns, HELP_WIDTH)
     column = min(max(map(len, rows), default=0), COLUMN)
@@ -54,8 +54,8 @@ def help_of(
     arguments, options = _arguments(kind), {**_options(kind, parts or {}), **(more or {})}
     ways = usage or [" ".join([*arguments, "[options]"])]
     calls = "usage: " + "\n       ".join(f"ganneal {command} {way}".rstrip() for way in ways)
-    named = {"arguments": table(arguments)} if any(arguments.values()) else {}
-    shown = {**named, **(sections or {}), "options": table({**options, "-h, --help": "Print this."})}
+    named = {"arguments": aligned_table(arguments)} if any(arguments.values()) else {}
+    shown = {**named, **(sections or {}), "options": aligned_table({**options, "-h, --help": "Print this."})}
     return "\n\n".join([calls, getdoc(kind) or "", *(f"{title}:\n{text}" for title, text in shown.items())])
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ganneal.cli.help import help_of
 from ganneal.cli.options import Parts, parse, switch_parts
-from ganneal.moments import Moments
+from ganneal.moments import MomentDecays
 from ganneal.plan import LevelPlan, Plan, Stage, plan
 from ganneal.registry import nearest
 from ganneal.schemes import SCHEMES, Scheme
@@ -46,9 +46,9 @@ class PlanOptions:
                 raise ValueError(f"{name} must be at least 0 and below 1, got {value}; Adam's are 0.5 and 0.999.")
 
     @property
-    def moments(self) -> Moments | None:
+    def moments(self) -> MomentDecays | None:
         """Those of the generator's optimizer, None where its memory is long."""
-        return None if self.beta2 is None else Moments(self.beta1, self.beta2)
+        return None if self.beta2 is None else MomentDecays(self.beta1, self.beta2)
 
 
 def help_text(_: Sequence[str]) -> str:
@@ -112,7 +112,7 @@ def _shown_reals(figures: Plan, batch_size: int, g_reals: int) -> list[str]:
     ]
 
 
-def _shown_updates(figures: Plan, g_cost: float, reals: list[str], moments: Moments | None) -> list[str]:
+def _shown_updates(figures: Plan, g_cost: float, reals: list[str], moments: MomentDecays | None) -> list[str]:
     """What a round of updates of both players does and costs."""
     return [
         f"updates per round          {figures.d_updates} D, {figures.g_updates} G",
@@ -128,14 +128,14 @@ def _shown_updates(figures: Plan, g_cost: float, reals: list[str], moments: Mome
     ]
 
 
-def _memory(moments: Moments | None) -> str:
+def _memory(moments: MomentDecays | None) -> str:
     if moments is None:
         return "is weight / root mean square weight where 1 / (1 - beta2) is much longer than a round"
     return f"is that of averages with beta1 = {moments.beta1:g} and beta2 = {moments.beta2:g}"
 
 
-def show(
-    scheme: Scheme, g_cost: float = 1.0, batch_size: int = 64, g_reals: int = 0, moments: Moments | None = None
+def plan_as_text(
+    scheme: Scheme, g_cost: float = 1.0, batch_size: int = 64, g_reals: int = 0, moments: MomentDecays | None = None
 ) -> str:
     """One round of ``scheme`` as text; ``g_reals`` are the real images of one generator update."""
     figures = plan(scheme, moments=moments)
@@ -169,7 +169,7 @@ def _resolve(name: str) -> "tuple[PlanOptions, Experiment | None]":
 
     if name in EXPERIMENTS:
         experiment = EXPERIMENTS[name]()
-        own = getattr(experiment.g_optimizer, "moments", None) or Moments(0.0, 0.999)
+        own = getattr(experiment.g_optimizer, "moments", None) or MomentDecays(0.0, 0.999)
         options = PlanOptions(experiment.scheme, batch_size=experiment.batch_size, beta1=own.beta1, beta2=own.beta2)
         return options, experiment
     raise ValueError(f"unknown scheme or experiment {name!r}. {nearest(name, SCHEMES | EXPERIMENTS)}")
@@ -182,11 +182,11 @@ def main(arguments: Sequence[str]) -> None:
     options, rest = switch_parts(options, rest, PLAN_PARTS)
     options = parse(options, rest, prog=f"ganneal plan {name}")
     if experiment is None:
-        print(show(options.scheme, options.g_cost, options.batch_size, moments=options.moments))
+        print(plan_as_text(options.scheme, options.g_cost, options.batch_size, moments=options.moments))
         return
     from ganneal.training.forewarning import forewarning
 
     planned = replace(experiment, scheme=options.scheme, batch_size=options.batch_size)
-    print(show(options.scheme, options.g_cost, options.batch_size, planned.generator_reals, options.moments))
+    print(plan_as_text(options.scheme, options.g_cost, options.batch_size, planned.generator_reals, options.moments))
     if warning := forewarning(planned):
         print(f"\nwarning: {warning}")

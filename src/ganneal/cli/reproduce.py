@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ganneal.cli.compare import seeds_of
-from ganneal.cli.configure import take, take_flag
+from ganneal.cli.configure import take_flag, take_option
 from ganneal.comparison import Executor, LocalProcesses
 from ganneal.comparison.executors import cores
 from ganneal.metrics.extractors import EXTRACTORS, ExtractorConfig
@@ -14,9 +14,9 @@ from ganneal.registry import lookup
 from ganneal.reproduction import ALIASES, SCALES, TABLES, Table, results
 from ganneal.reproduction.datasets import PUBLISHED_DATA
 from ganneal.reproduction.distances import DISTANCE_ROWS, TITLE, distances_table
-from ganneal.reproduction.page import page
+from ganneal.reproduction.page import reproduction_page
 from ganneal.reproduction.plan import Planned, chosen_rows, planned, seconds
-from ganneal.reproduction.running import check_extractor, described, run_rows
+from ganneal.reproduction.running import check_extractor, row_identity, run_rows
 from ganneal.reproduction.scales import Scale
 from ganneal.storage.atomic import write_bytes
 from ganneal.training.interruption import Interrupted
@@ -120,7 +120,7 @@ def shown_plan(table: Table, rows: Sequence[Planned], scale: Scale) -> str:
 
 def write_page(results_folder: Path, path: Path) -> None:
     """Write the page from every results file."""
-    write_bytes(path, page(TABLES, results.read_all(results_folder)).encode())
+    write_bytes(path, reproduction_page(TABLES, results.read_all(results_folder)).encode())
 
 
 def _run(
@@ -137,7 +137,7 @@ def _run(
     kept = results.read(file)
     for one in rows:
         if one.experiment is not None and one.row.name in kept:
-            results.check_same(one.row.name, kept[one.row.name], described(one), one.experiment, file)
+            results.check_same(one.row.name, kept[one.row.name], row_identity(one), one.experiment, file)
 
     trained = {one.row.name: one.experiment for one in rows if one.experiment is not None}
 
@@ -146,8 +146,8 @@ def _run(
 
     def written(row: str, entry: results.Entry) -> None:
         found = results.read(file)
-        found[row] = results.joined(row, found.get(row), entry, trained[row], file)
-        results.write(
+        found[row] = results.with_stored_seeds(row, found.get(row), entry, trained[row], file)
+        results.write_results(
             file, name, scale_name, {row.name: found[row.name] for row in TABLES[name].rows if row.name in found}
         )
         write_page(results_folder, page_file)
@@ -186,8 +186,8 @@ def main(arguments: Sequence[str]) -> None:
     given, *rest = arguments
     if given.startswith("-"):
         raise ValueError(f"the table comes first, got {given!r}: ganneal reproduce TABLE --scale SCALE [options].")
-    results_folder = Path(take(rest, "--results") or "results")
-    page_file = _page_file(take(rest, "--page"), results_folder)
+    results_folder = Path(take_option(rest, "--results") or "results")
+    page_file = _page_file(take_option(rest, "--page"), results_folder)
     if given == "page":
         _refuse(rest)
         write_page(results_folder, page_file)
@@ -200,13 +200,13 @@ def main(arguments: Sequence[str]) -> None:
         return
     name = ALIASES.get(given, given)
     table = lookup("table", TABLES, name)
-    scale_name = take(rest, "--scale")
+    scale_name = take_option(rest, "--scale")
     if scale_name is None:
         raise ValueError(f"--scale must be one of {', '.join(SCALES)}; cpu-10min is the smallest.")
     scale = lookup("scale", SCALES, scale_name)
     patterns, paths = _take_several(rest, "--rows"), _paths(_take_several(rest, "--data"))
-    extractor, seeds = _extractor(take(rest, "--extractor")), seeds_of(take(rest, "--seeds") or "1")
-    executor, out = _jobs(take(rest, "--jobs")), take(rest, "--out") or "runs/reproduce"
+    extractor, seeds = _extractor(take_option(rest, "--extractor")), seeds_of(take_option(rest, "--seeds") or "1")
+    executor, out = _jobs(take_option(rest, "--jobs")), take_option(rest, "--out") or "runs/reproduce"
     only_plan = take_flag(rest, "--plan")
     _refuse(rest)
     rows = [planned(row, scale, paths, extractor) for row in chosen_rows(table, patterns)]

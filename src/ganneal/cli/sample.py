@@ -60,7 +60,7 @@ def main(arguments: Sequence[str]) -> None:
     options = tyro.cli(SampleOptions, args=list(arguments), prog="ganneal sample")
     from ganneal.inference.generator import Truncation
     from ganneal.inference.loading import load
-    from ganneal.inference.sample_files import Drawn, check_out, check_outside, write_samples
+    from ganneal.inference.sample_files import DrawnSamples, check_out, check_outside, write_samples
     from ganneal.inference.zoo import run_path
 
     if not options.out.strip():
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str]) -> None:
         count, options.seed, labels=labels, classes=options.drawn, truncation=cut
     )
     samples = generator.finish(latents, condition, random)
-    drawn = Drawn(samples, generator.labels_of(condition), generator.data_class_names, generator.num_classes)
+    drawn = DrawnSamples(samples, generator.labels_of(condition), generator.data_class_names, generator.num_classes)
     write_samples(drawn, path, columns=options.columns or options.per_class, overwrite=options.overwrite)
     pushed = f", the generator with {generator.num_pushes} pushes" if generator.num_pushes else ""
     print(f"{count} samples: {options.out}{pushed}")

@@ -45,13 +45,13 @@ def main(arguments: Sequence[str]) -> None:
         verdict = "holds" if statement.holds(value) else "DOES NOT HOLD"
         print(f"{name:<{width}}  {value:<9.3g} {statement.bound:<14} {verdict:<5}  {statement.says}", flush=True)
     if options.figures is not None:
-        draw(options.figures, options.steps)
+        write_figures(options.figures, options.steps)
     elif not chosen:
         print("\n".join(f"{name:<{width}}  {statement.says}" for name, statement in PROPOSITIONS.items()))
         print("\nganneal theory NAME measures one, ganneal theory all every one.")
 
 
-def draw(folder: Path, steps: int | None = None) -> None:
+def write_figures(folder: Path, steps: int | None = None) -> None:
     """Write every figure to ``folder``, and print what it shows in numbers."""
     import io
 

@@ -8,8 +8,8 @@ from inspect import getdoc
 from typing import Any
 
 from ganneal.cli.chosen import choices, named_model, reasons, values
-from ganneal.cli.configure import EXPERIMENT_PARTS, configure, resolve, take, take_flag
-from ganneal.cli.plan import show
+from ganneal.cli.configure import EXPERIMENT_PARTS, configure, resolve, take_flag, take_option
+from ganneal.cli.plan import plan_as_text
 from ganneal.evaluation.run_data import ACCEPT, KnownData, check_apart, check_identity, found_again
 from ganneal.experiment import Experiment
 from ganneal.experiments import EXPERIMENTS, run_name
@@ -99,7 +99,7 @@ def _directory(name: str, seed: int) -> str:
 
 def _seed(arguments: list[str]) -> int:
     """The seed among ``arguments``, before they are parsed; parsing says what is wrong with it."""
-    given = take(list(arguments), "--seed")
+    given = take_option(list(arguments), "--seed")
     return int(given) if given is not None and given.isdecimal() else 0
 
 
@@ -109,7 +109,7 @@ def main(arguments: Sequence[str]) -> None:
     if rest[0].startswith("-"):
         raise ValueError(f"the experiment comes first, got {rest[0]!r}: ganneal train EXPERIMENT [options].")
     name = rest.pop(0)
-    out = take(rest, "--out")
+    out = take_option(rest, "--out")
     dry_run, accept = (take_flag(rest, option) for option in ("--dry-run", ACCEPT))
     rest = ["--help" if argument == "--help-all" else argument for argument in rest]
     stored = RunDirectory(out or _directory(run_name(name), _seed(rest))).chosen()
@@ -124,7 +124,7 @@ def main(arguments: Sequence[str]) -> None:
         if not starts:  # before two pages of settings
             print(f"{found}\n")
         print(describe(experiment))
-        first = show(
+        first = plan_as_text(
             experiment.scheme,
             batch_size=experiment.batch_size,
             g_reals=experiment.generator_reals,

@@ -9,8 +9,16 @@ from typing import Any
 from ganneal.comparison.executors import Executor
 from ganneal.comparison.job import Job, failed, read_outcome
 from ganneal.comparison.results import Results, first_line
-from ganneal.comparison.study import CLOCK_WORDS, MATCHED, Study, cautions, count, is_annealed, used_budget
-from ganneal.data.identity import Identity, differences, identify
+from ganneal.comparison.study import (
+    MATCHED,
+    SHORT_CLOCK_WORDS,
+    Study,
+    control_cautions,
+    count,
+    is_annealed,
+    used_budget,
+)
+from ganneal.data.identity import Identity, data_changes, identify
 from ganneal.data.places import without_places
 from ganneal.evaluation.run_data import check_identity
 from ganneal.storage.atomic import write_bytes
@@ -29,7 +37,7 @@ ATTEMPTS = 2
 NO_OUTCOME = "its process ended without an outcome"
 
 Say = Callable[[str], None]
-Key = tuple[str, int]
+JobKey = tuple[str, int]
 """Arm and seed."""
 
 
@@ -72,7 +80,12 @@ def _warnings(study: Study) -> list[str]:
             arms.setdefault(text, []).append(arm.name)
     every = len(study.arms)
     controlled = any(arm.name in MATCHED for arm in study.arms)
-    said = [text for arm in study.arms if controlled and is_annealed(arm.experiment.scheme) for text in cautions(arm)]
+    said = [
+        text
+        for arm in study.arms
+        if controlled and is_annealed(arm.experiment.scheme)
+        for text in control_cautions(arm)
+    ]
     return [f"note: {text}" for text in said] + [
         f"warning for {'all' if len(names) == every else ', '.join(names)}: {text}" for text, names in arms.items()
     ]
@@ -87,12 +100,12 @@ class _Course:
         self.study, self.folder, self.executor, self.say, self.command = study, folder, executor, say, command
         self.description = description
         """What is in the study's file."""
-        self.outcomes: dict[Key, dict[str, Any]] = {}
-        self.waiting: list[Key] = [(arm.name, seed) for seed in study.seeds for arm in study.arms]
+        self.outcomes: dict[JobKey, dict[str, Any]] = {}
+        self.waiting: list[JobKey] = [(arm.name, seed) for seed in study.seeds for arm in study.arms]
         self.total = len(self.waiting)
-        self.looked_at: set[Key] = set()
+        self.looked_at: set[JobKey] = set()
         """Jobs whose directory has told what an earlier process left there."""
-        self.attempts: Counter[Key] = Counter()
+        self.attempts: Counter[JobKey] = Counter()
         self.running = 0
 
     def run(self) -> Results:
@@ -128,7 +141,7 @@ class _Course:
                 self.executor.start(job)
                 self.running += 1
 
-    def _settle(self, key: Key) -> bool:
+    def _settle(self, key: JobKey) -> bool:
         """Whether nothing has to be run, as the outcome is known."""
         if key in self.looked_at or (job := self._job(key)) is None:
             return False
@@ -138,7 +151,7 @@ class _Course:
             self.outcomes[key] = outcome
         return outcome is not None
 
-    def _job(self, key: Key) -> Job | None:
+    def _job(self, key: JobKey) -> Job | None:
         """The job of one arm and seed; None while the run its budget comes from has not ended."""
         name, seed = key
         arm, used = self.study.arm(name), None
@@ -168,7 +181,7 @@ class _Course:
             return None
         what = "failed" if model["status"] == "failed" else "did nothing"
         return failed(
-            job, f"{like.arm} seed {job.seed} {what}, so there are no {CLOCK_WORDS[like.clock]} to be equal to"
+            job, f"{like.arm} seed {job.seed} {what}, so there are no {SHORT_CLOCK_WORDS[like.clock]} to be equal to"
         )
 
     def _take(self, job: Job, error: str | None) -> None:
@@ -245,7 +258,7 @@ def _data(study: Study, folder: Path) -> dict[str, Any] | None:
         now = identify(study.arms[0].experiment.data.load())
     except (ValueError, OSError):  # the error of each run, which is a row of the result
         return stored
-    if stored is not None and (changes := differences(Identity.of(stored), now)):
+    if stored is not None and (changes := data_changes(Identity.of(stored), now)):
         listed = "\n  ".join(changes)
         raise ValueError(
             f"{folder} holds a study on other data, so that its runs would not be comparable:\n  {listed}\nBring the "

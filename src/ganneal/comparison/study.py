@@ -8,7 +8,7 @@ from typing import Any, Literal
 from ganneal.data.places import file_hashes, found_at, places, without_places
 from ganneal.experiment import Budget, Experiment
 from ganneal.losses import weight_scales_gradient
-from ganneal.optim import CG, OptimizerConfig, PacedCG, moments_of
+from ganneal.optim import CG, OptimizerConfig, PacedCG, moment_decays
 from ganneal.plan import plan
 from ganneal.schemes import Alternating, FunctionalGradient, Nested, Scheme
 from ganneal.storage.encoding import difference, encode
@@ -25,7 +25,12 @@ REVERSED = "cfg-reversed"
 LONGEST_ARM_NAME = 200
 WEIGHT_ROUNDING = 1e-9
 """Weights that differ by less, relatively, are one weight: powers of a constant come out so."""
-CLOCK_WORDS = {"num_real": "real images", "d_updates": "D updates", "g_updates": "G updates", "seconds": "seconds"}
+SHORT_CLOCK_WORDS = {
+    "num_real": "real images",
+    "d_updates": "D updates",
+    "g_updates": "G updates",
+    "seconds": "seconds",
+}
 
 
 @dataclass(frozen=True)
@@ -108,8 +113,8 @@ class Study:
     def equal_in(self, arm: Arm) -> str:
         """In words, what the arm's budget is equal in."""
         if arm.like is None:
-            return f"{count(self.amount)} {CLOCK_WORDS[self.clock]}"
-        return f"{CLOCK_WORDS[arm.like.clock]} of {arm.like.arm}, seed by seed"
+            return f"{count(self.amount)} {SHORT_CLOCK_WORDS[self.clock]}"
+        return f"{SHORT_CLOCK_WORDS[arm.like.clock]} of {arm.like.arm}, seed by seed"
 
     def describe(self) -> dict[str, Any]:
         """As JSON types what may not change when it is taken up again: seeds, amount, name and baseline may."""
@@ -181,7 +186,7 @@ def matched_control(experiment: Experiment, scheme: Nested) -> Experiment:
     Raises:
         ValueError: The generator's optimizer does not say which of both it is.
     """
-    moments = moments_of(experiment.g_optimizer)
+    moments = moment_decays(experiment.g_optimizer)
     if moments is None:
         paced = experiment.g_optimizer
         if isinstance(paced, CG):  # whose directions compare gradients, and so the weights of one and the next
@@ -199,7 +204,7 @@ def _with_lr(optimizer: OptimizerConfig, factor: float) -> OptimizerConfig:
     return replace(optimizer, lr=optimizer.lr * factor)  # type: ignore[type-var]
 
 
-def cautions(arm: Arm) -> list[str]:
+def control_cautions(arm: Arm) -> list[str]:
     """Why the matched control of the annealed ``arm`` may walk another generator step than it, in sentences."""
     experiment = arm.experiment
     if not isinstance(experiment.scheme, Nested):
@@ -256,7 +261,7 @@ def controls(annealed: Arm, clock: BudgetClock) -> tuple[Arm, ...]:
 
 def _nested_controls(nats: Arm, scheme: Nested, clock: BudgetClock) -> tuple[Arm, ...]:
     common: Scheme = Alternating(d_steps=scheme.d_steps)
-    matched = MATCHED_CONSTANT if moments_of(nats.experiment.g_optimizer) is None else MATCHED_STEP
+    matched = MATCHED_CONSTANT if moment_decays(nats.experiment.g_optimizer) is None else MATCHED_STEP
     by_time = clock == "seconds"
     other: BudgetClock = "d_updates" if by_time else "seconds"
     cts = replace(nats.experiment, scheme=common)

@@ -159,7 +159,7 @@ class Files:
 
 
 @dataclass(frozen=True)
-class Part:
+class SampleSubset:
     """The samples ``names`` among those of ``whole``, as a list beside the files chooses them."""
 
     whole: Origin | None
@@ -175,13 +175,13 @@ def files_at(paths: Sequence[Path]) -> Files:
     return Files("", [str(path) for path in paths], [path.stat().st_size for path in paths], named=False)
 
 
-def differences(before: Identity, now: Identity, then: str = "when the run began", today: str = "now") -> list[str]:
+def data_changes(before: Identity, now: Identity, then: str = "when the run began", today: str = "now") -> list[str]:
     """In words, how the data ``now`` differ from those of ``before``; empty where they are the same.
 
     Args:
         then, today: Where or when each of them was met, for the words.
 
-    >>> differences(Identity(60, (3, 8, 8)), Identity(49, (3, 8, 8)))
+    >>> data_changes(Identity(60, (3, 8, 8)), Identity(49, (3, 8, 8)))
     ['60 images when the run began, 49 now']
     """
     what = "images" if len(before.shape) == len(now.shape) == 3 else "samples"

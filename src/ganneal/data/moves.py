@@ -16,7 +16,7 @@ UPSIDE_DOWN, SHIFTED = 1, 2
 """Each change has a stream of random numbers of its own, so that none moves another, nor the order of the images."""
 
 
-class Drawn(NamedTuple):
+class DrawnMoves(NamedTuple):
     """What is done to each of ``n`` images."""
 
     mirrored: Bool[Tensor, " n"]
@@ -24,9 +24,9 @@ class Drawn(NamedTuple):
     shift: Int16[Tensor, "n 2"]
     """Pixels down and to the right."""
 
-    def at(self, part: slice) -> "Drawn":
+    def at(self, part: slice) -> "DrawnMoves":
         """Of the images ``part`` of these."""
-        return Drawn(*(values[part] for values in self))
+        return DrawnMoves(*(values[part] for values in self))
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Moves:
                 f"reflection holds no more."
             )
 
-    def draw(self, count: int, seed: int, epoch: int, after: np.random.Generator) -> Drawn:
+    def draw(self, count: int, seed: int, epoch: int, after: np.random.Generator) -> DrawnMoves:
         """What is done to the images of pass ``epoch``, place by place; ``after`` has drawn their order."""
         mirrored = upside_down = np.zeros(count, dtype=bool)
         shift, most = np.zeros((count, 2), dtype=np.int16), self.translate
@@ -66,9 +66,9 @@ class Moves:
             upside_down = _stream(seed, epoch, UPSIDE_DOWN).random(count) < 0.5
         if most:
             shift = _stream(seed, epoch, SHIFTED).integers(-most, most, (count, 2), dtype=np.int16, endpoint=True)
-        return Drawn(*map(torch.from_numpy, (mirrored, upside_down, shift)))
+        return DrawnMoves(*map(torch.from_numpy, (mirrored, upside_down, shift)))
 
-    def apply(self, rows: Tensor, drawn: Drawn) -> Tensor:
+    def apply(self, rows: Tensor, drawn: DrawnMoves) -> Tensor:
         """The images uint8 ``[n, C, H, W]`` changed, as bytes, which is the quickest; points as they are."""
         if self.flip:
             rows = _exchanged(rows, rows.flip(-1), drawn.mirrored)

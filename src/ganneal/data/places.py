@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from ganneal.data.finding import find_data
 
-Part = TypeVar("Part")
+AnyPart = TypeVar("AnyPart")
 
 
 def is_part(value: Any) -> bool:
@@ -37,7 +37,7 @@ def places(part: Any, prefix: str = "") -> dict[str, str]:
     return found
 
 
-def with_places(part: Part, given: Mapping[str, str], prefix: str = "") -> Part:
+def with_places(part: AnyPart, given: Mapping[str, str], prefix: str = "") -> AnyPart:
     """``part`` with other places, by the names that `places` has for them."""
     if not given or not is_part(part):
         return part
@@ -61,7 +61,7 @@ def without_places(encoded: Any, part: Any) -> Any:
     return {key: value for key, value in inner.items() if key != own or encoded.get("type") != type(part).__name__}
 
 
-def resolved(part: Part) -> Part:
+def resolved(part: AnyPart) -> AnyPart:
     """``part`` with every place that is found as an absolute path without links."""
     found = {name: found_at(place) for name, place in places(part).items()}
     return with_places(part, {name: str(place) for name, place in found.items() if place is not None})

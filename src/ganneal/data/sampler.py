@@ -13,7 +13,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from ganneal.data.decode.lazy import LazyImages
-from ganneal.data.moves import Drawn, Moves
+from ganneal.data.moves import DrawnMoves, Moves
 from ganneal.data.protocol import Batch, Dataset
 
 RESIDENT_SHARE = 0.25
@@ -56,14 +56,14 @@ class Sampler:
         self.resident = _copied(dataset.samples, self.device) if there else None
         """All samples on the device, uint8 ``[N, C, H, W]`` or float32 ``[N, D]``."""
         self.labels = None if dataset.labels is None else torch.tensor(dataset.labels, device=self._place)
-        self._epoch: tuple[int, Tensor, Drawn] | None = None
+        self._epoch: tuple[int, Tensor, DrawnMoves] | None = None
 
     @property
     def _place(self) -> torch.device:
         """Where rows are chosen and changed."""
         return torch.device("cpu") if self.resident is None else self.device
 
-    def _order(self, epoch: int) -> tuple[Int[Tensor, " N"], Drawn]:
+    def _order(self, epoch: int) -> tuple[Int[Tensor, " N"], DrawnMoves]:
         """The order of pass ``epoch`` and what is done to the image at each place in it."""
         if self._epoch is None or self._epoch[0] != epoch:
             # The order of a pass depends on the seed and the pass alone: a run that resumes in pass 900 draws that one
@@ -71,10 +71,10 @@ class Sampler:
             random = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(epoch,)))
             order = torch.from_numpy(random.permutation(len(self.dataset)))
             drawn = self.moves.draw(len(order), self.seed, epoch, random)
-            self._epoch = (epoch, order.to(self._place), Drawn(*(values.to(self._place) for values in drawn)))
+            self._epoch = (epoch, order.to(self._place), DrawnMoves(*(values.to(self._place) for values in drawn)))
         return self._epoch[1:]
 
-    def _rows(self, position: int, count: int) -> tuple[Int[Tensor, " count"], Drawn]:
+    def _rows(self, position: int, count: int) -> tuple[Int[Tensor, " count"], DrawnMoves]:
         """Which samples are at ``position`` to ``position + count`` of the stream, and what is done to them."""
         indices, drawn = [], []
         while count > 0:
@@ -86,7 +86,7 @@ class Sampler:
             drawn.append(moves.at(part))
             position += len(indices[-1])
             count -= len(indices[-1])
-        return torch.cat(indices), Drawn(*map(torch.cat, zip(*drawn, strict=True)))
+        return torch.cat(indices), DrawnMoves(*map(torch.cat, zip(*drawn, strict=True)))
 
     def batch(self, position: int, count: int, *, rank: int = 0, ranks: int = 1) -> Batch:
         """Samples ``position`` to ``position + count`` of the stream; a batch may span two passes.

@@ -8,12 +8,12 @@
 [0.0, 0.0]
 """
 
-from ganneal.divergences.table import DIVERGENCES, Divergence, TailWeights, Term, power, total_variation_term
+from ganneal.divergences.table import DIVERGENCES, FDivergence, TailWeights, Term, power, total_variation_term
 from ganneal.divergences.verify import verify_divergence
 
 __all__ = [
     "DIVERGENCES",
-    "Divergence",
+    "FDivergence",
     "TailWeights",
     "Term",
     "power",

@@ -31,7 +31,7 @@ class TailWeights(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Divergence:
+class FDivergence:
     """D_f(p, q) = E_q[f(p/q)] of data p and model q, scaled to f(1) = f'(1) = 0, f''(1) = 1.
 
     Symbol -> name: u = p/q the ratio; d = log u the optimal raw output; a(d) = f'(e^d) -> ``real_term``;
@@ -68,9 +68,9 @@ class Divergence:
         """Its value for two distributions without common support."""
         return self.at_zero + self.at_infinity
 
-    def reversed(self) -> "Divergence":
+    def reversed(self) -> "FDivergence":
         """The divergence with data and model exchanged: u f(1/u), in place of f."""
-        return Divergence(
+        return FDivergence(
             symbol=f"{self.symbol}, reversed",
             f=lambda u: u * self.f(1 / u),
             f_prime=lambda u: self.f(1 / u) - self.f_prime(1 / u) / u,
@@ -87,7 +87,7 @@ class Divergence:
 TWO_LOG_TWO = 2 * log(2)
 
 
-def power(k: float, symbol: str | None = None) -> Divergence:
+def power(k: float, symbol: str | None = None) -> FDivergence:
     """The power family, f''(u) = u^-k: tail weights (k, 3 - k), mode-seeking for k above 3/2.
 
     k = 0, 1, 3/2, 2, 3 are Pearson's chi squared, KL, squared Hellinger, reverse KL and Neyman's chi squared.
@@ -97,7 +97,7 @@ def power(k: float, symbol: str | None = None) -> Divergence:
         d = u.log()
         return u * growth(d, 1 - k) - growth(d, 2 - k)
 
-    return Divergence(
+    return FDivergence(
         symbol=symbol or f"power {k:g}",
         f=f,
         f_prime=lambda u: growth(u.log(), 1 - k),
@@ -111,7 +111,7 @@ def power(k: float, symbol: str | None = None) -> Divergence:
     )
 
 
-_js = Divergence(
+_js = FDivergence(
     symbol="4 JS(p, q)",
     f=lambda u: 2 * (u * torch.log(2 * u / (1 + u)) + torch.log(2 / (1 + u))),
     f_prime=lambda u: 2 * torch.log(2 * u / (1 + u)),
@@ -124,7 +124,7 @@ _js = Divergence(
     at_infinity=TWO_LOG_TWO,
 )
 
-_jeffreys = Divergence(
+_jeffreys = FDivergence(
     symbol="(KL(p ‖ q) + KL(q ‖ p)) / 2",
     f=lambda u: 0.5 * (u - 1) * u.log(),
     f_prime=lambda u: 0.5 * (u.log() + 1 - 1 / u),
@@ -137,7 +137,7 @@ _jeffreys = Divergence(
     at_infinity=inf,
 )
 
-_srkl = Divergence(
+_srkl = FDivergence(
     symbol="4 KL((p + q)/2 ‖ p)",
     f=lambda u: 2 * (u + 1) * torch.log((u + 1) / (2 * u)) + 2 * (u - 1),
     f_prime=lambda u: 2 * torch.log((u + 1) / (2 * u)) + 2 - 2 / u,
@@ -150,7 +150,7 @@ _srkl = Divergence(
     at_infinity=2 - TWO_LOG_TWO,
 )
 
-_skl = Divergence(
+_skl = FDivergence(
     symbol="4 KL((p + q)/2 ‖ q)",
     f=lambda u: 2 * (u + 1) * torch.log((u + 1) / 2) - 2 * (u - 1),
     f_prime=lambda u: 2 * torch.log((u + 1) / 2),
@@ -163,7 +163,7 @@ _skl = Divergence(
     at_infinity=inf,
 )
 
-DIVERGENCES: dict[str, Divergence] = {
+DIVERGENCES: dict[str, FDivergence] = {
     "kl": power(1, "KL(p ‖ q)"),
     "reverse_kl": power(2, "KL(q ‖ p)"),
     "js": _js,
@@ -174,7 +174,7 @@ DIVERGENCES: dict[str, Divergence] = {
     "srkl": _srkl,
     "skl": _skl,
 }
-"""Divergences by name, of data p and model q. Register your own with ``DIVERGENCES["mine"] = Divergence(...)``."""
+"""Divergences by name, of data p and model q. Register your own with ``DIVERGENCES["mine"] = FDivergence(...)``."""
 
 
 def total_variation_term(d: Tensor) -> Tensor:

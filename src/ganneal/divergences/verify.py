@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ganneal.divergences.table import Divergence
+from ganneal.divergences.table import FDivergence
 
 IDENTITY_TOLERANCE = 1e-8
 TAIL = 30.0
@@ -36,12 +36,12 @@ def _one(value: float) -> Tensor:
     return torch.tensor([value], dtype=torch.float64)
 
 
-def _logarithmic_slope(row: Divergence, d: float) -> Tensor:
+def _logarithmic_slope(row: FDivergence, d: float) -> Tensor:
     around = torch.tensor([d - 0.5, d + 0.5], dtype=torch.float64)
     return row.fake_slope(around).log().diff()
 
 
-def _values(row: Divergence, d: Tensor) -> Iterator[Check]:
+def _values(row: FDivergence, d: Tensor) -> Iterator[Check]:
     u, one, zero = d.exp(), _one(1), _one(0)
     yield Check("f(1) = 0", zero, row.f(one), zero)
     yield Check("f'(1) = 0", zero, row.f_prime(one), zero)
@@ -56,7 +56,7 @@ def _values(row: Divergence, d: Tensor) -> Iterator[Check]:
     yield Check("fake_slope is the derivative of fake_term", d, row.fake_slope(d), _derivative(row.fake_term, d))
 
 
-def _tails(row: Divergence, tolerance: float) -> Iterator[Check]:
+def _tails(row: FDivergence, tolerance: float) -> Iterator[Check]:
     left, right = row.tail_weights
     for law, d, expected in (("2 - left", -TAIL, 2 - left), ("right - 1", TAIL, right - 1)):
         slope = _logarithmic_slope(row, d)
@@ -79,8 +79,8 @@ def _first_failure(check: Check) -> str | None:
     return f"{law} fails at d = {d[at].item():g}: got {got[at].item():.9g}, expected {expected[at].item():.9g}"
 
 
-def verify_divergence(row: Divergence, *, tail_tolerance: float = 1e-6) -> None:
-    """Check a row against the definitions in `Divergence`, in float64, on log ratios from -8 to 8 and in its tails.
+def verify_divergence(row: FDivergence, *, tail_tolerance: float = 1e-6) -> None:
+    """Check a row against the definitions in `FDivergence`, in float64, on log ratios from -8 to 8 and in its tails.
 
     Args:
         tail_tolerance: For the two tail weights. Raise it for an f'' that is a power only up to logarithms.

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ganneal.chain import Fit, SamplePool
+from ganneal.chain import PoolFit, SamplePool
 from ganneal.engine.run import Run
 from ganneal.engine.updates import Gradients, accumulate, averaged, distance, is_measured, log, optimize, rate
 from ganneal.logits import upcast
@@ -24,7 +24,7 @@ from ganneal.randomness import unnamed
 from ganneal.regularizers.shared_draws import Draws
 from ganneal.steps import DrawPool, Fakes, FitGenerator, Fresh, Pool, PushPool, Replay, StoreDiscriminator
 from ganneal.stop import TrainingStopped
-from ganneal.task import Condition, View
+from ganneal.task import Condition, RealView
 
 PROJECTION_STD = 0.01
 """Of the entries of the matrix whose products with latents are an untrained generator's targets: 0.1 at 100 latents."""
@@ -46,7 +46,7 @@ class FakeBatch(NamedTuple):
 
 
 @torch.no_grad()
-def make_fakes(source: Fakes, run: Run, real: View) -> FakeBatch:
+def make_fakes(source: Fakes, run: Run, real: RealView) -> FakeBatch:
     """As many fakes as there are real samples, with the condition they are judged under."""
     count, task, random = len(real.samples), run.experiment.task, run.random["task"]
     match source:
@@ -177,7 +177,7 @@ def fit_generator(step: FitGenerator, run: Run) -> None:
     if pool.skipped:  # the players had lost touch when this pool was pushed, and the run is to go on all the same
         return
     run.chain.leave(run.generator)
-    fit = run.fit = run.fit or Fit(run.experiment.g_optimizer.build(run.g_parameters))
+    fit = run.fit = run.fit or PoolFit(run.experiment.g_optimizer.build(run.g_parameters))
     order = torch.randperm(len(pool.samples), generator=run.random["pool"], device=run.device)
     losses = [_fit_batch(step, run, pool, fit, chosen) for chosen in order.split(run.experiment.batch_size)]
     mean = run.ranks.mean(torch.stack(losses).sum()) * run.ranks.count / len(order)
@@ -188,7 +188,7 @@ def fit_generator(step: FitGenerator, run: Run) -> None:
     fit.last = now
 
 
-def _fit_batch(step: FitGenerator, run: Run, pool: SamplePool, fit: Fit, chosen: Tensor) -> Tensor:
+def _fit_batch(step: FitGenerator, run: Run, pool: SamplePool, fit: PoolFit, chosen: Tensor) -> Tensor:
     """One optimizer step; the batch's summed loss."""
     before = [p.detach().clone() for p in run.g_parameters] if is_measured(run) else None
     gradients: Gradients | None = None

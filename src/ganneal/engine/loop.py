@@ -26,7 +26,17 @@ from ganneal.engine.functional import (
 )
 from ganneal.engine.passes import Sight
 from ganneal.engine.run import Run
-from ganneal.engine.updates import Gradients, accumulate, averaged, distance, is_measured, log, norm, optimize, rate
+from ganneal.engine.updates import (
+    Gradients,
+    accumulate,
+    averaged,
+    distance,
+    gradient_norm,
+    is_measured,
+    log,
+    optimize,
+    rate,
+)
 from ganneal.experiment import Budget
 from ganneal.losses import output_of
 from ganneal.models.parts.freezing import frozen
@@ -75,7 +85,7 @@ def update_discriminator(step: UpdateDiscriminator, run: Run) -> None:
     # Gradients are summed over micro-batches first, so that accumulation costs one exchange between ranks.
     gradients = averaged(gradients, run.d_parameters, run)
     if is_measured(run):
-        log(step, run, "d_grad_norm", norm(gradients))
+        log(step, run, "d_grad_norm", gradient_norm(gradients))
     d_lr = rate(experiment.d_optimizer, run, own="d_updates")
     optimize(run.d_optimizer, d_lr, run.d_parameters, gradients)
     run.regularizer.constrain(run.discriminator)  # clips weights, for example: after the step, not in the loss
@@ -155,7 +165,7 @@ def update_generator(step: UpdateGenerator, run: Run) -> None:
     gradients = averaged(gradients, parameters, run)
     own, networks = gradients[: len(run.g_parameters)], gradients[len(run.g_parameters) :]
     if before is not None:
-        log(step, run, "g_grad_norm", norm(own))
+        log(step, run, "g_grad_norm", gradient_norm(own))
     g_lr = rate(experiment.g_optimizer, run, own="g_updates")
     optimize(run.g_optimizer, g_lr, run.g_parameters, own)
     if run.network_optimizer is not None:
@@ -207,7 +217,7 @@ def _close_measured_round(run: Run) -> None:
     run.round_steps.clear()
 
 
-def train(run: Run, interrupted: Callable[[], bool] = lambda: False) -> Iterator[Row]:
+def training_rows(run: Run, interrupted: Callable[[], bool] = lambda: False) -> Iterator[Row]:
     """Step until the budget is reached or ``interrupted()``; yield a log row every ``records.log_every`` real images.
 
     Rows and budgets of a scheme that stores discriminators wait for the end of its round, where their chain is whole.

@@ -16,16 +16,15 @@ from torch import Tensor, nn
 from ganneal.augment import Unchanged
 from ganneal.chain import half_squares
 from ganneal.experiment import Experiment
-from ganneal.logits import Judgement, judged, per_sample
-from ganneal.losses import PerLogit, Side, View, views_of_discriminator, views_of_generator
+from ganneal.logits import DiscriminatorOutput, discriminator_output, per_sample
+from ganneal.losses import PerLogit, Side, SideGroup, views_of_discriminator, views_of_generator
 from ganneal.models import ModelPair
 from ganneal.models.parts.spectral import SpectralWeight
 from ganneal.regularizers import Change, unchanged
 from ganneal.regularizers.shared_draws import Shared
-from ganneal.task import Condition, Noisy, Task
-from ganneal.task import View as RealView
+from ganneal.task import Condition, Noisy, RealView, Task
 
-Reals = tuple[Tensor] | tuple[()]
+OptionalReals = tuple[Tensor] | tuple[()]
 """A batch of real samples, where a pass needs them."""
 Seen = tuple[Tensor, Condition]
 """Samples and their condition as a discriminator sees them."""
@@ -123,14 +122,14 @@ class Pass(nn.Module):
             return self.task.fake(self.generator, latents, condition, self.random)
         return self.noisy.fake_with(self.generator, latents, condition, noise)
 
-    def judgements(self, views: tuple[View, ...], sides: dict[Side, Seen]) -> list[Judgement]:
+    def judgements(self, views: tuple[SideGroup, ...], sides: dict[Side, Seen]) -> list[DiscriminatorOutput]:
         """Raw outputs on each of ``views``: a sample under its condition, its partners first where it has any."""
         outputs = []
         with self.autocast():
             for first, *partners in views:
                 samples, condition = sides[first]
                 beside = (sides[other][0] for other in partners)
-                outputs.append(judged(self.discriminator, samples, *beside, *condition))
+                outputs.append(discriminator_output(self.discriminator, samples, *beside, *condition))
         return outputs
 
     def generator_loss(
@@ -138,7 +137,7 @@ class Pass(nn.Module):
         weight: float | Tensor,
         fake: Tensor,
         condition: Condition,
-        real: Reals,
+        real: OptionalReals,
         given: Condition,
         earlier: Earlier = (),
     ) -> Tensor:
@@ -195,7 +194,7 @@ class GeneratorLoss(Pass):
         latents: Tensor,
         condition: Condition,
         noise: Condition,
-        real: Reals,
+        real: OptionalReals,
         given: Condition,
         earlier: Earlier = (),
     ) -> tuple[Tensor, Tensor]:
@@ -212,7 +211,7 @@ class GeneratorLossOfFakes(Pass):
         weight: float | Tensor,
         fake: Tensor,
         condition: Condition,
-        real: Reals,
+        real: OptionalReals,
         given: Condition,
         earlier: Earlier = (),
     ) -> tuple[Tensor]:
@@ -336,7 +335,7 @@ class Passes:
         shown = self.sight(condition)(fake)  # before the reals: the order of their draws
         return self.generator_loss_of_fakes(weight, *shown, *self._reals(needed), *self._seen(earlier))[0], fake
 
-    def _reals(self, view: RealView | None) -> tuple[Reals, Condition]:
+    def _reals(self, view: RealView | None) -> tuple[OptionalReals, Condition]:
         if view is None:
             return (), ()
         shown, given = self.sight(view.condition)(view.samples)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganneal.chain import Chain, Fit, SamplePool
+from ganneal.chain import Chain, PoolFit, SamplePool
 from ganneal.checks import check_capture, check_combination, check_network, check_players
 from ganneal.clocks import Counters
 from ganneal.data import Batch, Dataset, Sampler
@@ -180,7 +180,7 @@ class Run:
         together = ranks.share(experiment.batch_size // experiment.accumulate)
         self.chain = Chain(experiment.push, experiment.loss, together)
         self.pool: SamplePool | None = None
-        self.fit: Fit | None = None
+        self.fit: PoolFit | None = None
         """Of the generator to the present pool."""
         self.cursor = Cursor(experiment.scheme)
         self.counters = Counters()
@@ -365,7 +365,7 @@ class Run:
         if state["pool"] is not None:
             self.pool = SamplePool.of(state["pool"], self.device)
         if state["fit"] is not None:
-            self.fit = Fit(self.experiment.g_optimizer.build(self.g_parameters))
+            self.fit = PoolFit(self.experiment.g_optimizer.build(self.g_parameters))
             self.fit.load_state_dict(deepcopy(state["fit"]))
 
     def load_players(self, state: dict[str, Any]) -> None:

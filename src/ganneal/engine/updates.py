@@ -90,7 +90,7 @@ def log(step: Step, run: Run, name: str, value: Tensor) -> None:
 
 
 @torch.no_grad()
-def norm(gradients: Gradients | None) -> Tensor:
+def gradient_norm(gradients: Gradients | None) -> Tensor:
     """Euclidean length of all gradients together."""
     present = [gradient for gradient in gradients or () if gradient is not None]
     return torch.stack(torch._foreach_norm(present)).norm()

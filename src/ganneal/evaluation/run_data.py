@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 from ganneal.data import DATASETS, Dataset, Source, load_like
 from ganneal.data.classes import class_names_of, paired_in_order, populated
 from ganneal.data.decode.images import shown
-from ganneal.data.identity import Identity, differences, identify
+from ganneal.data.identity import Identity, data_changes, identify
 from ganneal.data.places import candidates, file_hashes, found_at, places, recorded, with_places, without_places
 from ganneal.experiment import Experiment
 from ganneal.metrics.extractors import EXTRACTORS, ExtractorConfig
@@ -42,7 +42,7 @@ class Compared(NamedTuple):
     """In words, how it differs from what the run knew; empty where it does not."""
 
 
-class Found(NamedTuple):
+class ReadData(NamedTuple):
     """A set of data of a run, read again."""
 
     dataset: Dataset
@@ -97,7 +97,7 @@ class KnownData:
         else:
             before = self.identity(key)
         # held-out data that no evaluation has read yet are those that are there now
-        return [] if before is None else differences(before, now)
+        return [] if before is None else data_changes(before, now)
 
     def compared(self, key: SourceField, source: Source, dataset: Dataset, *, accept: bool = False) -> Compared:
         """``dataset`` of ``source`` beside what the run knew; held-out data of another source are asked for.
@@ -108,7 +108,7 @@ class KnownData:
         now, before = identify(dataset), self.identity(key)
         if before is None or (key == "held_out" and not _same_part(self.stored(key), source)):
             return Compared(now, [])
-        changes = differences(before, now)
+        changes = data_changes(before, now)
         if changes and not accept:
             raise ValueError(refusal(self.directory, key, changes, HOW_TO_TRAIN))
         return Compared(now, changes)
@@ -288,7 +288,7 @@ def named(directory: RunDirectory) -> str | None:
     return (KnownData.of_weights(directory).content or {}).get("data", {}).get("name")
 
 
-def training_data(directory: RunDirectory, *, path: str | None = None, accept: bool = False) -> Found:
+def training_data(directory: RunDirectory, *, path: str | None = None, accept: bool = False) -> ReadData:
     """The data of the run in ``directory``, wherever they lie by now.
 
     Args:
@@ -303,7 +303,7 @@ def training_data(directory: RunDirectory, *, path: str | None = None, accept: b
 
 def held_out_data(
     directory: RunDirectory, like: Dataset, *, path: str | None = None, accept: bool = False
-) -> Found | None:
+) -> ReadData | None:
     """The held-out data of a run, read like the data ``like``; None where it has none. See `training_data`."""
     known = KnownData.of_weights(directory)
     if known.stored("held_out") is None:
@@ -313,10 +313,10 @@ def held_out_data(
 
 def _read_again(
     known: KnownData, key: SourceField, path: str | None, accept: bool, read: Callable[[Source], Dataset]
-) -> Found:
+) -> ReadData:
     directory = known.directory
     source: Source = decode(known.stored(key), {type(one) for one in DATASETS.values()})
-    others: list[Found] = []
+    others: list[ReadData] = []
     errors: list[Exception] = []
     for at in _sources(source, known.places_of(SOURCE_FIELDS[key]), path, directory, key):
         try:
@@ -326,8 +326,8 @@ def _read_again(
             continue
         changes = known.changes(key, dataset)
         if not changes:
-            return Found(dataset, [])
-        others.append(Found(dataset, changes))
+            return ReadData(dataset, [])
+        others.append(ReadData(dataset, changes))
     if not others:
         raise errors[0]
     if not accept:

@@ -18,7 +18,7 @@ from ganneal.data.sources.arrays import Refitted
 from ganneal.evaluation.run_data import held_out_data, named, own_extractor, training_data
 from ganneal.evaluation.suited import EVALUATION_SEEDS, as_stored, check_fresh, suited_extractor
 from ganneal.inference import zoo
-from ganneal.inference.generator import Sampler, TrainedGenerator, Truncation
+from ganneal.inference.generator import SamplerName, TrainedGenerator, Truncation
 from ganneal.inference.loading import load
 from ganneal.metrics.extractors import Extracted, Extractor, ExtractorConfig
 from ganneal.metrics.measures import DEFAULT_METRICS
@@ -41,7 +41,7 @@ CHANGED = "not the run's data"
 """The warning on values against other data."""
 
 
-class Side(NamedTuple):
+class RealEvidence(NamedTuple):
     """Real samples as evidence, with what the record says of them."""
 
     evidence: Evidence
@@ -75,7 +75,7 @@ def evaluate_run(
     checkpoints: Sequence[str] | None = None,
     settings: Settings | None = None,
     extractor: ExtractorConfig | None = None,
-    sampler: Sampler | None = None,
+    sampler: SamplerName | None = None,
     statistics: Statistics | None = None,
     truncation: Truncation | None = None,
     data_path: str | None = None,
@@ -311,12 +311,14 @@ def _evidence(extracted: Extracted, labels: torch.Tensor | None) -> Evidence:
     return Evidence(extracted.features.double(), extracted.logits, labels)
 
 
-def _real_side(dataset: Dataset, extractor: Extractor, transform: str = "none", name: str | None = None) -> Side:
+def _real_side(
+    dataset: Dataset, extractor: Extractor, transform: str = "none", name: str | None = None
+) -> RealEvidence:
     sha256 = content_hash(dataset)
     evidence = _evidence(reference_features(dataset, extractor, sha256=sha256), _labels(dataset))
     evidence = evidence._replace(class_names=tuple(dataset.class_names))
     name = name or str(dataset.description.get("name", "data"))
-    return Side(evidence, Reference(name, "train", sha256, len(dataset), transform))
+    return RealEvidence(evidence, Reference(name, "train", sha256, len(dataset), transform))
 
 
 def _sampling_of(
@@ -341,7 +343,7 @@ def _place(checkpoint: str, generator: TrainedGenerator) -> Place:
 
 def _measure(
     metrics: Sequence[Metric],
-    real: Side,
+    real: RealEvidence,
     fake: Evidence,
     held_out: Evidence | None,
     extractor: Extractor,

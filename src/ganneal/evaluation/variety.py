@@ -9,7 +9,7 @@ from torch import Tensor
 from ganneal.metrics.distances import nearest_distances
 from ganneal.stop import Row
 
-MOST_SAMPLES = 2_000
+MOST_COMPARED = 2_000
 """Samples of each side, whose cost grows with the square."""
 NEIGHBOUR = 5
 NEAR_DUPLICATES = 0.01
@@ -35,7 +35,7 @@ class Variety:
     @classmethod
     def of(cls, real: Float64[Tensor, "n d"], count: int, seed: int) -> "Variety | None":
         """For ``count`` generated samples, with as many of ``real`` in an order of ``seed``; None of too few."""
-        kept = min(len(real), count, MOST_SAMPLES)
+        kept = min(len(real), count, MOST_COMPARED)
         if kept <= NEIGHBOUR:
             return None
         chosen = real[torch.randperm(len(real), generator=torch.Generator().manual_seed(seed))[:kept]]

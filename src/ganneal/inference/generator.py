@@ -16,7 +16,7 @@ from ganneal.models.parts.batch_norm import Statistics, batch_norms, keep_standi
 from ganneal.registry import check_at_least_one, nearest
 from ganneal.task import Condition, Task
 
-Form = Literal["resample", "scale"]
+TruncationForm = Literal["resample", "scale"]
 
 
 @dataclass(frozen=True)
@@ -31,15 +31,15 @@ class Truncation:
     """
 
     bound: float
-    form: Form = "resample"
+    form: TruncationForm = "resample"
 
     def __post_init__(self) -> None:
         if not (isfinite(self.bound) and self.bound > 0):
             raise ValueError(
                 f"truncation must be a finite number above 0, got {self.bound}; leave it out for all of the latents."
             )
-        if self.form not in get_args(Form):
-            raise ValueError(f"form of truncation must be {' or '.join(get_args(Form))}, got {self.form!r}.")
+        if self.form not in get_args(TruncationForm):
+            raise ValueError(f"form of truncation must be {' or '.join(get_args(TruncationForm))}, got {self.form!r}.")
 
     def check(self, latent: Latent) -> None:
         """Refuse latents that are not normal.
@@ -65,7 +65,7 @@ class Truncation:
         return drawn.clamp(-self.bound, self.bound).to(like)
 
 
-Sampler = Literal["generator", "pushed"]
+SamplerName = Literal["generator", "pushed"]
 
 
 @runtime_checkable
@@ -182,7 +182,7 @@ class TrainedGenerator:
         raise ValueError(f"class must be a number in 0..{len(names) - 1}, got {given!r}")
 
     @property
-    def sampler(self) -> Sampler:
+    def sampler(self) -> SamplerName:
         """Which of the two samplers this is."""
         return "generator" if self.pushes is None else "pushed"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from ganneal.inference import zoo
-from ganneal.inference.generator import Sampler, TrainedGenerator
+from ganneal.inference.generator import SamplerName, TrainedGenerator
 from ganneal.inference.trained_run import TrainedRun
 from ganneal.models.parts.batch_norm import Statistics
 from ganneal.storage.json_files import CARD, read_description
@@ -22,7 +22,7 @@ def load(
     path: str | Path,
     *,
     checkpoint: str = "last",
-    sampler: Sampler | None = None,
+    sampler: SamplerName | None = None,
     statistics: Statistics | None = None,
 ) -> TrainedGenerator:
     """The trained generator of the run at ``path``, or ``"zoo:NAME"`` for one that ships with ganneal.

@@ -17,7 +17,7 @@ from ganneal.models import ModelPair
 from ganneal.normalization import NORMALIZATIONS
 from ganneal.optim import LR_RULES
 from ganneal.push import DELTAS, Push
-from ganneal.storage.weight_files import Weights
+from ganneal.storage.weight_files import StateDict
 from ganneal.task import TASKS, Condition
 
 
@@ -72,7 +72,7 @@ def followed(run: TrainedRun) -> TrainedGenerator:
         )
     weights = run.weights("stored-discriminators")
 
-    def own(level: int) -> Weights:
+    def own(level: int) -> StateDict:
         return {k.removeprefix(f"{level}."): v for k, v in weights.items() if k.startswith(f"{level}.")}
 
     sizes = {int(level): step_size for level, step_size in run.card["pushes"].items()}
@@ -86,7 +86,7 @@ def probed(run: TrainedRun, count: int, step_size: float) -> TrainedGenerator:
 
 
 def _with_pushes(
-    run: TrainedRun, generator: str, sizes: Mapping[int, float], discriminator: Callable[[int], Weights]
+    run: TrainedRun, generator: str, sizes: Mapping[int, float], discriminator: Callable[[int], StateDict]
 ) -> TrainedGenerator:
     pair = run.pair(generator)
     for player in (pair.generator, pair.discriminator):  # as in training, for the same bits
@@ -102,7 +102,7 @@ def _with_pushes(
     return TrainedGenerator(pair.generator, pair, run.part("task", (TASKS,)), run.card, pushes)
 
 
-def _chain(run: TrainedRun, pair: ModelPair, sizes: Mapping[int, float], weights: Callable[[int], Weights]) -> Chain:
+def _chain(run: TrainedRun, pair: ModelPair, sizes: Mapping[int, float], weights: Callable[[int], StateDict]) -> Chain:
     experiment = run.card["experiment"]
     # a spectral norm draws its first vector; loading must leave the caller's random numbers as they were
     with torch.random.fork_rng(devices=[]):

@@ -40,7 +40,7 @@ RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECA
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnSamples:
     """Samples ``[N, C, H, W]`` in [-1, 1] or points ``[N, D]``, with their classes where they have any."""
 
     samples: Tensor
@@ -95,7 +95,7 @@ def check_outside(path: Path, run: Path) -> None:
                 )
 
 
-def write_samples(drawn: Drawn, path: Path, *, columns: int | None = None, overwrite: bool = False) -> None:
+def write_samples(drawn: DrawnSamples, path: Path, *, columns: int | None = None, overwrite: bool = False) -> None:
     """Write ``drawn`` to ``path`` in the form that its ending names.
 
     Args:
@@ -122,7 +122,7 @@ def write_samples(drawn: Drawn, path: Path, *, columns: int | None = None, overw
             _write_folder(drawn, path)
 
 
-def _archive(drawn: Drawn) -> bytes:
+def _archive(drawn: DrawnSamples) -> bytes:
     key, samples = ("images", to_uint8(drawn.samples)) if drawn.are_images else ("points", drawn.samples.numpy())
     arrays: dict[str, Any] = {key: samples}
     if drawn.labels is not None:
@@ -134,7 +134,7 @@ def _archive(drawn: Drawn) -> bytes:
     return buffer.getvalue()
 
 
-def _dataset(drawn: Drawn) -> Dataset:
+def _dataset(drawn: DrawnSamples) -> Dataset:
     labels = None if drawn.labels is None else drawn.labels.numpy()
     names = {"classes": list(drawn.class_names)} if drawn.class_names else {}
     return Dataset(to_uint8(drawn.samples), labels, drawn.num_classes, names)
@@ -167,7 +167,7 @@ def _is_safe(name: str) -> bool:
     return not unfit and len(name.encode()) <= LONGEST_FOLDER_NAME
 
 
-def _write_folder(drawn: Drawn, root: Path) -> None:
+def _write_folder(drawn: DrawnSamples, root: Path) -> None:
     """One PNG for each sample; with labels below a folder of its class, and `dataset.json` with classes by number."""
     for name in _earlier(root):
         (root / name).unlink(missing_ok=True)
@@ -184,7 +184,7 @@ def _write_folder(drawn: Drawn, root: Path) -> None:
     sync(root)
 
 
-def _file_names(drawn: Drawn) -> list[str]:
+def _file_names(drawn: DrawnSamples) -> list[str]:
     if drawn.labels is None:
         return [f"{index:06d}.png" for index in range(len(drawn.samples))]
     width = len(str(max(drawn.num_classes - 1, 0)))

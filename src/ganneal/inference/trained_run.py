@@ -17,7 +17,7 @@ from ganneal.inference.generator import TrainedGenerator
 from ganneal.models import MODELS, ModelPair
 from ganneal.models.parts.batch_norm import Statistics
 from ganneal.storage.encoding import decode
-from ganneal.storage.weight_files import Weights
+from ganneal.storage.weight_files import StateDict
 from ganneal.task import TASKS
 
 MOST_LARGER = 64
@@ -48,7 +48,7 @@ class _NoLargerTensor(TorchFunctionMode):
 
 
 @contextmanager
-def _like(weights: Weights) -> Iterator[None]:
+def _like(weights: StateDict) -> Iterator[None]:
     """Refuse to build networks far larger than ``weights``, before memory is touched for what is beyond them."""
     most = MOST_LARGER * sum(tensor.numel() for tensor in weights.values()) + FREE_PARAMETERS
     most_tensors = MOST_LARGER * (len(weights) + 1)
@@ -78,7 +78,7 @@ class TrainedRun:
     source: Path
     """The file of the card."""
     card: dict[str, Any]
-    weights: Callable[[str], Weights]
+    weights: Callable[[str], StateDict]
 
     @contextmanager
     def named(self) -> Iterator[None]:

@@ -18,9 +18,9 @@ PerSample = Float[Tensor, " batch"]
 """One loss per sample, [batch], before averaging."""
 Side = Literal["real", "fake", "earlier real", "earlier fake"]
 """Batches that a discriminator may judge: those of a move, and those of the same player's move before."""
-View = tuple[Side, ...]
+SideGroup = tuple[Side, ...]
 """What is judged at once: a sample, or a sample and its partners."""
-SEPARATE: tuple[View, ...] = (("real",), ("fake",))
+SEPARATE: tuple[SideGroup, ...] = (("real",), ("fake",))
 WeightOn = Literal["output", "loss"]
 """Where a schedule's weight goes: on the raw output inside the generator's loss, or on the loss."""
 Weight = float | Float[Tensor, ""]
@@ -81,14 +81,14 @@ def output_of(loss: Loss) -> Output:
     return getattr(loss, "output", UNKNOWN)
 
 
-def views_of_discriminator(loss: Loss) -> tuple[View, ...]:
+def views_of_discriminator(loss: Loss) -> tuple[SideGroup, ...]:
     """What the discriminator judges for its own loss: each argument's sample, with partners where pairs are judged."""
     return getattr(loss, "views", SEPARATE)
 
 
-def views_of_generator(loss: Loss) -> tuple[View, ...]:
+def views_of_generator(loss: Loss) -> tuple[SideGroup, ...]:
     """What the discriminator judges for the generator's loss."""
-    own: tuple[View, ...] | None = getattr(loss, "views", None)
+    own: tuple[SideGroup, ...] | None = getattr(loss, "views", None)
     return own if own is not None else SEPARATE[::-1] if loss.needs_real else SEPARATE[1:]
 
 

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganneal.logits import upcast
-from ganneal.losses.protocol import Logits, PerSample, View, Weight, WeightOn, weighted
+from ganneal.losses.protocol import Logits, PerSample, SideGroup, Weight, WeightOn, weighted
 
-VIEWS: tuple[View, ...] = (("real", "earlier real"), ("fake", "real"), ("fake", "earlier fake"))
+VIEWS: tuple[SideGroup, ...] = (("real", "earlier real"), ("fake", "real"), ("fake", "earlier fake"))
 """The pairs in the order in which the loss takes the critic's outputs."""
 
 

@@ -14,7 +14,7 @@ from jaxtyping import Float, Float64
 
 from ganneal.metrics.p_values import RANDOM_FLIPS, beyond, exact_sign_flip_p, random_sign_flip_p, t_test_p
 
-Values = Sequence[float] | Float[np.ndarray, " seeds"]
+SeedValues = Sequence[float] | Float[np.ndarray, " seeds"]
 Better = Literal["lower", "higher"]
 """Which values of a metric are the good ones."""
 
@@ -71,14 +71,14 @@ class PairedComparison:
     diverged: tuple[int, int] = (0, 0)
 
 
-def _one_a_seed(name: str, values: Values) -> Float64[np.ndarray, " seeds"]:
+def _one_a_seed(name: str, values: SeedValues) -> Float64[np.ndarray, " seeds"]:
     given = np.asarray(values, dtype=np.float64)
     if given.ndim != 1 or len(given) == 0:
         raise ValueError(f"{name} must hold one number a seed, got shape {list(given.shape)}; give at least one seed.")
     return given
 
 
-def _checked(name: str, values: Values) -> Float64[np.ndarray, " seeds"]:
+def _checked(name: str, values: SeedValues) -> Float64[np.ndarray, " seeds"]:
     given = _one_a_seed(name, values)
     bad = np.flatnonzero(~np.isfinite(given))
     if len(bad):
@@ -98,7 +98,7 @@ def _t_interval(values: Float64[np.ndarray, " seeds"]) -> tuple[float, float, fl
     return mean, mean - reach, mean + reach
 
 
-def seed_interval(values: Values) -> Interval:
+def seed_interval(values: SeedValues) -> Interval:
     """Mean, standard deviation (ddof 1) and t interval over seeds.
 
     >>> print(seed_interval([1, 2, 4]))
@@ -113,7 +113,7 @@ def seed_interval(values: Values) -> Interval:
     return Interval(mean, float(given.std(ddof=1)), low, high, len(given))
 
 
-def geometric_seed_interval(values: Values) -> Interval:
+def geometric_seed_interval(values: SeedValues) -> Interval:
     """Geometric mean and its interval, the t interval of the logarithms: for positive scores that spread by ratios.
 
     >>> print(geometric_seed_interval([1, 2, 4]))
@@ -128,7 +128,7 @@ def geometric_seed_interval(values: Values) -> Interval:
     return Interval(exp(inner.mean), inner.sd, low, high, inner.n, geometric=True)
 
 
-def paired_comparison(a: Values, b: Values, *, seed: int = 0) -> PairedComparison:
+def paired_comparison(a: SeedValues, b: SeedValues, *, seed: int = 0) -> PairedComparison:
     """Two configurations over the same seeds, in the same order: t interval and sign-flip test of ``a - b``.
 
     Under no difference every sign of a paired difference is as likely as its opposite; p is the share of all 2^s
@@ -169,7 +169,7 @@ def paired_comparison(a: Values, b: Values, *, seed: int = 0) -> PairedCompariso
     return PairedComparison(mean, low, high, p, smallest, pairs, low > 0 or high < 0, flips, p_t, diverged)
 
 
-def _maybe_diverged(name: str, values: Values) -> Float64[np.ndarray, " seeds"]:
+def _maybe_diverged(name: str, values: SeedValues) -> Float64[np.ndarray, " seeds"]:
     given = _one_a_seed(name, values)
     if np.isnan(given).any():
         raise ValueError(f"{name} must hold numbers, got nan; a run that diverged is infinity.")
@@ -293,7 +293,7 @@ def last_over_best(last: float, best: float, *, better: Better = "lower") -> flo
     return ratio
 
 
-def last_over_best_interval(last: Values, best: Values, *, better: Better = "lower") -> Interval:
+def last_over_best_interval(last: SeedValues, best: SeedValues, *, better: Better = "lower") -> Interval:
     """Geometric mean over seeds of `last_over_best`, with its interval."""
     ends, bests = _checked("last", last), _checked("best", best)
     if len(ends) != len(bests):

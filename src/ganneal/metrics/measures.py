@@ -20,10 +20,10 @@ from ganneal.metrics.stacked import stacked_labels, stacked_modes
 from ganneal.metrics.wasserstein import sliced_wasserstein
 
 Ball = Literal["open", "closed"]
-Found = TypeVar("Found")
+Measured = TypeVar("Measured")
 
 
-def _with_warnings(measure: Callable[[], Found]) -> tuple[Found, list[str]]:
+def _with_warnings(measure: Callable[[], Measured]) -> tuple[Measured, list[str]]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         found = measure()

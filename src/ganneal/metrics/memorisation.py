@@ -18,7 +18,7 @@ from ganneal.metrics.moments import Features, checked_features
 
 
 @dataclass(frozen=True)
-class Memorisation:
+class MemorisationResult:
     """Distances to the nearest training sample, of generated beside held-out samples.
 
     Attributes:
@@ -63,7 +63,7 @@ class NearestPair:
     distance: float
 
 
-def memorisation(train: Features, held_out: Features, generated: Features) -> Memorisation:
+def memorisation(train: Features, held_out: Features, generated: Features) -> MemorisationResult:
     """Distances of generated samples to the training data, measured by those of held-out samples.
 
     Repeated training rows count once: a row beside its copy would call every sample near it authentic.
@@ -83,7 +83,7 @@ def memorisation(train: Features, held_out: Features, generated: Features) -> Me
         raise ValueError(
             f"held_out must not be part of train, but {copies} of its {len(real)} rows are; split the data again."
         )
-    return Memorisation(
+    return MemorisationResult(
         ratio_median=float(np.median(fake_nearest)) / median,
         ratio_mean=float(fake_nearest.mean() / real_nearest.mean()),
         share_below_first_percentile=float((fake_nearest < np.quantile(real_nearest, 0.01)).mean()),

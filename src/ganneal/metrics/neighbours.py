@@ -19,7 +19,7 @@ Ball = Literal["closed", "open"]
 
 
 @dataclass(frozen=True)
-class PrecisionRecall:
+class PrecisionRecallResult:
     """Shares in [0, 1]. One fake outlier's huge ball can lift recall to 1: read it beside coverage."""
 
     precision: float
@@ -27,7 +27,7 @@ class PrecisionRecall:
 
 
 @dataclass(frozen=True)
-class DensityCoverage:
+class DensityCoverageResult:
     """Density is 1 in expectation for equal distributions and may exceed it; coverage is a share in [0, 1]."""
 
     density: float
@@ -36,7 +36,7 @@ class DensityCoverage:
 
 def precision_recall(
     real: Features, fake: Features, *, k: int = 3, ball: Ball = "closed", block: int = 1000
-) -> PrecisionRecall:
+) -> PrecisionRecallResult:
     """Share of fakes within the real set's balls, and of real samples within the fakes' balls.
 
     The ball of a sample reaches to the ``k``-th nearest other sample of its own set.
@@ -57,12 +57,12 @@ def precision_recall(
     _check_neighbour(k, len(x), len(y))
     of_fake, _ = ball_counts(y, x, _radii(x, k, block), closed=closed, block=block)
     of_real, _ = ball_counts(x, y, _radii(y, k, block), closed=closed, block=block)
-    return PrecisionRecall(float((of_fake > 0).double().mean()), float((of_real > 0).double().mean()))
+    return PrecisionRecallResult(float((of_fake > 0).double().mean()), float((of_real > 0).double().mean()))
 
 
 def density_coverage(
     real: Features, fake: Features, *, k: int = 5, ball: Ball = "open", block: int = 1000
-) -> DensityCoverage:
+) -> DensityCoverageResult:
     """Real balls per fake, over ``k``, and the share of real balls that hold a fake.
 
     Unlike recall, coverage takes no balls around fakes, so outliers among them cannot raise it. `expected_coverage`
@@ -84,7 +84,7 @@ def density_coverage(
     closed = _closed(ball)
     _check_neighbour(k, len(x), len(y))
     of_fake, of_real = ball_counts(y, x, _radii(x, k, block), closed=closed, block=block)
-    return DensityCoverage(int(of_fake.sum()) / (k * len(y)), float((of_real > 0).double().mean()))
+    return DensityCoverageResult(int(of_fake.sum()) / (k * len(y)), float((of_real > 0).double().mean()))
 
 
 def expected_coverage(n: int, m: int, k: int = 5) -> float:

@@ -12,7 +12,7 @@ from ganneal.metrics.distances import checked_pair
 from ganneal.metrics.frechet import gaussian_distance, warn_of_bias
 from ganneal.metrics.moments import Features, Moments
 
-Labels = Integer[Tensor, " _"] | Integer[np.ndarray, " _"]
+RowLabels = Integer[Tensor, " _"] | Integer[np.ndarray, " _"]
 """One class per row of the features."""
 
 
@@ -26,7 +26,7 @@ class PerClass:
 
 
 def per_class_frechet(
-    real: Features, real_labels: Labels, fake: Features, fake_labels: Labels, *, names: Sequence[str] = ()
+    real: Features, real_labels: RowLabels, fake: Features, fake_labels: RowLabels, *, names: Sequence[str] = ()
 ) -> PerClass:
     """The Fréchet distance between real and generated samples of each class ("intra-FD").
 
@@ -45,7 +45,7 @@ def per_class_frechet(
         Miyato and Koyama, cGANs with Projection Discriminator, ICLR 2018, sec. 5.
     """
     x, y = checked_pair(real, fake)
-    x_labels, y_labels = checked_labels("real", real_labels, len(x)), checked_labels("fake", fake_labels, len(y))
+    x_labels, y_labels = labels_of_rows("real", real_labels, len(x)), labels_of_rows("fake", fake_labels, len(y))
     classes = torch.cat([x_labels, y_labels]).unique().tolist()
     counts = {c: (int((x_labels == c).sum()), int((y_labels == c).sum())) for c in classes}
     _check_counts({str(names[int(c)] if names else c): pair for c, pair in counts.items()}, x.shape[1])
@@ -55,7 +55,7 @@ def per_class_frechet(
     return PerClass(sum(distances.values()) / len(distances), (distances[worst], worst), distances)
 
 
-def checked_labels(name: str, labels: Labels, rows: int) -> Int64[Tensor, " _"]:
+def labels_of_rows(name: str, labels: RowLabels, rows: int) -> Int64[Tensor, " _"]:
     """``labels`` as int64 on the CPU.
 
     Raises:

@@ -12,21 +12,21 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-Pixels = Float[Tensor, "n _ _ _"]
+PixelValues = Float[Tensor, "n _ _ _"]
 """Pixel values on the scale 0..255."""
 
 
-def half_pixel_bilinear(pixels: Pixels, size: int) -> Pixels:
+def half_pixel_bilinear(pixels: PixelValues, size: int) -> PixelValues:
     """Bilinear between pixel centres, without antialiasing (rule "pytorch-fid")."""
     return F.interpolate(pixels, (size, size), mode="bilinear", align_corners=False)
 
 
-def corner_bilinear(pixels: Pixels, size: int) -> Pixels:
+def corner_bilinear(pixels: PixelValues, size: int) -> PixelValues:
     """Bilinear at source = target * in / out, without the half-pixel shift, as TensorFlow 1 (rule "tf-legacy")."""
     return _corner_interpolated(_corner_interpolated(pixels, size, dim=2), size, dim=3)
 
 
-def _corner_interpolated(pixels: Pixels, size: int, dim: int) -> Pixels:
+def _corner_interpolated(pixels: PixelValues, size: int, dim: int) -> PixelValues:
     length = pixels.shape[dim]
     low, high, share = _corner_neighbours(length, size)
     share = share.to(pixels).reshape([size if axis == dim else 1 for axis in range(4)])
@@ -41,17 +41,17 @@ def _corner_neighbours(length: int, size: int) -> tuple[Int[Tensor, " size"], In
     return low, (low + 1).clamp(max=length - 1), source - low
 
 
-def antialiased_bicubic(pixels: Pixels, size: int) -> Pixels:
+def antialiased_bicubic(pixels: PixelValues, size: int) -> PixelValues:
     """Pillow's bicubic on floating-point channels, clipped to 0..255, not rounded (rule "clean")."""
     return F.interpolate(pixels, (size, size), mode="bicubic", antialias=True).clamp(0, 255)
 
 
-def antialiased_bilinear(pixels: Pixels, size: int) -> Pixels:
+def antialiased_bilinear(pixels: PixelValues, size: int) -> PixelValues:
     """Pillow's bilinear on floating-point channels (rule "friendly")."""
     return F.interpolate(pixels, (size, size), mode="bilinear", antialias=True)
 
 
-RESIZE_RULES: dict[str, Callable[[Pixels, int], Pixels]] = {
+RESIZE_RULES: dict[str, Callable[[PixelValues, int], PixelValues]] = {
     "pytorch-fid": half_pixel_bilinear,
     "tf-legacy": corner_bilinear,
     "clean": antialiased_bicubic,
@@ -67,7 +67,7 @@ class Scaling:
     offset: tuple[float, ...] = (127.5,)
     divisor: tuple[float, ...] = (127.5,)
 
-    def __call__(self, pixels: Pixels) -> Pixels:
+    def __call__(self, pixels: PixelValues) -> PixelValues:
         offset, divisor = (pixels.new_tensor(values)[:, None, None] for values in (self.offset, self.divisor))
         return (pixels - offset) / divisor
 
@@ -110,7 +110,7 @@ class Resize:
         if self.size < 1:
             raise ValueError(f"size must be at least 1 pixel, got {self.size}.")
 
-    def __call__(self, pixels: Pixels) -> Pixels:
+    def __call__(self, pixels: PixelValues) -> PixelValues:
         same = pixels.shape[-2:] == (self.size, self.size)
         return pixels if same else RESIZE_RULES[self.rule](pixels, self.size)
 
@@ -121,7 +121,7 @@ class Resize:
 
 def network_input(
     images: UInt8[Tensor, "n c h w"], resize: Resize | None, scaling: Scaling, channels: int | None
-) -> Pixels:
+) -> PixelValues:
     """8-bit images resized, scaled and, where they are grey and ``channels`` is 3, repeated."""
     pixels = images.float() if resize is None else resize(images.float())
     if channels is not None and channels != pixels.shape[1] == 1:

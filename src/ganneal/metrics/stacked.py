@@ -14,7 +14,7 @@ from torch import Tensor
 
 NUM_MODES = 1000
 
-Labels = Int[Tensor, " samples"] | Int[np.ndarray, " samples"]
+ModeLabels = Int[Tensor, " samples"] | Int[np.ndarray, " samples"]
 Frequencies = Real[Tensor, " modes"] | Real[np.ndarray, " modes"]
 
 
@@ -50,7 +50,7 @@ def stacked_labels(
     return given @ torch.tensor([100, 10, 1])
 
 
-def stacked_modes(labels: Labels, *, target: Literal["uniform"] | Frequencies = "uniform") -> StackedModes:
+def stacked_modes(labels: ModeLabels, *, target: Literal["uniform"] | Frequencies = "uniform") -> StackedModes:
     """Modes captured and KL of the modes' shares from the target's.
 
     Only the divergence of the samples from the target is taken: the other is infinite as soon as a mode is missing.

@@ -19,12 +19,12 @@ from ganneal.models.parts.spectral import spectral_norm
 from ganneal.models.protocol import ModelPair, Normal, Shape
 from ganneal.registry import check_at_least_one, check_choices
 
-LayoutName = Literal["brock", "studio"]
+BigGANLayoutName = Literal["brock", "studio"]
 BASE = 4
 """Image side at the latents' end, pixels."""
 
 
-class Layout(NamedTuple):
+class BigGANLayout(NamedTuple):
     """Channels in units of the width."""
 
     generator: tuple[int, ...]
@@ -35,17 +35,17 @@ class Layout(NamedTuple):
     """Blocks of the discriminator that halve the size."""
 
 
-LAYOUTS: dict[LayoutName, dict[int, Layout]] = {
+BIGGAN_LAYOUTS: dict[BigGANLayoutName, dict[int, BigGANLayout]] = {
     "brock": {
-        32: Layout((4, 4, 4, 4), (4, 4, 4, 4), 2),
-        64: Layout((16, 16, 8, 4, 2), (1, 2, 4, 8, 16), 4),
-        128: Layout((16, 16, 8, 4, 2, 1), (1, 2, 4, 8, 16, 16), 5),
-        256: Layout((16, 16, 8, 8, 4, 2, 1), (1, 2, 4, 8, 8, 16, 16), 6),
+        32: BigGANLayout((4, 4, 4, 4), (4, 4, 4, 4), 2),
+        64: BigGANLayout((16, 16, 8, 4, 2), (1, 2, 4, 8, 16), 4),
+        128: BigGANLayout((16, 16, 8, 4, 2, 1), (1, 2, 4, 8, 16, 16), 5),
+        256: BigGANLayout((16, 16, 8, 8, 4, 2, 1), (1, 2, 4, 8, 8, 16, 16), 6),
     },
     "studio": {
-        32: Layout((4, 4, 4, 4), (2, 2, 2, 2), 2),
-        64: Layout((16, 8, 4, 2, 1), (1, 2, 4, 8, 16), 4),
-        128: Layout((16, 16, 8, 4, 2, 1), (1, 2, 4, 8, 16, 16), 5),
+        32: BigGANLayout((4, 4, 4, 4), (2, 2, 2, 2), 2),
+        64: BigGANLayout((16, 8, 4, 2, 1), (1, 2, 4, 8, 16), 4),
+        128: BigGANLayout((16, 16, 8, 4, 2, 1), (1, 2, 4, 8, 16, 16), 5),
     },
 }
 
@@ -150,7 +150,7 @@ class BigGAN:
     """Give the linear layer and each block's norms a chunk of the latents; with classes this needs ``shared_size``."""
     attention: int | None = None
     """Size, in pixels, of the layer behind which both players attend to all of the image; None for nowhere."""
-    layout: LayoutName = "brock"
+    layout: BigGANLayoutName = "brock"
     init: InitName = "normal"
     zero_biases: bool = False
     """Start biases at 0, as the studio does, rather than where torch does."""
@@ -171,8 +171,8 @@ class BigGAN:
         check_choices(self)
 
     def build(self, shape: Shape, num_classes: int = 0) -> ModelPair:
-        channels, size = check_square("BigGAN", shape, list(LAYOUTS[self.layout]))
-        layout = LAYOUTS[self.layout][size]
+        channels, size = check_square("BigGAN", shape, list(BIGGAN_LAYOUTS[self.layout]))
+        layout = BIGGAN_LAYOUTS[self.layout][size]
         g_widths, d_widths = (tuple(self.width * units for units in part) for part in layout[:2])
         given = self._conditioning(num_classes, len(layout.generator))
         latent_size = given.chunk * len(layout.generator) or self.latent_size

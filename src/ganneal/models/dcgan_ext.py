@@ -6,7 +6,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganneal.models.dcgan import NormName
-from ganneal.models.parts.cfg import base_and_depth, check_depth, convolution, linear, norm, up_convolution, widths
+from ganneal.models.parts.cfg import (
+    base_and_depth,
+    check_depth,
+    kaiming_linear,
+    normal_convolution,
+    uniform_norm,
+    up_convolution,
+    widths,
+)
 from ganneal.models.protocol import ModelPair, Normal, Shape
 from ganneal.registry import check_at_least_one, check_choices
 
@@ -17,10 +25,14 @@ class DCGANExtGenerator(nn.Module):
     def __init__(self, latent_size: int, base: int, widths: list[int], channels: int, norm_name: NormName):
         super().__init__()
         inputs, *inner = reversed(widths)
-        layers: list[nn.Module] = [linear(latent_size, inputs * base**2), nn.Unflatten(1, (inputs, base, base))]
+        layers: list[nn.Module] = [kaiming_linear(latent_size, inputs * base**2), nn.Unflatten(1, (inputs, base, base))]
         for outputs in inner:
-            layers += [nn.ReLU(inplace=True), up_convolution(inputs, outputs), *norm(norm_name, outputs)]
-            layers += [nn.ReLU(inplace=True), convolution(outputs, outputs, 1), *norm(norm_name, outputs)]
+            layers += [nn.ReLU(inplace=True), up_convolution(inputs, outputs), *uniform_norm(norm_name, outputs)]
+            layers += [
+                nn.ReLU(inplace=True),
+                normal_convolution(outputs, outputs, 1),
+                *uniform_norm(norm_name, outputs),
+            ]
             inputs = outputs
         self.net = nn.Sequential(*layers, nn.ReLU(inplace=True), up_convolution(inputs, channels), nn.Tanh())
 
@@ -37,13 +49,13 @@ class DCGANExtDiscriminator(nn.Module):
     def __init__(self, base: int, widths: list[int], channels: int, norm_name: NormName):
         super().__init__()
         inputs, *inner = widths
-        layers: list[nn.Module] = [convolution(channels, inputs, 5, 2), nn.LeakyReLU(0.2, inplace=True)]
+        layers: list[nn.Module] = [normal_convolution(channels, inputs, 5, 2), nn.LeakyReLU(0.2, inplace=True)]
         for outputs in inner:
-            layers += [convolution(inputs, outputs, 5, 2, bias=False), *norm(norm_name, outputs)]
-            layers += [nn.LeakyReLU(0.2, inplace=True), convolution(outputs, outputs, 1, bias=False)]
-            layers += [*norm(norm_name, outputs), nn.LeakyReLU(0.2, inplace=True)]
+            layers += [normal_convolution(inputs, outputs, 5, 2, bias=False), *uniform_norm(norm_name, outputs)]
+            layers += [nn.LeakyReLU(0.2, inplace=True), normal_convolution(outputs, outputs, 1, bias=False)]
+            layers += [*uniform_norm(norm_name, outputs), nn.LeakyReLU(0.2, inplace=True)]
             inputs = outputs
-        self.net = nn.Sequential(*layers, nn.Flatten(), linear(inputs * base**2, 1))
+        self.net = nn.Sequential(*layers, nn.Flatten(), kaiming_linear(inputs * base**2, 1))
 
     def forward(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, " batch"]:
         return self.net(images).squeeze(1)

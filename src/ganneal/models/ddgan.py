@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ganneal.models.ddgan_discriminator import COMPARED, LAYOUTS, DDGANDiscriminator, LayoutName
+from ganneal.models.ddgan_discriminator import COMPARED, DDGAN_LAYOUTS, DDGANDiscriminator, DDGANLayoutName
 from ganneal.models.ddgan_generator import DDGANGenerator, Sizes
 from ganneal.models.parts.checks import check_square, check_unconditional
 from ganneal.models.parts.times import check_even
@@ -43,7 +43,7 @@ class DDGAN:
     """Give the generator the noisier sample at every size; False is an ablation."""
     d_width: int = 16
     d_time_size: int = 64
-    d_layout: LayoutName = "small"
+    d_layout: DDGANLayoutName = "small"
     """ "small" halves three times, "large" six times: the published ones up to 64 px, and at 256."""
     checkpointing: bool = False
     """Compute the inside of every block again when it is differentiated, which takes less memory and more time; for
@@ -76,7 +76,7 @@ class DDGAN:
             pyramid=self.pyramid,
             lean=self.checkpointing,
         )
-        layout = LAYOUTS[self.d_layout]
+        layout = DDGAN_LAYOUTS[self.d_layout]
         return ModelPair(
             DDGANGenerator(shape, sizes),
             DDGANDiscriminator(shape, self.d_width, self.d_time_size, layout, self.checkpointing),
@@ -87,7 +87,7 @@ class DDGAN:
         )
 
     def _check_size(self, size: int) -> None:
-        levels, halvings = len(self.multipliers), sum(LAYOUTS[self.d_layout].halved)
+        levels, halvings = len(self.multipliers), sum(DDGAN_LAYOUTS[self.d_layout].halved)
         if size >> (levels - 1) < 1:
             raise ValueError(f"multipliers must be at most {size.bit_length()} at {size} px, got {levels}.")
         if size >> halvings < 1:

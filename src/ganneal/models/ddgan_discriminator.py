@@ -8,17 +8,17 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganneal.models.parts.checks import check_images
-from ganneal.models.parts.ddgan_blocks import TINY, Features, average, convolution, linear, passed
+from ganneal.models.parts.ddgan_blocks import TINY, Features, fan_convolution, fan_linear, pass_lean, scaled_sum
 from ganneal.models.parts.fir import Resample
 from ganneal.models.parts.times import check_times, waves
 from ganneal.models.protocol import Shape
 
 COMPARED = 4
 """Samples of which the deviations are looked at together."""
-LayoutName = Literal["small", "large"]
+DDGANLayoutName = Literal["small", "large"]
 
 
-class Layout(NamedTuple):
+class DDGANLayout(NamedTuple):
     """Blocks of a discriminator; channels in units of its width."""
 
     outputs: tuple[int, ...]
@@ -27,9 +27,9 @@ class Layout(NamedTuple):
     """Of the initial variance of the convolution behind the blocks."""
 
 
-LAYOUTS: dict[LayoutName, Layout] = {
-    "small": Layout((2, 4, 8, 8), (False, True, True, True), TINY),
-    "large": Layout((4, 8, 8, 8, 8, 8), (True,) * 6, 1.0),
+DDGAN_LAYOUTS: dict[DDGANLayoutName, DDGANLayout] = {
+    "small": DDGANLayout((2, 4, 8, 8), (False, True, True, True), TINY),
+    "large": DDGANLayout((4, 8, 8, 8, 8, 8), (True,) * 6, 1.0),
 }
 
 
@@ -56,39 +56,39 @@ class MinibatchDeviation(nn.Module):
         return torch.cat([x, channel.to(x.dtype)], 1)
 
 
-class DiscriminatorBlock(nn.Module):
+class TimedDiscriminatorBlock(nn.Module):
     """Two 3x3 convolutions behind leaky ReLU, the time added between them; both ways may be halved."""
 
     def __init__(self, inputs: int, outputs: int, time_size: int, halve: bool):
         super().__init__()
-        self.first = convolution(inputs, outputs, 3, fan="outputs")
-        self.time = linear(time_size, outputs, fan="outputs")
+        self.first = fan_convolution(inputs, outputs, 3, fan="outputs")
+        self.time = fan_linear(time_size, outputs, fan="outputs")
         self.resample = Resample(up=False) if halve else nn.Identity()
-        self.second = convolution(outputs, outputs, 3, fan="outputs", scale=TINY)
-        self.shortcut = convolution(inputs, outputs, 1, fan="outputs", bias=False)
+        self.second = fan_convolution(outputs, outputs, 3, fan="outputs", scale=TINY)
+        self.shortcut = fan_convolution(inputs, outputs, 1, fan="outputs", bias=False)
 
     def forward(self, x: Features, time: Float[Tensor, "batch _"]) -> Features:
         h = self.first(F.leaky_relu(x, 0.2)) + self.time(time)[:, :, None, None]
         h = self.second(self.resample(F.leaky_relu(h, 0.2)))
-        return average(self.shortcut(self.resample(x)), h)
+        return scaled_sum(self.shortcut(self.resample(x)), h)
 
 
 class DDGANDiscriminator(nn.Module):
     """One raw output for each sample at time t, given the noisier one at t + 1."""
 
-    def __init__(self, shape: Shape, width: int, time_size: int, layout: Layout, lean: bool):
+    def __init__(self, shape: Shape, width: int, time_size: int, layout: DDGANLayout, lean: bool):
         super().__init__()
         self.shape, self.time_size, self.lean = shape, time_size, lean
-        self.times = nn.ModuleList([linear(time_size, time_size, fan="outputs") for _ in range(2)])
+        self.times = nn.ModuleList([fan_linear(time_size, time_size, fan="outputs") for _ in range(2)])
         inputs = 2 * width
-        self.first = convolution(2 * shape[0], inputs, 1, fan="outputs")
+        self.first = fan_convolution(2 * shape[0], inputs, 1, fan="outputs")
         self.blocks = nn.ModuleList()
         for units, halve in zip(layout.outputs, layout.halved, strict=True):
-            self.blocks.append(DiscriminatorBlock(inputs, units * width, time_size, halve))
+            self.blocks.append(TimedDiscriminatorBlock(inputs, units * width, time_size, halve))
             inputs = units * width
         self.deviation = MinibatchDeviation()
-        self.last = convolution(inputs + 1, inputs, 3, fan="outputs", scale=layout.last_scale)
-        self.linear = linear(inputs, 1, fan="outputs")
+        self.last = fan_convolution(inputs + 1, inputs, 3, fan="outputs", scale=layout.last_scale)
+        self.linear = fan_linear(inputs, 1, fan="outputs")
 
     def forward(
         self,
@@ -103,6 +103,6 @@ class DDGANDiscriminator(nn.Module):
             time = F.leaky_relu(layer(time), 0.2)
         h = self.first(torch.cat([images, noisier], 1))
         for block in self.blocks:
-            h = passed(block, self.lean, h, time)
+            h = pass_lean(block, self.lean, h, time)
         h = F.leaky_relu(self.last(self.deviation(h)), 0.2)
         return self.linear(h.sum((2, 3))).squeeze(1)

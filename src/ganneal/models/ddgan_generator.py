@@ -12,11 +12,11 @@ from ganneal.models.parts.ddgan_blocks import (
     PixelAttention,
     ResidualBlock,
     Up,
-    convolution,
+    fan_convolution,
+    fan_linear,
     group_norm,
-    linear,
-    normalized,
-    passed,
+    pass_lean,
+    unit_mean_square,
 )
 from ganneal.models.parts.times import check_times, waves
 from ganneal.models.protocol import Shape
@@ -40,13 +40,13 @@ class Sizes(NamedTuple):
     lean: bool
 
 
-class Times(nn.Module):
+class TimeEmbedding(nn.Module):
     """A time to a vector: waves, two linear layers, SiLU between them."""
 
     def __init__(self, size: int):
         super().__init__()
         self.size = size
-        self.first, self.second = (linear(inputs, 4 * size, fan="average") for inputs in (size, 4 * size))
+        self.first, self.second = (fan_linear(inputs, 4 * size, fan="average") for inputs in (size, 4 * size))
 
     def forward(self, t: Int[Tensor, " batch"]) -> Float[Tensor, "batch _"]:
         return self.second(F.silu(self.first(waves(t, self.size))))
@@ -58,7 +58,7 @@ class Mapping(nn.Sequential):
     def __init__(self, inputs: int, size: int, hidden: int):
         layers: list[nn.Module] = []
         for each in (inputs, *(size,) * hidden):
-            layers += [linear(each, size, fan="outputs"), nn.SiLU()]
+            layers += [fan_linear(each, size, fan="outputs"), nn.SiLU()]
         super().__init__(*layers)
 
 
@@ -72,9 +72,9 @@ class DDGANGenerator(nn.Module):
         width, last = sizes.widths[0], len(sizes.widths) - 1
         inner, lean = (4 * width, sizes.style), sizes.lean
         attend = [size >> level == sizes.attention for level in range(last + 1)]
-        self.time = Times(width)
+        self.time = TimeEmbedding(width)
         self.mapping = Mapping(sizes.latents, sizes.style, sizes.mapping)
-        self.first = convolution(channels, width, 3, fan="average")
+        self.first = fan_convolution(channels, width, 3, fan="average")
         kept, inputs, joined = [width], width, channels
         self.downs, self.ups = nn.ModuleList(), nn.ModuleList()
         for level, outputs in enumerate(sizes.widths):
@@ -91,7 +91,7 @@ class DDGANGenerator(nn.Module):
             self.ups.append(Up(given, outputs, inner, attend=attend[level], enlarge=level > 0, lean=lean))
             inputs = outputs
         self.norm = group_norm(inputs)
-        self.last = convolution(inputs, channels, 3, fan="average", scale=TINY)
+        self.last = fan_convolution(inputs, channels, 3, fan="average", scale=TINY)
 
     def forward(
         self,
@@ -100,15 +100,15 @@ class DDGANGenerator(nn.Module):
         noisier: Float[Tensor, "batch channels height width"],
     ) -> Float[Tensor, "batch channels height width"]:
         check_times(t, latents)
-        time, style = self.time(t), self.mapping(normalized(latents))
+        time, style = self.time(t), self.mapping(unit_mean_square(latents))
         h, beside = self.first(noisier), noisier
         kept = [h]
         for down in self.downs:
             h, beside, more = down(h, beside, time, style)
             kept += more
         before, after = self.middle
-        h = self.attention(passed(before, self.lean, h, time, style))
-        h = passed(after, self.lean, h, time, style)
+        h = self.attention(pass_lean(before, self.lean, h, time, style))
+        h = pass_lean(after, self.lean, h, time, style)
         for up in self.ups:
             h = up(h, kept, time, style)
         return self.last(F.silu(self.norm(h))).tanh()

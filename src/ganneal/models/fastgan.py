@@ -16,16 +16,16 @@ from ganneal.models.fastgan_discriminator import SPECTRAL_EPS, FastGANDiscrimina
 from ganneal.models.parts.attention import SkipExcitation
 from ganneal.models.parts.checks import check_unconditional
 from ganneal.models.parts.doubling import UpConvolution
-from ganneal.models.parts.grid import Grid, grid_of
+from ganneal.models.parts.grid import DoublingGrid, grid_of
 from ganneal.models.parts.spectral import CONVOLUTIONS, spectral_norm
 from ganneal.models.protocol import ModelPair, Normal, Shape
 from ganneal.registry import check_at_least_one
 
 FastGANLayout = Literal["liu", "sauer"]
-WIDTHS = (16, 8, 4, 2, 2, 1, Fraction(1, 2), Fraction(1, 4), Fraction(1, 8))
+FASTGAN_WIDTHS = (16, 8, 4, 2, 2, 1, Fraction(1, 2), Fraction(1, 4), Fraction(1, 8))
 """Channels at 4 px, 8 px and so on, in units of the width."""
-DOUBLINGS = range(3, len(WIDTHS))
-GATED_BY = 4
+DOUBLINGS = range(3, len(FASTGAN_WIDTHS))
+DOUBLINGS_TO_GATE = 4
 """Doublings between a map and the one that it gates."""
 Maps = Float[Tensor, "batch _ _ _"]
 
@@ -72,7 +72,7 @@ class FastGANGenerator(nn.Module):
         widths: Channels at the base and after each doubling.
     """
 
-    def __init__(self, latent_size: int, widths: list[int], grid: Grid, layout: FastGANLayout):
+    def __init__(self, latent_size: int, widths: list[int], grid: DoublingGrid, layout: FastGANLayout):
         super().__init__()
         self.layout: FastGANLayout = layout
         published = layout == "liu"
@@ -83,7 +83,7 @@ class FastGANGenerator(nn.Module):
             up_block(widths[level], outputs, grid.side(level + 1), compound=not published or level % 2 == 0)
             for level, outputs in enumerate(widths[1:])
         )
-        gated_by = min(GATED_BY, grid.doublings)
+        gated_by = min(DOUBLINGS_TO_GATE, grid.doublings)
         self.gates = nn.ModuleDict(
             {
                 str(level): SkipExcitation(widths[level - gated_by], widths[level])
@@ -141,7 +141,7 @@ class FastGAN:
 
     def build(self, shape: Shape, num_classes: int = 0) -> ModelPair:
         grid = self._grid(shape, num_classes)
-        widths = [self._channels(units) for units in WIDTHS[: grid.doublings + 1]]
+        widths = [self._channels(units) for units in FASTGAN_WIDTHS[: grid.doublings + 1]]
         generator = FastGANGenerator(self.latent_size, widths, grid, self.layout)
         return ModelPair(generator, self.build_discriminator(shape), Normal(self.latent_size), shape)
 
@@ -150,7 +150,7 @@ class FastGAN:
         grid = self._grid(shape, num_classes)
         return FastGANDiscriminator(shape, grid, self._channels, self.reconstruction)
 
-    def _grid(self, shape: Shape, num_classes: int) -> Grid:
+    def _grid(self, shape: Shape, num_classes: int) -> DoublingGrid:
         check_unconditional("FastGAN", num_classes)
         return grid_of("FastGAN", shape, DOUBLINGS)
 

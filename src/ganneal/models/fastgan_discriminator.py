@@ -8,11 +8,11 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from ganneal.logits import Judgement, PatchDiscriminator
+from ganneal.logits import DiscriminatorOutput, PatchDiscriminator
 from ganneal.models.parts.attention import SkipExcitation
 from ganneal.models.parts.checks import check_images
 from ganneal.models.parts.doubling import UpConvolution
-from ganneal.models.parts.grid import Grid
+from ganneal.models.parts.grid import DoublingGrid
 from ganneal.models.parts.spectral import CONVOLUTIONS, spectral_norm
 from ganneal.models.protocol import Shape
 
@@ -25,7 +25,7 @@ SMALL: tuple[int | Fraction, ...] = (8, 4, 2, 1, HALF)
 """Those of the path of the image averaged down to half its size, at most 128 px."""
 DECODER: tuple[int | Fraction, ...] = (2, 1, 1, HALF)
 """Channels of a decoder after each doubling; the last one leads from 8 to 128 px."""
-GATED_BY = 3
+HALVINGS_TO_GATE = 3
 """Halvings between a map and the one that it gates."""
 PRE_HEAD = 16
 SLOPE = 0.2
@@ -33,23 +33,23 @@ SPECTRAL_EPS = 1e-12
 Maps = Float[Tensor, "batch _ _ _"]
 
 
-def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
+def same_convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, kernel, stride, (kernel - 1) // 2, bias=False)
 
 
-def normalized(layer: nn.Module, channels: int) -> list[nn.Module]:
+def with_batch_norm(layer: nn.Module, channels: int) -> list[nn.Module]:
     """``layer``, batch norm, leaky ReLU."""
     return [layer, nn.BatchNorm2d(channels), nn.LeakyReLU(SLOPE, inplace=True)]
 
 
-class DownBlock(nn.Module):
+class HalvingBlock(nn.Module):
     """Half the size: the mean of two convolutions and of an average with a 1x1 convolution."""
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__()
-        first, second = convolution(inputs, outputs, 4, 2), convolution(outputs, outputs, 3)
-        self.main = nn.Sequential(*normalized(first, outputs), *normalized(second, outputs))
-        self.beside = nn.Sequential(nn.AvgPool2d(2), *normalized(convolution(inputs, outputs, 1), outputs))
+        first, second = same_convolution(inputs, outputs, 4, 2), same_convolution(outputs, outputs, 3)
+        self.main = nn.Sequential(*with_batch_norm(first, outputs), *with_batch_norm(second, outputs))
+        self.beside = nn.Sequential(nn.AvgPool2d(2), *with_batch_norm(same_convolution(inputs, outputs, 1), outputs))
 
     def forward(self, maps: Maps) -> Maps:
         return (self.main(maps) + self.beside(maps)) / 2
@@ -61,7 +61,7 @@ def decoder(inputs: int, widths: list[int], channels: int) -> nn.Sequential:
     for outputs in widths:
         layers += [UpConvolution(inputs, 2 * outputs), nn.BatchNorm2d(2 * outputs), nn.GLU(1)]
         inputs = outputs
-    return nn.Sequential(*layers, convolution(inputs, channels, 3), nn.Tanh())
+    return nn.Sequential(*layers, same_convolution(inputs, channels, 3), nn.Tanh())
 
 
 class FastGANDiscriminator(PatchDiscriminator):
@@ -75,7 +75,7 @@ class FastGANDiscriminator(PatchDiscriminator):
         reconstruction: Factor of the decoders' error; 0 builds none.
     """
 
-    def __init__(self, shape: Shape, grid: Grid, channels: Channels, reconstruction: float):
+    def __init__(self, shape: Shape, grid: DoublingGrid, channels: Channels, reconstruction: float):
         super().__init__()
         self.shape, self.grid, self.reconstruction = shape, grid, reconstruction
         self.top = min(grid.doublings, len(LARGE) - 1)
@@ -84,17 +84,17 @@ class FastGANDiscriminator(PatchDiscriminator):
         small = [channels(units) for units in SMALL[: self.small_top]]
         self.stem = self._stem(large[-1], channels)
         self.halvings = nn.ModuleDict(
-            {str(level): DownBlock(large[level + 1], large[level]) for level in range(1, self.top)}
+            {str(level): HalvingBlock(large[level + 1], large[level]) for level in range(1, self.top)}
         )
         self.gates = nn.ModuleDict(
             {
                 str(level): SkipExcitation(large[self._gate_of(level)], large[level])
-                for level in range(1, max(self.top - GATED_BY, 1) + 1)
+                for level in range(1, max(self.top - HALVINGS_TO_GATE, 1) + 1)
             }
         )
         inner = channels(PRE_HEAD)
         self.head = nn.Sequential(
-            *normalized(convolution(large[1], inner, 1), inner), nn.Conv2d(inner, 1, 4, bias=False)
+            *with_batch_norm(same_convolution(large[1], inner, 1), inner), nn.Conv2d(inner, 1, 4, bias=False)
         )
         self.small = small_path(shape[0], small)
         self.small_head = nn.Conv2d(small[1], 1, 4, bias=False)
@@ -107,16 +107,16 @@ class FastGANDiscriminator(PatchDiscriminator):
         inputs, activation = self.shape[0], nn.LeakyReLU(SLOPE, inplace=True)
         match self.grid.doublings - self.top:
             case 0:
-                return nn.Sequential(convolution(inputs, outputs, 3), activation)
+                return nn.Sequential(same_convolution(inputs, outputs, 3), activation)
             case 1:
-                return nn.Sequential(convolution(inputs, outputs, 4, 2), activation)
+                return nn.Sequential(same_convolution(inputs, outputs, 4, 2), activation)
             case _:
                 inner = channels(EIGHTH)
-                halved = normalized(convolution(inner, outputs, 4, 2), outputs)
-                return nn.Sequential(convolution(inputs, inner, 4, 2), activation, *halved)
+                halved = with_batch_norm(same_convolution(inner, outputs, 4, 2), outputs)
+                return nn.Sequential(same_convolution(inputs, inner, 4, 2), activation, *halved)
 
     def _gate_of(self, level: int) -> int:
-        return min(level + GATED_BY, self.top)
+        return min(level + HALVINGS_TO_GATE, self.top)
 
     def _decoders(self, large: list[int], small: list[int], channels: Channels) -> nn.ModuleList:
         """Of the last map, of a quarter of the one before it, and of the second path's last one.
@@ -128,7 +128,7 @@ class FastGANDiscriminator(PatchDiscriminator):
         widths = [channels(units) for units in DECODER[:whole]]
         return nn.ModuleList(decoder(inputs, widths[:doublings], self.shape[0]) for inputs, doublings in sources)
 
-    def judge(self, samples: Tensor, *condition: Tensor) -> Judgement:
+    def judge(self, samples: Tensor, *condition: Tensor) -> DiscriminatorOutput:
         check_images(samples, self.shape)
         maps = {self.top: self.stem(samples)}
         for level in range(self.top - 1, 0, -1):
@@ -138,7 +138,7 @@ class FastGANDiscriminator(PatchDiscriminator):
             maps[level] = halved
         small = self.small(F.adaptive_avg_pool2d(samples, self.grid.side(self.small_top)))
         logits = torch.cat([self.head(maps[1]).flatten(1), self.small_head(small).flatten(1)], 1)
-        return Judgement(logits[:, None], (maps[1], maps[2], small))
+        return DiscriminatorOutput(logits[:, None], (maps[1], maps[2], small))
 
     def reconstruction_error(
         self, features: tuple[Tensor, ...], images: Maps, quarters: Int[Tensor, " batch"]
@@ -159,9 +159,9 @@ class FastGANDiscriminator(PatchDiscriminator):
 
 def small_path(inputs: int, widths: list[int]) -> nn.Sequential:
     """Halvings to the map of ``widths[1]`` channels."""
-    layers: list[nn.Module] = [convolution(inputs, widths[-1], 4, 2), nn.LeakyReLU(SLOPE, inplace=True)]
+    layers: list[nn.Module] = [same_convolution(inputs, widths[-1], 4, 2), nn.LeakyReLU(SLOPE, inplace=True)]
     for level in range(len(widths) - 2, 0, -1):
-        layers += normalized(convolution(widths[level + 1], widths[level], 4, 2), widths[level])
+        layers += with_batch_norm(same_convolution(widths[level + 1], widths[level], 4, 2), widths[level])
     return nn.Sequential(*layers)
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ganneal.models.dcgan import NormName
 from ganneal.models.dcgan_ext import DCGANExtDiscriminator
-from ganneal.models.parts.cfg import base_and_depth, check_depth, linear, widths
+from ganneal.models.parts.cfg import base_and_depth, check_depth, kaiming_linear, widths
 from ganneal.models.protocol import ModelPair, Normal, Shape
 from ganneal.registry import check_at_least_one, check_choices
 
@@ -18,8 +18,8 @@ class FC2Generator(nn.Module):
 
     def __init__(self, latent_size: int, hidden: int, shape: Shape):
         super().__init__()
-        inner = [linear(latent_size, hidden), nn.ReLU(), linear(hidden, hidden), nn.ReLU()]
-        self.net = nn.Sequential(*inner, linear(hidden, prod(shape)), nn.Tanh(), nn.Unflatten(1, shape))
+        inner = [kaiming_linear(latent_size, hidden), nn.ReLU(), kaiming_linear(hidden, hidden), nn.ReLU()]
+        self.net = nn.Sequential(*inner, kaiming_linear(hidden, prod(shape)), nn.Tanh(), nn.Unflatten(1, shape))
 
     def forward(self, latents: Float[Tensor, "batch size"]) -> Float[Tensor, "batch channels height width"]:
         return self.net(latents)

@@ -23,14 +23,14 @@ CLASS_SIZE = 64
 Features = Float[Tensor, "batch _ _ _"]
 
 
-def convolution(inputs: int, outputs: int, kernel: int, groups: int = 1, *, gain: float = 1.0) -> nn.Conv2d:
+def scaled_convolution(inputs: int, outputs: int, kernel: int, groups: int = 1, *, gain: float = 1.0) -> nn.Conv2d:
     """Without bias, from N(0, gain² / inputs of one output)."""
     layer = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, groups=groups, bias=False)
     nn.init.normal_(layer.weight, std=gain / sqrt(prod(layer.weight.shape[1:])))
     return layer
 
 
-def linear(inputs: int, outputs: int, *, gain: float = 1.0) -> nn.Linear:
+def scaled_linear(inputs: int, outputs: int, *, gain: float = 1.0) -> nn.Linear:
     """Without bias, from N(0, gain² / inputs)."""
     layer = nn.Linear(inputs, outputs, bias=False)
     nn.init.normal_(layer.weight, std=gain / sqrt(inputs))
@@ -48,7 +48,7 @@ class BiasedLeakyReLU(nn.Module):
         return F.leaky_relu(x + self.bias[:, None, None], 0.2)
 
 
-class Block(nn.Module):
+class R3GANBlock(nn.Module):
     """x + 1x1(Act(grouped 3x3(Act(1x1 x)))), the last convolution 0 at first."""
 
     def __init__(self, channels: int, group_size: int, blocks: int):
@@ -56,11 +56,11 @@ class Block(nn.Module):
         inner = EXPANSION * channels
         gain = sqrt(2 / 1.04) * blocks**-0.25  # Fixup's, of three layers
         self.net = nn.Sequential(
-            convolution(channels, inner, 1, gain=gain),
+            scaled_convolution(channels, inner, 1, gain=gain),
             BiasedLeakyReLU(inner),
-            convolution(inner, inner, 3, inner // group_size, gain=gain),
+            scaled_convolution(inner, inner, 3, inner // group_size, gain=gain),
             BiasedLeakyReLU(inner),
-            convolution(inner, channels, 1, gain=0.0),
+            scaled_convolution(inner, channels, 1, gain=0.0),
         )
 
     def forward(self, x: Features) -> Features:
@@ -76,18 +76,18 @@ class R3GANGenerator(nn.Module):
     ):
         super().__init__()
         self.num_classes = num_classes
-        self.classes = linear(num_classes, CLASS_SIZE) if num_classes else None
-        self.linear = linear(latent_size + (CLASS_SIZE if num_classes else 0), widths[0])
+        self.classes = scaled_linear(num_classes, CLASS_SIZE) if num_classes else None
+        self.linear = scaled_linear(latent_size + (CLASS_SIZE if num_classes else 0), widths[0])
         # A learned 4x4 map for each channel, scaled by a linear image of the latents: no dense layer to every pixel.
         self.basis = nn.Parameter(torch.randn(widths[0], BASE, BASE))
         layers: list[nn.Module] = []
         inputs = widths[0]
         for stage, outputs in enumerate(widths):
-            layers += [convolution(inputs, outputs, 1)] if outputs != inputs else []
+            layers += [scaled_convolution(inputs, outputs, 1)] if outputs != inputs else []
             layers += [Resample(up=True)] if stage else []
-            layers += [Block(outputs, group_size, blocks * len(widths)) for _ in range(blocks)]
+            layers += [R3GANBlock(outputs, group_size, blocks * len(widths)) for _ in range(blocks)]
             inputs = outputs
-        self.net = nn.Sequential(*layers, convolution(inputs, channels, 1))
+        self.net = nn.Sequential(*layers, scaled_convolution(inputs, channels, 1))
 
     def forward(
         self, latents: Float[Tensor, "batch size"], labels: Tensor | None = None
@@ -108,17 +108,17 @@ class R3GANDiscriminator(nn.Module):
         super().__init__()
         self.shape, self.num_classes = shape, num_classes
         inputs, *_ = reversed(widths)
-        layers: list[nn.Module] = [convolution(shape[0], inputs, 1)]
+        layers: list[nn.Module] = [scaled_convolution(shape[0], inputs, 1)]
         for stage, outputs in enumerate(reversed(widths)):
             layers += [Resample(up=False)] if stage else []
-            layers += [convolution(inputs, outputs, 1)] if outputs != inputs else []
-            layers += [Block(outputs, group_size, blocks * len(widths)) for _ in range(blocks)]
+            layers += [scaled_convolution(inputs, outputs, 1)] if outputs != inputs else []
+            layers += [R3GANBlock(outputs, group_size, blocks * len(widths)) for _ in range(blocks)]
             inputs = outputs
         self.net = nn.Sequential(*layers)
         self.depthwise = nn.Conv2d(inputs, inputs, BASE, groups=inputs, bias=False)
         nn.init.normal_(self.depthwise.weight, std=1 / BASE)
-        self.linear = linear(inputs, inputs if num_classes else 1)
-        self.classes = linear(num_classes, inputs, gain=1 / sqrt(inputs)) if num_classes else None
+        self.linear = scaled_linear(inputs, inputs if num_classes else 1)
+        self.classes = scaled_linear(num_classes, inputs, gain=1 / sqrt(inputs)) if num_classes else None
 
     def forward(
         self, images: Float[Tensor, "batch channels height width"], labels: Tensor | None = None

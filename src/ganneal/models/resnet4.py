@@ -10,7 +10,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganneal.models.dcgan import NormName
-from ganneal.models.parts.cfg import base_and_depth, check_depth, convolution, linear, norm, shortcut, widths
+from ganneal.models.parts.cfg import (
+    base_and_depth,
+    check_depth,
+    kaiming_linear,
+    normal_convolution,
+    shortcut,
+    uniform_norm,
+    widths,
+)
 from ganneal.models.protocol import ModelPair, Normal, Shape
 from ganneal.registry import check_at_least_one, check_choices
 
@@ -23,8 +31,10 @@ class UpBlock(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, norm_name: NormName):
         super().__init__()
-        last = convolution(outputs, outputs, 3)
-        self.main = nn.Sequential(convolution(inputs, outputs, 3), nn.ReLU(), last, *norm(norm_name, outputs))
+        last = normal_convolution(outputs, outputs, 3)
+        self.main = nn.Sequential(
+            normal_convolution(inputs, outputs, 3), nn.ReLU(), last, *uniform_norm(norm_name, outputs)
+        )
         self.shortcut = shortcut(inputs, outputs)
 
     def forward(self, x: Images) -> Resized:
@@ -42,8 +52,11 @@ class DownBlock(nn.Module):
     def __init__(self, inputs: int, hidden: int, outputs: int, norm_name: NormName, *, first: bool):
         super().__init__()
         self.first = first
-        before, after = convolution(inputs, hidden, 3, bias=False), convolution(hidden, outputs, 3, bias=False)
-        self.main = nn.Sequential(before, nn.ReLU(), after, *norm(norm_name, outputs), nn.AvgPool2d(2))
+        before, after = (
+            normal_convolution(inputs, hidden, 3, bias=False),
+            normal_convolution(hidden, outputs, 3, bias=False),
+        )
+        self.main = nn.Sequential(before, nn.ReLU(), after, *uniform_norm(norm_name, outputs), nn.AvgPool2d(2))
         self.shortcut = shortcut(inputs, outputs)
 
     def forward(self, x: Images) -> Resized:
@@ -58,8 +71,8 @@ class ResNet4Generator(nn.Module):
         super().__init__()
         inputs = [*reversed(widths)]
         blocks = [UpBlock(a, b, norm_name) for a, b in zip(inputs, [*inputs[1:], inputs[-1]], strict=True)]
-        first = [linear(latent_size, inputs[0] * base**2), nn.Unflatten(1, (inputs[0], base, base))]
-        self.net = nn.Sequential(*first, *blocks, nn.ReLU(), convolution(inputs[-1], channels, 3), nn.Tanh())
+        first = [kaiming_linear(latent_size, inputs[0] * base**2), nn.Unflatten(1, (inputs[0], base, base))]
+        self.net = nn.Sequential(*first, *blocks, nn.ReLU(), normal_convolution(inputs[-1], channels, 3), nn.Tanh())
 
     def forward(self, latents: Float[Tensor, "batch size"]) -> Images:
         return self.net(latents)
@@ -72,7 +85,7 @@ class ResNet4Discriminator(nn.Module):
         super().__init__()
         blocks = [DownBlock(channels, widths[0], widths[0], norm_name, first=True)]
         blocks += [DownBlock(a, a, b, norm_name, first=False) for a, b in zip(widths, widths[1:], strict=False)]
-        self.net = nn.Sequential(*blocks, nn.ReLU(), nn.Flatten(), linear(widths[-1] * base**2, 1))
+        self.net = nn.Sequential(*blocks, nn.ReLU(), nn.Flatten(), kaiming_linear(widths[-1] * base**2, 1))
 
     def forward(self, images: Images) -> Float[Tensor, " batch"]:
         return self.net(images).squeeze(1)

@@ -17,7 +17,7 @@ from ganneal.models.protocol import ModelPair, Normal, Shape
 from ganneal.registry import check_at_least_one, check_choices
 
 
-class Layout(NamedTuple):
+class SNGANLayout(NamedTuple):
     """Channels as published, at one size."""
 
     base: int
@@ -30,11 +30,11 @@ class Layout(NamedTuple):
     width too has no shortcut convolution."""
 
 
-LAYOUTS = {
-    32: Layout(4, (256, 256, 256, 256), (128, 128, 128, 128), 2),
-    48: Layout(6, (512, 256, 128, 64), (64, 128, 256, 512, 1024), 4),
-    64: Layout(4, (1024, 512, 256, 128, 64), (64, 128, 256, 512, 1024), 5),
-    128: Layout(4, (1024, 1024, 512, 256, 128, 64), (64, 128, 256, 512, 1024, 1024), 5),
+SNGAN_LAYOUTS = {
+    32: SNGANLayout(4, (256, 256, 256, 256), (128, 128, 128, 128), 2),
+    48: SNGANLayout(6, (512, 256, 128, 64), (64, 128, 256, 512, 1024), 4),
+    64: SNGANLayout(4, (1024, 512, 256, 128, 64), (64, 128, 256, 512, 1024), 5),
+    128: SNGANLayout(4, (1024, 1024, 512, 256, 128, 64), (64, 128, 256, 512, 1024, 1024), 5),
 }
 
 
@@ -111,10 +111,10 @@ class SNGAN:
         check_choices(self)
 
     def build(self, shape: Shape, num_classes: int = 0) -> ModelPair:
-        channels, size = check_square("SNGAN", shape, list(LAYOUTS))
-        layout = LAYOUTS[size]
-        g_widths = scaled("g_width", self.g_width, layout.generator, layout.generator[0])
-        d_widths = scaled("d_width", self.d_width, layout.discriminator, layout.discriminator[-1])
+        channels, size = check_square("SNGAN", shape, list(SNGAN_LAYOUTS))
+        layout = SNGAN_LAYOUTS[size]
+        g_widths = scaled_widths("g_width", self.g_width, layout.generator, layout.generator[0])
+        d_widths = scaled_widths("d_width", self.d_width, layout.discriminator, layout.discriminator[-1])
         generator = SNGANGenerator(
             self.latent_size,
             layout.base,
@@ -131,7 +131,7 @@ class SNGAN:
         return ModelPair(generator, discriminator, Normal(self.latent_size), shape, num_classes)
 
 
-def scaled(name: str, width: int | None, published: tuple[int, ...], reference: int) -> tuple[int, ...]:
+def scaled_widths(name: str, width: int | None, published: tuple[int, ...], reference: int) -> tuple[int, ...]:
     """The ``published`` widths with ``width`` in the place of ``reference``."""
     if width is None:
         return published

@@ -24,7 +24,7 @@ from ganneal.optim.optimizers import (
     InsideRMSProp,
     OptimizerConfig,
     RMSProp,
-    moments_of,
+    moment_decays,
 )
 from ganneal.optim.paced import Paced, PacedCG
 
@@ -52,6 +52,6 @@ __all__ = [
     "Rise",
     "StepDecay",
     "average_",
-    "moments_of",
+    "moment_decays",
     "two_time_scale",
 ]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from ganneal.moments import Moments
+from ganneal.moments import MomentDecays
 from ganneal.optim.beta_rules import BETA_RULES
 from ganneal.optim.conjugate_gradient import BetaScope, ConjugateGradient, check_options
 from ganneal.optim.lr_rules import Constant, LRRule
@@ -87,7 +87,7 @@ class OptimizerConfig(Protocol):
         ...
 
 
-def moments_of(config: OptimizerConfig) -> Moments | None:
+def moment_decays(config: OptimizerConfig) -> MomentDecays | None:
     """Decays of the averages by which the optimizer divides a gradient's size out; None where it does not divide.
 
     Raises:
@@ -98,7 +98,7 @@ def moments_of(config: OptimizerConfig) -> Moments | None:
     except AttributeError:
         raise ValueError(
             f"{type(config).__name__} does not say how its steps depend on the size of gradients; give it a field or "
-            f"property 'moments', a Moments, or None for steps in proportion to the gradient."
+            f"property 'moments', a MomentDecays, or None for steps in proportion to the gradient."
         ) from None
 
 
@@ -138,8 +138,8 @@ class Adam:
         _check_eps(self.eps)
 
     @property
-    def moments(self) -> Moments:
-        return Moments(self.beta1, self.beta2)
+    def moments(self) -> MomentDecays:
+        return MomentDecays(self.beta1, self.beta2)
 
     def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
         return torch.optim.Adam(parameters, lr=self.lr, betas=(self.beta1, self.beta2), eps=self.eps, fused=True)
@@ -189,8 +189,8 @@ class RMSProp:
         _check_eps(self.eps)
 
     @property
-    def moments(self) -> Moments:
-        return Moments(0.0, self.smoothing)
+    def moments(self) -> MomentDecays:
+        return MomentDecays(0.0, self.smoothing)
 
     def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
         if self.eps_inside:

@@ -15,7 +15,7 @@ from ganneal.regularizers.protocol import (
     Context,
     Discriminator,
     Regularizer,
-    State,
+    RegularizerState,
     check_coefficients,
     check_interval,
     lazy_strength,
@@ -61,7 +61,7 @@ class Consistency(Regularizer):
                 f"penalty or LeCam for points."
             )
 
-    def discriminator_term(self, context: Context, state: State) -> Float[Tensor, ""] | None:
+    def discriminator_term(self, context: Context, state: RegularizerState) -> Float[Tensor, ""] | None:
         strength = lazy_strength(context.counters, 1.0, self.rule, self.interval, self.scale_by_interval)
         if strength is None:
             return None

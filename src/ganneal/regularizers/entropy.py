@@ -10,7 +10,13 @@ from torch import Tensor, nn
 from ganneal.models import ModelPair
 from ganneal.optim.lr_rules import Constant, LRRule
 from ganneal.registry import check_at_least_one
-from ganneal.regularizers.protocol import GeneratorContext, Regularizer, State, check_coefficients, coefficient_now
+from ganneal.regularizers.protocol import (
+    GeneratorContext,
+    Regularizer,
+    RegularizerState,
+    check_coefficients,
+    coefficient_now,
+)
 
 LOG_DEVIATIONS = (-5.0, 2.0)
 """The encoder's log standard deviations are kept within."""
@@ -68,7 +74,7 @@ class LatentEntropy(Regularizer):
         latent_size = pair.latent.sample(1, torch.Generator()).shape[1]
         return Encoder(pair.shape, latent_size, self.width)
 
-    def generator_term(self, context: GeneratorContext, state: State) -> Float[Tensor, ""] | None:
+    def generator_term(self, context: GeneratorContext, state: RegularizerState) -> Float[Tensor, ""] | None:
         strength = coefficient_now(context.counters, self.coefficient, self.rule, own="g_updates")
         if strength == 0:
             return None

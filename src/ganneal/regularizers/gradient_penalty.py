@@ -9,8 +9,15 @@ from torch import Tensor
 from ganneal import ranks as collective
 from ganneal.logits import norm, squared_input_gradient
 from ganneal.optim.lr_rules import Constant, LRRule
-from ganneal.regularizers.penalties import Line, Points, centered_gp, even_center
-from ganneal.regularizers.protocol import Context, Regularizer, State, check_coefficients, check_interval, lazy_strength
+from ganneal.regularizers.penalties import Line, PenaltyPoints, centered_gp, even_center
+from ganneal.regularizers.protocol import (
+    Context,
+    Regularizer,
+    RegularizerState,
+    check_coefficients,
+    check_interval,
+    lazy_strength,
+)
 
 
 @dataclass(frozen=True)
@@ -23,7 +30,7 @@ class GradientPenalty(Regularizer):
 
     center: float = 1.0
     one_sided: bool = False
-    points: Points = Line()
+    points: PenaltyPoints = Line()
     coefficient: float = 10.0
     interval: int = 1
     scale_by_interval: bool = True
@@ -48,7 +55,7 @@ class GradientPenalty(Regularizer):
     def on_lines(self) -> bool:
         return self.points.on_lines
 
-    def discriminator_term(self, context: Context, state: State) -> Float[Tensor, ""] | None:
+    def discriminator_term(self, context: Context, state: RegularizerState) -> Float[Tensor, ""] | None:
         strength = lazy_strength(context.counters, self.coefficient, self.rule, self.interval, self.scale_by_interval)
         if strength is None:
             return None

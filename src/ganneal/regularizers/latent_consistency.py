@@ -13,7 +13,7 @@ from ganneal.regularizers.protocol import (
     Context,
     GeneratorContext,
     Regularizer,
-    State,
+    RegularizerState,
     check_coefficients,
     check_interval,
     coefficient_now,
@@ -58,7 +58,7 @@ class LatentConsistency(Regularizer):
         noise = torch.randn(latents.shape, generator=random, device=latents.device)
         return latents + self.noise * noise.to(latents)
 
-    def discriminator_term(self, context: Context, state: State) -> Float[Tensor, ""] | None:
+    def discriminator_term(self, context: Context, state: RegularizerState) -> Float[Tensor, ""] | None:
         strength = lazy_strength(
             context.counters, self.d_coefficient, self.d_rule, self.interval, self.scale_by_interval
         )
@@ -75,7 +75,7 @@ class LatentConsistency(Regularizer):
         logits = full_precision(context.fake_logits, context.judge_as_fakes, context.fake)
         return strength * consistency(context.judge_as_fakes, logits, near).mean()
 
-    def generator_term(self, context: GeneratorContext, state: State) -> Float[Tensor, ""] | None:
+    def generator_term(self, context: GeneratorContext, state: RegularizerState) -> Float[Tensor, ""] | None:
         strength = coefficient_now(context.counters, self.g_coefficient, self.g_rule, own="g_updates")
         if strength == 0:
             return None

@@ -9,7 +9,14 @@ from torch import Tensor
 from ganneal import ranks as collective
 from ganneal.losses import upcast
 from ganneal.optim.lr_rules import Constant, LRRule
-from ganneal.regularizers.protocol import Context, Regularizer, State, check_coefficients, check_interval, lazy_strength
+from ganneal.regularizers.protocol import (
+    Context,
+    Regularizer,
+    RegularizerState,
+    check_coefficients,
+    check_interval,
+    lazy_strength,
+)
 
 Logits = Float[Tensor, " batch"]
 
@@ -57,10 +64,10 @@ class LeCam(Regularizer):
         if self.start < 0:
             raise ValueError(f"start must be at least 0 discriminator updates, got {self.start}.")
 
-    def init_state(self) -> State:
+    def init_state(self) -> RegularizerState:
         return {"real": None, "fake": None}
 
-    def discriminator_term(self, context: Context, state: State) -> Float[Tensor, ""] | None:
+    def discriminator_term(self, context: Context, state: RegularizerState) -> Float[Tensor, ""] | None:
         begun = context.counters.d_updates >= self.start
         for name, logits in (("real", context.real_logits), ("fake", context.fake_logits)):
             mean, before = collective.mean(upcast(logits.detach()).mean()), state[name]

@@ -16,7 +16,7 @@ from ganneal.regularizers.protocol import (
     Context,
     GeneratorContext,
     Regularizer,
-    State,
+    RegularizerState,
     check_coefficients,
     coefficient_now,
 )
@@ -74,10 +74,10 @@ class Orthogonal(Regularizer):
     def needs_generator_updates(self) -> bool:
         return self.g_coefficient > 0
 
-    def discriminator_term(self, context: Context, state: State) -> Float[Tensor, ""] | None:
+    def discriminator_term(self, context: Context, state: RegularizerState) -> Float[Tensor, ""] | None:
         return self._term(context.player, context.counters, self.d_coefficient, own="d_updates")
 
-    def generator_term(self, context: GeneratorContext, state: State) -> Float[Tensor, ""] | None:
+    def generator_term(self, context: GeneratorContext, state: RegularizerState) -> Float[Tensor, ""] | None:
         return self._term(context.player, context.counters, self.g_coefficient, own="g_updates")
 
     def _term(

@@ -43,7 +43,7 @@ def _deviation(x: Tensor) -> Tensor:
 
 
 @runtime_checkable
-class Points(Protocol):
+class PenaltyPoints(Protocol):
     """Where a penalty looks at the discriminator."""
 
     @property

@@ -14,7 +14,7 @@ from ganneal.logits import Discriminator
 from ganneal.models import ModelPair
 from ganneal.optim.lr_rules import LRRule
 
-State = dict[str, Any]
+RegularizerState = dict[str, Any]
 """A regularizer's own state: tensors and plain values, kept in the run and saved with it."""
 
 Generate = Callable[[Tensor], Tensor]
@@ -137,15 +137,15 @@ class Regularizer(Protocol):
         """
         return None
 
-    def init_state(self) -> State:
+    def init_state(self) -> RegularizerState:
         """State at the start of a run."""
         return {}
 
-    def discriminator_term(self, context: Context, state: State) -> Float[Tensor, ""] | None:
+    def discriminator_term(self, context: Context, state: RegularizerState) -> Float[Tensor, ""] | None:
         """Added to the discriminator's mean loss; None where nothing is due."""
         return None
 
-    def generator_term(self, context: GeneratorContext, state: State) -> Float[Tensor, ""] | None:
+    def generator_term(self, context: GeneratorContext, state: RegularizerState) -> Float[Tensor, ""] | None:
         """Added to the generator's mean loss, never multiplied by a schedule's weight."""
         return None
 

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ganneal.logits import upcast
-from ganneal.regularizers.protocol import Context, Regularizer, State
+from ganneal.regularizers.protocol import Context, Regularizer, RegularizerState
 from ganneal.regularizers.sum import Sum
 
 QUARTERS = 4
@@ -41,7 +41,7 @@ class Reconstruction(Regularizer):
 
     coefficient: float
 
-    def discriminator_term(self, context: Context, state: State) -> Float[Tensor, ""]:
+    def discriminator_term(self, context: Context, state: RegularizerState) -> Float[Tensor, ""]:
         player, seen = context.player, context.real_seen
         assert isinstance(player, Reconstructs) and seen is not None
         size = (len(seen),)

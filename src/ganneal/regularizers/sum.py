@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganneal.models import ModelPair
-from ganneal.regularizers.protocol import Context, GeneratorContext, Regularizer, State
+from ganneal.regularizers.protocol import Context, GeneratorContext, Regularizer, RegularizerState
 
 AnyContext = TypeVar("AnyContext", Context, GeneratorContext)
 
@@ -53,13 +53,13 @@ class Sum(Regularizer):
         networks = {index: network for index, network in built.items() if network is not None}
         return nn.ModuleDict(networks) if networks else None
 
-    def init_state(self) -> State:
+    def init_state(self) -> RegularizerState:
         return {str(index): term.init_state() for index, term in enumerate(self.terms)}
 
-    def discriminator_term(self, context: Context, state: State) -> Float[Tensor, ""] | None:
+    def discriminator_term(self, context: Context, state: RegularizerState) -> Float[Tensor, ""] | None:
         return _total(t.discriminator_term(_own(context, i), state[str(i)]) for i, t in enumerate(self.terms))
 
-    def generator_term(self, context: GeneratorContext, state: State) -> Float[Tensor, ""] | None:
+    def generator_term(self, context: GeneratorContext, state: RegularizerState) -> Float[Tensor, ""] | None:
         return _total(t.generator_term(_own(context, i), state[str(i)]) for i, t in enumerate(self.terms))
 
     def constrain(self, discriminator: nn.Module) -> None:

@@ -13,7 +13,7 @@ from ganneal.report.words import CLOCK_WORDS
 from ganneal.wording import lost, number
 
 Curve = tuple[np.ndarray, np.ndarray]
-Values = Float[np.ndarray, " grid"]
+GridValues = Float[np.ndarray, " grid"]
 ROW = 0.62
 """Inches of height an arm takes."""
 LOWEST_SHARE = 0.2
@@ -129,7 +129,7 @@ def distances(
         found = {place: pair for place, pair in found.items() if len(pair[0]) > 1}
         whole = [pair for place, pair in found.items() if place not in unfinished]
         if whole:
-            x, mean, low, high = average(whole)
+            x, mean, low, high = mean_curve(whole)
             chart.axes.plot(x, mean, label=arm, **series(index))
             if len(whole) > 1:
                 chart.axes.fill_between(x, low, high, color=SERIES[index % len(SERIES)], alpha=0.16, lw=0)
@@ -155,11 +155,11 @@ def distances(
     )
 
 
-def average(curves: Sequence[Curve]) -> tuple[Values, Values, Values, Values]:
+def mean_curve(curves: Sequence[Curve]) -> tuple[GridValues, GridValues, GridValues, GridValues]:
     """Mean, lowest and highest of several curves where all of them are known, on a common grid.
 
     >>> rising, level = (np.array([0.0, 2.0]), np.array([0.0, 2.0])), (np.array([0.0, 4.0]), np.array([2.0, 2.0]))
-    >>> x, mean, low, high = average([rising, level])
+    >>> x, mean, low, high = mean_curve([rising, level])
     >>> float(x[-1]), float(mean[0]), float(mean[-1])
     (2.0, 1.0, 2.0)
     """

@@ -17,7 +17,7 @@ from ganneal.storage.encoding import difference
 from ganneal.storage.json_files import read_json
 from ganneal.wording import duration, lost, number
 
-Key = tuple[str, str]
+RunKey = tuple[str, str]
 """Arm and seed."""
 
 
@@ -97,7 +97,7 @@ def _clocks(values: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def run_rows(arm: Mapping[str, Any], seeds: Sequence[int]) -> list[RunRow]:
+def rows_of_runs(arm: Mapping[str, Any], seeds: Sequence[int]) -> list[RunRow]:
     """Every run the arm was to have: those that diverged or failed, and those that have not ended, too."""
     ended = {run["seed"]: run for run in arm["runs"]}
     return [_run_row(str(arm["name"]), seed, ended.get(seed)) for seed in seeds]
@@ -110,7 +110,7 @@ def _run_row(arm: str, seed: int, run: Mapping[str, Any] | None) -> RunRow:
     return RunRow(arm, str(seed), str(run["status"]), error, last, best, _clocks(run))
 
 
-def read_runs(folder: Path, arms: Sequence[Mapping[str, Any]]) -> dict[Key, RunRecord]:
+def read_runs(folder: Path, arms: Sequence[Mapping[str, Any]]) -> dict[RunKey, RunRecord]:
     """The runs whose directories are there, by arm and seed."""
     found = {}
     for arm in arms:
@@ -121,7 +121,7 @@ def read_runs(folder: Path, arms: Sequence[Mapping[str, Any]]) -> dict[Key, RunR
     return found
 
 
-def latent_rows(runs: Mapping[Key, RunRecord]) -> list[LatentRow]:
+def latent_rows(runs: Mapping[RunKey, RunRecord]) -> list[LatentRow]:
     """A row of samples for each run, all from the same latents; a note where there are no weights."""
     loaded = [generator_of(run) for run in runs.values()]
     pictures = same_latents([generator for generator, _ in loaded])
@@ -132,7 +132,7 @@ def latent_rows(runs: Mapping[Key, RunRecord]) -> list[LatentRow]:
     return rows if any(row.picture for row in rows) else []
 
 
-def differences(study: Mapping[str, Any], baseline: str) -> dict[str, list[str]]:
+def arm_differences(study: Mapping[str, Any], baseline: str) -> dict[str, list[str]]:
     """For each arm, how its experiment differs from the baseline's."""
     arms = study.get("arms", {})
     if baseline not in arms:
@@ -141,7 +141,7 @@ def differences(study: Mapping[str, Any], baseline: str) -> dict[str, list[str]]
     return {name: difference(before, arm.get("experiment", {})) for name, arm in arms.items() if name != baseline}
 
 
-def summary(results: Mapping[str, Any]) -> str:
+def comparison_summary(results: Mapping[str, Any]) -> str:
     """What was compared with what, at equal what."""
     arms, seeds = results["arms"], results["seeds"]
     amount, clock = results["amount"], results["clock"]
@@ -191,15 +191,15 @@ def comparison_page(folder: Path) -> str:
     return render(
         "comparison.html.j2",
         results=results,
-        summary=summary(results),
+        summary=comparison_summary(results),
         trouble=trouble(results),
         verdicts=[arm["verdict"] for arm in arms if arm.get("verdict")],
         rows=[arm_row(arms, arm, len(seeds)) for arm in arms],
-        runs=[row for arm in arms for row in run_rows(arm, seeds)],
+        runs=[row for arm in arms for row in rows_of_runs(arm, seeds)],
         charts=[chart for chart in charts if chart is not None],
         player=build_player({(arm, f"seed {seed}"): run for (arm, seed), run in runs.items()}, clock),
         latents=latent_rows({(arm, f"seed {seed}"): run for (arm, seed), run in runs.items()}),
-        differences=differences(study, str(results["baseline"])),
+        differences=arm_differences(study, str(results["baseline"])),
         data=flatten(one.data) if one else {},
         provenance=flatten(results.get("hardware") or {}),
         command=results.get("command") or study.get("command"),

@@ -16,7 +16,7 @@ from ganneal.inference.loading import TrainedGenerator
 from ganneal.metrics import pixel_features
 from ganneal.metrics.distances import nearest_distances
 from ganneal.report.figures import MUTED, Chart, series
-from ganneal.report.pictures import Picture, picture
+from ganneal.report.pictures import Picture, page_picture
 from ganneal.report.records import RunRecord
 from ganneal.storage.pictures import image_grid
 from ganneal.storage.run_directory import RunDirectory
@@ -98,8 +98,8 @@ def neighbours(generator: TrainedGenerator, dataset: Dataset) -> Neighbours | No
     unit = 127.5 / sqrt(drawn.shape[1])
     nearest = np.concatenate([found[:NUM_SHOWN, rank] for rank in range(NUM_NEAREST)])
     return Neighbours(
-        picture(image_grid(samples[:NUM_SHOWN], NUM_SHOWN), f"{NUM_SHOWN} generated samples in a row"),
-        picture(
+        page_picture(image_grid(samples[:NUM_SHOWN], NUM_SHOWN), f"{NUM_SHOWN} generated samples in a row"),
+        page_picture(
             image_grid(_images(dataset, nearest), NUM_SHOWN),
             f"Below each sample the {NUM_NEAREST} real images nearest to it, the nearest on top",
         ),
@@ -141,7 +141,7 @@ def _along(generator: TrainedGenerator, rows: int, steps: int) -> Tensor:
 def interpolation(generator: TrainedGenerator) -> Picture:
     """Rows of images between two latents each."""
     images = _along(generator, PATH_ROWS, PATH_STEPS)
-    return picture(
+    return page_picture(
         image_grid(images, PATH_STEPS),
         f"{PATH_ROWS} rows of {PATH_STEPS} generated images, each row from one latent to another",
     )
@@ -171,5 +171,5 @@ def same_latents(generators: Sequence[TrainedGenerator | None], count: int = NUM
         classes = generator.num_classes
         labels = [index % classes for index in range(count)] if classes else None
         images = generator.sample(count, SEED, labels=labels)
-        rows.append(picture(image_grid(images, count), f"{count} samples from the same latents"))
+        rows.append(page_picture(image_grid(images, count), f"{count} samples from the same latents"))
     return rows

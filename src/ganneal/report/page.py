@@ -72,7 +72,7 @@ def render(template: str, **content: Any) -> str:
     )
 
 
-def write(html: str, path: Path) -> Path:
+def write_html(html: str, path: Path) -> Path:
     """Put the page at ``path``, atomically."""
     refuse_directory(path)
     write_bytes(path, html.encode("utf-8", "backslashreplace"))  # of file names that are no UTF-8

@@ -18,7 +18,7 @@ BUDGET = 1_500_000
 LADDER = ((1.0, 1024), (1.0, 640), (0.67, 512), (0.5, 448), (0.34, 384), (0.2, 320), (0.13, 256))
 """Share of the frames kept and the longest side in pixels, tried in order until the frames fit the budget."""
 
-Key = TypeVar("Key")
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def webp(image: Image.Image, side: int = 1024) -> bytes:
     return min(encoded, key=len)
 
 
-def picture(image: Image.Image | bytes, alt: str) -> Picture:
+def page_picture(image: Image.Image | bytes, alt: str) -> Picture:
     """An image, or one that `webp` has encoded, for the page; ``alt`` says what is seen for who cannot see it."""
     data = image if isinstance(image, bytes) else webp(image)
     with Image.open(io.BytesIO(data)) as opened:
@@ -53,7 +53,7 @@ def picture(image: Image.Image | bytes, alt: str) -> Picture:
     return Picture(f"data:image/webp;base64,{base64.b64encode(data).decode()}", width, height, alt)
 
 
-def evenly(items: Sequence[Key], count: int) -> list[Key]:
+def evenly(items: Sequence[Item], count: int) -> list[Item]:
     """At most ``count`` of ``items``, evenly spread, the first and the last among them.
 
     >>> evenly(range(10), 4)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from ganneal.report.pictures import MOST_FRAMES, Picture, encode_frames, evenly, picture
+from ganneal.report.pictures import MOST_FRAMES, Picture, encode_frames, evenly, page_picture
 from ganneal.report.records import RunRecord
 from ganneal.report.words import clock as reading
 
@@ -33,7 +33,7 @@ class Track:
 
 
 @dataclass(frozen=True)
-class Player:
+class TrackPlayer:
     """Tracks under one slider."""
 
     tracks: tuple[Track, ...]
@@ -50,12 +50,12 @@ def _real(run: RunRecord) -> Picture | None:
     if run.real is None:
         return None
     with Image.open(run.real) as image:
-        return picture(image.copy(), "A sheet of real samples from the training data")
+        return page_picture(image.copy(), "A sheet of real samples from the training data")
 
 
 def build_player(
     runs: Mapping[tuple[str, str], RunRecord], clock: str = "num_real", most: int | None = None
-) -> Player | None:
+) -> TrackPlayer | None:
     """The frames of ``runs``, keyed by (name, group), on one clock; None where none has a frame."""
     runs = {key: run for key, run in runs.items() if run.frames}
     if not runs:
@@ -68,7 +68,7 @@ def build_player(
     stops = evenly(sorted({frame.at for track in tracks for frame in track.frames}), MOST_STOPS)
     unit = next(iter(runs.values())).unit
     real = next((found for run in runs.values() if (found := _real(run)) is not None), None)
-    return Player(tracks, tuple(stops), tuple(reading(stop, clock, unit) for stop in stops), real)
+    return TrackPlayer(tracks, tuple(stops), tuple(reading(stop, clock, unit) for stop in stops), real)
 
 
 def _frames(run: RunRecord, encoded: Sequence[tuple[int, bytes]], clock: str) -> tuple[Frame, ...]:
@@ -76,5 +76,5 @@ def _frames(run: RunRecord, encoded: Sequence[tuple[int, bytes]], clock: str) ->
     for num_real, data in encoded:
         at = float(num_real) if clock == "num_real" else run.on_clock(num_real, clock)
         label = f"after {reading(at, clock, run.unit)}" if num_real else "before training"
-        frames.append(Frame(at, label, picture(data, f"Samples of {run.name} {label}")))
+        frames.append(Frame(at, label, page_picture(data, f"Samples of {run.name} {label}")))
     return tuple(frames)

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from ganneal.inference.generator import TrainedGenerator
 from ganneal.inference.loading import load_pushed
-from ganneal.report.pictures import Picture, picture
+from ganneal.report.pictures import Picture, page_picture
 from ganneal.theory.push_figure import trail_figure
-from ganneal.theory.pushes import Push
+from ganneal.theory.pushes import PushedSamples
 
 SEED = 20
 PUSHED_ROWS = 3
@@ -49,10 +49,10 @@ def pushed(path: Path) -> Pushed | None:
         return None
     stored = bool(generator.card.get("pushes"))
     if not stored:
-        start, trail = follow(generator)
+        start, trail = follow_pushes(generator)
         first = trail[0].norms.median().item() / sqrt(start[0].numel())
         generator = load_pushed(path, count=NUM_PUSHES, step_size=FIRST_PUSH / max(first, 1e-12))
-    start, trail = follow(generator)
+    start, trail = follow_pushes(generator)
     return Pushed(
         _drawn(start, trail),
         len(trail),
@@ -63,7 +63,7 @@ def pushed(path: Path) -> Pushed | None:
 
 
 @torch.no_grad()
-def follow(generator: TrainedGenerator) -> tuple[Tensor, list[Push]]:
+def follow_pushes(generator: TrainedGenerator) -> tuple[Tensor, list[PushedSamples]]:
     """Samples of ``generator`` before its pushes, as many as are pushed together, and every push of them."""
     assert generator.pushes is not None
     random = torch.Generator().manual_seed(SEED)
@@ -74,17 +74,17 @@ def follow(generator: TrainedGenerator) -> tuple[Tensor, list[Push]]:
     trail, before = [], start
     for step_size, after in generator.pushes.trail(start, condition, random):
         along = (after - before) / step_size
-        trail.append(Push(after, along, along.flatten(1).norm(dim=1)))
+        trail.append(PushedSamples(after, along, along.flatten(1).norm(dim=1)))
         before = after
     return start, trail
 
 
-def _drawn(start: Tensor, trail: list[Push]) -> Picture:
+def _drawn(start: Tensor, trail: list[PushedSamples]) -> Picture:
     figure, _ = trail_figure(start, trail, rows=PUSHED_ROWS)
     buffer = io.BytesIO()
     figure.savefig(buffer, dpi=DOTS, facecolor="white")
     with Image.open(buffer) as drawn:
-        return picture(
+        return page_picture(
             drawn,
             f"{PUSHED_ROWS} generated images after each of {len(trail)} pushes, and below each the gradient it "
             "followed",

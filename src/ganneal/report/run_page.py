@@ -26,7 +26,7 @@ SHOWN_POINTS = 1_500
 
 
 @dataclass(frozen=True)
-class Drawn:
+class GeneratorSections:
     """What the generator itself shows, or why it cannot."""
 
     neighbours: Neighbours | None = None
@@ -87,7 +87,7 @@ def figures(run: RunRecord) -> list[tuple[str, str]]:
     return found
 
 
-def summary(run: RunRecord, scheme: str) -> str:
+def run_summary(run: RunRecord, scheme: str) -> str:
     """What was trained, on what, for how long, in three sentences."""
     model = run.experiment.get("model", {}).get("type", "unknown")
     loss = words.loss(run.experiment.get("loss", {}))
@@ -106,7 +106,7 @@ def summary(run: RunRecord, scheme: str) -> str:
     )
 
 
-def provenance(run: RunRecord) -> Mapping[str, str]:
+def run_provenance(run: RunRecord) -> Mapping[str, str]:
     """Versions, machine, seed and data, as shown."""
     data = {f"data: {key}": value for key, value in flatten(run.data).items()}
     seed = {"seed": run.experiment.get("seed", "not recorded")}
@@ -124,20 +124,20 @@ def generator_of(run: RunRecord) -> tuple[TrainedGenerator | None, str]:
         return None, f"No weights could be read: {error}"
 
 
-def draw(run: RunRecord, data_path: str | None = None) -> Drawn:
+def draw_sections(run: RunRecord, data_path: str | None = None) -> GeneratorSections:
     """Everything that takes the weights; what takes the data too only where that is found."""
     generator, note = generator_of(run)
     if generator is None:
-        return Drawn(note=note)
+        return GeneratorSections(note=note)
     try:
         dataset, missing = load_data(run, data_path), ""
     except (FileNotFoundError, ValueError, TypeError, KeyError) as error:
         why = "was not found here" if isinstance(error, FileNotFoundError) else "was not read"
         dataset, missing = None, f"The training data {why}, so its nearest images are not shown: {error}"
     if not run.is_images:
-        return Drawn(paths=paths(generator, _some(dataset)), neighbours_note=missing)
+        return GeneratorSections(paths=paths(generator, _some(dataset)), neighbours_note=missing)
     found = neighbours(generator, dataset) if dataset is not None else None
-    return Drawn(found, interpolation(generator), None, _pushed(run.path), missing)
+    return GeneratorSections(found, interpolation(generator), None, _pushed(run.path), missing)
 
 
 def _pushed(path: Path) -> Pushed | None:
@@ -168,7 +168,7 @@ def run_page(path: str | Path, data_path: str | None = None) -> str:
     return render(
         "run.html.j2",
         run=run,
-        summary=summary(run, scheme),
+        summary=run_summary(run, scheme),
         scheme=scheme,
         verdicts=verdicts(run),
         figures=figures(run),
@@ -176,10 +176,10 @@ def run_page(path: str | Path, data_path: str | None = None) -> str:
         curves=curves(run),
         round=round,
         levels=level_figures(run, round) if round else [],
-        drawn=draw(run, data_path),
+        drawn=draw_sections(run, data_path),
         history=history(run),
         measurements=measurements(run),
         command=command(run),
-        provenance=provenance(run),
+        provenance=run_provenance(run),
         configuration=flatten(run.experiment),
     )

@@ -63,7 +63,7 @@ def overlaid(runs: Mapping[str, RunRecord], column: str, title: str) -> Figure |
     return Figure(title, chart.svg(f"{title}: {said}."), "")
 
 
-def cautions(runs: Mapping[str, RunRecord]) -> list[str]:
+def comparison_cautions(runs: Mapping[str, RunRecord]) -> list[str]:
     """What forbids comparing the runs' numbers."""
     found = ["One run each: differences between them may be chance. A comparison over seeds can decide."]
     data = {str(run.data.get("name")) for run in runs.values()}
@@ -114,7 +114,7 @@ def several_page(folders: Sequence[Path]) -> str:
         "several.html.j2",
         rows=[row(name, run) for name, run in runs.items()],
         names=list(runs),
-        cautions=cautions(runs),
+        cautions=comparison_cautions(runs),
         settings=settings(runs),
         charts=[chart for chart in charts if chart is not None],
         player=build_player(grouped),

@@ -18,7 +18,7 @@ SEVERITIES = ("good", "warning", "alarm")
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RunVerdict:
     """One sentence on the run, and how grave it is: "good", "warning" or "alarm"."""
 
     severity: str
@@ -26,26 +26,26 @@ class Verdict:
     figure: str = ""
 
 
-def standing(run: RunRecord) -> list[Verdict]:
+def current_verdicts(run: RunRecord) -> list[RunVerdict]:
     """What is wrong as the run stands: the last verdict of each kind, those left out that are over."""
     last: dict[str, Row] = {str(row.get("name")): row for row in run.health}
     found = [_verdict(row) for row in last.values() if row.get("severity") != "good"]
     return sorted(found, key=lambda verdict: -SEVERITIES.index(verdict.severity))
 
 
-def _verdict(row: Row) -> Verdict:
+def _verdict(row: Row) -> RunVerdict:
     severity = str(row.get("severity"))
     figure, name = row.get("figure"), row.get("figure_name")
     shown = f"{name}: {number(figure)}" if isinstance(figure, int | float) and name else ""
-    return Verdict(severity if severity in SEVERITIES else "warning", str(row.get("text", "")), shown)
+    return RunVerdict(severity if severity in SEVERITIES else "warning", str(row.get("text", "")), shown)
 
 
-def verdicts(run: RunRecord) -> list[Verdict]:
+def verdicts(run: RunRecord) -> list[RunVerdict]:
     """The summary's sentences: how it ended, whether it helped, what is wrong; the gravest first."""
-    ended = Verdict(*words.status(run))
+    ended = RunVerdict(*words.status(run))
     helped = words.progress(run)
-    measured = Verdict(*helped) if helped else Verdict("warning", "No distance to the data was measured.")
-    found = [measured, *([ended] if ended.severity != "good" else []), *standing(run)]
+    measured = RunVerdict(*helped) if helped else RunVerdict("warning", "No distance to the data was measured.")
+    found = [measured, *([ended] if ended.severity != "good" else []), *current_verdicts(run)]
     return sorted(found, key=lambda verdict: -SEVERITIES.index(verdict.severity))
 
 

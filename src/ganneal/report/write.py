@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ganneal.inference.zoo import refuse
 from ganneal.report.comparison_page import comparison_page
-from ganneal.report.page import refuse_directory, write
+from ganneal.report.page import refuse_directory, write_html
 from ganneal.report.run_page import run_page
 from ganneal.report.several_page import several_page
 from ganneal.storage.atomic import check_named
@@ -41,10 +41,10 @@ def write_report(paths: Sequence[str | Path], out: str | Path | None = None, *, 
     if len(folders) == 1:
         (folder,) = folders
         html = comparison_page(folder) if (folder / STUDY).exists() else run_page(folder, data_path)
-        return write(html, Path(out) if out is not None else folder / "report.html")
+        return write_html(html, Path(out) if out is not None else folder / "report.html")
     for folder in folders:
         if (folder / STUDY).exists():
             raise ValueError(f"{folder} is a comparison: it has a page of its own; give it alone.")
     if out is None:
         raise ValueError("--out is needed with several runs, as --out page.html: the page belongs to none of them.")
-    return write(several_page(folders), Path(out))
+    return write_html(several_page(folders), Path(out))

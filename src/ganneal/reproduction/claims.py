@@ -8,7 +8,7 @@ from ganneal.comparison.judging import Finding, Standing, compared, corrected, s
 from ganneal.reproduction.table import BETTER, Table
 from ganneal.wording import number
 
-Verdict = Literal["agrees", "disagrees", "undecided", "not run"]
+ClaimVerdict = Literal["agrees", "disagrees", "undecided", "not run"]
 Entry = Mapping[str, Any]
 
 
@@ -23,11 +23,11 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class CheckedClaim:
     """What the measured values say of a claim."""
 
     claim: Claim
-    verdict: Verdict
+    verdict: ClaimVerdict
     why: str
 
 
@@ -46,12 +46,12 @@ def claims(table: Table) -> list[Claim]:
     return found
 
 
-def judge(claim: Claim, rows: Mapping[str, Entry]) -> Judgement:
-    """The claim by itself against what was measured of the last weights, seed by seed; see `judged`."""
-    return judged([claim], rows)[0]
+def check_claim(claim: Claim, rows: Mapping[str, Entry]) -> CheckedClaim:
+    """The claim by itself against what was measured of the last weights, seed by seed; see `check_claims`."""
+    return check_claims([claim], rows)[0]
 
 
-def judged(claims: Sequence[Claim], rows: Mapping[str, Entry]) -> list[Judgement]:
+def check_claims(claims: Sequence[Claim], rows: Mapping[str, Entry]) -> list[CheckedClaim]:
     """Each claim against what was measured of the last weights, seed by seed, by the rule of `comparison.judging`.
 
     p is corrected for the number of claims in one score that could be compared.
@@ -63,21 +63,21 @@ def judged(claims: Sequence[Claim], rows: Mapping[str, Entry]) -> list[Judgement
         own = [claim for claim in findings if claim.score == score]
         settled |= dict(zip(own, corrected([findings[claim] for claim in own]), strict=True))
     return [
-        found if isinstance(found, Judgement) else _judgement(claim, found, *settled[claim])
+        found if isinstance(found, CheckedClaim) else _judgement(claim, found, *settled[claim])
         for claim, found in shown.items()
     ]
 
 
-def _compared(claim: Claim, rows: Mapping[str, Entry]) -> Finding | Judgement:
+def _compared(claim: Claim, rows: Mapping[str, Entry]) -> Finding | CheckedClaim:
     """What the two rows show, or the judgement where they cannot be compared."""
     if claim.better not in rows or claim.worse not in rows:
-        return Judgement(claim, "not run", "")
+        return CheckedClaim(claim, "not run", "")
     better, worse = rows[claim.better], rows[claim.worse]
     if better["protocol"] and worse["protocol"] and better["protocol"] != worse["protocol"]:
-        return Judgement(claim, "undecided", "measured differently")
+        return CheckedClaim(claim, "undecided", "measured differently")
     sense = BETTER[claim.score]
     ours, theirs = (stands(entry, claim.score) for entry in (better, worse))
-    return compared(ours, theirs, better=sense) or Judgement(claim, "undecided", "no seed with both values")
+    return compared(ours, theirs, better=sense) or CheckedClaim(claim, "undecided", "no seed with both values")
 
 
 def stands(entry: Entry, score: str, which: str = "last") -> Standing:
@@ -87,13 +87,13 @@ def stands(entry: Entry, score: str, which: str = "last") -> Standing:
     return standing(runs, values, better=BETTER[score])
 
 
-def _judgement(claim: Claim, finding: Finding, adjusted: float | None, among: int) -> Judgement:
+def _judgement(claim: Claim, finding: Finding, adjusted: float | None, among: int) -> CheckedClaim:
     found = finding.comparison
     if found.pairs == 1:
         way = {"ours": "as reported", "theirs": "the other way round", None: "equal"}[finding.leader]
         seen = _diverged(finding) or f"difference {number(found.difference)}"
-        return Judgement(claim, "undecided", f"1 seed, {way}: {seen}")
-    verdict: Verdict = "undecided"
+        return CheckedClaim(claim, "undecided", f"1 seed, {way}: {seen}")
+    verdict: ClaimVerdict = "undecided"
     if (winner := finding.winner(adjusted)) is not None:
         verdict = "agrees" if winner == "ours" else "disagrees"
     parts = [_diverged(finding)]
@@ -104,7 +104,7 @@ def _judgement(claim: Claim, finding: Finding, adjusted: float | None, among: in
     if finding.leader is not None and finding.leader in finding.barred:
         row = claim.better if finding.leader == "ours" else claim.worse
         parts.append(f"{row} {finding.barred[finding.leader]}")
-    return Judgement(claim, verdict, "; ".join(filter(None, parts)))
+    return CheckedClaim(claim, verdict, "; ".join(filter(None, parts)))
 
 
 def _diverged(finding: Finding) -> str:

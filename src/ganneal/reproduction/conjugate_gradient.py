@@ -4,7 +4,7 @@ from typing import get_args
 
 from ganneal.optim import Constant, StepDecay
 from ganneal.reproduction.recipes import Optimizer, conjugate_gradient
-from ganneal.reproduction.table import Reported, Row, Table
+from ganneal.reproduction.table import Reported, Table, TableRow
 
 CG_PAPER = "Naganuma and Iiduka, Conjugate Gradient Method for GANs, AISTATS 2023, arXiv 2203.14495"
 BEST, MEAN = "FID", "FID, mean of ten best"
@@ -44,7 +44,7 @@ def conjugate_gradient_table() -> Table:
         bests, means = (line.split() for line in REPORTED[rule])
         for optimizer, best, mean in zip(get_args(Optimizer), bests, means, strict=True):
             rows.append(
-                Row(
+                TableRow(
                     "cifar10",
                     f"sngan-{optimizer.lower().replace('_', '-')}-{rule}",
                     f"{optimizer}, {title}",

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from ganneal.reproduction.recipes import Loss4, Network, SchemeName, biggan, biggan64, classical, ddgan, functional
-from ganneal.reproduction.table import Reported, Row, Table, reported
+from ganneal.reproduction.recipes import Loss4, NetworkName, SchemeName, biggan, biggan64, classical, ddgan, functional
+from ganneal.reproduction.table import Reported, Table, TableRow, reported
 from ganneal.weights import Geometric, Reversed
 
 NATS_PAPER = "Nested Annealed Training Scheme for GANs, arXiv 2501.11318 (IEEE TCSVT 2025)"
@@ -33,12 +33,12 @@ OPEN_CFG = (
 )
 
 
-def _four(dataset: str, model: Loss4, scheme: SchemeName, levels: int, scores: dict[str, Reported]) -> Row:
+def _four(dataset: str, model: Loss4, scheme: SchemeName, levels: int, scores: dict[str, Reported]) -> TableRow:
     """A row of one of the four classical GANs."""
     nested = "" if scheme == "cts" else f"-{levels}"
     shown = "" if scheme == "cts" else f", N_d = {levels}"
     name = "reversed weights" if scheme == "reversed" else scheme.upper()
-    return Row(
+    return TableRow(
         dataset,
         f"{model}-{scheme}{nested}",
         f"{TITLES[model]}, {name}{shown}",
@@ -48,20 +48,20 @@ def _four(dataset: str, model: Loss4, scheme: SchemeName, levels: int, scores: d
     )
 
 
-def _cfg(dataset: str, kind: str, scores: dict[str, Reported]) -> Row:
+def _cfg(dataset: str, kind: str, scores: dict[str, Reported]) -> TableRow:
     """A row of CFG with ResNet-4: plain, annealed or reversed."""
     weights = {"plain": None, "annealed": Geometric(), "reversed": Reversed()}[kind]
     arm = "cfg-resnet" if kind == "plain" else f"cfg-resnet-{kind}"
     label = {"plain": "CFG", "annealed": "annealed CFG", "reversed": "CFG, reversed weights"}[kind]
-    return Row(dataset, arm, label, "functional", functional(dataset, "resnet", weights), scores)
+    return TableRow(dataset, arm, label, "functional", functional(dataset, "resnet", weights), scores)
 
 
-def _biggan(scheme: SchemeName, scores: dict[str, Reported]) -> Row:
+def _biggan(scheme: SchemeName, scores: dict[str, Reported]) -> TableRow:
     name = "reversed weights" if scheme == "reversed" else scheme.upper()
     nested = "" if scheme == "cts" else "-4"
     shown = "" if scheme == "cts" else ", N_d = 4"
     label = f"BigGAN, {name}{shown}"
-    return Row("cifar10", f"biggan-{scheme}{nested}", label, "biggan", biggan(scheme), scores)
+    return TableRow("cifar10", f"biggan-{scheme}{nested}", label, "biggan", biggan(scheme), scores)
 
 
 def _cells(text: str) -> Iterator[tuple[str, list[str]]]:
@@ -112,9 +112,9 @@ hinge    20 19.4? 56.72
 
 
 def _table_ii() -> Table:
-    networks: dict[Network, str] = {"resnet": "ResNet", "biggan": "BigGAN", "sngan": "SNGAN"}
+    networks: dict[NetworkName, str] = {"resnet": "ResNet", "biggan": "BigGAN", "sngan": "SNGAN"}
     rows = [
-        Row(dataset, f"cfg-{name}", f"CFG + {title}", "functional", functional(dataset, name), reported(FID=value))
+        TableRow(dataset, f"cfg-{name}", f"CFG + {title}", "functional", functional(dataset, name), reported(FID=value))
         for dataset, values in _cells(TABLE_II)
         for (name, title), value in zip(networks.items(), values, strict=True)
     ]
@@ -131,7 +131,7 @@ def _table_ii() -> Table:
 
 def _beside_cfg(text: str, score: str, title: str, notes: tuple[str, ...]) -> Table:
     """Tables VII and VIII: the four GANs, CFG and annealed CFG on five data sets."""
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     pairs: list[tuple[str, str]] = []
     models: tuple[Loss4, ...] = ("wgan", "lsgan", "original", "hinge")
     for dataset, values in _cells(text):
@@ -210,16 +210,16 @@ def _table_x() -> Table:
 
 
 def _table_xi() -> Table:
-    def denoising(scheme: SchemeName, scores: dict[str, Reported]) -> Row:
+    def denoising(scheme: SchemeName, scores: dict[str, Reported]) -> TableRow:
         nested = "" if scheme == "cts" else "-5"
         shown = "" if scheme == "cts" else ", N_d = 5"
         label = f"DDGAN, {scheme.upper()}{shown}"
-        return Row("cifar10", f"ddgan-{scheme}{nested}", label, "ddgan", ddgan(scheme), scores)
+        return TableRow("cifar10", f"ddgan-{scheme}{nested}", label, "ddgan", ddgan(scheme), scores)
 
-    def imagenet(scheme: SchemeName, scores: dict[str, Reported]) -> Row:
+    def imagenet(scheme: SchemeName, scores: dict[str, Reported]) -> TableRow:
         nested = "" if scheme == "cts" else "-4"
         label = f"BigGAN, {scheme.upper()}"
-        return Row("imagenet64", f"biggan64-{scheme}{nested}", label, "biggan64", biggan64(scheme), scores)
+        return TableRow("imagenet64", f"biggan64-{scheme}{nested}", label, "biggan64", biggan64(scheme), scores)
 
     rows = (
         _biggan("cts", reported(FID="8.52", IS="8.50")),

@@ -7,11 +7,11 @@ from typing import Any
 from ganneal.comparison.judging import FAILURE_RULE, Standing
 from ganneal.data.tools.download import DOWNLOADS
 from ganneal.metrics.intervals import seed_interval
-from ganneal.reproduction.claims import Judgement, claims, judged, stands
+from ganneal.reproduction.claims import CheckedClaim, check_claims, claims, stands
 from ganneal.reproduction.datasets import PUBLISHED_DATA, needed
 from ganneal.reproduction.results import Entry
 from ganneal.reproduction.scales import SCALES
-from ganneal.reproduction.table import BETTER, Row, Table
+from ganneal.reproduction.table import BETTER, Table, TableRow
 from ganneal.wording import lost, number
 
 REPRODUCTION_HEAD = """# Reproduction
@@ -33,7 +33,7 @@ A `?` stands behind reported digits that had to be repaired in the source at han
 """
 
 
-def page(tables: Mapping[str, Table], found: Mapping[tuple[str, str], Mapping[str, Entry]]) -> str:
+def reproduction_page(tables: Mapping[str, Table], found: Mapping[tuple[str, str], Mapping[str, Entry]]) -> str:
     """The Markdown page of ``tables`` with the results ``found``, by table and scale."""
     parts = [REPRODUCTION_HEAD, _scales(), _overview(tables, found)]
     parts += [_section(name, table, found) for name, table in tables.items()]
@@ -50,7 +50,7 @@ def _overview(tables: Mapping[str, Table], found: Mapping[tuple[str, str], Mappi
     for name, table in tables.items():
         for scale in SCALES:
             entries = found.get((name, scale), {})
-            found_here = [judgement.verdict for judgement in judged(claims(table), entries)]
+            found_here = [judgement.verdict for judgement in check_claims(claims(table), entries)]
             counts = [str(found_here.count(verdict)) for verdict in ("agrees", "disagrees", "undecided", "not run")]
             if entries or scale == list(SCALES)[-1]:
                 rows.append([f"`{name}`", f"`{scale}`", f"{len(entries)} of {len(table.rows)}", *counts])
@@ -83,7 +83,7 @@ def _at_scale(table: Table, scale: str, entries: Mapping[str, Entry]) -> str:
             own + (_measured(entry, measured) if entry else [_not_run(row), *[""] * (len(head) - len(own) - 1)])
         )
     parts = [f"### {table.title.partition('.')[0]} at `{scale}`\n", _lines(head, rows), _protocol(scale, entries)]
-    return "\n".join([*parts, _orders(table, judged(claims(table), entries))])
+    return "\n".join([*parts, _orders(table, check_claims(claims(table), entries))])
 
 
 def _name(score: str, entries: Any) -> str:
@@ -92,15 +92,15 @@ def _name(score: str, entries: Any) -> str:
     return " or ".join(names) or score
 
 
-def _data(row: Row) -> str:
+def _data(row: TableRow) -> str:
     return PUBLISHED_DATA[row.dataset].title
 
 
-def _reported(row: Row, scores: Sequence[str]) -> list[str]:
+def _reported(row: TableRow, scores: Sequence[str]) -> list[str]:
     return [row.reported[score].text if score in row.reported else "–" for score in scores]
 
 
-def _not_run(row: Row) -> str:
+def _not_run(row: TableRow) -> str:
     return "not run" if row.dataset in DOWNLOADS else f"not run: {needed(row.dataset)}"
 
 
@@ -170,7 +170,7 @@ def _changes(changes: Sequence[str]) -> str:
     return "; ".join(f"`{change}`" for change in changes) or "nothing"
 
 
-def _orders(table: Table, judgements: Sequence[Judgement]) -> str:
+def _orders(table: Table, judgements: Sequence[CheckedClaim]) -> str:
     rows = []
     for judgement in judgements:
         claim = judgement.claim

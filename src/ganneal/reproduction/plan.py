@@ -14,7 +14,7 @@ from ganneal.plan import plan
 from ganneal.registry import nearest
 from ganneal.reproduction.datasets import PUBLISHED_DATA, source
 from ganneal.reproduction.scales import HALVED, SCALES, Cost, Reduction, Scale
-from ganneal.reproduction.table import Row, Table
+from ganneal.reproduction.table import Table, TableRow
 from ganneal.storage.encoding import difference, encode
 
 
@@ -22,7 +22,7 @@ from ganneal.storage.encoding import difference, encode
 class Planned:
     """A row as it would be run."""
 
-    row: Row
+    row: TableRow
     experiment: Experiment | None
     """None where it cannot be run."""
     why: str = ""
@@ -40,7 +40,7 @@ def _shown(experiment: Experiment) -> dict[str, Any]:
     return {key: value for key, value in content.items() if key not in ("name", "records", "threads", "device")}
 
 
-def chosen_rows(table: Table, patterns: Sequence[str]) -> list[Row]:
+def chosen_rows(table: Table, patterns: Sequence[str]) -> list[TableRow]:
     """The rows that a pattern names, with or without the data set; all of them where there are no patterns.
 
     Raises:
@@ -53,11 +53,11 @@ def chosen_rows(table: Table, patterns: Sequence[str]) -> list[Row]:
     return [row for row in table.rows if not patterns or any(_matches(row, pattern) for pattern in patterns)]
 
 
-def _matches(row: Row, pattern: str) -> bool:
+def _matches(row: TableRow, pattern: str) -> bool:
     return any(fnmatchcase(name, pattern) for name in (row.name, row.arm))
 
 
-def planned(row: Row, scale: Scale, paths: Mapping[str, str], extractor: ExtractorConfig | None = None) -> Planned:
+def planned(row: TableRow, scale: Scale, paths: Mapping[str, str], extractor: ExtractorConfig | None = None) -> Planned:
     """The row at ``scale``.
 
     Args:

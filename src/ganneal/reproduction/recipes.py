@@ -16,7 +16,7 @@ from ganneal.weights import Geometric, Ones, Reversed, Weights
 
 SchemeName = Literal["cts", "nts", "nats", "reversed"]
 Loss4 = Literal["original", "lsgan", "wgan", "hinge"]
-Network = Literal["resnet", "biggan", "sngan"]
+NetworkName = Literal["resnet", "biggan", "sngan"]
 Optimizer = Literal["Adam", "SGD", "momentum", "DY", "FR", "FR_PRP", "HS", "HS_DY", "HZ", "PRP"]
 
 NO_AVERAGE = Averaging(half_life=0.0)
@@ -27,7 +27,7 @@ LOSSES4: dict[Loss4, Loss] = {
     "wgan": Wasserstein(),
     "hinge": Hinge(),
 }
-NETWORKS: dict[Network, tuple[Model, Normalization]] = {
+NETWORKS: dict[NetworkName, tuple[Model, Normalization]] = {
     "resnet": (ResNet4(), Unnormalized()),
     "biggan": (BigGAN(), Spectral()),
     "sngan": (SNGAN(), Spectral()),
@@ -63,7 +63,7 @@ def classical(dataset: str, loss: Loss4, scheme: SchemeName, levels: int = 5) ->
     )
 
 
-def functional(dataset: str, network: Network = "resnet", weights: Weights | None = None) -> Experiment:
+def functional(dataset: str, network: NetworkName = "resnet", weights: Weights | None = None) -> Experiment:
     """CFG, annealed where ``weights`` are given: M = 15, U = 1, N = 640, batch 64, RMSProp 2.5e-4, delta = 1."""
     model, normalization = NETWORKS[network]
     rmsprop = RMSProp(lr=2.5e-4, eps=1e-18, eps_inside=True)

@@ -45,13 +45,13 @@ def read(path: Path) -> dict[str, Entry]:
     return rows
 
 
-def write(path: Path, table: str, scale: str, rows: Mapping[str, Entry]) -> None:
+def write_results(path: Path, table: str, scale: str, rows: Mapping[str, Entry]) -> None:
     """Write the results file, rows in the order given."""
     content = {"format": FORMAT, "table": table, "scale": scale, "rows": rows}
     write_bytes(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
 
 
-def joined(name: str, old: Entry | None, new: Entry, experiment: Experiment, path: Path) -> Entry:
+def with_stored_seeds(name: str, old: Entry | None, new: Entry, experiment: Experiment, path: Path) -> Entry:
     """``new`` with the runs of other seeds that the file has of the same row.
 
     Raises:

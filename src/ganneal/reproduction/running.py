@@ -73,7 +73,7 @@ def _entry(
             found.append(values)
         runs.append(run | {key: values.get(key, {}) for key in ("last", "best")})
     first = found[0] if found else {"names": {}, "protocol": {}}
-    return described(one) | {
+    return row_identity(one) | {
         "names": first["names"],
         "protocol": first["protocol"],
         "runs": runs,
@@ -88,7 +88,7 @@ def makes_numbers(outcome: Mapping[str, Any]) -> bool:
     return outcome["status"] == "finished" and (outcome["metric"] is None or outcome["last"] is not None)
 
 
-def described(one: Planned) -> results.Entry:
+def row_identity(one: Planned) -> results.Entry:
     """What is trained, as the results file has it: the identity of the experiment without the seed, and the budget."""
     assert one.experiment is not None
     return {

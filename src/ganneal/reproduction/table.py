@@ -37,7 +37,7 @@ class Reported:
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """One line of a published table: a model trained by a scheme on a data set."""
 
     dataset: str
@@ -62,7 +62,7 @@ class Table:
 
     title: str
     source: str
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
     pairs: tuple[tuple[str, str], ...]
     """Names of two rows whose order is a claim: which is better follows from the numbers reported."""
     notes: tuple[str, ...] = ()
@@ -75,7 +75,7 @@ class Table:
         assert not unknown, unknown
         assert all(row.dataset in PUBLISHED_DATA for row in self.rows)
 
-    def row(self, name: str) -> Row:
+    def row(self, name: str) -> TableRow:
         """The row called ``name``."""
         return next(row for row in self.rows if row.name == name)
 

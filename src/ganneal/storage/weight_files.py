@@ -21,7 +21,7 @@ LICENCE = (
     "the software that made them is under Apache-2.0."
 )
 
-Weights = dict[str, Tensor]
+StateDict = dict[str, Tensor]
 """A network's parameters and buffers by their names."""
 
 
@@ -74,7 +74,7 @@ def export(
     return folder
 
 
-def read_weights(path: Path, card: Mapping[str, Any]) -> Weights:
+def read_weights(path: Path, card: Mapping[str, Any]) -> StateDict:
     """The weights in the file at ``path``, which must have the hash that ``card`` says where it says one.
 
     Raises:
@@ -92,7 +92,7 @@ def read_weights(path: Path, card: Mapping[str, Any]) -> Weights:
         ) from error
 
 
-def players_of(state: Mapping[str, Any]) -> dict[str, Weights]:
+def players_of(state: Mapping[str, Any]) -> dict[str, StateDict]:
     """The networks of a training state by the name of their file."""
     found = {
         "generator": state["average"],

@@ -2,9 +2,9 @@
 
 from ganneal.task.denoising import Denoising
 from ganneal.task.direct import Labelled, Unconditional
-from ganneal.task.protocol import Condition, Noisy, Task, View
+from ganneal.task.protocol import Condition, Noisy, RealView, Task
 
 TASKS: dict[str, Task] = {"unconditional": Unconditional(), "labelled": Labelled(), "denoising": Denoising()}
 """Tasks by name."""
 
-__all__ = ["TASKS", "Condition", "Denoising", "Labelled", "Noisy", "Task", "Unconditional", "View"]
+__all__ = ["TASKS", "Condition", "Denoising", "Labelled", "Noisy", "Task", "Unconditional", "RealView"]

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ganneal.data import Batch, Dataset
 from ganneal.task.diffusion import Diffusion
-from ganneal.task.protocol import Condition, View
+from ganneal.task.protocol import Condition, RealView
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,14 @@ class Denoising:
     def num_classes(self, dataset: Dataset) -> int:
         return 0
 
-    def real_view(self, batch: Batch, random: torch.Generator) -> View:
+    def real_view(self, batch: Batch, random: torch.Generator) -> RealView:
         """x_t under the condition (t, x_{t+1}), t uniform in 0..T-1 for each sample."""
         clean = batch.samples
         t = torch.randint(self.steps, (len(clean),), generator=random, device=random.device).to(clean.device)
         now, noisier = self.diffusion.pair(clean, t, _normal(clean, random), _normal(clean, random))
-        return View(now, (t, noisier))
+        return RealView(now, (t, noisier))
 
-    def fake_condition(self, count: int, num_classes: int, real: View | None, random: torch.Generator) -> Condition:
+    def fake_condition(self, count: int, num_classes: int, real: RealView | None, random: torch.Generator) -> Condition:
         assert real is not None and len(real.samples) == count
         return real.condition
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ganneal.data import Batch, Dataset
 from ganneal.data.decode.images import shown
-from ganneal.task.protocol import Condition, View
+from ganneal.task.protocol import Condition, RealView
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,10 @@ class Unconditional:
     def num_classes(self, dataset: Dataset) -> int:
         return 0
 
-    def real_view(self, batch: Batch, random: torch.Generator) -> View:
-        return View(batch.samples, ())
+    def real_view(self, batch: Batch, random: torch.Generator) -> RealView:
+        return RealView(batch.samples, ())
 
-    def fake_condition(self, count: int, num_classes: int, real: View | None, random: torch.Generator) -> Condition:
+    def fake_condition(self, count: int, num_classes: int, real: RealView | None, random: torch.Generator) -> Condition:
         return ()
 
     def changed(self, condition: Condition, change: Callable[[Tensor], Tensor]) -> Condition:
@@ -71,11 +71,11 @@ class Labelled:
             )
         return dataset.num_classes
 
-    def real_view(self, batch: Batch, random: torch.Generator) -> View:
+    def real_view(self, batch: Batch, random: torch.Generator) -> RealView:
         assert batch.labels is not None
-        return View(batch.samples, (batch.labels,))
+        return RealView(batch.samples, (batch.labels,))
 
-    def fake_condition(self, count: int, num_classes: int, real: View | None, random: torch.Generator) -> Condition:
+    def fake_condition(self, count: int, num_classes: int, real: RealView | None, random: torch.Generator) -> Condition:
         if real is not None and self.paired:
             return real.condition
         return (torch.randint(num_classes, (count,), generator=random, device=random.device),)

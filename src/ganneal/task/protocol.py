@@ -17,7 +17,7 @@ Condition = tuple[Tensor, ...]
 """What both players are given beside samples, each [batch, ...]; empty for nothing."""
 
 
-class View(NamedTuple):
+class RealView(NamedTuple):
     """What the discriminator sees of a real batch: samples, and the condition they are judged under."""
 
     samples: Tensor
@@ -62,11 +62,11 @@ class Task(Protocol):
         """The number of classes the players are built for; 0 for none."""
         ...
 
-    def real_view(self, batch: Batch, random: torch.Generator) -> View:
+    def real_view(self, batch: Batch, random: torch.Generator) -> RealView:
         """What the discriminator sees of ``batch``."""
         ...
 
-    def fake_condition(self, count: int, num_classes: int, real: View | None, random: torch.Generator) -> Condition:
+    def fake_condition(self, count: int, num_classes: int, real: RealView | None, random: torch.Generator) -> Condition:
         """The condition of ``count`` fakes; ``real`` is given in the discriminator's moves and where needed."""
         ...
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from ganneal.data import Ring
 from ganneal.metrics.mixture import GaussianMixture, mixture_quality
 from ganneal.theory.fields import gradient_picture
-from ganneal.theory.langevin import Score, annealed_langevin, exact_score, fit_score, noise_levels
+from ganneal.theory.langevin import ScoreFunction, annealed_langevin, exact_score, fit_score, noise_levels
 from ganneal.theory.propositions.optimal import trained_discriminator
 
 RING = Ring(std=0.1)
@@ -19,14 +19,14 @@ LEVELS_SHOWN = (0, 3, 5, 7)
 """Levels in the picture of Langevin sampling."""
 
 
-class Drawn(NamedTuple):
+class DrawnFigure(NamedTuple):
     """A figure of matplotlib, and its measured values in words or as a table."""
 
     figure: Any
     says: str
 
 
-def score_field(steps: int = 6_000) -> Drawn:
+def score_field(steps: int = 6_000) -> DrawnFigure:
     """The gradient of a discriminator trained for ``steps``, beside the score difference of five Gaussians and one."""
     model = GaussianMixture.isotropic(torch.tensor([[0.3, 0.0]], dtype=torch.float64), 0.8)
     data = GaussianMixture.of(Ring(modes=5, radius=1.2, std=0.25).mixture)
@@ -37,24 +37,24 @@ def score_field(steps: int = 6_000) -> Drawn:
         f"{samples.cosine:.3f} over samples of both,\n{picture.on_plane:.3f} over the plane shown; its relative L2 "
         f"error over samples is {samples.relative:.2f}."
     )
-    return Drawn(picture.figure, says)
+    return DrawnFigure(picture.figure, says)
 
 
-def langevin(steps: int = 4_000) -> Drawn:
+def langevin(steps: int = 4_000) -> DrawnFigure:
     """Annealed Langevin sampling of eight Gaussians by exact scores, and by scores learned in ``steps``."""
     points = torch.from_numpy(RING.load().samples)
     paths = {
         "exact": langevin_path(exact_score(GaussianMixture.of(RING.mixture))),
         "learned": langevin_path(fit_score(points, NOISE_LEVELS, steps=steps)),
     }
-    return Drawn(_panels(paths), _quality(paths))
+    return DrawnFigure(_panels(paths), _quality(paths))
 
 
-FIGURES: Mapping[str, Callable[..., Drawn]] = {"score-field": score_field, "langevin": langevin}
+FIGURES: Mapping[str, Callable[..., DrawnFigure]] = {"score-field": score_field, "langevin": langevin}
 """Figures by the name of their file; each takes the steps that its network trains for."""
 
 
-def langevin_path(score: Score) -> list[Tensor]:
+def langevin_path(score: ScoreFunction) -> list[Tensor]:
     """Samples after each of `NOISE_LEVELS`, from noise of the first level."""
     random = torch.Generator().manual_seed(1)
     start = NOISE_LEVELS[0] * torch.randn(FIGURE_SAMPLES, 2, generator=random)

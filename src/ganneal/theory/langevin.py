@@ -17,7 +17,7 @@ from ganneal.weights import Geometric
 
 Points = Float[Tensor, "n d"]
 Stds = Float[Tensor, "n 1"]
-Score = Callable[[Tensor, Tensor], Tensor]
+ScoreFunction = Callable[[Tensor, Tensor], Tensor]
 """Points ``[n, d]`` and the noise on each ``[n, 1]`` to the gradient of the smoothed log density ``[n, d]``."""
 
 
@@ -63,7 +63,7 @@ def noise_ratio(dim: int, probability: float = 0.5) -> float:
     return (low + high) / 2
 
 
-def exact_score(mixture: GaussianMixture) -> Score:
+def exact_score(mixture: GaussianMixture) -> ScoreFunction:
     """The score of ``mixture`` smoothed by the noise of each point."""
 
     def score(x: Points, stds: Stds) -> Points:
@@ -88,7 +88,7 @@ class ScoreNetwork(nn.Module):
         return self.net(torch.cat([x, stds.log()], dim=1)) / stds
 
 
-def denoising_loss(score: Score, x: Points, stds: Stds, noise: Points) -> Float[Tensor, " n"]:
+def denoising_loss(score: ScoreFunction, x: Points, stds: Stds, noise: Points) -> Float[Tensor, " n"]:
     """½ σ² ‖s(x + σ ε, σ) + ε/σ‖² of each point: least, over the noise, at the score of the smoothed density.
 
     Symbols: σ -> ``stds``, ε -> ``noise``, s -> ``score``.
@@ -123,7 +123,7 @@ def fit_score(
 
 @torch.no_grad()
 def annealed_langevin(
-    score: Score, start: Points, levels: Sequence[float], *, eps: float, steps: int, random: torch.Generator
+    score: ScoreFunction, start: Points, levels: Sequence[float], *, eps: float, steps: int, random: torch.Generator
 ) -> list[Points]:
     """Samples after each noise level, from ``start``: ``steps`` times x <- x + ½ α_i s(x, σ_i) + √α_i z.
 

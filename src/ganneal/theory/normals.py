@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from ganneal.divergences import DIVERGENCES, Divergence
+from ganneal.divergences import DIVERGENCES, FDivergence
 from ganneal.logits import softplus
 
 Critic = Callable[[Tensor], Tensor]
@@ -64,12 +64,12 @@ def nodes(p: Normal1D, q: Normal1D, count: int = 8_001) -> Float64[Tensor, " cou
     return torch.linspace(low, high, count, dtype=torch.float64)
 
 
-def log_ratio(p: Normal1D, q: Normal1D) -> Critic:
+def normal_log_ratio(p: Normal1D, q: Normal1D) -> Critic:
     """The optimal raw output log p/q."""
     return lambda x: p.log_prob(x) - q.log_prob(x)
 
 
-def lower_bound(row: Divergence, p: Normal1D, q: Normal1D, critic: Critic) -> float:
+def lower_bound(row: FDivergence, p: Normal1D, q: Normal1D, critic: Critic) -> float:
     """E_p[a(d)] − E_q[b(d)] for the raw outputs d of ``critic``: at most the divergence, equal to it at the optimum."""
     x = nodes(p, q)
     d = critic(x)
@@ -77,9 +77,9 @@ def lower_bound(row: Divergence, p: Normal1D, q: Normal1D, critic: Critic) -> fl
     return torch.trapezoid(integrand, x).item()
 
 
-def divergence(row: Divergence, p: Normal1D, q: Normal1D) -> float:
+def divergence(row: FDivergence, p: Normal1D, q: Normal1D) -> float:
     """D_f(p, q) by quadrature. Where it is infinite, by fat tails of the ratio, the value is a large number or none."""
-    return lower_bound(row, p, q, log_ratio(p, q))
+    return lower_bound(row, p, q, normal_log_ratio(p, q))
 
 
 PerSampleLoss = Callable[[Tensor], Tensor]
@@ -109,7 +109,7 @@ def generator_gradient(loss: PerSampleLoss, p: Normal1D, q: Normal1D, *, frozen:
     return Gradient(*(grad.item() for grad in torch.autograd.grad(expectation, (mean, std))))
 
 
-def divergence_gradient(row: Divergence, p: Normal1D, q: Normal1D, *, step: float = 1e-3) -> Gradient:
+def divergence_gradient(row: FDivergence, p: Normal1D, q: Normal1D, *, step: float = 1e-3) -> Gradient:
     """The gradient of D(p, q) in the parameters of q, by differences of fourth order."""
 
     def derivative(name: str) -> float:

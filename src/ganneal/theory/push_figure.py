@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ganneal.storage.pictures import to_uint8
-from ganneal.theory.pushes import Push, pushes
+from ganneal.theory.pushes import PushedSamples, pushes
 from ganneal.theory.scores import Critic
 
 Images = Float[Tensor, "batch channels height width"]
@@ -23,7 +23,7 @@ class PushFigure(NamedTuple):
 
     figure: Any
     """A matplotlib figure: for each image a row of x_0 … x_M, and one of the gradients between them."""
-    trail: list[Push]
+    trail: list[PushedSamples]
     """The pushes of all samples, drawn or not."""
 
 
@@ -44,7 +44,7 @@ def push_figure(
     return trail_figure(samples, pushes(samples, critics, step_sizes), rows=rows)
 
 
-def trail_figure(samples: Images, trail: Sequence[Push], *, rows: int = 4) -> PushFigure:
+def trail_figure(samples: Images, trail: Sequence[PushedSamples], *, rows: int = 4) -> PushFigure:
     """`push_figure` of pushes that have been made: ``trail`` is where each took ``samples``, and along what."""
     if rows < 1:
         raise ValueError(f"rows must be at least 1, got {rows}.")

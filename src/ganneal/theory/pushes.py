@@ -12,7 +12,7 @@ from ganneal.theory.scores import Critic, input_gradients
 Samples = Float[Tensor, "batch ..."]
 
 
-class Push(NamedTuple):
+class PushedSamples(NamedTuple):
     """One step: where it led and along what."""
 
     samples: Samples
@@ -23,7 +23,7 @@ class Push(NamedTuple):
     """Euclidean length of each gradient."""
 
 
-def pushes(samples: Samples, critics: Sequence[Critic], step_sizes: Sequence[float]) -> list[Push]:
+def pushes(samples: Samples, critics: Sequence[Critic], step_sizes: Sequence[float]) -> list[PushedSamples]:
     """x <- x + step_size grad D_m(x) for m = 1..M, from ``samples``, with what happened on the way.
 
     Where it ends is where `ganneal.push.Push` takes the samples in training.
@@ -37,10 +37,10 @@ def pushes(samples: Samples, critics: Sequence[Critic], step_sizes: Sequence[flo
         raise ValueError(
             f"step_sizes must have one number for each critic, got {len(step_sizes)} for {len(critics)} critics."
         )
-    trail: list[Push] = []
+    trail: list[PushedSamples] = []
     with torch.no_grad():
         for critic, step_size in zip(critics, step_sizes, strict=True):
             along = input_gradients(critic, samples)
             samples = samples + step_size * along
-            trail.append(Push(samples, along, along.flatten(1).norm(dim=1)))
+            trail.append(PushedSamples(samples, along, along.flatten(1).norm(dim=1)))
     return trail

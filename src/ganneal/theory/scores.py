@@ -11,7 +11,7 @@ from torch.nn.functional import cosine_similarity
 from ganneal.metrics.mixture import GaussianMixture
 from ganneal.theory.normals import Normal1D
 
-Points = Float64[Tensor, "n d"]
+Points64 = Float64[Tensor, "n d"]
 Critic = Callable[[Tensor], Tensor]
 """Points ``[n, d]`` to raw outputs ``[n]``, differentiable."""
 
@@ -35,7 +35,7 @@ def log_ratio(p: GaussianMixture, q: GaussianMixture) -> Critic:
     return lambda x: p.log_prob(x) - q.log_prob(x)
 
 
-def score_difference(p: GaussianMixture, q: GaussianMixture, x: Points) -> Points:
+def score_difference(p: GaussianMixture, q: GaussianMixture, x: Points64) -> Points64:
     """grad log p - grad log q, the gradient of `log_ratio` (Proposition 1)."""
     return p.score(x) - q.score(x)
 
@@ -47,7 +47,7 @@ def input_gradients(critic: Critic, x: Tensor) -> Tensor:
         return torch.autograd.grad(critic(x).sum(), x)[0]
 
 
-def agreement(one: Points, other: Points) -> Agreement:
+def agreement(one: Points64, other: Points64) -> Agreement:
     """How near the vectors ``one`` come to ``other``, both ``[n, d]``; a vector of length 0 has cosine 0."""
     cosine = cosine_similarity(one, other, dim=1).mean()
     return Agreement(cosine.item(), ((one - other).norm() / other.norm()).item())

@@ -22,7 +22,7 @@ def fraction_done(counters: Counters, budget: Budget) -> float:
     return min(max(shares, default=0.0), 1.0)
 
 
-def summary(row: Row) -> str:
+def row_summary(row: Row) -> str:
     """A row in a few words."""
     parts = [f"{int(row['num_real']):,} images"]
     if row.get("seconds"):
@@ -68,11 +68,11 @@ class Display:
         """Show where training is."""
         done = fraction_done(counters, self.budget)
         if self._bar is not None:
-            self._bar.update(self._task, completed=done, description=summary(row))
+            self._bar.update(self._task, completed=done, description=row_summary(row))
         elif self.shown and monotonic() - self._said_at >= SECONDS_PER_LINE:
             self._said_at = monotonic()
             left = f"  {counters.seconds * (1 - done) / done:,.0f} s left" if done else ""
-            self.say(f"{100 * done:3.0f}%  {summary(row)}{left}")
+            self.say(f"{100 * done:3.0f}%  {row_summary(row)}{left}")
 
     def reading(self, what: str, done: int, total: int) -> None:
         """Show how far a long reading is, before training begins."""

@@ -10,7 +10,7 @@ from ganneal.data import Dataset, Sampler, load_like
 from ganneal.data.classes import Classes, with_classes_of
 from ganneal.engine.run import Run
 from ganneal.evaluation.suited import REAL_COUNT, SELECTION_SEED, as_stored, suited_extractor
-from ganneal.evaluation.variety import MOST_SAMPLES, Variety
+from ganneal.evaluation.variety import MOST_COMPARED, Variety
 from ganneal.experiment import Records
 from ganneal.inference.loading import TrainedGenerator
 from ganneal.metrics import Moments, frechet_distance
@@ -78,7 +78,7 @@ class Evaluator:
         if not samples.isfinite().all():
             return {}
         fake = self.extractor(as_stored(samples)).features.double()
-        varied = {} if self.variety is None else self.variety(fake[:MOST_SAMPLES])
+        varied = {} if self.variety is None else self.variety(fake[:MOST_COMPARED])
         ranked = {} if run.pair.judges_pairs else {"d_accuracy": self.accuracy(run)}  # no sample has a rank of its own
         return self._distance(fake) | varied | ranked
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 
 from ganneal.data import Dataset
-from ganneal.data.identity import Identity, differences, identify
+from ganneal.data.identity import Identity, data_changes, identify
 from ganneal.engine import loop as engine
 from ganneal.engine.run import Run
 from ganneal.experiment import Experiment
@@ -82,7 +82,7 @@ def follow(experiment: Experiment, ranks: Ranks) -> Run:
             )
         run = Run(experiment, _same_data(experiment, Identity.of(json.loads(begun["data"])), ranks), ranks)
         run.load_state_dict(begun["state"])
-        for _ in engine.train(run, interruption):
+        for _ in engine.training_rows(run, interruption):
             decision: Decision = receive(ranks)
             if decision.roll_back is not None:
                 run.roll_back(from_bytes(decision.roll_back))
@@ -99,7 +99,7 @@ def _same_data(experiment: Experiment, first: Identity, ranks: Ranks) -> Dataset
     """The data as this process reads them, perhaps on another machine, which must be those of the first."""
     dataset = experiment.data.load()
     here = f"in rank {ranks.rank}"
-    if changes := differences(first, identify(dataset), "in the first process", here):
+    if changes := data_changes(first, identify(dataset), "in the first process", here):
         raise ValueError(
             f"every process of a run must read the same data, and rank {ranks.rank} reads others than the first: "
             f"{'; '.join(changes)}; copy the data of the first machine to this one."

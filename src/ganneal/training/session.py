@@ -263,7 +263,7 @@ class Session:
         """Drain the engine until its budget, a stop rule or a signal ends it."""
         rules = (NonFinite(), self.experiment.losing_touch)
         previous = self.run.logged_at
-        for row in engine.train(self.run, interruption):
+        for row in engine.training_rows(self.run, interruption):
             with broadcasting(self.run.ranks) as told:
                 now = self.run.counters.num_real
                 if passed(self.records.sample_every, previous, now):

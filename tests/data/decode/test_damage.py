@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ganneal.data import Folder, Zip, source_at
-from ganneal.data.decode.images import Damaged, Format, Reading, decode, shown
+from ganneal.data.decode.images import Damaged, Format, Reading, decode_image, shown
 from ganneal.data.tools.inspection import survey
 
 
@@ -60,7 +60,7 @@ Place = Callable[..., Folder | Zip]
 
 
 def pixels_of(content: bytes, size: int, channels: int, fit: Any = "crop") -> np.ndarray:
-    return decode(lambda name: content, "a", Format(size, channels, fit)).transpose(1, 2, 0)
+    return decode_image(lambda name: content, "a", Format(size, channels, fit)).transpose(1, 2, 0)
 
 
 # What a person sees

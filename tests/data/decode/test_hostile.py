@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from ganneal.data import Arrays, Cifar10, Cifar100, Parquet, Zip
-from ganneal.data.decode.images import Damaged, Format, decode
+from ganneal.data.decode.images import Damaged, Format, decode_image
 from ganneal.data.decode.members import read_members
 from ganneal.data.decode.pickles import load_pickle
 
@@ -167,13 +167,13 @@ def test_an_image_that_its_file_cannot_hold_is_refused_before_its_pixels_are_the
     content = bytearray(picture.getvalue())
     content[22:26] = (6_000_000).to_bytes(4, "little")
     with pytest.raises(Damaged, match="claims 8 x 6000000 pixels in 246 bytes"):
-        decode(lambda name: bytes(content), "a.bmp", Format(8, 3))
+        decode_image(lambda name: bytes(content), "a.bmp", Format(8, 3))
 
 
 def test_a_blank_image_of_many_pixels_is_read() -> None:
     picture = io.BytesIO()
     Image.new("1", (5_000, 5_000)).save(picture, "PNG")
-    assert decode(lambda name: picture.getvalue(), "a.png", Format(8, 1)).shape == (1, 8, 8)
+    assert decode_image(lambda name: picture.getvalue(), "a.png", Format(8, 1)).shape == (1, 8, 8)
 
 
 @pytest.mark.parametrize("shape", ["(0, 4, 4)", "(3, 0, 4)", "(3, 4, 0, 3)"])

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from ganneal.data import Folder, Zip
-from ganneal.data.decode.images import Damaged, Format, decode
+from ganneal.data.decode.images import Damaged, Format, decode_image
 from ganneal.data.decode.kinds import SIGNATURES, SIGNED_FORMATS, UNSIGNED, begins_as_image, formats, image_endings
 from ganneal.data.messages import Remark
 
@@ -117,9 +117,9 @@ def test_a_text_is_no_image_by_its_first_words() -> None:
 
 def test_formats_without_a_signature_are_read_by_their_ending_alone() -> None:
     for kind, suffix in (("TGA", "tga"), ("PCX", "pcx"), ("SGI", "sgi"), ("DIB", "dib")):
-        assert decode(lambda name, kind=kind: encoded(kind), f"a.{suffix}", Format(8, 3)).shape == (3, 8, 8)
+        assert decode_image(lambda name, kind=kind: encoded(kind), f"a.{suffix}", Format(8, 3)).shape == (3, 8, 8)
         with pytest.raises(Damaged, match="no image"):
-            decode(lambda name, kind=kind: encoded(kind), "a.png", Format(8, 3))
+            decode_image(lambda name, kind=kind: encoded(kind), "a.png", Format(8, 3))
 
 
 def test_formats_that_run_a_program_are_no_images_under_any_ending(
@@ -131,7 +131,7 @@ def test_formats_that_run_a_program_are_no_images_under_any_ending(
     for suffix in ("", ".eps", ".png", ".tga"):
         assert "EPS" not in formats(suffix)
         with pytest.raises(Damaged, match="no image"):
-            decode(lambda name: script, f"a{suffix}", Format(8, 3))
+            decode_image(lambda name: script, f"a{suffix}", Format(8, 3))
     assert in_folder(tmp_path, {"a.png": encoded(), "b.eps": script, "c": script}).listing().left_out == {
         ".eps": 1,
         "": 1,

@@ -334,7 +334,7 @@ def test_the_next_batch_is_decoded_ahead(lazy: Dataset, monkeypatch: pytest.Monk
     sampler.batch(0, 16)
     for future in lazy.samples._ahead[1]:
         future.result()
-    monkeypatch.setattr("ganneal.data.decode.lazy.decode", lambda *arguments: pytest.fail("it was decoded late"))
+    monkeypatch.setattr("ganneal.data.decode.lazy.decode_image", lambda *arguments: pytest.fail("it was decoded late"))
     monkeypatch.setattr(LazyImages, "ahead", lambda *arguments: None)
     assert sampler.batch(16, 16).samples.shape == (16, 1, 8, 8)
 

@@ -21,7 +21,7 @@ from ganneal.data import Encoded, Hub, source_at
 from ganneal.data.decode import streaming, worker
 from ganneal.data.decode.images import Format
 from ganneal.data.tools import huggingface
-from ganneal.data.tools.huggingface import Part, opened
+from ganneal.data.tools.huggingface import HubSplit, load_split
 from ganneal.storage.encoding import encode
 
 STREAM: dict[str, Any] = {"streaming": True, "size": 8, "channels": 3}
@@ -263,7 +263,7 @@ def test_the_librarys_settings_are_as_they_were(tmp_path: Path, monkeypatch: pyt
     datasets.enable_progress_bars()
     monkeypatch.setattr(config, "HF_HUB_OFFLINE", False)
     before = datasets.logging.get_verbosity()
-    opened(Part(name, None, "train", None))
+    load_split(HubSplit(name, None, "train", None))
     assert config.HF_HUB_OFFLINE is False and datasets.logging.get_verbosity() == before
     assert not datasets.are_progress_bars_disabled()
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from ganneal.cli import main
 from ganneal.data import Arrays, Folder, Zip, source_at
-from ganneal.data.decode.survey import Header
+from ganneal.data.decode.survey import ImageHeader
 from ganneal.data.messages import Remark
 from ganneal.data.tools.inspection import inspect
 
@@ -18,8 +18,8 @@ GREY = (PIXELS[:, :, :, 0] / 255).astype(np.float32)
 
 
 def test_a_crop_of_exactly_a_third_is_not_more_than_a_third() -> None:
-    assert not any(Header(3 * n, 2 * n, "RGB", False).lost > 1 / 3 for n in range(1, 4_000))
-    assert Header(301, 200, "RGB", False).lost > 1 / 3
+    assert not any(ImageHeader(3 * n, 2 * n, "RGB", False).lost > 1 / 3 for n in range(1, 4_000))
+    assert ImageHeader(301, 200, "RGB", False).lost > 1 / 3
 
 
 @pytest.mark.parametrize("levels", [None, (0.0, 1.0)])

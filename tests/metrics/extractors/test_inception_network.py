@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from ganneal.metrics.extractors.files import load_network
-from ganneal.metrics.extractors.inception_network import InceptionNetwork, Layer, Pool
+from ganneal.metrics.extractors.inception_network import InceptionNetwork, Layer, Pooling
 
 TOLERANCE = {"atol": 1e-4, "rtol": 0}
 """Float32 over 48 layers; other processors sum in another order."""
@@ -86,7 +86,7 @@ def test_layers_have_the_published_sizes_of_maps(inception_state, layer: Layer, 
 
 def count_padding(network: InceptionNetwork) -> None:
     for module in network.modules():
-        if isinstance(module, Pool) and module.kind == "mean":
+        if isinstance(module, Pooling) and module.kind == "mean":
             module.kind = "padded mean"
 
 
@@ -118,7 +118,7 @@ def test_torchvisions_network_is_the_same_but_for_its_pooling_and_outputs(incept
 
     network = load_network(lambda: InceptionNetwork(torchvision=True), state, "random weights").eval()
     for module in network.modules():
-        if isinstance(module, Pool):
+        if isinstance(module, Pooling):
             module.kind = "mean"
     network.Mixed_7c.pool.kind = "max"
     with torch.inference_mode():
@@ -127,9 +127,9 @@ def test_torchvisions_network_is_the_same_but_for_its_pooling_and_outputs(incept
 
 def test_a_pool_without_padding_averages_what_is_there():
     ones = torch.ones(1, 1, 4, 4)
-    assert torch.equal(Pool("mean")(ones), ones)
-    assert Pool("padded mean")(ones)[0, 0, 0, 0].item() == pytest.approx(4 / 9)
-    assert torch.equal(Pool("max")(-ones), -ones)
+    assert torch.equal(Pooling("mean")(ones), ones)
+    assert Pooling("padded mean")(ones)[0, 0, 0, 0].item() == pytest.approx(4 / 9)
+    assert torch.equal(Pooling("max")(-ones), -ones)
 
 
 def test_images_of_75_pixels_pass_and_of_74_do_not(inception_state):

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
-from ganneal.data.decode.images import Format, decode
+from ganneal.data.decode.images import Format, decode_image
 from ganneal.metrics.extractors import MobileNetV2
 from ganneal.metrics.extractors.inverted_residual import InvertedResidual
 from ganneal.metrics.extractors.mobilenet import Convolution, MobileNet, dequantised
@@ -19,7 +19,7 @@ def daisies(data_root: Path, count: int) -> torch.Tensor:
     """The first photographs of the zip, whose entries are sorted by class."""
     with zipfile.ZipFile(data_root / "flowers-256.zip") as archive:
         names = [name for name in archive.namelist() if name.startswith("daisy/")][:count]
-        return torch.from_numpy(np.stack([decode(archive.read, name, Format(256, 3)) for name in names]))
+        return torch.from_numpy(np.stack([decode_image(archive.read, name, Format(256, 3)) for name in names]))
 
 
 def test_the_network_has_the_published_number_of_weights():

@@ -11,7 +11,7 @@ from torch.testing import assert_close
 from ganneal.data import Dataset, Zip
 from ganneal.metrics import frechet_distance
 from ganneal.metrics.extractors import Extracted, ResNet
-from ganneal.metrics.extractors.resnet import Block, CifarResNet
+from ganneal.metrics.extractors.resnet import BasicBlock, CifarResNet
 
 pytestmark = pytest.mark.usefixtures("data_root")
 
@@ -47,7 +47,7 @@ def test_depths_have_the_published_numbers_of_parameters():
 
 
 def test_the_shortcut_drops_every_second_pixel_and_pads_channels_on_both_sides():
-    block = Block(4, 8).eval()
+    block = BasicBlock(4, 8).eval()
     torch.nn.init.zeros_(block.conv2.weight)
     maps = torch.rand(1, 4, 6, 6)
     shortcut = block(maps)

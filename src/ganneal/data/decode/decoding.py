@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import ganneal
-from ganneal.data.decode.images import Damaged, Format, Reader, decode
+from ganneal.data.decode.images import Damaged, Format, Reader, decode_image
 from ganneal.data.decode.listing import Listing
 from ganneal.data.messages import report
 from ganneal.storage.encoding import encode
@@ -45,7 +45,7 @@ def decode_chunk(read: Reader, names: Sequence[str], format: Format) -> tuple[np
     damaged = {}
     for row, name in zip(rows, names, strict=True):
         try:
-            row[...] = decode(read, name, format)
+            row[...] = decode_image(read, name, format)
         except Damaged as error:
             damaged[name] = str(error)
     return rows, damaged

@@ -103,7 +103,7 @@ def shown(name: str) -> str:
 
 
 @contextmanager
-def opened(read: Reader, name: str) -> Iterator[Image.Image]:
+def open_image(read: Reader, name: str) -> Iterator[Image.Image]:
     """The image ``name``; whatever goes wrong with it becomes a `Damaged`."""
     try:
         content = read(name)
@@ -170,13 +170,13 @@ def _fitted(image: Image.Image, size: int, fit: Fit) -> Image.Image:
             return image.resize((size, size), Image.Resampling.LANCZOS)
 
 
-def decode(read: Reader, name: str, format: Format) -> np.ndarray:
+def decode_image(read: Reader, name: str, format: Format) -> np.ndarray:
     """One image, upright, as uint8 ``[channels, size, size]``; of an animation, its first picture.
 
     Raises:
         Damaged: The file is damaged or no image.
     """
-    with opened(read, name) as image:
+    with open_image(read, name) as image:
         # Cameras store the sensor's rows and note in EXIF how the camera was held; undone, people stand upright.
         ImageOps.exif_transpose(image, in_place=True)
         return _shaped(image, format)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ganneal.data.decode.decoding import num_cores
-from ganneal.data.decode.images import Damaged, Format, OnDamaged, decode, shown
+from ganneal.data.decode.images import Damaged, Format, OnDamaged, decode_image, shown
 from ganneal.data.decode.listing import Listing, damage_report
 
 
@@ -64,7 +64,7 @@ class LazyImages:
                 continue
             name = self.listing.names[other]
             try:
-                return decode(self._read, name, self.format)
+                return decode_image(self._read, name, self.format)
             except Damaged as error:
                 report = damage_report({name: str(error)}, len(self), self.listing.place)
                 if self.on_damaged == "fail":

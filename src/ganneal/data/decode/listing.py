@@ -87,7 +87,7 @@ class Listing:
         )
 
 
-def described(path: Path, count: int) -> dict[str, Any]:
+def folder_description(path: Path, count: int) -> dict[str, Any]:
     """What is known of somebody's own images."""
     return {"name": shown(path.name), "count": count, "licence": "that of the images; not known to ganneal"}
 

@@ -14,7 +14,7 @@ MOST_DEFLATED = 1_032
 """Bytes that one byte of a deflated archive can become."""
 
 
-class Header(NamedTuple):
+class ArrayHeader(NamedTuple):
     """What an array file says of itself."""
 
     shape: tuple[int, ...]
@@ -27,7 +27,7 @@ class Header(NamedTuple):
         return prod(self.shape) * self.dtype.itemsize
 
 
-def read_header(file: io.BufferedIOBase) -> Header:
+def read_header(file: io.BufferedIOBase) -> ArrayHeader:
     """The header at the place where ``file`` is read, which then is at the first number.
 
     Raises:
@@ -42,7 +42,7 @@ def read_header(file: io.BufferedIOBase) -> Header:
     text = io.BytesIO(length + file.read(int.from_bytes(length, "little")))
     read = {2: np.lib.format.read_array_header_1_0, 4: np.lib.format.read_array_header_2_0}[width]
     try:
-        header = Header(*read(text))
+        header = ArrayHeader(*read(text))
     except Exception as error:  # numpy evaluates the header as Python, which raises almost any type
         raise ValueError(f"its header cannot be read: {error}") from error
     if header.dtype.hasobject or min(header.shape, default=0) < 0:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ganneal.data.decode.decoding import quiet
-from ganneal.data.decode.images import HIGHEST_LEVEL, Damaged, Format, Levels, Reading, eight_bits, opened, shown
+from ganneal.data.decode.images import HIGHEST_LEVEL, Damaged, Format, Levels, Reading, eight_bits, open_image, shown
 from ganneal.data.decode.kinds import by_ending
 from ganneal.data.decode.listing import Listing
-from ganneal.data.decode.survey import Header, Survey
+from ganneal.data.decode.survey import ImageHeader, Survey
 from ganneal.data.messages import way
 
 SAMPLE = 32
@@ -112,12 +112,12 @@ def _kinds(found: Survey) -> list[str | None]:
     ]
 
 
-def _said(found: Survey, holds: Callable[[Header], bool], what: str) -> str | None:
+def _said(found: Survey, holds: Callable[[ImageHeader], bool], what: str) -> str | None:
     count = _count(found, holds)
     return f"{count:,} of {_of(found)} {what}." if count else None
 
 
-def _count(found: Survey, holds: Callable[[Header], bool]) -> int:
+def _count(found: Survey, holds: Callable[[ImageHeader], bool]) -> int:
     return sum(n for header, n in found.headers.items() if holds(header))
 
 
@@ -153,7 +153,7 @@ def found_range(listing: Listing, names: Sequence[str]) -> Range | None:
     with listing.container.open() as read, quiet():
         for name in names[:: max(1, -(-len(names) // SAMPLE))]:
             try:
-                with opened(read, name) as image:
+                with open_image(read, name) as image:
                     values = np.asarray(image)
                     finite = values[np.isfinite(values)]
                     ranges.append((finite.min(), finite.max(), values.dtype.kind == "f"))

@@ -15,13 +15,13 @@ from ganneal.data.decode.listing import stamp, version
 from ganneal.data.decode.store import kept_rows, store_limit
 from ganneal.data.messages import report
 from ganneal.data.tools.huggingface import (
-    Part,
+    HubSplit,
     content,
     image_column,
     import_datasets,
     is_saved,
     label_column,
-    opened,
+    load_split,
     streamed,
 )
 from ganneal.storage.cache import cache_folder
@@ -45,7 +45,7 @@ class StreamBroken(ConnectionError):
     """A stream ended before its end."""
 
 
-def read_stream(part: Part, images: str | None, labels: str | None, format: Format) -> Streamed:
+def read_stream(part: HubSplit, images: str | None, labels: str | None, format: Format) -> Streamed:
     """Every image of ``part``: as it was kept when it was read before, else read now.
 
     Args:
@@ -73,16 +73,16 @@ def read_stream(part: Part, images: str | None, labels: str | None, format: Form
     return Streamed(samples, notes["labels"], notes["classes"], notes["damaged"], notes["unusable"])
 
 
-def _state(part: Part) -> Iterator[list[object]]:
+def _state(part: HubSplit) -> Iterator[list[object]]:
     """What changes when the files of a folder do; nothing is known of the hub."""
     if (folder := part.folder) is None:
         return
-    files = [Path(file["filename"]) for file in opened(part).cache_files] if is_saved(folder) else folder.rglob("*")
+    files = [Path(file["filename"]) for file in load_split(part).cache_files] if is_saved(folder) else folder.rglob("*")
     for file in sorted(files):
         yield [file.resolve(), *version(file.stat())]
 
 
-def _write(path: Path, part: Part, images: str | None, labels: str | None, format: Format) -> dict[str, Any]:
+def _write(path: Path, part: HubSplit, images: str | None, labels: str | None, format: Format) -> dict[str, Any]:
     try:
         stream = streamed(part)
         features = stream.features or _first_features(stream)
@@ -117,7 +117,7 @@ def _first_features(stream: Any) -> Any:
     return import_datasets().Features.from_arrow_schema(pyarrow.Table.from_pylist([next(iter(stream))]).schema)
 
 
-def _batches(stream: Any, part: Part) -> Iterator[dict[str, list[Any]]]:
+def _batches(stream: Any, part: HubSplit) -> Iterator[dict[str, list[Any]]]:
     count, batches = 0, iter(stream.iter(batch_size=DECODED_TOGETHER))
     while True:
         try:
@@ -159,7 +159,7 @@ def _decoded(
             yield rows, classes, damaged
 
 
-def _check_room(size: int, part: Part) -> None:
+def _check_room(size: int, part: HubSplit) -> None:
     if size > (limit := store_limit()):
         raise ValueError(
             f"{shown(str(part))} has more images than may be kept, {limit / 1e9:g} GB decoded, and a stream cannot be "

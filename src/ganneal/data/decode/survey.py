@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from ganneal.data.decode.decoding import quiet
-from ganneal.data.decode.images import ALPHA_MODES, DEEP_MODES, Damaged, Format, Reading, opened
+from ganneal.data.decode.images import ALPHA_MODES, DEEP_MODES, Damaged, Format, Reading, open_image
 from ganneal.data.decode.listing import Listing, PartReader
 
 BEGINNING = 2**16
@@ -25,7 +25,7 @@ STILL = "MPO"
 """Photographs with a preview, a depth or a brightness map behind them: these are no further pictures."""
 
 
-class Header(NamedTuple):
+class ImageHeader(NamedTuple):
     """An image file's own account of itself."""
 
     width: int
@@ -56,35 +56,35 @@ class Header(NamedTuple):
         return (longer - self.side) / longer  # one rounding, so that 2 to 3 lose a third and not more
 
 
-def read_headers(listing: Listing, names: Iterable[str]) -> Iterator[tuple[str, Header | Damaged]]:
+def read_headers(listing: Listing, names: Iterable[str]) -> Iterator[tuple[str, ImageHeader | Damaged]]:
     """The header of each image of ``names``, or why it cannot be read."""
     with listing.container.open() as read, quiet():
         for name in names:
             yield name, _header(read, name)
 
 
-def _header(read: PartReader, name: str) -> Header | Damaged:
+def _header(read: PartReader, name: str) -> ImageHeader | Damaged:
     try:
         # A million whole files would be read from the disk for a few hundred bytes of each.
-        with opened(lambda name: read(name, BEGINNING), name) as image:
+        with open_image(lambda name: read(name, BEGINNING), name) as image:
             if image.format not in SEVERAL:
                 return _of(image)
     except Damaged:  # its header may be longer
         pass
     try:
-        with opened(read, name) as image:
+        with open_image(read, name) as image:
             return _of(image)
     except Damaged as error:
         return error
 
 
-def _of(image: Image.Image) -> Header:
+def _of(image: Image.Image) -> ImageHeader:
     width, height = image.size
     exif = Image.Image.getexif(image)  # PNG's own decodes the image first, for a remark behind the pixels
     # 0x0112 is EXIF's orientation; 5 to 8 are the quarter turns, with which width and height change places.
     on_its_side = exif.get(0x0112, 1) in (5, 6, 7, 8)
     mode = image.mode
-    return Header(
+    return ImageHeader(
         *((height, width) if on_its_side else (width, height)),
         mode,
         grey=mode in GREY_MODES or (mode in ("P", "PA") and _grey_palette(image)),
@@ -136,7 +136,7 @@ class Survey:
 
     count: int
     """Images in the set."""
-    headers: Mapping[Header, int]
+    headers: Mapping[ImageHeader, int]
     """How many of the images that were looked at have each header."""
     num_classes: int = 0
     damaged: Mapping[str, str] = field(default_factory=dict)
@@ -201,7 +201,7 @@ class Survey:
 
 def survey_files(listing: Listing, most: int | None = None) -> Survey:
     """The survey of the files of ``listing``, of which not one may be readable."""
-    headers: Counter[Header] = Counter()
+    headers: Counter[ImageHeader] = Counter()
     damaged: dict[str, str] = {}
     deep, cut = [], []
     most = most or (MOST_HEADERS if listing.container.single else FEWER_HEADERS)

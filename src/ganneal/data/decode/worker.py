@@ -12,10 +12,10 @@ from ganneal.data.sources.folder import FolderImages
 from ganneal.data.sources.hub import HubImages
 from ganneal.data.sources.lsun import LmdbImages
 from ganneal.data.sources.parquet import ParquetImages
-from ganneal.data.tools.huggingface import Part
+from ganneal.data.tools.huggingface import HubSplit
 from ganneal.storage.encoding import decode
 
-CONTAINERS = (FolderImages, ZipImages, LmdbImages, ParquetImages, HubImages, Part)
+CONTAINERS = (FolderImages, ZipImages, LmdbImages, ParquetImages, HubImages, HubSplit)
 
 
 def work(order: dict[str, Any]) -> None:

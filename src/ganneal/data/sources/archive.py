@@ -12,7 +12,7 @@ from ganneal.data.decode.class_folders import classified
 from ganneal.data.decode.dataset_json import LABELS, LARGEST_JSON
 from ganneal.data.decode.images import OnDamaged, shown
 from ganneal.data.decode.kinds import START, ending, hidden, is_image
-from ganneal.data.decode.listing import Listing, PartReader, check_found, described, stamp
+from ganneal.data.decode.listing import Listing, PartReader, check_found, folder_description, stamp
 from ganneal.data.decode.loading import Encoded
 from ganneal.data.decode.npy import MOST_DEFLATED
 from ganneal.data.finding import find_data
@@ -87,7 +87,7 @@ def list_zip(path: Path, on_damaged: OnDamaged = "fail") -> Listing:
             path,
             names,
             checksums,
-            description=described(path, len(names)),
+            description=folder_description(path, len(names)),
             damaged=damaged,
             left_out=left_out,
             origin=Known("names, sizes and checksums of the images in the zip", checksums),

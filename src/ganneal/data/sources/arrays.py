@@ -8,7 +8,7 @@ import numpy as np
 
 from ganneal.data.decode.images import Fit, Format, Levels, Reading, check_levels, eight_bits, refitted, shown
 from ganneal.data.decode.labels import ClassLabels, classed, read_labels
-from ganneal.data.decode.listing import described
+from ganneal.data.decode.listing import folder_description
 from ganneal.data.decode.npy import read_header, read_member
 from ganneal.data.finding import find_data
 from ganneal.data.messages import remark, remark_on_black, way
@@ -46,7 +46,7 @@ class Arrays:
         path = find_data(self.path)
         if values.ndim == 4:
             values = _in_bytes(values, self.levels, f"images in {shown(str(path))}")
-        return classed(values, classes, described(path, len(values)))
+        return classed(values, classes, folder_description(path, len(values)))
 
     def unscaled(self) -> tuple[np.ndarray, ClassLabels]:
         """Images ``[N, C, H, W]`` or points ``[N, D]`` with the values that they have in the file.

@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 from ganneal.data.decode.images import OnDamaged, shown
 from ganneal.data.decode.labels import ClassLabels
-from ganneal.data.decode.listing import Listing, check_found, described, labelled
+from ganneal.data.decode.listing import Listing, check_found, folder_description, labelled
 from ganneal.data.decode.loading import Encoded
 from ganneal.data.finding import find_data
-from ganneal.data.identity import Part
+from ganneal.data.identity import SampleSubset
 from ganneal.data.sources.archive import list_zip
 from ganneal.data.sources.folder import list_folder
 from ganneal.registry import lookup
@@ -51,7 +51,7 @@ class CelebA(Encoded):
         if self.attribute is not None:
             listing = _with_attribute(listing, _beside(root, ATTRIBUTES), self.attribute, self.on_damaged, root)
         count = len(listing.names)
-        own = self._described(count) if distributed else described(root, count)
+        own = self._described(count) if distributed else folder_description(root, count)
         return replace(listing, description={**listing.description, **own})
 
     def _described(self, count: int) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def _of_part(listing: Listing, parts: Path | None, split: Split | None, root: Pa
     part = _by_image(parts, None)
     kept = [name for name in listing.names if part.get(_stem(name)) == number]
     check_found(kept, {}, parts)
-    return replace(listing, names=kept, origin=Part(listing.origin, kept))
+    return replace(listing, names=kept, origin=SampleSubset(listing.origin, kept))
 
 
 def _with_attribute(listing: Listing, path: Path | None, attribute: str, on_damaged: OnDamaged, root: Path) -> Listing:

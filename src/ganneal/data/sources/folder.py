@@ -14,7 +14,7 @@ from ganneal.data.decode.class_folders import classified
 from ganneal.data.decode.dataset_json import LABELS
 from ganneal.data.decode.images import OnDamaged, shown
 from ganneal.data.decode.kinds import START, ending, hidden, is_image
-from ganneal.data.decode.listing import Listing, PartReader, check_found, described, stamp, version
+from ganneal.data.decode.listing import Listing, PartReader, check_found, folder_description, stamp, version
 from ganneal.data.decode.loading import Encoded
 from ganneal.data.finding import find_data
 from ganneal.data.identity import Files
@@ -84,7 +84,7 @@ def list_folder(root: Path, on_damaged: OnDamaged = "fail") -> Listing:
         root,
         names,
         stamp([place], *((name, *found.images[name]) for name in names)),
-        description=described(root, len(names)),
+        description=folder_description(root, len(names)),
         damaged=found.damaged,
         left_out=found.left_out,
         origin=Files(place, names, np.array([found.images[name][0] for name in names], np.int64)),

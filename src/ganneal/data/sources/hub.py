@@ -8,26 +8,26 @@ from typing import Any, ClassVar
 
 from ganneal.data.decode.images import Format, shown
 from ganneal.data.decode.labels import ClassLabels, read_labels
-from ganneal.data.decode.listing import Listing, PartReader, check_found, described, stamp, version
+from ganneal.data.decode.listing import Listing, PartReader, check_found, folder_description, stamp, version
 from ganneal.data.decode.loading import Encoded, finished, load_images
 from ganneal.data.decode.streaming import read_stream
 from ganneal.data.identity import files_at
 from ganneal.data.messages import way
 from ganneal.data.protocol import Dataset
-from ganneal.data.tools.huggingface import Part, content, image_column, label_column, opened
+from ganneal.data.tools.huggingface import HubSplit, content, image_column, label_column, load_split
 
 
 @dataclass(frozen=True)
 class HubImages:
     """The images in ``column`` of the rows of ``part``, named by their numbers."""
 
-    part: Part
+    part: HubSplit
     column: str
     single: ClassVar[bool] = True
 
     @contextmanager
     def open(self) -> Iterator[PartReader]:
-        rows = opened(self.part).select_columns([self.column]).with_format("arrow")
+        rows = load_split(self.part).select_columns([self.column]).with_format("arrow")
         yield lambda name, most=-1: content(rows[int(name.rpartition(" ")[2])].column(0)[0].as_py())
 
 
@@ -58,9 +58,9 @@ class Hub(Encoded):
     later readings take those, for as long as they are kept."""
 
     @property
-    def part(self) -> Part:
+    def part(self) -> HubSplit:
         """Which split of which data set."""
-        return Part(self.name, self.config, self.split, self.revision)
+        return HubSplit(self.name, self.config, self.split, self.revision)
 
     def load(self) -> Dataset:
         if self.streaming:
@@ -71,7 +71,7 @@ class Hub(Encoded):
         """The images and labels, without decoding; rows by number, so not of a stream."""
         if self.streaming:
             raise ValueError("streaming must be False where images are looked at one by one; only training streams.")
-        rows, place = opened(self.part), Path(self.name)
+        rows, place = load_split(self.part), Path(self.name)
         column = image_column(rows.features, self.image_column, self.part)
         names = [f"row {number}" for number in range(len(rows))]
         check_found(names, {}, place)
@@ -82,7 +82,7 @@ class Hub(Encoded):
             place,
             names,
             stamp([column, self.config, self.split], *marks),
-            description=described(place, len(names)),
+            description=folder_description(place, len(names)),
             origin=files_at(files),
         )
         labels, several = label_column(rows.features, self.label_column, self.part)
@@ -104,7 +104,11 @@ class Hub(Encoded):
         names = [f"row {number}" for number in range(len(found.samples) + len(found.damaged))]
         check_found(names, {}, place)
         listing = Listing(
-            HubImages(self.part, self.image_column or ""), place, names, "", description=described(place, len(names))
+            HubImages(self.part, self.image_column or ""),
+            place,
+            names,
+            "",
+            description=folder_description(place, len(names)),
         )
         if found.labels is None:
             listing = listing.classed(ClassLabels(unusable=found.unusable))

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from ganneal.data.decode.images import Damaged, shown
 from ganneal.data.decode.labels import ClassLabels, read_labels
-from ganneal.data.decode.listing import Listing, PartReader, check_found, described, stamp, version
+from ganneal.data.decode.listing import Listing, PartReader, check_found, folder_description, stamp, version
 from ganneal.data.decode.loading import Encoded
 from ganneal.data.finding import find_data
 from ganneal.data.identity import files_at
@@ -127,7 +127,7 @@ def _listed(
         place,
         names,
         stamp([images], *([path, *version(path.stat())] for path in paths)),
-        description=described(place, len(names)),
+        description=folder_description(place, len(names)),
         origin=files_at(paths),
     )
     return listing, values, classes, columns

@@ -17,7 +17,7 @@ LONGEST_KIND = 80
 
 
 @dataclass(frozen=True)
-class Part:
+class HubSplit:
     """Which split of which data set."""
 
     name: str
@@ -68,7 +68,7 @@ def is_saved(folder: Path) -> bool:
     return one or (folder / "dataset_dict.json").is_file()
 
 
-def opened(part: Part) -> Any:
+def load_split(part: HubSplit) -> Any:
     """The rows of ``part``, from this machine alone: a folder, or Hugging Face's own cache.
 
     Raises:
@@ -97,7 +97,7 @@ def opened(part: Part) -> Any:
     return found
 
 
-def _check_revision(part: Part, found: Any) -> None:
+def _check_revision(part: HubSplit, found: Any) -> None:
     """The cache gives the newest commit that it has, whatever was asked for."""
     commits = {Path(file["filename"]).parent.name for file in found.cache_files}
     if commits != {part.revision}:
@@ -107,7 +107,7 @@ def _check_revision(part: Part, found: Any) -> None:
         )
 
 
-def streamed(part: Part) -> Any:
+def streamed(part: HubSplit) -> Any:
     """The rows of ``part`` in order, to be read once; over the network where it is a name on the hub.
 
     Raises:
@@ -116,7 +116,7 @@ def streamed(part: Part) -> Any:
     """
     datasets, folder = import_datasets(), part.folder
     if folder is not None and is_saved(folder):
-        return opened(part).to_iterable_dataset()
+        return load_split(part).to_iterable_dataset()
     with _in_words(part):
         if folder is not None:
             return datasets.load_dataset(str(folder), part.config, split=part.split, streaming=True)
@@ -135,7 +135,7 @@ def download(name: str, config: str | None, revision: str | None, out: Path) -> 
     datasets = import_datasets()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"out must be a new folder, and {shown(str(out))} is there already; give --out another.")
-    with _in_words(Part(name, config, "all", revision)):
+    with _in_words(HubSplit(name, config, "all", revision)):
         found = datasets.load_dataset(name, config, revision=revision)
         with replaced_folder(out) as folder:
             found.save_to_disk(str(folder))
@@ -160,7 +160,7 @@ def _offline(datasets: Any) -> Iterator[None]:
 
 
 @contextmanager
-def _in_words(part: Part) -> Iterator[None]:
+def _in_words(part: HubSplit) -> Iterator[None]:
     """What `datasets` says is wrong, in one line that names ``part``."""
     try:
         yield
@@ -176,7 +176,7 @@ def _line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def image_column(features: Mapping[str, Any], given: str | None, part: Part) -> str:
+def image_column(features: Mapping[str, Any], given: str | None, part: HubSplit) -> str:
     """The column of images: the ``given`` one, or the only one.
 
     Raises:
@@ -198,7 +198,7 @@ def image_column(features: Mapping[str, Any], given: str | None, part: Part) -> 
     return given
 
 
-def label_column(features: Mapping[str, Any], given: str | None, part: Part) -> tuple[str | None, str]:
+def label_column(features: Mapping[str, Any], given: str | None, part: HubSplit) -> tuple[str | None, str]:
     """The column of labels: the ``given`` one, the only one of class labels, or ``label`` of numbers or words.
 
     Returns:

@@ -12,7 +12,7 @@ from ganneal.data.decode.images import shown
 from ganneal.data.decode.listing import Listing, settle
 from ganneal.data.decode.loading import Encoded, load_images
 from ganneal.data.decode.remarks import left_out_remarks, remarks
-from ganneal.data.decode.survey import Header, Survey, survey_files
+from ganneal.data.decode.survey import ImageHeader, Survey, survey_files
 from ganneal.data.messages import Remark
 from ganneal.data.protocol import Dataset, Source
 from ganneal.data.sources.archive import Zip
@@ -86,7 +86,7 @@ def _of_arrays(shape: tuple[int, ...], num_classes: int) -> Survey:
         raise ValueError(f"data must be images, got points of shape {shape[1:]}; name an experiment for points.")
     count, channels, height, width = shape
     mode = "L" if channels == 1 else "RGB"
-    return Survey(count, {Header(width, height, mode, channels == 1): count}, num_classes)
+    return Survey(count, {ImageHeader(width, height, mode, channels == 1): count}, num_classes)
 
 
 def inspect(source: Source, *, seed: int = 0) -> tuple[Inspection, Dataset]:

@@ -3,9 +3,9 @@
 Register another format with ``FORMATS["mine"] = MyFormat()``.
 """
 
-from ganneal.inference.export.formats import FORMATS, Format
+from ganneal.inference.export.formats import FORMATS, ExportFormat
 from ganneal.inference.export.program import CARD_KEY, Input, Program, program_of
-from ganneal.inference.export.writing import BATCHES, IMAGE_TOLERANCE, Exported, write
+from ganneal.inference.export.writing import BATCHES, IMAGE_TOLERANCE, Exported, write_export
 
 __all__ = [
     "BATCHES",
@@ -13,9 +13,9 @@ __all__ = [
     "FORMATS",
     "IMAGE_TOLERANCE",
     "Exported",
-    "Format",
+    "ExportFormat",
     "Input",
     "Program",
     "program_of",
-    "write",
+    "write_export",
 ]

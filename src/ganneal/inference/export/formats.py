@@ -28,7 +28,7 @@ Runner = Callable[[tuple[Tensor, ...]], Tensor]
 
 
 @runtime_checkable
-class Format(Protocol):
+class ExportFormat(Protocol):
     """A kind of file."""
 
     @property
@@ -135,7 +135,7 @@ class TorchProgram:
         return run
 
 
-FORMATS: dict[str, Format] = {"onnx": Onnx(), "torch": TorchProgram()}
+FORMATS: dict[str, ExportFormat] = {"onnx": Onnx(), "torch": TorchProgram()}
 """Kinds of files by name."""
 
 

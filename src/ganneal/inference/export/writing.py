@@ -28,7 +28,7 @@ class Exported:
     """Largest absolute difference to `TrainedGenerator.sample`, by batch size."""
 
 
-def write(
+def write_export(
     generator: TrainedGenerator,
     path: str | Path,
     *,
@@ -52,7 +52,7 @@ def write(
     chosen.check()
     program = program_of(generator)
     content = chosen.encoded(program, _inputs(generator, program, 2, seed=0))
-    differences = compare(generator, program, chosen.runner(content), batches)
+    differences = largest_differences(generator, program, chosen.runner(content), batches)
     batch, largest = max(differences.items(), key=lambda pair: pair[1])
     if not largest <= IMAGE_TOLERANCE:
         raise ValueError(
@@ -63,7 +63,7 @@ def write(
     return Exported(path, len(content), differences)
 
 
-def compare(
+def largest_differences(
     generator: TrainedGenerator, program: Program, run: Runner, batches: Sequence[int] = BATCHES
 ) -> dict[int, float]:
     """The largest absolute difference between what ``run`` gives and `sample`, by batch size, each of its own seed."""

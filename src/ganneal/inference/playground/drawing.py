@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from ganneal.inference import loading as sampling
-from ganneal.inference.generator import Sampler, TrainedGenerator
+from ganneal.inference.generator import SamplerName, TrainedGenerator
 from ganneal.models import Normal
 from ganneal.storage.pictures import class_rows, picture
 from ganneal.task import Condition
@@ -28,7 +28,7 @@ class Controls:
     count: int = 16
     class_name: str = ANY_CLASS
     truncation: float | None = None
-    sampler: Sampler = "generator"
+    sampler: SamplerName = "generator"
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Playground:
     """A run to play with: its generator alone, and with its pushes where it has any."""
 
     run: str
-    samplers: dict[Sampler, TrainedGenerator]
-    own: Sampler
+    samplers: dict[SamplerName, TrainedGenerator]
+    own: SamplerName
     """The sampler the run is scored by."""
 
     @classmethod
@@ -49,7 +49,7 @@ class Playground:
             ValueError: The run uses a part that is not registered.
         """
         own = sampling.load(run, checkpoint=checkpoint)
-        samplers: dict[Sampler, TrainedGenerator] = {own.sampler: own}
+        samplers: dict[SamplerName, TrainedGenerator] = {own.sampler: own}
         if own.sampler == "pushed":
             samplers["generator"] = sampling.load(run, checkpoint=checkpoint, sampler="generator")
         elif own.card.get("pushes"):

@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from ganneal.inference.generator import Sampler
+from ganneal.inference.generator import SamplerName
 from ganneal.inference.playground.drawing import ANY_CLASS, MOST_SAMPLES, Controls, Playground
 from ganneal.storage.weight_files import LICENCE
 
@@ -83,7 +83,7 @@ def build(playground: Playground) -> Any:
                     between = gr.Image(**PICTURE, label="From one seed to the other", elem_id="between")
         controls = [seed, count, of_class, truncated, truncation, sampler]
 
-        def chosen(seed: int, count: int, of_class: str, truncated: bool, truncation: float, sampler: Sampler):
+        def chosen(seed: int, count: int, of_class: str, truncated: bool, truncation: float, sampler: SamplerName):
             return Controls(int(seed or 0), int(count), of_class, truncation if truncated else None, sampler)
 
         def draw_grid(*values: Any) -> Image.Image:

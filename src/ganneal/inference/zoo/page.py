@@ -36,7 +36,7 @@ def listing() -> str:
     return "\n".join(lines)
 
 
-def page() -> str:
+def zoo_page() -> str:
     """The page of the documentation, from the cards."""
     parts = [ZOO_HEAD]
     for name in zoo.names():

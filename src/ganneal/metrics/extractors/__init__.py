@@ -7,7 +7,7 @@ from ganneal.metrics.extractors.mnist_cnn import MnistCNN, mnist_cnn_card
 from ganneal.metrics.extractors.mobilenet import MobileNetV2
 from ganneal.metrics.extractors.module import ModuleExtractor, weights_sha256
 from ganneal.metrics.extractors.pixels import Pixels, Points
-from ganneal.metrics.extractors.protocol import Extracted, Extractor, ExtractorConfig, Precision, Samples
+from ganneal.metrics.extractors.protocol import Extracted, Extractor, ExtractorConfig, Precision, RawSamples
 from ganneal.metrics.extractors.random_convolutions import Random
 from ganneal.metrics.extractors.resnet import ResNet
 
@@ -44,7 +44,7 @@ __all__ = [
     "Precision",
     "Random",
     "ResNet",
-    "Samples",
+    "RawSamples",
     "cifar_cnn_card",
     "mnist_cnn_card",
     "weights_sha256",

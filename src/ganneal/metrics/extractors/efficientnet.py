@@ -12,12 +12,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganneal.metrics.extractors.files import load_network
-from ganneal.metrics.extractors.inverted_residual import Maps, Stage, inverted_residuals, padded_as_tensorflow
+from ganneal.metrics.extractors.inverted_residual import Maps, StageSettings, inverted_residuals, padded_as_tensorflow
 from ganneal.metrics.extractors.module import ModuleExtractor, check_shape
 from ganneal.metrics.extractors.protocol import Precision
 from ganneal.metrics.resize import Resize, Scaling
 
-EFFICIENTNET_STAGES: tuple[Stage, ...] = (
+EFFICIENTNET_STAGES: tuple[StageSettings, ...] = (
     (1, 16, 3, 1, 1),
     (6, 24, 3, 2, 2),
     (6, 40, 5, 2, 2),
@@ -51,7 +51,7 @@ BLOCK_NAMES = {
 """Names of the published tensors, and those of `EfficientNetLite`."""
 
 
-class Unit(nn.Module):
+class ConvNormReLU6(nn.Module):
     """A convolution without bias, padded as TensorFlow does, batch norm, and ReLU6 unless it is ``linear``."""
 
     def __init__(
@@ -73,9 +73,9 @@ class EfficientNetLite(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = Unit(3, 32, 3, stride=2)
-        self.blocks = inverted_residuals(Unit, 32, EFFICIENTNET_STAGES)
-        self.head = Unit(320, 1280)
+        self.stem = ConvNormReLU6(3, 32, 3, stride=2)
+        self.blocks = inverted_residuals(ConvNormReLU6, 32, EFFICIENTNET_STAGES)
+        self.head = ConvNormReLU6(320, 1280)
         self.logits = nn.Linear(1280, 1000)
 
     def forward(self, images: Float[Tensor, "n 3 h w"]) -> tuple[Float[Tensor, "n 1280"], Float[Tensor, "n 1000"]]:

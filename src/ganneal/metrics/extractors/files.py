@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ganneal.data import find_data
 
-Network = TypeVar("Network", bound=nn.Module)
+Loaded = TypeVar("Loaded", bound=nn.Module)
 
 
 def read_npz(path: str) -> tuple[dict[str, Tensor], str]:
@@ -42,7 +42,7 @@ def read_npz(path: str) -> tuple[dict[str, Tensor], str]:
     return state, hashlib.sha256(data).hexdigest()
 
 
-def load_network(make: Callable[[], Network], state: Mapping[str, Tensor], source: str) -> Network:
+def load_network(make: Callable[[], Loaded], state: Mapping[str, Tensor], source: str) -> Loaded:
     """The network of ``make`` with the weights ``state`` from ``source``; no random number is drawn.
 
     Batch norm's counts of training batches may be in ``state`` or not; they play no part.
@@ -70,7 +70,7 @@ def load_network(make: Callable[[], Network], state: Mapping[str, Tensor], sourc
     return network
 
 
-def load_shipped(make: Callable[[], Network], path: Path) -> tuple[Network, str]:
+def load_shipped(make: Callable[[], Loaded], path: Path) -> tuple[Loaded, str]:
     """The network of ``make`` with the weights that ship at ``path``, in float32, and the file's SHA-256."""
     data = path.read_bytes()
     state = {name: value.float() for name, value in load(data).items()}

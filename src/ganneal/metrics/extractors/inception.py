@@ -18,7 +18,7 @@ from ganneal.metrics.extractors.protocol import Precision
 from ganneal.metrics.resize import INCEPTION_SCALINGS, TO_SIGNED, Resize
 from ganneal.registry import check_choices
 
-Rule = Literal["pytorch-fid", "tf-legacy", "clean", "friendly"]
+ResizeRule = Literal["pytorch-fid", "tf-legacy", "clean", "friendly"]
 SMALLEST = 75
 """Pixels a side below which the network runs out of image."""
 
@@ -40,7 +40,7 @@ class Inception:
     """
 
     path: str | None = None
-    resize: Rule = "tf-legacy"
+    resize: ResizeRule = "tf-legacy"
     layer: Layer = "2048"
     biased_logits: bool = False
     precision: Precision = "float32"

@@ -17,7 +17,7 @@ Layer = Literal["64", "192", "768", "2048"]
 Maps = Float[Tensor, "n _ _ _"]
 
 
-class Unit(nn.Module):
+class ConvNormReLU(nn.Module):
     """Convolution, batch norm, ReLU; ``kernel`` and ``padding`` are one number or (rows, columns)."""
 
     def __init__(
@@ -36,15 +36,15 @@ class Unit(nn.Module):
         return F.relu(self.bn(self.conv(maps)), inplace=True)
 
 
-def _row(inputs: int, outputs: int, length: int) -> Unit:
-    return Unit(inputs, outputs, (1, length), padding=(0, length // 2))
+def _row(inputs: int, outputs: int, length: int) -> ConvNormReLU:
+    return ConvNormReLU(inputs, outputs, (1, length), padding=(0, length // 2))
 
 
-def _column(inputs: int, outputs: int, length: int) -> Unit:
-    return Unit(inputs, outputs, (length, 1), padding=(length // 2, 0))
+def _column(inputs: int, outputs: int, length: int) -> ConvNormReLU:
+    return ConvNormReLU(inputs, outputs, (length, 1), padding=(length // 2, 0))
 
 
-class Pool(nn.Module):
+class Pooling(nn.Module):
     """3x3 pooling that keeps the size: the mean, with or without the padding in it, or the maximum."""
 
     def __init__(self, kind: Literal["mean", "padded mean", "max"]):
@@ -60,16 +60,16 @@ class Pool(nn.Module):
 class BlockA(nn.Module):
     """Mixed_5b to 5d: 35x35."""
 
-    def __init__(self, inputs: int, pooled: int, pool: Pool):
+    def __init__(self, inputs: int, pooled: int, pool: Pooling):
         super().__init__()
-        self.branch1x1 = Unit(inputs, 64)
-        self.branch5x5_1 = Unit(inputs, 48)
-        self.branch5x5_2 = Unit(48, 64, 5, padding=2)
-        self.branch3x3dbl_1 = Unit(inputs, 64)
-        self.branch3x3dbl_2 = Unit(64, 96, 3, padding=1)
-        self.branch3x3dbl_3 = Unit(96, 96, 3, padding=1)
+        self.branch1x1 = ConvNormReLU(inputs, 64)
+        self.branch5x5_1 = ConvNormReLU(inputs, 48)
+        self.branch5x5_2 = ConvNormReLU(48, 64, 5, padding=2)
+        self.branch3x3dbl_1 = ConvNormReLU(inputs, 64)
+        self.branch3x3dbl_2 = ConvNormReLU(64, 96, 3, padding=1)
+        self.branch3x3dbl_3 = ConvNormReLU(96, 96, 3, padding=1)
         self.pool = pool
-        self.branch_pool = Unit(inputs, pooled)
+        self.branch_pool = ConvNormReLU(inputs, pooled)
 
     def forward(self, maps: Maps) -> Maps:
         five = self.branch5x5_2(self.branch5x5_1(maps))
@@ -82,10 +82,10 @@ class BlockB(nn.Module):
 
     def __init__(self, inputs: int):
         super().__init__()
-        self.branch3x3 = Unit(inputs, 384, 3, stride=2)
-        self.branch3x3dbl_1 = Unit(inputs, 64)
-        self.branch3x3dbl_2 = Unit(64, 96, 3, padding=1)
-        self.branch3x3dbl_3 = Unit(96, 96, 3, stride=2)
+        self.branch3x3 = ConvNormReLU(inputs, 384, 3, stride=2)
+        self.branch3x3dbl_1 = ConvNormReLU(inputs, 64)
+        self.branch3x3dbl_2 = ConvNormReLU(64, 96, 3, padding=1)
+        self.branch3x3dbl_3 = ConvNormReLU(96, 96, 3, stride=2)
 
     def forward(self, maps: Maps) -> Maps:
         double = self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(maps)))
@@ -95,19 +95,19 @@ class BlockB(nn.Module):
 class BlockC(nn.Module):
     """Mixed_6b to 6e: 17x17, with 7x7 convolutions as rows and columns of ``width`` channels."""
 
-    def __init__(self, width: int, pool: Pool):
+    def __init__(self, width: int, pool: Pooling):
         super().__init__()
-        self.branch1x1 = Unit(768, 192)
-        self.branch7x7_1 = Unit(768, width)
+        self.branch1x1 = ConvNormReLU(768, 192)
+        self.branch7x7_1 = ConvNormReLU(768, width)
         self.branch7x7_2 = _row(width, width, 7)
         self.branch7x7_3 = _column(width, 192, 7)
-        self.branch7x7dbl_1 = Unit(768, width)
+        self.branch7x7dbl_1 = ConvNormReLU(768, width)
         self.branch7x7dbl_2 = _column(width, width, 7)
         self.branch7x7dbl_3 = _row(width, width, 7)
         self.branch7x7dbl_4 = _column(width, width, 7)
         self.branch7x7dbl_5 = _row(width, 192, 7)
         self.pool = pool
-        self.branch_pool = Unit(768, 192)
+        self.branch_pool = ConvNormReLU(768, 192)
 
     def forward(self, maps: Maps) -> Maps:
         seven = self.branch7x7_3(self.branch7x7_2(self.branch7x7_1(maps)))
@@ -121,12 +121,12 @@ class BlockD(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.branch3x3_1 = Unit(768, 192)
-        self.branch3x3_2 = Unit(192, 320, 3, stride=2)
-        self.branch7x7x3_1 = Unit(768, 192)
+        self.branch3x3_1 = ConvNormReLU(768, 192)
+        self.branch3x3_2 = ConvNormReLU(192, 320, 3, stride=2)
+        self.branch7x7x3_1 = ConvNormReLU(768, 192)
         self.branch7x7x3_2 = _row(192, 192, 7)
         self.branch7x7x3_3 = _column(192, 192, 7)
-        self.branch7x7x3_4 = Unit(192, 192, 3, stride=2)
+        self.branch7x7x3_4 = ConvNormReLU(192, 192, 3, stride=2)
 
     def forward(self, maps: Maps) -> Maps:
         three = self.branch3x3_2(self.branch3x3_1(maps))
@@ -137,18 +137,18 @@ class BlockD(nn.Module):
 class BlockE(nn.Module):
     """Mixed_7b and 7c: 8x8, with 3x3 convolutions as a row beside a column."""
 
-    def __init__(self, inputs: int, pool: Pool):
+    def __init__(self, inputs: int, pool: Pooling):
         super().__init__()
-        self.branch1x1 = Unit(inputs, 320)
-        self.branch3x3_1 = Unit(inputs, 384)
+        self.branch1x1 = ConvNormReLU(inputs, 320)
+        self.branch3x3_1 = ConvNormReLU(inputs, 384)
         self.branch3x3_2a = _row(384, 384, 3)
         self.branch3x3_2b = _column(384, 384, 3)
-        self.branch3x3dbl_1 = Unit(inputs, 448)
-        self.branch3x3dbl_2 = Unit(448, 384, 3, padding=1)
+        self.branch3x3dbl_1 = ConvNormReLU(inputs, 448)
+        self.branch3x3dbl_2 = ConvNormReLU(448, 384, 3, padding=1)
         self.branch3x3dbl_3a = _row(384, 384, 3)
         self.branch3x3dbl_3b = _column(384, 384, 3)
         self.pool = pool
-        self.branch_pool = Unit(inputs, 192)
+        self.branch_pool = ConvNormReLU(inputs, 192)
 
     def forward(self, maps: Maps) -> Maps:
         three = self.branch3x3_1(maps)
@@ -173,12 +173,14 @@ class InceptionNetwork(nn.Module):
         if layer not in get_args(Layer):
             raise ValueError(f"layer must be one of {', '.join(get_args(Layer))}, got {layer!r}.")
         self.layer, self.biased_logits = layer, biased_logits
-        mean, last = (Pool("padded mean"), Pool("padded mean")) if torchvision else (Pool("mean"), Pool("max"))
-        self.Conv2d_1a_3x3 = Unit(3, 32, 3, stride=2)
-        self.Conv2d_2a_3x3 = Unit(32, 32, 3)
-        self.Conv2d_2b_3x3 = Unit(32, 64, 3, padding=1)
-        self.Conv2d_3b_1x1 = Unit(64, 80)
-        self.Conv2d_4a_3x3 = Unit(80, 192, 3)
+        mean, last = (
+            (Pooling("padded mean"), Pooling("padded mean")) if torchvision else (Pooling("mean"), Pooling("max"))
+        )
+        self.Conv2d_1a_3x3 = ConvNormReLU(3, 32, 3, stride=2)
+        self.Conv2d_2a_3x3 = ConvNormReLU(32, 32, 3)
+        self.Conv2d_2b_3x3 = ConvNormReLU(32, 64, 3, padding=1)
+        self.Conv2d_3b_1x1 = ConvNormReLU(64, 80)
+        self.Conv2d_4a_3x3 = ConvNormReLU(80, 192, 3)
         self.Mixed_5b = BlockA(192, 32, mean)
         self.Mixed_5c = BlockA(256, 64, mean)
         self.Mixed_5d = BlockA(288, 64, mean)

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 Maps = Float[Tensor, "n _ _ _"]
-Stage = tuple[int, int, int, int, int]
+StageSettings = tuple[int, int, int, int, int]
 """(expansion, channels, kernel, stride of the first block, blocks)."""
 
 
@@ -45,7 +45,7 @@ class InvertedResidual(nn.Module):
         return inner + maps if self.residual else inner
 
 
-def inverted_residuals(unit: Callable[..., nn.Module], inputs: int, stages: Sequence[Stage]) -> nn.Sequential:
+def inverted_residuals(unit: Callable[..., nn.Module], inputs: int, stages: Sequence[StageSettings]) -> nn.Sequential:
     """The blocks of all ``stages``; only the first of a stage has its stride."""
     blocks = []
     for expansion, outputs, kernel, stride, count in stages:

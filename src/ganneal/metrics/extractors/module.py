@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganneal.metrics.extractors.protocol import Extracted, Precision, Samples
+from ganneal.metrics.extractors.protocol import Extracted, Precision, RawSamples
 from ganneal.metrics.resize import TO_SIGNED, Resize, Scaling, network_input
 from ganneal.registry import check_at_least_one
 
@@ -134,7 +134,7 @@ class ModuleExtractor:
         self._module.to(self._device)
         return self
 
-    def __call__(self, samples: Samples) -> Extracted:
+    def __call__(self, samples: RawSamples) -> Extracted:
         check_samples(self.name, self.shape, samples)
         if len(samples) == 0:
             return self._empty
@@ -142,7 +142,7 @@ class ModuleExtractor:
         logits = [part.logits for part in parts if part.logits is not None]
         return Extracted(torch.cat([part.features for part in parts]), torch.cat(logits) if logits else None)
 
-    def _batch(self, samples: Samples) -> Extracted:
+    def _batch(self, samples: RawSamples) -> Extracted:
         samples = samples.to(self._device)
         with arithmetic(self.precision, self._device):
             if self.is_images:

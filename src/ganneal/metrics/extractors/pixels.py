@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from ganneal.metrics.extractors.module import check_samples, check_shape
-from ganneal.metrics.extractors.protocol import Extracted, Precision, Samples
+from ganneal.metrics.extractors.protocol import Extracted, Precision, RawSamples
 from ganneal.metrics.pixels import pixel_features
 from ganneal.metrics.resize import TO_SIGNED
 
@@ -39,7 +39,7 @@ class PixelExtractor:
         self.dimensions = shape[0] * min(shape[1], size) * min(shape[2], size)
         self.resize = f"area average to {min(shape[1], size)}x{min(shape[2], size)}"
 
-    def __call__(self, samples: Samples) -> Extracted:
+    def __call__(self, samples: RawSamples) -> Extracted:
         check_samples(self.name, self.shape, samples)
         if len(samples) == 0:
             return Extracted(torch.empty(0, self.dimensions), None)
@@ -67,6 +67,6 @@ class PointExtractor:
     def __init__(self, shape: tuple[int, ...]):
         self.shape, self.dimensions = shape, shape[0]
 
-    def __call__(self, samples: Samples) -> Extracted:
+    def __call__(self, samples: RawSamples) -> Extracted:
         check_samples(self.name, self.shape, samples)
         return Extracted(samples.detach().float().cpu(), None)

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple, Protocol, runtime_checkable
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-Samples = UInt8[Tensor, "n c h w"] | Float[Tensor, "n d"]
+RawSamples = UInt8[Tensor, "n c h w"] | Float[Tensor, "n d"]
 """Images as 0..255, quantised as floor(clamp(127.5 x + 128, 0, 255)), or points as they are."""
 
 Precision = Literal["float32", "bf16"]
@@ -58,7 +58,7 @@ class Extractor(Protocol):
         """Arithmetic of the network."""
         ...
 
-    def __call__(self, samples: Samples) -> Extracted:
+    def __call__(self, samples: RawSamples) -> Extracted:
         """Features of all samples, in their order; any number of them, in batches where memory asks for it."""
         ...
 

@@ -18,7 +18,7 @@ IMAGENET = Scaling((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
 Maps = Float[Tensor, "n _ _ _"]
 
 
-class Block(nn.Module):
+class BasicBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut; where the size halves, it drops every second pixel and pads channels."""
 
     def __init__(self, inputs: int, outputs: int):
@@ -42,9 +42,9 @@ class CifarResNet(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(3, 16, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(16)
-        self.layer1 = nn.Sequential(*(Block(16, 16) for _ in range(blocks)))
-        self.layer2 = nn.Sequential(*(Block(16 if i == 0 else 32, 32) for i in range(blocks)))
-        self.layer3 = nn.Sequential(*(Block(32 if i == 0 else 64, 64) for i in range(blocks)))
+        self.layer1 = nn.Sequential(*(BasicBlock(16, 16) for _ in range(blocks)))
+        self.layer2 = nn.Sequential(*(BasicBlock(16 if i == 0 else 32, 32) for i in range(blocks)))
+        self.layer3 = nn.Sequential(*(BasicBlock(32 if i == 0 else 64, 64) for i in range(blocks)))
         self.linear = nn.Linear(64, 10)
 
     def forward(self, images: Float[Tensor, "n 3 32 32"]) -> tuple[Float[Tensor, "n 64"], Float[Tensor, "n 10"]]:

@@ -18,7 +18,7 @@ LARGEST_BASE = 16
 """Beyond it the linear layer would hold most of the network."""
 
 
-def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, *, bias: bool = True) -> nn.Conv2d:
+def normal_convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, *, bias: bool = True) -> nn.Conv2d:
     layer = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=bias)
     _initialize(layer)
     return layer
@@ -38,14 +38,14 @@ def shortcut(inputs: int, outputs: int) -> nn.Conv2d:
     return layer
 
 
-def linear(inputs: int, outputs: int) -> nn.Linear:
+def kaiming_linear(inputs: int, outputs: int) -> nn.Linear:
     layer = nn.Linear(inputs, outputs)
     nn.init.kaiming_normal_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer
 
 
-def norm(name: NormName, channels: int) -> list[nn.Module]:
+def uniform_norm(name: NormName, channels: int) -> list[nn.Module]:
     """The norm after a layer, its scale uniform on [0, 1]; none for ``"none"``."""
     layers = norm_layers(name, channels)
     for layer in layers:

@@ -26,7 +26,7 @@ def fill(weight: Tensor, fan: Fan, scale: float) -> None:
     nn.init.uniform_(weight, -bound, bound)
 
 
-def convolution(
+def fan_convolution(
     inputs: int, outputs: int, kernel: int, *, fan: Fan, scale: float = 1.0, stride: int = 1, bias: bool = True
 ) -> nn.Conv2d:
     """With biases of 0; of the same size where the stride is 1, else without padding."""
@@ -38,7 +38,7 @@ def convolution(
     return layer
 
 
-def linear(inputs: int, outputs: int, *, fan: Fan) -> nn.Linear:
+def fan_linear(inputs: int, outputs: int, *, fan: Fan) -> nn.Linear:
     """With biases of 0."""
     layer = nn.Linear(inputs, outputs)
     fill(layer.weight, fan, 1.0)
@@ -46,14 +46,14 @@ def linear(inputs: int, outputs: int, *, fan: Fan) -> nn.Linear:
     return layer
 
 
-def passed(block: nn.Module, save_memory: bool, *inputs: Tensor) -> Any:
+def pass_lean(block: nn.Module, save_memory: bool, *inputs: Tensor) -> Any:
     """The output of ``block``; where memory is saved, what is inside it is computed again when it is differentiated."""
     if save_memory and torch.is_grad_enabled():
         return checkpoint(block, *inputs, use_reentrant=False, preserve_rng_state=False)
     return block(*inputs)
 
 
-def average(x: Features, y: Features) -> Features:
+def scaled_sum(x: Features, y: Features) -> Features:
     """The sum over sqrt 2: of the same variance, where both are of one variance and independent."""
     return (x + y) * sqrt(0.5)
 
@@ -89,7 +89,7 @@ class AdaptiveGroupNorm(nn.Module):
     def __init__(self, channels: int, style_size: int):
         super().__init__()
         self.groups = groups(channels)
-        self.affine = linear(style_size, 2 * channels, fan="outputs")
+        self.affine = fan_linear(style_size, 2 * channels, fan="outputs")
         with torch.no_grad():
             self.affine.bias[:channels] = 1
 
@@ -106,17 +106,17 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.norms = nn.ModuleList([AdaptiveGroupNorm(size, style_size) for size in (inputs, outputs)])
         self.resample = resample or nn.Identity()
-        self.first = convolution(inputs, outputs, 3, fan="average")
-        self.time = linear(time_size, outputs, fan="average")
-        self.second = convolution(outputs, outputs, 3, fan="average", scale=TINY)
+        self.first = fan_convolution(inputs, outputs, 3, fan="average")
+        self.time = fan_linear(time_size, outputs, fan="average")
+        self.second = fan_convolution(outputs, outputs, 3, fan="average", scale=TINY)
         own = inputs == outputs and resample is None
-        self.shortcut = nn.Identity() if own else convolution(inputs, outputs, 1, fan="average")
+        self.shortcut = nn.Identity() if own else fan_convolution(inputs, outputs, 1, fan="average")
 
     def forward(self, x: Features, time: Style, style: Style) -> Features:
         first, second = self.norms
         h = self.first(self.resample(F.silu(first(x, style)))) + self.time(F.silu(time))[:, :, None, None]
         h = self.second(F.silu(second(h, style)))
-        return average(self.shortcut(self.resample(x)), h)
+        return scaled_sum(self.shortcut(self.resample(x)), h)
 
 
 class PixelAttention(nn.Module):
@@ -125,8 +125,10 @@ class PixelAttention(nn.Module):
     def __init__(self, channels: int):
         super().__init__()
         self.norm = group_norm(channels)
-        self.query, self.key, self.value = (convolution(channels, channels, 1, fan="average", scale=0.1) for _ in "qkv")
-        self.out = convolution(channels, channels, 1, fan="average", scale=TINY)
+        self.query, self.key, self.value = (
+            fan_convolution(channels, channels, 1, fan="average", scale=0.1) for _ in "qkv"
+        )
+        self.out = fan_convolution(channels, channels, 1, fan="average", scale=TINY)
 
     def forward(self, x: Features) -> Features:
         normed = self.norm(x)
@@ -134,7 +136,7 @@ class PixelAttention(nn.Module):
             part(normed).flatten(2).transpose(1, 2)[:, None] for part in (self.query, self.key, self.value)
         )
         attended = F.scaled_dot_product_attention(query, key, value)[:, 0]
-        return average(x, self.out(attended.transpose(1, 2).unflatten(2, x.shape[2:])))
+        return scaled_sum(x, self.out(attended.transpose(1, 2).unflatten(2, x.shape[2:])))
 
 
 class Down(nn.Module):
@@ -154,7 +156,7 @@ class Down(nn.Module):
         self.halve = ResidualBlock(outputs, outputs, *sizes, Resample(up=False)) if halve else None
         self.join = None
         if halve and joined:
-            self.join = nn.Sequential(Smooth(), convolution(joined, outputs, 3, fan="average", stride=2))
+            self.join = nn.Sequential(Smooth(), fan_convolution(joined, outputs, 3, fan="average", stride=2))
 
     def forward(
         self, h: Features, beside: Features, time: Style, style: Style
@@ -162,12 +164,12 @@ class Down(nn.Module):
         """What goes on, the noisier sample beside it, and what the other half will be given."""
         kept = []
         for block, attention in zip(self.blocks, self.attentions, strict=True):
-            h = attention(passed(block, self.lean, h, time, style))
+            h = attention(pass_lean(block, self.lean, h, time, style))
             kept.append(h)
         if self.halve is not None:
-            h = passed(self.halve, self.lean, h, time, style)
+            h = pass_lean(self.halve, self.lean, h, time, style)
             if self.join is not None:
-                h = beside = average(self.join(beside), h)
+                h = beside = scaled_sum(self.join(beside), h)
             kept.append(h)
         return h, beside, kept
 
@@ -186,11 +188,11 @@ class Up(nn.Module):
 
     def forward(self, h: Features, kept: list[Features], time: Style, style: Style) -> Features:
         for block in self.blocks:
-            h = passed(block, self.lean, torch.cat([h, kept.pop()], 1), time, style)
+            h = pass_lean(block, self.lean, torch.cat([h, kept.pop()], 1), time, style)
         h = self.attention(h)
-        return h if self.enlarge is None else passed(self.enlarge, self.lean, h, time, style)
+        return h if self.enlarge is None else pass_lean(self.enlarge, self.lean, h, time, style)
 
 
-def normalized(latents: Style) -> Style:
+def unit_mean_square(latents: Style) -> Style:
     """Latents of mean square 1, in at least float32."""
     return latents * (latents.square().mean(1, keepdim=True) + 1e-8).rsqrt()

@@ -10,7 +10,7 @@ SMALLEST_BASE, LARGEST_BASE = 4, 16
 """Shorter side at the latents' end, pixels; beyond it the first layer would hold most of the network."""
 
 
-class Grid(NamedTuple):
+class DoublingGrid(NamedTuple):
     """Images of ``channels`` and of the size ``base`` times 2 to the power of ``doublings``."""
 
     channels: int
@@ -23,7 +23,7 @@ class Grid(NamedTuple):
         return self.base[0] << level, self.base[1] << level
 
 
-def grid_of(family: str, shape: Shape, doublings: Sequence[int]) -> Grid:
+def grid_of(family: str, shape: Shape, doublings: Sequence[int]) -> DoublingGrid:
     """The grid of images of ``shape``, with the most ``doublings`` that leave a base of at least 4 pixels.
 
     Raises:
@@ -36,7 +36,7 @@ def grid_of(family: str, shape: Shape, doublings: Sequence[int]) -> Grid:
             if (base[0] << count, base[1] << count) == (height, width) and min(base) >= SMALLEST_BASE:
                 if min(base) > LARGEST_BASE:
                     break
-                return Grid(channels, base, count)
+                return DoublingGrid(channels, base, count)
     raise ValueError(
         f"shape must be (channels, height, width) for {family}, both sides multiples of 2^n and the shorter one "
         f"{SMALLEST_BASE} to {LARGEST_BASE} times 2^n, with n from {min(doublings)} to {max(doublings)}, got {shape}; "

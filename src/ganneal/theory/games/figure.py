@@ -22,7 +22,7 @@ SMALLEST_DISTANCE = 1e-16
 """Distances below are drawn here: they are rounding."""
 
 
-def picture(game: Game, paths: Mapping[str, Path], title: str) -> bytes:
+def game_picture(game: Game, paths: Mapping[str, Path], title: str) -> bytes:
     """A PNG of ``paths`` by name; those of one path share a line.
 
     The plane shows the first coordinate of each player, and the field there with the others at the equilibrium.

@@ -52,7 +52,7 @@ def _agreement() -> tuple[float, float]:
 
 
 def _worst_loss() -> float:
-    return max(vector_fields.loss_error(loss) for loss in LOSSES.values())
+    return max(vector_fields.loss_gradient_error(loss) for loss in LOSSES.values())
 
 
 def _worst_push() -> float:
@@ -106,7 +106,7 @@ PROPOSITIONS: dict[str, Statement] = {
         None,
         0.5,
     ),
-    "T2.1": Statement("the fit's first-pass loss is ½ E‖V‖², V the sum of the pushes", fitting.loss_error),
+    "T2.1": Statement("the fit's first-pass loss is ½ E‖V‖², V the sum of the pushes", fitting.first_pass_error),
     "T2.1 ideal": Statement("the same with exact discriminators, in closed form", fitting.ideal_loss_error),
     "T2.2": Statement("its gradient is -E[Jᵀ V]", fitting.gradient_error),
     "T3.1": Statement("the annealed chain is the loop written by hand", chains.chain_error),
@@ -146,7 +146,7 @@ PROPOSITIONS: dict[str, Statement] = {
     ),
     "Li-CFG exact": Statement(
         "with exact discriminators it is std times 1 + h c (1/std² - 1/std_*²) without its sign, c a factor on grad D",
-        neighbourhood.closed_form_error,
+        neighbourhood.stretch_error,
         1e-9,
     ),
     "Li-CFG narrow": Statement(

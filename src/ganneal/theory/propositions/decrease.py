@@ -6,10 +6,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ganneal.divergences import DIVERGENCES, Divergence
+from ganneal.divergences import DIVERGENCES, FDivergence
 from ganneal.losses import LOSSES, Loss
 from ganneal.push import DELTAS, Delta
-from ganneal.theory.normals import CLOSED_FORMS, Normal1D, divergence, log_ratio, nodes
+from ganneal.theory.normals import CLOSED_FORMS, Normal1D, divergence, nodes, normal_log_ratio
 from ganneal.theory.propositions.chains import ideal_chain
 from ganneal.theory.propositions.optimal import DATA, MODEL
 
@@ -26,7 +26,7 @@ FACTORS = (ONE, *(Factor(DELTAS["loss"], LOSSES[name]) for name in ("nonsaturati
 """Bounded ones, so that the tails of the quadrature do not decide: 1, sigmoid(-D), sigmoid(D), 1/sqrt(1 + D²)."""
 
 
-def finite() -> dict[str, Divergence]:
+def finite() -> dict[str, FDivergence]:
     """The divergences that are finite in setting S1."""
     infinite = {name for name, form in CLOSED_FORMS.items() if not isfinite(form(DATA, MODEL))}
     return {name: row for name, row in DIVERGENCES.items() if name not in infinite}
@@ -35,11 +35,11 @@ def finite() -> dict[str, Divergence]:
 def direction(factor: Factor, x: Tensor, p: Normal1D, q: Normal1D) -> Tensor:
     """delta(x) D'(x) with D = log p/q at points ``[n]``: what training's push adds to a sample, times its step size."""
     at = x if x.requires_grad else x.clone().requires_grad_()
-    potential = factor.delta.potential(log_ratio(p, q)(at), factor.loss)
+    potential = factor.delta.potential(normal_log_ratio(p, q)(at), factor.loss)
     return torch.autograd.grad(potential.sum(), at, create_graph=True)[0]
 
 
-def after_push(row: Divergence, factor: Factor, step: Tensor, p: Normal1D, q: Normal1D) -> Tensor:
+def after_push(row: FDivergence, factor: Factor, step: Tensor, p: Normal1D, q: Normal1D) -> Tensor:
     """The divergence of p from q pushed by ``step`` (0-dim): a change of variables, differentiable in ``step``.
 
     Points x of density q(x) go to y = x + step delta(x) D'(x), where their density is q(x)/y'(x).
@@ -55,17 +55,17 @@ def after_push(row: Divergence, factor: Factor, step: Tensor, p: Normal1D, q: No
     return torch.trapezoid(integrand, x.detach())
 
 
-def measured_rate(row: Divergence, factor: Factor, p: Normal1D = DATA, q: Normal1D = MODEL) -> float:
+def measured_rate(row: FDivergence, factor: Factor, p: Normal1D = DATA, q: Normal1D = MODEL) -> float:
     """The derivative of `after_push` in the step size at 0."""
     step = torch.zeros((), dtype=torch.float64, requires_grad=True)
     return torch.autograd.grad(after_push(row, factor, step, p, q), step)[0].item()
 
 
-def stated_rate(row: Divergence, factor: Factor, p: Normal1D = DATA, q: Normal1D = MODEL) -> float:
+def stated_rate(row: FDivergence, factor: Factor, p: Normal1D = DATA, q: Normal1D = MODEL) -> float:
     """Equation 2: -E_q[b'(D) delta D'²], never above 0, b' the slope of the divergence's fake term at D = log p/q."""
     x = nodes(p, q)
     slope = direction(ONE, x, p, q).detach()
-    weight = q.log_prob(x).exp() * row.fake_slope(log_ratio(p, q)(x))
+    weight = q.log_prob(x).exp() * row.fake_slope(normal_log_ratio(p, q)(x))
     return -torch.trapezoid(weight * direction(factor, x, p, q).detach() * slope, x).item()
 
 

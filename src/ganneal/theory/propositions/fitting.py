@@ -40,7 +40,7 @@ def first_pass(network: nn.Module, of: Sequence[nn.Module], z: Tensor) -> FirstP
     return FirstPass(loss, torch.autograd.grad(loss, list(network.parameters())), moves)
 
 
-def loss_error() -> float:
+def first_pass_error() -> float:
     """T2.1: relative difference of the first-pass loss and ½ E‖V‖²."""
     fit = first_pass(generator(), critics(CHAIN_STEPS), random_points(64, LATENTS))
     expected = 0.5 * fit.moves.square().sum(1).mean()

@@ -43,7 +43,7 @@ def stretch(sampler: Callable[[Tensor], Tensor], latents: Tensor, *, seed: int =
     return moved.flatten(1).norm(dim=1).mean().item() / LATENT_STEP
 
 
-def scaled(critic: Critic, factor: float) -> Critic:
+def scaled_critic(critic: Critic, factor: float) -> Critic:
     """``critic`` with gradients longer by ``factor``."""
     return lambda x: factor * critic(x)
 
@@ -53,11 +53,11 @@ def pushed_stretch(model: Normal1D, factor: float) -> float:
     exact = log_ratio(mixture_of(DATA), mixture_of(model))
     z = random_points(64, 1)
     return stretch(
-        lambda z: pushes(model.mean + model.std * z, [scaled(exact, factor)], [PUSH_STEP_SIZE])[-1].samples, z
+        lambda z: pushes(model.mean + model.std * z, [scaled_critic(exact, factor)], [PUSH_STEP_SIZE])[-1].samples, z
     )
 
 
-def closed_form_error() -> float:
+def stretch_error() -> float:
     """Largest relative difference of `pushed_stretch` and std |1 + h c (1/std² - 1/std_*²)|, c the factor."""
     errors = []
     for model in (NARROW, WIDE):

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from ganneal.losses import LOSSES, Loss
 from ganneal.metrics.mixture import GaussianMixture
-from ganneal.theory.normals import Normal1D, log_ratio, nodes
+from ganneal.theory.normals import Normal1D, nodes, normal_log_ratio
 from ganneal.theory.scores import Agreement, agreement, input_gradients, mixture_of, score_difference
 
-Line = Float64[Tensor, " n"]
+PointsOnLine = Float64[Tensor, " n"]
 
 DATA, MODEL = Normal1D(1.0, 0.8), Normal1D(-0.5, 1.3)
 """Setting S1: p_* and p_g on the line."""
@@ -107,7 +107,7 @@ def network_agreement(steps: int = 4_000) -> Agreement:
     return agreement(input_gradients(network, x.float()).double(), score_difference(p, q, x))
 
 
-def pointwise_optimum(loss: Loss, ratio: Line, limit: float = 60.0) -> Line:
+def pointwise_optimum(loss: Loss, ratio: PointsOnLine, limit: float = 60.0) -> PointsOnLine:
     """The raw outputs that minimise ``loss`` where the log ratio of data and model is ``ratio``, by bisection.
 
     For a loss that judges real and fake samples apart and is convex in each; ``limit`` where it falls for ever.
@@ -127,16 +127,16 @@ def pointwise_optimum(loss: Loss, ratio: Line, limit: float = 60.0) -> Line:
     return (low + high) / 2
 
 
-def optimal_slope(loss: Loss, x: Line, step: float = 1e-3) -> Line:
+def optimal_slope(loss: Loss, x: PointsOnLine, step: float = 1e-3) -> PointsOnLine:
     """The derivative in x of the pointwise optimum in setting S1, by differences of fourth order."""
 
-    def at(offset: float) -> Line:
-        return pointwise_optimum(loss, log_ratio(DATA, MODEL)(x + offset * step))
+    def at(offset: float) -> PointsOnLine:
+        return pointwise_optimum(loss, normal_log_ratio(DATA, MODEL)(x + offset * step))
 
     return (8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * step)
 
 
-def _line() -> tuple[Line, Line]:
+def _line() -> tuple[PointsOnLine, PointsOnLine]:
     """Points of [-2, 2.5], none at a sign change of log p/q, and the score difference there."""
     x = torch.linspace(-2, 2.5, 46, dtype=torch.float64)
     return x, score_difference(mixture_of(DATA), mixture_of(MODEL), x[:, None]).squeeze(1)
@@ -151,19 +151,19 @@ def logistic_slope_error() -> float:
 def least_squares_slope_error() -> float:
     """T1.4: of LSGAN's optimum, D = p/(p + q), the slope is D (1 - D) times the score difference."""
     x, scores = _line()
-    best = log_ratio(DATA, MODEL)(x).sigmoid()
+    best = normal_log_ratio(DATA, MODEL)(x).sigmoid()
     return (optimal_slope(LOSSES["lsgan"], x) - best * (1 - best) * scores).abs().max().item()
 
 
 def hinge_slope() -> float:
     """T1.4: the hinge loss's optimum is the sign of p - q, so that its largest slope away from the change is 0."""
     x, _ = _line()
-    ratio = log_ratio(DATA, MODEL)(x)
+    ratio = normal_log_ratio(DATA, MODEL)(x)
     best = pointwise_optimum(LOSSES["hinge"], ratio)
     return max((best - ratio.sign()).abs().max().item(), optimal_slope(LOSSES["hinge"], x).abs().max().item())
 
 
-def kantorovich_slope(x: Line, p: Normal1D, q: Normal1D) -> Line:
+def kantorovich_slope(x: PointsOnLine, p: Normal1D, q: Normal1D) -> PointsOnLine:
     """The slope of WGAN's optimum on the line: the sign of Q(x) - P(x), distribution functions of model and data."""
     below = [torch.special.ndtr((x - n.mean) / n.std) for n in (p, q)]
     return (below[1] - below[0]).sign()

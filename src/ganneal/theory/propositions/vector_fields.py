@@ -44,7 +44,7 @@ def _fit_gradient(network: nn.Module, z: Tensor, target: Tensor) -> tuple[Tensor
     return torch.autograd.grad(loss, list(network.parameters()))
 
 
-def loss_error(loss: Loss, weight: float = WEIGHT) -> float:
+def loss_gradient_error(loss: Loss, weight: float = WEIGHT) -> float:
     """T4.1, T4.2: the gradient of ``loss`` in the generator against that of one fit to x + a(D(x)) grad D(x).
 
     Relative, over small random networks. Relativistic losses see real samples, the same on both sides.
