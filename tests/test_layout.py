@@ -18,7 +18,7 @@ OF_NO_PART = {
     "independent": "parts against code written from the papers alone",
     "packaging": "dependencies, lock files and the environment",
 }
-WHOLE = {"test_imports", "test_layout"}
+WHOLE = {"test_imports", "test_layout", "test_names"}
 """Tests of all modules together."""
 
 

@@ -9,6 +9,10 @@ Clock = Literal["num_real", "d_updates", "g_updates"]
 RuleClock = Literal[Clock, "own_updates"]
 """What a player's learning-rate rule may count: the clocks, or the updates of the player itself."""
 
+BudgetClock = Literal[Clock, "seconds"]
+"""What a budget may be in, and what runs may be compared at."""
+CLOCKS: tuple[BudgetClock, ...] = ("num_real", "d_updates", "g_updates", "seconds")
+
 
 @dataclass
 class Counters:

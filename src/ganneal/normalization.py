@@ -8,11 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ganneal.logits import norm, value_and_input_gradient
+from ganneal.logits import PerSample, norm, value_and_input_gradient
 from ganneal.models.parts.spectral import CONVOLUTIONS, spectral_norm
 
-PerSample = Float[Tensor, " batch"]
-"""One raw output per sample, [batch]."""
 NORMALIZED = (nn.Linear, nn.Embedding, *CONVOLUTIONS)
 """Layers whose weight spectral normalisation divides."""
 

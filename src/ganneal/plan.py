@@ -92,6 +92,8 @@ class Plan:
         return per_d_update / (1 + g_cost / d_steps)
 
 
+SHOWN_LEVELS, KEPT = 20, 5
+"""A schedule of more levels is shown by its first and last few, ``KEPT`` of each."""
 LETTERS: dict[type[Step], str] = {
     UpdateDiscriminator: "D",
     UpdateGenerator: "G",

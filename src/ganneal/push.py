@@ -10,16 +10,12 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from ganneal.divergences import DIVERGENCES
-from ganneal.logits import upcast
+from ganneal.logits import PerSample, Samples, upcast
 from ganneal.losses import Loss
 from ganneal.registry import lookup
-
-Samples = Float[Tensor, "batch ..."]
-PerSample = Float[Tensor, " batch"]
 
 
 @runtime_checkable

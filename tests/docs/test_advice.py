@@ -18,9 +18,9 @@ from typing import Any, NamedTuple, get_type_hints
 import pytest
 
 from ganneal.cli import COMMANDS
-from ganneal.cli.compare import CLOCKS
 from ganneal.cli.configure import EXPERIMENT_PARTS
 from ganneal.cli.data import DATA_COMMANDS as DATA_COMMANDS
+from ganneal.clocks import CLOCKS
 from ganneal.experiment import Experiment
 from ganneal.experiments import EXPERIMENTS
 from ganneal.theory.games import GAMES

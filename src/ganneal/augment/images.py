@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-Images = Float[Tensor, "batch channels height width"]
+from ganneal.data.protocol import Images
+
 PerImage = Float[Tensor, "batch 1 1 1"]
 Flags = Bool[Tensor, "batch 1 1 1"]
 

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 from ganneal.cli.chosen import choices, named_model, reasons, values
 from ganneal.cli.configure import configure, resolve, take_flag, take_option
+from ganneal.clocks import CLOCKS, BudgetClock
 from ganneal.comparison import Arm, Executor, LocalProcesses, Study, compare
 from ganneal.comparison.executors import cores
 from ganneal.comparison.schedule import stored_choices
-from ganneal.comparison.study import CLOCKS, BudgetClock, first_control, with_controls
+from ganneal.comparison.study import first_control, with_controls
 from ganneal.experiments import EXPERIMENTS, Choice, run_name
 from ganneal.inference.zoo import refuse
 from ganneal.models import Model

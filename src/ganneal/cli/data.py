@@ -25,9 +25,9 @@ from ganneal.data.tools.huggingface import download as download_set
 from ganneal.data.tools.inspection import Inspection, inspect
 from ganneal.data.tools.pairwise import START_STD, fitted_first_weight, suggest_weights
 from ganneal.registry import lookup, nearest
+from ganneal.training.display import SECONDS_PER_LINE
 
 SHEET = 64
-SECONDS_PER_LINE = 10.0
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ganneal.cli.help import help_of
 from ganneal.cli.options import Parts, parse, switch_parts
 from ganneal.moments import MomentDecays
-from ganneal.plan import LevelPlan, Plan, Stage, plan
+from ganneal.plan import KEPT, SHOWN_LEVELS, LevelPlan, Plan, Stage, plan
 from ganneal.registry import nearest
 from ganneal.schemes import SCHEMES, Scheme
 from ganneal.weights import WEIGHTS
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from ganneal.experiment import Experiment
 
 PLAN_PARTS: Parts = {"scheme": ("scheme", SCHEMES), "scheme.weights": ("weight rule", WEIGHTS)}
-SHOWN_LEVELS = 20
-"""Anything longer keeps its first and last few."""
-KEPT = 5
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from ganneal.comparison.study import (
 from ganneal.data.identity import Identity, data_changes, identify
 from ganneal.data.places import without_places
 from ganneal.evaluation.run_data import check_identity
+from ganneal.evaluation.stored import Say
+from ganneal.report.records import STUDY
 from ganneal.storage.atomic import write_bytes
 from ganneal.storage.encoding import completed, difference
 from ganneal.storage.json_files import read_json
@@ -29,14 +31,12 @@ from ganneal.training.forewarning import forewarnings
 from ganneal.training.interruption import ended_by_signals
 from ganneal.wording import number
 
-STUDY = "study.json"
 STUDY_FORMAT = 1
 ATTEMPTS = 2
 """A run whose process died goes on from its checkpoint once more before it counts as failed."""
 
 NO_OUTCOME = "its process ended without an outcome"
 
-Say = Callable[[str], None]
 JobKey = tuple[str, int]
 """Arm and seed."""
 

@@ -3,20 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import inf
-from typing import Any, Literal
+from typing import Any
 
+from ganneal.clocks import CLOCKS, BudgetClock
 from ganneal.data.places import file_hashes, found_at, places, without_places
 from ganneal.experiment import Budget, Experiment
 from ganneal.losses import weight_scales_gradient
 from ganneal.optim import CG, OptimizerConfig, PacedCG, moment_decays
 from ganneal.plan import plan
+from ganneal.report.records import STUDY
 from ganneal.schemes import Alternating, FunctionalGradient, Nested, Scheme
 from ganneal.storage.encoding import difference, encode
 from ganneal.weights import MatchedConstant, Ones, Reversed
 
-BudgetClock = Literal["num_real", "d_updates", "g_updates", "seconds"]
-CLOCKS: tuple[BudgetClock, ...] = ("num_real", "d_updates", "g_updates", "seconds")
-TAKEN = ("study.json", "results.json", "table.md", "report.html")
+TAKEN = (STUDY, "results.json", "table.md", "report.html")
 """What stands beside the folders of the arms."""
 MATCHED_STEP, MATCHED_CONSTANT = MATCHED = ("matched-step", "matched-constant")
 """Names of the control with the same total generator step, where a constant weight cancels and where it does not."""

@@ -4,8 +4,13 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
+
+Images = Float[Tensor, "batch channels height width"]
+"""Images in [-1, 1], as the players see them."""
+PointBatch = Float[Tensor, "n d"]
+"""Points of a toy distribution."""
 
 
 @runtime_checkable

@@ -9,13 +9,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ganneal.logits import per_sample, softplus, upcast
+from ganneal.logits import PerSample, per_sample, softplus, upcast
 from ganneal.losses.outputs import UNKNOWN, Output
 
 Logits = Float[Tensor, " batch"]
 """The discriminator's raw outputs, [batch]."""
-PerSample = Float[Tensor, " batch"]
-"""One loss per sample, [batch], before averaging."""
 Side = Literal["real", "fake", "earlier real", "earlier fake"]
 """Batches that a discriminator may judge: those of a move, and those of the same player's move before."""
 SideGroup = tuple[Side, ...]

@@ -9,11 +9,11 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 from torch.func import jacrev, vmap
 
+from ganneal.data.protocol import PointBatch
 from ganneal.metrics.distances import nearest_distances
 from ganneal.metrics.moments import Features, checked_features
 
-Points = Float[Tensor, "n d"]
-LogDensity = Callable[[Points], Float[Tensor, " n"]]
+LogDensity = Callable[[PointBatch], Float[Tensor, " n"]]
 
 _CHUNK = 1000
 
@@ -53,13 +53,16 @@ def _root(name: str, covariance: Float[Tensor, "d d"]) -> Float64[Tensor, "d d"]
     return root
 
 
-def standard_normal_log_prob(latents: Points) -> Float[Tensor, " n"]:
+def standard_normal_log_prob(latents: PointBatch) -> Float[Tensor, " n"]:
     """Log density of the standard normal distribution, in nats."""
     return -0.5 * latents.square().sum(dim=1) - 0.5 * latents.shape[1] * log(2 * pi)
 
 
 def pushforward_log_prob(
-    generator: Callable[[Points], Points], latents: Points, *, log_prior: LogDensity = standard_normal_log_prob
+    generator: Callable[[PointBatch], PointBatch],
+    latents: PointBatch,
+    *,
+    log_prior: LogDensity = standard_normal_log_prob,
 ) -> tuple[Float64[Tensor, "n d"], Float64[Tensor, " n"]]:
     r"""Samples :math:`G(z)` and their log density :math:`\ln \pi(z) - \frac{1}{2} \ln \det J^\top J`.
 
@@ -89,8 +92,8 @@ def pushforward_log_prob(
 
 
 def pushforward_kl(
-    generator: Callable[[Points], Points],
-    latents: Points,
+    generator: Callable[[PointBatch], PointBatch],
+    latents: PointBatch,
     *,
     log_target: LogDensity,
     log_prior: LogDensity = standard_normal_log_prob,

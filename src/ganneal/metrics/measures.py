@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from torch import Tensor
@@ -13,13 +13,12 @@ from ganneal.metrics.frechet import extrapolated_frechet, frechet_distance
 from ganneal.metrics.inception_score import inception_score
 from ganneal.metrics.kernel import kernel_distance
 from ganneal.metrics.memorisation import copying_test, memorisation
-from ganneal.metrics.neighbours import density_coverage, expected_coverage, precision_recall
+from ganneal.metrics.neighbours import Ball, density_coverage, expected_coverage, precision_recall
 from ganneal.metrics.per_class import per_class_frechet
 from ganneal.metrics.protocol import Evidence, Metric, Value
 from ganneal.metrics.stacked import stacked_labels, stacked_modes
 from ganneal.metrics.wasserstein import sliced_wasserstein
 
-Ball = Literal["open", "closed"]
 Measured = TypeVar("Measured")
 
 

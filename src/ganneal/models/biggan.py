@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ganneal.models.parts.attention import SelfAttention
 from ganneal.models.parts.checks import check_square, checked_labels
 from ganneal.models.parts.conditional import ConditionalBatchNorm
+from ganneal.models.parts.grid import SMALLEST_BASE
 from ganneal.models.parts.initialization import InitName, initialize, layers, zero_biases
 from ganneal.models.parts.recomputation import through
 from ganneal.models.parts.residual import GeneratorBlock, ResidualDiscriminator, conv3
@@ -20,8 +21,6 @@ from ganneal.models.protocol import ModelPair, Normal, Shape
 from ganneal.registry import check_at_least_one, check_choices
 
 BigGANLayoutName = Literal["brock", "studio"]
-BASE = 4
-"""Image side at the latents' end, pixels."""
 
 
 class BigGANLayout(NamedTuple):
@@ -94,12 +93,12 @@ class BigGANGenerator(nn.Module):
         self.recompute = recompute
         self.num_classes, self.chunk = given.num_classes, given.chunk
         self.shared = SharedEmbedding(given.num_classes, given.shared_size) if given.shared_size else None
-        self.linear = nn.Linear(given.chunk or latent_size, widths[0] * BASE**2)
-        self.unflatten = nn.Unflatten(1, (widths[0], BASE, BASE))
+        self.linear = nn.Linear(given.chunk or latent_size, widths[0] * SMALLEST_BASE**2)
+        self.unflatten = nn.Unflatten(1, (widths[0], SMALLEST_BASE, SMALLEST_BASE))
         self.blocks = nn.ModuleList(
             GeneratorBlock(i, o, (given.norm(i), given.norm(o))) for i, o in zip(widths, widths[1:], strict=False)
         )
-        self.attention_after = None if attention is None else (attention // BASE).bit_length() - 2
+        self.attention_after = None if attention is None else (attention // SMALLEST_BASE).bit_length() - 2
         self.attention = None if self.attention_after is None else SelfAttention(widths[self.attention_after + 1])
         self.norm, self.last = nn.BatchNorm2d(widths[-1], eps=given.eps), conv3(widths[-1], channels)
 
@@ -210,6 +209,6 @@ class BigGAN:
 
     def _check_attention(self, size: int, downs: int) -> None:
         """Attention stands behind a block of each player, below the images' own size."""
-        sizes = [size >> halvings for halvings in range(1, downs + 1) if size >> halvings > BASE]
+        sizes = [size >> halvings for halvings in range(1, downs + 1) if size >> halvings > SMALLEST_BASE]
         if self.attention is not None and self.attention not in sizes:
             raise ValueError(f"attention must be one of {sizes} or None at {size} px, got {self.attention}.")

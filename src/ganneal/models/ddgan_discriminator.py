@@ -8,10 +8,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganneal.models.parts.checks import check_images
-from ganneal.models.parts.ddgan_blocks import TINY, Features, fan_convolution, fan_linear, pass_lean, scaled_sum
+from ganneal.models.parts.ddgan_blocks import TINY, fan_convolution, fan_linear, pass_lean, scaled_sum
 from ganneal.models.parts.fir import Resample
 from ganneal.models.parts.times import check_times, waves
-from ganneal.models.protocol import Shape
+from ganneal.models.protocol import FeatureMaps, Shape
 
 COMPARED = 4
 """Samples of which the deviations are looked at together."""
@@ -42,7 +42,7 @@ class MinibatchDeviation(nn.Module):
         Karras et al., Progressive Growing of GANs, 2018, sec. 3; in groups as in StyleGAN2.
     """
 
-    def forward(self, x: Features) -> Features:
+    def forward(self, x: FeatureMaps) -> FeatureMaps:
         batch = len(x)
         group = min(batch, COMPARED)
         if batch % group:
@@ -67,7 +67,7 @@ class TimedDiscriminatorBlock(nn.Module):
         self.second = fan_convolution(outputs, outputs, 3, fan="outputs", scale=TINY)
         self.shortcut = fan_convolution(inputs, outputs, 1, fan="outputs", bias=False)
 
-    def forward(self, x: Features, time: Float[Tensor, "batch _"]) -> Features:
+    def forward(self, x: FeatureMaps, time: Float[Tensor, "batch _"]) -> FeatureMaps:
         h = self.first(F.leaky_relu(x, 0.2)) + self.time(time)[:, :, None, None]
         h = self.second(self.resample(F.leaky_relu(h, 0.2)))
         return scaled_sum(self.shortcut(self.resample(x)), h)

@@ -6,13 +6,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ganneal.data.protocol import PointBatch
 from ganneal.models.mlp import Perceptron
 from ganneal.models.parts.checks import check_unconditional
 from ganneal.models.parts.times import check_times, waves
 from ganneal.models.protocol import ModelPair, Normal, Shape
 from ganneal.registry import check_at_least_one
 
-Points = Float[Tensor, "batch dim"]
 TIME_SIZE = 8
 """Length of the vector of waves that tells the time."""
 
@@ -25,7 +25,7 @@ class DenoisingMLPGenerator(nn.Module):
         self.shape = shape
         self.net = Perceptron(latent_size + TIME_SIZE + shape[0], width, depth, shape[0])
 
-    def forward(self, latents: Float[Tensor, "batch size"], t: Tensor, noisier: Points) -> Points:
+    def forward(self, latents: Float[Tensor, "n size"], t: Tensor, noisier: PointBatch) -> PointBatch:
         check_times(t, latents)
         return self.net(torch.cat([latents, waves(t, TIME_SIZE), noisier], 1))
 
@@ -37,7 +37,7 @@ class DenoisingMLPDiscriminator(nn.Module):
         super().__init__()
         self.net = Perceptron(TIME_SIZE + 2 * shape[0], width, depth, 1)
 
-    def forward(self, x: Points, t: Tensor, noisier: Points) -> Float[Tensor, " batch"]:
+    def forward(self, x: PointBatch, t: Tensor, noisier: PointBatch) -> Float[Tensor, " n"]:
         check_times(t, x)
         return self.net(torch.cat([x, waves(t, TIME_SIZE), noisier], 1)).squeeze(1)
 

@@ -18,7 +18,7 @@ from ganneal.models.parts.checks import check_unconditional
 from ganneal.models.parts.doubling import UpConvolution
 from ganneal.models.parts.grid import DoublingGrid, grid_of
 from ganneal.models.parts.spectral import CONVOLUTIONS, spectral_norm
-from ganneal.models.protocol import ModelPair, Normal, Shape
+from ganneal.models.protocol import FeatureMaps, ModelPair, Normal, Shape
 from ganneal.registry import check_at_least_one
 
 FastGANLayout = Literal["liu", "sauer"]
@@ -27,7 +27,6 @@ FASTGAN_WIDTHS = (16, 8, 4, 2, 2, 1, Fraction(1, 2), Fraction(1, 4), Fraction(1,
 DOUBLINGS = range(3, len(FASTGAN_WIDTHS))
 DOUBLINGS_TO_GATE = 4
 """Doublings between a map and the one that it gates."""
-Maps = Float[Tensor, "batch _ _ _"]
 
 
 class NoiseInjection(nn.Module):
@@ -44,10 +43,10 @@ class NoiseInjection(nn.Module):
         self.scale = nn.Parameter(torch.zeros(1))
         self.register_buffer("fixed", torch.randn(1, 1, *side))
 
-    def forward(self, maps: Maps) -> Maps:
+    def forward(self, maps: FeatureMaps) -> FeatureMaps:
         return maps + self.scale * (self._fresh(maps) if self.training else self.fixed)
 
-    def _fresh(self, maps: Maps) -> Maps:
+    def _fresh(self, maps: FeatureMaps) -> FeatureMaps:
         # Every rank draws the noise of the whole batch and keeps its own rows, so that ranks compute as one process.
         ranks = collective.ranks()
         size = (len(maps) * ranks.count, 1, *maps.shape[2:])

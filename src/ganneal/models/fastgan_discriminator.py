@@ -14,7 +14,7 @@ from ganneal.models.parts.checks import check_images
 from ganneal.models.parts.doubling import UpConvolution
 from ganneal.models.parts.grid import DoublingGrid
 from ganneal.models.parts.spectral import CONVOLUTIONS, spectral_norm
-from ganneal.models.protocol import Shape
+from ganneal.models.protocol import FeatureMaps, Shape
 
 Channels = Callable[[int | Fraction], int]
 """Units of the width to a number of channels."""
@@ -30,7 +30,6 @@ HALVINGS_TO_GATE = 3
 PRE_HEAD = 16
 SLOPE = 0.2
 SPECTRAL_EPS = 1e-12
-Maps = Float[Tensor, "batch _ _ _"]
 
 
 def same_convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
@@ -51,12 +50,12 @@ class HalvingBlock(nn.Module):
         self.main = nn.Sequential(*with_batch_norm(first, outputs), *with_batch_norm(second, outputs))
         self.beside = nn.Sequential(nn.AvgPool2d(2), *with_batch_norm(same_convolution(inputs, outputs, 1), outputs))
 
-    def forward(self, maps: Maps) -> Maps:
+    def forward(self, maps: FeatureMaps) -> FeatureMaps:
         return (self.main(maps) + self.beside(maps)) / 2
 
 
 def decoder(inputs: int, widths: list[int], channels: int) -> nn.Sequential:
-    """Maps to an image in [-1, 1] of twice their size for each of ``widths``."""
+    """FeatureMaps to an image in [-1, 1] of twice their size for each of ``widths``."""
     layers: list[nn.Module] = []
     for outputs in widths:
         layers += [UpConvolution(inputs, 2 * outputs), nn.BatchNorm2d(2 * outputs), nn.GLU(1)]
@@ -141,7 +140,7 @@ class FastGANDiscriminator(PatchDiscriminator):
         return DiscriminatorOutput(logits[:, None], (maps[1], maps[2], small))
 
     def reconstruction_error(
-        self, features: tuple[Tensor, ...], images: Maps, quarters: Int[Tensor, " batch"]
+        self, features: tuple[Tensor, ...], images: FeatureMaps, quarters: Int[Tensor, " batch"]
     ) -> Float[Tensor, " batch"]:
         """Mean squared errors of the image from the last map of either path, and of a quarter of it, summed."""
         assert self.decoders is not None
@@ -165,7 +164,7 @@ def small_path(inputs: int, widths: list[int]) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def quarter(maps: Maps, which: Int[Tensor, " batch"]) -> Maps:
+def quarter(maps: FeatureMaps, which: Int[Tensor, " batch"]) -> FeatureMaps:
     """The quarter of each map that ``which`` names, 0 to 3 in reading order."""
     parts = maps.unflatten(3, (2, -1)).unflatten(2, (2, -1)).permute(0, 2, 4, 1, 3, 5)
     return parts[torch.arange(len(maps), device=maps.device), which // 2, which % 2]

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 Shape = tuple[int, ...]
 """Shape of one sample: (C, H, W) for images, (D,) for points."""
+FeatureMaps = Float[Tensor, "batch _ _ _"]
+"""Images, or channels of features, ``[batch, C, H, W]``; each may have another size than the next."""
 
 
 @runtime_checkable

@@ -10,17 +10,15 @@ from torch import Tensor, nn
 
 from ganneal.models.parts.checks import check_images, check_square, checked_labels
 from ganneal.models.parts.fir import Resample, convolve_grouped
-from ganneal.models.protocol import ModelPair, Normal, Shape
+from ganneal.models.parts.grid import SMALLEST_BASE
+from ganneal.models.protocol import FeatureMaps, ModelPair, Normal, Shape
 from ganneal.registry import check_at_least_one
 
-BASE = 4
-"""Image side at the latents' end, pixels."""
 R3GAN_SIZES = [8, 16, 32, 64, 128, 256, 512]
 EXPANSION = 2
 """A block's inner channels for each of its outer ones."""
 CLASS_SIZE = 64
 """Of the generator's class vector."""
-Features = Float[Tensor, "batch _ _ _"]
 
 
 def scaled_convolution(inputs: int, outputs: int, kernel: int, groups: int = 1, *, gain: float = 1.0) -> nn.Conv2d:
@@ -44,7 +42,7 @@ class BiasedLeakyReLU(nn.Module):
         super().__init__()
         self.bias = nn.Parameter(torch.zeros(channels))
 
-    def forward(self, x: Features) -> Features:
+    def forward(self, x: FeatureMaps) -> FeatureMaps:
         return F.leaky_relu(x + self.bias[:, None, None], 0.2)
 
 
@@ -63,7 +61,7 @@ class R3GANBlock(nn.Module):
             scaled_convolution(inner, channels, 1, gain=0.0),
         )
 
-    def forward(self, x: Features) -> Features:
+    def forward(self, x: FeatureMaps) -> FeatureMaps:
         inner, before, grouped, after, outer = self.net
         return x + outer(after(convolve_grouped(grouped, before(inner(x)))))
 
@@ -79,7 +77,7 @@ class R3GANGenerator(nn.Module):
         self.classes = scaled_linear(num_classes, CLASS_SIZE) if num_classes else None
         self.linear = scaled_linear(latent_size + (CLASS_SIZE if num_classes else 0), widths[0])
         # A learned 4x4 map for each channel, scaled by a linear image of the latents: no dense layer to every pixel.
-        self.basis = nn.Parameter(torch.randn(widths[0], BASE, BASE))
+        self.basis = nn.Parameter(torch.randn(widths[0], SMALLEST_BASE, SMALLEST_BASE))
         layers: list[nn.Module] = []
         inputs = widths[0]
         for stage, outputs in enumerate(widths):
@@ -115,8 +113,8 @@ class R3GANDiscriminator(nn.Module):
             layers += [R3GANBlock(outputs, group_size, blocks * len(widths)) for _ in range(blocks)]
             inputs = outputs
         self.net = nn.Sequential(*layers)
-        self.depthwise = nn.Conv2d(inputs, inputs, BASE, groups=inputs, bias=False)
-        nn.init.normal_(self.depthwise.weight, std=1 / BASE)
+        self.depthwise = nn.Conv2d(inputs, inputs, SMALLEST_BASE, groups=inputs, bias=False)
+        nn.init.normal_(self.depthwise.weight, std=1 / SMALLEST_BASE)
         self.linear = scaled_linear(inputs, inputs if num_classes else 1)
         self.classes = scaled_linear(num_classes, inputs, gain=1 / sqrt(inputs)) if num_classes else None
 
@@ -164,7 +162,7 @@ class R3GAN:
 
     def build(self, shape: Shape, num_classes: int = 0) -> ModelPair:
         channels, size = check_square("R3GAN", shape, R3GAN_SIZES)
-        stages = (size // BASE).bit_length()
+        stages = (size // SMALLEST_BASE).bit_length()
         if len(self.widths) > stages:
             raise ValueError(f"widths must be at most {stages} at {size} px, one a stage, got {len(self.widths)}.")
         widths = self.widths + self.widths[-1:] * (stages - len(self.widths))

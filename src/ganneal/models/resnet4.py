@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ganneal.data.protocol import Images
 from ganneal.models.dcgan import NormName
 from ganneal.models.parts.cfg import (
     base_and_depth,
@@ -22,7 +23,6 @@ from ganneal.models.parts.cfg import (
 from ganneal.models.protocol import ModelPair, Normal, Shape
 from ganneal.registry import check_at_least_one, check_choices
 
-Images = Float[Tensor, "batch channels height width"]
 Resized = Float[Tensor, "batch outputs new_height new_width"]
 
 

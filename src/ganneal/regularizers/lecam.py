@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ganneal import ranks as collective
-from ganneal.losses import upcast
+from ganneal.losses import Logits, upcast
 from ganneal.optim.lr_rules import Constant, LRRule
 from ganneal.regularizers.protocol import (
     Context,
@@ -17,8 +17,6 @@ from ganneal.regularizers.protocol import (
     check_interval,
     lazy_strength,
 )
-
-Logits = Float[Tensor, " batch"]
 
 
 def lecam(

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ganneal.clocks import CLOCKS
 from ganneal.report import words
 from ganneal.report.comparison_figures import distances, index_of, span, values_by_arm
 from ganneal.report.drawn import same_latents
 from ganneal.report.page import render
 from ganneal.report.pictures import Picture
 from ganneal.report.player import build_player
-from ganneal.report.records import CLOCKS, RunRecord, flatten, read_run
+from ganneal.report.records import RunRecord, flatten, read_run
 from ganneal.report.run_page import generator_of
 from ganneal.storage.encoding import difference
 from ganneal.storage.json_files import read_json

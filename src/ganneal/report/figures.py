@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup, escape
 
+from ganneal.storage.pictures import LINE_STYLES
 from ganneal.wording import number, telling_apart
 
 INK, MUTED, GRIDLINE, PAPER, ACCENT = "#010101", "#020202", "#030303", "#040404", "#050505"
@@ -19,8 +20,6 @@ SERIES = tuple(f"#0a0a0{index}" for index in range(8))
 """Stand-ins for the colours of lines; `series` takes them in turn."""
 VARIABLES = {INK: "currentColor", MUTED: "var(--muted)", GRIDLINE: "var(--rule)", PAPER: "var(--card)"}
 VARIABLES |= {ACCENT: "var(--accent)"} | {colour: f"var(--s{index})" for index, colour in enumerate(SERIES)}
-STYLES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
-"""Line styles in turn, so that no line is told by its colour alone."""
 FIGURE_WIDTH, FIGURE_HEIGHT = 3.75, 2.4
 """Inches; small, so that text stays readable on a phone."""
 LEGEND_LETTERS = 58
@@ -61,7 +60,7 @@ SETTINGS: dict[Any, Any] = {
 
 def series(index: int) -> dict[str, Any]:
     """Colour and line style of line ``index``."""
-    return {"color": SERIES[index % len(SERIES)], "linestyle": STYLES[index % len(STYLES)]}
+    return {"color": SERIES[index % len(SERIES)], "linestyle": LINE_STYLES[index % len(LINE_STYLES)]}
 
 
 class Chart:

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from ganneal.inference.generator import TrainedGenerator
 from ganneal.inference.loading import load_pushed
+from ganneal.report.drawn import SEED
 from ganneal.report.pictures import Picture, page_picture
 from ganneal.theory.push_figure import trail_figure
 from ganneal.theory.pushes import PushedSamples
 
-SEED = 20
 PUSHED_ROWS = 3
 NUM_PUSHES = 15
 """Of the last discriminator, in a run that stored none."""

@@ -1,6 +1,5 @@
 """What a run directory holds, read for a page; it never writes, and it forgives files that are absent."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,9 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ganneal.storage.json_files import read_json
+from ganneal.clocks import CLOCKS
+from ganneal.stop import Row
+from ganneal.storage.json_files import read_json, read_lines
 
-CLOCKS = ("num_real", "d_updates", "g_updates", "seconds")
+STUDY = "study.json"
+"""The file that makes a folder a comparison."""
 LOGGED = frozenset(
     (*CLOCKS, "cpu_seconds", "round", "d_lr", "g_lr", "d_loss", "g_loss", "d_real", "d_fake", "d_penalty", "g_penalty")
     + (
@@ -31,28 +33,6 @@ LOGGED = frozenset(
 DISTANCE = re.compile(r"(FD|KD|FID|KID)\b")
 """Evaluations of which less is better."""
 FRAME = re.compile(r"\d+")
-
-Row = dict[str, Any]
-
-
-def read_lines(path: Path) -> list[Row]:
-    """The rows of a JSON-lines file, none where it is absent; a last line cut short by a kill is left out.
-
-    Raises:
-        ValueError: Another line is damaged; the message names it.
-    """
-    if not path.exists():
-        return []
-    lines = path.read_text("utf-8").splitlines()
-    rows = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            rows.append(json.loads(line))
-        except ValueError as error:
-            if number == len(lines):
-                break
-            raise ValueError(f"line {number} of {path} is damaged ({error}); restore the file or drop it.") from error
-    return [row for row in rows if isinstance(row, dict)]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ganneal.plan import LevelPlan, Plan, plan
+from ganneal.plan import KEPT, SHOWN_LEVELS, LevelPlan, Plan, plan
 from ganneal.report.curves import Figure
 from ganneal.report.figures import ACCENT, Chart, series
 from ganneal.report.records import RunRecord
@@ -15,9 +15,6 @@ from ganneal.storage.encoding import decode
 from ganneal.weights import WEIGHTS, Explicit
 from ganneal.wording import number
 
-SHOWN_LEVELS = 20
-KEPT = 5
-"""A longer schedule shows its first and last few levels."""
 MOST_LETTERS = 24
 """More updates of one level are drawn as one move with their number."""
 PHASES = ("early", "middle", "late")

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ganneal.report import words
-from ganneal.report.records import Row, RunRecord, flatten
+from ganneal.report.records import RunRecord, flatten
+from ganneal.stop import Row
 from ganneal.wording import number
 
 PROTOCOL = (

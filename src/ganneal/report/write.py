@@ -6,11 +6,10 @@ from pathlib import Path
 from ganneal.inference.zoo import refuse
 from ganneal.report.comparison_page import comparison_page
 from ganneal.report.page import refuse_directory, write_html
+from ganneal.report.records import STUDY
 from ganneal.report.run_page import run_page
 from ganneal.report.several_page import several_page
 from ganneal.storage.atomic import check_named
-
-STUDY = "study.json"
 
 
 def write_report(paths: Sequence[str | Path], out: str | Path | None = None, *, data_path: str | None = None) -> Path:

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from ganneal.comparison.judging import Finding, Standing, compared, corrected, standing
+from ganneal.reproduction.results import Entry
 from ganneal.reproduction.table import BETTER, Table
 from ganneal.wording import number
 
 ClaimVerdict = Literal["agrees", "disagrees", "undecided", "not run"]
-Entry = Mapping[str, Any]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from ganneal.comparison import Executor, compare
 from ganneal.data import find_data
+from ganneal.evaluation.stored import Say
 from ganneal.metrics.extractors import ExtractorConfig, InceptionTorchvision
 from ganneal.reproduction import results
 from ganneal.reproduction.datasets import PUBLISHED_DATA
@@ -17,7 +18,6 @@ from ganneal.reproduction.scales import Scale
 from ganneal.storage.encoding import encode
 from ganneal.storage.json_files import read_json
 
-Say = Callable[[str], None]
 Ledger = Callable[[], Sequence[results.Entry]]
 
 

@@ -1,6 +1,7 @@
 """The JSON files of a run: an object, or a row a line."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,20 +50,40 @@ def append_line(path: Path, content: dict[str, Any]) -> None:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The rows of a record; none where there is no file, and a last one that was cut off is left out.
+    """The objects of a file of one a line; none where there is no file, and a last one that was cut off is left out.
 
     Raises:
         ValueError: Another line is damaged; the message names the file and the line.
     """
+    return _lines(path, _object)
+
+
+def read_record(path: Path) -> list[dict[str, Any]]:
+    """`read_lines` of a run's record, each of whose rows says where in the run it belongs.
+
+    Raises:
+        ValueError: As `read_lines`, or ``num_real`` or ``seconds`` is missing.
+    """
+    return _lines(path, _placed)
+
+
+def _lines(path: Path, checked: Callable[[Any], dict[str, Any]]) -> list[dict[str, Any]]:
     lines = path.read_bytes().splitlines() if path.exists() else []
     read = []
     for number, line in enumerate(lines, 1):
         try:
-            read.append(_placed(json.loads(line.decode())))
+            read.append(checked(json.loads(line.decode())))
         except (ValueError, RecursionError) as error:
+            # A kill in the middle of writing a row leaves a part of it at the end; any other damage is not ours.
             if number < len(lines):
                 raise ValueError(f"{path} is damaged in line {number} ({error}); remove that line.") from error
     return read
+
+
+def _object(row: Any) -> dict[str, Any]:
+    if not isinstance(row, dict):
+        raise ValueError("it is no object")
+    return row
 
 
 def _placed(row: Any) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from ganneal.storage.atomic import write_bytes
 
+LINE_STYLES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
+"""Styles of matplotlib's lines in turn, so that no line is told by its colour alone."""
 SMALLEST_TILE = 48
 """Smaller images are enlarged by a whole factor, pixel by pixel, so that a person can see them."""
 

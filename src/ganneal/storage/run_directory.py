@@ -33,7 +33,7 @@ import torch
 
 from ganneal import __version__
 from ganneal.storage.atomic import check_named, sync, write_bytes
-from ganneal.storage.json_files import CARD, append_line, read_json, read_lines
+from ganneal.storage.json_files import CARD, append_line, read_json, read_record
 
 CHECKPOINT_FORMAT = 3
 OWN_FOLDERS = ("samples", "checkpoints", "tensorboard", "wandb", "best", "final", "snapshots")
@@ -169,7 +169,7 @@ class RunDirectory:
 
     def rows(self) -> list[dict[str, Any]]:
         """The record so far; a last line that was cut off is left out."""
-        return read_lines(self.metrics)
+        return read_record(self.metrics)
 
     def truncate_metrics(self, size: int) -> None:
         """Drop the rows written after a checkpoint that knew ``size`` bytes, and the verdicts on them.
@@ -189,7 +189,7 @@ class RunDirectory:
         if not self.health.exists():
             return
         places = {(row["num_real"], row["seconds"]) for row in self.rows()}
-        kept = [v for v in read_lines(self.health) if (v["num_real"], v["seconds"]) in places]
+        kept = [v for v in read_record(self.health) if (v["num_real"], v["seconds"]) in places]
         content = "".join(json.dumps(verdict) + "\n" for verdict in kept).encode()
         if content != self.health.read_bytes():
             write_bytes(self.health, content)

@@ -14,10 +14,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ganneal.logits import Samples
+
 FIRST_TIME = 1e-3
 """Of the process, where the samples count as clean; the last time is 1."""
 
-Samples = Float[Tensor, "batch ..."]
 Times = Int[Tensor, " batch"]
 
 

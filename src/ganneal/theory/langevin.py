@@ -12,10 +12,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ganneal.data.protocol import PointBatch
 from ganneal.metrics.mixture import GaussianMixture
 from ganneal.weights import Geometric
 
-Points = Float[Tensor, "n d"]
 Stds = Float[Tensor, "n 1"]
 ScoreFunction = Callable[[Tensor, Tensor], Tensor]
 """Points ``[n, d]`` and the noise on each ``[n, 1]`` to the gradient of the smoothed log density ``[n, d]``."""
@@ -66,7 +66,7 @@ def noise_ratio(dim: int, probability: float = 0.5) -> float:
 def exact_score(mixture: GaussianMixture) -> ScoreFunction:
     """The score of ``mixture`` smoothed by the noise of each point."""
 
-    def score(x: Points, stds: Stds) -> Points:
+    def score(x: PointBatch, stds: Stds) -> PointBatch:
         result = torch.empty_like(x)
         for std in stds.unique().tolist():
             at = stds[:, 0] == std
@@ -84,11 +84,11 @@ class ScoreNetwork(nn.Module):
         layers = nn.Linear(dim + 1, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, dim)
         self.net = nn.Sequential(*layers)
 
-    def forward(self, x: Points, stds: Stds) -> Points:
+    def forward(self, x: PointBatch, stds: Stds) -> PointBatch:
         return self.net(torch.cat([x, stds.log()], dim=1)) / stds
 
 
-def denoising_loss(score: ScoreFunction, x: Points, stds: Stds, noise: Points) -> Float[Tensor, " n"]:
+def denoising_loss(score: ScoreFunction, x: PointBatch, stds: Stds, noise: PointBatch) -> Float[Tensor, " n"]:
     """½ σ² ‖s(x + σ ε, σ) + ε/σ‖² of each point: least, over the noise, at the score of the smoothed density.
 
     Symbols: σ -> ``stds``, ε -> ``noise``, s -> ``score``.
@@ -100,7 +100,13 @@ def denoising_loss(score: ScoreFunction, x: Points, stds: Stds, noise: Points) -
 
 
 def fit_score(
-    points: Points, levels: Sequence[float], *, steps: int = 4_000, width: int = 128, batch: int = 256, seed: int = 0
+    points: PointBatch,
+    levels: Sequence[float],
+    *,
+    steps: int = 4_000,
+    width: int = 128,
+    batch: int = 256,
+    seed: int = 0,
 ) -> ScoreNetwork:
     """A network fitted to the scores of ``points`` smoothed by each of ``levels``: Adam, lr 2e-3 along a cosine."""
     random = torch.Generator().manual_seed(seed)
@@ -123,8 +129,8 @@ def fit_score(
 
 @torch.no_grad()
 def annealed_langevin(
-    score: ScoreFunction, start: Points, levels: Sequence[float], *, eps: float, steps: int, random: torch.Generator
-) -> list[Points]:
+    score: ScoreFunction, start: PointBatch, levels: Sequence[float], *, eps: float, steps: int, random: torch.Generator
+) -> list[PointBatch]:
     """Samples after each noise level, from ``start``: ``steps`` times x <- x + ½ α_i s(x, σ_i) + √α_i z.
 
     Algorithm 1 of 2019. That of 2020 has x + α_i s + √(2 α_i) z, the same step with half the α: give twice its ε.

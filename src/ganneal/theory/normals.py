@@ -13,7 +13,7 @@ from ganneal.divergences import DIVERGENCES, FDivergence
 from ganneal.logits import softplus
 
 Critic = Callable[[Tensor], Tensor]
-"""Points to raw outputs, both ``[nodes]``."""
+"""Points ``[n, d]``, or ``[n]`` on the line, to raw outputs ``[n]``, differentiable."""
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ganneal.data.protocol import Images
 from ganneal.storage.pictures import to_uint8
 from ganneal.theory.pushes import PushedSamples, pushes
 from ganneal.theory.scores import Critic
-
-Images = Float[Tensor, "batch channels height width"]
 
 INCHES = 0.75
 """Side of an image."""

@@ -7,9 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ganneal.logits import Samples
 from ganneal.theory.scores import Critic, input_gradients
-
-Samples = Float[Tensor, "batch ..."]
 
 
 class PushedSamples(NamedTuple):

@@ -1,6 +1,5 @@
 """Score differences: what the gradient of an optimal logistic discriminator is, and how near another gradient comes."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -9,11 +8,9 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from ganneal.metrics.mixture import GaussianMixture
-from ganneal.theory.normals import Normal1D
+from ganneal.theory.normals import Critic, Normal1D
 
 Points64 = Float64[Tensor, "n d"]
-Critic = Callable[[Tensor], Tensor]
-"""Points ``[n, d]`` to raw outputs ``[n]``, differentiable."""
 
 
 class Agreement(NamedTuple):

@@ -8,10 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ganneal.data.protocol import Dataset
+from ganneal.data.protocol import Dataset, PointBatch
 from ganneal.registry import check_at_least_one
-
-Points = Float[Tensor, "batch dim"]
 
 
 @dataclass(frozen=True)
@@ -24,14 +22,14 @@ class Mixture:
     means: Tensor
     std: float
 
-    def log_prob(self, x: Points) -> Float[Tensor, " batch"]:
+    def log_prob(self, x: PointBatch) -> Float[Tensor, " n"]:
         """Log density of the mixture at ``x``, in nats."""
         modes, dim = self.means.shape
         squared = (x[:, None, :] - self.means.to(x)).square().sum(2)
         normaliser = dim * (log(self.std) + 0.5 * log(2 * pi)) + log(modes)
         return torch.logsumexp(-squared / (2 * self.std**2), dim=1) - normaliser
 
-    def score(self, x: Points) -> Points:
+    def score(self, x: PointBatch) -> PointBatch:
         """Gradient of the log density in ``x``."""
         difference = self.means.to(x) - x[:, None, :]
         share = torch.softmax(-difference.square().sum(2) / (2 * self.std**2), dim=1)

@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ganneal.metrics.extractors.protocol import Maps
+
 Layer = Literal["64", "192", "768", "2048"]
 """Where features are read, by their number; the first three are means over positions of the maps."""
-
-Maps = Float[Tensor, "n _ _ _"]
 
 
 class ConvNormReLU(nn.Module):

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 
 import torch.nn.functional as F
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
-Maps = Float[Tensor, "n _ _ _"]
+from ganneal.metrics.extractors.protocol import Maps
+
 StageSettings = tuple[int, int, int, int, int]
 """(expansion, channels, kernel, stride of the first block, blocks)."""
 

@@ -8,9 +8,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganneal.metrics.extractors.files import load_network, read_npz
-from ganneal.metrics.extractors.inverted_residual import Maps, StageSettings, inverted_residuals, padded_as_tensorflow
+from ganneal.metrics.extractors.inverted_residual import StageSettings, inverted_residuals, padded_as_tensorflow
 from ganneal.metrics.extractors.module import ModuleExtractor, check_shape
-from ganneal.metrics.extractors.protocol import Precision
+from ganneal.metrics.extractors.protocol import Maps, Precision
 from ganneal.metrics.resize import Resize
 
 MOBILENET_STAGES: tuple[StageSettings, ...] = (

@@ -5,6 +5,8 @@ from typing import Literal, NamedTuple, Protocol, runtime_checkable
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+Maps = Float[Tensor, "n _ _ _"]
+"""Images, or channels of features on a grid of pixels."""
 RawSamples = UInt8[Tensor, "n c h w"] | Float[Tensor, "n d"]
 """Images as 0..255, quantised as floor(clamp(127.5 x + 128, 0, 255)), or points as they are."""
 

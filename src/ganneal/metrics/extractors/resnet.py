@@ -9,13 +9,11 @@ from torch import Tensor, nn
 
 from ganneal.metrics.extractors.files import load_network, read_npz
 from ganneal.metrics.extractors.module import ModuleExtractor, check_shape
-from ganneal.metrics.extractors.protocol import Precision
+from ganneal.metrics.extractors.protocol import Maps, Precision
 from ganneal.metrics.resize import Scaling
 
 IMAGENET = Scaling((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
 """The channel means and standard deviations of ImageNet."""
-
-Maps = Float[Tensor, "n _ _ _"]
 
 
 class BasicBlock(nn.Module):

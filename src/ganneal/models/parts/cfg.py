@@ -10,12 +10,8 @@ from torch import nn
 
 from ganneal.models.dcgan import NormName, norm_layers
 from ganneal.models.parts.checks import RESIZE, check_unconditional
+from ganneal.models.parts.grid import LARGEST_BASE, SMALLEST_BASE
 from ganneal.models.protocol import Shape
-
-BASE = 4
-"""Image side at the latents' end where the size allows it, pixels."""
-LARGEST_BASE = 16
-"""Beyond it the linear layer would hold most of the network."""
 
 
 def normal_convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, *, bias: bool = True) -> nn.Conv2d:
@@ -87,7 +83,7 @@ def base_and_depth(family: str, shape: Shape, num_classes: int, depth: int | Non
             f"depth must be at most {halvings} for {size} px, which halve evenly so often, got {depth}; use None to "
             f"follow the size, or {RESIZE}."
         )
-    chosen = min(halvings, max(least, floor(log2(size / BASE)))) if depth is None else depth
+    chosen = min(halvings, max(least, floor(log2(size / SMALLEST_BASE)))) if depth is None else depth
     if chosen < 1 or size >> chosen > LARGEST_BASE:
         raise ValueError(
             f"size must halve evenly down to at most {LARGEST_BASE} px, got {size} px, halved {chosen} times to "

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ganneal.models.parts.fir import Resample, Smooth
+from ganneal.models.protocol import FeatureMaps
 
 Fan = Literal["average", "outputs"]
 """What the initial variance is one over: the mean of a layer's inputs and outputs, or its outputs."""
 TINY = 1e-10
 """Scale of the initial variance of layers whose output is nearly 0 at first."""
-Features = Float[Tensor, "batch _ _ _"]
 
 
 def fill(weight: Tensor, fan: Fan, scale: float) -> None:
@@ -53,7 +53,7 @@ def pass_lean(block: nn.Module, save_memory: bool, *inputs: Tensor) -> Any:
     return block(*inputs)
 
 
-def scaled_sum(x: Features, y: Features) -> Features:
+def scaled_sum(x: FeatureMaps, y: FeatureMaps) -> FeatureMaps:
     """The sum over sqrt 2: of the same variance, where both are of one variance and independent."""
     return (x + y) * sqrt(0.5)
 
@@ -93,7 +93,7 @@ class AdaptiveGroupNorm(nn.Module):
         with torch.no_grad():
             self.affine.bias[:channels] = 1
 
-    def forward(self, x: Features, style: Style) -> Features:
+    def forward(self, x: FeatureMaps, style: Style) -> FeatureMaps:
         normed = F.group_norm(x, self.groups, eps=EPS)
         scale, shift = self.affine(style)[:, :, None, None].to(normed.dtype).chunk(2, dim=1)
         return torch.addcmul(shift, normed, scale)
@@ -112,7 +112,7 @@ class ResidualBlock(nn.Module):
         own = inputs == outputs and resample is None
         self.shortcut = nn.Identity() if own else fan_convolution(inputs, outputs, 1, fan="average")
 
-    def forward(self, x: Features, time: Style, style: Style) -> Features:
+    def forward(self, x: FeatureMaps, time: Style, style: Style) -> FeatureMaps:
         first, second = self.norms
         h = self.first(self.resample(F.silu(first(x, style)))) + self.time(F.silu(time))[:, :, None, None]
         h = self.second(F.silu(second(h, style)))
@@ -130,7 +130,7 @@ class PixelAttention(nn.Module):
         )
         self.out = fan_convolution(channels, channels, 1, fan="average", scale=TINY)
 
-    def forward(self, x: Features) -> Features:
+    def forward(self, x: FeatureMaps) -> FeatureMaps:
         normed = self.norm(x)
         query, key, value = (
             part(normed).flatten(2).transpose(1, 2)[:, None] for part in (self.query, self.key, self.value)
@@ -159,8 +159,8 @@ class Down(nn.Module):
             self.join = nn.Sequential(Smooth(), fan_convolution(joined, outputs, 3, fan="average", stride=2))
 
     def forward(
-        self, h: Features, beside: Features, time: Style, style: Style
-    ) -> tuple[Features, Features, list[Features]]:
+        self, h: FeatureMaps, beside: FeatureMaps, time: Style, style: Style
+    ) -> tuple[FeatureMaps, FeatureMaps, list[FeatureMaps]]:
         """What goes on, the noisier sample beside it, and what the other half will be given."""
         kept = []
         for block, attention in zip(self.blocks, self.attentions, strict=True):
@@ -186,7 +186,7 @@ class Up(nn.Module):
         self.attention = PixelAttention(outputs) if attend else nn.Identity()
         self.enlarge = ResidualBlock(outputs, outputs, *sizes, Resample(up=True)) if enlarge else None
 
-    def forward(self, h: Features, kept: list[Features], time: Style, style: Style) -> Features:
+    def forward(self, h: FeatureMaps, kept: list[FeatureMaps], time: Style, style: Style) -> FeatureMaps:
         for block in self.blocks:
             h = pass_lean(block, self.lean, torch.cat([h, kept.pop()], 1), time, style)
         h = self.attention(h)

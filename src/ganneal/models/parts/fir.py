@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
 from torch import Tensor, nn
+
+from ganneal.models.protocol import FeatureMaps
 
 
 def convolve_grouped(convolution: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
@@ -20,7 +21,6 @@ def convolve_grouped(convolution: Callable[[Tensor], Tensor], x: Tensor) -> Tens
         return convolution(x.float()).to(torch.get_autocast_dtype("cpu"))
 
 
-Images = Float[Tensor, "batch _ _ _"]
 TAPS = (1.0, 3.0, 3.0, 1.0)
 
 
@@ -39,7 +39,7 @@ class Resample(nn.Module):
         self.up = up
         self.register_buffer("kernel", _kernel(4.0 if up else 1.0), persistent=False)
 
-    def forward(self, x: Images) -> Images:
+    def forward(self, x: FeatureMaps) -> FeatureMaps:
         return convolve_grouped(self._resampled, x)
 
     def _resampled(self, x: Tensor) -> Tensor:
@@ -58,7 +58,7 @@ class Smooth(nn.Module):
         super().__init__()
         self.register_buffer("kernel", _kernel(1.0), persistent=False)
 
-    def forward(self, x: Images) -> Images:
+    def forward(self, x: FeatureMaps) -> FeatureMaps:
         return convolve_grouped(self._smoothed, x)
 
     def _smoothed(self, x: Tensor) -> Tensor:

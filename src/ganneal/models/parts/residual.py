@@ -13,10 +13,9 @@ from torch import Tensor, nn
 from ganneal.models.parts.checks import check_images
 from ganneal.models.parts.conditional import ProjectionHead
 from ganneal.models.parts.recomputation import through
-from ganneal.models.protocol import Shape
+from ganneal.models.protocol import FeatureMaps, Shape
 
 Upsampling = Literal["nearest", "bilinear"]
-Features = Float[Tensor, "batch _ _ _"]
 
 
 def conv3(inputs: int, outputs: int) -> nn.Conv2d:
@@ -35,7 +34,7 @@ class GeneratorBlock(nn.Module):
         self.conv1, self.conv2 = conv3(inputs, outputs), conv3(outputs, outputs)
         self.shortcut = nn.Conv2d(inputs, outputs, 1)
 
-    def forward(self, x: Features, *condition: Tensor) -> Features:
+    def forward(self, x: FeatureMaps, *condition: Tensor) -> FeatureMaps:
         h = F.relu(self.norm1(x, *condition), inplace=True)
         h = F.relu(self.norm2(self.conv1(self._up(h)), *condition), inplace=True)
         return self.conv2(h) + self._up(self.shortcut(x))
@@ -56,7 +55,7 @@ class DiscriminatorBlock(nn.Module):
         self.conv1, self.conv2 = conv3(inputs, hidden), conv3(hidden, outputs)
         self.shortcut = nn.Conv2d(inputs, outputs, 1) if down or inputs != outputs else None
 
-    def forward(self, x: Features) -> Features:
+    def forward(self, x: FeatureMaps) -> FeatureMaps:
         h = self.conv2(F.relu(self.conv1(x if self.first else F.relu(x)), inplace=True))
         if self.down:
             h, x = F.avg_pool2d(h, 2), F.avg_pool2d(x, 2)
@@ -98,7 +97,7 @@ class ResidualDiscriminator(nn.Module):
         self.blocks = nn.Sequential(*blocks)
         self.head = ProjectionHead(inputs, num_classes)
 
-    def forward(self, images: Features, labels: Tensor | None = None) -> Float[Tensor, " batch"]:
+    def forward(self, images: FeatureMaps, labels: Tensor | None = None) -> Float[Tensor, " batch"]:
         check_images(images, self.shape)
         h = images
         for block in self.blocks:

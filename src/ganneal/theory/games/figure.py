@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ganneal.storage.pictures import LINE_STYLES
 from ganneal.theory.games.playing import Path, coinciding
 from ganneal.theory.games.problems import Game
 
@@ -17,7 +18,6 @@ MARGIN = 1.45
 REACH = 2.5
 """At most so many times: what leaves further is cut off, and seen in the distances."""
 COLOURS = (*(f"C{index}" for index in range(10)), "black", "navy", "darkgreen")
-STYLES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
 SMALLEST_DISTANCE = 1e-16
 """Distances below are drawn here: they are rounding."""
 
@@ -58,7 +58,7 @@ def _line(index: int) -> dict[str, Any]:
     """Colour, style and width; later lines are thinner, so that what they cover is seen beside them."""
     return {
         "color": COLOURS[index % len(COLOURS)],
-        "linestyle": STYLES[index % len(STYLES)],
+        "linestyle": LINE_STYLES[index % len(LINE_STYLES)],
         "linewidth": max(2.4 - 0.15 * index, 0.9),
         "alpha": 0.85,
     }
