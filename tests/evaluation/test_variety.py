@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ganneal.evaluation.health import Duplicates, ModeLoss, Verdict
+from ganneal.evaluation.health import HEALTH_RULES, Verdict
 from ganneal.evaluation.variety import Variety
 from ganneal.metrics import density_coverage
 from ganneal.metrics.neighbours import expected_coverage
@@ -26,7 +26,7 @@ def measured(real: Tensor, fake: Tensor) -> Row:
 def verdict(row: Row) -> Verdict | None:
     """The rule's, after an untrained generator."""
     series = {name: [1.0 if name == "duplicates" else value, value] for name, value in row.items()}
-    return Duplicates()({"d_updates": [1000.0], **series})
+    return HEALTH_RULES["duplicates"]({"d_updates": [1000.0], **series})
 
 
 @pytest.mark.parametrize("d", [2, 48])
@@ -73,7 +73,7 @@ def test_the_coverage_of_a_perfect_generator_is_that_of_equal_counts(reals: int,
 
 def test_another_number_of_samples_is_no_loss_of_modes() -> None:
     coverage = [float(measured(normal(2_000, 4, 0), normal(n, 4, 1))["coverage"]) for n in (2_000, 40)]
-    assert ModeLoss()({"coverage": coverage, "d_updates": [1000.0]}) is None
+    assert HEALTH_RULES["mode-loss"]({"coverage": coverage, "d_updates": [1000.0]}) is None
 
 
 def test_coverage_of_as_many_samples_is_the_metrics() -> None:

@@ -368,7 +368,7 @@ def test_best_weights_that_are_the_last_are_measured_once(run: Path, tmp_path: P
     last, best = ([(record.name, record.values) for record in half] for half in (records[:2], records[2:]))
     assert last == best and len(records[0].values) == 2
     assert said[0].startswith("classes of the run and of the data are paired by index, as only one side has names")
-    assert said[2:] == ["last: 40 samples of seed 0", "last: 40 samples of seed 1", "best: the same weights"]
+    assert said[2:] == ["last: 40 samples of seed 0", "last: 40 samples of seed 1", "best: the same weights as last"]
 
 
 def test_generators_are_the_same_where_every_weight_and_buffer_is(run: Path) -> None:

@@ -11,30 +11,15 @@ from ganneal.augment.probability import Adaptive, Probability, Scheduled
 from ganneal.augment.protocol import Augmentation, AugmentState
 from ganneal.augment.transforms import Transforms
 from ganneal.clocks import Counters
-from ganneal.losses.outputs import LOG_RATIO, Output
 from ganneal.optim.lr_rules import Rise
 
 
 @dataclass(frozen=True)
-class Unchanged:
+class Unchanged(Augmentation):
     """The discriminator sees the samples themselves."""
-
-    reads_boundary = False
-
-    def check(self, shape: tuple[int, ...]) -> None:
-        return None
-
-    def init_state(self) -> AugmentState:
-        return {}
 
     def __call__(self, images: Tensor, random: torch.Generator, state: AugmentState, counters: Counters) -> Tensor:
         return images
-
-    def observe(self, real_logits: Tensor, state: AugmentState, output: Output = LOG_RATIO) -> None:
-        return None
-
-    def probability_now(self, state: AugmentState, counters: Counters) -> None:
-        return None
 
 
 AUGMENTATIONS: dict[str, Augmentation] = {

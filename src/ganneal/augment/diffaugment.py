@@ -6,13 +6,12 @@ import torch
 from torch import Tensor
 
 from ganneal.augment.images import at_least_single, cut_out, eighth, saturated, shifted, uniform, whole
-from ganneal.augment.protocol import AugmentState, refuse_points
+from ganneal.augment.protocol import Augmentation, AugmentState, refuse_points
 from ganneal.clocks import Counters
-from ganneal.losses.outputs import LOG_RATIO, Output
 
 
 @dataclass(frozen=True)
-class DiffAugment:
+class DiffAugment(Augmentation):
     """Each image in its own way, on reals and fakes, in both players' moves.
 
     Colour: brightness + U(-0.5, 0.5), saturation x U(0, 2), contrast x U(0.5, 1.5). Translation: by up to an eighth of
@@ -26,13 +25,8 @@ class DiffAugment:
     translation: bool = True
     cutout: bool = True
 
-    reads_boundary = False
-
     def check(self, shape: tuple[int, ...]) -> None:
         refuse_points(shape, "DiffAugment")
-
-    def init_state(self) -> AugmentState:
-        return {}
 
     def __call__(self, images: Tensor, random: torch.Generator, state: AugmentState, counters: Counters) -> Tensor:
         images = at_least_single(images)
@@ -50,9 +44,3 @@ class DiffAugment:
             everyone = torch.ones(len(images), 1, 1, 1, dtype=torch.bool, device=images.device)
             images = cut_out(images, rows, columns, everyone)
         return images.contiguous(memory_format=torch.channels_last)
-
-    def observe(self, real_logits: Tensor, state: AugmentState, output: Output = LOG_RATIO) -> None:
-        return None
-
-    def probability_now(self, state: AugmentState, counters: Counters) -> None:
-        return None

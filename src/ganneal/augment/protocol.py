@@ -25,11 +25,10 @@ class Augmentation(Protocol):
         Raises:
             ValueError: They are not images.
         """
-        ...
 
     def init_state(self) -> AugmentState:
         """State at the start of a run."""
-        ...
+        return {}
 
     def __call__(self, images: Tensor, random: torch.Generator, state: AugmentState, counters: Counters) -> Tensor:
         """``images`` changed, each in its own way."""
@@ -41,11 +40,10 @@ class Augmentation(Protocol):
         Args:
             output: Meaning of the outputs under the loss.
         """
-        ...
 
     def probability_now(self, state: AugmentState, counters: Counters) -> Tensor | float | None:
         """How often each change is made now, for the log; None where it is always the same."""
-        ...
+        return None
 
 
 def refuse_points(shape: tuple[int, ...], name: str) -> None:

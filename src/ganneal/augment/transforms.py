@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ganneal.augment.images import at_least_single, cut_out, hue_turned, normal, saturated, transformed, uniform, whole
 from ganneal.augment.probability import Adaptive, Probability
-from ganneal.augment.protocol import AugmentState, refuse_points
+from ganneal.augment.protocol import Augmentation, AugmentState, refuse_points
 from ganneal.clocks import Counters
 from ganneal.losses.outputs import LOG_RATIO, Output
 
@@ -36,7 +36,7 @@ def _move(x: Tensor, y: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Transforms:
+class Transforms(Augmentation):
     """Mirroring, quarter turns, shifts, scaling, rotation, colour, each with ``probability`` and its own parameters.
 
     All geometry is one affine map, read bilinearly with reflection at the edges (the authors filter with wavelets

@@ -69,7 +69,7 @@ def read_outcome(path: Path) -> dict[str, Any] | None:
     if not file.exists():
         return None
     outcome = read_json(file)
-    if SEAL in outcome and outcome.pop(SEAL) != _seal(outcome):  # those of before had none
+    if outcome.pop(SEAL, None) != _seal(outcome):
         raise ValueError(f"{file} is damaged: it is not what was written.")
     if OUTCOME_FIELDS - outcome.keys():
         raise ValueError(f"{file} is damaged: it is not the outcome of a run.")

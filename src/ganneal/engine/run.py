@@ -330,7 +330,7 @@ class Run:
         """Continue from a `state_dict` of the same experiment."""
         self.roll_back(state)
         self.averaged_at = state["averaged_at"]
-        self.augmentation_state = deepcopy(state.get("augmentation", {}))  # before there were any, none had a state
+        self.augmentation_state = deepcopy(state["augmentation"])
         for name, saved in state["random"].items():
             self.random[name].set_state(saved)
         self.cursor.seek(*state["cursor"])
@@ -357,10 +357,8 @@ class Run:
             self.network_optimizer.load_state_dict(deepcopy(state["network_optimizer"]))
 
     def _load_chain(self, state: dict[str, Any]) -> None:
-        """Stored discriminators, pool and fit; states of before there were any have none."""
+        """Stored discriminators, pool and fit."""
         self.pool = self.fit = None
-        if "chain" not in state:
-            return
         self.chain.load_state_dict(state["chain"], self.generator, self.discriminator)
         if state["pool"] is not None:
             self.pool = SamplePool.of(state["pool"], self.device)

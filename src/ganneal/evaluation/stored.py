@@ -117,33 +117,42 @@ def evaluate_run(
     for change in changed:
         say(f"warning: not what the run was trained on: {change}")
     dataset, classes_paired = _check_classes(settings, list(generators.values()), found, say)
-    built = _extractor(extractor or own_extractor(directory), dataset, settings.count)
+    built = suited_extractor(dataset, settings.count, extractor or own_extractor(directory))
     say(f"{len(dataset):,} real samples through {built.name}")
     real = _real_side(dataset, built, name=None if changed else named(directory))
     real = real._replace(reference=replace(real.reference, changed=changed))
     unseen = None if held_out is None else _real_side(held_out, built).evidence
-    records: list[tuple[Record, int, Place]] = []
-    first = next(iter(generators.values()), None)
-    for checkpoint, generator in generators.items():
-        if records and first is not None and generator.has_weights_of(first):
-            say(f"{checkpoint}: the same weights")
-            records += [(record, seed, _place(checkpoint, generator)) for record, seed, _ in list(records)]
+    made: dict[str, list[Record]] = {}
+    for name, generator in generators.items():
+        same = next((other for other in made if generator.has_weights_of(generators[other])), None)
+        if same is not None:
+            say(f"{name}: the same weights as {same}")
+            made[name] = made[same]
             continue
-        for seed in settings.seeds:
-            for labels, metrics in _draws(settings, generator):
-                count = settings.count if labels is None else len(labels)
-                shared = "" if labels is None else " in equal shares of the classes"
-                say(f"{checkpoint}: {count:,} samples of seed {seed}{shared}")
-                drawn = settings.classes if labels is None else "data"
-                samples = generator.sample(count, seed, labels=labels, classes=drawn, truncation=truncation)
-                if not samples.isfinite().all():
-                    raise ValueError(f"the {checkpoint} generator of {path} makes samples that are no numbers.")
-                fake = _evidence(built(as_stored(samples)), labels)
-                about = _sampling_of(generator, truncation, "equal shares" if labels is not None else settings.classes)
-                about |= {"classes_paired": classes_paired}
-                made = _measure(metrics, real, fake, unseen, built, about, say)
-                records += [(record, seed, _place(checkpoint, generator)) for record in made]
-    return _joined(records)
+        made[name] = []
+        for seed, samples, labels, metrics, about in _samples_of(name, generator, settings, truncation, say):
+            fake = _evidence(built(as_stored(samples)), labels)
+            about |= {"classes_paired": classes_paired}
+            measured = _measure(metrics, real, fake, unseen, built, about, say)
+            made[name] += [replace(record, seeds=(seed,)) for record in measured]
+    return [one for name, records in made.items() for one in _joined(records, _place(name, generators[name]))]
+
+
+def _samples_of(
+    name: str, generator: TrainedGenerator, settings: Settings, truncation: Truncation | None, say: Say
+) -> Iterator[tuple[int, torch.Tensor, torch.Tensor | None, tuple[Metric, ...], dict[str, Any]]]:
+    """Each draw of samples, with its seed, labels where classes are in equal shares, metrics, how it was made."""
+    for seed in settings.seeds:
+        for labels, metrics in _draws(settings, generator):
+            equal = labels is not None
+            count = len(labels) if equal else settings.count
+            say(f"{name}: {count:,} samples of seed {seed}{' in equal shares of the classes' if equal else ''}")
+            classes = "data" if equal else settings.classes
+            samples = generator.sample(count, seed, labels=labels, classes=classes, truncation=truncation)
+            if not samples.isfinite().all():
+                raise ValueError(f"the {name} generator makes samples that are no numbers.")
+            about = _sampling_of(generator, truncation, "equal shares" if equal else settings.classes)
+            yield seed, samples, labels, metrics, about
 
 
 def evaluate_images(
@@ -177,7 +186,7 @@ def evaluate_images(
         if found.unusable:
             say(f"warning: labels of {side} are not used: {found.unusable}")
     reals, fakes, classes_paired = _paired_files(settings, reals, fakes, say)
-    built = _extractor(extractor, reals, len(fakes))
+    built = suited_extractor(reals, len(fakes), extractor)
     say(f"{len(reals):,} real and {len(fakes):,} generated images through {built.name}")
     side = _real_side(reals, built, transform=transform)
     seen = Evidence(*reference_features(fakes, built), _labels(fakes), tuple(fakes.class_names))
@@ -255,10 +264,6 @@ def _data_of(
         return data.dataset, None, tuple(data.changes)
     changed = (*data.changes, *(f"held-out data: {change}" for change in held_out.changes))
     return data.dataset, held_out.dataset, changed
-
-
-def _extractor(config: ExtractorConfig | None, dataset: Dataset, count: int) -> Extractor:
-    return suited_extractor(dataset, count) if config is None else config.build(dataset.shape)
 
 
 def _images(name: str, path: str | Path, reading: Reading) -> tuple[Dataset, str]:
@@ -391,10 +396,9 @@ def _measure(
     return records
 
 
-def _joined(measured: Sequence[tuple[Record, int, Place]]) -> list[Record]:
+def _joined(records: Sequence[Record], place: Place) -> list[Record]:
     """The records of several evaluation seeds as one each, in the order in which they first came."""
-    groups: dict[tuple[str | None, str], list[Record]] = {}
-    for record, seed, place in measured:
-        with_place = replace(record, place=place, seeds=(seed,))
-        groups.setdefault((place.checkpoint, record.name), []).append(with_place)
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        groups.setdefault(record.name, []).append(replace(record, place=place))
     return [over_seeds(group) for group in groups.values()]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ganneal.data import Dataset
-from ganneal.metrics.extractors import Extractor, Pixels, Points
+from ganneal.metrics.extractors import Extractor, ExtractorConfig, Pixels, Points
 from ganneal.randomness import derive_seed
 from ganneal.storage.pictures import to_uint8
 
@@ -36,8 +36,13 @@ SAMPLES_PER_DIMENSION = 5
 """Below five samples a dimension the Fréchet distance is mostly bias."""
 
 
-def suited_extractor(dataset: Dataset, count: int) -> Extractor:
-    """Pixels averaged to 16, 8 or 4 a side, the most with five samples a dimension on both sides; points as are."""
+def suited_extractor(dataset: Dataset, count: int, chosen: ExtractorConfig | None = None) -> Extractor:
+    """What is ``chosen``, else points as they are, or pixels averaged to 16, 8 or 4 a side.
+
+    The side is the largest with five samples a dimension among the data and ``count`` generated samples.
+    """
+    if chosen is not None:
+        return chosen.build(dataset.shape)
     if not dataset.is_images:
         return Points().build(dataset.shape)
     channels, fewest = dataset.shape[0], min(count, len(dataset), REAL_COUNT)

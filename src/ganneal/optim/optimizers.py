@@ -230,18 +230,8 @@ class CG:
         return "has no lower bound on beta (--g-optimizer.beta-min), and its steps may be of any length"
 
     def build(self, parameters: Iterable[Parameter]) -> ConjugateGradient:
-        return ConjugateGradient(
-            parameters,
-            lr=self.lr,
-            beta_rule=self.beta_rule,
-            beta_coeff=self.beta_coeff,
-            mu=self.mu,
-            beta_max=self.beta_max,
-            beta_min=self.beta_min,
-            beta_scope=self.beta_scope,
-            restart_tol=self.restart_tol,
-            weight_decay=self.weight_decay,
-        )
+        options = {name: value for name, value in vars(self).items() if name != "rule"}
+        return ConjugateGradient(parameters, **options)
 
 
 OPTIMIZERS: dict[str, OptimizerConfig] = {

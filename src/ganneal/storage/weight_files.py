@@ -58,7 +58,7 @@ def export(
         "usage": "import ganneal; images = ganneal.load(PATH_OF_THIS_RUN).sample(16, seed=0)  # in [-1, 1]",
     }
     players = players_of(state)
-    if "chain" in state and state["chain"]["stored"]:
+    if state["chain"]["stored"]:
         card |= pushes_of(state)
         card["files"] |= {
             "generator-pushed.safetensors": "as trained when the discriminators were stored; their pushes follow it",
@@ -75,15 +75,14 @@ def export(
 
 
 def read_weights(path: Path, card: Mapping[str, Any]) -> StateDict:
-    """The weights in the file at ``path``, which must have the hash that ``card`` says where it says one.
+    """The weights in the file at ``path``, which must have the hash that ``card`` says.
 
     Raises:
         ValueError: The file is missing or damaged; the message names it.
     """
     try:
         data = path.read_bytes()
-        written = card.get("sha256", {}).get(path.name)  # cards of before had none
-        if written is not None and hashlib.sha256(data).hexdigest() != written:
+        if hashlib.sha256(data).hexdigest() != card.get("sha256", {}).get(path.name):
             raise ValueError("its bytes are not the ones that were written")
         return read_tensors(data)
     except (SafetensorError, OSError, ValueError) as error:
@@ -99,8 +98,8 @@ def players_of(state: Mapping[str, Any]) -> dict[str, StateDict]:
         "generator-raw": state["generator"],
         "discriminator": state["discriminator"],
     }
-    chain = state.get("chain")  # before there were any, no state had one
-    if chain is None or not chain["stored"]:
+    chain = state["chain"]
+    if not chain["stored"]:
         return found
     links = chain["stored"].items()
     together = {f"{level}.{key}": value for level, (_, weights) in links for key, value in weights.items()}
@@ -112,8 +111,7 @@ def players_of(state: Mapping[str, Any]) -> dict[str, StateDict]:
 
 def pushes_of(state: Mapping[str, Any]) -> dict[str, Any]:
     """What a card says of the pushes beside their weights: their sizes by level, the state of the augmentation."""
-    links = state["chain"]["stored"].items() if "chain" in state else ()
-    augmentation = state.get("augmentation", {}).items()
+    links, augmentation = state["chain"]["stored"].items(), state["augmentation"].items()
     return {
         "pushes": {str(level): step_size for level, (step_size, _) in links},
         "augmentation_state": {k: v.tolist() if isinstance(v, Tensor) else v for k, v in augmentation},

@@ -11,12 +11,25 @@ from ganneal.data.decode.images import shown
 from ganneal.task.protocol import Condition, RealView
 
 
-@dataclass(frozen=True)
-class Unconditional:
-    """Images or points without labels."""
+class OnePassTask:
+    """The base of tasks whose samples are one pass of the generator under the condition."""
 
     needs_real = False
     denoises = False
+
+    def changed(self, condition: Condition, change: Callable[[Tensor], Tensor]) -> Condition:
+        return condition
+
+    def fake(self, generator: nn.Module, latents: Tensor, condition: Condition, random: torch.Generator) -> Tensor:
+        return generator(latents, *condition)
+
+    sample = fake
+
+
+@dataclass(frozen=True)
+class Unconditional(OnePassTask):
+    """Images or points without labels."""
+
     paired = True
 
     def num_classes(self, dataset: Dataset) -> int:
@@ -28,12 +41,6 @@ class Unconditional:
     def fake_condition(self, count: int, num_classes: int, real: RealView | None, random: torch.Generator) -> Condition:
         return ()
 
-    def changed(self, condition: Condition, change: Callable[[Tensor], Tensor]) -> Condition:
-        return condition
-
-    def fake(self, generator: nn.Module, latents: Tensor, condition: Condition, random: torch.Generator) -> Tensor:
-        return generator(latents)
-
     def sample_condition(
         self, labels: Tensor | None, count: int, num_classes: int, random: torch.Generator
     ) -> Condition:
@@ -41,12 +48,9 @@ class Unconditional:
             raise ValueError("labels must be left out: this generator was trained without classes.")
         return ()
 
-    def sample(self, generator: nn.Module, latents: Tensor, condition: Condition, random: torch.Generator) -> Tensor:
-        return generator(latents)
-
 
 @dataclass(frozen=True)
-class Labelled:
+class Labelled(OnePassTask):
     """Class-conditional players, ``G(z, y)`` and ``D(x, y)``.
 
     In the generator's moves labels are uniform. In the discriminator's moves fakes carry the labels of the real batch,
@@ -54,8 +58,6 @@ class Labelled:
     """
 
     paired: bool = True
-    needs_real = False
-    denoises = False
 
     def num_classes(self, dataset: Dataset) -> int:
         if dataset.labels is None:
@@ -80,12 +82,6 @@ class Labelled:
             return real.condition
         return (torch.randint(num_classes, (count,), generator=random, device=random.device),)
 
-    def changed(self, condition: Condition, change: Callable[[Tensor], Tensor]) -> Condition:
-        return condition
-
-    def fake(self, generator: nn.Module, latents: Tensor, condition: Condition, random: torch.Generator) -> Tensor:
-        return generator(latents, *condition)
-
     def sample_condition(
         self, labels: Tensor | None, count: int, num_classes: int, random: torch.Generator
     ) -> Condition:
@@ -97,6 +93,3 @@ class Labelled:
                 f"{labels.unique().tolist()}."
             )
         return (labels,)
-
-    def sample(self, generator: nn.Module, latents: Tensor, condition: Condition, random: torch.Generator) -> Tensor:
-        return generator(latents, *condition)

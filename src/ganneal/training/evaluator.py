@@ -46,8 +46,7 @@ class Evaluator:
     ):
         self.count, self.seed = records.evaluate_count, seed
         self.classes: Classes = records.classes
-        chosen = records.extractor
-        self.extractor = suited_extractor(dataset, self.count) if chosen is None else chosen.build(dataset.shape)
+        self.extractor = suited_extractor(dataset, self.count, records.extractor)
         self.name = f"FD-{self.extractor.name}" + ("-uniform-classes" if self.classes == "uniform" else "")
         real = reference_features(dataset, self.extractor, count=REAL_COUNT).features.double()
         self.moments = Moments.of(real)

@@ -227,7 +227,7 @@ class Session:
 
     def _resume(self, content: dict[str, Any]) -> None:
         state, now = content["state"], torch.get_num_threads()
-        if (before := state.get("threads", now)) != now:
+        if (before := state["threads"]) != now:
             warnings.warn(
                 f"this run was made with {before} threads and goes on with {now}; the bits will differ. "
                 f"Use --threads {before} to repeat them.",
@@ -236,7 +236,7 @@ class Session:
         restore(self.run, state, self.directory)
         self.directory.truncate_metrics(content["metrics_bytes"])
         if self.evaluations is not None:
-            self.evaluations.recall(self.directory.rows(), content.get("best_state"))
+            self.evaluations.recall(self.directory.rows(), content["best_state"])
         self._describe()
         self.trackers.begin(self.run.counters.num_real, encode(self.experiment))
         self.display.say(f"resuming {self.directory.path} at {self.run.counters.num_real:,} real images")

@@ -1,0 +1,27 @@
+"""Which weights of a run are measured, and once for those that are the same."""
+
+from pathlib import Path
+
+import pytest
+
+from ganneal.data import Ring
+from ganneal.evaluation.stored import Settings, evaluate_run
+from ganneal.experiment import Budget, Experiment, Records
+from ganneal.metrics.measures import METRICS
+from ganneal.models import MLP
+from ganneal.training.session import train
+
+
+@pytest.mark.usefixtures("empty_pictures")
+def test_the_same_weights_under_a_third_name_have_their_own_values_and_no_others(tmp_path: Path) -> None:
+    records = Records(evaluate_count=0, keep_every=64, log_every=64, sample_every=10**9, tensorboard=False)
+    model = MLP(width=4, depth=1, latent_size=2)
+    ring = Experiment("ring", Ring(num_samples=200), model, batch_size=16, budget=Budget(num_real=128), records=records)
+    train(ring, tmp_path / "run")
+    said: list[str] = []
+    settings = Settings((METRICS["sliced-wasserstein"],), count=50, seeds=(0, 1))
+    found = evaluate_run(tmp_path / "run", checkpoints=("last", "64", "128"), settings=settings, say=said.append)
+    last, earlier, third = found
+    assert [record.place.checkpoint for record in found] == ["last", "64", "128"]
+    assert (third.value, third.seeds) == (last.value, (0, 1)) and earlier.value != last.value
+    assert said[-1] == "128: the same weights as last"
