@@ -214,7 +214,11 @@ def check_capture(experiment: Experiment) -> None:
         raise ValueError(
             f"capture holds no second derivatives, which normalization {experiment.normalization} needs; {instead}."
         )
-    if getattr(experiment.model, "recompute", False):
+    families = (
+        experiment.model,
+        *(getattr(experiment.model, player, None) for player in ("generator", "discriminator")),
+    )
+    if any(getattr(family, "recompute", False) for family in families):
         raise ValueError(f"capture keeps activations, got {experiment.model} with recompute=True; {instead}.")
     if experiment.ranks > 1 and _reads_other_ranks(experiment.loss):
         raise ValueError(

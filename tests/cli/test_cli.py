@@ -272,6 +272,18 @@ def test_a_field_of_the_part_in_place_is_set(cli: Cli, option: str, value: str, 
         ),
         (("--data", "ring", "--data.modes", "5", "--model", "mlp"), {"data.modes": "5", "model": "MLP"}),
         (
+            ("--model.discriminator", "sn-dcgan", "--model.generator.width", "9"),
+            {"model": "Pair", "model.generator.width": "9", "model.discriminator": "SNDCGAN"},
+        ),
+        (
+            ("--model.generator=fastgan", "--model.discriminator", "projected", "--model", "dcgan"),
+            {"model": "Pair", "model.generator": "FastGAN", "model.discriminator": "Projected"},
+        ),
+        (
+            ("--model", "projected", "--model.generator", "dcgan", "--model.side", "96"),
+            {"model": "Projected", "model.generator": "DCGAN", "model.side": "96"},
+        ),
+        (
             ("--loss", "hybrid", "--loss.g-divergence", "kl", "--loss.exp-cap", "15"),
             {"loss": "DivergencePair", "loss.d_divergence": "js", "loss.g_divergence": "kl", "loss.exp_cap": "15.0"},
         ),

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ganneal.logits import discriminator_output
+from ganneal.metrics.extractors.efficientnet import weights_path
 from ganneal.models import (
     DCGAN,
     DDGAN,
@@ -29,6 +30,8 @@ from ganneal.models import (
     Latent,
     Model,
     ModelPair,
+    Pair,
+    Projected,
     Relation,
     ResNet4,
 )
@@ -52,6 +55,7 @@ CHUNKED = BigGAN(
     width=8, latent_size=11, shared_size=4, hierarchical=True, attention=32, layout="studio", init="orthogonal"
 )
 DIFFUSED = DDGAN(width=8, latent_size=8, style_size=16, d_width=2, d_time_size=8)
+TINY = FastGAN(width=4, latent_size=8, layout="sauer")
 CASES: dict[str, list[Case]] = {
     "mlp": [Case(MLP(width=16, depth=2), (2,)), Case(MLP(width=16, depth=2), (2,), num_classes=3)],
     "dcgan": [
@@ -98,6 +102,12 @@ CASES: dict[str, list[Case]] = {
         Case(FastGAN(width=4, latent_size=8), (3, 32, 32), bounded=True),
         Case(FastGAN(width=4, latent_size=8, layout="sauer", reconstruction=0.0), (1, 48, 64)),
     ],
+    "projected": [Case(Projected(TINY, side=64), (3, 32, 32))],
+    "pair": [
+        Case(Pair(DCGAN(width=4, latent_size=8), Projected(side=64)), (1, 16, 16), bounded=True),
+        Case(Pair(TINY, DCGAN(width=4)), (3, 32, 32)),
+        Case(Pair(SNGAN(g_width=8, d_width=8), BigGAN(width=2)), (3, 32, 32), num_classes=3, bounded=True),
+    ],
     "ddgan": [
         Case(DIFFUSED, (3, 16, 16), bounded=True),
         Case(replace(DIFFUSED, attention=None, pyramid=False, blocks=2), (1, 8, 8), bounded=True),
@@ -111,7 +121,14 @@ CASES: dict[str, list[Case]] = {
 }
 """Small members of each family; a family registered without any fails below."""
 
-ALL = [case for cases in CASES.values() for case in cases]
+
+def is_there(case: Case) -> bool:
+    """Whether the frozen network that the players need is installed."""
+    frozen = isinstance(case.model, Projected) or isinstance(getattr(case.model, "discriminator", None), Projected)
+    return not frozen or weights_path() is not None
+
+
+ALL = [case for cases in CASES.values() for case in cases if is_there(case)]
 CONDITIONAL = [case for case in ALL if case.num_classes]
 DENOISING = [case for case in ALL if isinstance(case.model, DDGAN | DenoisingMLP)]
 

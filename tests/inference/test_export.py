@@ -39,6 +39,8 @@ from ganneal.models import (
     DenoisingMLP,
     FastGAN,
     Model,
+    Pair,
+    Projected,
     ResNet4,
 )
 from ganneal.push import Push
@@ -277,6 +279,8 @@ KINDS: dict[str, list[tuple[Model, tuple[int, ...], int]]] = {
         (FastGAN(width=4, latent_size=8), (3, 32, 32), 0),
         (FastGAN(width=4, latent_size=8, layout="sauer"), (3, 48, 64), 0),
     ],
+    "projected": [(Projected(FastGAN(width=4, latent_size=8), side=64), (3, 32, 32), 0)],
+    "pair": [(Pair(SMALL, FastGAN(width=4)), (3, 32, 32), 0)],
     "ddgan": [(TINY_DDGAN, (3, 16, 16), 0)],
     "denoising-mlp": [(DenoisingMLP(width=16, depth=2, latent_size=3), (2,), 0)],
 }

@@ -17,14 +17,24 @@ from ganneal.engine import loop as engine
 from ganneal.engine.run import Run
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.losses import LOSSES
-from ganneal.models import FastGAN
+from ganneal.metrics.extractors.efficientnet import weights_path
+from ganneal.models import DCGAN, FastGAN, Model, Pair, Projected
 from ganneal.models.fastgan_discriminator import FastGANDiscriminator
+from ganneal.models.projected import ProjectedDiscriminator
 from ganneal.optim import SGD
 from ganneal.regularizers import REGULARIZERS
 from ganneal.schemes import Alternating, FunctionalGradient, Nested
 from ganneal.weights import Geometric
 
 BATCH = 4
+FAST = FastGAN(width=2, latent_size=4)
+FROZEN = pytest.mark.skipif(weights_path() is None, reason="needs the extra 'features'")
+PLAYERS = [
+    FAST,
+    pytest.param(Projected(FAST, side=64), marks=[FROZEN, pytest.mark.slow]),
+    pytest.param(Pair(DCGAN(width=2), Projected(side=64)), marks=[FROZEN, pytest.mark.slow]),
+]
+every_player = pytest.mark.parametrize("model", PLAYERS, ids=lambda model: type(model).__name__)
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +57,7 @@ def few(images: str | Path, **changes: Any) -> Experiment:
     experiment = Experiment(
         name="few",
         data=Arrays(str(images), images="images"),
-        model=FastGAN(width=2, latent_size=4),
+        model=FAST,
         loss=LOSSES["hinge"],
         d_optimizer=SGD(lr=0.01),
         g_optimizer=SGD(lr=0.01),
@@ -89,9 +99,10 @@ def deepcopy_of(generator: torch.Generator) -> torch.Generator:
     return torch.Generator().set_state(generator.get_state())
 
 
+@every_player
 @pytest.mark.parametrize("name", LOSSES)
-def test_every_loss_trains_both_players(name: str, images: str) -> None:
-    experiment = few(images, loss=LOSSES[name])
+def test_every_loss_trains_both_players(name: str, model: Model, images: str) -> None:
+    experiment = few(images, loss=LOSSES[name], model=model)
     run, before = trained(experiment), Run(experiment)
     assert run.is_finite()
     for player, untrained in ((run.generator, before.generator), (run.discriminator, before.discriminator)):
@@ -106,9 +117,10 @@ SCHEMES = {
 }
 
 
+@every_player
 @pytest.mark.parametrize("name", SCHEMES)
-def test_a_run_resumed_at_a_step_ends_with_the_same_bits(name: str, images: str) -> None:
-    changes = {"augmentation": AUGMENTATIONS["diffaugment"], "regularizer": REGULARIZERS["lecam"]}
+def test_a_run_resumed_at_a_step_ends_with_the_same_bits(name: str, model: Model, images: str) -> None:
+    changes = {"model": model, "augmentation": AUGMENTATIONS["diffaugment"], "regularizer": REGULARIZERS["lecam"]}
     experiment = few(images, scheme=SCHEMES[name], budget=Budget(d_updates=2), **changes)
     whole, first, second = trained(experiment), Run(experiment), Run(experiment)
     for _ in engine.training_rows(first, iter([False, False, True]).__next__):
@@ -121,6 +133,35 @@ def test_a_run_resumed_at_a_step_ends_with_the_same_bits(name: str, images: str)
     assert second.digest() == whole.digest() != Run(experiment).digest()
 
 
-def test_bf16_and_accumulation_train(images: str) -> None:
-    run = trained(few(images, precision="bf16", accumulate=2))
+@every_player
+def test_bf16_and_accumulation_train(model: Model, images: str) -> None:
+    run = trained(few(images, precision="bf16", accumulate=2, model=model))
     assert run.is_finite() and {each.dtype for each in run.d_parameters} == {torch.float32}
+
+
+@FROZEN
+def test_a_step_against_the_projected_discriminator_by_hand_and_resumed_has_the_same_bits(images: str) -> None:
+    experiment = few(images, model=Projected(FAST, side=64))
+    run = Run(experiment)
+    d, real = deepcopy(run.discriminator), run.data.batch(0, BATCH).samples
+    assert isinstance(d, ProjectedDiscriminator)
+    with torch.no_grad():
+        fake = deepcopy(run.generator)(run.pair.latent.sample(BATCH, deepcopy_of(run.random["latents"])))
+    loss = (1 - d.judge(real).logits).relu().mean(2).sum(1).mean() + (1 + d.judge(fake).logits).relu().mean(2).sum(
+        1
+    ).mean()
+    gradients = torch.autograd.grad(loss, list(d.parameters()))
+    assert len(run.d_parameters) == len(gradients) == sum(len(list(head.parameters())) for head in d.heads)
+    engine.apply(run.cursor.step, run)
+    run.cursor.advance()
+    assert run.meters.values["d_loss"][0].item() == pytest.approx(loss.item(), rel=1e-5)
+    for ours, theirs, gradient in zip(run.discriminator.parameters(), d.parameters(), gradients, strict=True):
+        torch.testing.assert_close(ours, theirs - 0.01 * gradient, rtol=1e-4, atol=1e-6)
+    file = io.BytesIO()
+    torch.save(run.state_dict(), file)
+    again = Run(experiment)
+    again.load_state_dict(torch.load(io.BytesIO(file.getvalue()), weights_only=True))
+    for each in (run, again):
+        with each.moving():  # the noise is drawn from the run's own stream
+            engine.apply(each.cursor.step, each)
+    assert again.digest() == run.digest()

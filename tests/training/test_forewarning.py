@@ -10,9 +10,11 @@ from ganneal.cli import main
 from ganneal.data import Ring
 from ganneal.data.decode.survey import ImageHeader, Survey
 from ganneal.experiment import Budget, Experiment, Records
-from ganneal.experiments import EXPERIMENTS, ring_cts, ring_nts
+from ganneal.experiments import EXPERIMENTS, digits_nats, ring_cts, ring_nts
 from ganneal.experiments.choices import choose
 from ganneal.losses import LOSSES
+from ganneal.metrics.extractors import EfficientNetLite0, MobileNetV2
+from ganneal.models import DCGAN, Pair, Projected
 from ganneal.optim import SGD, Adam
 from ganneal.plan import plan
 from ganneal.schemes import Alternating, Nested, Scheme
@@ -127,3 +129,11 @@ def test_emulated_bfloat16_is_warned_of_where_it_is_known(
 def test_what_cannot_be_told_of_a_machine_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     choice = choose(Survey(1_000, {ImageHeader(32, 32, "RGB", False): 9}), machine.Machine(False, None))["precision"]
     assert choice.value == "float32" and "not known" in choice.reason
+
+
+def test_features_that_the_discriminator_looks_through_are_warned_of() -> None:
+    measured = replace(digits_nats(), model=Projected(), records=Records(extractor=EfficientNetLite0()))
+    assert any("flatter" in text for text in forewarnings(measured))
+    assert any("flatter" in text for text in forewarnings(replace(measured, model=Pair(DCGAN(), Projected()))))
+    assert forewarnings(replace(measured, records=Records(extractor=MobileNetV2()))) == []
+    assert forewarnings(replace(measured, model=DCGAN())) == []

@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ganneal.cli.configure import take_option
+from ganneal.cli.configure import with_families
 from ganneal.experiment import Experiment
 from ganneal.experiments import EXPERIMENTS, Choice, image_choices
-from ganneal.models import DCGAN, MODELS, Model
-from ganneal.registry import lookup
+from ganneal.models import DCGAN, Model
 
 HEADING = "chosen from the data and this machine; each can be given on the command line:"
 
@@ -27,8 +26,7 @@ def choices(name: str, stored: Mapping[str, Any] | None, models: Sequence[Model]
 
 def named_model(arguments: Sequence[str]) -> Model:
     """The networks that ``arguments`` name with ``--model``, else those of `images`, before the rest is parsed."""
-    name = take_option(list(arguments), "--model")
-    return DCGAN() if name is None else lookup("model", MODELS, name)
+    return with_families(DCGAN(), arguments)[0]
 
 
 def values(chosen: Mapping[str, Choice] | None) -> dict[str, Any] | None:

@@ -1,6 +1,7 @@
 """From words on the command line to an experiment; shared by the commands that train."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from ganneal.experiments import EXPERIMENTS, images
 from ganneal.inference.zoo import refuse
 from ganneal.losses import EVERY_LOSS, MONOTONE
 from ganneal.metrics.extractors import EXTRACTORS
-from ganneal.models import MODELS
+from ganneal.models import MODELS, Model, Pair
 from ganneal.normalization import NORMALIZATIONS
 from ganneal.optim import LR_RULES, OPTIMIZERS
 from ganneal.push import DELTAS
@@ -33,6 +34,8 @@ EXPERIMENT_PARTS: Parts = {
     "augmentation": ("augmentation", AUGMENTATIONS),
     "augmentation.probability": ("probability rule", PROBABILITIES),
     "model": ("model", MODELS),
+    "model.generator": ("model", MODELS),
+    "model.discriminator": ("model", MODELS),
     "data": ("data source", DATASETS),
     "task": ("task", TASKS),
     "push.delta": ("factor of a push", DELTAS),
@@ -66,13 +69,36 @@ def _missing_parent(name: str) -> str:
     return f" (there is no {lacking[-1]})" if lacking else ""
 
 
+@dataclass(frozen=True)
+class ModelOption:
+    """The networks, as an option of their own."""
+
+    model: Model
+
+
+def with_families(model: Model, arguments: Sequence[str]) -> tuple[Model, list[str]]:
+    """``model`` with the families that ``arguments`` name, and the arguments that named none.
+
+    ``--model`` replaces it whole. ``--model.discriminator`` puts another family's discriminator against its generator,
+    ``--model.generator`` the other way round: a `Pair` where it is none yet.
+    """
+    players = {path: EXPERIMENT_PARTS[path] for path in ("model.generator", "model.discriminator")}
+    options, rest = switch_parts(ModelOption(model), arguments, {"model": EXPERIMENT_PARTS["model"]})
+    named = {path.partition(".")[2] for path in players for each in rest if each.partition("=")[0] == f"--{path}"}
+    if not all(isinstance(getattr(options.model, player, None), Model) for player in named):
+        options = ModelOption(Pair(options.model, options.model))
+    options, rest = switch_parts(options, rest, players)
+    return options.model, rest
+
+
 def configure(experiment: Experiment, arguments: Sequence[str], prog: str) -> Experiment:
     """``experiment`` with the parts and fields named in ``arguments`` changed.
 
     Raises:
         ValueError: An argument names no part and no field, or a value that does not fit.
     """
-    experiment, rest = switch_parts(experiment, arguments, EXPERIMENT_PARTS)
+    model, rest = with_families(experiment.model, arguments)
+    experiment, rest = switch_parts(replace(experiment, model=model), rest, EXPERIMENT_PARTS)
     return parse(experiment, rest, prog=prog)
 
 

@@ -156,6 +156,7 @@ class Run:
             torch.manual_seed(derive_seed(experiment.seed, "initial weights"))
             self.pair = experiment.model.build(dataset.shape, experiment.task.num_classes(dataset))
             check_players(experiment, self.pair)
+            self.pair.load_files()
             check_combination(experiment, self.discriminator, dataset.shape, self.pair.num_classes)
             torch.manual_seed(derive_seed(experiment.seed, "initial normalization and regularizer"))
             self.pair.discriminator = experiment.normalization.apply(self.discriminator)

@@ -8,6 +8,8 @@ from ganneal.models.denoising_mlp import DenoisingMLP
 from ganneal.models.fastgan import FastGAN
 from ganneal.models.fc2 import FC2
 from ganneal.models.mlp import MLP
+from ganneal.models.pair import Pair
+from ganneal.models.projected import Projected
 from ganneal.models.protocol import Latent, Model, ModelPair, Normal, Shape
 from ganneal.models.r3gan import R3GAN
 from ganneal.models.relation import Relation
@@ -26,6 +28,8 @@ MODELS: dict[str, Model] = {
     "biggan": BigGAN(),
     "r3gan": R3GAN(),
     "fastgan": FastGAN(),
+    "projected": Projected(),
+    "pair": Pair(),
     "ddgan": DDGAN(),
     "denoising-mlp": DenoisingMLP(),
     "relation": Relation(),
@@ -49,6 +53,8 @@ __all__ = [
     "Model",
     "ModelPair",
     "Normal",
+    "Pair",
+    "Projected",
     "Relation",
     "ResNet4",
     "Shape",

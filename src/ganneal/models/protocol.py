@@ -1,6 +1,6 @@
 """What a network family provides: a pair of players, the latent they share, and the shape of an image."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -32,6 +32,15 @@ class Normal:
         return torch.randn(count, self.size, generator=generator, device=generator.device)
 
 
+@runtime_checkable
+class NeedsFiles(Protocol):
+    """A part of a player with a frozen network from a file, which is no weight of the player."""
+
+    def load_files(self) -> None:
+        """Read the file, unless that was done."""
+        ...
+
+
 @dataclass
 class ModelPair:
     """Two players.
@@ -54,6 +63,17 @@ class ModelPair:
     judged_together: int = 1
     """Samples that the discriminator compares with each other: a batch is fewer, or a multiple of it."""
 
+    def load_files(self) -> None:
+        """Read the files that the players need beside their own weights.
+
+        Raises:
+            FileNotFoundError: A package that holds one is not installed; the message says which.
+        """
+        for player in (self.generator, self.discriminator):
+            for module in player.modules():
+                if isinstance(module, NeedsFiles):
+                    module.load_files()
+
     @property
     def parameters(self) -> dict[str, int]:
         """How many parameters each player has."""
@@ -72,3 +92,37 @@ class Model(Protocol):
             ValueError: The family has no network for this shape, or none with classes.
         """
         ...
+
+
+@runtime_checkable
+class Discriminates(Protocol):
+    """A family that can build its discriminator alone."""
+
+    def build_discriminator(self, shape: Shape, num_classes: int = 0) -> nn.Module:
+        """A fresh discriminator of single samples for samples of ``shape``."""
+        ...
+
+
+def paired(generator: Model, discriminator: Model, shape: Shape, num_classes: int) -> ModelPair:
+    """Fresh players, the generator of one family and the discriminator of the other.
+
+    Raises:
+        ValueError: One of the families is for the task 'denoising' and the other is not.
+    """
+    pair = generator.build(shape, num_classes)
+    if isinstance(discriminator, Discriminates):
+        other = replace(pair, discriminator=discriminator.build_discriminator(shape, num_classes))
+        return replace(other, denoises=pair.denoises, judges_pairs=False, judged_together=1)
+    other = discriminator.build(shape, num_classes)
+    if pair.denoises != other.denoises:
+        names = [type(each).__name__ for each in (generator, discriminator)]
+        raise ValueError(
+            f"generator and discriminator must both be for the task 'denoising' or both not, got {names[0]} and "
+            f"{names[1]}; use two families of one kind."
+        )
+    return replace(
+        pair,
+        discriminator=other.discriminator,
+        judges_pairs=other.judges_pairs,
+        judged_together=other.judged_together,
+    )

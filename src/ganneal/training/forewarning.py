@@ -7,7 +7,8 @@ from ganneal.data.classes import classes_in_words
 from ganneal.experiment import Experiment
 from ganneal.losses import output_of
 from ganneal.machine import processor_computes_bfloat16
-from ganneal.models import MLP
+from ganneal.metrics.extractors import EfficientNetLite0
+from ganneal.models import MLP, Projected
 from ganneal.optim import Adam
 from ganneal.plan import plan
 from ganneal.steps import UpdateDiscriminator, UpdateGenerator
@@ -18,7 +19,8 @@ LONG = 2.5
 
 def forewarnings(experiment: Experiment) -> list[str]:
     """What is foretold of ``experiment`` on this machine."""
-    return [warning for warning in (forewarning(experiment), slow_precision(experiment)) if warning is not None]
+    warnings = (forewarning(experiment), slow_precision(experiment), flattering_features(experiment))
+    return [warning for warning in warnings if warning is not None]
 
 
 def about_classes(dataset: Dataset, used: bool) -> str | None:
@@ -26,6 +28,17 @@ def about_classes(dataset: Dataset, used: bool) -> str | None:
     if used:
         return classes_in_words(dataset)
     return f"warning: labels are not used: {dataset.unusable}" if dataset.unusable else None
+
+
+def flattering_features(experiment: Experiment) -> str | None:
+    """A warning in words where samples are measured by the network that the discriminator looks through, or None."""
+    judge = getattr(experiment.model, "discriminator", experiment.model)
+    if not (isinstance(judge, Projected) and isinstance(experiment.records.extractor, EfficientNetLite0)):
+        return None
+    return (
+        "The discriminator sees features of EfficientNet-Lite0, and distances in the same features flatter what it "
+        "trains. Measure in those of another network, as --records.extractor mobilenet-v2."
+    )
 
 
 def slow_precision(experiment: Experiment) -> str | None:

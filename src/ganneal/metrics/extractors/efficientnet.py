@@ -2,14 +2,17 @@
 
 import hashlib
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import accumulate
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ganneal.metrics.extractors.files import load_network
 from ganneal.metrics.extractors.inverted_residual import StageSettings, inverted_residuals, padded_as_tensorflow
@@ -27,6 +30,8 @@ EFFICIENTNET_STAGES: tuple[StageSettings, ...] = (
     (6, 320, 3, 1, 1),
 )
 """The inverted residuals."""
+TAPPED_STAGES = (1, 2, 4, 6)
+"""Stages, counted from 0, whose last maps a projected discriminator sees."""
 
 LITE_INPUT = Scaling((127.0,), (128.0,))
 """What the weights expect: with ImageNet's usual mean and deviation 82 % of 60 daisies are named, instead of 88 %."""
@@ -103,6 +108,65 @@ def weights_path() -> Path | None:
     return None if spec is None or spec.origin is None else Path(spec.origin).parent / WEIGHTS_FILE
 
 
+def read_lite() -> tuple[EfficientNetLite, str]:
+    """The network with its weights, and the SHA-256 of their file.
+
+    Raises:
+        FileNotFoundError: The package of the weights is not installed.
+    """
+    path = weights_path()
+    if path is None:
+        raise FileNotFoundError(f"EfficientNet-Lite0 needs its weights; use {INSTALL}.")
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    return load_network(EfficientNetLite, renamed(state), str(path)), hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+class FoldedUnit(nn.Module):
+    """A `ConvNormReLU6` in eval mode as one convolution: batch norm is in its weight and bias."""
+
+    def __init__(self, unit: ConvNormReLU6):
+        super().__init__()
+        self.convolution = fuse_conv_bn_eval(unit.convolution.eval(), unit.norm.eval())
+        self.linear = unit.linear
+        if unit.convolution.stride[0] == 1:  # then TensorFlow's padding is even, and the convolution can do it
+            self.convolution.padding = tuple(kernel // 2 for kernel in unit.convolution.kernel_size)
+
+    def forward(self, maps: Maps) -> Maps:
+        layer = self.convolution
+        if layer.stride[0] > 1:
+            maps = padded_as_tensorflow(maps, layer.kernel_size[0], layer.stride[0])
+        maps = layer(maps)
+        return maps if self.linear else F.relu6(maps, inplace=True)
+
+
+class LiteMaps(nn.Module):
+    """The network's maps of 24, 40, 112 and 320 channels, at a quarter to a 32nd of the image's size; nothing trains.
+
+    Args:
+        network: Its weights are copied, with every batch norm folded into the convolution before it.
+    """
+
+    def __init__(self, network: EfficientNetLite):
+        super().__init__()
+        self.stem = FoldedUnit(network.stem)
+        self.blocks = deepcopy(network.blocks)
+        for block in self.blocks:
+            for name, part in list(block.named_children()):
+                if isinstance(part, ConvNormReLU6):
+                    setattr(block, name, FoldedUnit(part))
+        ends = list(accumulate(repeats for *_, repeats in EFFICIENTNET_STAGES))
+        self.taps = {ends[stage] - 1 for stage in TAPPED_STAGES}
+        self.requires_grad_(False).eval()
+
+    def forward(self, images: Float[Tensor, "n 3 h w"]) -> tuple[Maps, ...]:
+        maps, found = self.stem(images), []
+        for index, block in enumerate(self.blocks):
+            maps = block(maps)
+            if index in self.taps:
+                found.append(maps)
+        return tuple(found)
+
+
 @dataclass(frozen=True)
 class EfficientNetLite0:
     """EfficientNet-Lite0 with the weights of the extra ``features``; features are the 1,280 before the classifier.
@@ -125,13 +189,9 @@ class EfficientNetLite0:
 
     def build(self, shape: tuple[int, ...]) -> ModuleExtractor:
         check_shape("efficientnet-lite0", shape, 3)
-        path = weights_path()
-        if path is None:
-            raise FileNotFoundError(f"the extractor efficientnet-lite0 needs its weights; use {INSTALL}.")
-        data = path.read_bytes()
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        network, sha256 = read_lite()
         return ModuleExtractor(
-            load_network(EfficientNetLite, renamed(state), str(path)),
+            network,
             name="efficientnet-lite0",
             shape=shape,
             layer="pool",
@@ -140,5 +200,5 @@ class EfficientNetLite0:
             channels=3,
             batch_size=self.batch_size,
             precision=self.precision,
-            sha256=hashlib.sha256(data).hexdigest(),
+            sha256=sha256,
         )

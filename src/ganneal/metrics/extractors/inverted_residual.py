@@ -20,7 +20,7 @@ def padded_as_tensorflow(maps: Maps, kernel: int, stride: int) -> Maps:
     for length in (maps.shape[3], maps.shape[2]):
         missing = max((-(-length // stride) - 1) * stride + kernel - length, 0)
         sides += [missing // 2, missing - missing // 2]
-    return F.pad(maps, sides)
+    return F.pad(maps, sides) if any(sides) else maps  # padding by nothing would copy
 
 
 class InvertedResidual(nn.Module):
