@@ -3,7 +3,7 @@ INDEX ?=
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all browser playground-test lint bench docs lock sbom dist-check clean
+.PHONY: demo test test-all browser playground-test lint bench evidence docs lock sbom dist-check clean
 
 .venv/.core: pyproject.toml constraints.txt
 	test -d .venv || $(PYTHON) -m venv .venv
@@ -64,6 +64,9 @@ bench: .venv/.core         ## speed as ratios against a plain loop in the same p
 	$(BIN)/python benchmarks/optimizers.py
 	$(BIN)/python benchmarks/data.py
 	$(BIN)/python benchmarks/ranks.py
+
+evidence: .venv/.core      ## the runs that results/ lacks, the most decisive first; for days, stopped and started at will
+	OMP_NUM_THREADS=1 nice -n 19 $(BIN)/python examples/evidence.py
 
 .venv/.docs: .venv/.core
 	$(BIN)/pip install -q $(INDEX) -c constraints.txt -e '.[docs]'

@@ -26,6 +26,8 @@ class Counters:
     """Training only: sampling, evaluating and saving are not counted."""
     g_num_real: int = 0
     """Real images used to update the generator: none but for losses and tasks that need them there. No clock."""
+    cpu_seconds: float = 0.0
+    """Processor time of training. Far below ``seconds`` x threads: the machine was busy with something else."""
 
     def read(self, clock: RuleClock, own: Clock) -> int:
         """The ticks of ``clock`` for the player whose updates ``own`` counts."""

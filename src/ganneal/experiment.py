@@ -60,7 +60,9 @@ class Budget:
     d_updates: int | None = None
     g_updates: int | None = None
     seconds: float | None = None
-    """Training time; the only budget that makes the result depend on the machine's speed."""
+    """Training time. This budget and ``cpu_seconds`` make the result depend on the machine's speed."""
+    cpu_seconds: float | None = None
+    """Processor time of training, of the process with the most where there are several."""
 
     def __post_init__(self) -> None:
         for field in fields(self):

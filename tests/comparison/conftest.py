@@ -71,7 +71,7 @@ def make_outcome(arm: str = "nats", seed: int = 0, status: str = "finished", **c
         "error": None if status == "finished" else f"{status}, as was to be",
         "arm": arm,
         "seed": seed,
-        "budget": {"num_real": 128, "d_updates": None, "g_updates": None, "seconds": None},
+        "budget": {"num_real": 128, "d_updates": None, "g_updates": None, "seconds": None, "cpu_seconds": None},
         "metric": "FD-points",
         "untrained": 8.0,
         "last_seen": 3.0,

@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from ganneal.comparison.job import Job, _seal
 from ganneal.comparison.results import Results
 from ganneal.comparison.study import Arm, Like, Study
 from ganneal.data import Arrays
+from ganneal.experiment import Budget
 from ganneal.schemes import Alternating, Nested
 from ganneal.storage.run_directory import DirectoryInUse, RunDirectory
 from ganneal.training import forewarning
@@ -35,7 +36,7 @@ def writes(outcome: Make, **changes: Any) -> Act:
 
     def act(job: Job) -> None:
         budget = job.experiment.budget
-        limits = {clock: getattr(budget, clock) for clock in ("num_real", "d_updates", "g_updates", "seconds")}
+        limits = {field.name: getattr(budget, field.name) for field in fields(budget)}
         used = {clock: limit for clock, limit in limits.items() if limit is not None}
         put(job.path, outcome(job.arm, job.seed, **({"budget": limits} | used | changes)))
 
@@ -155,6 +156,30 @@ def test_what_is_foretold_of_arms_is_said_before_they_begin(
         _, said = compare(replace(both, arms=arms), tmp_path / named, script())
         assert said[0].startswith(f"warning for {named}: This processor has no arithmetic for bfloat16")
         assert said[1] == "nats seed 0: begins"
+
+
+def test_an_outcome_known_from_elsewhere_is_no_run_and_the_others_are_told_of_as_they_end(
+    study: Make, script: Make, outcome: Make, tmp_path: Path
+) -> None:
+    known, told, executor = {("nats", 0): outcome(last=7.0)}, [], script()
+    results = schedule.compare(
+        study(), tmp_path, executor, known=known, ended=lambda job, outcome: told.append((job.key, outcome["last"]))
+    )
+    assert executor.started == ALL[1:] and told == [(key, 3.0) for key in ALL[1:]]
+    assert [run["last"] for run in results.content["arms"][0]["runs"]] == [7.0, 3.0]
+    told.clear()
+    schedule.compare(study(), tmp_path, script(), ended=lambda job, outcome: told.append(job.key))
+    assert told == [*ALL[1:], ALL[0]]  # those of the call before are told of again; the other one is run now
+
+
+def test_an_arm_like_an_outcome_known_from_elsewhere_takes_its_processor_seconds(
+    study: Make, script: Make, ring: Make, outcome: Make, tmp_path: Path
+) -> None:
+    arms = (Arm("nats", ring()), Arm("cts", ring(), Like("nats", "cpu_seconds")))
+    executor = script()
+    known = {("nats", 0): outcome(cpu_seconds=2.25)}
+    schedule.compare(study(arms=arms, seeds=(0,), baseline="nats"), tmp_path, executor, known=known)
+    assert [job.experiment.budget for job in executor.jobs] == [Budget(cpu_seconds=2.25)]
 
 
 def test_the_same_call_repeats_nothing(study: Make, script: Make, tmp_path: Path) -> None:
@@ -285,7 +310,9 @@ def test_a_process_that_died_without_an_outcome_does_not_get_an_old_one(
 ) -> None:
     old = {
         "failed": outcome(status="failed", error="OSError: no space"),
-        "of a smaller budget": outcome(budget={"num_real": 64, "d_updates": None, "g_updates": None, "seconds": None}),
+        "of a smaller budget": outcome(
+            budget={"num_real": 64, "d_updates": None, "g_updates": None, "seconds": None, "cpu_seconds": None}
+        ),
         "diverged at a larger": outcome(status="diverged", budget={"num_real": 999}, num_real=512),
     }[stale]
     put(tmp_path / "nats" / "seed0", old)

@@ -34,7 +34,7 @@ REFERENCE = ROOT / "docs" / "reference.md"
 PROGRAM = re.compile(r"(?:[A-Z_]+=\S+ )*(?:ganneal|python|make|pip) \S")
 IN_SENTENCE = re.compile(r"`([^`\n]+)`")
 SHELL_FENCE = re.compile(r"```(?:sh|bash|console)$")
-PLACEHOLDERS = {"EXPERIMENT": "digits-nats", "NAME": "hinge", "SCHEME": "nats", "SCALE": "cpu-10min"}
+PLACEHOLDERS = {"EXPERIMENT": "digits-nats", "NAME": "hinge", "SCHEME": "nats", "SCALE": "cpu"}
 """What stands for a name in the pages; RUN and PATH are folders, which the tests make."""
 
 NAMES = {f"ganneal {name}" for name in (*COMMANDS, *(f"data {name}" for name in DATA_COMMANDS))}
@@ -86,7 +86,7 @@ NOT_RUN = {
     "ganneal evaluate runs/x --extractor inception": "needs weights that are downloaded; tests/metrics/extractors",
     "ganneal fetch": "downloads; tests/cli/test_fetch.py",
     "ganneal playground": "serves until interrupted; tests/inference/playground/test_page.py",
-    "ganneal reproduce table9 --scale cpu-10min --jobs": "trains for hours; tests/reproduction/test_command.py",
+    "ganneal reproduce table9 --scale cpu --jobs": "trains for hours; tests/reproduction/test_command.py",
     "ganneal train cifar10-": "needs CIFAR-10, and a GPU or minutes; tests/models",
     "ganneal train mnist-": "needs MNIST; tests/engine/test_functional_gradient.py",
     "make": "installs; Makefile",

@@ -16,7 +16,7 @@ from ganneal.engine.run import Run
 from ganneal.evaluation.run_data import check_identity
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.models import MLP
-from ganneal.storage.run_directory import RunDirectory
+from ganneal.storage.run_directory import CHECKPOINT_FORMAT, RunDirectory
 from ganneal.training.session import restore
 
 EXPERIMENT = Experiment(
@@ -65,7 +65,7 @@ def _states(folder: Path) -> list[bytes]:
     directory = trained(folder)
     whole = directory.list_checkpoints()[0].read_bytes()
     hostile = io.BytesIO()
-    torch.save({"format": 3, "identity": "{}", "state": Canary(folder)}, hostile)
+    torch.save({"format": CHECKPOINT_FORMAT, "identity": "{}", "state": Canary(folder)}, hostile)
     return [whole, whole, hostile.getvalue()]
 
 

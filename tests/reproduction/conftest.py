@@ -76,7 +76,9 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> Table:
         TableRow("ring", "nts", "GAN, NTS", "classical", _ring(scheme=Nested(levels=2)), reported(FID="5", IS="2")),
         TableRow("ring", "cts", "GAN, CTS", "classical", _ring(scheme=Alternating()), reported(FID="7", IS="1")),
     )
-    table = Table("Table T. Tiny", "nowhere", rows, (("ring/nts", "ring/cts"),), ("A note.",))
+    timed = TableRow("ring", "cts-time", "GAN, CTS in the time of NTS", "classical", _ring(), {}, like="nts")
+    questions = ((("ring/nts", "ring/cts-time"),),)
+    table = Table("Table T. Tiny", "nowhere", rows, (("ring/nts", "ring/cts"),), ("A note.",), (timed,), questions)
     monkeypatch.setitem(TABLES, "tiny", table)
     monkeypatch.setitem(SCALES, "paper", _scale(640))
     monkeypatch.setitem(SCALES, "tiny", _scale(64))

@@ -15,7 +15,10 @@ SCORE = Claim("a", "b", "IS", ("2", "1"))
 def entry(*values: float | None, score: str = "FID", protocol: str = "same") -> dict[str, Any]:
     """A row with a run for each seed; None is one that diverged."""
     runs = [
-        {"seed": s, "status": "diverged" if v is None else "finished", "last": {} if v is None else {score: v}}
+        {
+            "outcome": {"seed": s, "status": "diverged" if v is None else "finished"},
+            "last": {} if v is None else {score: v},
+        }
         for s, v in enumerate(values)
     ]
     return {"runs": runs, "protocol": {"is": protocol}}
@@ -92,7 +95,7 @@ def test_a_run_that_diverged_at_a_seed_of_its_own_bars_its_row() -> None:
 
 def test_a_failed_run_bars_its_row_from_being_better() -> None:
     low, high = entry(1.0, 1.1, 0.9), entry(5.0, 5.2, 4.9)
-    failed = {"seed": 3, "status": "failed", "last": {}}
+    failed = {"outcome": {"seed": 3, "status": "failed"}, "last": {}}
     hidden = low | {"runs": [*low["runs"], failed]}
     found = check_claim(CLAIM, {"a": hidden, "b": high})
     assert found.verdict == "undecided" and found.why.endswith("a has no value at seed 3")

@@ -14,7 +14,7 @@ from ganneal.metrics.protocol import MetricProtocol, Place, Record, Reference
 from ganneal.reproduction import SCALES, TABLES, measured
 from ganneal.reproduction.distances import DISTANCE_ROWS
 from ganneal.reproduction.plan import Planned
-from ganneal.reproduction.results import already_measured
+from ganneal.reproduction.results import known_outcomes
 from ganneal.reproduction.running import check_extractor, score_extractor
 from ganneal.schemes import FunctionalGradient
 
@@ -62,14 +62,26 @@ def test_the_inception_score_is_measured_by_its_own_network(
     assert both["last"].keys() == both["names"].keys() == {"FID", "IS"}
 
 
-def test_a_run_in_the_results_files_is_not_measured_again() -> None:
-    run = {"seed": 0, "status": "finished", "cpu_seconds": 1.25}
-    entry = {"names": {"FID": "FD"}, "protocol": {"samples": 64}, "runs": [run | {"last": {"FID": 2.0}, "best": {}}]}
-    found = already_measured([entry], run, 64, {"FID"})
-    assert found is not None and found["last"] == {"FID": 2.0} and found["names"] == {"FID": "FD"}
-    assert already_measured([entry], run | {"cpu_seconds": 1.5}, 64, {"FID"}) is None
-    assert already_measured([entry], run, 128, {"FID"}) is None
-    assert already_measured([entry], run, 64, {"FID", "IS"}) is None
+@pytest.mark.parametrize(
+    ("status", "last", "scores", "samples", "known"),
+    [
+        ("finished", {"FID": 2.0}, {"FID"}, 64, True),
+        ("finished", {"FID": 2.0}, set(), 64, True),
+        ("finished", {"FID": 2.0}, {"FID", "IS"}, 64, False),  # a score that was not measured
+        ("finished", {"FID": 2.0}, {"FID"}, 128, False),
+        ("diverged", {}, {"FID"}, 64, True),
+        ("finished", {}, {"FID"}, 64, True),  # samples that are no numbers
+        ("failed", {}, {"FID"}, 64, False),
+    ],
+)
+def test_what_the_ledger_knows_needs_no_other_run(
+    status: str, last: dict[str, float], scores: set[str], samples: int, known: bool
+) -> None:
+    run = {"outcome": {"seed": 7, "status": status}, "last": last}
+    names = {"FID": "FD"} if last else {}
+    entry = {"names": names, "protocol": {"samples": 64} if last else {}, "runs": [run]}
+    assert known_outcomes(entry, scores, samples) == ({7: run["outcome"]} if known else {})
+    assert known_outcomes(None, scores, samples) == {}
 
 
 def record(part: str, extractor: str) -> Record:

@@ -82,7 +82,7 @@ def state_of(run: Run) -> dict[str, Any]:
     file = io.BytesIO()
     torch.save(run.state_dict(), file)
     state = torch.load(io.BytesIO(file.getvalue()), weights_only=True)
-    del state["counters"]["seconds"], state["cpu_seconds"], state["meters"]
+    del state["counters"]["seconds"], state["counters"]["cpu_seconds"], state["meters"]
     return state
 
 

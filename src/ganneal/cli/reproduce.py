@@ -35,7 +35,7 @@ def help_text(_: Sequence[str]) -> str:
        ganneal reproduce page                   write the page again from all results
 
 Run the rows of a published table through `ganneal compare`, equal in real images, measure them, and write
-results/TABLE-SCALE.json and the page of all tables. The same command goes on where it was stopped.
+results/SCALE-DATA-FAMILY.json and the page of all tables. The same command goes on where it was stopped.
 
 tables: {", ".join([*TABLES, *ALIASES])}
 scales: {", ".join(SCALES)}
@@ -102,6 +102,10 @@ def shown_plan(table: Table, rows: Sequence[Planned], scale: Scale) -> str:
             lines.append(f"  {one.row.name:<{width}}  not run: {one.why}")
             continue
         reduction = scale.families[one.row.family]
+        groups.setdefault(tuple(one.reduced_by()), []).append(one.row.name)
+        if one.row.like is not None:
+            lines.append(f"  {one.row.name:<{width}}  the processor seconds of {one.row.like}, seed by seed")
+            continue
         if reduction.cost is None:
             unknown += 1
             time = "time not measured"
@@ -109,7 +113,6 @@ def shown_plan(table: Table, rows: Sequence[Planned], scale: Scale) -> str:
             own = seconds(one.experiment, reduction.cost)
             total, time = total + own, f"about {duration(own)} of one core"
         lines.append(f"  {one.row.name:<{width}}  {reduction.num_real:,} real images, {time}")
-        groups.setdefault(tuple(one.reduced_by()), []).append(one.row.name)
     lines += ["", f"in all about {duration(total)} of one core for each seed" if total else ""]
     lines += [f"and {unknown} rows whose time was not measured"] if unknown else []
     for changes, names in groups.items():
@@ -124,7 +127,6 @@ def write_page(results_folder: Path, path: Path) -> None:
 
 
 def _run(
-    name: str,
     scale_name: str,
     rows: Sequence[Planned],
     seeds: Sequence[int],
@@ -133,23 +135,18 @@ def _run(
     command: str,
 ) -> None:
     out, results_folder, page_file = folders
-    file = results.file_of(results_folder, name, scale_name)
-    kept = results.read(file)
+    ledger = results.read_all(results_folder)[scale_name]
+    files = {one.row.name: results.ledger_file(results_folder, scale_name, one.row) for one in rows}
     for one in rows:
-        if one.experiment is not None and one.row.name in kept:
-            results.check_same(one.row.name, kept[one.row.name], row_identity(one), one.experiment, file)
+        if one.experiment is not None and (kept := ledger.get(one.row.name)) is not None:
+            results.check_same(one.row.name, kept, row_identity(one), one.experiment, files[one.row.name])
 
-    trained = {one.row.name: one.experiment for one in rows if one.experiment is not None}
-
-    def ledger() -> list[results.Entry]:
-        return [entry for found in results.read_all(results_folder).values() for entry in found.values()]
-
-    def written(row: str, entry: results.Entry) -> None:
+    def written(one: Planned, entry: results.Entry) -> None:
+        assert one.experiment is not None
+        row, file = one.row.name, files[one.row.name]
         found = results.read(file)
-        found[row] = results.with_stored_seeds(row, found.get(row), entry, trained[row], file)
-        results.write_results(
-            file, name, scale_name, {row.name: found[row.name] for row in TABLES[name].rows if row.name in found}
-        )
+        found[row] = results.with_stored_seeds(row, found.get(row), entry, one.experiment, file)
+        results.write_results(file, found)
         write_page(results_folder, page_file)
 
     def say(text: str) -> None:
@@ -165,7 +162,7 @@ def _run(
     except Interrupted as stop:
         kept_in = f"stopped; finished runs are kept in {out}. The same command goes on."
         raise Interrupted(stop.signum, kept_in) from None
-    print(f"{file}, {page_file}")
+    print(", ".join(map(str, [*dict.fromkeys(files.values()), page_file])))
 
 
 def _page_file(given: str | None, results_folder: Path) -> Path:
@@ -202,7 +199,7 @@ def main(arguments: Sequence[str]) -> None:
     table = lookup("table", TABLES, name)
     scale_name = take_option(rest, "--scale")
     if scale_name is None:
-        raise ValueError(f"--scale must be one of {', '.join(SCALES)}; cpu-10min is the smallest.")
+        raise ValueError(f"--scale must be one of {', '.join(SCALES)}; cpu is the smallest.")
     scale = lookup("scale", SCALES, scale_name)
     patterns, paths = _take_several(rest, "--rows"), _paths(_take_several(rest, "--data"))
     extractor, seeds = _extractor(take_option(rest, "--extractor")), seeds_of(take_option(rest, "--seeds") or "1")
@@ -218,7 +215,7 @@ def main(arguments: Sequence[str]) -> None:
         raise ValueError(f"no row of {table.title} can be run:\n  {listed}")
     check_extractor(rows, scale)
     folders = Path(out) / scale_name, results_folder, page_file
-    _run(name, scale_name, rows, seeds, folders, executor, shlex.join(["ganneal", "reproduce", *arguments]))
+    _run(scale_name, rows, seeds, folders, executor, shlex.join(["ganneal", "reproduce", *arguments]))
 
 
 def _refuse(rest: Sequence[str]) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ ATTEMPTS = 2
 
 NO_OUTCOME = "its process ended without an outcome"
 
+Ended = Callable[[Job, dict[str, Any]], None]
 JobKey = tuple[str, int]
 """Arm and seed."""
 
@@ -48,6 +49,8 @@ def compare(
     say: Say = lambda text: None,
     command: str | None = None,
     chosen: Mapping[str, Any] | None = None,
+    known: Mapping[JobKey, dict[str, Any]] | None = None,
+    ended: Ended = lambda job, outcome: None,
 ) -> Results:
     """Run ``study`` in the directory ``out``, or go on where it was stopped; blocks until every run has ended.
 
@@ -58,6 +61,8 @@ def compare(
         say: Called with a line on each run that starts or ends, and with warnings of what arms will come to.
         command: What a person typed to get here, for the record.
         chosen: What was chosen automatically, for `stored_choices` to find.
+        known: Outcomes of runs that ended elsewhere, by arm and seed. They are not repeated and need no directory here.
+        ended: Called with each other run and its outcome once it has ended, in this call or in one before.
     Raises:
         ValueError: ``out`` holds another study, the message shows the difference; or it is in use.
         Interrupted: SIGINT or SIGTERM came; running jobs have saved, the same call goes on.
@@ -68,7 +73,7 @@ def compare(
         description = _begin(study, folder, command, chosen or {})
         for warning in _warnings(study):
             say(warning)
-        return _Course(study, folder, executor, say, command, description).run()
+        return _Course(study, folder, executor, say, command, description, known or {}, ended).run()
 
 
 def _warnings(study: Study) -> list[str]:
@@ -94,14 +99,23 @@ class _Course:
     """A study under way."""
 
     def __init__(
-        self, study: Study, folder: Path, executor: Executor, say: Say, command: str | None, description: bytes
+        self,
+        study: Study,
+        folder: Path,
+        executor: Executor,
+        say: Say,
+        command: str | None,
+        description: bytes,
+        known: Mapping[JobKey, dict[str, Any]],
+        ended: Ended,
     ):
         self.study, self.folder, self.executor, self.say, self.command = study, folder, executor, say, command
-        self.description = description
-        """What is in the study's file."""
-        self.outcomes: dict[JobKey, dict[str, Any]] = {}
-        self.waiting: list[JobKey] = [(arm.name, seed) for seed in study.seeds for arm in study.arms]
-        self.total = len(self.waiting)
+        self.description, self.told = description, ended
+        """What is in the study's file, and who is told of each run that has ended."""
+        keys = [(arm.name, seed) for seed in study.seeds for arm in study.arms]
+        self.outcomes: dict[JobKey, dict[str, Any]] = {key: dict(known[key]) for key in keys if key in known}
+        self.waiting: list[JobKey] = [key for key in keys if key not in known]
+        self.total = len(keys)
         self.looked_at: set[JobKey] = set()
         """Jobs whose directory has told what an earlier process left there."""
         self.attempts: Counter[JobKey] = Counter()
@@ -148,6 +162,7 @@ class _Course:
         outcome = self._written(job) or self._hopeless(job)
         if outcome is not None:
             self.outcomes[key] = outcome
+            self.told(job, outcome)
         return outcome is not None
 
     def _job(self, key: JobKey) -> Job | None:
@@ -193,6 +208,7 @@ class _Course:
             self.waiting.insert(0, job.key)
             return
         self.outcomes[job.key] = outcome or failed(job, error or NO_OUTCOME)
+        self.told(job, self.outcomes[job.key])
         self.say(f"{_line(self.outcomes[job.key])}; {len(self.outcomes)} of {self.total} done")
         self._write()
 

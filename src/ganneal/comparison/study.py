@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import inf
-from typing import Any
+from typing import Any, Literal
 
 from ganneal.clocks import CLOCKS, BudgetClock
 from ganneal.data.places import file_hashes, found_at, places, without_places
@@ -16,6 +16,7 @@ from ganneal.schemes import Alternating, FunctionalGradient, Nested, Scheme
 from ganneal.storage.encoding import difference, encode
 from ganneal.weights import MatchedConstant, Ones, Reversed
 
+LikeClock = Literal[BudgetClock, "cpu_seconds"]
 TAKEN = (STUDY, "results.json", "table.md", "report.html")
 """What stands beside the folders of the arms."""
 MATCHED_STEP, MATCHED_CONSTANT = MATCHED = ("matched-step", "matched-constant")
@@ -25,11 +26,12 @@ REVERSED = "cfg-reversed"
 LONGEST_ARM_NAME = 200
 WEIGHT_ROUNDING = 1e-9
 """Weights that differ by less, relatively, are one weight: powers of a constant come out so."""
-SHORT_CLOCK_WORDS = {
+SHORT_CLOCK_WORDS: dict[LikeClock, str] = {
     "num_real": "real images",
     "d_updates": "D updates",
     "g_updates": "G updates",
     "seconds": "seconds",
+    "cpu_seconds": "processor seconds",
 }
 
 
@@ -38,7 +40,7 @@ class Like:
     """A budget taken from another arm: as much of ``clock`` as its run of the same seed used."""
 
     arm: str
-    clock: BudgetClock
+    clock: LikeClock
 
 
 @dataclass(frozen=True)
@@ -158,10 +160,12 @@ def count(amount: float) -> str:
     return f"{int(amount):,}" if amount == int(amount) else f"{amount:,}"
 
 
-def _budget(clock: BudgetClock, amount: float) -> Budget:
+def _budget(clock: LikeClock, amount: float) -> Budget:
     match clock:
         case "seconds":
             return Budget(seconds=amount)
+        case "cpu_seconds":
+            return Budget(cpu_seconds=amount)
         case "num_real":
             return Budget(num_real=int(amount))
         case "d_updates":
@@ -197,10 +201,11 @@ def matched_control(experiment: Experiment, scheme: Nested) -> Experiment:
     # Adam would cancel a constant weight but not a learning rate. The decays of its averages decide how far it goes as
     # the weight changes from level to level, so the ratio is of nominal steps and not of masses.
     ratio = plan(scheme, moments=moments).nominal_steps_per_d_update / plan(plain).nominal_steps_per_d_update
-    return replace(experiment, scheme=plain, g_optimizer=_with_lr(experiment.g_optimizer, ratio))
+    return replace(experiment, scheme=plain, g_optimizer=with_lr(experiment.g_optimizer, ratio))
 
 
-def _with_lr(optimizer: OptimizerConfig, factor: float) -> OptimizerConfig:
+def with_lr(optimizer: OptimizerConfig, factor: float) -> OptimizerConfig:
+    """``optimizer`` at ``factor`` times its learning rate."""
     return replace(optimizer, lr=optimizer.lr * factor)  # type: ignore[type-var]
 
 

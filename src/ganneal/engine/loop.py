@@ -241,9 +241,11 @@ def training_rows(run: Run, interrupted: Callable[[], bool] = lambda: False) -> 
         if due and run.device.type == "cuda":
             torch.cuda.synchronize(run.device)  # what was given to the device is training's time, and not yet done
         run.counters.seconds += perf_counter() - started
-        run.cpu_seconds += process_time() - worked
+        run.counters.cpu_seconds += process_time() - worked
         if budget.seconds is not None:  # every rank is to find the budget reached at the same step
             run.counters.seconds = run.ranks.greatest(run.counters.seconds)
+        if budget.cpu_seconds is not None:
+            run.counters.cpu_seconds = run.ranks.greatest(run.counters.cpu_seconds)
         if due and run.cursor.at_rest and budget.reached(run.counters) is None:
             yield _row(run)
     if run.meters.values:
@@ -256,7 +258,7 @@ def _reached(budget: Budget, run: Run) -> str | None:
 
 def _row(run: Run) -> Row:
     run.logged_at = run.counters.num_real
-    row: dict[str, Any] = {**run.counters.as_dict(), "cpu_seconds": run.cpu_seconds, "round": run.cursor.round}
+    row: dict[str, Any] = {**run.counters.as_dict(), "round": run.cursor.round}
     g_optimizer = run.g_optimizer if run.fit is None else run.fit.optimizer
     row["d_lr"], row["g_lr"] = (optimizer.param_groups[0]["lr"] for optimizer in (run.d_optimizer, g_optimizer))
     return row | run.meters.read(run.ranks)

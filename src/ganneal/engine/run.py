@@ -185,8 +185,6 @@ class Run:
         """Of the generator to the present pool."""
         self.cursor = Cursor(experiment.scheme)
         self.counters = Counters()
-        self.cpu_seconds = 0.0
-        """Processor time of training: far below ``seconds`` x threads, the machine was busy with something else."""
         self.meters = Meters()
         self.earlier = EarlierBatches() if judges_pairs(experiment.loss) else None
         """Batches of the moves before, where the loss compares with them."""
@@ -319,7 +317,6 @@ class Run:
             "cursor": (self.cursor.round, self.cursor.index),
             "data_position": self.data_position,
             "counters": self.counters.as_dict(),
-            "cpu_seconds": self.cpu_seconds,
             "meters": dict(self.meters.values),
             "earlier": None if self.earlier is None else self.earlier.state_dict(),
             "round_steps": self.round_steps,
@@ -337,7 +334,6 @@ class Run:
         self.cursor.seek(*state["cursor"])
         self.data_position = state["data_position"]
         self.counters = Counters(**state["counters"])
-        self.cpu_seconds = state["cpu_seconds"]
         self.meters = Meters()
         self.meters.values.update({name: list(values) for name, values in state["meters"].items()})
         self.meters.deal(self.ranks)

@@ -82,8 +82,8 @@ def _compared(claim: Claim, rows: Mapping[str, Entry]) -> Finding | CheckedClaim
 
 def stands(entry: Entry, score: str, which: str = "last") -> Standing:
     """The runs of a row in one score."""
-    values = {run["seed"]: run[which].get(score) for run in entry["runs"]}
-    runs = [run for run in entry["runs"] if run[which] or not run["last"]]  # a finished run may lack best weights
+    values = {run["outcome"]["seed"]: run[which].get(score) for run in entry["runs"]}
+    runs = [run["outcome"] for run in entry["runs"] if run[which] or not run["last"]]  # some lack best weights
     return standing(runs, values, better=BETTER[score])
 
 

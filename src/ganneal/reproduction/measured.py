@@ -10,10 +10,10 @@ from ganneal.evaluation.suited import FRESH_SEED
 from ganneal.metrics.extractors import ExtractorConfig
 from ganneal.metrics.measures import Frechet, Score
 from ganneal.metrics.protocol import Metric, Record
+from ganneal.storage.run_directory import RunDirectory
 
 SCORES = {"FD": "FID", "exp-mean-KL": "IS"}
 """What is reported, by the part of the protocol that measures it."""
-TABLE_CLOCKS = ("num_real", "d_updates", "g_updates", "seconds", "cpu_seconds")
 TABLE_METRICS: dict[str, Metric] = {"FID": Frechet(allow_singular=True), "IS": Score(splits=1)}
 """Fréchet distances are computed of fewer samples than features too, the score in one split."""
 
@@ -73,8 +73,12 @@ def _protocol(record: Record) -> dict[str, Any]:
     }
 
 
-def of_outcome(outcome: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a run's entry in the results file that the comparison knows."""
-    return {
-        key: outcome[key] for key in ("seed", "status", "error", "evaluations", "last_seen", "best_seen", *TABLE_CLOCKS)
-    }
+def curve(run: Path) -> list[dict[str, float | None]]:
+    """Each evaluation during training: clocks, distance and coverage, on samples of the same latents each time."""
+    points = []
+    for row in RunDirectory(run).rows():
+        distance = next((key for key in row if key.startswith("FD-")), None)
+        if distance is not None:
+            clocks = {clock: row[clock] for clock in ("num_real", "g_updates", "seconds", "cpu_seconds")}
+            points.append(clocks | {"distance": row[distance], "coverage": row.get("coverage")})
+    return points

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from ganneal.reproduction.controls import controls_of, matched_step, questions_of
 from ganneal.reproduction.recipes import Loss4, NetworkName, SchemeName, biggan, biggan64, classical, ddgan, functional
 from ganneal.reproduction.table import Reported, Table, TableRow, reported
 from ganneal.weights import Geometric, Reversed
@@ -27,6 +28,14 @@ WGAN_NOTE = (
     "WGAN is taken as WGAN-GP. Table IV lists K 1/4: 4 is taken as BigGAN's on CIFAR-10, whose script has it, 1 as the "
     "others'. The named code's command for WGAN-GP makes five discriminator updates."
 )
+CONTROL_NOTE = (
+    "Controls of ours: NTS with the generator's rate scaled to the nominal step of NATS, CTS with that rate scaled to "
+    "the nominal step of NTS, and CTS in the processor time of NATS. They are in no count of published rows or orders. "
+    "LSGAN's pull is not in proportion to a weight on the output: its matched step may be 0.85 to 2.35 times that of "
+    "NATS."
+)
+CONTROLLED = (5, 10)
+"""N_d at which every loss has its controls."""
 OPEN_CFG = (
     "CFG: the paper's step is 2.5e-4 by Table V, which is the optimizer's rate; taken as delta = 1 and that rate, with "
     "the reference's RMSProp. Its network is taken as ResNet-4, that of Table II."
@@ -158,6 +167,12 @@ def _table_ix() -> Table:
         _four("cifar10", "hinge", "nts", 10, reported(FID="19.28", IS="4.57?")),
         _four("cifar10", "hinge", "cts", 5, reported(FID="36.24", IS="3.89")),
     )
+    # Every loss at N_d 5 and 10, so that its NATS, NTS and CTS can be held against the controls at equal N_d.
+    compared: list[tuple[Loss4, int]] = [(model, levels) for model in TITLES for levels in CONTROLLED]
+    beside = [_four("cifar10", model, scheme, levels, {}) for model, levels in compared for scheme in ("nats", "nts")]
+    published = {row.name for row in rows}
+    beside = [row for row in beside if row.name not in published]
+    beside += [control for model, levels in compared for control in controls_of(model, TITLES[model], levels)]
     names = [row.name for row in rows]
     pairs = [pair for i in range(0, 12, 3) for pair in (names[i : i + 2], names[i + 1 : i + 3])]
     notes = (
@@ -171,7 +186,15 @@ def _table_ix() -> Table:
         "HingeGAN's 18.59 (NATS) and 19.28 (NTS) are not in Table XII, whose best are 18.9 and 20.14; 19.28 is also "
         "LSGAN's NTS value.",
     )
-    return Table("Table IX. Four GANs on CIFAR-10", NATS_PAPER, rows, tuple((a, b) for a, b in pairs), notes)
+    return Table(
+        "Table IX. Four GANs on CIFAR-10",
+        NATS_PAPER,
+        rows,
+        tuple((a, b) for a, b in pairs),
+        (*notes, CONTROL_NOTE),
+        tuple(beside),
+        tuple(questions_of(model, levels) for model, levels in compared),
+    )
 
 
 def _table_x() -> Table:
@@ -262,6 +285,11 @@ def _table_xii() -> Table:
         pairs.append((f"cifar10/{model}-nats-{levels}", f"cifar10/{model}-nts-{levels}"))
     for model in TITLES:
         pairs.append((f"cifar10/{model}-nts-10", f"cifar10/{model}-nts-20"))
+    every: list[tuple[Loss4, int]] = [(model, levels) for model in TITLES for levels in (5, 10, 15, 20)]
+    controls = tuple(matched_step(model, TITLES[model], levels) for model, levels in every)
+    questions = tuple(
+        ((f"cifar10/{model}-nats-{levels}", f"cifar10/{model}-matched-step-{levels}"),) for model, levels in every
+    )
     notes = (
         FID_NOTE,
         CTS_NOTE,
@@ -271,7 +299,8 @@ def _table_xii() -> Table:
         "WGAN, NTS at N_d = 20 is read as 115.01: the axis of Fig. 4 reaches 100. Its 32.31 at N_d = 15 stands in "
         "three other places of the paper too.",
     )
-    return Table("Table XII and Fig. 4. FID against N_d, CIFAR-10", NATS_PAPER, tuple(rows), tuple(pairs), notes)
+    title = "Table XII and Fig. 4. FID against N_d, CIFAR-10"
+    return Table(title, NATS_PAPER, tuple(rows), tuple(pairs), (*notes, CONTROL_NOTE), controls, questions)
 
 
 def nats_tables() -> dict[str, Table]:

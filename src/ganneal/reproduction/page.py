@@ -19,10 +19,11 @@ REPRODUCTION_HEAD = """# Reproduction
 Every row of the tables below is an experiment that one command runs:
 
     ganneal reproduce                                    # lists tables and scales
-    ganneal reproduce table9 --scale cpu-10min --plan    # what would run, what is reduced, how long it takes
-    ganneal reproduce table9 --scale cpu-10min --jobs 1  # the same command goes on where it was stopped
+    ganneal reproduce table9 --scale cpu --plan    # what would run, what is reduced, how long it takes
+    ganneal reproduce table9 --scale cpu --jobs 1  # the same command goes on where it was stopped
 
-It trains all rows of a table, equal in real images, measures them, writes `results/TABLE-SCALE.json` and this page.
+It trains all rows of a table, equal in real images, measures them, writes `results/SCALE-DATA-FAMILY.json` and this
+page. Finished runs need nothing but those files.
 
 **What can be compared.** Orders, not values: at small scales networks, budgets and the features that are compared are
 not the paper's. An order *agrees* or *disagrees* where the 95 % t interval of the paired differences over seeds leaves
@@ -33,8 +34,8 @@ A `?` stands behind reported digits that had to be repaired in the source at han
 """
 
 
-def reproduction_page(tables: Mapping[str, Table], found: Mapping[tuple[str, str], Mapping[str, Entry]]) -> str:
-    """The Markdown page of ``tables`` with the results ``found``, by table and scale."""
+def reproduction_page(tables: Mapping[str, Table], found: Mapping[str, Mapping[str, Entry]]) -> str:
+    """The Markdown page of ``tables`` with the results ``found``, by scale and name of the row."""
     parts = [REPRODUCTION_HEAD, _scales(), _overview(tables, found)]
     parts += [_section(name, table, found) for name, table in tables.items()]
     return "\n".join(parts)
@@ -45,24 +46,29 @@ def _scales() -> str:
     return _lines(["scale", "is", "samples measured"], rows)
 
 
-def _overview(tables: Mapping[str, Table], found: Mapping[tuple[str, str], Mapping[str, Entry]]) -> str:
+def _of_table(table: Table, found: Mapping[str, Entry]) -> dict[str, Entry]:
+    return {row.name: found[row.name] for row in table.all_rows if row.name in found}
+
+
+def _overview(tables: Mapping[str, Table], found: Mapping[str, Mapping[str, Entry]]) -> str:
     rows = []
     for name, table in tables.items():
         for scale in SCALES:
-            entries = found.get((name, scale), {})
+            entries = _of_table(table, found.get(scale, {}))
             found_here = [judgement.verdict for judgement in check_claims(claims(table), entries)]
             counts = [str(found_here.count(verdict)) for verdict in ("agrees", "disagrees", "undecided", "not run")]
             if entries or scale == list(SCALES)[-1]:
-                rows.append([f"`{name}`", f"`{scale}`", f"{len(entries)} of {len(table.rows)}", *counts])
+                run = sum(row.name in entries for row in table.rows)
+                rows.append([f"`{name}`", f"`{scale}`", f"{run} of {len(table.rows)}", *counts])
     return _lines(["table", "scale", "rows run", "orders agree", "disagree", "undecided", "not run"], rows)
 
 
-def _section(name: str, table: Table, found: Mapping[tuple[str, str], Mapping[str, Entry]]) -> str:
+def _section(name: str, table: Table, found: Mapping[str, Mapping[str, Entry]]) -> str:
     parts = [f"## {table.title}\n", f"`ganneal reproduce {name} --scale SCALE`. Source: {table.source}.\n"]
     parts.append("\n".join(f"- {note}" for note in table.notes) + "\n")
-    scales = [scale for scale in SCALES if found.get((name, scale))]
-    parts += [_at_scale(table, scale, found[name, scale]) for scale in scales]
-    if not scales:
+    by_scale = {scale: entries for scale in SCALES if (entries := _of_table(table, found.get(scale, {})))}
+    parts += [_at_scale(table, scale, entries) for scale, entries in by_scale.items()]
+    if not by_scale:
         scores = table.scores
         rows = [[row.label, _data(row), *_reported(row, scores), _not_run(row)] for row in table.rows]
         parts.append(_lines(["row", "data", *(f"{score}, reported" for score in scores), "measured"], rows))
@@ -76,7 +82,7 @@ def _at_scale(table: Table, scale: str, entries: Mapping[str, Entry]) -> str:
     head += [f"{names[score]}, {which}" for score in measured for which in ("last", "best")]
     head += ["last/best in training", "seeds", "real images", "G updates", "CPU s"]
     rows = []
-    for row in table.rows:
+    for row in table.all_rows:
         own = [row.label, _data(row), *_reported(row, table.scores)]
         entry = entries.get(row.name)
         rows.append(
@@ -107,17 +113,18 @@ def _not_run(row: TableRow) -> str:
 def _measured(entry: Entry, scores: Sequence[str]) -> list[str]:
     runs = entry["runs"]
     values = [_span(stands(entry, s, w)) for s in scores for w in ("last", "best")]
-    finished = [run for run in runs if run["status"] == "finished"]
-    ratios = [run["last_seen"] / run["best_seen"] for run in finished if run["last_seen"] and run["best_seen"]]
-    trouble = [f"{run['seed']} {run['status']}" for run in runs if run["status"] != "finished"]
+    outcomes = [run["outcome"] for run in runs]
+    finished = [one for one in outcomes if one["status"] == "finished"]
+    ratios = [one["last_seen"] / one["best_seen"] for one in finished if one["last_seen"] and one["best_seen"]]
+    trouble = [f"{one['seed']} {one['status']}" for one in outcomes if one["status"] != "finished"]
     seeds = f"{len(runs)}{f' ({chr(44).join(trouble)})' if trouble else ''}"
-    clocks = [f"{fmean(run[key] for run in runs):,.0f}" if runs else "–" for key in ("num_real", "g_updates")]
+    clocks = [f"{fmean(one[key] for one in outcomes):,.0f}" if runs else "–" for key in ("num_real", "g_updates")]
     return [
         *values,
         f"{fmean(ratios):.2f}" if ratios else "–",
         seeds,
         *clocks,
-        number(fmean(run["cpu_seconds"] for run in runs)) if runs else "–",
+        number(fmean(one["cpu_seconds"] for one in outcomes)) if runs else "–",
     ]
 
 
@@ -137,13 +144,13 @@ def _span(arm: Standing) -> str:
 def _protocol(scale: str, entries: Mapping[str, Entry]) -> str:
     """What the values above are, and how the rows differ from the published settings."""
     protocols = {_said(entry["protocol"]) for entry in entries.values() if entry["protocol"]}
-    first = next(iter(entries.values()))
-    hardware = first["provenance"]
-    commits = sorted({str(entry["provenance"].get("commit"))[:8] for entry in entries.values()})
-    dates = sorted({entry["date"] for entry in entries.values()})
+    runs = [run for entry in entries.values() for run in entry["runs"]]
+    hardware = runs[0]["provenance"]
+    commits = sorted({str(run["provenance"].get("commit"))[:8] for run in runs})
+    dates = sorted({run["date"] for run in runs})
     lines = [f"- Measured: {'; '.join(sorted(protocols)) or 'nothing'}."]
     lines.append(
-        f"- Made by `{first['command']}`, {' to '.join(dict.fromkeys((dates[0], dates[-1])))}, at commit "
+        f"- Made by `{runs[0]['command']}`, {' to '.join(dict.fromkeys((dates[0], dates[-1])))}, at commit "
         f"{', '.join(commits)}, torch {hardware.get('torch')}, {hardware.get('threads')} thread(s), "
         f"{hardware.get('accelerator') or hardware.get('processor')}. Equal in real images, not in time."
     )

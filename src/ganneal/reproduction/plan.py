@@ -6,14 +6,14 @@ from fnmatch import fnmatchcase
 from math import ceil
 from typing import Any
 
-from ganneal.comparison import Arm, Study
+from ganneal.comparison import Arm, Like, Study
 from ganneal.data import Encoded
 from ganneal.experiment import Budget, Experiment
 from ganneal.metrics.extractors import ExtractorConfig
 from ganneal.plan import plan
 from ganneal.registry import nearest
 from ganneal.reproduction.datasets import PUBLISHED_DATA, source
-from ganneal.reproduction.scales import HALVED, SCALES, Cost, Reduction, Scale
+from ganneal.reproduction.scales import HALVED, POINTS, SCALES, Cost, Reduction, Scale
 from ganneal.reproduction.table import Table, TableRow
 from ganneal.storage.encoding import difference, encode
 
@@ -41,16 +41,18 @@ def _shown(experiment: Experiment) -> dict[str, Any]:
 
 
 def chosen_rows(table: Table, patterns: Sequence[str]) -> list[TableRow]:
-    """The rows that a pattern names, with or without the data set; all of them where there are no patterns.
+    """The rows that a pattern names, with or without the data set, and those whose time they take; else all.
 
     Raises:
         ValueError: A pattern names no row.
     """
     for pattern in patterns:
-        if not any(_matches(row, pattern) for row in table.rows):
-            known = {row.name: row for row in table.rows}
+        if not any(_matches(row, pattern) for row in table.all_rows):
+            known = {row.name: row for row in table.all_rows}
             raise ValueError(f"no row {pattern!r} in {table.title}. {nearest(pattern, known)}")
-    return [row for row in table.rows if not patterns or any(_matches(row, pattern) for pattern in patterns)]
+    chosen = {row.name for row in table.all_rows if not patterns or any(_matches(row, text) for text in patterns)}
+    models = {f"{row.dataset}/{row.like}" for row in table.all_rows if row.name in chosen and row.like is not None}
+    return [row for row in table.all_rows if row.name in chosen | models]
 
 
 def _matches(row: TableRow, pattern: str) -> bool:
@@ -83,7 +85,11 @@ def reduced(experiment: Experiment, scale: Scale, reduction: Reduction) -> Exper
         experiment = _changed(experiment, path.split("."), value)
     width = reduction.widths.get(type(experiment.model).__name__, {})
     model = replace(experiment.model, **width)  # type: ignore[type-var]
-    return replace(experiment, model=model, budget=Budget(num_real=reduction.num_real))
+    # A curve whose points are put off on a busy machine could not be compared with another's: any share of the time.
+    every = reduction.num_real // POINTS
+    log_every = min(experiment.records.log_every, every)
+    records = replace(experiment.records, evaluate_every=every, evaluate_share=1.0, log_every=log_every)
+    return replace(experiment, model=model, budget=Budget(num_real=reduction.num_real), records=records)
 
 
 def _changed(part: Any, path: Sequence[str], value: Any) -> Any:
@@ -105,11 +111,15 @@ def studies(rows: Sequence[Planned], scale: Scale, seeds: Sequence[int]) -> dict
     groups: dict[str, list[Planned]] = {}
     for one in rows:
         if one.experiment is not None:
-            groups.setdefault(f"{one.row.dataset}-{one.row.family}", []).append(one)
+            groups.setdefault(one.row.study, []).append(one)
     return {
         name: Study(
             name,
-            tuple(Arm(one.row.arm, one.experiment) for one in group if one.experiment is not None),
+            tuple(
+                Arm(one.row.arm, one.experiment, None if one.row.like is None else Like(one.row.like, "cpu_seconds"))
+                for one in group
+                if one.experiment is not None
+            ),
             tuple(seeds),
             "num_real",
             scale.families[group[0].row.family].num_real,

@@ -1,87 +1,109 @@
-"""The results file of one table at one scale: a row each, with everything that its numbers depend on."""
+"""The ledger: what came of every run at one scale, a file for each data set and family, an entry for each row.
 
+A finished run needs nothing else: tables, pages and runs to come are made from these files alone. An entry holds the
+experiment and, for each seed, the outcome, the curve, and what the numbers depend on: commit, machine, threads.
+"""
+
+import hashlib
 import json
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ganneal.experiment import Experiment
+from ganneal.reproduction.table import TableRow
 from ganneal.storage.atomic import write_bytes
 from ganneal.storage.encoding import difference
 
-FORMAT = 1
-ROW_FIELDS = frozenset(("experiment", "budget", "names", "protocol", "runs", "provenance", "command", "date"))
-RUN_FIELDS = frozenset(("seed", "status", "last", "best", "num_real", "cpu_seconds"))
+LEDGER_FORMAT = 2
+ROW_FIELDS = frozenset(("label", "experiment", "budget", "like", "reduced_by", "names", "protocol", "runs"))
+RUN_FIELDS = frozenset(("outcome", "last", "best", "curve", "core_share", "provenance", "command", "date"))
+ROW_SEAL = "sha256"
 
 Entry = dict[str, Any]
 
 
-def file_of(folder: Path, table: str, scale: str) -> Path:
-    """Where the results of ``table`` at ``scale`` lie."""
-    return folder / f"{table}-{scale}.json"
+def ledger_file(folder: Path, scale: str, row: TableRow) -> Path:
+    """Where the results of ``row`` at ``scale`` lie; rows of one data set and family share a file."""
+    return folder / f"{scale}-{row.study}.json"
 
 
 def read(path: Path) -> dict[str, Entry]:
-    """The rows of a results file by name; none where there is no file.
+    """The entries of a ledger file by the name of the row; none where there is no file.
 
     Raises:
-        ValueError: It is damaged, or not a results file.
+        ValueError: It is damaged, or not a ledger file.
     """
     if not path.exists():
         return {}
     try:
         content = json.loads(path.read_text("utf-8"))
-        rows = content["rows"]
-        whole = content["format"] == FORMAT and all(
-            ROW_FIELDS <= row.keys() and all(RUN_FIELDS <= run.keys() for run in row["runs"]) for row in rows.values()
-        )
+        known = content["format"] == LEDGER_FORMAT
+        rows = {name: _opened(name, row) for name, row in content["rows"].items()} if known else {}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{path} is damaged ({type(error).__name__}: {error}); restore it, or move it away to begin a new one. "
             f"Runs are kept apart from it and are not repeated."
         ) from error
-    if not whole:
-        raise ValueError(f"{path} is no results file of format {FORMAT}; move it away to begin a new one.")
+    if not known:
+        raise ValueError(f"{path} is no results file of format {LEDGER_FORMAT}; move it away to begin a new one.")
     return rows
 
 
-def write_results(path: Path, table: str, scale: str, rows: Mapping[str, Entry]) -> None:
-    """Write the results file, rows in the order given."""
-    content = {"format": FORMAT, "table": table, "scale": scale, "rows": rows}
+def _opened(name: str, sealed: Entry) -> Entry:
+    """The entry without its seal, which must be that of its content."""
+    row = {key: value for key, value in sealed.items() if key != ROW_SEAL}
+    if sealed[ROW_SEAL] != _seal(row):
+        raise ValueError(f"{name} is not what was written")
+    if ROW_FIELDS - row.keys() or any(RUN_FIELDS - run.keys() for run in row["runs"]):
+        raise ValueError(f"{name} is not an entry of a row")
+    return row
+
+
+def _seal(row: Entry) -> str:
+    """A hash of an entry: a digit that changed on the disk would be a figure like any other."""
+    return hashlib.sha256(json.dumps(row).encode()).hexdigest()
+
+
+def write_results(path: Path, rows: Mapping[str, Entry]) -> None:
+    """Write the ledger file, rows by name."""
+    sealed = {name: rows[name] | {ROW_SEAL: _seal(rows[name])} for name in sorted(rows)}
+    content = {"format": LEDGER_FORMAT, "rows": sealed}
     write_bytes(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
 
 
 def with_stored_seeds(name: str, old: Entry | None, new: Entry, experiment: Experiment, path: Path) -> Entry:
-    """``new`` with the runs of other seeds that the file has of the same row.
+    """``new`` with the runs of other seeds that the ledger has of the same row.
 
     Raises:
-        ValueError: The file's row is of another experiment, budget or protocol.
+        ValueError: The ledger's row is of another experiment, budget or protocol.
     """
     if old is None:
         return new
     check_same(name, old, new, experiment, path)
-    own = {run["seed"] for run in new["runs"]}
-    runs = [*(run for run in old["runs"] if run["seed"] not in own), *new["runs"]]
-    return new | {"runs": sorted(runs, key=lambda run: run["seed"])}
+    own = {run["outcome"]["seed"] for run in new["runs"]}
+    runs = [*(run for run in old["runs"] if run["outcome"]["seed"] not in own), *new["runs"]]
+    # A row of which every run so far diverged has no protocol yet, nor has a run that did.
+    kept = {key: new[key] or old[key] for key in ("names", "protocol")}
+    return new | kept | {"runs": sorted(runs, key=lambda run: run["outcome"]["seed"])}
 
 
-def already_measured(
-    entries: Iterable[Entry], run: Mapping[str, Any], samples: int, reported: Set[str]
-) -> dict[str, Any] | None:
-    """What `measure` found of ``run`` before, for this table or for another that shares its rows.
+def known_outcomes(entry: Entry | None, scores: set[str], samples: int) -> dict[int, dict[str, Any]]:
+    """Outcomes by seed that need no other run: all but failed ones, where every one of ``scores`` was measured.
 
     Args:
-        run: What the comparison knows of it.
-        samples, reported: How many were to be drawn, and the scores that are asked for.
+        entry: None knows nothing.
+        samples: How many were to be drawn.
     """
-    for entry in entries:
-        if entry["protocol"].get("samples") != samples or not reported <= entry["names"].keys():
-            continue
-        for other in entry["runs"]:
-            # Processor seconds to the last digit tell one run from every other, a repetition of it included.
-            if other["status"] == "finished" and run.items() <= other.items():
-                return {key: (entry | other)[key] for key in ("names", "protocol", "last", "best")}
-    return None
+    if entry is None:
+        return {}
+    measured = scores <= entry["names"].keys() and entry["protocol"].get("samples") == samples
+    return {
+        run["outcome"]["seed"]: run["outcome"]
+        for run in entry["runs"]
+        # One without values has none to measure: it diverged, or its samples are no numbers.
+        if run["outcome"]["status"] != "failed" and (measured or not run["last"])
+    }
 
 
 def check_same(name: str, old: Entry, new: Entry, experiment: Experiment, path: Path) -> None:
@@ -95,7 +117,7 @@ def check_same(name: str, old: Entry, new: Entry, experiment: Experiment, path: 
     # A row stores no seed, for each of its runs has its own.
     changes = experiment.changes_from({"seed": experiment.seed} | old["experiment"])
     # The budget is no identity of an experiment, but runs of two budgets make no mean.
-    shared = [key for key in ("budget", "protocol") if new.get(key) and old[key]]
+    shared = [key for key in ("budget", "like", "protocol") if new.get(key) and old[key]]
     changes += difference(*({key: _without_place(entry[key]) for key in shared} for entry in (old, new)))
     if changes:
         listed = "\n  ".join(changes)
@@ -105,19 +127,25 @@ def check_same(name: str, old: Entry, new: Entry, experiment: Experiment, path: 
         )
 
 
-def _without_place(content: Mapping[str, Any]) -> dict[str, Any]:
+def _without_place(content: Any) -> Any:
     """``content`` without the name of the real samples: their hash, which stays, tells the data."""
-    return {key: value for key, value in content.items() if key != "reference"}
+    return {k: v for k, v in content.items() if k != "reference"} if isinstance(content, dict) else content
 
 
-def read_all(folder: Path) -> dict[tuple[str, str], dict[str, Entry]]:
-    """Every results file in ``folder``, by table and scale.
+def read_all(folder: Path) -> dict[str, dict[str, Entry]]:
+    """Every entry in ``folder`` by scale and name of the row.
 
     Raises:
-        ValueError: One of them is damaged.
+        ValueError: A file is damaged.
     """
     from ganneal.reproduction import SCALES, TABLES
 
+    rows = [row for table in TABLES.values() for row in table.all_rows]
     return {
-        (table, scale): rows for table in TABLES for scale in SCALES if (rows := read(file_of(folder, table, scale)))
+        scale: {
+            name: entry
+            for file in dict.fromkeys(ledger_file(folder, scale, row) for row in rows)
+            for name, entry in read(file).items()
+        }
+        for scale in SCALES
     }

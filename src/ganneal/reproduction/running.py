@@ -1,4 +1,4 @@
-"""Running the rows of a table: as comparisons that go on where they were stopped, written down after each."""
+"""Running the rows of a table: as comparisons that go on where they were stopped, each run written down as it ends."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -7,18 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from ganneal.comparison import Executor, compare
+from ganneal.comparison.job import Job
 from ganneal.data import find_data
 from ganneal.evaluation.stored import Say
 from ganneal.metrics.extractors import ExtractorConfig, InceptionTorchvision
 from ganneal.reproduction import results
 from ganneal.reproduction.datasets import PUBLISHED_DATA
-from ganneal.reproduction.measured import measure, of_outcome
+from ganneal.reproduction.measured import curve, measure
 from ganneal.reproduction.plan import Planned, studies
 from ganneal.reproduction.scales import Scale
 from ganneal.storage.encoding import encode
 from ganneal.storage.json_files import read_json
-
-Ledger = Callable[[], Sequence[results.Entry]]
 
 
 def run_rows(
@@ -28,59 +27,66 @@ def run_rows(
     out: Path,
     executor: Executor,
     *,
-    ledger: Ledger,
-    written: Callable[[str, results.Entry], None],
+    ledger: Mapping[str, results.Entry],
+    written: Callable[[Planned, results.Entry], None],
     say: Say,
     command: str,
 ) -> None:
-    """Train and measure the rows that can be run, one study after the other; ended runs are not repeated.
+    """Train and measure the rows that can be run, one study after the other; runs in the ledger are not repeated.
 
     Args:
-        out: Where the studies lie, each in a folder of its own.
-        ledger: Called for every row that is in results files by then: what is measured there is not measured again.
-        written: Called with the name and the entry of each row that was measured.
+        out: Where the studies lie, each in a folder of its own. A run that was stopped goes on from there.
+        ledger: What is known of each row by its name.
+        written: Called with each run as soon as it has ended, as an entry of its row with that run alone.
     Raises:
         ValueError: A study is of another experiment than the one in its folder.
         Interrupted: A signal came; running jobs have saved, the same call goes on.
     """
     for name, study in studies(rows, scale, seeds).items():
-        say(f"{name}: {len(study.arms)} rows, {study.equal_in(study.arms[0])} each")
-        found = compare(study, out / name, executor, say=say, command=command)
-        own = {one.row.arm: one for one in rows if f"{one.row.dataset}-{one.row.family}" == name}
-        for arm in found.content["arms"]:
-            one = own[arm["name"]]
-            say(f"{name}: measuring {arm['name']}")
-            written(one.row.name, _entry(one, arm, out / name, scale, ledger(), command))
+        own = {one.row.arm: one for one in rows if one.row.study == name}
+        known = {
+            (arm, seed): outcome
+            for arm, one in own.items()
+            for seed, outcome in results.known_outcomes(
+                ledger.get(one.row.name), _scores(one, scale), scale.samples
+            ).items()
+        }
+        missing = [(arm.name, seed) for arm in study.arms for seed in study.seeds if (arm.name, seed) not in known]
+        say(f"{name}: {len(missing)} of {len(study.arms) * len(study.seeds)} runs are not in the ledger")
+        if not missing:
+            continue
+
+        def ended(job: Job, outcome: dict[str, Any], own: Mapping[str, Planned] = own) -> None:
+            one = own[job.arm]
+            say(f"measuring {job.arm} seed {job.seed}")
+            written(one, _entry(one, job.path, outcome, scale, command))
+
+        compare(study, out / name, executor, say=say, command=command, known=known, ended=ended)
 
 
-def _entry(
-    one: Planned,
-    arm: Mapping[str, Any],
-    folder: Path,
-    scale: Scale,
-    known: Sequence[results.Entry],
-    command: str,
-) -> results.Entry:
-    """One row for the results file."""
-    runs, found = [], []
-    reported, score = one.row.reported.keys(), score_extractor([one], scale)
-    for outcome in arm["runs"]:
-        run = of_outcome(outcome)
-        values: Mapping[str, Any] = {}
-        if makes_numbers(outcome):
-            before = results.already_measured(known, run, scale.samples, reported)
-            values = before or measure(folder / outcome["path"], scale.samples, reported, score)
-            found.append(values)
-        runs.append(run | {key: values.get(key, {}) for key in ("last", "best")})
-    first = found[0] if found else {"names": {}, "protocol": {}}
-    return row_identity(one) | {
-        "names": first["names"],
-        "protocol": first["protocol"],
-        "runs": runs,
-        "provenance": _provenance(folder, arm),
+def _scores(one: Planned, scale: Scale) -> set[str]:
+    """Scores that a run of the row must have: the distance, and another where a network of its own gives it."""
+    return {"FID"} | ({"IS"} & set(one.row.reported) if scale.score is not None else set())
+
+
+def _entry(one: Planned, path: Path, outcome: Mapping[str, Any], scale: Scale, command: str) -> results.Entry:
+    """The row of ``one`` with the run at ``path`` alone."""
+    values: Mapping[str, Any] = {}
+    if makes_numbers(outcome):
+        values = measure(path, scale.samples, one.row.reported.keys(), score_extractor([one], scale))
+    description = path / "experiment.json"
+    run = {
+        "outcome": dict(outcome),
+        "last": values.get("last", {}),
+        "best": values.get("best", {}),
+        "curve": curve(path),
+        # Below 1, other work took the rest: seconds then say little about the machine, processor seconds do.
+        "core_share": outcome["cpu_seconds"] / outcome["seconds"] if outcome["seconds"] else None,
+        "provenance": read_json(description)["provenance"] if description.exists() else {},
         "command": command,
         "date": datetime.now(UTC).date().isoformat(),
     }
+    return row_identity(one) | {"names": values.get("names", {}), "protocol": values.get("protocol", {}), "runs": [run]}
 
 
 def makes_numbers(outcome: Mapping[str, Any]) -> bool:
@@ -89,23 +95,15 @@ def makes_numbers(outcome: Mapping[str, Any]) -> bool:
 
 
 def row_identity(one: Planned) -> results.Entry:
-    """What is trained, as the results file has it: the identity of the experiment without the seed, and the budget."""
+    """What is trained, as the ledger has it: the identity of the experiment without the seed, and the budget."""
     assert one.experiment is not None
     return {
         "label": one.row.label,
         "experiment": {key: value for key, value in one.experiment.identity().items() if key != "seed"},
-        "budget": encode(one.experiment.budget),
+        "budget": encode(one.experiment.budget) if one.row.like is None else None,
+        "like": one.row.like,
         "reduced_by": one.reduced_by(),
     }
-
-
-def _provenance(folder: Path, arm: Mapping[str, Any]) -> dict[str, Any]:
-    """Versions and hardware of the first run that began."""
-    for outcome in arm["runs"]:
-        file = folder / outcome["path"] / "experiment.json"
-        if file.exists():
-            return read_json(file)["provenance"]
-    return {}
 
 
 def score_extractor(rows: Sequence[Planned], scale: Scale) -> ExtractorConfig | None:

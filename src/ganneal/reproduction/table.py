@@ -48,12 +48,19 @@ class TableRow:
     experiment: Experiment
     """In the published settings."""
     reported: Mapping[str, Reported]
-    """By score: FID, IS, or another name that is shown and not measured."""
+    """By score: FID, IS, or another name that is shown and not measured. Empty for a row of ours."""
+    like: str | None = None
+    """Arm whose processor seconds it trains for, seed by seed; None trains on the images of its family."""
 
     @property
     def name(self) -> str:
         """Data set and arm."""
         return f"{self.dataset}/{self.arm}"
+
+    @property
+    def study(self) -> str:
+        """Data set and family, whose rows train on as many real images and are measured alike."""
+        return f"{self.dataset}-{self.family}"
 
 
 @dataclass(frozen=True)
@@ -67,17 +74,27 @@ class Table:
     """Names of two rows whose order is a claim: which is better follows from the numbers reported."""
     notes: tuple[str, ...] = ()
     """How the protocol here differs, and what in the table contradicts itself."""
+    controls: tuple[TableRow, ...] = ()
+    """Rows run beside the published ones: controls of ours, and rows of another table they are held against."""
+    questions: tuple[tuple[tuple[str, str], ...], ...] = ()
+    """Pairs of row names in groups: is the first better than the second? p is corrected within a group."""
 
     def __post_init__(self) -> None:
-        names = [row.name for row in self.rows]
+        names = [row.name for row in self.all_rows]
         assert len(set(names)) == len(names), [name for name in names if names.count(name) > 1]
-        unknown = {name for pair in self.pairs for name in pair} - set(names)
+        asked = [*self.pairs, *(pair for group in self.questions for pair in group)]
+        unknown = {name for pair in asked for name in pair} - set(names)
         assert not unknown, unknown
-        assert all(row.dataset in PUBLISHED_DATA for row in self.rows)
+        assert all(row.dataset in PUBLISHED_DATA for row in self.all_rows)
+
+    @property
+    def all_rows(self) -> tuple[TableRow, ...]:
+        """The published rows and then the controls."""
+        return self.rows + self.controls
 
     def row(self, name: str) -> TableRow:
         """The row called ``name``."""
-        return next(row for row in self.rows if row.name == name)
+        return next(row for row in self.all_rows if row.name == name)
 
     @property
     def scores(self) -> list[str]:

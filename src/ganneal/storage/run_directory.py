@@ -35,7 +35,7 @@ from ganneal import __version__
 from ganneal.storage.atomic import check_named, sync, write_bytes
 from ganneal.storage.json_files import CARD, append_line, read_json, read_record
 
-CHECKPOINT_FORMAT = 3
+CHECKPOINT_FORMAT = 4
 OWN_FOLDERS = ("samples", "checkpoints", "tensorboard", "wandb", "best", "final", "snapshots")
 """What a run writes, and in part replaces."""
 KEPT_CHECKPOINTS = 2

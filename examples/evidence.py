@@ -1,0 +1,61 @@
+"""Everything that the page "Does nested annealing help?" rests on, run in a fixed order, the most decisive first.
+
+Each line of `STAGES` is a call of ``ganneal reproduce``. Runs that the ledger in ``results/`` has are not repeated, so
+this may be stopped at any time and started again, on another machine too.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+
+from ganneal.cli import main as ganneal
+
+LOSSES = ("original", "hinge", "lsgan", "wgan")
+CONTROLS = ("cts", "nts-{n}", "nats-{n}", "matched-step-{n}", "long-step-{n}", "cts-time-{n}")
+LEVELS = (10, 5)
+
+
+def _table_nine(losses: tuple[str, ...]) -> Iterator[tuple[str, list[str]]]:
+    for loss in losses:
+        for levels in LEVELS:
+            yield "table9", [f"{loss}-{name.format(n=levels)}" for name in CONTROLS]
+
+
+def _table_twelve(levels: int) -> tuple[str, list[str]]:
+    return "table12", [f"{loss}-{name}-{levels}" for loss in LOSSES for name in ("nts", "nats", "matched-step")]
+
+
+def stages() -> Iterator[tuple[str, list[str], str]]:
+    """Table, rows and seeds of each call, in order; no rows are all of them."""
+    rest = [*_table_nine(LOSSES[1:]), _table_twelve(15), _table_twelve(20)]
+    reversed_original, reversed_cfg = ("table10", ["original-*"]), ("table10", ["cfg-*"])
+    yield from ((*stage, "0") for stage in _table_nine(LOSSES[:1]))
+    yield from ((*stage, "0") for stage in [*rest, reversed_original])
+    for seeds in ("0,1", "0,1,2"):
+        yield from ((*stage, seeds) for stage in [*_table_nine(LOSSES), reversed_original])
+    yield (*reversed_cfg, "0,1,2")
+    for table in ("table8", "table7", "table2", "table11", "table10", "conjugate-gradient"):
+        yield table, [], "0"
+
+
+def main(arguments: list[str]) -> int:
+    """Run the stages; the status of the first that was interrupted, else 0."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", default="runs/evidence", help="where runs go (default runs/evidence)")
+    parser.add_argument("--results", default="results", help="where the ledger lies (default results)")
+    parser.add_argument("--list", action="store_true", help="print the commands, run nothing")
+    given = parser.parse_args(arguments)
+    for table, rows, seeds in stages():
+        chosen = ["--rows", *rows] if rows else []
+        command = ["reproduce", table, "--scale", "cpu", *chosen, "--seeds", seeds, "--jobs", "1"]
+        print("ganneal", *command, flush=True)
+        if given.list:
+            continue
+        status = ganneal([*command, "--out", given.out, "--results", given.results])
+        if status > 128:  # a signal: everything that ran has been saved
+            return status
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
