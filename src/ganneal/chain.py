@@ -14,7 +14,7 @@ from ganneal.models.parts.freezing import frozen, in_mode
 from ganneal.push import Push
 from ganneal.task import Condition
 
-Judge = Callable[[nn.Module, Tensor, Condition], Tensor]
+OutputsOf = Callable[[nn.Module, Tensor, Condition], Tensor]
 """A discriminator's raw outputs of samples under their condition, with what stands before it."""
 
 
@@ -68,33 +68,33 @@ class Chain:
             )
         return self.stored[level]
 
-    def walk(self, samples: Tensor, condition: Condition, judge: Judge, pushes: int) -> Tensor:
+    def walk(self, samples: Tensor, condition: Condition, outputs_of: OutputsOf, pushes: int) -> Tensor:
         """``samples`` of the present generator after the first ``pushes`` levels."""
         for level in range(1, pushes + 1):
-            samples = self.move(samples, condition, judge, self.at(level))
+            samples = self.move(samples, condition, outputs_of, self.at(level))
         return samples
 
-    def finish(self, samples: Tensor, condition: Condition, judge: Judge) -> Tensor:
+    def finish(self, samples: Tensor, condition: Condition, outputs_of: OutputsOf) -> Tensor:
         """``samples`` of the chain's generator after all of its pushes."""
-        for _, moved in self.trail(samples, condition, judge):
+        for _, moved in self.trail(samples, condition, outputs_of):
             samples = moved
         return samples
 
-    def trail(self, samples: Tensor, condition: Condition, judge: Judge) -> Iterator[tuple[Stored, Tensor]]:
+    def trail(self, samples: Tensor, condition: Condition, outputs_of: OutputsOf) -> Iterator[tuple[Stored, Tensor]]:
         """Each stored discriminator in turn, with ``samples`` of the chain's generator after its push."""
         for level in sorted(self.stored):
-            samples = self.move(samples, condition, judge, self.stored[level])
+            samples = self.move(samples, condition, outputs_of, self.stored[level])
             yield self.stored[level], samples
 
-    def move(self, samples: Tensor, condition: Condition, judge: Judge, by: Stored) -> Tensor:
+    def move(self, samples: Tensor, condition: Condition, outputs_of: OutputsOf, by: Stored) -> Tensor:
         """``samples`` after one push; no weight and no buffer of the discriminator changes, one graph lives at once."""
         moved = []
         for start in range(0, len(samples), self.chunk):
             piece = slice(start, start + self.chunk)
             given = tuple(each[piece] for each in condition)
             with frozen(by.discriminator, keep_buffers=True), in_mode(by.discriminator, self.push.d_norm_mode):
-                judged = lambda x, given=given: judge(by.discriminator, x, given)  # noqa: E731
-                moved.append(self.push(judged, samples[piece], by.step_size, self.loss))
+                outputs = lambda x, given=given: outputs_of(by.discriminator, x, given)  # noqa: E731
+                moved.append(self.push(outputs, samples[piece], by.step_size, self.loss))
         return torch.cat(moved)
 
     def state_dict(self) -> dict[str, Any]:

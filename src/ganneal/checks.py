@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from ganneal.experiment import Experiment
-from ganneal.losses import Loss, judges_pairs, output_of, views_of_discriminator, views_of_generator
+from ganneal.losses import Loss, compares_pairs, output_of, views_of_discriminator, views_of_generator
 from ganneal.losses.outputs import LOG_RATIO, UNKNOWN
 from ganneal.models import ModelPair
 from ganneal.ranks import Ranks, joined
@@ -60,14 +60,14 @@ def check_players(experiment: Experiment, pair: ModelPair) -> None:
 def _check_pairs(experiment: Experiment, pair: ModelPair) -> None:
     """Refuse a loss of pairs with a discriminator of single samples, and the other way round."""
     loss, model = type(experiment.loss).__name__, type(experiment.model).__name__
-    if judges_pairs(experiment.loss) and not pair.judges_pairs:
+    if compares_pairs(experiment.loss) and not pair.compares_pairs:
         raise ValueError(
             f"loss {loss} compares pairs of samples, and the discriminator of {model} judges single ones; use the "
             f"model 'relation' (--model relation), or another loss."
         )
-    if not pair.judges_pairs:
+    if not pair.compares_pairs:
         return
-    if not judges_pairs(experiment.loss):
+    if not compares_pairs(experiment.loss):
         raise ValueError(
             f"model {model} has a discriminator of pairs, and the loss {loss} judges single samples; use the loss "
             f"'triplet' (--loss triplet), or another model."

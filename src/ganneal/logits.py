@@ -35,18 +35,18 @@ class PatchDiscriminator(nn.Module):
     alike.
     """
 
-    def judge(self, samples: Tensor, *condition: Tensor) -> DiscriminatorOutput:
+    def outputs(self, samples: Tensor, *condition: Tensor) -> DiscriminatorOutput:
         """The logits ``[batch, heads, places]``, and features."""
         raise NotImplementedError
 
     def forward(self, samples: Tensor, *condition: Tensor) -> PerSample:
-        return per_sample(self.judge(samples, *condition).logits)
+        return per_sample(self.outputs(samples, *condition).logits)
 
 
 def discriminator_output(discriminator: nn.Module, samples: Tensor, *condition: Tensor) -> DiscriminatorOutput:
     """All logits of ``samples``: several each of a `PatchDiscriminator`, one each of others."""
     if isinstance(discriminator, PatchDiscriminator):
-        return discriminator.judge(samples, *condition)
+        return discriminator.outputs(samples, *condition)
     return DiscriminatorOutput(discriminator(samples, *condition))
 
 

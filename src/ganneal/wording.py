@@ -32,11 +32,11 @@ def lost(summary: Mapping[str, Any]) -> str:
     return f"{diverged} of {diverged + summary['n']} diverged" + (", others " if summary["n"] else "")
 
 
-def telling_apart(values: Iterable[float]) -> int:
+def distinguishing_digits(values: Iterable[float]) -> int:
     """How many significant digits, at least 3, show different ``values`` as different.
 
-    >>> telling_apart([0.1, 20, 300]), telling_apart([14.78, 14.8, 14.82]), telling_apart([5, 5])
-    (3, 4, 3)
+    >>> [distinguishing_digits(values) for values in ([0.1, 20, 300], [14.78, 14.8, 14.82], [5, 5])]
+    [3, 4, 3]
     """
     different = set(values)
     return next((n for n in range(3, 9) if len({number(value, n) for value in different}) == len(different)), 9)

@@ -209,7 +209,7 @@ def test_everything_that_enters_the_discriminator_is_augmented(step: Any) -> Non
 def test_penalties_take_the_gradient_in_the_image_before_augmentation() -> None:
     run = Run(digits(augmentation=DiffAugment(color=False, translation=False)))
     real = run.next_batch(16).samples.requires_grad_()
-    (gradient,) = torch.autograd.grad(run.judge(real, ()).sum(), real)
+    (gradient,) = torch.autograd.grad(run.logits_of(real, ()).sum(), real)
     zero = (gradient == 0).flatten(1).sum(1)
     assert (zero >= 16).all() and (zero < 256).all()  # no slope where the image was cut out
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ganneal.comparison.judging import FAILURE_RULE
+from ganneal.comparison.paired import FAILURE_RULE
 from ganneal.comparison.results import Results
 from ganneal.comparison.study import Arm, Study
 from ganneal.metrics.p_values import holm

@@ -154,7 +154,7 @@ class Beside(nn.Module):
 def build(case: Case, seed: int = 0) -> ModelPair:
     torch.manual_seed(seed)
     pair = case.model.build(case.shape, case.num_classes)
-    if pair.judges_pairs:
+    if pair.compares_pairs:
         pair.discriminator = Beside(pair.discriminator, case.shape)
     return pair
 

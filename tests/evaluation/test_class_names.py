@@ -8,7 +8,7 @@ import pytest
 
 from ganneal.cli import main
 from ganneal.data import Arrays, Dataset
-from ganneal.data.classes import paired
+from ganneal.data.classes import paired_classes
 from ganneal.evaluation.stored import Settings, evaluate_images, evaluate_run
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.metrics.extractors import Pixels
@@ -51,7 +51,7 @@ def test_the_same_letters_in_both_forms_of_unicode_are_one_name(tmp_path: Path) 
     fake = written(tmp_path / "fake.npz", ["gro\u00df", "gro\u0308\u00dfe"])
     (record,) = evaluate_images(real, fake, settings=SETTINGS, extractor=Pixels(4))
     assert record.value == pytest.approx(0, abs=1e-9) and record.protocol.classes_paired == "by name"
-    assert paired(["\u00e1", "a\u0301"], ["a\u0301", "\u00e1"], called=("real", "fake")).places == (1, 0)
+    assert paired_classes(["\u00e1", "a\u0301"], ["a\u0301", "\u00e1"], called=("real", "fake")).places == (1, 0)
 
 
 def test_classes_of_which_one_side_has_the_names_are_paired_in_their_order(tmp_path: Path) -> None:

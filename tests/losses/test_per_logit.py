@@ -11,7 +11,7 @@ HEADS, PLACES, BATCH = 3, 5, 4
 
 
 class Patches(PatchDiscriminator):
-    def judge(self, samples: Tensor, *condition: Tensor) -> DiscriminatorOutput:
+    def outputs(self, samples: Tensor, *condition: Tensor) -> DiscriminatorOutput:
         return DiscriminatorOutput(samples, (samples + 1,))
 
 

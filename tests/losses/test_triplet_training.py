@@ -16,7 +16,7 @@ from ganneal.engine import loop as engine
 from ganneal.engine.run import Run
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.experiments import EXPERIMENTS
-from ganneal.losses import EVERY_LOSS, LOSSES, PAIR_LOSSES, Loss, NonSaturating, Triplet, judges_pairs
+from ganneal.losses import EVERY_LOSS, LOSSES, PAIR_LOSSES, Loss, NonSaturating, Triplet, compares_pairs
 from ganneal.models import DCGAN, Relation
 from ganneal.normalization import NORMALIZATIONS
 from ganneal.optim import SGD, Adam
@@ -143,7 +143,7 @@ def test_other_parts_go_with_it(changes: dict[str, Any]) -> None:
 def test_the_loss_is_named_like_any_other() -> None:
     assert list(EVERY_LOSS) == [*LOSSES, "triplet"] and "triplet" not in LOSSES
     assert EVERY_LOSS["triplet"] is PAIR_LOSSES["triplet"] and isinstance(EVERY_LOSS["triplet"], Loss)
-    assert [name for name, loss in EVERY_LOSS.items() if judges_pairs(loss)] == ["triplet"]  # type: ignore[arg-type]
+    assert [name for name, loss in EVERY_LOSS.items() if compares_pairs(loss)] == ["triplet"]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

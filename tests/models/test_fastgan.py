@@ -64,7 +64,7 @@ def test_sizes_of_any_number_of_doublings_and_any_base(shape: tuple[int, ...], l
     with torch.no_grad():
         pair = FastGAN(width=8, latent_size=4, layout=layout).build(shape)  # type: ignore[arg-type]
         images = pair.generator.eval()(torch.randn(2, 4))
-        judgement = discriminator_of(pair).eval().judge(images)
+        judgement = discriminator_of(pair).eval().outputs(images)
         quarters = torch.zeros(2, dtype=torch.int64)
         error = discriminator_of(pair).reconstruction_error(judgement.features, images, quarters)
     assert images.shape == (2, *shape) and judgement.logits.shape == (2, 1, logits) and error.shape == (2,)
@@ -168,12 +168,12 @@ def test_a_halving_is_the_mean_of_its_two_ways() -> None:
 def test_an_output_is_the_mean_of_all_logits_of_both_paths() -> None:
     pair = small((3, 64, 64))
     discriminator, images = discriminator_of(pair).eval(), torch.rand(2, 3, 64, 64) * 2 - 1
-    logits = discriminator.judge(images).logits
+    logits = discriminator.outputs(images).logits
     assert logits.shape == (2, 1, 50)
     torch.testing.assert_close(discriminator(images), logits.mean((1, 2)))
     # The second path sees the image averaged down to half its size: what differs within a 2x2 block is lost on it.
     mixed = images.view(2, 3, 32, 2, 32, 2).flip(3, 5).reshape(images.shape)
-    other = discriminator.judge(mixed).logits
+    other = discriminator.outputs(mixed).logits
     torch.testing.assert_close(other[..., 25:], logits[..., 25:], rtol=1e-4, atol=1e-5)
     assert not torch.allclose(other[..., :25], logits[..., :25], atol=1e-4)
 
@@ -187,7 +187,7 @@ def test_quarters_are_counted_in_reading_order() -> None:
 def test_the_reconstruction_error_is_three_mean_squares_and_zero_for_perfect_decoders() -> None:
     discriminator = discriminator_of(small())
     images = torch.rand(2, 3, 32, 32) * 2 - 1
-    features = discriminator.judge(images).features
+    features = discriminator.outputs(images).features
     quarters = torch.tensor([1, 2])
     made: list[Tensor] = [torch.zeros(2, 3, 32, 32), torch.zeros(2, 3, 16, 16), images]
     discriminator.decoders = nn.ModuleList(Constant(each) for each in made)
@@ -211,7 +211,7 @@ def test_the_discriminator_brings_its_term_which_reads_the_pass_that_was_made() 
     term = with_own_term(Sum(), discriminator)
     assert term == Sum((Sum(), Reconstruction(0.5)))
     images = torch.rand(2, 3, 32, 32) * 2 - 1
-    judgement = discriminator.judge(images)
+    judgement = discriminator.outputs(images)
     logits = per_sample(judgement.logits)
     context = Context(
         discriminator, images, images, logits, logits, Counters(), torch.Generator().manual_seed(0),

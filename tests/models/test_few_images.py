@@ -84,7 +84,7 @@ def test_a_step_of_the_discriminator_by_hand_has_the_loss_of_all_logits_and_the_
     quarters = torch.randint(4, (BATCH,), generator=deepcopy_of(run.random["penalty"]))
     with torch.no_grad():
         fake = g(latents)  # the noise has the scale 0 at first
-    of_real, of_fake = d.judge(real), d.judge(fake)
+    of_real, of_fake = d.outputs(real), d.outputs(fake)
     loss = (1 - of_real.logits).relu().mean() + (1 + of_fake.logits).relu().mean()
     error = d.reconstruction_error(of_real.features, real, quarters).mean()
     gradients = torch.autograd.grad(loss + error, list(d.parameters()))
@@ -147,7 +147,7 @@ def test_a_step_against_the_projected_discriminator_by_hand_and_resumed_has_the_
     assert isinstance(d, ProjectedDiscriminator)
     with torch.no_grad():
         fake = deepcopy(run.generator)(run.pair.latent.sample(BATCH, deepcopy_of(run.random["latents"])))
-    loss = (1 - d.judge(real).logits).relu().mean(2).sum(1).mean() + (1 + d.judge(fake).logits).relu().mean(2).sum(
+    loss = (1 - d.outputs(real).logits).relu().mean(2).sum(1).mean() + (1 + d.outputs(fake).logits).relu().mean(2).sum(
         1
     ).mean()
     gradients = torch.autograd.grad(loss, list(d.parameters()))

@@ -32,7 +32,7 @@ def test_the_small_discriminators_have_the_published_sizes() -> None:
     assert [count(head) for head in player.heads] == [2_829_120, 2_763_392, 2_631_936, 2_106_880]
     assert count(player) == 10_331_328
     with torch.no_grad():
-        assert player.eval().judge(torch.zeros(1, 3, 256, 256)).logits.shape == (1, 4, 25)
+        assert player.eval().outputs(torch.zeros(1, 3, 256, 256)).logits.shape == (1, 4, 25)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_images_are_seen_at_one_size_whatever_theirs(
     player = Projected(side=side).build_discriminator(shape).eval()
     assert player.seen == seen
     with torch.no_grad():
-        assert player.judge(torch.zeros(1, *shape)).logits.shape == (1, 4, places)
+        assert player.outputs(torch.zeros(1, *shape)).logits.shape == (1, 4, places)
 
 
 def test_images_are_resized_bilinearly_repeated_to_rgb_and_scaled_as_the_network_was_trained() -> None:

@@ -11,7 +11,7 @@ from ganneal.data import Ring
 from ganneal.data.decode.survey import ImageHeader, Survey
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.experiments import EXPERIMENTS, digits_nats, ring_cts, ring_nts
-from ganneal.experiments.choices import choose
+from ganneal.experiments.automatic import choose
 from ganneal.losses import LOSSES
 from ganneal.metrics.extractors import EfficientNetLite0, MobileNetV2
 from ganneal.models import DCGAN, Pair, Projected

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ganneal.cli.chosen import choices, named_model, reasons, values
+from ganneal.cli.automatic import automatic_choices, named_model, reasons, values
 from ganneal.cli.configure import configure, resolve, take_flag, take_option
 from ganneal.clocks import CLOCKS, BudgetClock
 from ganneal.comparison import Arm, Executor, LocalProcesses, Study, compare
@@ -91,7 +91,7 @@ def _chosen(named: Sequence[str], shared: Sequence[str], folder: str) -> Chosen:
     for text in named:
         own = [f"--{change}" for change in text.split(",")[1:]]
         models.setdefault(_named(text)[1], []).append(named_model([*own, *shared]))
-    found = {name: choices(name, stored.get(name), used) for name, used in models.items()}
+    found = {name: automatic_choices(name, stored.get(name), used) for name, used in models.items()}
     return {name: chosen for name, chosen in found.items() if chosen is not None}
 
 

@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass
 from inspect import getdoc
 from typing import Any
 
-from ganneal.cli.chosen import choices, named_model, reasons, values
+from ganneal.cli.automatic import automatic_choices, named_model, reasons, values
 from ganneal.cli.configure import EXPERIMENT_PARTS, configure, resolve, take_flag, take_option
 from ganneal.cli.plan import plan_as_text
 from ganneal.evaluation.run_data import ACCEPT, KnownData, check_apart, check_identity, found_again
@@ -112,8 +112,8 @@ def main(arguments: Sequence[str]) -> None:
     out = take_option(rest, "--out")
     dry_run, accept = (take_flag(rest, option) for option in ("--dry-run", ACCEPT))
     rest = ["--help" if argument == "--help-all" else argument for argument in rest]
-    stored = RunDirectory(out or _directory(run_name(name), _seed(rest))).chosen()
-    chosen = choices(name, stored, [named_model(rest)])
+    stored = RunDirectory(out or _directory(run_name(name), _seed(rest))).automatic_choices()
+    chosen = automatic_choices(name, stored, [named_model(rest)])
     begun = resolve(name, values(chosen))
     experiment = configure(begun, rest, prog=f"ganneal train {shlex.quote(name)}")
     directory = out or _directory(experiment.name, experiment.seed)

@@ -9,7 +9,7 @@ from typing import Any
 
 from ganneal.clocks import CLOCKS
 from ganneal.comparison.job import STEP_RATIO
-from ganneal.comparison.judging import FAILURE_RULE, Finding, Standing, compared, corrected, standing
+from ganneal.comparison.paired import FAILURE_RULE, Finding, Standing, compared, corrected, standing
 from ganneal.comparison.study import MATCHED, Arm, Study, is_annealed
 from ganneal.metrics.intervals import last_over_best_interval, seed_interval
 from ganneal.schemes import Nested

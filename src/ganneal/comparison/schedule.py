@@ -73,7 +73,7 @@ def compare(
         description = _begin(study, folder, command, chosen or {})
         for warning in _warnings(study):
             say(warning)
-        return _Course(study, folder, executor, say, command, description, known or {}, ended).run()
+        return _StudyRun(study, folder, executor, say, command, description, known or {}, ended).run()
 
 
 def _warnings(study: Study) -> list[str]:
@@ -95,8 +95,8 @@ def _warnings(study: Study) -> list[str]:
     ]
 
 
-class _Course:
-    """A study under way."""
+class _StudyRun:
+    """A study while its jobs run: what is waiting, running and measured."""
 
     def __init__(
         self,

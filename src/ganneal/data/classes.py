@@ -108,13 +108,13 @@ def with_classes_of(names: Sequence[str], dataset: Dataset, *, called: tuple[str
         why = f": {dataset.unusable}" if dataset.unusable else ""
         raise ValueError(f"{called[1]} must have labels, as {called[0]} has classes, and there are none{why}.")
     own = populated(dataset)
-    found = paired(names, own.class_names, called=called)
+    found = paired_classes(names, own.class_names, called=called)
     labels = np.array(found.places, dtype=np.int64)[own.labels]
     description = {**own.description, "classes": list(names)}
     return replace(own, labels=labels, num_classes=len(names), description=description), found.words
 
 
-def paired(ours: Sequence[str], theirs: Sequence[str], *, called: tuple[str, str]) -> Pairing:
+def paired_classes(ours: Sequence[str], theirs: Sequence[str], *, called: tuple[str, str]) -> Pairing:
     """Pair classes by their names; by their order only where one side has names and the other 0, 1, ... alone.
 
     Args:
@@ -124,7 +124,7 @@ def paired(ours: Sequence[str], theirs: Sequence[str], *, called: tuple[str, str
     Raises:
         ValueError: The two sides are not of the same classes; the message names the difference.
 
-    >>> paired(["10", "20", "3"], ["3", "10", "20"], called=("real", "fake")).places
+    >>> paired_classes(["10", "20", "3"], ["3", "10", "20"], called=("real", "fake")).places
     (2, 0, 1)
     """
     ours, theirs = composed(ours), composed(theirs)
@@ -152,7 +152,7 @@ def paired_in_order(ours: Sequence[str], theirs: Sequence[str], *, called: tuple
     """
     if not ours or not theirs:
         return None
-    found = paired(ours, theirs, called=called)
+    found = paired_classes(ours, theirs, called=called)
     if found.places != tuple(range(len(ours))):
         raise ValueError(
             f"classes must be in the same order in {called[0]} and {called[1]}, got {few(ours)} and {few(theirs)}; "

@@ -155,7 +155,7 @@ def push_pool(step: PushPool, run: Run) -> None:
     with run.autocast(), run.drawing():
         # x <- x + step_size * (the push at x): for functional gradients the schedule's weight is in the step size.
         by = by._replace(step_size=step.step_size)
-        move = partial(run.chain.move, judge=run.passes.stored_outputs, by=by)
+        move = partial(run.chain.move, outputs_of=run.passes.stored_outputs, by=by)
         moved = _shared(run, move, pool.samples, pool.condition)
     if not moved.isfinite().all():
         raise TrainingStopped(

@@ -113,8 +113,8 @@ def _discriminator_loss(step: UpdateDiscriminator, run: Run, count: int) -> Tens
     run.meters.add("d_fake", fake_logits)
     of_real, of_fake = (earlier[:1], (real.samples,)) if earlier else ((), ())  # partners, where pairs are judged
     context = Context(
-        discriminator=lambda x: run.judge(x, (*of_real, *real.condition)),
-        fake_discriminator=lambda x: run.judge(x, (*of_fake, *fake.condition)),
+        discriminator=lambda x: run.logits_of(x, (*of_real, *real.condition)),
+        fake_discriminator=lambda x: run.logits_of(x, (*of_fake, *fake.condition)),
         real=real.samples,
         fake=fake.samples.to(real.samples.dtype),
         real_logits=real_logits,
@@ -140,11 +140,11 @@ def _discriminator_loss(step: UpdateDiscriminator, run: Run, count: int) -> Tens
 def _again(run: Run, sight: Sight, partners: tuple[Tensor, ...]) -> Again:
     """The discriminator on further samples that are augmented as those were that it saw by ``sight``."""
 
-    def judge(samples: Tensor, change: Change = unchanged) -> Tensor:
+    def logits_of(samples: Tensor, change: Change = unchanged) -> Tensor:
         shown, condition = sight(samples, change)
         return run.discriminator(shown, *partners, *condition)
 
-    return judge
+    return logits_of
 
 
 def update_generator(step: UpdateGenerator, run: Run) -> None:

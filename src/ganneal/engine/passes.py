@@ -122,7 +122,7 @@ class Pass(nn.Module):
             return self.task.fake(self.generator, latents, condition, self.random)
         return self.noisy.fake_with(self.generator, latents, condition, noise)
 
-    def judgements(self, views: tuple[SideGroup, ...], sides: dict[Side, Seen]) -> list[DiscriminatorOutput]:
+    def outputs_on(self, views: tuple[SideGroup, ...], sides: dict[Side, Seen]) -> list[DiscriminatorOutput]:
         """Raw outputs on each of ``views``: a sample under its condition, its partners first where it has any."""
         outputs = []
         with self.autocast():
@@ -145,7 +145,7 @@ class Pass(nn.Module):
         sides: dict[Side, Seen] = {"fake": (fake, condition), **_earlier(earlier)}
         if real:
             sides["real"] = (*real, given)
-        outputs = [judgement.logits for judgement in self.judgements(self.views_of_generator, sides)]
+        outputs = [output.logits for output in self.outputs_on(self.views_of_generator, sides)]
         # a float, or a 0-dim tensor where it would be a constant of the recording
         loss = self.loss.generator(*outputs, weight=weight).mean()
         self.settle()
@@ -178,10 +178,10 @@ class DiscriminatorLoss(Pass):
         self, real: Tensor, given: Condition, fake: Tensor, condition: Condition, earlier: Earlier = ()
     ) -> tuple[Tensor, ...]:
         sides: dict[Side, Seen] = {"real": (real, given), "fake": (fake, condition)}
-        judgements = self.judgements(self.views_of_discriminator, sides | _earlier(earlier))
-        loss = self.loss.discriminator(*(judgement.logits for judgement in judgements)).mean()
+        outputs = self.outputs_on(self.views_of_discriminator, sides | _earlier(earlier))
+        loss = self.loss.discriminator(*(output.logits for output in outputs)).mean()
         self.settle()
-        of_reals, of_fakes = judgements[:2]
+        of_reals, of_fakes = outputs[:2]
         return loss, per_sample(of_reals.logits), per_sample(of_fakes.logits), *of_reals.features
 
 

@@ -21,7 +21,7 @@ from ganneal.engine.passes import EarlierBatches, Sight
 from ganneal.experiment import Experiment
 from ganneal.inference.generator import Pushes, TrainedGenerator
 from ganneal.inference.pushing import ChainPushes
-from ganneal.losses import judges_pairs
+from ganneal.losses import compares_pairs
 from ganneal.models.parts.batch_norm import batch_norms
 from ganneal.optim import average_
 from ganneal.randomness import OF_SAMPLES, RANDOM_STREAMS, derive_seed, random_stream, unnamed_draws
@@ -186,7 +186,7 @@ class Run:
         self.cursor = Cursor(experiment.scheme)
         self.counters = Counters()
         self.meters = Meters()
-        self.earlier = EarlierBatches() if judges_pairs(experiment.loss) else None
+        self.earlier = EarlierBatches() if compares_pairs(experiment.loss) else None
         """Batches of the moves before, where the loss compares with them."""
         self.round_steps: list[Tensor] = []
         """Lengths of the generator's steps in the present round, where they are measured."""
@@ -207,7 +207,7 @@ class Run:
         """Everything that is trained: both players, and the regularizer's own network where it has one."""
         return [self.generator, self.discriminator, *([] if self.network is None else [self.network])]
 
-    def judge(self, samples: Tensor, condition: Condition) -> Tensor:
+    def logits_of(self, samples: Tensor, condition: Condition) -> Tensor:
         """The discriminator's raw outputs in training, for what differentiates them twice: on augmented ``samples``."""
         shown, given = self.sight(condition)(samples)
         return self.discriminator(shown, *given)

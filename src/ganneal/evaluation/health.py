@@ -50,7 +50,7 @@ Series = Mapping[str, Sequence[float]]
 """The finite values of each column of the log so far, newest last; a column that never came is empty."""
 
 
-Finding = tuple[Severity, str, float, str]
+RuleFinding = tuple[Severity, str, float, str]
 """What a rule finds: how bad it is, the text, the figure and its name."""
 
 
@@ -60,7 +60,7 @@ class HealthRule(NamedTuple):
     name: str
     key: str
     """The column it reads."""
-    find: Callable[[Series], Finding | None]
+    find: Callable[[Series], RuleFinding | None]
 
     def __call__(self, series: Series) -> Verdict | None:
         """A warning or an alarm, or None."""
@@ -74,7 +74,7 @@ def _early(series: Series) -> bool:
     return bool(updates) and updates[-1] < BEGUN
 
 
-def too_strong(series: Series) -> Finding | None:
+def too_strong(series: Series) -> RuleFinding | None:
     """D ranks 99 % of held-out reals above the samples, at three evaluations in a row."""
     recent, patience = series["d_accuracy"][-3:], 3
     if len(recent) < patience or min(recent) < 0.99:
@@ -94,7 +94,7 @@ def too_strong(series: Series) -> Finding | None:
     return "warning", text, recent[-1], "share of pairs of a real and a generated sample that D ranks rightly"
 
 
-def vanishing_gradient(series: Series) -> Finding | None:
+def vanishing_gradient(series: Series) -> RuleFinding | None:
     """The generator's gradient has been below a thousandth of its largest for five rows."""
     norms, rows = series["g_grad_norm"], 5
     if len(norms) < 2 * rows:
@@ -109,7 +109,7 @@ def vanishing_gradient(series: Series) -> Finding | None:
     return "warning", text, recent, "norm of the generator's gradient"
 
 
-def mode_loss(series: Series) -> Finding | None:
+def mode_loss(series: Series) -> RuleFinding | None:
     """Coverage of the real samples is below half its best, an alarm below a tenth, where the best was 0.1 or more."""
     coverage = series["coverage"]
     if len(coverage) < 2 or max(coverage[:-1]) < 0.1 or _early(series):
@@ -127,7 +127,7 @@ def mode_loss(series: Series) -> Finding | None:
     return "alarm" if collapsed else "warning", text, now, figure_name
 
 
-def near_duplicates(series: Series) -> Finding | None:
+def near_duplicates(series: Series) -> RuleFinding | None:
     """Many samples are all but copies of one another; an alarm where that had been otherwise, so not at the start.
 
     Of n real samples the closest pair decides what is close. So a perfect generator of n samples exceeds the share s
@@ -150,7 +150,7 @@ def near_duplicates(series: Series) -> Finding | None:
     return "alarm" if collapsed else "warning", text, shares[-1], figure_name
 
 
-def oscillation(series: Series) -> Finding | None:
+def oscillation(series: Series) -> RuleFinding | None:
     """The distance has turned up or down by half or more at each of the last five evaluations."""
     recent, swing, turns = series["distance"][-6:], 1.5, 4
     if len(recent) < turns + 2 or min(recent) <= 0:
@@ -168,7 +168,7 @@ def oscillation(series: Series) -> Finding | None:
     return "warning", text, max(recent) / min(recent), "largest over smallest of the recent distances"
 
 
-def nan_risk(series: Series) -> Finding | None:
+def nan_risk(series: Series) -> RuleFinding | None:
     """A player's gradient is a thousand times its median: NaN is near."""
     for key, what in (("d_grad_norm", "discriminator's gradient"), ("g_grad_norm", "generator's gradient")):
         norms = series[key]

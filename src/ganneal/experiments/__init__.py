@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from ganneal.experiment import Experiment
-from ganneal.experiments.choices import Choice
+from ganneal.experiments.automatic import Choice
 from ganneal.experiments.cifar10 import cifar10_cfg, cifar10_cfg_annealed, cifar10_cts, cifar10_nats, cifar10_nts
 from ganneal.experiments.cifar10_residual import (
     cifar10_biggan_cts,

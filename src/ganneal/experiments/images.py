@@ -8,7 +8,7 @@ from typing import Any
 from ganneal.data import Encoded, Source, source_at
 from ganneal.data.tools.inspection import survey
 from ganneal.experiment import Budget, Experiment, Records
-from ganneal.experiments.choices import Choice, choose
+from ganneal.experiments.automatic import Choice, choose
 from ganneal.machine import this_machine
 from ganneal.models import DCGAN, Model
 from ganneal.schemes import Nested

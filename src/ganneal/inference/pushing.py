@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ganneal.augment import AUGMENTATIONS, PROBABILITIES, Augmentation
-from ganneal.chain import Chain, Judge
+from ganneal.chain import Chain, OutputsOf
 from ganneal.clocks import Counters
 from ganneal.inference.generator import TrainedGenerator
 from ganneal.inference.trained_run import TrainedRun
@@ -45,18 +45,18 @@ class ChainPushes:
 
     def __call__(self, samples: Tensor, condition: Condition, random: torch.Generator) -> Tensor:
         """``samples`` of the generator after every push."""
-        return self.chain.finish(samples, condition, self._judge(random))
+        return self.chain.finish(samples, condition, self._outputs_of(random))
 
     def trail(self, samples: Tensor, condition: Condition, random: torch.Generator) -> list[tuple[float, Tensor]]:
         """The size of each push, with ``samples`` after it."""
-        found = self.chain.trail(samples, condition, self._judge(random))
+        found = self.chain.trail(samples, condition, self._outputs_of(random))
         return [(stored.step_size, moved) for stored, moved in found]
 
-    def _judge(self, random: torch.Generator) -> Judge:
-        def judge(discriminator: nn.Module, points: Tensor, given: Condition) -> Tensor:
+    def _outputs_of(self, random: torch.Generator) -> OutputsOf:
+        def outputs_of(discriminator: nn.Module, points: Tensor, given: Condition) -> Tensor:
             return discriminator(self.augmentation(points, random, self.state, self.counters), *given)
 
-        return judge
+        return outputs_of
 
 
 def followed(run: TrainedRun) -> TrainedGenerator:

@@ -37,8 +37,8 @@ from ganneal.losses.protocol import (
     SideGroup,
     Weight,
     WeightOn,
+    compares_pairs,
     equal_sizes,
-    judges_pairs,
     output_of,
     views_of_discriminator,
     views_of_generator,
@@ -81,7 +81,7 @@ class _EveryLoss(ChainMap[str, Any]):
     """Both registries as one: what is put into it goes where it belongs."""
 
     def __setitem__(self, name: str, loss: Any) -> None:
-        (PAIR_LOSSES if judges_pairs(loss) else LOSSES)[name] = loss
+        (PAIR_LOSSES if compares_pairs(loss) else LOSSES)[name] = loss
 
     def clear(self) -> None:
         for registry in self.maps:
@@ -127,7 +127,7 @@ __all__ = [
     "WeightOn",
     "check_increases",
     "equal_sizes",
-    "judges_pairs",
+    "compares_pairs",
     "output_of",
     "softplus",
     "upcast",

@@ -90,7 +90,7 @@ def views_of_generator(loss: Loss) -> tuple[SideGroup, ...]:
     return own if own is not None else SEPARATE[::-1] if loss.needs_real else SEPARATE[1:]
 
 
-def judges_pairs(loss: Loss) -> bool:
+def compares_pairs(loss: Loss) -> bool:
     """Whether the discriminator is to judge samples beside partners."""
     return any(len(view) > 1 for view in views_of_discriminator(loss))
 

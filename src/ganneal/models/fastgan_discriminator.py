@@ -127,7 +127,7 @@ class FastGANDiscriminator(PatchDiscriminator):
         widths = [channels(units) for units in DECODER[:whole]]
         return nn.ModuleList(decoder(inputs, widths[:doublings], self.shape[0]) for inputs, doublings in sources)
 
-    def judge(self, samples: Tensor, *condition: Tensor) -> DiscriminatorOutput:
+    def outputs(self, samples: Tensor, *condition: Tensor) -> DiscriminatorOutput:
         check_images(samples, self.shape)
         maps = {self.top: self.stem(samples)}
         for level in range(self.top - 1, 0, -1):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ganneal.models.fastgan import FastGAN
 from ganneal.models.projected import Projected
-from ganneal.models.protocol import Model, ModelPair, Shape, paired
+from ganneal.models.protocol import Model, ModelPair, Shape, pair_of_families
 
 
 @dataclass(frozen=True)
@@ -21,4 +21,4 @@ class Pair:
     """The family of the discriminator; its generator is left out."""
 
     def build(self, shape: Shape, num_classes: int = 0) -> ModelPair:
-        return paired(self.generator, self.discriminator, shape, num_classes)
+        return pair_of_families(self.generator, self.discriminator, shape, num_classes)

@@ -6,26 +6,24 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganneal.logits import DiscriminatorOutput, PatchDiscriminator
 from ganneal.models.fastgan import FastGAN
+from ganneal.models.fastgan_discriminator import SPECTRAL_EPS
 from ganneal.models.parts.checks import check_images, check_unconditional
 from ganneal.models.parts.spectral import spectral_norm
-from ganneal.models.protocol import Model, ModelPair, Shape, paired
+from ganneal.models.protocol import FeatureMaps, Model, ModelPair, Shape, pair_of_families
 
-TAPS = (24, 40, 112, 320)
+TAP_CHANNELS = (24, 40, 112, 320)
 """Channels of the frozen network's maps at a quarter, an eighth, a sixteenth and a 32nd of its input."""
 MIXED = (64, 128, 256, 512)
 """Channels of each after the mixing of channels."""
-WIDTHS = (64, 64, 128, 256, 512)
+PROJECTED_WIDTHS = (64, 64, 128, 256, 512)
 """Channels of a discriminator's maps from half of the input on; each starts at its own map and ends at a 32nd."""
 SIDE, COARSEST = 224, 32
 """Usual side of the frozen network's input, and by how much it reduces it."""
-SPECTRAL_EPS = 1e-12
 HEAD_KERNEL = 4
-Maps = Float[Tensor, "batch _ _ _"]
 
 
 class FrozenFeatures(nn.Module):
@@ -53,7 +51,7 @@ class FrozenFeatures(nn.Module):
             network, sha256 = read_lite()
             self._loaded.append((LiteMaps(network), bytes.fromhex(sha256)))
 
-    def forward(self, images: Maps) -> tuple[Maps, Maps, Maps, Maps]:
+    def forward(self, images: FeatureMaps) -> tuple[FeatureMaps, FeatureMaps, FeatureMaps, FeatureMaps]:
         if not self._loaded:
             self.to(images.device)
         # The network takes (pixel - 127) / 128 for pixels of 0 to 255.
@@ -98,7 +96,7 @@ class FixedConvolution(nn.Module):
         for name, value in drawn.named_parameters():
             self.register_buffer(name, value.detach())
 
-    def forward(self, maps: Maps) -> Maps:
+    def forward(self, maps: FeatureMaps) -> FeatureMaps:
         return F.conv2d(maps, self.weight, self.bias)
 
 
@@ -111,11 +109,11 @@ class RandomMixing(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.channels = nn.ModuleList(FixedConvolution(*sizes) for sizes in zip(TAPS, MIXED, strict=True))
+        self.channels = nn.ModuleList(FixedConvolution(*sizes) for sizes in zip(TAP_CHANNELS, MIXED, strict=True))
         halved = (MIXED[0], *(channels // 2 for channels in MIXED[1:]))
         self.scales = nn.ModuleList(FixedConvolution(*sizes) for sizes in zip(MIXED, halved, strict=True))
 
-    def forward(self, maps: tuple[Maps, ...]) -> list[Maps]:
+    def forward(self, maps: tuple[FeatureMaps, ...]) -> list[FeatureMaps]:
         mixed, coarser = [], None
         for tap, channels, scales in reversed(list(zip(maps, self.channels, self.scales, strict=True))):
             own = channels(tap)
@@ -153,16 +151,16 @@ class ProjectedDiscriminator(PatchDiscriminator):
         kernel = (min(HEAD_KERNEL, seen[0] // COARSEST), min(HEAD_KERNEL, seen[1] // COARSEST))
         starts = (MIXED[0], *(channels // 2 for channels in MIXED[1:]))
         self.heads = nn.ModuleList(
-            small_discriminator((start, *WIDTHS[index + 1 :]), kernel) for index, start in enumerate(starts)
+            small_discriminator((start, *PROJECTED_WIDTHS[index + 1 :]), kernel) for index, start in enumerate(starts)
         )
 
-    def judge(self, samples: Tensor, *condition: Tensor) -> DiscriminatorOutput:
+    def outputs(self, samples: Tensor, *condition: Tensor) -> DiscriminatorOutput:
         check_images(samples, self.shape)
         maps = self.mixing(self.frozen(self.input_of(samples)))
         logits = [head(each).flatten(1) for head, each in zip(self.heads, maps, strict=True)]
         return DiscriminatorOutput(torch.stack(logits, 1))
 
-    def input_of(self, images: Maps) -> Maps:
+    def input_of(self, images: FeatureMaps) -> FeatureMaps:
         """RGB at the size that the frozen network sees: bilinear, averaging where images shrink."""
         if self.shape[0] == 1:
             images = images.expand(-1, 3, -1, -1)
@@ -199,7 +197,7 @@ class Projected:
             )
 
     def build(self, shape: Shape, num_classes: int = 0) -> ModelPair:
-        return paired(self.generator, self, shape, num_classes)
+        return pair_of_families(self.generator, self, shape, num_classes)
 
     def build_discriminator(self, shape: Shape, num_classes: int = 0) -> ProjectedDiscriminator:
         """The discriminator alone."""

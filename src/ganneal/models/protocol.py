@@ -58,7 +58,7 @@ class ModelPair:
     """0 for unconditional players, which take no labels."""
     denoises: bool = False
     """Whether the players are for the task 'denoising'."""
-    judges_pairs: bool = False
+    compares_pairs: bool = False
     """Whether the discriminator judges a sample beside a partner, ``discriminator(samples, partners)``."""
     judged_together: int = 1
     """Samples that the discriminator compares with each other: a batch is fewer, or a multiple of it."""
@@ -103,7 +103,7 @@ class Discriminates(Protocol):
         ...
 
 
-def paired(generator: Model, discriminator: Model, shape: Shape, num_classes: int) -> ModelPair:
+def pair_of_families(generator: Model, discriminator: Model, shape: Shape, num_classes: int) -> ModelPair:
     """Fresh players, the generator of one family and the discriminator of the other.
 
     Raises:
@@ -112,7 +112,7 @@ def paired(generator: Model, discriminator: Model, shape: Shape, num_classes: in
     pair = generator.build(shape, num_classes)
     if isinstance(discriminator, Discriminates):
         other = replace(pair, discriminator=discriminator.build_discriminator(shape, num_classes))
-        return replace(other, denoises=pair.denoises, judges_pairs=False, judged_together=1)
+        return replace(other, denoises=pair.denoises, compares_pairs=False, judged_together=1)
     other = discriminator.build(shape, num_classes)
     if pair.denoises != other.denoises:
         names = [type(each).__name__ for each in (generator, discriminator)]
@@ -123,6 +123,6 @@ def paired(generator: Model, discriminator: Model, shape: Shape, num_classes: in
     return replace(
         pair,
         discriminator=other.discriminator,
-        judges_pairs=other.judges_pairs,
+        compares_pairs=other.compares_pairs,
         judged_together=other.judged_together,
     )

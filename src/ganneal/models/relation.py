@@ -42,4 +42,6 @@ class Relation:
         *layers, _ = DCGANDiscriminator(base, widths, channels, self.d_norm).net.children()
         features = nn.Sequential(*layers, nn.Flatten())
         head = nn.Sequential(nn.Linear(widths[-1] * base**2, self.hidden), nn.LeakyReLU(0.2), nn.Linear(self.hidden, 1))
-        return ModelPair(generator, PairwiseCritic(features, head), Normal(self.latent_size), shape, judges_pairs=True)
+        return ModelPair(
+            generator, PairwiseCritic(features, head), Normal(self.latent_size), shape, compares_pairs=True
+        )

@@ -66,22 +66,22 @@ class Consistency(Regularizer):
         if strength is None:
             return None
         sides = (
-            (self.real_coefficient, context.judge_as_reals, context.real, context.real_logits),
-            (self.fake_coefficient, context.judge_as_fakes, context.fake, context.fake_logits),
+            (self.real_coefficient, context.logits_as_reals, context.real, context.real_logits),
+            (self.fake_coefficient, context.logits_as_fakes, context.fake, context.fake_logits),
         )
         terms = [
-            coefficient * _moved_apart(judge, x, logits, context.random).mean()
-            for coefficient, judge, x, logits in sides
+            coefficient * _moved_apart(logits_of, x, logits, context.random).mean()
+            for coefficient, logits_of, x, logits in sides
             if coefficient
         ]
         return strength * torch.stack(terms).sum() if terms else None
 
 
-def _moved_apart(judge: Again, x: Tensor, logits: Tensor, random: torch.Generator) -> Float[Tensor, " batch"]:
+def _moved_apart(logits_of: Again, x: Tensor, logits: Tensor, random: torch.Generator) -> Float[Tensor, " batch"]:
     """`consistency` under a mirror and a shift that are drawn once, for ``x`` and for samples in its condition."""
-    logits = full_precision(logits, judge, x)
+    logits = full_precision(logits, logits_of, x)
     change = Shared(lambda images: flip_and_shift(images, random), random)
-    return consistency(lambda images: judge(images, change), logits, x)
+    return consistency(lambda images: logits_of(images, change), logits, x)
 
 
 def full_precision(logits: Tensor, discriminator: Discriminator, x: Tensor) -> Tensor:

@@ -59,7 +59,7 @@ class GradientPenalty(Regularizer):
         strength = lazy_strength(context.counters, self.coefficient, self.rule, self.interval, self.scale_by_interval)
         if strength is None:
             return None
-        discriminator = context.judge_fakes if self.points.on_fakes else context.discriminator
+        discriminator = context.logits_of_fakes if self.points.on_fakes else context.discriminator
         points = self.points(context.real, context.fake, context.random)
         if self.one_sided:
             excess = F.relu(norm(squared_input_gradient(discriminator, points)) - self.center).square()

@@ -72,8 +72,8 @@ class LatentConsistency(Regularizer):
         with torch.no_grad():
             # Algorithm 2: only D follows this term, so the sample beside needs no graph to G.
             near = context.generate(self._near(context.latents, context.random)).to(context.fake.dtype)
-        logits = full_precision(context.fake_logits, context.judge_as_fakes, context.fake)
-        return strength * consistency(context.judge_as_fakes, logits, near).mean()
+        logits = full_precision(context.fake_logits, context.logits_as_fakes, context.fake)
+        return strength * consistency(context.logits_as_fakes, logits, near).mean()
 
     def generator_term(self, context: GeneratorContext, state: RegularizerState) -> Float[Tensor, ""] | None:
         strength = coefficient_now(context.counters, self.g_coefficient, self.g_rule, own="g_updates")

@@ -65,24 +65,24 @@ class Context:
     real_features: tuple[Tensor, ...] = ()
     """What a discriminator with a term of its own kept of that pass."""
     real_again: Again | None = None
-    """Judges as ``real_logits`` were judged; None where ``discriminator`` draws nothing."""
+    """Further logits under the augmentation of ``real_logits``; None where ``discriminator`` draws nothing."""
     fake_again: Again | None = None
-    """Judges as ``fake_logits`` were judged."""
+    """Further logits under the augmentation of ``fake_logits``."""
 
-    def judge_fakes(self, samples: Tensor) -> Tensor:
+    def logits_of_fakes(self, samples: Tensor) -> Tensor:
         """Raw outputs of ``samples`` under the condition of the fakes."""
         return (self.fake_discriminator or self.discriminator)(samples)
 
-    def judge_as_reals(self, samples: Tensor, change: Change = unchanged) -> Tensor:
+    def logits_as_reals(self, samples: Tensor, change: Change = unchanged) -> Tensor:
         """Raw outputs to be compared with ``real_logits``: of ``samples`` after ``change``, all else being equal.
 
         The augmentation is that of ``real_logits``, and samples in the condition are changed alike.
         """
         return self.discriminator(change(samples)) if self.real_again is None else self.real_again(samples, change)
 
-    def judge_as_fakes(self, samples: Tensor, change: Change = unchanged) -> Tensor:
-        """`judge_as_reals` for what is to be compared with ``fake_logits``."""
-        return self.judge_fakes(change(samples)) if self.fake_again is None else self.fake_again(samples, change)
+    def logits_as_fakes(self, samples: Tensor, change: Change = unchanged) -> Tensor:
+        """`logits_as_reals` for what is to be compared with ``fake_logits``."""
+        return self.logits_of_fakes(change(samples)) if self.fake_again is None else self.fake_again(samples, change)
 
 
 @dataclass

@@ -13,7 +13,7 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from ganneal.storage.pictures import LINE_STYLES
-from ganneal.wording import number, telling_apart
+from ganneal.wording import distinguishing_digits, number
 
 INK, MUTED, GRIDLINE, PAPER, ACCENT = "#010101", "#020202", "#030303", "#040404", "#050505"
 SERIES = tuple(f"#0a0a0{index}" for index in range(8))
@@ -129,8 +129,8 @@ class Chart:
 
 @lru_cache
 def _digits(ticks: tuple[float, ...]) -> int:
-    """`telling_apart`, kept: a layout asks for the same labels many times."""
-    return telling_apart(ticks)
+    """`distinguishing_digits`, kept: a layout asks for the same labels many times."""
+    return distinguishing_digits(ticks)
 
 
 def short(value: float, digits: int = 3) -> str:

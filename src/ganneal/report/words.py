@@ -6,7 +6,7 @@ from typing import Any
 
 from ganneal.evaluation.health import BEGUN
 from ganneal.report.records import RunRecord
-from ganneal.wording import duration, number, telling_apart
+from ganneal.wording import distinguishing_digits, duration, number
 
 CLOCK_WORDS = {
     "num_real": "real images",
@@ -122,7 +122,7 @@ def progress(run: RunRecord) -> tuple[str, str] | None:
     if len(values) == 1:
         return "warning", f"{name} was measured once, {number(first)}: nothing says whether training helped."
     if last >= first:
-        digits = telling_apart((first, last))
+        digits = distinguishing_digits((first, last))
         said = (
             f"The samples did not come closer to the data: {name} was {number(first, digits)} before training and is "
             f"{number(last, digits)} now (lower is better)."

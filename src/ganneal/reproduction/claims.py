@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ganneal.comparison.judging import Finding, Standing, compared, corrected, standing
+from ganneal.comparison.paired import Finding, Standing, compared, corrected, standing
 from ganneal.reproduction.results import Entry
 from ganneal.reproduction.table import BETTER, Table
 from ganneal.wording import number
@@ -52,7 +52,7 @@ def check_claim(claim: Claim, rows: Mapping[str, Entry]) -> CheckedClaim:
 
 
 def check_claims(claims: Sequence[Claim], rows: Mapping[str, Entry]) -> list[CheckedClaim]:
-    """Each claim against what was measured of the last weights, seed by seed, by the rule of `comparison.judging`.
+    """Each claim against what was measured of the last weights, seed by seed, by the rule of `comparison.paired`.
 
     p is corrected for the number of claims in one score that could be compared.
     """
@@ -63,13 +63,13 @@ def check_claims(claims: Sequence[Claim], rows: Mapping[str, Entry]) -> list[Che
         own = [claim for claim in findings if claim.score == score]
         settled |= dict(zip(own, corrected([findings[claim] for claim in own]), strict=True))
     return [
-        found if isinstance(found, CheckedClaim) else _judgement(claim, found, *settled[claim])
+        found if isinstance(found, CheckedClaim) else _checked(claim, found, *settled[claim])
         for claim, found in shown.items()
     ]
 
 
 def _compared(claim: Claim, rows: Mapping[str, Entry]) -> Finding | CheckedClaim:
-    """What the two rows show, or the judgement where they cannot be compared."""
+    """What the two rows show, or the claim with its reason where they cannot be compared."""
     if claim.better not in rows or claim.worse not in rows:
         return CheckedClaim(claim, "not run", "")
     better, worse = rows[claim.better], rows[claim.worse]
@@ -87,7 +87,7 @@ def stands(entry: Entry, score: str, which: str = "last") -> Standing:
     return standing(runs, values, better=BETTER[score])
 
 
-def _judgement(claim: Claim, finding: Finding, adjusted: float | None, among: int) -> CheckedClaim:
+def _checked(claim: Claim, finding: Finding, adjusted: float | None, among: int) -> CheckedClaim:
     found = finding.comparison
     if found.pairs == 1:
         way = {"ours": "as reported", "theirs": "the other way round", None: "equal"}[finding.leader]

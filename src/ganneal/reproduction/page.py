@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from ganneal.comparison.judging import FAILURE_RULE, Standing
+from ganneal.comparison.paired import FAILURE_RULE, Standing
 from ganneal.data.tools.download import DOWNLOADS
 from ganneal.metrics.intervals import seed_interval
 from ganneal.reproduction.claims import CheckedClaim, check_claims, claims, stands
@@ -55,7 +55,7 @@ def _overview(tables: Mapping[str, Table], found: Mapping[str, Mapping[str, Entr
     for name, table in tables.items():
         for scale in SCALES:
             entries = _of_table(table, found.get(scale, {}))
-            found_here = [judgement.verdict for judgement in check_claims(claims(table), entries)]
+            found_here = [each.verdict for each in check_claims(claims(table), entries)]
             counts = [str(found_here.count(verdict)) for verdict in ("agrees", "disagrees", "undecided", "not run")]
             if entries or scale == list(SCALES)[-1]:
                 run = sum(row.name in entries for row in table.rows)
@@ -177,15 +177,22 @@ def _changes(changes: Sequence[str]) -> str:
     return "; ".join(f"`{change}`" for change in changes) or "nothing"
 
 
-def _orders(table: Table, judgements: Sequence[CheckedClaim]) -> str:
+def _orders(table: Table, checked: Sequence[CheckedClaim]) -> str:
     rows = []
-    for judgement in judgements:
-        claim = judgement.claim
+    for each in checked:
+        claim = each.claim
         names = [f"{table.row(name).label}" for name in (claim.better, claim.worse)]
         data = _data(table.row(claim.better))
         order = f"{names[0]} better than {names[1]}"
         rows.append(
-            [data, order, claim.score, " / ".join(claim.reported), f"**{judgement.verdict}**", judgement.why or "–"]
+            [
+                data,
+                order,
+                claim.score,
+                " / ".join(claim.reported),
+                f"**{each.verdict}**",
+                each.why or "–",
+            ]
         )
     return _lines(["data", "reported order", "score", "reported", "here", "why"], rows) + f"\n{FAILURE_RULE}\n"
 

@@ -134,7 +134,7 @@ class RunDirectory:
         """Write `experiment.json`: what is trained on which data, with versions and hardware."""
         write_bytes(self.description, json.dumps({**content, "provenance": provenance()}, indent=2).encode())
 
-    def chosen(self) -> dict[str, Any] | None:
+    def automatic_choices(self) -> dict[str, Any] | None:
         """What was chosen automatically when the run began; None where nothing was, or there is no run."""
         return read_json(self.description).get("chosen") or None if self.description.exists() else None
 

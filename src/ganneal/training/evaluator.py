@@ -78,7 +78,8 @@ class Evaluator:
             return {}
         fake = self.extractor(as_stored(samples)).features.double()
         varied = {} if self.variety is None else self.variety(fake[:MOST_COMPARED])
-        ranked = {} if run.pair.judges_pairs else {"d_accuracy": self.accuracy(run)}  # no sample has a rank of its own
+        # A discriminator of pairs gives no sample a rank of its own.
+        ranked = {} if run.pair.compares_pairs else {"d_accuracy": self.accuracy(run)}
         return self._distance(fake) | varied | ranked
 
     def distance(self, generator: TrainedGenerator, seed: int) -> float | None:

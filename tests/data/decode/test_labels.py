@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ganneal.data import Arrays, Dataset
-from ganneal.data.classes import EMPTY, classes_in_words, paired, populated
+from ganneal.data.classes import EMPTY, classes_in_words, paired_classes, populated
 from ganneal.data.decode.labels import read_labels
 from ganneal.data.sources.mnist import StackedMNIST
 from ganneal.task import Labelled, Unconditional
@@ -161,7 +161,7 @@ def test_stacked_digits_take_the_number_that_a_class_is_named(tmp_path: Path) ->
 def test_classes_are_paired_by_name_where_both_sides_have_names(
     ours: list[str], theirs: list[str], places: tuple[int, ...], words: str
 ) -> None:
-    found = paired(ours, theirs, called=("real", "fake"))
+    found = paired_classes(ours, theirs, called=("real", "fake"))
     assert found.places == places and found.words == words
 
 
@@ -180,4 +180,4 @@ def test_classes_of_other_sets_are_refused_with_the_difference(
     ours: list[str], theirs: list[str], message: str
 ) -> None:
     with pytest.raises(ValueError, match=f"classes must be the same in real and fake, {message}"):
-        paired(ours, theirs, called=("real", "fake"))
+        paired_classes(ours, theirs, called=("real", "fake"))

@@ -100,7 +100,7 @@ def _are_pictures(place: Path) -> bool:
 
 
 @dataclass(frozen=True)
-class _Found:
+class _FolderContent:
     """The content of a folder, by paths from there."""
 
     images: dict[str, tuple[int, int, int]] = field(default_factory=dict)
@@ -122,8 +122,8 @@ class _Found:
         return holds and not any(name.startswith(folder) for name in self.images)
 
 
-def _walk(root: Path) -> _Found:
-    found = _Found()
+def _walk(root: Path) -> _FolderContent:
+    found = _FolderContent()
     queue: list[tuple[str, str, frozenset[tuple[int, int]]]] = [(str(root), "", frozenset())]
     while queue:
         folder, prefix, above = queue.pop()
@@ -174,7 +174,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _note(entry: os.DirEntry[str], name: str, found: _Found) -> None:
+def _note(entry: os.DirEntry[str], name: str, found: _FolderContent) -> None:
     try:
         status = entry.stat()
     except OSError as error:

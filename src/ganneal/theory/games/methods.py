@@ -11,7 +11,7 @@ from torch.nn import Parameter
 from ganneal.optim import CG, SGD, Adam
 from ganneal.theory.games.problems import Game, Vector
 
-Pair = tuple[Vector, Vector]
+PlayerPoints = tuple[Vector, Vector]
 """One vector for x and one for y."""
 
 
@@ -33,7 +33,7 @@ class Method(Protocol):
 class Redirected(Protocol):
     """A method whose steps follow other vectors than the players' gradients."""
 
-    def followed(self, game: Game, points: Pair, rates: tuple[float, float]) -> Pair:
+    def followed(self, game: Game, points: PlayerPoints, rates: tuple[float, float]) -> PlayerPoints:
         """What either player's step follows at ``points``, where the learning rates are ``rates``."""
         ...
 
@@ -59,7 +59,7 @@ class Extragradient:
     def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
         return torch.optim.SGD(parameters, lr=self.lr)
 
-    def followed(self, game: Game, points: Pair, rates: tuple[float, float]) -> Pair:
+    def followed(self, game: Game, points: PlayerPoints, rates: tuple[float, float]) -> PlayerPoints:
         here = game.gradients(*points)
         return game.gradients(*(point - lr * g for point, lr, g in zip(points, rates, here, strict=True)))
 
@@ -85,7 +85,7 @@ class Consensus:
     def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
         return torch.optim.SGD(parameters, lr=self.lr)
 
-    def followed(self, game: Game, points: Pair, rates: tuple[float, float]) -> Pair:
+    def followed(self, game: Game, points: PlayerPoints, rates: tuple[float, float]) -> PlayerPoints:
         with torch.enable_grad():
             x, y = (point.detach().requires_grad_() for point in points)
             of_x, of_y = game.losses(x, y)

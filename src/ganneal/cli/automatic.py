@@ -12,7 +12,7 @@ from ganneal.models import DCGAN, Model
 HEADING = "chosen from the data and this machine; each can be given on the command line:"
 
 
-def choices(name: str, stored: Mapping[str, Any] | None, models: Sequence[Model]) -> dict[str, Choice] | None:
+def automatic_choices(name: str, stored: Mapping[str, Any] | None, models: Sequence[Model]) -> dict[str, Choice] | None:
     """What is chosen for the images at the path ``name``: as ``stored``, else now for ``models``.
 
     None for named experiments.
