@@ -24,7 +24,7 @@ FIGURE_WIDTH, FIGURE_HEIGHT = 3.75, 2.4
 """Inches; small, so that text stays readable on a phone."""
 LEGEND_LETTERS = 58
 """Letters that a line of a legend has room for."""
-POINTS = 300
+CURVE_BINS = 300
 """A longer curve is averaged into so many bins."""
 LOG_AXIS_RATIO = 10
 """Positive values spread further than this are drawn on a logarithmic axis."""
@@ -145,7 +145,7 @@ def short(value: float, digits: int = 3) -> str:
     return number(round(value, 12), digits).replace("-", "−")
 
 
-def thin(x: np.ndarray, y: np.ndarray, points: int = POINTS) -> tuple[np.ndarray, np.ndarray]:
+def thin(x: np.ndarray, y: np.ndarray, points: int = CURVE_BINS) -> tuple[np.ndarray, np.ndarray]:
     """A curve of at most ``points`` points, each the mean of as many values."""
     if len(x) <= points:
         return x, y
