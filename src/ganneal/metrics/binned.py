@@ -59,6 +59,8 @@ def binned_divergence(x: Features, mixture: GaussianMixture | Mixture, edges: Ed
     counts = _counts(rows, _checked_edges(edges, rows.shape[1]), log_masses.shape)
     log_p, n, cells = log_masses.flatten(), len(rows), log_masses.numel()
     p, q = log_p.exp(), counts / n
+    # Half a sample in each cell keeps KL(target || model) finite where the model has none; the other direction and JS
+    # need no smoothing.
     smoothed, middle = (counts + 0.5) / (n + 0.5 * cells), ((p + q) / 2).log()
     return BinnedDivergence(
         kl_model_to_target=_kl(q, q.log(), log_p),
@@ -134,8 +136,11 @@ def _log_masses(z: Float64[Tensor, "*rows edges"]) -> Float64[Tensor, "*rows cel
     """
     outer = torch.full_like(z[..., :1], inf)
     low, high = torch.cat([-outer, z], dim=-1), torch.cat([z, outer], dim=-1)
+    # Cells above the mean are mirrored to below it: Phi(high) - Phi(low) near 1 has no digits left, near 0 it has all
+    # of them.
     low, high = torch.where(low > 0, -high, low), torch.where(low > 0, -low, high)
     below, above = torch.special.log_ndtr(low), torch.special.log_ndtr(high)
+    # log(e^above - e^below) without leaving logarithms.
     return above + torch.log(-torch.expm1(below - above))
 
 
@@ -147,6 +152,7 @@ def _correlated_log_masses(
 ) -> Float64[Tensor, "rows columns"]:
     """Masses as integrals over the first coordinate t of its density times the exact conditional mass given t."""
     deviations = covariance.diagonal().sqrt()
+    # Given the first coordinate t the second is normal with mean linear in t and a variance that does not depend on it.
     slope = float(covariance[0, 1] / covariance[0, 0])
     rest = sqrt(float(covariance[1, 1]) - slope * float(covariance[0, 1]))
     # along t the integrand is a Gaussian as wide as the first axis, cut by edges as soft as rest / slope

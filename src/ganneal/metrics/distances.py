@@ -99,6 +99,8 @@ def ball_counts(
         for column, squares, error in _tiles(part, centres, block):
             radius = radii[column : column + block]
             beyond = squares - radius.square()
+            # Clear cases come from the matrix product. Pairs whose distance to the edge is within the error are decided
+            # by the sum of squared differences.
             inside = beyond < 0
             rows, columns = (beyond.abs() <= error).nonzero(as_tuple=True)
             exact = _pair_distances(part, centres, rows, columns + column)
@@ -124,9 +126,13 @@ def _tiles(
     In units of epsilon (|q|^2 + |p|^2): the product's sums err by d, the sum of differences that it stands for
     by d too, centring and the last roundings by less than 16.
     """
+    # Distances do not change under a shift, but the error of the product grows with the norms: features far from 0
+    # would lose all digits.
     centre = points.mean(dim=0)
     centred = queries - centre
     norms = centred.square().sum(dim=1, keepdim=True)
+    # |q|^2 + |p|^2 - 2 q p loses digits where q and p are near each other, and near pairs are all that matters here.
+    # The bound says by how much, so that only pairs in doubt are taken again exactly.
     share = (2 * queries.shape[1] + 16) * _EPSILON
     for column in range(0, len(points), block):
         part = points[column : column + block] - centre
@@ -147,6 +153,8 @@ def _nearest(
     rows = torch.empty(len(queries), 0, dtype=torch.int64, device=queries.device)
     for column, squares, error in _tiles(queries, points, block):
         columns = torch.arange(column, column + squares.shape[1], device=queries.device).expand_as(squares)
+        # Lower bounds of the squared distances: a point that cannot be among the nearest by its lower bound is never
+        # among them.
         lowest = _without(own, squares.sub_(error), columns)
         lowest, columns = torch.cat([bounds, lowest], dim=1), torch.cat([rows, columns], dim=1)
         bounds, order = lowest.topk(min(k + _SPARE, lowest.shape[1]), largest=False)
@@ -175,6 +183,8 @@ def _without(
 
 def _distances(queries: Float64[Tensor, "*batch n d"], points: Float64[Tensor, "*batch m d"]) -> Tensor:
     """Roots of sums of squared differences: a pair's bits depend on that pair only."""
+    # torch would use the matrix product for more than 25 points, with the loss of digits that this function is there to
+    # avoid.
     return torch.cdist(queries, points, compute_mode="donot_use_mm_for_euclid_dist")
 
 

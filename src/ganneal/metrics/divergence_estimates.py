@@ -40,6 +40,7 @@ def gaussian_kl(
     """
     root, target_root = _root("covariance", covariance), _root("target_covariance", target_covariance)
     shift = (target_mean - mean).cpu().double()
+    # With Cholesky factors the trace and the quadratic form are one sum of squares, and no matrix is inverted.
     scaled = torch.linalg.solve_triangular(target_root, torch.cat([root, shift[:, None]], dim=1), upper=False)
     log_volumes = (target_root.diagonal().log() - root.diagonal().log()).sum()
     return float(0.5 * (scaled.square().sum() - len(shift)) + log_volumes)
@@ -83,6 +84,7 @@ def pushforward_log_prob(
             )
         # reverse mode: as cheap as forward for square Jacobians, and forward raises a deprecation in torch 2.13
         jacobians = vmap(jacrev(lambda z: generator(z[None])[0]), chunk_size=_CHUNK)(given)
+        # Change of variables: ln q(G(z)) = ln pi(z) - ln |det J(z)|.
         log_volumes = torch.linalg.slogdet(jacobians.cpu().double()).logabsdet
         log_density = log_prior(given).cpu().double() - log_volumes
     flat = int((~log_volumes.isfinite()).sum())
@@ -149,4 +151,5 @@ def knn_divergence(x: Features, y: Features, *, k: int = 5) -> float:
                 f"x must not be {k} or more times in {name} again, got {copies} rows that are; samples that repeat "
                 f"have no density: take continuous ones or a larger k."
             )
+    # Volumes of balls cancel but for their radii to the power d; n - 1, as a sample is no neighbour of its own.
     return d * float((across / within).log().mean()) + log(m / (n - 1))

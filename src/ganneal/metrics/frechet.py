@@ -57,9 +57,12 @@ def gaussian_distance(real: Moments, fake: Moments, root: Float64[Tensor, "d r"]
     Args:
         root: `covariance_root` of the real covariance, where it serves for many fakes.
     """
+    # tr S1 + tr S2 is the total variance of both sets. It is also the scale that a rounding error of the distance is
+    # measured by.
     first, second = real.covariance, fake.covariance
     spread = float(first.trace() + second.trace())
     shift = float((real.mean - fake.mean).square().sum())
+    # Only one of the two covariances needs a root: (S1^1/2 S2 S1^1/2)^1/2 has the same trace whichever of them it is.
     root = covariance_root(first) if root is None else root
     return _rounded_up_to_zero(shift + spread - 2 * _trace_of_root(root, second), spread)
 
@@ -97,6 +100,8 @@ def check_shapes(real: tuple[int, int], fake: tuple[int, int], allow_singular: b
 
 def covariance_root(covariance: Float64[Tensor, "d d"]) -> Float64[Tensor, "d r"]:
     """A with A A' = ``covariance``, without the directions that are rounding errors."""
+    # eigh is exact about symmetry, so all values are real. The usual sqrtm of the product S1 S2 may be complex, and
+    # fails where a covariance is singular.
     values, vectors = torch.linalg.eigh(covariance)
     kept = values > len(values) * _EPSILON * values[-1]
     return vectors[:, kept] * values[kept].sqrt()
@@ -107,6 +112,8 @@ def _trace_of_root(root: Float64[Tensor, "d r"], second: Float64[Tensor, "d d"])
 
     The cuts, here and in A, drop eigenvalues that are rounding errors: the square root would magnify 1e-16 to 1e-8.
     """
+    # A' S2 A is r x r, r the rank that is left: with few samples far smaller than d x d. It is symmetric but for
+    # rounding, and the mean with its transpose makes it so exactly, as eigvalsh reads one triangle only.
     inner = root.T @ second @ root
     squares = torch.linalg.eigvalsh((inner + inner.T) / 2)
     return float(squares[squares > len(squares) * _EPSILON * squares[-1:]].sqrt().sum())
@@ -161,10 +168,13 @@ def extrapolated_frechet(real: Features | Moments, fake: Features, *, points: in
     if m < d + 2:
         raise ValueError(f"fake must have at least d + 2 = {d + 2} rows for a line over sizes, got {m}; draw more.")
     warn_of_bias(min(whole.n, m), d)
+    # Below d + 1 rows a covariance is singular and the distance no longer linear in 1 / size.
     sizes = tuple(round(size) for size in np.linspace(max(d + 1, m / 10), m, points).tolist())
     generator, root = np.random.default_rng(seed), covariance_root(whole.covariance)
+    # Each size draws anew: nested subsets would tie the errors of neighbouring sizes together.
     orders = (torch.from_numpy(generator.permutation(m)[:size]) for size in sizes)
     distances = tuple(gaussian_distance(whole, _moments_of_rows(rows, order), root) for order in orders)
+    # The bias is of order 1 / size, so the intercept of a line over 1 / size is the distance at infinitely many fakes.
     slope, value = np.polyfit(1 / np.array(sizes), distances, deg=1).tolist()
     return Extrapolation(value, slope, sizes, distances)
 

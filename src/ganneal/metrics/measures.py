@@ -24,6 +24,7 @@ Measured = TypeVar("Measured")
 
 def _with_warnings(measure: Callable[[], Measured]) -> tuple[Measured, list[str]]:
     with warnings.catch_warnings(record=True) as caught:
+        # Python shows a warning once per place by default, so the second run of a comparison would lose it.
         warnings.simplefilter("always", UserWarning)
         found = measure()
     return found, [str(warning.message) for warning in caught]
@@ -44,6 +45,7 @@ def _between_halves(features: Tensor) -> float | None:
     half, d = len(features) // 2, features.shape[1]
     if half <= d:
         return None
+    # One fixed split: the floor must not move between runs that share their real set.
     order = np.random.default_rng(0).permutation(len(features))
     first, second = features[order[:half]], features[order[half : 2 * half]]
     return _with_warnings(lambda: frechet_distance(first, second))[0]
@@ -225,6 +227,7 @@ class StackedDigitModes:
     """
 
     def __call__(self, real: Evidence, fake: Evidence, held_out: Evidence | None = None) -> list[Value]:
+        # Ten logits for each of three channels: only the digit classifier applied channel by channel has them.
         if fake.logits is None or fake.logits.shape[1] != 3 * 10:
             return []
         found = stacked_modes(stacked_labels(fake.logits.view(-1, 3, 10).argmax(dim=2)))

@@ -87,6 +87,8 @@ def memorisation(train: Features, held_out: Features, generated: Features) -> Me
         ratio_median=float(np.median(fake_nearest)) / median,
         ratio_mean=float(fake_nearest.mean() / real_nearest.mean()),
         share_below_first_percentile=float((fake_nearest < np.quantile(real_nearest, 0.01)).mean()),
+        # A fresh sample lies below the 1 % quantile of n held-out ones a little more often than 1 in 100, as the
+        # quantile is interpolated between n values.
         share_expected=(1 + 0.01 * (len(real_nearest) - 1)) / (len(real_nearest) + 1),
         authenticity=fake_authentic,
         authenticity_held_out=real_authentic,
@@ -134,6 +136,7 @@ def checked_sets(sets: Mapping[str, Features]) -> list[Float64[Tensor, "_ d"]]:
 
 def distinct_rows(rows: Float64[Tensor, "n d"]) -> tuple[Float64[Tensor, "kept d"], int]:
     """The rows in their order without those that came before, and the number of those left out."""
+    # A training row that is there twice has a spacing of 0, and nothing near it could count as a copy.
     _, first = np.unique(rows.numpy(), axis=0, return_index=True)
     return rows[torch.from_numpy(np.sort(first))], len(rows) - len(first)
 
@@ -208,6 +211,7 @@ def copying_test(
     real_counts, fake_counts = (np.bincount(part, minlength=cells) for part in (real_cells, fake_cells))
     values = np.array([score for score in scores if score is not None])
     return CopyingTest(
+        # Weighted by the held-out samples, as C_T of Meehan et al. is: cells count as often as the data falls in them.
         value=float(np.average(values, weights=real_counts[kept])),
         cell_scores=tuple(scores),
         generated_left_out=float(fake_counts[~kept].sum() / len(fake)),
@@ -239,7 +243,10 @@ def mann_whitney_z(x: Float64[np.ndarray, " a"], y: Float64[np.ndarray, " b"]) -
     """
     a, b = len(x), len(y)
     ordered, n = np.sort(y), a + b
+    # Half of both sides: a tie counts one half.
     u = (np.searchsorted(ordered, x, "left") + np.searchsorted(ordered, x, "right")).sum() / 2
+    # Ties make the statistic vary less; without their correction many exact copies would look less certain than they
+    # are.
     ties = np.unique(np.concatenate([x, y]), return_counts=True)[1].astype(np.float64)
     variance = a * b / 12 * (n + 1 - float((ties**3 - ties).sum()) / (n * (n - 1)))
     return float(u - a * b / 2) / sqrt(variance) if len(ties) > 1 else 0.0

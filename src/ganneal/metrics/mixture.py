@@ -79,12 +79,14 @@ class GaussianMixture:
     def score(self, x: Float64[Tensor, "n d"]) -> Float64[Tensor, "n d"]:
         """Gradient of the log density in each point."""
         volumes = torch.linalg.cholesky(self.covariances).diagonal(dim1=1, dim2=2).log().sum(dim=1)
+        # Posterior probabilities of the components; the score is their mean of Sigma_k^-1 (mu_k - x).
         shares = torch.softmax(self.weights.log() - volumes - 0.5 * self.mahalanobis(x).square(), dim=1)
         pulls = torch.linalg.solve(self.covariances, (self.means - x[:, None]).movedim(0, 2)).movedim(2, 0)
         return (shares[:, :, None] * pulls).sum(1)
 
     def smoothed(self, std: float) -> "GaussianMixture":
         """The density of x + std z, z standard normal."""
+        # Adding normal noise adds its covariance to every component: the smoothed density is known exactly.
         noise = std**2 * torch.eye(self.means.shape[1], dtype=torch.float64)
         return GaussianMixture(self.weights, self.means, self.covariances + noise)
 
@@ -140,6 +142,7 @@ def mixture_quality(x: Features, mixture: GaussianMixture | Mixture, *, min_coun
     rows = checked_points(x, target)
     n, (modes, d) = len(rows), target.means.shape
     distances, nearest = target.mahalanobis(rows).min(dim=1)
+    # A sample counts for its nearest mode only if it is a good one: strays between modes capture none.
     counts = torch.bincount(nearest[distances <= _HIGH_QUALITY], minlength=modes)
     good = int(counts.sum())
     return MixtureQuality(
@@ -150,6 +153,7 @@ def mixture_quality(x: Features, mixture: GaussianMixture | Mixture, *, min_coun
         # the factor absorbs the rounding of a weight such as 1/3
         modes_robust=int((counts >= _ROBUST_SHARE * target.weights * n * (1 - 1e-12)).sum()),
         weights_kl=_kl_of_counts(counts, target.weights) if good else None,
+        # The KL of shares counted from n samples is about (modes - 1) / (2 n) for perfect ones, to first order.
         weights_kl_bias=(modes - 1) / (2 * good) if good else None,
     )
 

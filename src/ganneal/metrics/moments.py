@@ -93,6 +93,8 @@ class Moments:
         if self.n == 0 or other.n == 0:
             return other if self.n == 0 else self
         n = self.n + other.n
+        # Chan et al.: scatters add, and the distance of the means adds its outer product times n m / (n + m). No sum of
+        # raw squares is ever formed.
         shift = other.mean - self.mean
         scatter = self.scatter + other.scatter + torch.outer(shift, shift) * (self.n * other.n / n)
         return Moments(n, self.mean + shift * (other.n / n), scatter)
@@ -102,4 +104,5 @@ class Moments:
         """The unbiased covariance, scatter / (n - 1), exactly symmetric."""
         if self.n < 2:
             raise ValueError(f"covariance needs n of at least 2, got {self.n}; merge more samples first.")
+        # X'X is symmetric up to the order of its sums only; eigensolvers downstream want it exact.
         return (self.scatter + self.scatter.T) / (2 * (self.n - 1))

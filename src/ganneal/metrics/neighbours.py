@@ -84,6 +84,8 @@ def density_coverage(
     closed = _closed(ball)
     _check_neighbour(k, len(x), len(y))
     of_fake, of_real = ball_counts(y, x, _radii(x, k, block), closed=closed, block=block)
+    # Naeem et al., 2020: density sums over all balls that hold a fake and is not capped; coverage asks only whether
+    # there is one.
     return DensityCoverageResult(int(of_fake.sum()) / (k * len(y)), float((of_real > 0).double().mean()))
 
 
@@ -98,6 +100,8 @@ def expected_coverage(n: int, m: int, k: int = 5) -> float:
     """
     if not 1 <= k < n or m < 1:
         raise ValueError(f"k must be at least 1 and below n, and m at least 1, got k={k}, n={n}, m={m}.")
+    # Around a real sample, the k nearest of the other n - 1 reals and m fakes are all real with this probability, by
+    # symmetry: all are draws of one distribution. Coverage misses the sample then.
     return 1 - prod((n - i) / (n + m - i) for i in range(1, k + 1))
 
 

@@ -12,6 +12,7 @@ RANDOM_FLIPS = 65_535  # with the signs as they are 2^16, as many as the largest
 
 def beyond(differences: Differences) -> Differences:
     """Infinite differences as numbers that no sum of the finite ones reaches."""
+    # A sign-flip sum with one such number differs from every sum without it, whatever the signs of the others.
     size = 1 + 4 * np.abs(differences[np.isfinite(differences)]).sum()
     return np.where(np.isinf(differences), np.copysign(size, differences), differences)
 
@@ -34,8 +35,10 @@ def t_test_p(differences: Differences) -> float:
     scale = float(np.abs(others).max(initial=0.0))
     share = float(infinite.sum())
     if scale and others.sum() > 0:
+        # Divided by the largest first: squares of differences above 1e154 overflow.
         share += float((others / scale).sum() ** 2 / np.square(others / scale).sum())
     cosine = share / n
+    # All differences equal: t is infinite.
     if cosine >= 1 - 1e-15:
         return 0.0
     return float(2 * stdtr(n - 1, -sqrt((n - 1) * cosine / (1 - cosine))))
@@ -52,6 +55,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     """
     adjusted, largest = [0.0] * len(p_values), 0.0
     for rank, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        # The smallest p times n, the next times n - 1, and so on; the running maximum keeps the order of the p.
         largest = min(1.0, max(largest, (len(p_values) - rank) * p_values[index]))
         adjusted[index] = largest
     return adjusted
@@ -61,6 +65,7 @@ def exact_sign_flip_p(differences: Differences) -> float:
     """Share of all sign vectors whose sum lies as far from 0 as the one seen."""
     sums = np.zeros(1)
     for difference in differences:
+        # 2^n sums after n differences, at most 2^16 of them.
         sums = np.concatenate([sums + difference, sums - difference])
     return float(_as_extreme(sums, differences).mean())
 
@@ -68,6 +73,7 @@ def exact_sign_flip_p(differences: Differences) -> float:
 def random_sign_flip_p(differences: Differences, seed: int) -> float:
     """The same share among random sign vectors and the one seen."""
     signs = np.random.default_rng(seed).integers(2, size=(RANDOM_FLIPS, len(differences))) * 2 - 1
+    # The signs as they are count as one of the draws: p is never 0 (Phipson and Smyth, 2010).
     return float(1 + _as_extreme(signs @ differences, differences).sum()) / (RANDOM_FLIPS + 1)
 
 

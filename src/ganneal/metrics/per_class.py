@@ -51,6 +51,7 @@ def per_class_frechet(
     _check_counts({str(names[int(c)] if names else c): pair for c, pair in counts.items()}, x.shape[1])
     warn_of_bias(min(min(pair) for pair in counts.values()), x.shape[1])
     distances = {c: gaussian_distance(Moments.of(x[x_labels == c]), Moments.of(y[y_labels == c])) for c in classes}
+    # The mean over classes can hide one collapsed class.
     worst = max(distances, key=lambda c: distances[c])
     return PerClass(sum(distances.values()) / len(distances), (distances[worst], worst), distances)
 

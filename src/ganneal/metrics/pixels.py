@@ -33,4 +33,6 @@ def pixel_features(
     if values.ndim == 2:
         return values
     height, width = values.shape[-2:]
+    # Averaging keeps layout and colour and drops texture, so that a pixel's worth of shift does not look like another
+    # image.
     return adaptive_avg_pool2d(values, (min(height, size), min(width, size))).flatten(start_dim=1)

@@ -99,8 +99,10 @@ class MetricProtocol:
     def name(self) -> str:
         """The display name: FID, KID and IS for the published protocol only, else the extractor's name is in it."""
         count = _thousands(self.n_fake)
+        # The bias of order 1 / n is as large as most differences below that.
         enough = min(self.n_fake, self.reference.n_real) >= FEWEST_FOR_FID
         weights = self.extractor_sha256 == OFFICIAL_INCEPTION and self.layer == LAYER_OF_FID
+        # Another resize, layer, quantisation or precision gives another number from the same weights.
         official = weights and self.resize != "none" and self.quantised and self.precision == "float32"
         published = {"FD": "FID", "KD": "KID", "exp-mean-KL": "IS"}
         if official and enough and self.part in published:
@@ -196,6 +198,7 @@ def over_seeds(records: Sequence[Record]) -> Record:
         protocol=first.protocol,
         value=interval.mean,
         better=first.better,
+        # The error of one draw says nothing of the mean over several; the interval over seeds does.
         standard_error=first.standard_error if len(records) == 1 else None,
         interval=None if interval.low is None or interval.high is None else (interval.low, interval.high),
         values=values,

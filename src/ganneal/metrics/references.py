@@ -33,6 +33,7 @@ def chosen_samples(dataset: Dataset, count: int | None, seed: int) -> np.ndarray
     """Indices of ``count`` samples drawn without replacement, in rising order; of all where None or more."""
     if count is None or count >= len(dataset):
         return np.arange(len(dataset))
+    # In rising order: memory-mapped images are read front to back.
     return np.sort(np.random.default_rng(seed).permutation(len(dataset))[:count])
 
 
@@ -60,6 +61,7 @@ def reference_features(
     key = _key(extractor, sha256 or content_hash(dataset), len(indices), seed if len(indices) < len(dataset) else None)
     path = cache_folder() / "features" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.safetensors"
     try:
+        # A missing, torn or foreign entry of the cache costs time and nothing else: it is made again.
         return _read(path, key)
     except (SafetensorError, OSError, KeyError, ValueError):
         made = extract(dataset, extractor, indices)

@@ -18,6 +18,8 @@ PixelValues = Float[Tensor, "n _ _ _"]
 
 def half_pixel_bilinear(pixels: PixelValues, size: int) -> PixelValues:
     """Bilinear between pixel centres, without antialiasing (rule "pytorch-fid")."""
+    # No antialiasing where images shrink: fine texture turns into aliasing, which is part of every value under this
+    # rule.
     return F.interpolate(pixels, (size, size), mode="bilinear", align_corners=False)
 
 
@@ -36,6 +38,8 @@ def _corner_interpolated(pixels: PixelValues, size: int, dim: int) -> PixelValue
 
 
 def _corner_neighbours(length: int, size: int) -> tuple[Int[Tensor, " size"], Int[Tensor, " size"], Tensor]:
+    # TensorFlow 1 took pixel corners for pixel centres, which shifts an image enlarged by s by (s - 1) / (2 s) of its
+    # own pixels.
     source = torch.arange(size, dtype=torch.float64) * (length / size)
     low = source.long()
     return low, (low + 1).clamp(max=length - 1), source - low
@@ -43,6 +47,7 @@ def _corner_neighbours(length: int, size: int) -> tuple[Int[Tensor, " size"], In
 
 def antialiased_bicubic(pixels: PixelValues, size: int) -> PixelValues:
     """Pillow's bicubic on floating-point channels, clipped to 0..255, not rounded (rule "clean")."""
+    # A bicubic kernel has negative lobes and overshoots at edges.
     return F.interpolate(pixels, (size, size), mode="bicubic", antialias=True).clamp(0, 255)
 
 

@@ -76,6 +76,7 @@ def stacked_modes(labels: ModeLabels, *, target: Literal["uniform"] | Frequencie
         modes=int(seen.sum()),
         kl=float((q[seen] * (q[seen] / p[seen]).log()).sum()),
         samples=n,
+        # 26,000 perfect samples of 1000 equal modes miss about 1000 e^-26 of them, that is none.
         expected_modes=float((1 - (1 - p) ** n).sum()),
         expected_kl=(int((p > 0).sum()) - 1) / (2 * n),
     )

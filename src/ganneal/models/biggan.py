@@ -68,6 +68,7 @@ class Conditioning(NamedTuple):
         """Batch norm before a convolution of ``channels`` inputs."""
         if self.shared_size or self.chunk:
             inputs = self.shared_size + self.chunk
+            # Without biases: batch norm's 1 and 0 are in the conditional norm already.
             gain, bias = (nn.Linear(inputs, channels, bias=False) for _ in range(2))
         elif self.num_classes:
             gain, bias = (nn.Embedding(self.num_classes, channels) for _ in range(2))
@@ -98,6 +99,7 @@ class BigGANGenerator(nn.Module):
         self.blocks = nn.ModuleList(
             GeneratorBlock(i, o, (given.norm(i), given.norm(o))) for i, o in zip(widths, widths[1:], strict=False)
         )
+        # Block i leads to SMALLEST_BASE * 2^(i + 1) pixels a side.
         self.attention_after = None if attention is None else (attention // SMALLEST_BASE).bit_length() - 2
         self.attention = None if self.attention_after is None else SelfAttention(widths[self.attention_after + 1])
         self.norm, self.last = nn.BatchNorm2d(widths[-1], eps=given.eps), conv3(widths[-1], channels)
@@ -115,6 +117,7 @@ class BigGANGenerator(nn.Module):
 
     def _conditions(self, latents: Tensor, labels: Tensor | None) -> Iterator[Tensor]:
         """The linear layer's latents, then each block's condition where there is one."""
+        # Hierarchical latents: the first chunk is the image's start, each further one steers the norms of one block.
         first, *rest = latents.split(self.chunk, dim=1) if self.chunk else (latents,)
         yield first
         if self.num_classes:
@@ -174,11 +177,13 @@ class BigGAN:
         layout = BIGGAN_LAYOUTS[self.layout][size]
         g_widths, d_widths = (tuple(self.width * units for units in part) for part in layout[:2])
         given = self._conditioning(num_classes, len(layout.generator))
+        # Latents that do not divide evenly would leave a block with fewer: the rest is dropped instead.
         latent_size = given.chunk * len(layout.generator) or self.latent_size
         self._check_attention(size, layout.downs)
         generator = BigGANGenerator(latent_size, g_widths, channels, given, self.attention, recompute=self.recompute)
         extra: dict[int, nn.Module] = {}
         if self.attention is not None:
+            # Block i of the discriminator leads to size / 2^(i + 1) pixels a side.
             after = (size // self.attention).bit_length() - 2
             extra[after] = SelfAttention(d_widths[after])
         discriminator = ResidualDiscriminator(
@@ -189,6 +194,8 @@ class BigGAN:
             if self.zero_biases:
                 zero_biases(player)
         if self.g_spectral:
+            # Listed first: registering a parametrization changes the modules that are being walked over. Tables of
+            # class vectors stay as they are.
             for layer in [layer for layer in layers(generator) if not isinstance(layer, nn.Embedding)]:
                 spectral_norm(layer, 1e-8)
         return ModelPair(generator, discriminator, Normal(latent_size), shape, num_classes)

@@ -26,6 +26,7 @@ def norm_layers(name: NormName, channels: int) -> list[nn.Module]:
         case "batch":
             return [nn.BatchNorm2d(channels)]
         case "layer":
+            # One group over channels and pixels is layer norm, for any size of image.
             return [nn.GroupNorm(1, channels)]
         case "instance":
             return [nn.InstanceNorm2d(channels, affine=True)]
@@ -42,6 +43,8 @@ class DCGANGenerator(nn.Module):
         layers: list[nn.Module] = []
         inputs = latent_size
         for stage, outputs in enumerate(reversed(widths)):
+            # The first layer sees one pixel of latents, so its kernel is the base itself: a linear layer in all but
+            # name.
             kernel, stride, padding = (base, 1, 0) if stage == 0 else (4, 2, 1)
             layers += [
                 nn.ConvTranspose2d(inputs, outputs, kernel, stride, padding, bias=bias),
@@ -49,6 +52,7 @@ class DCGANGenerator(nn.Module):
                 nn.ReLU(inplace=True),
             ]
             inputs = outputs
+        # No norm behind the last layer: it would fix each channel's mean and contrast over the batch.
         layers += [nn.ConvTranspose2d(inputs, channels, 4, 2, 1), nn.Tanh()]
         self.net = nn.Sequential(*layers)
 
@@ -68,6 +72,7 @@ class DCGANDiscriminator(nn.Module):
             first = stage == 0
             layers += [
                 nn.Conv2d(inputs, outputs, 4, 2, 1, bias=first or bias),
+                # No norm at the images: it would hide their mean and contrast from the discriminator.
                 *([] if first else norm_layers(norm, outputs)),
                 nn.LeakyReLU(0.2, inplace=True),
             ]
@@ -103,6 +108,7 @@ class DCGAN:
         check_unconditional("DCGAN", num_classes)
         channels, size = check_square("DCGAN", shape, sorted(DCGAN_SIZES))
         base, doublings = DCGAN_SIZES[size]
+        # Channels double as the size halves, up to 512 at the default width.
         widths = [min(self.width * 2**i, 8 * self.width) for i in range(doublings)]
         return ModelPair(
             DCGANGenerator(self.latent_size, base, widths, channels, self.g_norm),

@@ -49,6 +49,7 @@ class DCGANExtDiscriminator(nn.Module):
     def __init__(self, base: int, widths: list[int], channels: int, norm_name: NormName):
         super().__init__()
         inputs, *inner = widths
+        # No norm behind the first layer, as in DCGAN.
         layers: list[nn.Module] = [normal_convolution(channels, inputs, 5, 2), nn.LeakyReLU(0.2, inplace=True)]
         for outputs in inner:
             layers += [normal_convolution(inputs, outputs, 5, 2, bias=False), *uniform_norm(norm_name, outputs)]

@@ -50,7 +50,9 @@ class MinibatchDeviation(nn.Module):
                 f"batch must be below {COMPARED} or a multiple of it, for so many samples are compared with each "
                 f"other, got {batch}."
             )
+        # Sample b goes with b + B / 4, b + B / 2 and b + 3 B / 4.
         parts = x.reshape(group, batch // group, *x.shape[1:])
+        # The constant keeps the root's slope finite where samples are equal, as in a collapsed batch.
         deviation = (parts.var(0, unbiased=False) + 1e-8).sqrt().mean((1, 2, 3)).repeat(group)
         channel = deviation[:, None, None, None].expand(-1, 1, *x.shape[2:])
         return torch.cat([x, channel.to(x.dtype)], 1)
@@ -101,8 +103,11 @@ class DDGANDiscriminator(nn.Module):
         time = waves(t, self.time_size)
         for layer in self.times:
             time = F.leaky_relu(layer(time), 0.2)
+        # The discriminator sees the pair (x_t, x_{t+1}): it asks whether this could be one step of the diffusion, not
+        # whether the image is real.
         h = self.first(torch.cat([images, noisier], 1))
         for block in self.blocks:
             h = pass_lean(block, self.lean, h, time)
         h = F.leaky_relu(self.last(self.deviation(h)), 0.2)
+        # A sum over pixels, not a mean, as in the projection discriminator.
         return self.linear(h.sum((2, 3))).squeeze(1)

@@ -75,6 +75,7 @@ class DDGANGenerator(nn.Module):
         self.time = TimeEmbedding(width)
         self.mapping = Mapping(sizes.latents, sizes.style, sizes.mapping)
         self.first = fan_convolution(channels, width, 3, fan="average")
+        # kept has the channels of every map that the way up is given, last in first out.
         kept, inputs, joined = [width], width, channels
         self.downs, self.ups = nn.ModuleList(), nn.ModuleList()
         for level, outputs in enumerate(sizes.widths):
@@ -87,10 +88,13 @@ class DDGANGenerator(nn.Module):
         self.attention = PixelAttention(inputs)
         for level in reversed(range(last + 1)):
             outputs = sizes.widths[level]
+            # Each block on the way up sees its own maps and one from the way down, so it has one block more at each
+            # size.
             given = [width + kept.pop() for width in (inputs, *(outputs,) * sizes.blocks)]
             self.ups.append(Up(given, outputs, inner, attend=attend[level], enlarge=level > 0, lean=lean))
             inputs = outputs
         self.norm = group_norm(inputs)
+        # About 0 at first: the first guess of a clean image is grey, whatever the noise.
         self.last = fan_convolution(inputs, channels, 3, fan="average", scale=TINY)
 
     def forward(
@@ -100,6 +104,7 @@ class DDGANGenerator(nn.Module):
         noisier: Float[Tensor, "batch channels height width"],
     ) -> Float[Tensor, "batch channels height width"]:
         check_times(t, latents)
+        # The time is added to maps and the style scales norms: two ways into every block.
         time, style = self.time(t), self.mapping(unit_mean_square(latents))
         h, beside = self.first(noisier), noisier
         kept = [h]

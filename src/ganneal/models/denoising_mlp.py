@@ -27,6 +27,7 @@ class DenoisingMLPGenerator(nn.Module):
 
     def forward(self, latents: Float[Tensor, "n size"], t: Tensor, noisier: PointBatch) -> PointBatch:
         check_times(t, latents)
+        # Waves rather than the number t: a network tells two waves apart more easily than 2 from 3.
         return self.net(torch.cat([latents, waves(t, TIME_SIZE), noisier], 1))
 
 

@@ -57,6 +57,7 @@ class NoiseInjection(nn.Module):
 def up_block(inputs: int, outputs: int, side: tuple[int, int], *, compound: bool) -> nn.Sequential:
     """Doubled, convolved, normalised and gated by half of its channels; ``compound`` does so twice, with noise."""
     noise = (lambda: [NoiseInjection(side)]) if compound else list
+    # GLU multiplies one half of the channels by the sigmoid of the other, hence twice the outputs.
     layers: list[nn.Module] = [UpConvolution(inputs, 2 * outputs), *noise(), nn.BatchNorm2d(2 * outputs), nn.GLU(1)]
     if compound:
         again = nn.Conv2d(outputs, 2 * outputs, 3, padding=1, bias=False)
@@ -82,6 +83,7 @@ class FastGANGenerator(nn.Module):
             up_block(widths[level], outputs, grid.side(level + 1), compound=not published or level % 2 == 0)
             for level, outputs in enumerate(widths[1:])
         )
+        # Images of 32 px have three doublings only: the smallest map gates the largest.
         gated_by = min(DOUBLINGS_TO_GATE, grid.doublings)
         self.gates = nn.ModuleDict(
             {
@@ -97,11 +99,13 @@ class FastGANGenerator(nn.Module):
 
     def forward(self, latents: Float[Tensor, "batch size"]) -> Float[Tensor, "batch channels height width"]:
         if self.layout == "sauer":
+            # Projected GANs normalise the latents and leave the image without tanh; Liu et al. do neither.
             latents = latents * (latents.square().mean(1, keepdim=True) + 1e-8).rsqrt()
         maps = [self.start(latents[:, :, None, None])]
         for level, block in enumerate(self.blocks, start=1):
             grown = block(maps[-1])
             gate = self.gates[str(level)] if level >= self.gated_by else None
+            # All maps are kept, as later ones are gated by them.
             maps.append(grown if gate is None else gate(maps[level - self.gated_by], grown))
         image = self.last(maps[-1])
         return image.tanh() if self.layout == "liu" else image

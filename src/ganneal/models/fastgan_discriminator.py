@@ -51,11 +51,12 @@ class HalvingBlock(nn.Module):
         self.beside = nn.Sequential(nn.AvgPool2d(2), *with_batch_norm(same_convolution(inputs, outputs, 1), outputs))
 
     def forward(self, maps: FeatureMaps) -> FeatureMaps:
+        # The mean of two branches of one variance, not their sum.
         return (self.main(maps) + self.beside(maps)) / 2
 
 
 def decoder(inputs: int, widths: list[int], channels: int) -> nn.Sequential:
-    """FeatureMaps to an image in [-1, 1] of twice their size for each of ``widths``."""
+    """Maps to an image in [-1, 1] of twice their size for each of ``widths``."""
     layers: list[nn.Module] = []
     for outputs in widths:
         layers += [UpConvolution(inputs, 2 * outputs), nn.BatchNorm2d(2 * outputs), nn.GLU(1)]

@@ -29,6 +29,7 @@ def _with_labels(x: Tensor, labels: Tensor | None, num_classes: int) -> Tensor:
     if not num_classes:
         return x
     given = checked_labels(labels, num_classes, x)
+    # Enough for a few classes in the plane; networks for images have tables of class vectors instead.
     return torch.cat([x, F.one_hot(given, num_classes).to(x.dtype)], dim=1)
 
 

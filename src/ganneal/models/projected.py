@@ -119,6 +119,7 @@ class RandomMixing(nn.Module):
             own = channels(tap)
             # A 1x1 convolution and bilinear doubling can change places: before it, it makes a quarter of the products.
             reduced = scales(own if coarser is None else own + coarser)
+            # From coarse to fine: each scale is mixed with what the coarser ones made, as in a feature pyramid.
             coarser = F.interpolate(reduced, scale_factor=2.0, mode="bilinear", align_corners=True)
             mixed.insert(0, coarser)
         return mixed
@@ -163,6 +164,7 @@ class ProjectedDiscriminator(PatchDiscriminator):
     def input_of(self, images: FeatureMaps) -> FeatureMaps:
         """RGB at the size that the frozen network sees: bilinear, averaging where images shrink."""
         if self.shape[0] == 1:
+            # Grey as three equal channels: the frozen network saw RGB only.
             images = images.expand(-1, 3, -1, -1)
         if self.seen == self.shape[1:]:
             return images

@@ -110,6 +110,7 @@ def pair_of_families(generator: Model, discriminator: Model, shape: Shape, num_c
         ValueError: One of the families is for the task 'denoising' and the other is not.
     """
     pair = generator.build(shape, num_classes)
+    # A family that cannot build one player alone builds both, and the other is dropped; the random draws of both count.
     if isinstance(discriminator, Discriminates):
         other = replace(pair, discriminator=discriminator.build_discriminator(shape, num_classes))
         return replace(other, denoises=pair.denoises, compares_pairs=False, judged_together=1)

@@ -24,6 +24,7 @@ CLASS_SIZE = 64
 def scaled_convolution(inputs: int, outputs: int, kernel: int, groups: int = 1, *, gain: float = 1.0) -> nn.Conv2d:
     """Without bias, from N(0, gain² / inputs of one output)."""
     layer = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, groups=groups, bias=False)
+    # shape[1:] is the fan in of one output, with only its own group of channels.
     nn.init.normal_(layer.weight, std=gain / sqrt(prod(layer.weight.shape[1:])))
     return layer
 
@@ -52,12 +53,15 @@ class R3GANBlock(nn.Module):
     def __init__(self, channels: int, group_size: int, blocks: int):
         super().__init__()
         inner = EXPANSION * channels
+        # 2 / (1 + 0.2^2) keeps the variance through a leaky ReLU of slope 0.2; L^(-1 / (2m - 2)) with m = 3 layers
+        # keeps the sum of L blocks from growing.
         gain = sqrt(2 / 1.04) * blocks**-0.25  # Fixup's, of three layers
         self.net = nn.Sequential(
             scaled_convolution(channels, inner, 1, gain=gain),
             BiasedLeakyReLU(inner),
             scaled_convolution(inner, inner, 3, inner // group_size, gain=gain),
             BiasedLeakyReLU(inner),
+            # 0 at first, so that the network starts as its skips and resamplings alone.
             scaled_convolution(inner, channels, 1, gain=0.0),
         )
 
@@ -92,6 +96,7 @@ class R3GANGenerator(nn.Module):
     ) -> Float[Tensor, "batch channels height width"]:
         if self.classes is not None:
             given = checked_labels(labels, self.num_classes, latents)
+            # A row of the transposed weight is the linear layer's answer to a one-hot label, without the one-hot.
             latents = torch.cat([latents, self.classes.weight.T[given]], 1)
         return self.net(self.linear(latents)[:, :, None, None] * self.basis)
 
@@ -113,6 +118,7 @@ class R3GANDiscriminator(nn.Module):
             layers += [R3GANBlock(outputs, group_size, blocks * len(widths)) for _ in range(blocks)]
             inputs = outputs
         self.net = nn.Sequential(*layers)
+        # One 4x4 window for each channel, the counterpart of the generator's learned maps.
         self.depthwise = nn.Conv2d(inputs, inputs, SMALLEST_BASE, groups=inputs, bias=False)
         nn.init.normal_(self.depthwise.weight, std=1 / SMALLEST_BASE)
         self.linear = scaled_linear(inputs, inputs if num_classes else 1)
@@ -126,6 +132,8 @@ class R3GANDiscriminator(nn.Module):
         if self.classes is None:
             return features.squeeze(1)
         given = checked_labels(labels, self.num_classes, images)
+        # The inner product with the class's vector alone: there is no term that all classes share, unlike in the
+        # projection discriminator.
         return (features * self.classes.weight.T[given]).sum(1)
 
 
@@ -165,6 +173,7 @@ class R3GAN:
         stages = (size // SMALLEST_BASE).bit_length()
         if len(self.widths) > stages:
             raise ValueError(f"widths must be at most {stages} at {size} px, one a stage, got {len(self.widths)}.")
+        # Widths name the smallest sizes first, and the last of them goes on to the images' own.
         widths = self.widths + self.widths[-1:] * (stages - len(self.widths))
         return ModelPair(
             R3GANGenerator(self.latent_size, widths, self.group_size, self.blocks, channels, num_classes),

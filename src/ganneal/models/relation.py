@@ -39,6 +39,7 @@ class Relation:
         base, doublings = DCGAN_SIZES[size]
         widths = [min(self.width * 2**i, 8 * self.width) for i in range(doublings)]
         generator = DCGANGenerator(self.latent_size, base, widths, channels, self.g_norm)
+        # DCGAN's layers but the last, which would make one number of the features.
         *layers, _ = DCGANDiscriminator(base, widths, channels, self.d_norm).net.children()
         features = nn.Sequential(*layers, nn.Flatten())
         head = nn.Sequential(nn.Linear(widths[-1] * base**2, self.hidden), nn.LeakyReLU(0.2), nn.Linear(self.hidden, 1))

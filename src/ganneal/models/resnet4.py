@@ -39,6 +39,7 @@ class UpBlock(nn.Module):
 
     def forward(self, x: Images) -> Resized:
         rectified = F.relu(x)
+        # Unlike SNGAN's, this shortcut sees the rectified input.
         beside = F.interpolate(self.shortcut(rectified), scale_factor=2, mode="nearest")
         return self.main(F.interpolate(rectified, scale_factor=2, mode="nearest")) + beside
 
@@ -61,6 +62,7 @@ class DownBlock(nn.Module):
 
     def forward(self, x: Images) -> Resized:
         seen = x if self.first else F.relu(x)
+        # The mean first: a 1x1 convolution commutes with it and has a quarter of the pixels left.
         return self.main(seen) + self.shortcut(F.avg_pool2d(seen, 2))
 
 

@@ -35,6 +35,7 @@ class SNDCGANDiscriminator(nn.Module):
 
     def __init__(self, base: int, width: int, channels: int):
         super().__init__()
+        # The kernel of 4 with stride 2 covers each pixel equally often, which one of 3 would not.
         layers: list[nn.Module] = [nn.Conv2d(channels, width, 3, padding=1), nn.LeakyReLU(0.1, inplace=True)]
         inputs = width
         for outputs in (2 * width, 4 * width, 8 * width):
@@ -73,6 +74,7 @@ class SNDCGAN:
             SNDCGANDiscriminator(size // 8, self.width, channels),
         )
         for player in players:
+            # N(0, 0.02²), as DCGAN starts.
             initialize(player, "normal")
             zero_biases(player)
         return ModelPair(*players, Normal(self.latent_size), shape)

@@ -43,6 +43,7 @@ def conditional_norm(channels: int, num_classes: int) -> nn.Module:
     if not num_classes:
         return nn.BatchNorm2d(channels)
     gain, bias = nn.Embedding(num_classes, channels), nn.Embedding(num_classes, channels)
+    # The conditional norm adds 1 to its gain, so scales start about 1.
     nn.init.normal_(gain.weight, std=0.02)
     nn.init.zeros_(bias.weight)
     return ConditionalBatchNorm(channels, gain, bias)
@@ -135,6 +136,7 @@ def scaled_widths(name: str, width: int | None, published: tuple[int, ...], refe
     """The ``published`` widths with ``width`` in the place of ``reference``."""
     if width is None:
         return published
+    # The narrowest layer must stay whole.
     least = reference // min(published)
     if width % least:
         raise ValueError(f"{name} must be a multiple of {least} at this size, got {width}.")
@@ -143,6 +145,7 @@ def scaled_widths(name: str, width: int | None, published: tuple[int, ...], refe
 
 def _initialize(generator: SNGANGenerator, discriminator: ResidualDiscriminator) -> None:
     """Glorot uniform, by sqrt(2) larger in the blocks' 3x3 convolutions; the generator's tables stay as they are."""
+    # First everything with gain 1, then the blocks' convolutions again with the gain of a ReLU.
     initialize(discriminator, "xavier")
     for player in (generator, discriminator):
         for module in player.modules():
@@ -151,5 +154,6 @@ def _initialize(generator: SNGANGenerator, discriminator: ResidualDiscriminator)
                 nn.init.xavier_uniform_(module.conv2.weight, sqrt(2))
                 if module.shortcut is not None:
                     nn.init.xavier_uniform_(module.shortcut.weight)
+    # Not through `initialize`: it would also change the generator's class tables, which start by their own rule.
     for layer in (generator.linear, generator.last):
         nn.init.xavier_uniform_(layer.weight)

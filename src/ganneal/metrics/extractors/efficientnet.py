@@ -64,6 +64,7 @@ class ConvNormReLU6(nn.Module):
     ):
         super().__init__()
         self.convolution = nn.Conv2d(inputs, outputs, kernel, stride, groups=groups, bias=False)
+        # TensorFlow's epsilon; the weights were trained there.
         self.norm = nn.BatchNorm2d(outputs, eps=1e-3)
         self.linear = linear
 
@@ -104,6 +105,7 @@ def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def weights_path() -> Path | None:
     """Where the package of the weights lies, which is not imported for it; None where it is not installed."""
+    # Importing the package would import its own network code; only the file beside it is needed.
     spec = find_spec(PACKAGE)
     return None if spec is None or spec.origin is None else Path(spec.origin).parent / WEIGHTS_FILE
 
@@ -126,6 +128,8 @@ class FoldedUnit(nn.Module):
 
     def __init__(self, unit: ConvNormReLU6):
         super().__init__()
+        # In eval mode batch norm is a scale and a shift, so the convolution before it can absorb both: one pass over
+        # memory less.
         self.convolution = fuse_conv_bn_eval(unit.convolution.eval(), unit.norm.eval())
         self.linear = unit.linear
         if unit.convolution.stride[0] == 1:  # then TensorFlow's padding is even, and the convolution can do it

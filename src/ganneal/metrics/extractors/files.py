@@ -50,6 +50,8 @@ def load_network(make: Callable[[], Loaded], state: Mapping[str, Tensor], source
     Raises:
         ValueError: Another tensor is missing, or too many, or has another shape.
     """
+    # No memory and no random numbers for weights that are replaced at once: building an extractor must not move
+    # training's generators.
     with torch.device("meta"):
         network = make()
     expected = network.state_dict()
@@ -66,6 +68,7 @@ def load_network(make: Callable[[], Loaded], state: Mapping[str, Tensor], source
                 f"another network."
             )
     counts = {key: torch.tensor(0) for key in expected if _is_count(key)}
+    # Assigned, not copied: parameters on the meta device have no memory to copy into.
     network.load_state_dict(given | counts, assign=True)
     return network
 

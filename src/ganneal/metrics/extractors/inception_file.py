@@ -109,6 +109,7 @@ def _read_converted(path: Path) -> dict[str, Tensor] | None:
 
 def _state_of(path: Path) -> dict[str, Tensor]:
     try:
+        # weights_only: the file comes from the network, and an unrestricted pickle may run any code.
         state: Any = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} cannot be read as a state dict ({error}); copy it again.") from error

@@ -30,6 +30,7 @@ class ConvNormReLU(nn.Module):
     ):
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False)
+        # TensorFlow's epsilon, a hundred times torch's default.
         self.bn = nn.BatchNorm2d(outputs, eps=1e-3)
 
     def forward(self, maps: Maps) -> Maps:
@@ -54,6 +55,8 @@ class Pooling(nn.Module):
     def forward(self, maps: Maps) -> Maps:
         if self.kind == "max":
             return F.max_pool2d(maps, 3, stride=1, padding=1)
+        # TensorFlow averages over the pixels that are there; torchvision's network was trained with the padding counted
+        # as zeros.
         return F.avg_pool2d(maps, 3, stride=1, padding=1, count_include_pad=self.kind == "padded mean")
 
 
@@ -174,6 +177,8 @@ class InceptionNetwork(nn.Module):
             raise ValueError(f"layer must be one of {', '.join(get_args(Layer))}, got {layer!r}.")
         self.layer, self.biased_logits = layer, biased_logits
         mean, last = (
+            # The 2015 graph pools by the maximum in its very last block, unlike the paper's figure and torchvision.
+            # Scores depend on it, so it is part of FID.
             (Pooling("padded mean"), Pooling("padded mean")) if torchvision else (Pooling("mean"), Pooling("max"))
         )
         self.Conv2d_1a_3x3 = ConvNormReLU(3, 32, 3, stride=2)
@@ -192,10 +197,12 @@ class InceptionNetwork(nn.Module):
         self.Mixed_7a = BlockD()
         self.Mixed_7b = BlockE(1280, mean)
         self.Mixed_7c = BlockE(2048, last)
+        # The 2015 graph has 1008 outputs, of which 1000 are ImageNet's classes.
         self.fc = nn.Linear(2048, 1000 if torchvision else 1008)
 
     def forward(self, images: Float[Tensor, "n 3 h w"]) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n k"] | None]:
         maps = self._maps(images)
+        # The mean over positions is taken in float32 under bf16 too: 64 values of 8 bits would round each other.
         features = maps.float().mean(dim=(2, 3))
         if self.layer != "2048":
             return features, None

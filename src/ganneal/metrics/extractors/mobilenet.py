@@ -72,6 +72,7 @@ def dequantised(arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if kind == "weight_q":
             if f"{layer}.scale" not in arrays:
                 raise ValueError(f"{layer}.weight_q needs {layer}.scale beside it; the file is for another network.")
+            # One scale for each output channel turns 8-bit weights back into float32.
             state[f"{place}.convolution.weight"] = value.float() * arrays[f"{layer}.scale"][:, None, None, None]
         elif kind != "scale":
             state[f"{place}.convolution.{kind}"] = value

@@ -60,6 +60,7 @@ def arithmetic(precision: Precision, device: torch.device) -> Iterator[None]:
 
 def weights_sha256(state: Mapping[str, Tensor]) -> str:
     """SHA-256 over names, types, shapes and values of ``state``, in the order of the names."""
+    # In the order of names, as a state dict's own order depends on how the module was written.
     digest = hashlib.sha256()
     for name in sorted(state):
         value = state[name].detach().cpu().contiguous()
@@ -102,11 +103,13 @@ class ModuleExtractor:
         self.precision: Precision = precision
         self.sha256 = sha256 or weights_sha256(module.state_dict())
         self._resize, self._scaling, self._channels = resize, scaling, channels
+        # A copy: the caller may train or move the module that was given, and features must stay what their hash says.
         self._module = deepcopy(module).float().eval().requires_grad_(False)
         if self.is_images:
             # faster on CPUs, and on GPUs in bf16; the stub of `to` lacks this form
             self._module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self._device = next(iter(self._module.state_dict().values()), torch.empty(0)).device
+        # One black image tells the number of features and whether there are logits.
         probe = torch.zeros(1, *shape, dtype=torch.uint8 if self.is_images else torch.float32)
         features, logits = self._batch(probe)
         self._empty = Extracted(features[:0], None if logits is None else logits[:0])

@@ -21,6 +21,7 @@ class RandomNetwork(nn.Module):
         sizes = (channels, width, width, width)
         for layer, (inputs, outputs) in enumerate(zip(sizes, sizes[1:], strict=False)):
             scale = (2 / (9 * inputs)) ** 0.5  # keeps the variance through ReLU (He et al. 2015)
+            # Buffers, not parameters: nothing may train them, and they are saved and hashed all the same.
             self.register_buffer(f"weight{layer}", scale * torch.randn(outputs, inputs, 3, 3, generator=random))
         self.register_buffer("head", torch.randn(10, width, generator=random) / width**0.5)
 

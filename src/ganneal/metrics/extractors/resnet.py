@@ -12,6 +12,7 @@ from ganneal.metrics.extractors.module import ModuleExtractor, check_shape
 from ganneal.metrics.extractors.protocol import Maps, Precision
 from ganneal.metrics.resize import Scaling
 
+# The weights expect ImageNet's statistics, though the images that they were trained on are CIFAR's.
 IMAGENET = Scaling((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
 """The channel means and standard deviations of ImageNet."""
 
@@ -28,6 +29,7 @@ class BasicBlock(nn.Module):
         self.bn2 = nn.BatchNorm2d(outputs)
 
     def forward(self, maps: Maps) -> Maps:
+        # Option A of He et al. for CIFAR: no weights in the shortcut, new channels are 0, half of them on each side.
         shortcut = maps if self.stride == 1 else F.pad(maps[:, :, ::2, ::2], (0, 0, 0, 0, self.padding, self.padding))
         inner = F.relu(self.bn1(self.conv1(maps)))
         return F.relu(self.bn2(self.conv2(inner)) + shortcut)

@@ -33,9 +33,12 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch channels height width"]:
         query = self.query(x).flatten(2).transpose(1, 2)
+        # Every pixel asks, every 2x2 block answers: a quarter of the products, as in BigGAN's code.
         key, value = (F.max_pool2d(part(x), 2).flatten(2) for part in (self.key, self.value))
+        # No division by the root of the keys' size, unlike in transformers.
         weights = (query @ key).softmax(dim=2)
         attended = (weights @ value.transpose(1, 2)).transpose(1, 2).unflatten(2, x.shape[2:])
+        # The scale is 0 at first: the network starts as a convolutional one and finds out how much it needs.
         return x + self.scale.to(x.dtype) * self.out(attended)
 
 

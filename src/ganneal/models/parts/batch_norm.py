@@ -25,6 +25,7 @@ def on_the_batch(module: nn.Module) -> Iterator[None]:
     """Every batch norm of ``module`` on the statistics of what passes it; buffers are as they were afterwards."""
     norms = batch_norms(module)
     before = [norm.training for norm in norms]
+    # In train mode a pass moves the running statistics; drawing must leave them as they were.
     with frozen(module, keep_buffers=True):
         for norm in norms:
             norm.train()
@@ -62,6 +63,8 @@ def keep_standing_statistics(
 
     def look(norm: nn.Module, given: tuple[Tensor, ...]) -> None:
         axes = [axis for axis in range(given[0].dim()) if axis != 1]
+        # Batch norm divides by the biased variance in training, and stores the unbiased one: only the former makes an
+        # image of the batch.
         variance, mean = torch.var_mean(given[0].double(), axes, correction=0)
         seen[norm].append((mean, variance))
 

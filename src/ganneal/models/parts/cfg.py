@@ -45,6 +45,7 @@ def uniform_norm(name: NormName, channels: int) -> list[nn.Module]:
     """The norm after a layer, its scale uniform on [0, 1]; none for ``"none"``."""
     layers = norm_layers(name, channels)
     for layer in layers:
+        # The authors' code draws scales uniformly from [0, 1], where torch starts at 1.
         nn.init.uniform_(layer.weight)  # type: ignore[arg-type]
     return layers
 
@@ -77,6 +78,7 @@ def base_and_depth(family: str, shape: Shape, num_classes: int, depth: int | Non
             f"shape must be (channels, size, size) for {family}, got {shape}; {RESIZE}, for points use the model 'mlp'."
         )
     size = shape[1]
+    # The lowest bit that is set: how often 2 divides the size.
     halvings = (size & -size).bit_length() - 1
     if depth is not None and depth > halvings:
         raise ValueError(

@@ -23,6 +23,8 @@ def checked_labels(labels: Tensor | None, num_classes: int, samples: Tensor) -> 
             f"labels must be whole numbers, one for each of {len(samples)} samples, got {str(labels.dtype)[6:]} of "
             f"shape {tuple(labels.shape)}."
         )
+    # Reading a value from a GPU waits for it, and cannot be part of a compiled graph; a GPU's own index check speaks up
+    # instead.
     if labels.device.type == "cpu" and not torch.compiler.is_compiling():
         low, high = (int(bound) for bound in labels.aminmax())
         if low < 0 or high >= num_classes:
@@ -64,6 +66,7 @@ LARGEST_SIDE = 512
 
 def can_make(model: Model, channels: int, side: int) -> bool:
     """Whether ``model`` has players for square images of that ``side``; nothing is drawn and no memory is taken."""
+    # Trying a size must not move the generator that draws the players' weights.
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         try:
             model.build((channels, side, side))

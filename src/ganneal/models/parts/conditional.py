@@ -26,6 +26,7 @@ class ConditionalBatchNorm(nn.Module):
     ) -> Float[Tensor, "batch channels height width"]:
         normed = self.norm(x)
         scale, shift = (part(condition)[:, :, None, None].to(normed.dtype) for part in (self.gain, self.bias))
+        # (1 + scale) normed + shift, in two passes over memory.
         return torch.addcmul(normed + shift, normed, scale)
 
 
@@ -47,4 +48,5 @@ class ProjectionHead(nn.Module):
         if self.embedding is None:
             return logits
         classes = self.embedding(checked_labels(labels, self.num_classes, features))
+        # Miyato and Koyama, 2018: log p(y | x) - log q(y | x) has this form where both are linear in the features.
         return logits + (classes * features).sum(1)

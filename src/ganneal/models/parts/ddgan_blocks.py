@@ -22,6 +22,7 @@ def fill(weight: Tensor, fan: Fan, scale: float) -> None:
     """Uniform with a variance of ``scale`` over the fan."""
     pixels = weight[0, 0].numel()
     outputs, inputs = weight.shape[0] * pixels, weight.shape[1] * pixels
+    # A uniform distribution on [-b, b] has variance b^2 / 3.
     bound = sqrt(3 * scale / (outputs if fan == "outputs" else (inputs + outputs) / 2))
     nn.init.uniform_(weight, -bound, bound)
 
@@ -91,9 +92,11 @@ class AdaptiveGroupNorm(nn.Module):
         self.groups = groups(channels)
         self.affine = fan_linear(style_size, 2 * channels, fan="outputs")
         with torch.no_grad():
+            # Scales start at 1: without it the block would multiply by about 0.
             self.affine.bias[:channels] = 1
 
     def forward(self, x: FeatureMaps, style: Style) -> FeatureMaps:
+        # Without weights of its own: the style gives scale and shift.
         normed = F.group_norm(x, self.groups, eps=EPS)
         scale, shift = self.affine(style)[:, :, None, None].to(normed.dtype).chunk(2, dim=1)
         return torch.addcmul(shift, normed, scale)
@@ -116,6 +119,7 @@ class ResidualBlock(nn.Module):
         first, second = self.norms
         h = self.first(self.resample(F.silu(first(x, style)))) + self.time(F.silu(time))[:, :, None, None]
         h = self.second(F.silu(second(h, style)))
+        # Over sqrt 2, so that blocks in a row keep the variance.
         return scaled_sum(self.shortcut(self.resample(x)), h)
 
 
@@ -156,6 +160,7 @@ class Down(nn.Module):
         self.halve = ResidualBlock(outputs, outputs, *sizes, Resample(up=False)) if halve else None
         self.join = None
         if halve and joined:
+            # Low pass before a stride of 2, or the noisier sample's high frequencies would fold into low ones.
             self.join = nn.Sequential(Smooth(), fan_convolution(joined, outputs, 3, fan="average", stride=2))
 
     def forward(
@@ -195,4 +200,5 @@ class Up(nn.Module):
 
 def unit_mean_square(latents: Style) -> Style:
     """Latents of mean square 1, in at least float32."""
+    # Pixel norm of StyleGAN: only the direction of the latents counts.
     return latents * (latents.square().mean(1, keepdim=True) + 1e-8).rsqrt()

@@ -26,6 +26,7 @@ TAPS = (1.0, 3.0, 3.0, 1.0)
 
 def _kernel(gain: float) -> Tensor:
     taps = torch.tensor(TAPS)
+    # Twice the size spreads each pixel over four: a gain of 4 keeps its brightness.
     return torch.outer(taps, taps) * (gain / taps.sum() ** 2)
 
 

@@ -19,6 +19,8 @@ def frozen(module: nn.Module, *, keep_buffers: bool) -> Iterator[None]:
     ``module`` changes.
     """
     spectral = [m for m in module.modules() if isinstance(m, SpectralWeight)] if keep_buffers else []
+    # While held a spectral norm is computed once for all passes, which makes a generator's move cheaper by a power
+    # iteration a layer.
     held = [weight.held for weight in spectral]
     places = [
         (owner, name, buffer)
@@ -26,6 +28,7 @@ def frozen(module: nn.Module, *, keep_buffers: bool) -> Iterator[None]:
         for name, buffer in owner.named_buffers(recurse=False)
     ]
     buffers = [buffer for _, _, buffer in places]
+    # Clones, as batch norm changes its statistics in place.
     kept = [buffer.clone() for buffer in buffers]
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     for parameter in trained:

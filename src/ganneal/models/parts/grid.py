@@ -31,6 +31,7 @@ def grid_of(family: str, shape: Shape, doublings: Sequence[int]) -> DoublingGrid
     """
     if len(shape) == 3:
         channels, height, width = shape
+        # The most doublings first: the smallest grid, and so the cheapest first layer.
         for count in sorted(doublings, reverse=True):
             base = height >> count, width >> count
             if (base[0] << count, base[1] << count) == (height, width) and min(base) >= SMALLEST_BASE:

@@ -28,6 +28,7 @@ def initialize(module: nn.Module, name: InitName) -> None:
     Orthogonal; N(0, 0.02²); Glorot uniform; Kaiming normal over the inputs; or what torch gave each layer.
     """
     for layer in layers(module):
+        # In the order of the modules, from torch's global generator: the same seed gives the same players.
         INITS[name](layer.weight)
 
 

@@ -45,6 +45,8 @@ def through(block: nn.Module, *inputs: Tensor, recompute: bool) -> Tensor:
         return block(*inputs)
 
     def contexts() -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
+        # The first pass moves the buffers as ever; the second, in the backward pass, starts from those of before the
+        # first, or it would compute other activations than the loss was made of.
         return nullcontext(), _AsBefore(block)
 
     return checkpoint(block, *inputs, use_reentrant=False, preserve_rng_state=False, context_fn=contexts)  # type: ignore[return-value]

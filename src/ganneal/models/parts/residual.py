@@ -37,6 +37,7 @@ class GeneratorBlock(nn.Module):
     def forward(self, x: FeatureMaps, *condition: Tensor) -> FeatureMaps:
         h = F.relu(self.norm1(x, *condition), inplace=True)
         h = F.relu(self.norm2(self.conv1(self._up(h)), *condition), inplace=True)
+        # A 1x1 convolution and the upsampling commute; before it the convolution has a quarter of the pixels.
         return self.conv2(h) + self._up(self.shortcut(x))
 
     def _up(self, x: Tensor) -> Tensor:
@@ -56,8 +57,10 @@ class DiscriminatorBlock(nn.Module):
         self.shortcut = nn.Conv2d(inputs, outputs, 1) if down or inputs != outputs else None
 
     def forward(self, x: FeatureMaps) -> FeatureMaps:
+        # The first block sees the image itself: a ReLU would cut away every pixel below grey.
         h = self.conv2(F.relu(self.conv1(x if self.first else F.relu(x)), inplace=True))
         if self.down:
+            # Averaging before the 1x1 shortcut gives the same as behind it, at a quarter of the products.
             h, x = F.avg_pool2d(h, 2), F.avg_pool2d(x, 2)
         return h + (x if self.shortcut is None else self.shortcut(x))
 
@@ -89,6 +92,7 @@ class ResidualDiscriminator(nn.Module):
         blocks: list[nn.Module] = []
         inputs = shape[0]
         for index, outputs in enumerate(widths):
+            # BigGAN widens in the first convolution of a block, SNGAN in the second.
             hidden = outputs if wide or index == 0 else inputs
             blocks.append(DiscriminatorBlock(inputs, hidden, outputs, down=index < downs, first=index == 0))
             if extra is not None and index in extra:
@@ -102,5 +106,6 @@ class ResidualDiscriminator(nn.Module):
         h = images
         for block in self.blocks:
             h = through(block, h, recompute=self.recompute)
+        # A sum over pixels, as published: another size of image gives logits of another scale.
         features = F.relu(h).sum((2, 3))
         return self.head(features, labels)

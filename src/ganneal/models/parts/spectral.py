@@ -23,6 +23,8 @@ class SpectralWeight(nn.Module):
     def __init__(self, weight: Tensor, axis: int, eps: float):
         super().__init__()
         self.axis, self.eps, self.held = axis, eps, False
+        # u is kept between passes: weights change little in a move, so one iteration from the last u follows the
+        # largest singular value.
         self.register_buffer("u", torch.randn(1, weight.shape[axis], dtype=weight.dtype, device=weight.device))
         self._kept: tuple[Tensor, tuple[int, int], Tensor, Tensor] | None = None
 
@@ -37,7 +39,10 @@ class SpectralWeight(nn.Module):
 
     def normalized(self, weight: Tensor) -> Tensor:
         """``weight`` over its singular value, by one power iteration."""
+        # bf16 would resolve the singular value to 1 in 256 only.
         with torch.autocast(weight.device.type, enabled=False):
+            # A convolution's weight as a matrix of outputs by everything else; a transposed one has its outputs in the
+            # second place.
             matrix = weight.movedim(self.axis, 0).flatten(1)
             # No gradient passes through u and v: Algorithm 1 differentiates sigma = v W^T u as if both were constant.
             with torch.no_grad():

@@ -27,6 +27,7 @@ def waves(t: Int[Tensor, " batch"], size: int) -> Float[Tensor, "batch size"]:
         Vaswani et al., Attention Is All You Need, 2017, sec. 3.5; as in Ho et al., 2020, the last frequency included.
     """
     half = size // 2
+    # From 0 to 1 inclusive, so the slowest wave is exactly the longest period.
     exponents = torch.arange(half, dtype=torch.float32, device=t.device) / (half - 1)
     angles = t.float()[:, None] * torch.exp(-log(LONGEST_PERIOD) * exponents)
     return torch.cat([angles.sin(), angles.cos()], 1)
