@@ -103,6 +103,7 @@ class Finding:
 
 def compared(ours: Standing, theirs: Standing, *, better: Better = "lower") -> Finding | None:
     """Two arms over the seeds that both have; None where there is no such seed."""
+    # Paired by seed: data order and initial weights are shared, so their luck cancels in the difference.
     seeds = [seed for seed in ours.values if seed in theirs.values]
     if not seeds:
         return None

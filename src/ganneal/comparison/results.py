@@ -33,6 +33,7 @@ class Results:
     def collect(study: Study, outcomes: Mapping[tuple[str, int], Outcome], command: str | None = None) -> "Results":
         """Summarise the ``outcomes`` there are; those of runs that have not ended are missing, not zero."""
         by_arm = {arm.name: _in_order(arm, study, outcomes) for arm in study.arms}
+        # The name of the value tells the extractor, and so whether two numbers may stand in one column.
         metrics = {o["metric"] for runs in by_arm.values() for o in runs if o["metric"]}
         if len(metrics) > 1:
             raise ValueError(
@@ -149,6 +150,8 @@ def _standing(study: Study, runs: Sequence[Outcome], key: str) -> Standing:
 
 
 def _arm(study: Study, arm: Arm, runs: Sequence[Outcome], *, measured: bool) -> dict[str, Any]:
+    # A run that diverged used its budget up to there and counts in the clocks; one that failed for another reason says
+    # nothing of the scheme.
     counted = [run for run in runs if run["status"] != "failed"]
     without_best = [run for run in runs if run["status"] == "finished" and run["best"] is None]
     with_best = [run for run in runs if run not in without_best]
@@ -186,6 +189,7 @@ def _walks(study: Study, by_arm: Mapping[str, Sequence[Outcome]]) -> list[str]:
         for control in (name for name in MATCHED if name in steps):
             seeds = [seed for seed in steps[arm.name] if seed in steps[control]]
             if seeds:
+                # A ratio of sums, not the mean of ratios: a seed with a tiny step would outweigh the others.
                 ratio = sum(steps[control][s] for s in seeds) / sum(steps[arm.name][s] for s in seeds)
                 off = (
                     ""
@@ -215,6 +219,7 @@ def _decay(runs: Sequence[Outcome]) -> dict[str, Any]:
     seen = [run for run in runs if run["last_seen"] and run["best_seen"]]
     if not seen:
         return {"decay": None, "decay_interval": None}
+    # Geometric, as ratios spread by factors: 2 and 1/2 are no decay on average.
     found = last_over_best_interval(_values(seen, "last_seen"), _values(seen, "best_seen"))
     return {"decay": found.mean, "decay_interval": None if found.low is None else [found.low, found.high]}
 

@@ -238,6 +238,7 @@ def is_annealed(scheme: Scheme) -> bool:
             weights = rule((1,) * steps, 0)
         case _:
             return False
+    # Geometric(1, 1) has constant weights and is not annealed, whatever its name.
     return max(weights) > min(weights) * (1 + WEIGHT_ROUNDING)
 
 
@@ -265,6 +266,8 @@ def controls(annealed: Arm, clock: BudgetClock) -> tuple[Arm, ...]:
 
 
 def _nested_controls(nats: Arm, scheme: Nested, clock: BudgetClock) -> tuple[Arm, ...]:
+    # Common training makes one generator update a level where level j of a nested round makes j: equal in updates it is
+    # cheaper, equal in seconds it sees more data. Both stand in the table.
     common: Scheme = Alternating(d_steps=scheme.d_steps)
     matched = MATCHED_CONSTANT if moment_decays(nats.experiment.g_optimizer) is None else MATCHED_STEP
     by_time = clock == "seconds"

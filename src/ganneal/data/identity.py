@@ -67,6 +67,7 @@ def identify(dataset: Dataset) -> Identity:
     if dataset.labels is None:
         return Identity(len(dataset), tuple(dataset.shape), hashes=hashes)
     counts = class_counts(dataset.labels, dataset.num_classes)
+    # Little-endian int64 on every machine: the hash must not depend on where it is taken.
     labels = hashlib.sha256(np.ascontiguousarray(dataset.labels, dtype="<i8").data).hexdigest()
     return Identity(
         len(dataset), tuple(dataset.shape), tuple(dataset.class_names), tuple(counts), {**hashes, "labels": labels}
@@ -90,6 +91,7 @@ def sample_hashes(dataset: Dataset) -> dict[str, str]:
     row = prod(dataset.shape) * dataset.samples.dtype.itemsize
     if row * len(dataset) <= MOST_OF_ARRAYS:
         return {"bytes of the samples": content_hash(dataset)}
+    # Evenly spread rather than the first ones: sets are often sorted by class, and a change may be anywhere.
     rows = np.unique(np.linspace(0, len(dataset) - 1, max(2, SAMPLED // row)).astype(np.int64))
     sampled = _hash_of_rows(dataset, (rows[start : start + 256] for start in range(0, len(rows), 256)))
     return {f"bytes of {len(rows):,} samples, evenly spread": sampled}
@@ -124,6 +126,7 @@ class Files:
     def hashes(self) -> dict[str, str]:
         listed = hashlib.sha256()
         for name, size in zip(self.names, self.sizes, strict=True):
+            # A zero byte parts name and size: no file name can hold one.
             listed.update(f"{name if self.named else ''}\0{size}\n".encode("utf-8", "surrogateescape"))
         what = "names and sizes of the files" if self.named else "sizes of the files"
         return {what: listed.hexdigest(), **self._bytes()}
@@ -212,6 +215,7 @@ def _classes(before: Identity, now: Identity) -> list[str]:
     removed, added = [name for name in old if name not in new], [name for name in new if name not in old]
     renamed = []
     for name in list(removed):
+        # A class that went and one that came with as many samples is taken for one class renamed.
         if (heir := next((other for other in added if new[other] == old[name]), None)) is not None:
             renamed.append(f"{name} is {heir} now ({old[name]:,})")
             removed.remove(name)

@@ -61,6 +61,8 @@ class Moves:
         mirrored = upside_down = np.zeros(count, dtype=bool)
         shift, most = np.zeros((count, 2), dtype=np.int16), self.translate
         if self.flip:
+            # From the stream that drew the order; the other moves have streams of their own, so that switching one on
+            # leaves order and flips as they are.
             mirrored = after.random(count) < 0.5
         if self.flip_vertical:
             upside_down = _stream(seed, epoch, UPSIDE_DOWN).random(count) < 0.5
@@ -94,10 +96,13 @@ def _shifted(rows: UInt8[Tensor, "n C H W"], shift: Int16[Tensor, "n 2"]) -> UIn
     down, right = shift.long().unbind(1)
     y, x = (_from(size, by) for size, by in ((rows.shape[2], down), (rows.shape[3], right)))
     n, channels = (torch.arange(size, device=rows.device) for size in rows.shape[:2])
+    # One gather for all images, each with its own shift.
     return rows[n[:, None, None, None], channels[:, None, None], y[:, None, :, None], x[:, None, None, :]]
 
 
 def _from(size: int, by: Tensor) -> Tensor:
     """Where each of ``size`` pixels comes from when moved ``by`` so many: ``[n, size]``."""
     places = (torch.arange(size, device=by.device) - by[:, None]).abs()
+    # Reflected twice: a place below 0 becomes its absolute value, one beyond the edge is folded back, edge pixels not
+    # repeated.
     return size - 1 - (size - 1 - places).abs()

@@ -55,6 +55,7 @@ class Sampler:
         there = fits(dataset, self.device) if resident is None else resident
         self.resident = _copied(dataset.samples, self.device) if there else None
         """All samples on the device, uint8 ``[N, C, H, W]`` or float32 ``[N, D]``."""
+        # Labels are a few bytes each and are always in memory, beside the samples where these are.
         self.labels = None if dataset.labels is None else torch.tensor(dataset.labels, device=self._place)
         self._epoch: tuple[int, Tensor, DrawnMoves] | None = None
 
@@ -105,6 +106,8 @@ class Sampler:
             # The next batch of this rank begins a whole global batch later.
             self.dataset.samples.ahead(self._rows(position + whole, count)[0].numpy())
         if self.dataset.is_images:
+            # Images are moved as bytes, a quarter of the traffic, and become float32 in [-1, 1] on the device only; in
+            # place, as float() has made a copy.
             samples = samples.float().div_(127.5).sub_(1.0)
         return Batch(samples, chosen)
 
@@ -113,6 +116,8 @@ class Sampler:
 
         A class with too few of them starts again.
         """
+        # The first pass's order, so that the grid shows images as training meets them and is the same for every batch
+        # size.
         order = self._order(0)[0].numpy(force=True)
         labels = np.asarray(self.dataset.labels)[order]
         images = np.empty((len(classes), *self.dataset.shape), dtype=np.uint8)
@@ -130,6 +135,7 @@ class Sampler:
         """On the device; an accelerator is not waited for, which copies from pinned memory alone allow."""
         if self.device.type != "cuda" or rows.is_cuda:
             return rows.to(self.device)
+        # The copy runs beside the kernels that are queued already.
         return rows.pin_memory().to(self.device, non_blocking=True)
 
 

@@ -61,7 +61,10 @@ class Truncation:
     def _within(self, like: Tensor, random: torch.Generator) -> Tensor:
         """Normal numbers under the condition that they are within the bound, by their distribution function."""
         uniform = torch.rand(like.shape, generator=random, dtype=torch.float64, device=random.device)
+        # Inverse of the truncated distribution function: one draw each, where drawing again until all are within would
+        # need a different number of random numbers for each bound.
         drawn = sqrt(2) * torch.erfinv((2 * uniform - 1) * erf(self.bound / sqrt(2)))
+        # Rounding of erfinv may step over the bound by a last digit.
         return drawn.clamp(-self.bound, self.bound).to(like)
 
 
@@ -239,6 +242,7 @@ class TrainedGenerator:
             raise ValueError(f"seed must be in 0..2^63-1, got {seed}.")
         cut = Truncation(truncation) if isinstance(truncation, float | int) else truncation
         random = torch.Generator().manual_seed(seed)
+        # All latents at once, before any batch: the batch size must not change which samples a seed gives.
         latents = self.latent.sample(count, random)
         chosen = None if labels is None else self._numbered(labels)
         condition = self.condition(count, random, labels=chosen, classes=classes)
@@ -275,6 +279,7 @@ class TrainedGenerator:
         self, latents: Tensor, condition: Condition, random: torch.Generator, *, batch_size: int = 256
     ) -> Tensor:
         """The samples of what `draw` draws, or of other latents and conditions like them; see `sample`."""
+        # A discriminator with batch norm sees other samples in another chunk, and would push along another gradient.
         at_once = batch_size if self.pushes is None else self.pushes.chunk
         parts = []
         for start in range(0, len(latents), at_once):
@@ -289,12 +294,15 @@ class TrainedGenerator:
         device = next(self.generator.parameters()).device
         given = tuple(c.to(device) for c in condition)
         with on_the_batch(self.generator) if self.statistics == "batch" else nullcontext():
+            # Under bf16 a generator gives bf16; pictures are quantised from float32.
             return self.task.sample(self.generator, latents.to(device), given, random).float()
 
     def pushed(self, samples: Tensor, condition: Condition, random: torch.Generator) -> Tensor:
         """``samples`` of the generator after the pushes, where there are any; ``random`` moves where they do."""
         if self.pushes is None:
             return samples
+        # One number of the stream seeds everything within the pushes, whose augmentations and layers may draw from
+        # torch's global generator.
         seed = int(torch.randint(2**62, (), generator=random, device=random.device))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)

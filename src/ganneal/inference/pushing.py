@@ -75,6 +75,7 @@ def followed(run: TrainedRun) -> TrainedGenerator:
     def own(level: int) -> StateDict:
         return {k.removeprefix(f"{level}."): v for k, v in weights.items() if k.startswith(f"{level}.")}
 
+    # JSON turns the levels into text.
     sizes = {int(level): step_size for level, step_size in run.card["pushes"].items()}
     return _with_pushes(run, "generator-pushed", sizes, own)
 
@@ -108,6 +109,7 @@ def _chain(run: TrainedRun, pair: ModelPair, sizes: Mapping[int, float], weights
     with torch.random.fork_rng(devices=[]):
         discriminator = run.part("normalization", (NORMALIZATIONS,)).apply(pair.discriminator)
     processes = experiment.get("devices", 1) * experiment.get("nodes", 1)
+    # A push saw this many samples at once in training, and batch norm in a discriminator depends on them.
     together = experiment["batch_size"] // (experiment["accumulate"] * processes)
     push = run.part("push", ({"": Push()}, DELTAS))
     chain = Chain(push, run.part("loss", (EVERY_LOSS, MONOTONE)), together)

@@ -130,6 +130,7 @@ def _archive(drawn: DrawnSamples) -> bytes:
         if drawn.class_names:
             arrays["class_names"] = np.array(drawn.class_names, dtype=str)
     buffer = io.BytesIO()
+    # In memory first: the file appears whole or not at all.
     np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()
 
@@ -147,6 +148,7 @@ def folder_names(class_names: Sequence[str]) -> list[str]:
     ['cat', 'class-1', 'class-2', 'class-3', 'class-4', 'été']
     """
     found: list[str] = []
+    # A class may itself be called class-3, which would collide with the stand-in of class 3.
     taken = {LABELS, *(_folded(f"class-{index}") for index in range(len(class_names)))}
     for index, name in enumerate(class_names):
         own = _is_safe(name) and _folded(name) not in taken
@@ -169,6 +171,7 @@ def _is_safe(name: str) -> bool:
 
 def _write_folder(drawn: DrawnSamples, root: Path) -> None:
     """One PNG for each sample; with labels below a folder of its class, and `dataset.json` with classes by number."""
+    # Only files that are as they were written: what somebody put or changed there stays.
     for name in _earlier(root):
         (root / name).unlink(missing_ok=True)
         with suppress(OSError):  # the folder of another class, or somebody's own, is not empty
@@ -187,6 +190,7 @@ def _write_folder(drawn: DrawnSamples, root: Path) -> None:
 def _file_names(drawn: DrawnSamples) -> list[str]:
     if drawn.labels is None:
         return [f"{index:06d}.png" for index in range(len(drawn.samples))]
+    # Leading zeros keep folders in the order of the classes when they are read again as sorted text.
     width = len(str(max(drawn.num_classes - 1, 0)))
     numbers = [f"{index:0{width}d}" for index in range(drawn.num_classes)]
     folders = folder_names(drawn.class_names or numbers)

@@ -99,6 +99,7 @@ class TrainedRun:
 
     def part(self, name: str, registries: Sequence[Mapping[str, Any]]) -> Any:
         """The part ``name`` of the experiment, of a type in ``registries``."""
+        # Only registered types: a card names classes, and none but these is ever made from it.
         types = {type(part) for registry in registries for part in registry.values()}
         found = decode(self.card["experiment"][name], types)
         if type(found) not in types:
@@ -118,6 +119,7 @@ class TrainedRun:
 
     def pair(self, generator: str) -> ModelPair:
         """Players of the right shapes, hardly larger than the weights of ``generator`` whatever the card says."""
+        # Building draws initial weights that are replaced at once; the caller's random numbers stay as they were.
         with torch.random.fork_rng(devices=[]), _like(self.weights(generator)):
             model = self.part("model", (MODELS,))
             return model.build(tuple(self.card["data"]["shape"]), self.card["data"]["num_classes"])

@@ -91,6 +91,8 @@ class Evaluations:
 
     def _affordable(self) -> bool:
         spent = self.spent + self.last_cost
+        # A share of all time so far, the next evaluation included at the cost of the last: what came too often early on
+        # is skipped until training has caught up.
         return spent <= self.records.evaluate_share * (self.run.counters.seconds + spent)
 
     def _keep_best(self, row: Row) -> None:
@@ -98,6 +100,7 @@ class Evaluations:
         if value is None or (self.best is not None and value >= self.best):
             return
         self.best, state = value, self.run.state_dict()
+        # A copy in memory of weights and optimizers, which costs as much as they do: only where it may be needed.
         self.best_state = deepcopy(state) if self.records.on_collapse == "rollback" else None
         export(
             self.directory.path / "best", self.directory, state, self.run.pair.parameters, measured={self.name: value}
@@ -116,6 +119,8 @@ class Evaluations:
         if self.rollbacks >= MOST_ROLLBACKS or self.best_state is None:
             why = f"after {self.rollbacks} rollbacks" if self.rollbacks else "with no best weights to go back to"
             return Stop(f"{verdict.text} It collapsed {why}", save=True)
+        # Weights, optimizers and averages go back; clocks and the position in the data go on, so the same steps are not
+        # made again.
         self.run.roll_back(self.best_state)
         self.rollbacks += 1
         row["rollbacks"] = self.rollbacks

@@ -73,6 +73,7 @@ class Evaluator:
 
     def __call__(self, run: Run) -> Row:
         """Columns for a log row; the distance is left out where it is not possible, all where a sample is no number."""
+        # The same latents at every evaluation: differences are the generator's, not the draw's.
         samples = run.sampler().sample(self.count, SELECTION_SEED, classes=self.classes)
         if not samples.isfinite().all():
             return {}
@@ -87,6 +88,7 @@ class Evaluator:
         samples = generator.sample(self.count, seed, classes=self.classes)
         if not self.possible or not samples.isfinite().all():
             return None
+        # The best of many evaluations on one draw flatters the generator; a fresh draw does not.
         return self._distance(self.extractor(as_stored(samples)).features.double())[self.name]
 
     def _distance(self, fake: Float[Tensor, "n d"]) -> Row:
@@ -108,6 +110,7 @@ class Evaluator:
         real_logits, fake_logits = [], []
         generator = run.sampler()
         players = random_stream(self.seed, "players", run.device)
+        # Buffers and random streams are put back: an evaluation never moves training's bits.
         with frozen(run.discriminator, keep_buffers=True), unnamed_draws(players), run.autocast():
             for start in range(0, min(JUDGED_COUNT, len(self.judged.dataset)), JUDGED_BATCH):
                 batch = self.judged.batch(start, JUDGED_BATCH)
@@ -126,5 +129,6 @@ def ranking_accuracy(real: Float[Tensor, " n"], fake: Float[Tensor, " m"]) -> fl
     >>> ranking_accuracy(torch.tensor([1.0, 3.0]), torch.tensor([1.0, 2.0]))
     0.625
     """
+    # All pairs: 500 x 500 differences are two megabytes.
     difference = real.double()[:, None] - fake.double()[None, :]
     return float(((difference > 0).double() + 0.5 * (difference == 0).double()).mean())

@@ -45,6 +45,7 @@ class _InScript(Interrupted, SystemExit):
         if not self._said:
             self._said = True
             print(self, file=sys.stderr)
+        # The shell's convention for a process that a signal ended.
         return 128 + self.signum
 
 
@@ -65,6 +66,7 @@ class Interruption:
         self.signum = signum
 
     def __enter__(self) -> "Interruption":
+        # Python allows handlers in the main thread only; elsewhere a run ends at its budget.
         if threading.current_thread() is threading.main_thread():
             for signum in (signal.SIGINT, signal.SIGTERM):
                 self._previous[signum] = signal.signal(signum, self._remember)

@@ -86,6 +86,7 @@ def train(
             return follow(experiment, ranks)
         display = Display(experiment.budget, progress)
         with broadcasting(ranks) as told:
+            # One process writes to a run at a time; the lock goes with the process, however it ends.
             held.enter_context(directory.locked())
             interruption = held.enter_context(Interruption())
             held.enter_context(display)
@@ -93,6 +94,7 @@ def train(
             held.callback(session.trackers.close)
             told.append(session.initial_state)
         stop = session.loop(interruption)
+        # A signal may have come to another rank than this one, and the checkpoint holds the meters of all of them.
         signum = gather_unlogged(session.run, interruption)
         with broadcasting(ranks):
             session.end(stop, signum)
@@ -150,6 +152,7 @@ class Session:
         self.labels, self.columns = class_rows(classes, self.records.sample_count) if classes else (None, None)
         """Of the pictures of samples: a row for each class where there are any."""
         if self.labels is not None:
+            # The grid of real images has the classes of the grid of samples, row by row.
             self.real = self.run.data.examples(self.labels)
         else:
             self.real = self.run.data.batch(0, min(self.records.sample_count, len(dataset))).samples.cpu()
@@ -157,6 +160,7 @@ class Session:
         content = directory.load_checkpoint(experiment.changes_from)
         self.trackers = Trackers(self.records, directory.path, display.say)
         self._begin() if content is None else self._resume(content)
+        # After `_begin` or `_resume`, so that weights taken from another run are part of it.
         state = self.run.state_dict() if content is None else content["state"]
         self.initial_state = (
             initial_state(experiment, self.compared["data"].identity, state) if ranks.count > 1 else None
@@ -234,6 +238,7 @@ class Session:
                 stacklevel=4,
             )
         restore(self.run, state, self.directory)
+        # Rows that were written after the checkpoint belong to steps that are about to be made again.
         self.directory.truncate_metrics(content["metrics_bytes"])
         if self.evaluations is not None:
             self.evaluations.recall(self.directory.rows(), content["best_state"])
@@ -268,6 +273,7 @@ class Session:
                 now = self.run.counters.num_real
                 if passed(self.records.sample_every, previous, now):
                     self._draw()
+                # Before the row is written, as evaluations and rollbacks add to it.
                 collapse, rolled_back = self._follow(row)
                 self._record(row)
                 stop = next((found for rule in rules if (found := rule(row))), collapse)
@@ -277,6 +283,7 @@ class Session:
                 if stop is None and monotonic() - self.saved_at >= self.records.checkpoint_seconds:
                     self.save()
                 previous = now
+                # The other ranks step on only when they know what the first one decided: they must make the same moves.
                 told.append(Decision(stop is not None, skip_fit, rolled_back))
             if stop is not None:
                 return stop
@@ -315,6 +322,7 @@ class Session:
     def _draw(self) -> Path:
         path = self.directory.samples / f"{self.run.counters.num_real:09d}.png"
         count = self.records.sample_count if self.labels is None else len(self.labels)
+        # The same latents in every picture, so that the samples can be followed through training.
         drawn = self._picture(self.run.sampler().sample(count, GRID_SEED, labels=self.labels))
         save_png(drawn, path)
         self.trackers.picture("samples", drawn, self.run.counters.num_real)

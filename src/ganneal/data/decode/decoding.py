@@ -60,9 +60,11 @@ def decoded_chunks(listing: Listing, format: Format) -> Iterator[tuple[np.ndarra
     """Every chunk in order, a few ahead at a time, on threads."""
     with listing.container.open() as read, quiet(), ThreadPoolExecutor(num_cores()) as pool:
         parts = chunks(len(listing.names))
+        # A window, not all at once: finished chunks wait in memory until their turn comes.
         window = 2 * num_cores()
         futures = [pool.submit(_chunk, read, listing.names, part, format) for part in parts[:window]]
         for number in range(len(parts)):
+            # In order, whichever chunk is finished first: rows must lie as the samples are numbered.
             result = futures.pop(0).result()
             if number + window < len(parts):
                 futures.append(pool.submit(_chunk, read, listing.names, parts[number + window], format))
@@ -106,6 +108,8 @@ def decode_to_file(listing: Listing, format: Format, path: Path) -> dict[str, st
 
 def _on_processes(listing: Listing, format: Format, path: Path) -> dict[str, str]:
     count, workers = len(listing.names), num_cores()
+    # Each process writes a stretch of the file of its own, so none waits for another and the file is the same for any
+    # number of them.
     bounds = [round(count * index / workers) for index in range(workers + 1)]
     said: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
     running = [_start(listing, format, path, start, stop) for start, stop in zip(bounds[:-1], bounds[1:], strict=True)]
@@ -127,6 +131,7 @@ def _on_processes(listing: Listing, format: Format, path: Path) -> dict[str, str
                     raise OSError(f"a process that decodes images ended early (status {process.returncode})")
         finally:
             for process in running:
+                # Also after an error in one of them: none may go on writing to a file that is about to be deleted.
                 process.kill()
                 process.wait()
     return damaged

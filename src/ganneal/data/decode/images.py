@@ -94,6 +94,8 @@ def shown(name: str) -> str:
     >>> shown("caf\\udce9.png")
     'caf\\\\xe9.png'
     """
+    # File names are bytes on Linux; Python hides the bytes that are no UTF-8 in surrogates, which no terminal can
+    # print.
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     readable = "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
     if len(readable) <= LONGEST_QUOTED_NAME:
@@ -133,6 +135,7 @@ def eight_bits(values: np.ndarray, levels: Levels | None) -> np.ndarray:
     """
     if levels is not None:
         low, high = levels
+        # In float64: float32 has no room for all levels of 32-bit integers.
         share = (values.astype(np.float64) - low) / (high - low)
         if not np.isfinite(share).all():
             raise Damaged("some of its levels are no numbers")
@@ -163,6 +166,7 @@ def _fitted(image: Image.Image, size: int, fit: Fit) -> Image.Image:
         return image
     match fit:
         case "crop":
+            # Crops and resizes in one pass, so the crop is exact to a fraction of a pixel.
             return ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
         case "pad":
             return ImageOps.pad(image, (size, size), Image.Resampling.LANCZOS)
@@ -190,4 +194,5 @@ def refitted(pixels: np.ndarray, format: Format) -> np.ndarray:
 def _shaped(image: Image.Image, format: Format) -> np.ndarray:
     flat = _flat(image, "L" if format.channels == 1 else "RGB", format.levels)
     pixels = np.asarray(_fitted(flat, format.size, format.fit))
+    # Pillow has pixels by rows with channels last; torch's convolutions want channels first.
     return pixels.reshape(format.size, format.size, format.channels).transpose(2, 0, 1)

@@ -79,6 +79,7 @@ def alike(names: Sequence[str]) -> tuple[str, str] | None:
     """Two of ``names`` that differ only in case, in spaces around them or in Unicode's form, or None."""
     seen: dict[str, str] = {}
     for name in names:
+        # macOS writes decomposed names: é as e and an accent looks the same and compares as another.
         key = unicodedata.normalize("NFC", name).strip().casefold()
         if key in seen:
             return seen[key], name
@@ -143,6 +144,7 @@ def _whole(given: np.ndarray) -> np.ndarray:
             raise _Unusable(f"{int((~np.isfinite(given)).sum()):,} of {len(given):,} are NaN or infinite")
         if (odd := given[given != np.floor(given)]).size:
             raise _Unusable(f"they are no whole numbers, as {', '.join(f'{value:g}' for value in odd[:VALUES_NAMED])}")
+    # Compared as float64, as uint64 beyond int64 would wrap to negative classes.
     if (outside := (given < 0) | (given.astype(np.float64) >= 2.0**63)).any():
         few = ", ".join(map(str, given[outside][:VALUES_NAMED].tolist()))
         raise _Unusable(f"{int(outside.sum()):,} of {len(given):,} are negative or beyond 64 bits, as {few}")
@@ -155,12 +157,14 @@ def _of_numbers(numbers: np.ndarray, names: Sequence[str]) -> ClassLabels:
             raise _Unusable(f"{int(numbers.max())} is beyond the {len(names):,} classes that are named")
         return ClassLabels(numbers, len(names), _distinct(names))
     found, labels = np.unique(numbers, return_inverse=True)
+    # Numbers with gaps, as 3, 7, 9, are renumbered from 0 for embeddings and keep what they were as names.
     complete = np.array_equal(found, np.arange(len(found)))
     named = () if complete else tuple(map(str, found.tolist()))
     return ClassLabels(labels.astype(np.int64), len(found), named)
 
 
 def _of_words(words: np.ndarray, names: Sequence[str]) -> ClassLabels:
+    # Sorted, so that the numbers do not depend on which image comes first.
     named = _distinct(names) if names else tuple(sorted(set(words.tolist())))
     if pair := alike(named):
         raise _Unusable(

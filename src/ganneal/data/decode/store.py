@@ -58,10 +58,12 @@ def kept_images(listing: Listing, format: Format) -> tuple[np.ndarray, dict[str,
         OSError: The store cannot be written, or lacks room.
     """
     # the names too: a part of what lies in one place, and all of it, are two sets
+    # Pillow's version is in the key, as another one may decode or resample to other bits.
     key = stamp([listing.stamp, VERSION, PIL.__version__, json.dumps(encode(format))], listing.names)[:32]
     size = len(listing.names) * prod(format.shape)
 
     def write(path: Path) -> dict[str, str]:
+        # The file has its full length from the start, so that several processes may each write their own rows.
         os.truncate(path, size)
         damaged = decode_to_file(listing, format, path)
         _compact(path, [name in damaged for name in listing.names], format)
@@ -88,6 +90,7 @@ def kept_rows(key: str, shape: tuple[int, ...], size: int, write: Writer) -> tup
     if (found := _read(folder, key, shape)) is not None:
         return found
     folder.mkdir(parents=True, exist_ok=True)
+    # Several runs often start at once on the same images: one decodes, the others wait and find the result.
     with _locked(folder / f"{key}.lock"):
         if (found := _read(folder, key, shape)) is not None:
             return found
@@ -104,6 +107,7 @@ def _locked(path: Path) -> Iterator[None]:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         try:
+            # The lock belongs to the open file: the system frees it when the process dies, however it dies.
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             report("waiting for another process that decodes the same images", 0, 1)
@@ -122,6 +126,8 @@ def _write(folder: Path, key: str, shape: tuple[int, ...], write: Writer) -> Non
             os.fsync(file.fileno())
         # Rows are on the disk before the description that vouches for them, so a power cut leaves no half set.
         rows = temporary.stat().st_size // prod(shape)
+        # A checksum for each block: a bad disk or a file that was written over is noticed before training sees its
+        # pixels.
         content = {"rows": rows, "damaged": damaged, "blocks": _checksums(temporary)}
         (folder / f"{key}.json").unlink(missing_ok=True)
         os.replace(temporary, folder / f"{key}.bin")
@@ -158,6 +164,7 @@ def _checksums(path: Path) -> list[int]:
             return zlib.crc32(file.read(READ_BYTES))
 
     sums = []
+    # Threads do: zlib and file reads let go of the interpreter's lock.
     with ThreadPoolExecutor(num_cores()) as pool:
         for number, value in enumerate(pool.map(checksum, range(0, size, READ_BYTES)), 1):
             sums.append(value)

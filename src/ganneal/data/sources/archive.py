@@ -81,6 +81,7 @@ def list_zip(path: Path, on_damaged: OnDamaged = "fail") -> Listing:
             else:
                 names.append(name)
         check_found(names, damaged, path, left_out)
+        # The archive's list holds a CRC-32 of every image, so the whole set is told from another without reading it.
         checksums = stamp(*((name, entries[name].CRC, entries[name].file_size) for name in names))
         listing = Listing(
             ZipImages(str(path.resolve())),

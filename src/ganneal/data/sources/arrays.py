@@ -67,6 +67,7 @@ class Arrays:
                 if header.size > path.stat().st_size - file.tell():
                     raise ValueError(f"its header says {shape}, and it ends before")
                 order = "F" if by_columns else "C"
+                # Mapped, not read: rows are taken as training asks for them.
                 return np.memmap(file, dtype, "r", file.tell(), shape, order)
             except (ValueError, OverflowError) as error:
                 raise ValueError(
@@ -156,8 +157,10 @@ def _channels_first(images: np.ndarray, name: str) -> np.ndarray:
     if images.size == 0:
         raise ValueError(f"{name} must not be empty, got {images.shape}; check what was saved.")
     last, second = (images.ndim == 4 and images.shape[axis] in (1, 3) for axis in (3, 1))
+    # Three axes with a last one of 1 or 3 are one colour image, not N grey ones.
     if images.ndim == 3 and images.shape[2] not in (1, 3):
         return images[:, None]
+    # Where both axes may be the channels, as in [N, 3, 1, 1] or [N, 3, 3, 3], equal sides speak for the second one.
     if last and not (second and images.shape[2] == images.shape[3]):
         return images.transpose(0, 3, 1, 2)
     if second:

@@ -78,6 +78,7 @@ def _of_part(listing: Listing, parts: Path | None, split: Split | None, root: Pa
         raise ValueError(
             f"split {split!r} needs {PARTITION_LISTS[0]} in {shown(str(root))}; add it, or give split 'all'."
         )
+    # The list writes 0 for training, 1 for validation and 2 for test images.
     number = SPLITS.index(split or "train")
     part = _by_image(parts, None)
     kept = [name for name in listing.names if part.get(_stem(name)) == number]
@@ -90,11 +91,13 @@ def _with_attribute(listing: Listing, path: Path | None, attribute: str, on_dama
         lacking = f"attribute {attribute!r} needs {' or '.join(ATTRIBUTES[:2])} in {shown(str(root))}; add it"
         return listing.classed(ClassLabels(unusable=lacking))
     values = _by_image(path, attribute)
+    # The list writes 1 and -1.
     listed = {name: int(values[_stem(name)] > 0) for name in listing.names if _stem(name) in values}
     return labelled(listing, listed, (f"not {attribute}", attribute), shown(str(path)), on_damaged == "skip")
 
 
 def _stem(name: str) -> str:
+    # Lists name .jpg files also where the images are .png.
     return name.rpartition("/")[2].rpartition(".")[0]
 
 
@@ -107,6 +110,8 @@ def _by_image(path: Path, column: str | None) -> dict[str, int]:
             row = line.replace(",", " ").split()
             if len(row) < 2:  # how many images there are, or nothing
                 continue
+            # The row of attribute names: the text form has one column less in it than in the rows below, Kaggle's names
+            # the first image_id.
             if not row[-1].lstrip("-").isdecimal():
                 names = [name for name in row if name != "image_id"]
                 position = 1 + _position(names, column, path)

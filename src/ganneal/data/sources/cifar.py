@@ -35,6 +35,7 @@ def _from_pickle(name: str, content: bytes, key: bytes) -> tuple[np.ndarray, np.
     batch = load_pickle(name, content)
     values: dict[bytes, Any] = {}
     if isinstance(batch, dict):
+        # Python 2 wrote these pickles: keys come back as bytes, and as text where somebody has written the file again.
         values = {item.encode() if isinstance(item, str) else item: value for item, value in batch.items()}
     images, labels = values.get(b"data"), values.get(key)
     if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 2 or images.shape[1] != PIXELS:
@@ -165,6 +166,7 @@ class Cifar100:
         with _within(place):
             if binary in files:
                 images, labels = _from_binary(binary, files[binary], 2)
+                # The binary version has the coarse label in the first byte of a record and the fine one in the second.
                 labels = labels[:, ["coarse", "fine"].index(self.labels)]
             elif self.split in files:
                 images, labels = _from_pickle(self.split, files[self.split], f"{self.labels}_labels".encode())

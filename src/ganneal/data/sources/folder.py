@@ -76,8 +76,10 @@ def list_folder(root: Path, on_damaged: OnDamaged = "fail") -> Listing:
         more = f" and {len(found.runs) - 1:,} more of runs" if len(found.runs) > 1 else ""
         own = f"the folder {shown(min(found.runs))} of a run{more}"
         remark(f"passed over in {shown(str(root))}: {own}; their pictures are no data.")
+    # The system lists a folder in any order; samples must have the same numbers on every machine.
     names = sorted(found.images)
     check_found(names, found.damaged, root, found.left_out)
+    # The real path, so that a link that is moved to other images gives another stamp.
     place = os.path.realpath(root)
     listing = Listing(
         FolderImages(place),

@@ -27,6 +27,7 @@ class HubImages:
 
     @contextmanager
     def open(self) -> Iterator[PartReader]:
+        # Arrow, not Python: the encoded bytes come out untouched, where the library would decode the image itself.
         rows = load_split(self.part).select_columns([self.column]).with_format("arrow")
         yield lambda name, most=-1: content(rows[int(name.rpartition(" ")[2])].column(0)[0].as_py())
 
@@ -75,6 +76,7 @@ class Hub(Encoded):
         column = image_column(rows.features, self.image_column, self.part)
         names = [f"row {number}" for number in range(len(rows))]
         check_found(names, {}, place)
+        # The library memory-maps these files, so their versions tell whether the rows have changed.
         files = [Path(file["filename"]) for file in rows.cache_files]
         marks = ([file.resolve(), *version(file.stat())] for file in files)
         listing = Listing(
@@ -101,6 +103,7 @@ class Hub(Encoded):
         format = Format(self.size, self.channels, self.fit, self.levels)
         found = read_stream(self.part, self.image_column, self.label_column, format)
         place = Path(self.name)
+        # A stream says how many rows it has at its end only.
         names = [f"row {number}" for number in range(len(found.samples) + len(found.damaged))]
         check_found(names, {}, place)
         listing = Listing(

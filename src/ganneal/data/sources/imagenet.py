@@ -98,6 +98,7 @@ def _records(files: list[Path], side: int) -> np.ndarray:
     if SMALL_SET < size <= store_limit():
         key = stamp(*([str(path.resolve()), *version(path.stat())] for path in files))[:32]
         try:
+            # Rows of bytes, seen as records: the store knows bytes only.
             return kept_rows(key, (dtype.itemsize,), size, write)[0].view(dtype)[:, 0]
         except OSError as error:
             reason = f"cannot be kept ({error.strerror or error})"
@@ -115,6 +116,7 @@ def _record(labels: np.ndarray, pixels: np.ndarray, dtype: np.dtype, file: Path)
     if labels.shape != (len(pixels),) or not ((labels >= 1) & (labels <= NUM_CLASSES)).all():
         raise ValueError(f"{shown(file.name)} must hold a label from 1 to 1,000 for each image; download it again.")
     record = np.empty(len(pixels), dtype)
+    # The files count classes from 1.
     record["label"] = labels - 1
     record["pixels"] = pixels.reshape(-1, *dtype["pixels"].shape)
     return record
@@ -157,6 +159,7 @@ def _of_npz(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
             _check_claim(archive, "data", count * width)
             for start in range(0, count, MOVED_TOGETHER):
                 stop = min(start + MOVED_TOGETHER, count)
+                # A block of the compressed member at a time; seeking in it would start again from its beginning.
                 content = member.read((stop - start) * width)
                 yield labels[start:stop], np.frombuffer(content, np.uint8).reshape(stop - start, width)
             if member.read(1):  # at the end, where the checksum is compared too

@@ -71,6 +71,7 @@ def _keys(root: Path) -> list[str]:
     import_lmdb()
     try:
         with _environment(str(root.resolve())) as environment, environment.begin() as view:
+            # latin1 turns any bytes into text and back without loss.
             return [key.decode("latin1") for key in view.cursor().iternext(keys=True, values=False)]
     except Exception as error:  # lmdb's own types, which derive from nothing narrower
         raise ValueError(
@@ -97,6 +98,8 @@ def _environment(root: str) -> Iterator[Any]:
     """The LMDB in ``root``, open once for all who read it at a time: it must not be opened twice in a process."""
     with _LOCK:
         environment, users = _OPEN.get(root) or (
+            # No lock file, as the folder may be read-only and nobody writes; no read-ahead, as images are read in
+            # random order.
             import_lmdb().open(root, readonly=True, create=False, lock=False, readahead=False, meminit=False),
             0,
         )

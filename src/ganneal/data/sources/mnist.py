@@ -118,7 +118,9 @@ class StackedMNIST:
                 f"digits must be grey images with labels 0 to 9, got samples of shape {data.shape} and "
                 f"{data.num_classes} classes; MNIST has them."
             )
+        # With replacement and independent, so all 1,000 modes are as likely as their digits.
         triples = np.random.default_rng(self.seed).integers(len(data), size=(self.num_samples, 3))
+        # By the digits that classes are named after: a folder without a 4 has class 4 for the digit 5.
         labels = np.array(digits, dtype=np.int64)[data.labels][triples] @ np.array([100, 10, 1])
         own = {"name": "Stacked MNIST", "count": self.num_samples}
         description = {key: value for key, value in data.description.items() if key != "classes"} | own

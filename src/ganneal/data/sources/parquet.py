@@ -40,6 +40,7 @@ class _Groups:
             # Parquet compresses a group of rows as one, so one image costs the whole group.
             if (file, group) not in self._held:
                 self._held[file, group] = self._load(file, group)
+                # The group used longest ago goes; threads that read neighbouring rows keep theirs.
                 if len(self._held) > HELD:
                     self._held.popitem(last=False)
             self._held.move_to_end((file, group))
@@ -100,6 +101,7 @@ def parquet_files(place: Path, split: str | None) -> list[Path]:
         return [place]
     files = sorted(file for file in place.rglob("*.parquet") if not file.name.startswith("."))
     of_split = [file for file in files if split is not None and file.name.startswith(split)]
+    # A folder without names of splits is one set.
     return of_split or files
 
 

@@ -27,11 +27,13 @@ class Mixture:
         modes, dim = self.means.shape
         squared = (x[:, None, :] - self.means.to(x)).square().sum(2)
         normaliser = dim * (log(self.std) + 0.5 * log(2 * pi)) + log(modes)
+        # In logarithms: far from all modes every density underflows.
         return torch.logsumexp(-squared / (2 * self.std**2), dim=1) - normaliser
 
     def score(self, x: PointBatch) -> PointBatch:
         """Gradient of the log density in ``x``."""
         difference = self.means.to(x) - x[:, None, :]
+        # How likely each mode has made x; the score is the mean pull towards the modes under these shares.
         share = torch.softmax(-difference.square().sum(2) / (2 * self.std**2), dim=1)
         return (share[:, :, None] * difference).sum(1) / self.std**2
 
