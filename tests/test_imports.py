@@ -40,7 +40,7 @@ def test_planning_a_schedule_imports_nothing_heavy(module: str) -> None:
     script = f"""
 import json, sys
 import {module}
-heavy = ["torch", "numpy", "jaxtyping", "PIL", "sklearn", "matplotlib", "tyro", "rich"]
+heavy = ["torch", "numpy", "jaxtyping", "PIL", "sklearn", "matplotlib", "rich"]
 print(json.dumps([name for name in heavy if name in sys.modules]))
 """
     assert in_a_fresh_interpreter(script) == []

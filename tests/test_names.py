@@ -9,9 +9,6 @@ import ganneal
 
 PACKAGE = Path(ganneal.__file__).parent
 
-COMMAND = {"main", "help_text"}
-"""What each module of `ganneal.cli` offers under one name, so that the command line can call any command."""
-
 
 def bound(statements: Iterable[ast.stmt]) -> Iterator[str]:
     """The names that ``statements`` of a module define; imports define none, so that re-exports do not count."""
@@ -33,8 +30,7 @@ def defined_twice(sources: dict[str, str]) -> dict[str, list[str]]:
     """Public names that two or more of ``sources``, by module, define."""
     places: defaultdict[str, list[str]] = defaultdict(list)
     for module, source in sources.items():
-        commands = COMMAND if module.startswith("cli/") else set()
-        for name in {*bound(ast.parse(source).body)} - commands:
+        for name in {*bound(ast.parse(source).body)}:
             if not name.startswith("_"):
                 places[name].append(module)
     return {name: modules for name, modules in places.items() if len(modules) > 1}
@@ -52,9 +48,3 @@ def test_a_second_definition_is_found_wherever_a_module_makes_it() -> None:
     assert sorted(defined_twice({"x.py": first, "y.py": second})) == ["A", "C", "D", "E", "F", "G", "J", "b"]
     elsewhere = "from x import A, b as C\ndef f(b=1):\n    C = 1\nclass K:\n    A = 1\n"
     assert defined_twice({"x.py": first, "z.py": elsewhere}) == {}
-
-
-def test_only_the_commands_share_the_names_by_which_they_are_called() -> None:
-    main = "def main(): ..."
-    assert defined_twice({"cli/x.py": main, "cli/y.py": main, "z.py": main}) == {}
-    assert defined_twice({"x.py": main, "z.py": main}) == {"main": ["x.py", "z.py"]}

@@ -120,7 +120,7 @@ def test_help_names_every_experiment_and_the_flags_are_the_frozen_ones(cli: Cli)
     options = set(re.findall(r"(?m)^ +(--[a-z-]+)", out)) | set(re.findall(r"   (--[a-z-]+)", out))
     assert options == {
         *("--num-real", "--d-updates", "--seconds", "--g-updates"),
-        *("--seeds", "--controls", "--baseline", "--jobs", "--cluster", "--out"),
+        *("--seeds", "--controls", "--baseline", "--jobs", "--cluster", "--out", "--help-all"),
     }
 
 
@@ -182,7 +182,7 @@ def test_runs_at_once_share_the_threads_unless_an_arm_says(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--num-real", "64"), "the arms come first"),
+        (("--num-real", "64"), "the arms must come first"),
         (("ring-ctss", *CLOCK), "Did you mean 'ring-cts'?"),
         (("a=ring-ctss", *CLOCK), "unknown experiment 'ring-ctss'"),
         (("a/b=ring-cts", *CLOCK), "an arm's name must be fit for a folder"),

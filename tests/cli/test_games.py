@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from ganneal.cli import main
-from ganneal.cli.games import GamesOptions, configured, play_methods
+from ganneal.cli.games import GamesCommand, configured, play_methods
 from ganneal.optim import CG, SGD, Adam
 from ganneal.theory.games import GAMES, METHODS, Consensus, Extragradient, Toy
 
@@ -20,7 +20,7 @@ OWN_FLAGS = {
     "toy": "",
     "bilinear": "--game.couplings",
     "quadratic": "--game.curvatures --game.coupling",
-    "dirac-gan": "--game.r1 --game.loss.weight-on",
+    "dirac-gan": "--game.r1 --game.loss --game.loss.weight-on",
 }
 
 
@@ -73,7 +73,7 @@ def test_the_same_command_writes_the_same_bytes(capsys, tmp_path: Path) -> None:
 
 
 def test_options_reach_the_methods_they_are_for() -> None:
-    options = GamesOptions(Toy(), adam_lr=0.3, momentum=0.7, gamma=0.2, beta_coeff=0.5, beta_min=-0.5)
+    options = GamesCommand("toy", Toy(), adam_lr=0.3, momentum=0.7, gamma=0.2, beta_coeff=0.5, beta_min=-0.5)
     assert configured("sgd", options, 0.1) == SGD(0.1)
     assert configured("momentum", options, 0.1) == SGD(0.1, momentum=0.7)
     assert configured("adam", options, 0.1) == Adam(0.3)
@@ -83,8 +83,8 @@ def test_options_reach_the_methods_they_are_for() -> None:
 
 
 def test_order_decay_and_both_rates_reach_the_players() -> None:
-    options = GamesOptions(
-        GAMES["bilinear"], methods=("sgd",), steps=2, order="simultaneous", lr=0.2, y_lr=0.1, decay=1.0
+    options = GamesCommand(
+        "toy", GAMES["bilinear"], methods=("sgd",), steps=2, order="simultaneous", lr=0.2, y_lr=0.1, decay=1.0
     )
     path = play_methods(options)["sgd"]
     assert path.x.rates.tolist() == pytest.approx([0.2, 0.1]) and path.y.rates.tolist() == pytest.approx([0.1, 0.05])
@@ -109,7 +109,7 @@ def test_short_help_names_every_game_method_and_flag(capsys) -> None:
     ("arguments", "message"),
     [
         (("bilnear",), "unknown game 'bilnear'. Did you mean 'bilinear'?"),
-        (("--steps", "3"), "the game comes first, got '--steps'"),
+        (("--steps", "3"), "the game must come first, got '--steps'"),
         (("toy", "--methods", "sdg"), "unknown method 'sdg'. Did you mean 'sgd'?"),
         (("toy", "--steps", "0"), "steps must be at least 1, got 0"),
         (("toy", "--decay", "-1"), "decay must be a finite number >= 0, got -1.0"),

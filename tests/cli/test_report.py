@@ -7,7 +7,11 @@ import pytest
 from PIL import Image
 
 from ganneal import cli
-from ganneal.cli.report import main
+from ganneal.cli.report import ReportCommand
+
+
+def main(arguments: list[str]) -> None:
+    ReportCommand.parse(arguments, "report")("")
 
 
 @pytest.fixture

@@ -13,14 +13,15 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, NamedTuple
 
 import pytest
 
 from ganneal.cli import COMMANDS
+from ganneal.cli.command import Command
 from ganneal.cli.configure import EXPERIMENT_PARTS
-from ganneal.cli.data import DATA_COMMANDS as DATA_COMMANDS
-from ganneal.clocks import CLOCKS
+from ganneal.cli.data import DataCommand
+from ganneal.cli.fields import options_of
 from ganneal.experiment import Experiment
 from ganneal.experiments import EXPERIMENTS
 from ganneal.theory.games import GAMES
@@ -84,41 +85,23 @@ def of_training() -> frozenset[str]:
     return frozenset(found)
 
 
-def handled(module: Any) -> set[str]:
-    """Options that a command's module takes from the command line by itself: texts that are one and no more."""
-    texts = {sentence.text for sentence in literals(Path(module.__file__))}
-    texts |= {value for value in vars(module).values() if isinstance(value, str)}  # imported ones
-    return {text[2:].replace("-", "_") for text in texts if re.fullmatch(r"--[a-z-]+", text)}
-
-
-def declared(module: Any) -> set[str]:
-    """Options that a command's module declares as fields, under the names that the command line has."""
-    found: set[str] = set()
-    for name, kind in vars(module).items():
-        if not (isinstance(kind, type) and name.endswith("Options") and is_dataclass(kind)):
-            continue
-        hints = get_type_hints(kind, include_extras=True)
-        for field in fields(kind):
-            settings = [s for s in getattr(hints[field.name], "__metadata__", ()) if hasattr(s, "aliases")]
-            names = [s.name for s in settings if s.name] or [field.name]
-            aliases = [alias.lstrip("-") for s in settings for alias in s.aliases or ()]
-            found |= {one.replace("-", "_") for one in (*names, *aliases)} | dotted(field.default, field.name)
+def declared(command: type[Command]) -> set[str]:
+    """Options that a command declares as fields, and those of the parts that it takes by name."""
+    flags = {flag for option in options_of(command) if option.plain for flag in option.flags}
+    found = {flag.removeprefix("--").replace("-", "_") for flag in flags}
+    for path, (_, registry) in command.parts.items():
+        found |= {path} | {option for part in registry.values() for option in dotted(part, path)}
     return found
 
 
 @cache
-def options(command: str) -> frozenset[str]:
+def options(name: str) -> frozenset[str]:
     """Every option of a command."""
-    module = import_module(f"ganneal.cli.{command}")
-    own = declared(module) | handled(module) | {"help", "version"}
-    if command == "compare":
-        own |= set(CLOCKS)
-    if command == "games":
+    command: type[Command] = getattr(import_module(f"ganneal.cli.{name}"), f"{name.capitalize()}Command")
+    own = {"help", "help_all", "version"}.union(*map(declared, (command, *command.commands.values())))
+    if name == "games":
         own |= {option for game in GAMES.values() for option in dotted(game, "game")}
-    parts = [item for name, own_parts in vars(module).items() if name.endswith("_PARTS") for item in own_parts.items()]
-    for path, (_, registry) in parts:
-        own |= {path} | {option for part in registry.values() for option in dotted(part, path)}
-    return frozenset(own | (of_training() if command in ("train", "compare") else set()))
+    return frozenset(own | (of_training() if name in ("train", "compare") else set()))
 
 
 def named(text: str) -> set[str]:
@@ -206,7 +189,7 @@ def test_commands_that_sentences_name_exist() -> None:
     found = []
     for sentence in EVERYTHING:
         for command, second in COMMAND.findall(sentence.text):
-            known = command in COMMANDS and (command != "data" or not second or second in DATA_COMMANDS)
+            known = command in COMMANDS and (command != "data" or not second or second in DataCommand.commands)
             if not known:
                 found.append(f"{sentence.where}: ganneal {command} {second}")
     assert not found

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-import ganneal.cli.compare
-import ganneal.cli.evaluate
-import ganneal.cli.train
+from ganneal.cli.compare import CompareCommand
+from ganneal.cli.evaluate import EvaluateCommand, _write
+from ganneal.cli.train import TrainCommand
 from ganneal.comparison import executors
 from ganneal.comparison.executors import LocalProcesses
 from ganneal.comparison.schedule import compare
@@ -84,7 +84,7 @@ def _train(root: Path) -> None:
 
 def _evaluate(root: Path) -> None:
     records = evaluate_run(root / "run", settings=Settings(count=40, seeds=(0, 1)))
-    ganneal.cli.evaluate._write(records, root / "run" / "evaluation.jsonl")
+    _write(records, root / "run" / "evaluation.jsonl")
 
 
 def _compare(root: Path) -> None:
@@ -107,12 +107,8 @@ _CONTEXT = multiprocessing.get_context
 
 def install() -> None:
     """Put the commands in place of the ones that parse options; what prints errors and exits stays the real one."""
-    for module, command in (
-        (ganneal.cli.train, _train),
-        (ganneal.cli.evaluate, _evaluate),
-        (ganneal.cli.compare, _compare),
-    ):
-        setattr(module, "main", lambda arguments, command=command: command(Path(arguments[0])))  # noqa: B010
+    for kind, work in ((TrainCommand, _train), (EvaluateCommand, _evaluate), (CompareCommand, _compare)):
+        kind.parse = lambda words, name, work=work: lambda typed: work(Path(words[0]))  # type: ignore[method-assign]
     executors.multiprocessing.get_context = _fork  # type: ignore[assignment]
 
 

@@ -72,8 +72,8 @@ def test_a_plan_says_what_is_reduced(cli: Cli, here: Any, tmp_path: Path) -> Non
         (("table9", "--scale", "cpu", "--data", "cifar10"), "--data takes NAME=PATH"),
         (("table9", "--scale", "cpu", "--data", "cifar10=nowhere"), "no data at nowhere"),
         (("table9", "--scale", "cpu", "--seeds", "none"), "--seeds must be a number of seeds"),
-        (("table9", "--scale", "cpu", "--job", "2"), "unknown: --job 2"),
-        (("--scale", "cpu"), "the table comes first"),
+        (("table9", "--scale", "cpu", "--job", "2"), "unknown option --job. Did you mean '--jobs'?"),
+        (("--scale", "cpu"), "the table must come first"),
     ],
 )
 def test_mistakes_are_named(cli: Cli, tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:

@@ -2,12 +2,15 @@
 
 import errno
 import select
+import shlex
 import signal
 import sys
 import warnings
 from importlib import import_module
 
 from ganneal import __version__
+from ganneal.cli.command import Command
+from ganneal.registry import lookup, nearest
 from ganneal.storage.streams import lenient_streams, silence
 from ganneal.training.interruption import Interrupted
 
@@ -28,8 +31,6 @@ COMMANDS = {
     "fetch": "download the weights that FID needs, once, on request",
 }
 
-TRAINERS = ("train", "compare")
-"""Commands that take the options of a run's data."""
 BARE = ("train", "compare", "evaluate", "games", "plan", "data")
 """Commands that print their help where nothing is asked of them."""
 
@@ -88,10 +89,6 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             try:
                 status = _run(sys.argv[1:] if arguments is None else arguments)
-            except SystemExit as end:  # of tyro, after its help or an error
-                if not isinstance(end.code, int | None):
-                    raise
-                status = end.code or 0
             finally:
                 streams.out.end()
             if streams.out.lost is not None:
@@ -110,6 +107,15 @@ def main(arguments: list[str] | None = None) -> int:
     return status or int(unprinted is not None)
 
 
+def _found(name: str, rest: list[str]) -> tuple[type[Command], str, list[str]]:
+    """The command called ``name``, or the one inside it that ``rest`` begins with; its whole name; the words after."""
+    command: type[Command] = getattr(import_module(f"ganneal.cli.{name}"), f"{name.capitalize()}Command")
+    if not command.commands or not rest or rest[0].startswith("-"):
+        return command, name, rest
+    inner, *rest = rest
+    return lookup(f"{name} command", command.commands, inner), f"{name} {inner}", rest
+
+
 def _run(arguments: list[str]) -> int:
     """`main`, but for output that nobody reads: a `BrokenPipeError`."""
     if not arguments or arguments[0] in ("-h", "--help"):
@@ -120,20 +126,20 @@ def _run(arguments: list[str]) -> int:
         return 0
     name, *rest = arguments
     if name not in COMMANDS:
-        from ganneal.registry import nearest
-
         print(f"error: unknown command {name!r}. {nearest(name, COMMANDS)}", file=sys.stderr)
         return 2
-    from ganneal.data.messages import TRAINING, spelled
-
     try:
-        with warnings.catch_warnings(), spelled(TRAINING if name in TRAINERS else None):
+        command, name, rest = _found(name, rest)
+        from ganneal.data.messages import spelled
+
+        with warnings.catch_warnings(), spelled(command.prefix):
             warnings.showwarning = _show_warning
-            module = import_module(f"ganneal.cli.{name}")
-            if {"-h", "--help"} & set(rest) or (not rest and name in BARE):
-                print(module.help_text(rest))
-            else:
-                module.main(rest)
+            from ganneal.cli.help import help_asked
+
+            if text := help_asked(command, name, rest if rest or name not in BARE else ["--help"]):
+                print(text)
+                return 0
+            return command.parse(rest, name)(shlex.join(["ganneal", *arguments])) or 0
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

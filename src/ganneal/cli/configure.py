@@ -1,5 +1,6 @@
 """From words on the command line to an experiment; shared by the commands that train."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -91,40 +92,11 @@ def with_families(model: Model, arguments: Sequence[str]) -> tuple[Model, list[s
     return options.model, rest
 
 
-def configure(experiment: Experiment, arguments: Sequence[str], prog: str) -> Experiment:
-    """``experiment`` with the parts and fields named in ``arguments`` changed.
+def configure(experiment: Experiment, arguments: Sequence[str], name: str) -> Experiment:
+    """``experiment``, which is called ``name``, with the parts and fields named in ``arguments`` changed.
 
     Raises:
         ValueError: An argument names no part and no field, or a value that does not fit.
     """
     model, rest = with_families(experiment.model, arguments)
-    experiment, rest = switch_parts(replace(experiment, model=model), rest, EXPERIMENT_PARTS)
-    return parse(experiment, rest, prog=prog)
-
-
-def take_option(arguments: list[str], option: str) -> str | None:
-    """The value after ``option``, both removed from ``arguments``."""
-    for index, argument in enumerate(arguments):
-        if argument == option:
-            if index + 1 == len(arguments) or arguments[index + 1].startswith("--"):
-                raise ValueError(f"{option} needs a value.")
-            value = arguments[index + 1]
-            del arguments[index : index + 2]
-            return _given(option, value)
-        if argument.startswith(f"{option}="):
-            del arguments[index]
-            return _given(option, argument.partition("=")[2])
-    return None
-
-
-def _given(option: str, value: str) -> str:
-    if not value.strip():
-        raise ValueError(f"{option} needs a value, got the empty {value!r}.")
-    return value
-
-
-def take_flag(arguments: list[str], option: str) -> bool:
-    """Whether ``option`` is in ``arguments``; it is removed from there."""
-    found = option in arguments
-    arguments[:] = [argument for argument in arguments if argument != option]
-    return found
+    return parse(replace(experiment, model=model), rest, f"train {shlex.quote(name)}", EXPERIMENT_PARTS)

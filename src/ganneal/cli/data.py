@@ -3,7 +3,7 @@
 import shlex
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,49 +11,29 @@ from time import monotonic
 from typing import Annotated
 
 import numpy as np
-import tyro
 
-from ganneal.cli.help import help_of
-from ganneal.data import Reading, read_as, reporting, source_at
+from ganneal.cli.command import Command
+from ganneal.cli.fields import ARGUMENT
+from ganneal.data import Reading, Source, read_as, reporting, source_at
 from ganneal.data.classes import classes_in_words, few, populated
 from ganneal.data.decode.images import Fit, Levels, OnDamaged
 from ganneal.data.finding import fetched_folder
-from ganneal.data.messages import OWN, spelled
+from ganneal.data.messages import OWN
 from ganneal.data.tools.convert import write_zip
 from ganneal.data.tools.download import DOWNLOADS, fetch_files
 from ganneal.data.tools.huggingface import download as download_set
 from ganneal.data.tools.inspection import Inspection, inspect
 from ganneal.data.tools.pairwise import START_STD, fitted_first_weight, suggest_weights
-from ganneal.registry import lookup, nearest
+from ganneal.registry import lookup
 from ganneal.training.display import SECONDS_PER_LINE
 
 SHEET = 64
 
 
-@dataclass(frozen=True)
-class InspectOptions:
-    """Count, sizes, classes, damaged files, duplicates, pixel statistics, distances, and a contact sheet."""
+@dataclass(frozen=True, kw_only=True)
+class ReadingOptions:
+    """How images are read."""
 
-    path: Annotated[str, tyro.conf.Positional]
-    """A folder, .zip, .npz, .npy, MNIST's files or CIFAR's archive."""
-    size: int | None = None
-    """Side in pixels to look at them in; left out, it follows the median image."""
-    channels: int | None = None
-    """1 for grey, 3 for colours; left out, grey where all images are."""
-    fit: Fit = "crop"
-    """Images that are not square are cropped in the middle, padded with black, or stretched."""
-    levels: Levels | None = None
-    """Of data of more than 8 bits, the lowest and the highest level, which become 0 and 255."""
-    sheet: str | None = None
-    """Write a contact sheet of 64 images to this PNG file."""
-
-
-@dataclass(frozen=True)
-class ConvertOptions:
-    """Write a set of images as a zip in the layout of the StyleGAN tools, lossless, of one size, with labels."""
-
-    path: Annotated[str, tyro.conf.Positional]
-    out: Annotated[str, tyro.conf.Positional]
     size: int | None = None
     """Side in pixels; left out, it follows the median image."""
     channels: int | None = None
@@ -62,15 +42,70 @@ class ConvertOptions:
     """Images that are not square are cropped in the middle, padded with black, or stretched."""
     levels: Levels | None = None
     """Of data of more than 8 bits, the lowest and the highest level, which become 0 and 255."""
-    on_damaged: OnDamaged = "fail"
-    """What to do about images that cannot be read: name them and stop, or name them and go on without."""
+
+    def source(self, path: str, on_damaged: OnDamaged) -> Source:
+        """The images at ``path``, to be read so."""
+        reading = Reading(
+            size=self.size, channels=self.channels, fit=self.fit, on_damaged=on_damaged, levels=self.levels
+        )
+        return read_as(source_at(path), reading)
 
 
 @dataclass(frozen=True)
-class FetchDataOptions:
+class InspectCommand(ReadingOptions, Command):
+    """Count, sizes, classes, damaged files, duplicates, pixel statistics, distances, and a contact sheet."""
+
+    prefix = OWN
+
+    path: Annotated[str, ARGUMENT]
+    """A folder, .zip, .npz, .npy, MNIST's files or CIFAR's archive."""
+    sheet: str | None = None
+    """Write a contact sheet of 64 images to this PNG file."""
+
+    def __call__(self, typed: str) -> None:
+        """Print what there is, and draw the sheet."""
+        with _lines():
+            found, data = inspect(self.source(self.path, "skip"))
+        print(text(found))
+        if self.sheet is not None:
+            import torch
+
+            from ganneal.storage.pictures import image_grid, save_png
+
+            rows = np.linspace(0, len(data) - 1, min(SHEET, len(data))).astype(int)
+            images = torch.from_numpy(np.array(data.samples[rows])).float() / 127.5 - 1
+            save_png(image_grid(images), Path(self.sheet))
+            print(f"sheet       {self.sheet}")
+
+
+@dataclass(frozen=True)
+class ConvertCommand(ReadingOptions, Command):
+    """Write a set of images as a zip in the layout of the StyleGAN tools, lossless, of one size, with labels."""
+
+    prefix = OWN
+
+    path: Annotated[str, ARGUMENT]
+    out: Annotated[str, ARGUMENT]
+    on_damaged: OnDamaged = "fail"
+    """What to do about images that cannot be read: name them and stop, or name them and go on without."""
+
+    def __call__(self, typed: str) -> None:
+        """Read, write and say what was written."""
+        if not self.out.endswith(".zip"):
+            raise ValueError(f"out must end in .zip, got {self.out!r}.")
+        with _lines():
+            data = populated(self.source(self.path, self.on_damaged).load())
+            write_zip(data, Path(self.out))
+        why = f": {data.unusable}" if data.unusable else ""
+        classes = f"no classes{why}" if data.labels is None else classes_in_words(data)
+        print(f"{self.out}: {len(data):,} images of shape {data.shape}, {classes}")
+
+
+@dataclass(frozen=True)
+class FetchDataCommand(Command):
     """Download the original files of a small data set, checked by their published checksums; or a set of the hub."""
 
-    name: Annotated[str, tyro.conf.Positional]
+    name: Annotated[str, ARGUMENT]
     """mnist, fashion-mnist, cifar10 or cifar100; or OWNER/NAME of the Hugging Face hub."""
     out: str | None = None
     """Folder to write to; left out, ganneal's cache folder, where experiments look, or data/OWNER-NAME of the hub."""
@@ -80,6 +115,27 @@ class FetchDataOptions:
     """Of the hub: the configuration, where the set has several."""
     revision: str | None = None
     """Of the hub: branch, tag or commit; left out, the newest."""
+
+    def __call__(self, typed: str) -> None:
+        """Download, check and say what to do next."""
+        if "/" in self.name:
+            return self._from_hub()
+        if self.config is not None or self.revision is not None:
+            raise ValueError(f"--config and --revision are of the hub's sets, OWNER/NAME, got the name {self.name!r}.")
+        download = lookup("data set", DOWNLOADS, self.name)
+        out = fetched_folder(self.name) if self.out is None else Path(self.out).expanduser()
+        for path in fetch_files(download, out, address=self.url):
+            print(f"{path}: MD5 as published")
+        then = download.then_named if self.out is None and download.then_named else download.then
+        print(then.format(folder=shlex.quote(str(out))))
+
+    def _from_hub(self) -> None:
+        if self.url is not None:
+            raise ValueError("--url is for mnist, fashion-mnist, cifar10 and cifar100; for the hub set HF_ENDPOINT.")
+        out = Path(self.out or f"data/{self.name.replace('/', '-')}").expanduser()
+        for split, count in download_set(self.name, self.config, self.revision, out).items():
+            print(f"{out}: split {split}, {count:,} rows")
+        print(f"ganneal train {out}")
 
 
 @contextmanager
@@ -143,87 +199,9 @@ def _classes(found: Inspection) -> list[str]:
     return lines + textwrap.wrap(each, 100, initial_indent=" " * 12, subsequent_indent=" " * 12, break_on_hyphens=False)
 
 
-def _inspect(arguments: list[str]) -> None:
-    options = tyro.cli(InspectOptions, args=arguments, prog="ganneal data inspect")
-    with _lines():
-        reading = Reading(
-            size=options.size, channels=options.channels, fit=options.fit, on_damaged="skip", levels=options.levels
-        )
-        found, data = inspect(read_as(source_at(options.path), reading))
-    print(text(found))
-    if options.sheet is not None:
-        import torch
-
-        from ganneal.storage.pictures import image_grid, save_png
-
-        rows = np.linspace(0, len(data) - 1, min(SHEET, len(data))).astype(int)
-        images = torch.from_numpy(np.array(data.samples[rows])).float() / 127.5 - 1
-        save_png(image_grid(images), Path(options.sheet))
-        print(f"sheet       {options.sheet}")
-
-
-def _convert(arguments: list[str]) -> None:
-    options = tyro.cli(ConvertOptions, args=arguments, prog="ganneal data convert")
-    if not options.out.endswith(".zip"):
-        raise ValueError(f"out must end in .zip, got {options.out!r}.")
-    with _lines():
-        reading = Reading(
-            size=options.size,
-            channels=options.channels,
-            fit=options.fit,
-            on_damaged=options.on_damaged,
-            levels=options.levels,
-        )
-        data = populated(read_as(source_at(options.path), reading).load())
-        write_zip(data, Path(options.out))
-    why = f": {data.unusable}" if data.unusable else ""
-    classes = f"no classes{why}" if data.labels is None else classes_in_words(data)
-    print(f"{options.out}: {len(data):,} images of shape {data.shape}, {classes}")
-
-
-def _fetch(arguments: list[str]) -> None:
-    options = tyro.cli(FetchDataOptions, args=arguments, prog="ganneal data fetch")
-    if "/" in options.name:
-        return _fetch_from_hub(options)
-    if options.config is not None or options.revision is not None:
-        raise ValueError(f"--config and --revision are of the hub's sets, OWNER/NAME, got the name {options.name!r}.")
-    download = lookup("data set", DOWNLOADS, options.name)
-    out = fetched_folder(options.name) if options.out is None else Path(options.out).expanduser()
-    for path in fetch_files(download, out, address=options.url):
-        print(f"{path}: MD5 as published")
-    then = download.then_named if options.out is None and download.then_named else download.then
-    print(then.format(folder=shlex.quote(str(out))))
-
-
-def _fetch_from_hub(options: FetchDataOptions) -> None:
-    if options.url is not None:
-        raise ValueError("--url is for mnist, fashion-mnist, cifar10 and cifar100; for the hub set HF_ENDPOINT.")
-    out = Path(options.out or f"data/{options.name.replace('/', '-')}").expanduser()
-    for split, count in download_set(options.name, options.config, options.revision, out).items():
-        print(f"{out}: split {split}, {count:,} rows")
-    print(f"ganneal train {out}")
-
-
-DATA_COMMANDS = {"inspect": _inspect, "convert": _convert, "fetch": _fetch}
-
-
 @dataclass(frozen=True)
-class DataOptions:
+class DataCommand(Command):
     """Look at a set of images, convert it, or fetch a small public one; `ganneal data COMMAND --help` says more."""
 
-
-def help_text(arguments: Sequence[str]) -> str:
-    """The help of a data command, or of all of them."""
-    own = {"inspect": InspectOptions, "convert": ConvertOptions, "fetch": FetchDataOptions}
-    for name in arguments[:1]:
-        if name in own:
-            return help_of(own[name], f"data {name}")
-    return help_of(DataOptions, "data", usage=["inspect PATH", "convert PATH OUT.zip", "fetch NAME"])
-
-
-def main(arguments: Sequence[str]) -> None:
-    """Run one of the data commands."""
-    if arguments[0] not in DATA_COMMANDS:
-        raise ValueError(f"unknown data command {arguments[0]!r}. {nearest(arguments[0], DATA_COMMANDS)}")
-    with spelled(OWN):
-        DATA_COMMANDS[arguments[0]](list(arguments[1:]))
+    usage = ("inspect PATH", "convert PATH OUT.zip", "fetch NAME")
+    commands = {"inspect": InspectCommand, "convert": ConvertCommand, "fetch": FetchDataCommand}

@@ -1,16 +1,13 @@
 """`ganneal evaluate`: measure a trained run, or any two sets of images."""
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import tyro
-
-from ganneal.cli.help import help_of
-from ganneal.cli.options import Parts, PlaceOption, parse, switch_parts
+from ganneal.cli.command import Command, say
+from ganneal.cli.fields import ARGUMENT, Typed
 from ganneal.data import Reading
 from ganneal.data.classes import Classes
 from ganneal.data.decode.images import Fit, Levels, OnDamaged
@@ -26,19 +23,19 @@ from ganneal.models.parts.batch_norm import Statistics
 from ganneal.registry import lookup
 from ganneal.storage.atomic import write_bytes
 
-EVALUATE_PARTS: Parts = {"extractor": ("extractor", EXTRACTORS)}
-USAGE = ["RUN [options]", "--real PATH --fake PATH [options]"]
-
 
 @dataclass(frozen=True)
-class EvaluateOptions:
+class EvaluateCommand(Command):
     """Measure the last and the best weights of a run against its data, or one set of images against another. Every
     value comes with its protocol; RUN/evaluation.jsonl keeps them.
 
     Values are called FID, KID or IS with the 2015 Inception weights only (--extractor inception); else by their
     extractor. No weights are ever downloaded here: `ganneal fetch inception` does it once, on request."""
 
-    run: Annotated[str | None, tyro.conf.Positional] = None
+    parts = {"extractor": ("extractor", EXTRACTORS)}
+    usage = ("RUN [options]", "--real PATH --fake PATH [options]")
+
+    run: Annotated[str | None, ARGUMENT] = None
     """Directory of the run, as `ganneal train` wrote it; or zoo:NAME, see `ganneal zoo`."""
     checkpoint: tuple[str, ...] = ()
     """last | best | snapshots by their numbers of real images; left out, last and, where there are any, best."""
@@ -56,16 +53,18 @@ class EvaluateOptions:
     """What to do about images that cannot be read: name them and stop, or name them and go on without."""
     levels: Levels | None = None
     """Of data of more than 8 bits, the lowest and the highest level, which become 0 and 255."""
-    data: PlaceOption = PlaceOption()
+    data_path: Annotated[str | None, Typed(name="data.path", value="PATH")] = None
     """Where the data of the run lies now; left out, it is looked for where it was, and where it lay from the run."""
-    held_out: PlaceOption = PlaceOption()
+    held_out_path: Annotated[str | None, Typed(name="held-out.path", value="PATH")] = None
     """The same of its held-out data."""
     accept_changed_data: bool = False
     """Measure against data that is not what the run was trained on, which every record then says."""
     extractor: ExtractorConfig | None = None
     """Feature network, with a file of weights by --extractor.path; left
     out, the one that the run was followed with, or pixels."""
-    metrics: tuple[str, ...] = tuple(name for name, metric in METRICS.items() if metric in DEFAULT_METRICS)
+    metrics: Annotated[tuple[str, ...], Typed(names=tuple(METRICS))] = tuple(
+        name for name, metric in METRICS.items() if metric in DEFAULT_METRICS
+    )
     """Names of metrics."""
     count: int = 10_000
     """Samples drawn from a run."""
@@ -84,10 +83,77 @@ class EvaluateOptions:
     out: str | None = None
     """File for the records, a JSON line each; of a run it is RUN/evaluation.jsonl if left out."""
 
+    @property
+    def reading(self) -> Reading:
+        """How the images of --real and --fake are read."""
+        return Reading(
+            size=self.size, channels=self.channels, fit=self.fit, on_damaged=self.on_damaged, levels=self.levels
+        )
 
-def help_text(_: Sequence[str]) -> str:
-    """The help of the command."""
-    return help_of(EvaluateOptions, "evaluate", usage=USAGE, parts={**EVALUATE_PARTS, "metrics": ("metric", METRICS)})
+    def _check(self) -> None:
+        """Refuse options that do not go with what is measured."""
+        if (self.run is None) == (self.real is None) or (self.real is None) != (self.fake is None):
+            raise ValueError(
+                f"give a run, or both --real and --fake, got run={self.run}, real={self.real}, fake={self.fake}."
+            )
+        if self.run is not None and self.reading != Reading():
+            raise ValueError(
+                "--size, --channels, --fit, --on-damaged and --levels are for --real and --fake, not for a run."
+            )
+        if self.run is None and (self.statistics is not None or self.truncation is not None or self.classes != "data"):
+            raise ValueError(
+                "statistics, truncation and classes are of a generator that draws; leave them out with --real and "
+                "--fake."
+            )
+        if self.run is None and (self.accept_changed_data or self.data_path or self.held_out_path):
+            raise ValueError("--data.path, --held-out.path and --accept-changed-data are for a run: leave them out.")
+        for side in (self.real, self.fake):
+            refuse(side or "", "--real and --fake take files of images")
+
+    def __call__(self, typed: str) -> None:
+        """Measure, write and print."""
+        self._check()
+        metrics = tuple(lookup("metric", METRICS, name) for name in self.metrics)
+        records = self._measured(Settings(metrics, self.count, self.seeds, self.classes))
+        if not records:
+            raise ValueError(
+                f"nothing to measure with {', '.join(self.metrics)} here: no logits, labels or held-out data."
+            )
+        measured = {record.protocol.metric for record in records}
+        missing = [name for name in self.metrics if type(METRICS[name]).__name__ not in measured]
+        if missing:
+            say(f"warning: not measured: {', '.join(missing)}, for want of logits, labels or held-out data")
+        print(records_as_text(records))
+        # what ships lies among the installed files, which are no place for records
+        own = None if self.run is None or is_named(self.run) else f"{self.run}/evaluation.jsonl"
+        if out := self.out or own:
+            _write(records, Path(out))
+            print(f"records: {Path(out)}")
+        elif self.run is not None:
+            print("records are not kept of what ships: --out FILE keeps them")
+        if not any(record.name.startswith("FID") for record in records):
+            print(LINE_ON_FID)
+
+    def _measured(self, settings: Settings) -> list[Record]:
+        if self.run is None:
+            assert self.real is not None and self.fake is not None
+            with spelled(OWN):
+                return evaluate_images(
+                    self.real, self.fake, settings=settings, extractor=self.extractor, reading=self.reading, say=say
+                )
+        return evaluate_run(
+            self.run,
+            checkpoints=self.checkpoint or None,
+            settings=settings,
+            extractor=self.extractor,
+            sampler=self.sampler,
+            statistics=self.statistics,
+            truncation=None if self.truncation is None else Truncation(self.truncation, self.truncation_form),
+            data_path=self.data_path,
+            held_out_path=self.held_out_path,
+            accept_changed_data=self.accept_changed_data,
+            say=say,
+        )
 
 
 def records_as_text(records: Sequence[Record]) -> str:
@@ -146,74 +212,3 @@ def _key(line: dict[str, Any]) -> tuple[Any, ...]:
     how = (line.get("sampler", "generator"), line.get("statistics") or "running", line.get("classes"))
     how += (tuple((line.get("reference") or {}).get("changed", ())),)
     return line["name"], line["checkpoint"], *how, line.get("truncation"), line.get("truncation_form")
-
-
-def main(arguments: Sequence[str]) -> None:
-    """Parse, measure, write and print."""
-    options, rest = switch_parts(EvaluateOptions(), list(arguments), EVALUATE_PARTS)
-    given = parse(options, rest, prog="ganneal evaluate")
-    if (given.run is None) == (given.real is None) or (given.real is None) != (given.fake is None):
-        raise ValueError(
-            f"give a run, or both --real and --fake, got run={given.run}, real={given.real}, fake={given.fake}."
-        )
-    reading = Reading(
-        size=given.size, channels=given.channels, fit=given.fit, on_damaged=given.on_damaged, levels=given.levels
-    )
-    if given.run is not None and reading != Reading():
-        raise ValueError(
-            "--size, --channels, --fit, --on-damaged and --levels are for --real and --fake, not for a run."
-        )
-    if given.run is None and (given.statistics is not None or given.truncation is not None or given.classes != "data"):
-        raise ValueError(
-            "statistics, truncation and classes are of a generator that draws; leave them out with --real and --fake."
-        )
-    if given.run is None and (given.accept_changed_data or (given.data, given.held_out) != (PlaceOption(),) * 2):
-        raise ValueError("--data.path, --held-out.path and --accept-changed-data are for a run: leave them out.")
-    for side in (given.real, given.fake):
-        refuse(side or "", "--real and --fake take files of images")
-    metrics = tuple(lookup("metric", METRICS, name) for name in given.metrics)
-    settings = Settings(metrics, given.count, given.seeds, given.classes)
-
-    def say(text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
-
-    if given.run is not None:
-        records = evaluate_run(
-            given.run,
-            checkpoints=given.checkpoint or None,
-            settings=settings,
-            extractor=given.extractor,
-            sampler=given.sampler,
-            statistics=given.statistics,
-            truncation=None if given.truncation is None else Truncation(given.truncation, given.truncation_form),
-            data_path=given.data.path,
-            held_out_path=given.held_out.path,
-            accept_changed_data=given.accept_changed_data,
-            say=say,
-        )
-        # what ships lies among the installed files, which are no place for records
-        own = None if is_named(given.run) else Path(given.run) / "evaluation.jsonl"
-        path = Path(given.out) if given.out else own
-    else:
-        assert given.real is not None and given.fake is not None
-        with spelled(OWN):
-            records = evaluate_images(
-                given.real, given.fake, settings=settings, extractor=given.extractor, reading=reading, say=say
-            )
-        path = Path(given.out) if given.out else None
-    if not records:
-        raise ValueError(
-            f"nothing to measure with {', '.join(given.metrics)} here: no logits, labels or held-out data."
-        )
-    measured = {record.protocol.metric for record in records}
-    missing = [name for name in given.metrics if type(METRICS[name]).__name__ not in measured]
-    if missing:
-        say(f"warning: not measured: {', '.join(missing)}, for want of logits, labels or held-out data")
-    print(records_as_text(records))
-    if path is not None:
-        _write(records, path)
-        print(f"records: {path}")
-    elif given.run is not None:
-        print("records are not kept of what ships: --out FILE keeps them")
-    if not any(record.name.startswith("FID") for record in records):
-        print(LINE_ON_FID)

@@ -1,21 +1,19 @@
 """`ganneal export`: a trained generator as one file that runs without ganneal."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-import tyro
-
-from ganneal.cli.help import help_of
+from ganneal.cli.command import Command
+from ganneal.cli.fields import ARGUMENT
 
 
 @dataclass(frozen=True)
-class ExportOptions:
+class ExportCommand(Command):
     """Write a trained generator to one file that runs without ganneal. Its images are compared with the original's
     first; where they differ, there is no file."""
 
-    run: Annotated[str, tyro.conf.Positional]
+    run: Annotated[str, ARGUMENT]
     """Directory of the run, as `ganneal train` wrote it; or zoo:NAME, see `ganneal zoo`."""
     format: str = "onnx"
     """onnx, for ONNX Runtime and others; or torch, a program of torch.export."""
@@ -31,23 +29,16 @@ class ExportOptions:
     """What the generator's batch norm runs on: statistics of training, or ones computed anew over 32 batches; left out,
     as the run says."""
 
+    def __call__(self, typed: str) -> None:
+        """Write, and say how near the file's images are to the original's."""
+        from ganneal.inference.export import FORMATS, write_export
+        from ganneal.inference.loading import load
+        from ganneal.registry import lookup
 
-def help_text(_: Sequence[str]) -> str:
-    """The help of the command."""
-    return help_of(ExportOptions, "export")
-
-
-def main(arguments: Sequence[str]) -> None:
-    """Parse, write, and say how near the file's images are to the original's."""
-    options = tyro.cli(ExportOptions, args=list(arguments), prog="ganneal export")
-    from ganneal.inference.export import FORMATS, write_export
-    from ganneal.inference.loading import load
-    from ganneal.registry import lookup
-
-    suffix = lookup("format", FORMATS, options.format).suffix
-    path = options.out or Path(Path(options.run.rpartition(":")[2]).resolve().name + suffix)
-    generator = load(options.run, checkpoint=options.checkpoint, sampler=options.sampler, statistics=options.statistics)
-    done = write_export(generator, path, format=options.format, overwrite=options.overwrite)
-    sizes = ", ".join(map(str, done.differences))
-    print(f"largest difference to the original at {sizes} images: {max(done.differences.values()):.2g}")
-    print(f"{options.format}, {done.bytes / 1e6:.2f} MB: {done.path}")
+        suffix = lookup("format", FORMATS, self.format).suffix
+        path = self.out or Path(Path(self.run.rpartition(":")[2]).resolve().name + suffix)
+        generator = load(self.run, checkpoint=self.checkpoint, sampler=self.sampler, statistics=self.statistics)
+        done = write_export(generator, path, format=self.format, overwrite=self.overwrite)
+        sizes = ", ".join(map(str, done.differences))
+        print(f"largest difference to the original at {sizes} images: {max(done.differences.values()):.2g}")
+        print(f"{self.format}, {done.bytes / 1e6:.2f} MB: {done.path}")

@@ -1,17 +1,16 @@
 """`ganneal games`: optimizers on small games with a known equilibrium, as a picture and a table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from inspect import getdoc
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
-import tyro
 
+from ganneal.cli.command import Command
+from ganneal.cli.fields import Typed
 from ganneal.cli.help import aligned_table as table_of
-from ganneal.cli.help import help_of
-from ganneal.cli.options import Parts, parse, switch_parts
 from ganneal.losses import LOSSES
 from ganneal.optim import CG, SGD, Adam
 from ganneal.registry import lookup
@@ -20,16 +19,18 @@ from ganneal.theory.games import GAMES, METHODS, Consensus, Game, Method, Order,
 from ganneal.theory.games.figure import game_picture
 from ganneal.theory.games.playing import Path as Played
 
-GAME_PARTS: Parts = {"game.loss": ("loss", LOSSES)}
-
 
 @dataclass(frozen=True)
-class GamesOptions:
+class GamesCommand(Command):
     """Play a small game with a known equilibrium by several methods. Writes a picture of the paths and of the distance
     to the equilibrium, and prints a table."""
 
+    parts = {"game.loss": ("loss", LOSSES)}
+    opens = "game"
+
+    name: Annotated[str, Typed("argument", value="GAME")]
     game: Game
-    methods: tuple[str, ...] = tuple(METHODS)
+    methods: Annotated[tuple[str, ...], Typed(names=tuple(METHODS))] = tuple(METHODS)
     """Names of methods; both players use the same."""
     steps: int = 400
     """Steps of each player."""
@@ -49,7 +50,7 @@ class GamesOptions:
     """Of consensus: factor on half the squared norm of both gradients, which joins both losses."""
     beta_coeff: float = 1.0
     """Factor on beta of the conjugate-gradient rules."""
-    beta_min: Annotated[float | None, tyro.conf.arg(metavar="FLOAT")] = None
+    beta_min: float | None = None
     """Lower bound of their beta; left out, none. 0 keeps every beta from being negative."""
     out: str = "games.png"
     """Where the picture goes."""
@@ -62,19 +63,33 @@ class GamesOptions:
         if not self.out.endswith(".png"):
             raise ValueError(f"out must end in .png, got {self.out!r}.")
 
+    @classmethod
+    def begun(cls, first: str) -> "GamesCommand":
+        """Of the game of that name."""
+        return cls(first, lookup("game", GAMES, first))
 
-def help_text(_: Sequence[str]) -> str:
-    """The help of the command."""
-    games = {name: (getdoc(game) or "").splitlines()[0] for name, game in GAMES.items()}
-    more = {
-        "--game.start-x X, --game.start-y Y": "Where both players start; a game's own fields follow the same way, as "
-        "--game.loss and --game.r1 of dirac-gan.",
-        "--help-all": "Print every field.",
-    }
-    return help_of(GamesOptions, "games", usage=["GAME [options]"], sections={"games": table_of(games)}, more=more)
+    @classmethod
+    def sections(cls) -> Mapping[str, str]:
+        """The games."""
+        return {"games": table_of({name: (getdoc(game) or "").splitlines()[0] for name, game in GAMES.items()})}
+
+    @classmethod
+    def more(cls) -> Mapping[str, str]:
+        """Fields of games."""
+        return {
+            "--game.start-x X, --game.start-y Y": "Where both players start; a game's own fields follow the same way, "
+            "as --game.loss and --game.r1 of dirac-gan.",
+        }
+
+    def __call__(self, typed: str) -> None:
+        """Play, write and print."""
+        paths = play_methods(self)
+        out = Path(self.out).expanduser()
+        write_bytes(out, game_picture(self.game, paths, f"{self.name}, {self.steps} {self.order} steps"))
+        print(f"{game_as_text(self, paths)}\n\npicture: {out}")
 
 
-def configured(name: str, options: GamesOptions, lr: float) -> Method:
+def configured(name: str, options: GamesCommand, lr: float) -> Method:
     """The method called ``name`` with what the options say of it."""
     method: Any = METHODS[name]
     match method:
@@ -90,7 +105,7 @@ def configured(name: str, options: GamesOptions, lr: float) -> Method:
             return replace(method, lr=lr)
 
 
-def play_methods(options: GamesOptions) -> dict[str, Played]:
+def play_methods(options: GamesCommand) -> dict[str, Played]:
     """The path of every method of ``options``."""
     lr = options.game.suggested_lr if options.lr is None else options.lr
     y_lr = lr if options.y_lr is None else options.y_lr
@@ -129,7 +144,7 @@ def _coordinates(point: torch.Tensor) -> str:
     return shown if len(point) == 1 else f"|{shown}|"
 
 
-def game_as_text(options: GamesOptions, paths: dict[str, Played]) -> str:
+def game_as_text(options: GamesCommand, paths: dict[str, Played]) -> str:
     """The game, the settings and the table as text."""
     lr = options.game.suggested_lr if options.lr is None else options.lr
     y_lr = "" if options.y_lr in (None, lr) else f", y's {options.y_lr:g}"
@@ -147,18 +162,3 @@ def game_as_text(options: GamesOptions, paths: dict[str, Played]) -> str:
             "a player that is stationary on average has 0. Methods in one line have one path, to 9 digits.",
         ]
     )
-
-
-def main(arguments: Sequence[str]) -> None:
-    """Parse, play, write and print."""
-    name, *rest = arguments
-    if name.startswith("-"):
-        raise ValueError(f"the game comes first, got {name!r}: ganneal games GAME [options].")
-    options = GamesOptions(lookup("game", GAMES, name))
-    rest = ["--help" if argument == "--help-all" else argument for argument in rest]
-    options, rest = switch_parts(options, rest, GAME_PARTS)
-    options = parse(options, rest, prog=f"ganneal games {name}")
-    paths = play_methods(options)
-    out = Path(options.out).expanduser()
-    write_bytes(out, game_picture(options.game, paths, f"{name}, {options.steps} {options.order} steps"))
-    print(f"{game_as_text(options, paths)}\n\npicture: {out}")

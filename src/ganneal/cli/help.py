@@ -1,25 +1,27 @@
-"""The help of a command, from the dataclass of its options: the fields with their values, defaults and docstrings."""
+"""The help of a command, from its fields: what is typed, the docstrings, values to choose from, defaults."""
 
-import ast
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, fields, is_dataclass
-from inspect import getdoc, getsource
-from itertools import pairwise
-from textwrap import dedent, fill
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING
+from inspect import getdoc
+from textwrap import fill
+from typing import Any
+
+from ganneal.cli.command import Command
+from ganneal.cli.fields import Option, options_of, parts_in
+from ganneal.cli.options import Parts
 
 HELP_WIDTH = 120
 COLUMN = 22
 """Columns of what is typed; its meaning begins below it where it is longer."""
+HELP_ROW = {"-h, --help": "Print this."}
+HELP_ALL_ROW = {"--help-all": "Print every option with its value."}
 
-Rows = Mapping[str, str]
-"""What is typed -> what it means."""
 
-
-def aligned_table(rows: Rows) -> str:
-    """Aligned rows, wrapped to the terminal."""
-    width = min(shutil.get_terminal_size((HELP_WIDTH, 50)).columns, HELP_WIDTH)
+def aligned_table(rows: Mapping[str, str]) -> str:
+    """Aligned rows of what is typed and what it means, wrapped to the terminal."""
+    width = _width()
     column = min(max(map(len, rows), default=0), COLUMN)
     lines = []
     for typed, meaning in rows.items():
@@ -28,113 +30,99 @@ def aligned_table(rows: Rows) -> str:
             lines.append(head.rstrip())
             head = " " * (column + 4)
         # A broken `--per-` could not be copied as the option it is.
-        lines.append(
-            fill(meaning, width, initial_indent=head, subsequent_indent=" " * (column + 4), break_on_hyphens=False)
-        )
+        text = fill(meaning, width, initial_indent=head, subsequent_indent=" " * (column + 4), break_on_hyphens=False)
+        lines.append(text or head)
     return "\n".join(line.rstrip() for line in lines)
 
 
-def help_of(
-    kind: type,
-    command: str,
-    *,
-    usage: Sequence[str] = (),
-    sections: Mapping[str, str] | None = None,
-    parts: Mapping[str, Any] | None = None,
-    more: Rows | None = None,
-) -> str:
-    """The help of ``command``, whose options are the dataclass ``kind``.
-
-    Args:
-        usage: The ways to call it, where they are others than its positional arguments say.
-        sections: Title -> text of what comes before the options.
-        parts: The fields that take a registered name.
-        more: Options that are no fields.
-    """
-    arguments, options = _arguments(kind), {**_options(kind, parts or {}), **(more or {})}
-    ways = usage or [" ".join([*arguments, "[options]"])]
-    calls = "usage: " + "\n       ".join(f"ganneal {command} {way}".rstrip() for way in ways)
-    named = {"arguments": aligned_table(arguments)} if any(arguments.values()) else {}
-    shown = {**named, **(sections or {}), "options": aligned_table({**options, "-h, --help": "Print this."})}
-    return "\n\n".join([calls, getdoc(kind) or "", *(f"{title}:\n{text}" for title, text in shown.items())])
+def paragraph(text: str) -> str:
+    """Indented text, wrapped to the terminal."""
+    return fill(text, _width(), initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
 
 
-def _docstrings(kind: type) -> dict[str, str]:
-    """The text below each field of ``kind``, in one line."""
-    found: dict[str, str] = {}
-    for own in reversed([base for base in kind.__mro__ if is_dataclass(base)]):
-        [statement] = ast.parse(dedent(getsource(own))).body
-        assert isinstance(statement, ast.ClassDef)
-        for field, text in pairwise(statement.body):
-            match field, text:
-                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(said))):
-                    found[name] = " ".join(said.split())
-    return found
+def _width() -> int:
+    return min(shutil.get_terminal_size((HELP_WIDTH, 50)).columns, HELP_WIDTH)
 
 
-def _fields(kind: type, *, positional: bool) -> Iterator[tuple[str, Any, str, Any]]:
-    """Name on the command line, annotation, docstring and default of each field."""
-    hints, docstrings = get_type_hints(kind, include_extras=True), _docstrings(kind)
-    for field in fields(kind):
-        settings = getattr(hints[field.name], "__metadata__", ())
-        if positional != any("Positional" in repr(setting) for setting in settings):
-            continue
-        spelled = [s for s in settings if hasattr(s, "aliases")]
-        name = next((s.name for s in spelled if s.name), field.name)
-        aliases = "".join(f", {alias}" for s in spelled for alias in s.aliases or ())
-        yield name + aliases, hints[field.name], docstrings.get(field.name, ""), field.default
+def help_asked(command: type[Command], name: str, words: Sequence[str]) -> str | None:
+    """The help that the ``words`` after the command's ``name`` ask for, if any."""
+    if {"-h", "--help"} & set(words) or ("--help-all" in words and not _is_long(command)):
+        return help_of(command, name)
+    if "--help-all" in words:
+        return help_on_all(command.parse([word for word in words if word != "--help-all"], name), name)
+    return None
 
 
-def _arguments(kind: type) -> Rows:
-    return {_value(hint, name): said for name, hint, said, _ in _fields(kind, positional=True)}
+def _is_long(command: type[Command]) -> bool:
+    """Whether the command takes more options than its help has room for."""
+    return bool(command.more() or command.parts)
 
 
-def _options(kind: type, parts: Mapping[str, Any]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name, hint, said, default in _fields(kind, positional=False):
-        option = f"--{name}".replace("_", "-")
-        if is_dataclass(default) and name not in parts:
-            inner = _options(type(default), {})
-            found |= {f"{option}.{row[2:]}": text or said for row, text in inner.items()}
-        elif default is not MISSING or name in parts:
-            found |= _row(option, hint, said, default, parts.get(name, ("", ()))[1])
-    return found
+def help_of(command: type[Command], name: str) -> str:
+    """The help of the command called ``name``, on a screen."""
+    said = {_value(option): option.said for option in _arguments(command)}
+    options = dict(row for option in options_of(command) for row in _rows(option, command.parts))
+    more = {**command.more(), **(HELP_ALL_ROW if _is_long(command) else {})}
+    shown = {"arguments": aligned_table(said)} if any(said.values()) else {}
+    shown |= {**command.sections(), "options": aligned_table(options | more | HELP_ROW)}
+    return _text(command, name, shown)
 
 
-def _row(option: str, hint: Any, said: str, default: Any, registered: Iterable[str]) -> dict[str, str]:
-    """The row of a field; ``registered`` are the names that it takes, if it holds a part or several."""
-    choices = " | ".join(registered) or _choices(hint)
-    shown = " ".join(map(str, default)) if isinstance(default, tuple) else str(default)
-    plain = default in (None, MISSING, "", ()) or isinstance(default, bool) or is_dataclass(default)
-    words = [f"{choices}." if choices else "", said, "" if plain else f"(default {shown})"]
-    name = option.partition(", ")[0].rpartition(".")[2].lstrip("-")
-    value = "NAME" + "..." * isinstance(default, tuple) if registered else _value(hint, name)
-    return {f"{option} {value}".rstrip(): " ".join(filter(None, words))}
+def help_on_all(command: Command, name: str) -> str:
+    """Every option of the command called ``name`` with its value, a table for each part."""
+    options, parts = command.everything()
+    groups: dict[str, dict[str, str]] = defaultdict(dict)
+    for option in [] if options is command else options_of(command):
+        groups[""].update(_rows(option, {}))
+    for option in options_of(options):
+        part = option.path[0] if parts_in(getattr(options, option.path[0])) else ""
+        groups[part].update(_rows(option, parts, every=True))
+    shown = {"options": aligned_table(groups.pop("") | HELP_ROW)}
+    return _text(
+        type(command), name, shown | {_title(getattr(options, of), of): aligned_table(groups[of]) for of in groups}
+    )
 
 
-def _bare(hint: Any) -> Any:
-    """``hint`` without what is said of it and without None."""
-    while hasattr(hint, "__metadata__"):
-        hint = hint.__origin__
-    inner = [one for one in get_args(hint) if one is not type(None)]
-    return _bare(inner[0]) if type(None) in get_args(hint) and len(inner) == 1 else hint
+def _title(part: Any, name: str) -> str:
+    about = (getdoc(part) or "").splitlines()[0]
+    return f"{name.replace('_', '-')}, {type(part).__name__}: {about}".rstrip(".")
 
 
-def _choices(hint: Any) -> str:
-    bare = _bare(hint)
-    return " | ".join(get_args(bare)) if get_origin(bare) is Literal else ""
+def _arguments(command: type[Command]) -> list[Option]:
+    return [option for option in options_of(command) if option.typed.place == "argument"]
 
 
-def _value(hint: Any, name: str) -> str:
+def _text(command: type[Command], name: str, sections: Mapping[str, str]) -> str:
+    words = [_value(o) if o.default is MISSING else f"[{_value(o)}]" for o in _arguments(command)]
+    calls = [f"ganneal {name} {way}".rstrip() for way in command.usage or [" ".join([*words, "[options]"])]]
+    usage = "usage: " + "\n       ".join(calls)
+    return "\n\n".join([usage, getdoc(command) or "", *(f"{title}:\n{text}" for title, text in sections.items())])
+
+
+def _rows(option: Option, parts: Parts, *, every: bool = False) -> Iterator[tuple[str, str]]:
+    """What is typed for a field and what it means; ``every`` form of a switch, and a value that is no default too."""
+    _, registry = parts.get(".".join(option.path), ("", {}))
+    names = tuple(registry)
+    if option.typed.place != "option" or not (names or option.plain):
+        return
+    value, choices = ("NAME", names) if names else (_value(option), option.choices)
+    flags = ", ".join(option.flags if every or option.typed.aliases else [option.flag])
+    words = [f"{' | '.join(choices)}." * bool(choices), option.said, "" if names else _default(option, every)]
+    yield f"{flags} {value}".rstrip(), " ".join(filter(None, words))
+
+
+def _default(option: Option, every: bool) -> str:
+    default = option.default
+    if default is MISSING or not every and (default in (None, "", ()) or isinstance(default, bool)):
+        return ""
+    return f"(default {' '.join(map(str, default)) if isinstance(default, tuple) else default})"
+
+
+def _value(option: Option) -> str:
     """What stands for the value: N, X, NAME, or the field's own name; nothing for a switch."""
-    bare = _bare(hint)
-    for setting in getattr(hint, "__metadata__", ()):
-        if getattr(setting, "metavar", None):
-            return "X" if bare is float else setting.metavar
-    if get_origin(bare) is Literal:
-        values = get_args(bare)
-        return values[0] if len(values) == 1 else "NAME"
-    if get_origin(bare) is tuple:
-        inner = get_args(bare)
-        return f"{_value(inner[0], name)}..." if inner[-1] is ... else " ".join(_value(one, name) for one in inner)
-    return {bool: "", int: "N", float: "X"}[bare] if bare in (bool, int, float) else name.upper().replace("_", "-")
+    own = option.typed.value or option.path[-1].upper().replace("_", "-")
+    plain = {bool: "", int: "N", float: "X"}
+    if option.choices and not option.typed.value:
+        own = option.choices[0] if len(option.choices) == 1 else "NAME"
+    words = [own if option.typed.value else plain.get(kind, own) for kind in option.kinds]
+    return f"{words[0]}..." if option.count is None else " ".join(words)

@@ -1,46 +1,56 @@
-"""Command-line options of dataclasses: fields by tyro, whole parts by their registered name.
+"""Frozen dataclasses read from the command line: their fields, and whole parts by their registered name.
 
 ``--loss hinge`` puts another registered part in place, ``--loss.weight-on loss`` changes a field of the one in place,
 ``--regularizer.terms.0.coefficient 5`` a field of one of several.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
-from functools import cache
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, fields, is_dataclass, replace
+from difflib import get_close_matches
 from typing import Any, TypeVar
 
-import tyro
-
+from ganneal.cli.fields import options_of, parts_in
 from ganneal.registry import lookup, nearest
 
 Options = TypeVar("Options")
+FieldPath = tuple[str, ...]
 
 Parts = Mapping[str, tuple[str, Mapping[str, Any]]]
 """Option path -> (kind for messages, registry); a part comes before the parts inside it."""
 
 
-@dataclass(frozen=True)
-class PlaceOption:
-    """Where data lies."""
+def parse(
+    options: Options | type[Options], arguments: Sequence[str], command: str, parts: Parts | None = None
+) -> Options:
+    """``options``, or those of a class, with the parts and fields given in ``arguments`` changed.
 
-    path: str | None = None
+    Args:
+        command: The words typed before them, for messages.
+        parts: The options that take a registered name.
+
+    Raises:
+        ValueError: An argument names no part and no field, or a value does not fit.
+    """
+    options, rest = switch_parts(options, arguments, parts or {})
+    known = [option for option in options_of(options) if option.plain]
+    changes, bare, rest = _given(rest, {name: o for o in known if o.typed.place == "option" for name in o.flags})
+    for option in known:
+        if option.typed.place == "rest":
+            changes[option.path], rest = tuple(rest), []
+        elif option.typed.place == "argument" and bare:
+            changes[option.path] = option.read(bare[: option.count], option.path[-1].upper())
+            bare = [] if option.count is None else bare[option.count :]
+        elif option.default is MISSING and option.path not in changes:
+            raise ValueError(f"{option.path[-1].upper()} is missing: `ganneal {command} --help` says what it is.")
+    if rest:
+        raise ValueError(_unknown(options, rest[0].partition("=")[0], command))
+    if bare:
+        raise ValueError(f"{bare[0]!r} belongs to no option; `ganneal {command} --help` lists them.")
+    return _changed(options, changes)
 
 
-def _get(options: Any, path: list[str]) -> Any:
-    for name in path:
-        if not hasattr(options, name):
-            held = ", ".join(field.name for field in fields(options)) if is_dataclass(options) else ""
-            raise ValueError(f"--{'.'.join(path)}: {type(options).__name__} has no {name!r}, only: {held}.")
-        options = getattr(options, name)
-    return options
-
-
-def _put(options: Any, path: list[str], part: Any) -> Any:
-    name, *inner = path
-    return replace(options, **{name: _put(getattr(options, name), inner, part) if inner else part})
-
-
-def switch_parts(options: Options, arguments: Sequence[str], parts: Parts) -> tuple[Options, list[str]]:
+def switch_parts(options: Any, arguments: Sequence[str], parts: Parts) -> tuple[Any, list[str]]:
     """Put the parts named in ``arguments`` into ``options``.
 
     Returns:
@@ -50,102 +60,114 @@ def switch_parts(options: Options, arguments: Sequence[str], parts: Parts) -> tu
     """
     chosen: dict[str, str] = {}
     rest: list[str] = []
-    queue = list(arguments)
-    while queue:
-        option, equals, value = queue.pop(0).partition("=")
-        path = option.removeprefix("--").replace("-", "_")
-        if not option.startswith("--") or path not in parts:
-            rest.append(f"{option}{equals}{value}")
+    for typed, name, words in _chunks(arguments):
+        path = name.removeprefix("--").replace("-", "_")
+        if path not in parts:
+            rest += typed
             continue
-        if not equals:
-            if not queue or queue[0].startswith("--"):
-                raise ValueError(f"{option} needs a name. {nearest('', parts[path][1])}")
-            value = queue.pop(0)
-        chosen[path] = value
+        if not words:
+            raise ValueError(f"{name} needs a name. {nearest('', parts[path][1])}")
+        chosen[path], *others = words
+        rest = [*others, *rest]  # bare words, which belong to no option
     for path, (kind, registry) in parts.items():
         if path in chosen:
-            steps = path.split(".")
+            steps = tuple(path.split("."))
             _get(options, steps)
-            options = _put(options, steps, lookup(kind, registry, chosen[path]))
+            options = _changed(options, {steps: lookup(kind, registry, chosen[path])})
     return options, rest
 
 
-def _narrowed(options: Any) -> Any:
-    """``options`` in a class whose annotations name the class of each part it holds, in place of the part's protocol.
-
-    tyro narrows annotations by itself, but not protocols with properties.
-    """
-    values = (
-        {field.name: _narrowed(getattr(options, field.name)) for field in fields(options)} if _is_part(options) else {}
-    )
-    annotations = {name: type(value) for name, value in values.items() if _is_part(value)}
-    if not annotations:
-        return options
-    return _derived(type(options), tuple(annotations.items()))(**values)
-
-
-@cache
-def _derived(own: type, annotations: tuple[tuple[str, type], ...]) -> type:
-    """``own`` with other annotations: one class for the same ones, of which tyro remembers what it found out."""
-    # it has no source: of a module that has one, tyro would parse it again for each field, in vain
-    members = {"__annotations__": dict(annotations), "__doc__": own.__doc__, "__module__": "builtins"}
-    return dataclass(frozen=True)(type(own.__name__, (own,), members))
+def _given(arguments: Sequence[str], named: Mapping[str, Any]) -> tuple[dict[FieldPath, Any], list[str], list[str]]:
+    """The values of the options in ``named``, the words that belong to no option, and every other option."""
+    changes: dict[FieldPath, Any] = {}
+    bare, rest = list[str](), list[str]()
+    for typed, name, words in _chunks(arguments):
+        if option := named.get(name):
+            changes[option.path] = option.read(words[: option.count], name)
+            bare += [] if option.count is None else words[option.count :]
+        else:
+            (rest if name else bare).extend(typed)
+    return changes, bare, rest
 
 
-def _is_part(value: Any) -> bool:
-    return is_dataclass(value) and not isinstance(value, type)
-
-
-def _widened(parsed: Any, like: Any) -> Any:
-    """``parsed`` in the classes of ``like``."""
-    if not _is_part(like):
-        return parsed
-    return type(like)(**{f.name: _widened(getattr(parsed, f.name), getattr(like, f.name)) for f in fields(like)})
-
-
-def _elements(arguments: Sequence[str]) -> tuple[dict[tuple[str, ...], list[str]], list[str]]:
-    """Options of single elements, as ``--regularizer.terms.0.coefficient 5``, by the element's path; and the others."""
-    found: dict[tuple[str, ...], list[str]] = {}
-    rest: list[str] = []
-    target = rest
+def _chunks(arguments: Sequence[str]) -> Iterator[tuple[list[str], str, list[str]]]:
+    """Each option as it was typed, its name, and the words after it; the words before the first have no name."""
+    typed, name, words = list[str](), "", list[str]()
     for argument in arguments:
-        if argument.startswith("--"):
-            name, equals, value = argument[2:].partition("=")
-            steps = name.split(".")
-            number = next((at for at, step in enumerate(steps) if step.isdecimal()), None)
-            target = rest
-            if number is not None:
-                path = tuple(step.replace("-", "_") for step in steps[: number + 1])
-                target = found.setdefault(path, [])
-                argument = f"--{'.'.join(steps[number + 1 :])}{equals}{value}"
-        target.append(argument)
-    return found, rest
+        if _is_option(argument):
+            yield typed, name, words
+            name, equals, value = argument.partition("=")
+            typed, name, words = [], name.replace("_", "-"), [value] if equals else []
+        else:
+            words.append(argument)
+        typed.append(argument)
+    yield typed, name, words
 
 
-def _with_elements(options: Any, elements: Mapping[tuple[str, ...], list[str]], prog: str) -> Any:
-    """``options`` with the fields of single elements of its tuples changed.
+def _is_option(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return word.startswith("-") and len(word) > 1
+    return False  # a negative number is a value
+
+
+def peek(arguments: Sequence[str], flag: str) -> str | None:
+    """The first word of the last option ``flag`` in ``arguments``, before they are parsed; None where there is none."""
+    found = [words[0] for _, name, words in _chunks(arguments) if name == flag and words]
+    return found[-1] if found else None
+
+
+def _get(options: Any, path: Sequence[str]) -> Any:
+    """The value at ``path`` in ``options``.
 
     Raises:
-        ValueError: There is no such element.
+        ValueError: There is none; the message says what is there.
     """
-    for (*path, number), arguments in elements.items():
-        name, held = f"--{'.'.join(path)}".replace("_", "-"), _get(options, path)
-        parts = held if isinstance(held, tuple) and all(map(_is_part, held)) else ()
-        if int(number) >= len(parts):
-            known = ", ".join(f"{index} ({type(part).__name__})" for index, part in enumerate(parts)) or "none"
-            raise ValueError(f"{name}.{number}: there is no part of that number, only: {known}.")
-        if "--" in arguments:
-            raise ValueError(f"{name}.{number} needs a field, as {name}.{number}.{fields(parts[int(number)])[0].name}.")
-        changed = parse(parts[int(number)], arguments, prog=prog)
-        parts = (*parts[: int(number)], changed, *parts[int(number) + 1 :])
-        options = _put(options, path, parts)
+    flag = f"--{'.'.join(path)}".replace("_", "-")
+    for name in path:
+        if name.isdecimal():
+            held = {steps[0]: part for steps, part in parts_in(options).items() if steps}
+            if name not in held:
+                known = ", ".join(f"{index} ({type(part).__name__})" for index, part in held.items()) or "none"
+                raise ValueError(f"{flag}: there is no part of that number, only: {known}.")
+            options = held[name]
+        elif hasattr(options, name):
+            options = getattr(options, name)
+        else:
+            held = ", ".join(field.name for field in fields(options)) if is_dataclass(options) else ""
+            raise ValueError(f"{flag}: {type(options).__name__} has no {name!r}, only: {held}.")
     return options
 
 
-def parse(options: Options, arguments: Sequence[str], prog: str) -> Options:
-    """``options`` with the fields given in ``arguments`` changed; ``--help`` prints every field."""
-    elements, arguments = _elements(arguments)
-    options = _with_elements(options, elements, prog)
-    narrowed = _narrowed(options)
-    parsed = tyro.cli(type(narrowed), default=narrowed, args=list(arguments), prog=prog)
-    return _widened(parsed, options)
+def _changed(options: Any, changes: Mapping[FieldPath, Any]) -> Any:
+    """``options``, or those of a class, with other values at the paths of ``changes``, all put in place at once."""
+    values: dict[str, Any] = {}
+    inner: dict[str, dict[FieldPath, Any]] = defaultdict(dict)
+    for (name, *deeper), value in changes.items():
+        if deeper:
+            inner[name][tuple(deeper)] = value
+        else:
+            values[name] = value
+    for name, deeper in inner.items():
+        values[name] = _changed(values.get(name, _get(options, [name])), deeper)
+    if isinstance(options, tuple):
+        return tuple(values.get(str(number), part) for number, part in enumerate(options))
+    return options(**values) if isinstance(options, type) else replace(options, **values)
+
+
+def _unknown(options: Any, name: str, command: str) -> str:
+    """What is wrong with the option ``name``."""
+    known = [flag for option in options_of(options) if option.plain for flag in option.flags]
+    inside = [flag for flag in known if flag.startswith(f"{name}.")]
+    if inside:
+        return f"{name} needs a field, as {inside[0]}."
+    close = get_close_matches(name, known, n=1, cutoff=0.6)
+    question = f" Did you mean {close[0]!r}?" if close else ""
+    head, *deeper = name.removeprefix("--").replace("-", "_").split(".")
+    try:
+        if deeper and hasattr(options, head):
+            _get(options, [head, *deeper])
+    except ValueError as error:
+        return f"{error}{question}"
+    return f"unknown option {name}.{question} `ganneal {command} --help-all` lists the options."

@@ -1,28 +1,28 @@
 """`ganneal plan`: what a schedule does, in figures."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import Annotated
 
-from ganneal.cli.help import help_of
-from ganneal.cli.options import Parts, parse, switch_parts
+from ganneal.cli.command import Command
+from ganneal.cli.fields import ARGUMENT
 from ganneal.moments import MomentDecays
 from ganneal.plan import KEPT, SHOWN_LEVELS, LevelPlan, Plan, Stage, plan
 from ganneal.registry import nearest
 from ganneal.schemes import SCHEMES, Scheme
 from ganneal.weights import WEIGHTS
 
-if TYPE_CHECKING:
-    from ganneal.experiment import Experiment
-
-PLAN_PARTS: Parts = {"scheme": ("scheme", SCHEMES), "scheme.weights": ("weight rule", WEIGHTS)}
-
 
 @dataclass(frozen=True)
-class PlanOptions:
-    """Print one round of a schedule, its update counts, cost and step sizes. NAME is a scheme or an experiment."""
+class PlanCommand(Command):
+    """Print one round of a schedule, its update counts, cost and step sizes."""
 
+    parts = {"scheme": ("scheme", SCHEMES), "scheme.weights": ("weight rule", WEIGHTS)}
+    opens = "scheme or experiment"
+
+    name: Annotated[str, ARGUMENT]
+    """A scheme or an experiment."""
     scheme: Scheme
     g_cost: float = 1.0
     """Cost of one generator update over that of one discriminator update."""
@@ -47,17 +47,42 @@ class PlanOptions:
         """Those of the generator's optimizer, None where its memory is long."""
         return None if self.beta2 is None else MomentDecays(self.beta1, self.beta2)
 
+    @classmethod
+    def begun(cls, first: str) -> "PlanCommand":
+        """The plan of the scheme of that name, or of the experiment of that name."""
+        if first in SCHEMES:
+            return cls(first, SCHEMES[first])
+        from ganneal.experiments import EXPERIMENTS
 
-def help_text(_: Sequence[str]) -> str:
-    """The help of the command."""
-    more = {
-        "--scheme.levels N": "Levels of a nested scheme (N_d).",
-        "--scheme.steps N": "Functional steps of a scheme that pushes samples.",
-        "--scheme.d-steps N": "Discriminator updates per level.",
-        "--scheme.weights NAME": " | ".join(WEIGHTS),
-        "--scheme.weights.first X, --scheme.weights.last X": "Weights of the first and the last level.",
-    }
-    return help_of(PlanOptions, "plan", usage=["NAME [options]"], parts=PLAN_PARTS, more=more)
+        if first not in EXPERIMENTS:
+            raise ValueError(f"unknown scheme or experiment {first!r}. {nearest(first, SCHEMES | EXPERIMENTS)}")
+        experiment = EXPERIMENTS[first]()
+        own = getattr(experiment.g_optimizer, "moments", None) or MomentDecays(0.0, 0.999)
+        return cls(first, experiment.scheme, batch_size=experiment.batch_size, beta1=own.beta1, beta2=own.beta2)
+
+    @classmethod
+    def more(cls) -> Mapping[str, str]:
+        """Some fields of schemes."""
+        return {
+            "--scheme.levels N": "Levels of a nested scheme (N_d).",
+            "--scheme.steps N": "Functional steps of a scheme that pushes samples.",
+            "--scheme.d-steps N": "Discriminator updates per level.",
+            "--scheme.weights NAME": " | ".join(WEIGHTS),
+            "--scheme.weights.first X, --scheme.weights.last X": "Weights of the first and the last level.",
+        }
+
+    def __call__(self, typed: str) -> None:
+        """Print."""
+        if self.name in SCHEMES:
+            print(plan_as_text(self.scheme, self.g_cost, self.batch_size, moments=self.moments))
+            return
+        from ganneal.experiments import EXPERIMENTS
+        from ganneal.training.forewarning import forewarning
+
+        planned = replace(EXPERIMENTS[self.name](), scheme=self.scheme, batch_size=self.batch_size)
+        print(plan_as_text(self.scheme, self.g_cost, self.batch_size, planned.generator_reals, self.moments))
+        if warning := forewarning(planned):
+            print(f"\nwarning: {warning}")
 
 
 def _shorten(items: Sequence[str], each: int = 1) -> list[str]:
@@ -156,34 +181,3 @@ def plan_as_text(
             *below,
         ]
     )
-
-
-def _resolve(name: str) -> "tuple[PlanOptions, Experiment | None]":
-    """The scheme of that name or of the experiment of that name, which is given too."""
-    if name in SCHEMES:
-        return PlanOptions(SCHEMES[name]), None
-    from ganneal.experiments import EXPERIMENTS
-
-    if name in EXPERIMENTS:
-        experiment = EXPERIMENTS[name]()
-        own = getattr(experiment.g_optimizer, "moments", None) or MomentDecays(0.0, 0.999)
-        options = PlanOptions(experiment.scheme, batch_size=experiment.batch_size, beta1=own.beta1, beta2=own.beta2)
-        return options, experiment
-    raise ValueError(f"unknown scheme or experiment {name!r}. {nearest(name, SCHEMES | EXPERIMENTS)}")
-
-
-def main(arguments: Sequence[str]) -> None:
-    """Parse and print."""
-    name, *rest = arguments
-    options, experiment = _resolve(name)
-    options, rest = switch_parts(options, rest, PLAN_PARTS)
-    options = parse(options, rest, prog=f"ganneal plan {name}")
-    if experiment is None:
-        print(plan_as_text(options.scheme, options.g_cost, options.batch_size, moments=options.moments))
-        return
-    from ganneal.training.forewarning import forewarning
-
-    planned = replace(experiment, scheme=options.scheme, batch_size=options.batch_size)
-    print(plan_as_text(options.scheme, options.g_cost, options.batch_size, planned.generator_reals, options.moments))
-    if warning := forewarning(planned):
-        print(f"\nwarning: {warning}")

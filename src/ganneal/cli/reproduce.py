@@ -1,15 +1,17 @@
 """`ganneal reproduce`: the rows of a published table, run and put beside what was reported."""
 
-import shlex
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Annotated
 
+from ganneal.cli.command import Command, say
 from ganneal.cli.compare import seeds_of
-from ganneal.cli.configure import take_flag, take_option
+from ganneal.cli.fields import ARGUMENT, Typed
+from ganneal.cli.help import aligned_table as table_of
 from ganneal.comparison import Executor, LocalProcesses
 from ganneal.comparison.executors import cores
-from ganneal.metrics.extractors import EXTRACTORS, ExtractorConfig
+from ganneal.metrics.extractors import EXTRACTORS
 from ganneal.registry import lookup
 from ganneal.reproduction import ALIASES, SCALES, TABLES, Table, results
 from ganneal.reproduction.datasets import PUBLISHED_DATA
@@ -27,30 +29,91 @@ DISTANCES = "table1"
 """The table that is measured on the data alone."""
 
 
-def help_text(_: Sequence[str]) -> str:
-    """The help of the command."""
-    return f"""usage: ganneal reproduce                        list tables and scales
-       ganneal reproduce TABLE --scale SCALE [options]
-       ganneal reproduce table1 [--data NAME=PATH...]   measure distances, train nothing
-       ganneal reproduce page                   write the page again from all results
+@dataclass(frozen=True)
+class ReproduceCommand(Command):
+    """Run the rows of a published table through `ganneal compare`, equal in real images, measure them, and write
+    results/SCALE-DATA-FAMILY.json and the page of all tables. The same command goes on where it was stopped."""
 
-Run the rows of a published table through `ganneal compare`, equal in real images, measure them, and write
-results/SCALE-DATA-FAMILY.json and the page of all tables. The same command goes on where it was stopped.
+    usage = (
+        "                       list tables and scales",
+        "TABLE --scale SCALE [options]",
+        "table1 [--data NAME=PATH...]   measure distances, train nothing",
+        "page                   write the page again from all results",
+    )
 
-tables: {", ".join([*TABLES, *ALIASES])}
-scales: {", ".join(SCALES)}
+    table: Annotated[str | None, ARGUMENT] = None
+    scale: Annotated[str | None, Typed(names=tuple(SCALES))] = None
+    """Size of the networks and number of real images; needed for a table."""
+    plan: bool = False
+    """Print what would run, what is reduced and how long it takes; run nothing."""
+    rows: Annotated[tuple[str, ...], Typed(value="ROW")] = ()
+    """Only these: DATASET/ARM or ARM, * for anything."""
+    seeds: Annotated[str, Typed(value="N")] = "1"
+    """Number of seeds, 0 to N-1, or a list as 0,3,7."""
+    data: Annotated[tuple[str, ...], Typed(value="NAME=PATH")] = ()
+    """Where data sets lie."""
+    extractor: Annotated[str | None, Typed(names=tuple(EXTRACTORS))] = None
+    """Network whose features are compared, in place of the scale's."""
+    jobs: int | None = None
+    """Runs at once on this machine; left out, as many as it has cores."""
+    out: Annotated[Path, Typed(value="DIR")] = Path("runs/reproduce")
+    """Where the runs go."""
+    results: Annotated[Path, Typed(value="DIR")] = Path("results")
+    """Where the results go."""
+    page: Annotated[Path | None, Typed(value="FILE")] = None
+    """The page; left out, docs/reproduction.md, or reproduction.md in --results where there is no docs."""
 
-options:
-  --scale SCALE         needed
-  --plan                print what would run, what is reduced and how long it takes; run nothing
-  --rows ROW...         only these: DATASET/ARM or ARM, * for anything
-  --seeds N             seeds 0..N-1 (default 1), or a list as 0,3,7
-  --data NAME=PATH...   where a data set lies: {", ".join(PUBLISHED_DATA)}
-  --extractor NAME      network whose features are compared, in place of the scale's
-  --jobs N              runs at once on this machine (default: the cores)
-  --out DIR             where the runs go (default runs/reproduce)
-  --results DIR         where the results go (default results)
-  --page FILE           the page (default docs/{PAGE}, or {PAGE} in --results where there is no docs)"""
+    @classmethod
+    def sections(cls) -> Mapping[str, str]:
+        """The tables, and the sets whose place can be told."""
+        names = {"TABLE": ", ".join([*TABLES, *ALIASES]), "NAME": ", ".join(PUBLISHED_DATA)}
+        return {"tables, and data sets": table_of(names)}
+
+    def __call__(self, typed: str) -> None:
+        """Run or print."""
+        if self.table is None:
+            if self != ReproduceCommand():
+                raise ValueError("the table must come first: ganneal reproduce TABLE --scale SCALE [options].")
+            print(_listed())
+        elif self.table == "page":
+            self._only("results", "page")
+            write_page(self.results, self._page_file())
+            print(self._page_file())
+        elif self.table == DISTANCES:
+            self._only("data")
+            print(f"{TITLE}\n\n{distances_table(_paths(self.data))}", end="")
+        else:
+            self._reproduce(typed)
+
+    def _only(self, *taken: str) -> None:
+        """Refuse other options than those in ``taken``."""
+        given = [f.name for f in fields(self) if f.name not in ("table", *taken) and getattr(self, f.name) != f.default]
+        if given:
+            allowed = ", ".join(f"--{name}" for name in taken)
+            raise ValueError(f"--{given[0]} is not for {self.table}, which takes {allowed} only; leave it out.")
+
+    def _page_file(self) -> Path:
+        if self.page is not None:
+            return self.page
+        return Path("docs") / PAGE if Path("docs").is_dir() else self.results / PAGE
+
+    def _reproduce(self, typed: str) -> None:
+        name = ALIASES.get(self.table or "", self.table or "")
+        table = lookup("table", TABLES, name)
+        if self.scale is None:
+            raise ValueError(f"--scale must be one of {', '.join(SCALES)}; cpu is the smallest.")
+        scale, seeds = lookup("scale", SCALES, self.scale), seeds_of(self.seeds)
+        extractor = None if self.extractor is None else lookup("extractor", EXTRACTORS, self.extractor)
+        executor, paths = LocalProcesses(cores() if self.jobs is None else self.jobs), _paths(self.data)
+        rows = [planned(row, scale, paths, extractor) for row in chosen_rows(table, self.rows)]
+        if self.plan:
+            print(shown_plan(table, rows, scale))
+            return
+        if all(one.experiment is None for one in rows):
+            listed = "\n  ".join(f"{one.row.name}: {one.why}" for one in rows)
+            raise ValueError(f"no row of {table.title} can be run:\n  {listed}")
+        check_extractor(rows, scale)
+        _run(self.scale, rows, seeds, (self.out / self.scale, self.results, self._page_file()), executor, typed)
 
 
 def _listed() -> str:
@@ -62,19 +125,6 @@ def _listed() -> str:
     return "\n".join(["tables:", *lines, "", "scales:", *scales, "", "ganneal reproduce --help says more."])
 
 
-def _take_several(rest: list[str], option: str) -> list[str]:
-    """The values after ``option`` up to the next option, removed from ``rest``."""
-    if option not in rest:
-        return []
-    start = rest.index(option)
-    end = next((i for i in range(start + 1, len(rest)) if rest[i].startswith("--")), len(rest))
-    values = rest[start + 1 : end]
-    if not values:
-        raise ValueError(f"{option} needs a value.")
-    del rest[start:end]
-    return values
-
-
 def _paths(texts: Sequence[str]) -> dict[str, str]:
     found = {}
     for text in texts:
@@ -84,12 +134,6 @@ def _paths(texts: Sequence[str]) -> dict[str, str]:
         lookup("data set", PUBLISHED_DATA, name)
         found[name] = path
     return found
-
-
-def _jobs(text: str | None) -> Executor:
-    if text is not None and not text.isdecimal():
-        raise ValueError(f"--jobs must be a whole number, got {text!r}.")
-    return LocalProcesses(int(text) if text is not None else cores())
 
 
 def shown_plan(table: Table, rows: Sequence[Planned], scale: Scale) -> str:
@@ -149,9 +193,6 @@ def _run(
         results.write_results(file, found)
         write_page(results_folder, page_file)
 
-    def say(text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
-
     for one in rows:
         if one.experiment is None:
             say(f"{one.row.name}: not run, {one.why}")
@@ -163,61 +204,3 @@ def _run(
         kept_in = f"stopped; finished runs are kept in {out}. The same command goes on."
         raise Interrupted(stop.signum, kept_in) from None
     print(", ".join(map(str, [*dict.fromkeys(files.values()), page_file])))
-
-
-def _page_file(given: str | None, results_folder: Path) -> Path:
-    if given is not None:
-        return Path(given)
-    return Path("docs") / PAGE if Path("docs").is_dir() else results_folder / PAGE
-
-
-def _extractor(name: str | None) -> ExtractorConfig | None:
-    return None if name is None else lookup("extractor", EXTRACTORS, name)
-
-
-def main(arguments: Sequence[str]) -> None:
-    """Parse, run or print."""
-    if not arguments:
-        print(_listed())
-        return
-    given, *rest = arguments
-    if given.startswith("-"):
-        raise ValueError(f"the table comes first, got {given!r}: ganneal reproduce TABLE --scale SCALE [options].")
-    results_folder = Path(take_option(rest, "--results") or "results")
-    page_file = _page_file(take_option(rest, "--page"), results_folder)
-    if given == "page":
-        _refuse(rest)
-        write_page(results_folder, page_file)
-        print(page_file)
-        return
-    if given == DISTANCES:
-        paths = _paths(_take_several(rest, "--data"))
-        _refuse(rest)
-        print(f"{TITLE}\n\n{distances_table(paths)}", end="")
-        return
-    name = ALIASES.get(given, given)
-    table = lookup("table", TABLES, name)
-    scale_name = take_option(rest, "--scale")
-    if scale_name is None:
-        raise ValueError(f"--scale must be one of {', '.join(SCALES)}; cpu is the smallest.")
-    scale = lookup("scale", SCALES, scale_name)
-    patterns, paths = _take_several(rest, "--rows"), _paths(_take_several(rest, "--data"))
-    extractor, seeds = _extractor(take_option(rest, "--extractor")), seeds_of(take_option(rest, "--seeds") or "1")
-    executor, out = _jobs(take_option(rest, "--jobs")), take_option(rest, "--out") or "runs/reproduce"
-    only_plan = take_flag(rest, "--plan")
-    _refuse(rest)
-    rows = [planned(row, scale, paths, extractor) for row in chosen_rows(table, patterns)]
-    if only_plan:
-        print(shown_plan(table, rows, scale))
-        return
-    if all(one.experiment is None for one in rows):
-        listed = "\n  ".join(f"{one.row.name}: {one.why}" for one in rows)
-        raise ValueError(f"no row of {table.title} can be run:\n  {listed}")
-    check_extractor(rows, scale)
-    folders = Path(out) / scale_name, results_folder, page_file
-    _run(scale_name, rows, seeds, folders, executor, shlex.join(["ganneal", "reproduce", *arguments]))
-
-
-def _refuse(rest: Sequence[str]) -> None:
-    if rest:
-        raise ValueError(f"unknown: {' '.join(rest)}; ganneal reproduce --help lists the options.")

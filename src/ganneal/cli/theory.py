@@ -1,20 +1,18 @@
 """`ganneal theory`: the statements about ideal players, measured, and their figures."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import tyro
-
-from ganneal.cli.help import help_of
+from ganneal.cli.command import Command
+from ganneal.cli.fields import Typed
 
 
 @dataclass(frozen=True)
-class TheoryOptions:
+class TheoryCommand(Command):
     """List the statements about ideal players, measure some, or draw the figures of the theory."""
 
-    names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME...")] = ()
+    names: Annotated[tuple[str, ...], Typed("argument", value="NAME")] = ()
     """Statements to measure, as T2.2; all measures every one, in about 15 s. Left out, they are listed."""
     figures: Path | None = None
     """Folder for score-field.png and langevin.png, which take about 35 s."""
@@ -25,30 +23,23 @@ class TheoryOptions:
         if self.steps is not None and self.steps < 1:
             raise ValueError(f"steps must be at least 1, got {self.steps}.")
 
+    def __call__(self, typed: str) -> None:
+        """List, measure or draw."""
+        from ganneal.registry import lookup
+        from ganneal.theory.propositions import PROPOSITIONS
 
-def help_text(_: Sequence[str]) -> str:
-    """The help of the command."""
-    return help_of(TheoryOptions, "theory")
-
-
-def main(arguments: Sequence[str]) -> None:
-    """Parse, then list, measure or draw."""
-    options = tyro.cli(TheoryOptions, args=list(arguments), prog="ganneal theory")
-    from ganneal.registry import lookup
-    from ganneal.theory.propositions import PROPOSITIONS
-
-    names = tuple(PROPOSITIONS) if options.names == ("all",) else options.names
-    chosen = {name: lookup("statement", PROPOSITIONS, name) for name in names}
-    width = max(map(len, PROPOSITIONS))
-    for name, statement in chosen.items():
-        value = statement.measure()
-        verdict = "holds" if statement.holds(value) else "DOES NOT HOLD"
-        print(f"{name:<{width}}  {value:<9.3g} {statement.bound:<14} {verdict:<5}  {statement.says}", flush=True)
-    if options.figures is not None:
-        write_figures(options.figures, options.steps)
-    elif not chosen:
-        print("\n".join(f"{name:<{width}}  {statement.says}" for name, statement in PROPOSITIONS.items()))
-        print("\nganneal theory NAME measures one, ganneal theory all every one.")
+        names = tuple(PROPOSITIONS) if self.names == ("all",) else self.names
+        chosen = {name: lookup("statement", PROPOSITIONS, name) for name in names}
+        width = max(map(len, PROPOSITIONS))
+        for name, statement in chosen.items():
+            value = statement.measure()
+            verdict = "holds" if statement.holds(value) else "DOES NOT HOLD"
+            print(f"{name:<{width}}  {value:<9.3g} {statement.bound:<14} {verdict:<5}  {statement.says}", flush=True)
+        if self.figures is not None:
+            write_figures(self.figures, self.steps)
+        elif not chosen:
+            print("\n".join(f"{name:<{width}}  {statement.says}" for name, statement in PROPOSITIONS.items()))
+            print("\nganneal theory NAME measures one, ganneal theory all every one.")
 
 
 def write_figures(folder: Path, steps: int | None = None) -> None:

@@ -1,63 +1,124 @@
 """`ganneal train`: train a named experiment, or somebody's own images."""
 
-import shlex
+import re
 import sys
-from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cached_property
 from inspect import getdoc
-from typing import Any
+from typing import Annotated, Any
 
 from ganneal.cli.automatic import automatic_choices, named_model, reasons, values
-from ganneal.cli.configure import EXPERIMENT_PARTS, configure, resolve, take_flag, take_option
+from ganneal.cli.command import Command
+from ganneal.cli.configure import EXPERIMENT_PARTS, configure, resolve
+from ganneal.cli.fields import ARGUMENT, REST
+from ganneal.cli.help import aligned_table, paragraph
+from ganneal.cli.options import Parts, peek
 from ganneal.cli.plan import plan_as_text
-from ganneal.evaluation.run_data import ACCEPT, KnownData, check_apart, check_identity, found_again
+from ganneal.data.messages import TRAINING
+from ganneal.evaluation.run_data import KnownData, check_apart, check_identity, found_again
 from ganneal.experiment import Experiment
-from ganneal.experiments import EXPERIMENTS, run_name
+from ganneal.experiments import EXPERIMENTS, Choice, run_name
 from ganneal.storage.encoding import encode
 from ganneal.storage.run_directory import RunDirectory
 from ganneal.training.forewarning import about_classes, forewarnings
 from ganneal.training.launch import leads
 
+COMMON = {
+    "--seed N": "Number that fixes every random draw.",
+    "--scheme.levels N": "Levels of a nested scheme (N_d).",
+    "--budget.num-real N": "Stop after this many real images; also .d-updates, .g-updates, .seconds.",
+    "--precision bf16": "bfloat16 mixed precision: twice as fast on CPUs that compute in it, slower on others.",
+    "--threads N": "CPU threads.",
+    "--device NAME": "cpu, cuda, ...",
+    "--devices N": "Processes that share each batch, one for a GPU; also --nodes. Batch norm sees one's part.",
+}
+
+
+@dataclass(frozen=True)
+class TrainCommand(Command):
+    """Train, or go on where the same command was stopped."""
+
+    usage = ("EXPERIMENT [options]", "PATH [options]        a folder of images, a .zip, an .npz or an .npy file")
+    opens = "experiment"
+    prefix = TRAINING
+
+    experiment: Annotated[str, ARGUMENT]
+    out: str | None = None
+    """Run directory; left out, runs/EXPERIMENT."""
+    dry_run: bool = False
+    """Print the resolved experiment and its first round, train nothing."""
+    accept_changed_data: bool = False
+    """Go on although the data is not what the run began with, and record it."""
+    changes: Annotated[tuple[str, ...], REST] = ()
+    """Options of the experiment."""
+
+    @classmethod
+    def sections(cls) -> Mapping[str, str]:
+        """The experiments, and the parts."""
+        outer = {path: " | ".join(names) for path, (_, names) in EXPERIMENT_PARTS.items() if "." not in path}
+        switches = {f"--{path.replace('_', '-')}": names for path, names in outer.items()}
+        return {"experiments": _listed(), "put another part in place": aligned_table(switches)}
+
+    @classmethod
+    def more(cls) -> Mapping[str, str]:
+        """The options of an experiment that most people need."""
+        return COMMON
+
+    def everything(self) -> tuple[Any, Parts]:
+        """The experiment."""
+        return self.resolved, EXPERIMENT_PARTS
+
+    @cached_property
+    def chosen(self) -> dict[str, Choice] | None:
+        """What is chosen automatically: as a run there has it, else now."""
+        seed = peek(self.changes, "--seed") or ""
+        stored = RunDirectory(self.out or _directory(run_name(self.experiment), int(seed) if seed.isdecimal() else 0))
+        return automatic_choices(self.experiment, stored.automatic_choices(), [named_model(self.changes)])
+
+    @cached_property
+    def resolved(self) -> Experiment:
+        """The experiment with all changes."""
+        begun = resolve(self.experiment, values(self.chosen))
+        return configure(begun, self.changes, self.experiment)
+
+    def __call__(self, typed: str) -> int:
+        """Train, or print what would be done."""
+        experiment, directory = self.resolved, self.out or _directory(self.resolved.name, self.resolved.seed)
+        if self.chosen is not None and leads(experiment):
+            print(reasons(self.chosen, experiment), file=sys.stdout if self.dry_run else sys.stderr)
+        if self.dry_run:
+            return self._dry_run(experiment, directory)
+        from ganneal.training.session import train
+
+        record = None if self.chosen is None else encode(self.chosen)
+        accept = self.accept_changed_data
+        train(experiment, directory, progress=True, command=typed, chosen=record, accept_changed_data=accept)
+        return 0
+
+    def _dry_run(self, experiment: Experiment, directory: str) -> int:
+        starts, found = _check(experiment, RunDirectory(directory), self.accept_changed_data)
+        if not starts:  # before two pages of settings
+            print(f"{found}\n")
+        print(describe(experiment))
+        first = plan_as_text(
+            experiment.scheme,
+            batch_size=experiment.batch_size,
+            g_reals=experiment.generator_reals,
+            moments=getattr(experiment.g_optimizer, "moments", None),
+        )
+        print(f"\nrun directory: {directory}\n\nfirst round:\n{first}\n\n{found}")
+        for warning in forewarnings(experiment):
+            print(f"warning: {warning}")
+        return 0 if starts else 2
+
 
 def _listed() -> str:
-    """A line for each data set and kind of networks, which a description names before its last comma."""
+    """The experiments on each data set, which a description names before its first comma or bracket."""
     groups: dict[str, list[str]] = {}
     for name, make in EXPERIMENTS.items():
-        described = (getdoc(make) or "").splitlines()[0].partition(";")[0]
-        groups.setdefault(described.rpartition(", ")[0], []).append(name)
-    return "\n".join(f"  {title}: {', '.join(names)}" for title, names in groups.items())
-
-
-def help_text(_: Sequence[str]) -> str:
-    """The help of the command."""
-    switches = "\n".join(
-        f"  --{path.replace('_', '-'):<17} {' | '.join(registry)}"
-        for path, (_, registry) in EXPERIMENT_PARTS.items()
-        if "." not in path
-    )
-    return f"""usage: ganneal train EXPERIMENT [options]
-       ganneal train PATH [options]        a folder of images, a .zip, an .npz or an .npy file
-
-Train, or go on where the same command was stopped.
-
-experiments:
-{_listed()}
-
-put another part in place:
-{switches}
-
-common options:
-  --out DIR             run directory (default runs/EXPERIMENT)
-  --dry-run             print the resolved experiment and its first round, train nothing
-  --seed N              fixes everything
-  --accept-changed-data go on although the data is not what the run began with, and record it
-  --scheme.levels N     levels of a nested scheme (N_d)
-  --budget.num-real N   stop after so many real images; also .d-updates, .g-updates, .seconds
-  --precision bf16      bfloat16 mixed precision: twice as fast on CPUs that compute in it, slower on others
-  --threads N           CPU threads
-  --device NAME         cpu, cuda, ...
-  --devices N           processes that share each batch, one for a GPU; also --nodes; batch norm sees one's part
-  --help-all            every field of the experiment as it stands"""
+        groups.setdefault(re.split(r",| \(", getdoc(make) or "")[0], []).append(name)
+    return "\n".join(paragraph(f"{title}: {', '.join(names)}") for title, names in groups.items())
 
 
 def describe(value: Any, name: str = "", indent: int = 0) -> str:
@@ -95,47 +156,3 @@ def _check(experiment: Experiment, directory: RunDirectory, accept: bool) -> tup
 
 def _directory(name: str, seed: int) -> str:
     return f"runs/{name}" + (f"-seed{seed}" if seed else "")
-
-
-def _seed(arguments: list[str]) -> int:
-    """The seed among ``arguments``, before they are parsed; parsing says what is wrong with it."""
-    given = take_option(list(arguments), "--seed")
-    return int(given) if given is not None and given.isdecimal() else 0
-
-
-def main(arguments: Sequence[str]) -> None:
-    """Parse and train."""
-    rest = list(arguments)
-    if rest[0].startswith("-"):
-        raise ValueError(f"the experiment comes first, got {rest[0]!r}: ganneal train EXPERIMENT [options].")
-    name = rest.pop(0)
-    out = take_option(rest, "--out")
-    dry_run, accept = (take_flag(rest, option) for option in ("--dry-run", ACCEPT))
-    rest = ["--help" if argument == "--help-all" else argument for argument in rest]
-    stored = RunDirectory(out or _directory(run_name(name), _seed(rest))).automatic_choices()
-    chosen = automatic_choices(name, stored, [named_model(rest)])
-    begun = resolve(name, values(chosen))
-    experiment = configure(begun, rest, prog=f"ganneal train {shlex.quote(name)}")
-    directory = out or _directory(experiment.name, experiment.seed)
-    if chosen is not None and leads(experiment):
-        print(reasons(chosen, experiment), file=sys.stdout if dry_run else sys.stderr)
-    if dry_run:
-        starts, found = _check(experiment, RunDirectory(directory), accept)
-        if not starts:  # before two pages of settings
-            print(f"{found}\n")
-        print(describe(experiment))
-        first = plan_as_text(
-            experiment.scheme,
-            batch_size=experiment.batch_size,
-            g_reals=experiment.generator_reals,
-            moments=getattr(experiment.g_optimizer, "moments", None),
-        )
-        print(f"\nrun directory: {directory}\n\nfirst round:\n{first}\n\n{found}")
-        for warning in forewarnings(experiment):
-            print(f"warning: {warning}")
-        return
-    from ganneal.training.session import train
-
-    record = None if chosen is None else encode(chosen)
-    command = shlex.join(["ganneal", "train", *arguments])
-    train(experiment, directory, progress=True, command=command, chosen=record, accept_changed_data=accept)

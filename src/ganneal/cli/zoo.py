@@ -1,26 +1,17 @@
 """`ganneal zoo`: the trained generators that ship."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ganneal.cli.help import help_of
+from ganneal.cli.command import Command
 
 
 @dataclass(frozen=True)
-class ZooOptions:
+class ZooCommand(Command):
     """List the small trained generators that ship with ganneal, with what was measured of each and the command that
     made it. `ganneal sample zoo:NAME` draws from one, `ganneal.load("zoo:NAME")` loads it in Python."""
 
+    def __call__(self, typed: str) -> None:
+        """Print the list."""
+        from ganneal.inference.zoo.page import listing
 
-def help_text(_: Sequence[str]) -> str:
-    """The help of the command."""
-    return help_of(ZooOptions, "zoo", usage=[""])
-
-
-def main(arguments: Sequence[str]) -> None:
-    """Print the list."""
-    if arguments:
-        raise ValueError(f"unknown: {' '.join(arguments)}; ganneal zoo takes no arguments.")
-    from ganneal.inference.zoo.page import listing
-
-    print(listing())
+        print(listing())

@@ -38,22 +38,22 @@ class GeneratorSections:
 
 
 @dataclass(frozen=True)
-class Command:
+class RunCommand:
     """What to type to repeat a run, and a word of caution where it had to be guessed."""
 
     text: str
     note: str = ""
 
 
-def command(run: RunRecord) -> Command:
+def command(run: RunRecord) -> RunCommand:
     """The recorded command, else the nearest that can be said."""
     if run.command:
-        return Command(run.command)
+        return RunCommand(run.command)
     seed = run.experiment.get("seed", 0)
     text = f"ganneal train {shlex.quote(run.name)} --out {shlex.quote(str(run.path))}" + (
         f" --seed {seed}" if seed else ""
     )
-    return Command(
+    return RunCommand(
         text,
         "The command was not recorded. This one names the experiment; options that were changed from its defaults "
         "have to be added: the configuration below lists every one as it was.",

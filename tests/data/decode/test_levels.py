@@ -145,7 +145,7 @@ def test_an_array_of_floats_trains_by_its_path_with_levels(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     np.savez("a.npz", images=RANDOM.random((16, 16, 16, 3)).astype(np.float32))
-    assert main(["train", "a.npz", "--dry-run"]) == 0
+    assert main(["train", "a.npz", "--dry-run"]) == 2
     assert "it would be refused" in (shown := capsys.readouterr().out) and "give --data.levels 0 1" in shown
     assert main(["train", "a.npz", "--dry-run", "--data.levels", "0", "1"]) == 0
     assert "16 samples of shape (3, 16, 16)" in capsys.readouterr().out

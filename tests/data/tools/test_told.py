@@ -87,9 +87,9 @@ def test_the_help_that_a_wrong_option_names_is_of_the_path_given(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     np.savez("my images.npz", images=PIXELS)
-    with pytest.raises(SystemExit):
-        main(["train", "my images.npz", "--nonsense", "3"])
-    assert "ganneal train 'my images.npz' --help" in capsys.readouterr().err
+    assert main(["train", "my images.npz", "--nonsense", "3"]) == 2
+    assert "`ganneal train 'my images.npz' --help-all` lists the options" in capsys.readouterr().err
+    assert main(["train", "my images.npz", "--help-all"]) == 0 and "--data.levels" in capsys.readouterr().out
 
 
 def test_a_metric_that_was_asked_for_and_is_not_measured_is_named(

@@ -1,0 +1,70 @@
+"""What a command is: a frozen dataclass."""
+
+import shlex
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from ganneal.cli.options import Parts, parse
+
+
+def say(text: str) -> None:
+    """Tell the person at work, beside the output."""
+    print(text, file=sys.stderr, flush=True)
+
+
+class Command(ABC):
+    """A command of the command line.
+
+    A frozen dataclass: its fields are the options, their docstrings and its own are the help, and a call does the work.
+    The command NAME is the class ``NameCommand`` of the module of its name.
+    """
+
+    parts: ClassVar[Parts] = {}
+    """The options that take the name of a registered part."""
+    usage: ClassVar[Sequence[str]] = ()
+    """The ways to call it, where the arguments alone do not say them."""
+    prefix: ClassVar[str | None] = None
+    """Of its options on data, for messages; None where it has none (`data.messages`)."""
+    commands: ClassVar[Mapping[str, "type[Command]"]] = {}
+    """The commands inside it, by name."""
+
+    opens: ClassVar[str] = ""
+    """What the first word must be, where it decides on the options after it."""
+
+    @classmethod
+    def begun(cls, first: str) -> "Command | type[Command]":
+        """The options as they stand before others than the word ``first`` are read."""
+        return cls
+
+    @classmethod
+    def parse(cls, arguments: Sequence[str], name: str) -> "Command":
+        """The command that ``arguments`` after ``name`` describe.
+
+        Raises:
+            ValueError: They describe none.
+        """
+        first = next(iter(arguments), "")
+        if cls.opens and (not arguments or first.startswith("-")):
+            raise ValueError(f"the {cls.opens} must come first, got {first!r}: `ganneal {name} --help` shows the way.")
+        called = f"{name} {shlex.quote(first)}" if cls.opens else name
+        return parse(cls.begun(first), arguments, called, cls.parts)
+
+    @classmethod
+    def sections(cls) -> Mapping[str, str]:
+        """Title -> text of what the help says before the options."""
+        return {}
+
+    @classmethod
+    def more(cls) -> Mapping[str, str]:
+        """Options that are no fields -> their meaning."""
+        return {}
+
+    def everything(self) -> tuple[Any, Parts]:
+        """The dataclass whose every field `--help-all` lists, and the options that take a registered name."""
+        return self, self.parts
+
+    @abstractmethod
+    def __call__(self, typed: str) -> int | None:
+        """Do the work; ``typed`` is the whole command for the record. The exit status, None for 0."""

@@ -1,0 +1,163 @@
+"""The fields of frozen dataclasses as options of the command line, those of their parts by a dotted path."""
+
+import ast
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cache, cached_property
+from inspect import getsource
+from itertools import pairwise
+from pathlib import Path
+from textwrap import dedent
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+
+@dataclass(frozen=True)
+class Typed:
+    """How a field is typed, where its name and its type do not say it: ``Annotated[str, Typed(...)]``."""
+
+    place: Literal["option", "argument", "rest"] = "option"
+    """An option; a word without one; or every option that no other field takes."""
+    name: str | None = None
+    """The option's name, where it is not the field's."""
+    aliases: tuple[str, ...] = ()
+    value: str | None = None
+    """What stands for the value in the help."""
+    names: tuple[str, ...] = ()
+    """The names that the value may be, for the help."""
+
+
+ARGUMENT, REST = Typed("argument"), Typed("rest")
+
+
+@dataclass(frozen=True)
+class Option:
+    """A field as it is typed on the command line."""
+
+    owner: type
+    path: tuple[str, ...]
+    hint: Any
+    default: Any
+    typed: Typed = Typed()
+
+    @property
+    def said(self) -> str:
+        """The docstring of the field, in one line."""
+        return docstrings(self.owner).get(self.path[-1], "")
+
+    @property
+    def flag(self) -> str:
+        """The option, as ``--records.log-every``."""
+        return f"--{'.'.join((*self.path[:-1], self.typed.name or self.path[-1]))}".replace("_", "-")
+
+    @property
+    def flags(self) -> dict[str, bool | None]:
+        """Every form of the option, with the value of those that take none."""
+        before, dot, last = self.flag[2:].rpartition(".")
+        if self.kinds == (bool,):
+            return {self.flag: True, f"--{before}{dot}no-{last}": False}
+        return dict.fromkeys((self.flag, *self.typed.aliases))
+
+    @property
+    def optional(self) -> bool:
+        """Whether the word None is a value."""
+        return NoneType in get_args(self.hint)
+
+    @property
+    def _bare(self) -> Any:
+        return next(one for one in get_args(self.hint) if one is not NoneType) if self.optional else self.hint
+
+    @property
+    def several(self) -> bool:
+        """Whether the value is a tuple of words."""
+        return get_origin(self._bare) is tuple
+
+    @cached_property
+    def kinds(self) -> tuple[Any, ...]:
+        """The type of each word of the value; the one of all of them for any number of words."""
+        inner = get_args(self._bare) if self.several else (self._bare,)
+        return tuple(one for one in inner if one is not ...)
+
+    @property
+    def count(self) -> int | None:
+        """The number of words of the value; None for any number."""
+        return None if self.several and ... in get_args(self._bare) else len(self.kinds) - (self.kinds == (bool,))
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The words that the value may be, where they are few."""
+        return tuple(map(str, get_args(self.kinds[0]))) if get_origin(self.kinds[0]) is Literal else self.typed.names
+
+    @property
+    def plain(self) -> bool:
+        """Whether words make the value: of a part only its name does."""
+        words = all(kind in (bool, int, float, str, Path) or get_origin(kind) is Literal for kind in self.kinds)
+        return words and not parts_in(self.default)
+
+    def read(self, words: Sequence[str], name: str) -> Any:
+        """The value that ``words`` after the option typed as ``name`` make.
+
+        Raises:
+            ValueError: They make none; the message names the option and what it takes.
+        """
+        if self.kinds == (bool,):
+            return self.flags[name]
+        if not words or not all(word.strip() for word in words):
+            raise ValueError(f"{name} needs a value{f', got the empty {words[0]!r}' if words else ''}.")
+        if self.optional and list(words) == ["None"]:
+            return None
+        kinds = self.kinds * len(words) if self.count is None else self.kinds
+        try:
+            values = tuple(_value(kind, word) for kind, word in zip(kinds, words, strict=True))
+        except ValueError:
+            raise ValueError(f"{name} must be {self._in_words()}, got {' '.join(words)!r}.") from None
+        return values if self.several else values[0]
+
+    def _in_words(self) -> str:
+        if self.choices:
+            return f"one of {', '.join(self.choices)}"
+        number = {int: "whole number", float: "number"}.get(self.kinds[0], "word")
+        return f"{'' if self.count is None else f'{self.count} '}{number}s" if self.several else f"a {number}"
+
+
+def _value(kind: Any, word: str) -> Any:
+    if get_origin(kind) is not Literal:
+        return kind(word)
+    [value] = (choice for choice in get_args(kind) if str(choice) == word)
+    return value
+
+
+@cache
+def docstrings(kind: type) -> dict[str, str]:
+    """The text below each field of the dataclass ``kind``, in one line."""
+    found: dict[str, str] = {}
+    for own in reversed([base for base in kind.__mro__ if is_dataclass(base)]):
+        [statement] = ast.parse(dedent(getsource(own))).body
+        assert isinstance(statement, ast.ClassDef)
+        for field, text in pairwise(statement.body):
+            match field, text:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(said))):
+                    found[name] = " ".join(said.split())
+    return found
+
+
+def options_of(options: Any) -> Iterator[Option]:
+    """Every field of a dataclass, or of an instance, whose values are the defaults; those of its parts after it."""
+    kind = options if isinstance(options, type) else type(options)
+    hints = get_type_hints(kind, include_extras=True)
+    for field in fields(kind):
+        default = field.default if options is kind else getattr(options, field.name)
+        settings = getattr(hints[field.name], "__metadata__", ())
+        hint = hints[field.name].__origin__ if settings else hints[field.name]
+        yield Option(kind, (field.name,), hint, default, *settings)
+        for steps, part in parts_in(default).items():
+            for inner in options_of(part):
+                yield replace(inner, path=(field.name, *steps, *inner.path))
+
+
+def parts_in(value: Any) -> dict[tuple[str, ...], Any]:
+    """The dataclasses in a field, by the steps that lead to them: itself, or the numbers of several."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {(): value}
+    several = value if isinstance(value, tuple) else ()
+    return {(str(number),): part for number, part in enumerate(several) if is_dataclass(part)}
