@@ -43,6 +43,7 @@ class Chain:
 
     def store(self, level: int, discriminator: nn.Module, step_size: float) -> None:
         """Keep a copy of ``discriminator`` behind those of lower levels; after the generator has moved, alone."""
+        # After the generator has moved, earlier discriminators belong to samples that it no longer makes.
         before = {} if self.generator is not None else self.stored
         self.stored = {other: by for other, by in before.items() if other < level}
         self.generator = None
@@ -89,6 +90,8 @@ class Chain:
     def move(self, samples: Tensor, condition: Condition, outputs_of: OutputsOf, by: Stored) -> Tensor:
         """``samples`` after one push; no weight and no buffer of the discriminator changes, one graph lives at once."""
         moved = []
+        # In chunks of training's size: batch norm in a discriminator would push along another gradient for another
+        # chunk.
         for start in range(0, len(samples), self.chunk):
             piece = slice(start, start + self.chunk)
             given = tuple(each[piece] for each in condition)

@@ -68,6 +68,7 @@ class Spectral:
     def apply(self, discriminator: nn.Module) -> nn.Module:
         layers = {name: m for name, m in discriminator.named_modules() if isinstance(m, NORMALIZED)}
         if self.inner_only:
+            # In the order of the modules, which is that of the passes for the networks here.
             layers = dict(list(layers.items())[1:-1])
         if not layers:
             raise ValueError(
@@ -95,6 +96,7 @@ def gradient_normalized(logits: PerSample, gradient_norm: PerSample) -> PerSampl
     References:
         Wu et al., Gradient Normalization for Generative Adversarial Networks, 2021, Eq. 12.
     """
+    # Where D is piecewise linear the slope of this is ||g||^2 / (||g|| + |D|)^2, at most 1.
     return logits / (gradient_norm + logits.abs())
 
 

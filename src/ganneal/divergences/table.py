@@ -66,6 +66,7 @@ class FDivergence:
     @property
     def disjoint(self) -> float:
         """Its value for two distributions without common support."""
+        # Where p has mass q has none and the other way round: u is infinity on the one and 0 on the other.
         return self.at_zero + self.at_infinity
 
     def reversed(self) -> "FDivergence":
@@ -75,6 +76,8 @@ class FDivergence:
             f=lambda u: u * self.f(1 / u),
             f_prime=lambda u: self.f(1 / u) - self.f_prime(1 / u) / u,
             f_second=lambda u: self.f_second(1 / u) / u**3,
+            # With data and model exchanged the ratio is inverted, so the log ratio d changes its sign and the two terms
+            # their places.
             real_term=lambda d, cap=None, /: -self.fake_term(-d, cap),
             fake_term=lambda d, cap=None, /: -self.real_term(-d, cap),
             fake_slope=lambda d: torch.exp(d) * self.fake_slope(-d),
@@ -95,6 +98,7 @@ def power(k: float, symbol: str | None = None) -> FDivergence:
 
     def f(u: Tensor) -> Tensor:
         d = u.log()
+        # One formula for all k: growth has the logarithm as its limit where an exponent is 0, at k = 1 and 2.
         return u * growth(d, 1 - k) - growth(d, 2 - k)
 
     return FDivergence(

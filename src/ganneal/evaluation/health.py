@@ -100,6 +100,7 @@ def vanishing_gradient(series: Series) -> RuleFinding | None:
     if len(norms) < 2 * rows:
         return None
     usual, recent = max(norms[:-rows]), max(norms[-rows:])
+    # Against the run's own largest gradient: the scale of a gradient depends on loss, network and batch.
     if recent >= 1e-3 * usual:
         return None
     text = (
@@ -112,6 +113,7 @@ def vanishing_gradient(series: Series) -> RuleFinding | None:
 def mode_loss(series: Series) -> RuleFinding | None:
     """Coverage of the real samples is below half its best, an alarm below a tenth, where the best was 0.1 or more."""
     coverage = series["coverage"]
+    # A generator that never covered a tenth has not collapsed: it has not begun.
     if len(coverage) < 2 or max(coverage[:-1]) < 0.1 or _early(series):
         return None
     best, now = max(coverage[:-1]), coverage[-1]
@@ -138,6 +140,7 @@ def near_duplicates(series: Series) -> RuleFinding | None:
         return None
     expected = series["duplicates_expected"][-1] if series["duplicates_expected"] else EXPECTED
     compared = series["compared"][-1] if series["compared"] else inf
+    # Few samples reach a large share by chance, and data with copies of its own make near duplicates look normal.
     most = max(0.2, BY_CHANCE / compared) + max(0.0, expected - EXPECTED)
     if shares[-1] <= most:
         return None
@@ -174,6 +177,7 @@ def nan_risk(series: Series) -> RuleFinding | None:
         norms = series[key]
         if len(norms) <= 5:
             continue
+        # The median, as one early spike would lift a mean.
         usual = sorted(norms[:-1])[len(norms[:-1]) // 2]
         if usual > 0 and norms[-1] > 1e3 * usual:
             text = (
@@ -242,6 +246,7 @@ class Watch:
         verdict, before = rule(self.series), self.standing.pop(rule.name, None)
         if verdict is not None:
             self.standing[rule.name] = verdict
+            # Said once, and again only when it gets better or worse.
             return verdict if before is None or verdict.severity != before.severity else None
         if before is None:
             return None

@@ -204,6 +204,7 @@ def check_identity(directory: RunDirectory, experiment: Experiment) -> None:
 
 def _is_at(place: str, known: Mapping[str, str], directory: Path) -> bool:
     """Whether ``place`` is the one that a run in ``directory`` knows, which may have moved with it."""
+    # The absolute place, or the same way from the run: a run and its data are often moved together.
     here = Path(place).expanduser().resolve()
     return here in (Path(known.get("absolute", "")), Path(os.path.normpath(directory.resolve() / known["relative"])))
 
@@ -213,6 +214,7 @@ def _same_part(stored: Any, part: Any) -> bool:
     if not isinstance(stored, dict) or stored.get("type") != type(part).__name__:
         return False
     before = without_places(stored, part)
+    # Through JSON and back, as the stored side went: tuples have become lists there.
     return not difference(before, json.loads(json.dumps(without_places(encode(part), part))))
 
 

@@ -124,6 +124,8 @@ def evaluate_run(
     unseen = None if held_out is None else _real_side(held_out, built).evidence
     made: dict[str, list[Record]] = {}
     for name, generator in generators.items():
+        # The last weights are often the best ones too; measuring them twice would cost minutes and give the same
+        # numbers.
         same = next((other for other in made if generator.has_weights_of(generators[other])), None)
         if same is not None:
             say(f"{name}: the same weights as {same}")

@@ -26,6 +26,7 @@ def _log_one_minus(t: Tensor, weight: Weight) -> Tensor:
 
     1 - w sigmoid(t) = (1 + (1 - w) e^t) / (1 + e^t) = ((1 - w) + e^-t) / (1 + e^-t).
     """
+    # At w = 1 this is -infinity, and both branches become -softplus(t).
     offset = torch.log1p(-torch.as_tensor(weight, dtype=t.dtype, device=t.device))
     return torch.where(t > 0, torch.logaddexp(offset, -t) - softplus(-t), softplus(t + offset) - softplus(t))
 
@@ -156,6 +157,7 @@ class Wasserstein:
 
     def discriminator(self, real: Logits, fake: Logits) -> PerSample:
         real, fake = equal_sizes(real, fake)
+        # Per sample, with real i beside fake i: only the mean counts, so the pairing is arbitrary.
         return fake - real
 
     def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:

@@ -54,6 +54,8 @@ class DivergencePair:
 
     def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:
         row = DIVERGENCES[self.g_divergence]
+        # Down the divergence as far as it depends on the model: E_q[-b(D)] is its lower bound's only part with the
+        # generator in it.
         return weighted(lambda t: -self.g_scale * row.fake_term(t, self.exp_cap), weight, self.weight_on, fake)
 
 

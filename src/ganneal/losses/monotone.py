@@ -61,6 +61,7 @@ class PowerOfRatio:
         t = self.rate * d
         if self.exp_cap is None:
             return t.exp()
+        # Beyond the cap the tangent e^c (1 + t - c): finite, and still increasing, so that such fakes keep their pull.
         return t.clamp(max=self.exp_cap).exp() * (1 + F.relu(t - self.exp_cap))
 
 
@@ -119,6 +120,7 @@ class FromMonotone:
 
     def f_second(self, u: Tensor) -> Tensor:
         """f'' of the canonical divergence whose gradient the generator follows: h'(log u) / (u^2 h'(0))."""
+        # The slope at 0 rides along, for the scale at which f''(1) = 1.
         d = torch.cat([u.detach().log(), u.new_zeros(1)]).requires_grad_()
         (slope,) = torch.autograd.grad(self.h(d).sum(), d)
         return slope[:-1] / (u**2 * slope[-1])

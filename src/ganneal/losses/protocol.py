@@ -70,6 +70,7 @@ def _by_head(of: Callable[..., Tensor], outputs: tuple[Tensor, ...]) -> PerSampl
     if outputs[0].dim() == 1:
         return of(*outputs)
     heads = zip(*(each.unbind(1) for each in outputs), strict=True)
+    # Head by head, as losses that compare with a mean must not mix the heads.
     values = [of(*(logits.flatten() for logits in head)).view(head[0].shape) for head in heads]
     return per_sample(torch.stack(values, 1))
 
@@ -102,6 +103,7 @@ def weight_scales_gradient(loss: Loss) -> bool:
     """
     base = torch.tensor([-3.0, -0.5, 0.5, 3.0], dtype=torch.float64)
     outputs = [base.roll(shift).requires_grad_() for shift, _ in enumerate(views_of_generator(loss))]
+    # Tried, not looked up by name: the answer holds for a loss of your own too.
     full, quarter = (
         torch.cat(torch.autograd.grad(loss.generator(*outputs, weight=weight).sum(), outputs)) for weight in (1.0, 0.25)
     )

@@ -47,6 +47,7 @@ class RelativisticPaired:
 
     def discriminator(self, real: Logits, fake: Logits) -> PerSample:
         real, fake = equal_sizes(real, fake)
+        # Only differences count: the output has no zero of its own and may drift.
         return softplus(fake - real)
 
     def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:

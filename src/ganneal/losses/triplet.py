@@ -24,6 +24,7 @@ class PairwiseCritic(nn.Module):
         self.features, self.head = features, head
 
     def forward(self, first: Tensor, second: Tensor) -> Logits:
+        # A sum rather than a concatenation makes R symmetric by construction.
         return self.head(self.features(first) + self.features(second)).flatten()
 
 
@@ -57,6 +58,7 @@ class Triplet:
         """R(r, r') has no gradient to the generator; it only makes the value that of the paper."""
 
         def both(rr: Tensor, fr: Tensor, ff: Tensor) -> Tensor:
+            # Without the hinge of the critic's side, as published: the generator is pulled however far it has come.
             return (fr - ff + self.margin) + (fr - rr + self.margin)
 
         return weighted(both, weight, self.weight_on, real_real, fake_real, fake_fake)

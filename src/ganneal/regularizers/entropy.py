@@ -26,6 +26,7 @@ def latent_log_density(
     mean: Float[Tensor, "batch size"], log_deviation: Float[Tensor, "batch size"], latents: Float[Tensor, "batch size"]
 ) -> Float[Tensor, " batch"]:
     r""":math:`\log q(z | x)` of a normal with the given means and log standard deviations, summed over the latent."""
+    # Times e^-s rather than divided by e^s: no division by a deviation near 0.
     standard = (latents - mean) * (-log_deviation).exp()
     return -(0.5 * standard.square() + log_deviation + 0.5 * log(2 * pi)).sum(1)
 
@@ -45,6 +46,7 @@ class Encoder(nn.Module):
 
     def forward(self, samples: Float[Tensor, "batch ..."]) -> tuple[Tensor, Tensor]:
         mean, log_deviation = self.net(samples).chunk(2, dim=1)
+        # Without bounds the encoder could claim certainty and send the bound to infinity.
         return mean, log_deviation.clamp(*LOG_DEVIATIONS)
 
 

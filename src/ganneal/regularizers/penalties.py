@@ -37,6 +37,7 @@ def _deviation(x: Tensor) -> Tensor:
     count = collective.ranks().count
     if count == 1:
         return x.std()
+    # In float64: the ranks' sums of squares must add to the bits of one process, up to float32's last digit.
     exact = x.double()
     squares = collective.mean((exact - collective.mean(exact.mean())).square().sum())
     return (squares * count / (x.numel() * count - 1)).sqrt().to(x.dtype)

@@ -166,6 +166,7 @@ def mean_curve(curves: Sequence[Curve]) -> tuple[GridValues, GridValues, GridVal
     if len(curves) == 1:
         x, y = curves[0]
         return x, y, y, y
+    # Only where every seed has a value: beyond it the mean would jump as runs drop out.
     start, end = max(x[0] for x, _ in curves), min(x[-1] for x, _ in curves)
     grid = np.linspace(start, end, GRID)
     table = np.stack([np.interp(grid, x, y) for x, y in curves])

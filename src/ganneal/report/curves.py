@@ -52,6 +52,7 @@ def evaluation(run: RunRecord, name: str, key: str) -> Figure | None:
     best = y.min() if sense else y.max() if higher else None
     said = f"{title} over {run.unit} seen, {len(y)} evaluations, last {number(y[-1])}."
     if best is not None:
+        # The first of equal ones: it was reached then.
         where = int(np.flatnonzero(y == best)[0])
         said += f" Best {number(best)} at {number(round(x[where]))}."
         if where != len(y) - 1:

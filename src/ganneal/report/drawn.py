@@ -71,6 +71,7 @@ def _nearest_in(
         near, places = nearest_distances(queries, features, k=min(k, len(part)))
         distances = torch.cat([distances, near], dim=1)
         found = np.concatenate([found, part[places.numpy()]], axis=1)
+        # The best k of what was found so far and of this part: memory for one part, whatever the size of the data.
         order = distances.argsort(dim=1, stable=True)[:, :k]
         distances, found = distances.gather(1, order), np.take_along_axis(found, order.numpy(), axis=1)
     return distances, found

@@ -72,6 +72,7 @@ class Chart:
         from matplotlib.figure import Figure
 
         self.key = key
+        # A fixed salt: matplotlib's ids are random otherwise, and the same run would give another page each time.
         self.settings: dict[Any, Any] = SETTINGS | {"svg.hashsalt": key}
         with mpl.rc_context(self.settings):
             self.figure = Figure(figsize=(width, height), layout="constrained", facecolor="none")
@@ -149,6 +150,7 @@ def thin(x: np.ndarray, y: np.ndarray, points: int = CURVE_BINS) -> tuple[np.nda
     """A curve of at most ``points`` points, each the mean of as many values."""
     if len(x) <= points:
         return x, y
+    # Means rather than every n-th point, which would show noise as the curve.
     bins: Sequence[np.ndarray] = np.array_split(np.arange(len(x)), points)
     return np.array([x[b].mean() for b in bins]), np.array([y[b].mean() for b in bins])
 
@@ -163,10 +165,13 @@ def inline(svg: str, key: str, description: str) -> Markup:
     assert box is not None
     body = body[opening.end() :]
     used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', body))
+    # Several charts share one page: an id that two of them have would make one chart use the other's clip path.
     body = re.sub(r' id="([^"]*)"', lambda found: f' id="{key}-{found[1]}"' if found[1] in used else "", body)
     body = re.sub(r'(href="#|url\(#)', rf"\g<1>{key}-", body)
+    # The page's own font is to be used; text stays text, so that it can be searched and read out.
     body = re.sub(r"font-family: [^;\"]*;? ?", "", body)
     for colour, variable in VARIABLES.items():
+        # Colours that nobody would choose stand for variables of the page, which differ in light and dark.
         body = body.replace(colour, variable)
     body = re.sub(r' (?:d|x|y|transform)="[^"]*"', lambda found: DECIMALS.sub(r"\1", found[0]), body)
     body = re.sub(r"\s*\n\s*", " ", body)

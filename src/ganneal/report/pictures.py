@@ -38,6 +38,7 @@ def webp(image: Image.Image, side: int = 1024) -> bytes:
     if not whole:
         image.thumbnail((side, side), Image.Resampling.LANCZOS)
     encoded = []
+    # Enlarged pixels are flat areas, for which lossless is both smaller and sharp.
     for lossless in (False, True) if whole and image.width * image.height <= LOSSLESS_PIXELS else (False,):
         buffer = io.BytesIO()
         image.save(buffer, format="WEBP", quality=QUALITY, lossless=lossless, method=4)
@@ -83,6 +84,7 @@ def encode_frames(
         For each name, (real images seen, WebP bytes).
     """
     encoded: dict[str, list[tuple[int, bytes]]] = {}
+    # Fewer frames and smaller ones in turn: a page should open at once and travel by mail.
     for share, side in LADDER:
         encoded, total = {}, 0
         for name, frames in tracks.items():

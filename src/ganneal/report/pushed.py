@@ -50,6 +50,7 @@ def pushed(path: Path) -> Pushed | None:
     stored = bool(generator.card.get("pushes"))
     if not stored:
         start, trail = follow_pushes(generator)
+        # A discriminator's gradient may have any scale; a push of a few grey levels shows its direction on any.
         first = trail[0].norms.median().item() / sqrt(start[0].numel())
         generator = load_pushed(path, count=NUM_PUSHES, step_size=FIRST_PUSH / max(first, 1e-12))
     start, trail = follow_pushes(generator)
@@ -73,6 +74,7 @@ def follow_pushes(generator: TrainedGenerator) -> tuple[Tensor, list[PushedSampl
     start = generator.task.sample(generator.generator, latents, condition, random).float()
     trail, before = [], start
     for step_size, after in generator.pushes.trail(start, condition, random):
+        # The direction as it was taken, with the factor of the loss in it, rather than computed a second time.
         along = (after - before) / step_size
         trail.append(PushedSamples(after, along, along.flatten(1).norm(dim=1)))
         before = after

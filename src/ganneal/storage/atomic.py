@@ -35,6 +35,7 @@ def write_bytes(path: Path, data: bytes, *, shared: bool = False) -> None:
         OSError: The disk is full or read-only; ``path`` is as it was and the temporary file is gone.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    # Where several processes may write one file, each has a temporary file of its own and the last rename wins.
     own = f".{os.getpid()}" if shared else ""
     temporary = path.with_name(f".{path.name}{own}.tmp")
     try:
@@ -52,6 +53,8 @@ def write_bytes(path: Path, data: bytes, *, shared: bool = False) -> None:
 @contextmanager
 def replaced_folder(path: Path) -> Iterator[Path]:
     """A fresh folder to fill, which takes the place of ``path`` when the block ends without an error."""
+    # A rename cannot replace a folder that holds files, so the old one steps aside first; both renames can be told
+    # apart after a crash.
     temporary, old = path.with_name(f".{path.name}.tmp"), path.with_name(f".{path.name}.old")
     if old.exists() and not path.exists():  # an earlier process died between the two renames
         os.replace(old, path)

@@ -118,6 +118,8 @@ class RunDirectory:
                 continue
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # Between opening and locking, the last holder may have removed the file: a lock on a file that is gone
+                # locks nobody out.
                 if os.path.samestat(os.fstat(descriptor), os.stat(file)):
                     return descriptor
             except BlockingIOError:
@@ -177,6 +179,7 @@ class RunDirectory:
         Warns where rows that it knew are missing. A last line that was cut off goes, lest the next row continue it.
         """
         content = self.metrics.read_bytes() if self.metrics.exists() else b""
+        # The last whole line within what the checkpoint knew: a row that was half written does not count.
         whole = content.rfind(b"\n", 0, size) + 1
         if whole < size:
             warnings.warn(
@@ -215,6 +218,8 @@ class RunDirectory:
             "best_state": best_state,
         }
         buffer = io.BytesIO()
+        # In memory first, for the hash that goes into the name, and so that a full disk is noticed before the old
+        # checkpoint is touched.
         torch.save(content, buffer)
         data = buffer.getvalue()
         path = self.checkpoints / f"{steps:012d}-{hashlib.sha256(data).hexdigest()[:16]}.pt"
@@ -231,6 +236,7 @@ class RunDirectory:
                 f"Free {len(data) / 1e6:.0f} MB, and the same command goes on from it",
                 str(path),
             ) from error
+        # Two are kept: should the newest be damaged, the run goes on from the one before.
         for old in self.list_checkpoints()[KEPT_CHECKPOINTS:]:
             old.unlink()
         return path
@@ -238,6 +244,7 @@ class RunDirectory:
     def list_checkpoints(self) -> list[Path]:
         """Checkpoint files, newest first."""
         names = self.checkpoints.glob("*.pt") if self.checkpoints.exists() else ()
+        # Names begin with the count of updates in twelve digits, so the order of text is that of time.
         return sorted((path for path in names if CHECKPOINT_NAME.fullmatch(path.name)), reverse=True)
 
     def newer_state(self) -> dict[str, Any] | None:
@@ -281,6 +288,7 @@ def _read_checkpoint(path: Path, changes: Changes | None) -> dict[str, Any]:
     if named is None or hashlib.sha256(data).hexdigest()[:16] != named[2]:
         raise ValueError(f"its {len(data)} bytes are not the ones that were written (truncated, or changed since)")
     try:
+        # weights_only: tensors and plain types, so that a checkpoint from somebody else can run no code.
         content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many types for a file that is no checkpoint
         raise ValueError(f"not a training state: {error}") from error

@@ -67,6 +67,7 @@ def export(
     card["sha256"] = {}
     with replaced_folder(folder) as filled:
         for name, weights in players.items():
+            # safetensors writes neither views nor channels-last memory: the numbers in their plain order.
             data = save({k: v.detach().cpu().contiguous() for k, v in weights.items()})
             card["sha256"][f"{name}.safetensors"] = hashlib.sha256(data).hexdigest()
             write_bytes(filled / f"{name}.safetensors", data)
@@ -82,6 +83,7 @@ def read_weights(path: Path, card: Mapping[str, Any]) -> StateDict:
     """
     try:
         data = path.read_bytes()
+        # The card names the bytes that belong to it: weights of another moment or run never pass for these.
         if hashlib.sha256(data).hexdigest() != card.get("sha256", {}).get(path.name):
             raise ValueError("its bytes are not the ones that were written")
         return read_tensors(data)
@@ -94,6 +96,7 @@ def read_weights(path: Path, card: Mapping[str, Any]) -> StateDict:
 def players_of(state: Mapping[str, Any]) -> dict[str, StateDict]:
     """The networks of a training state by the name of their file."""
     found = {
+        # The plain name is the average: it is what samples should be drawn from.
         "generator": state["average"],
         "generator-raw": state["generator"],
         "discriminator": state["discriminator"],

@@ -36,6 +36,7 @@ def to_bytes(state: dict[str, Any]) -> bytes:
 
 def from_bytes(content: bytes) -> dict[str, Any]:
     """The state that `to_bytes` wrote, on the CPU."""
+    # To the CPU first: the tensors lay on another process's device.
     return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
 
 
@@ -49,6 +50,7 @@ def broadcasting(ranks: Ranks) -> Iterator[list[Any]]:
     try:
         yield told
     except BaseException:
+        # The others wait in `receive`: without a word they would wait until the timeout of half an hour.
         ranks.tell((True, None))
         raise
     ranks.tell((False, told[0] if told else None))

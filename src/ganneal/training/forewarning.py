@@ -66,6 +66,8 @@ def forewarning(experiment: Experiment) -> str | None:
     measured = measured and output_of(experiment.loss).log_ratio
     if not measured or not theirs.lr or not {UpdateDiscriminator, UpdateGenerator} <= moves:
         return None
+    # In learning rates: Adam's step is about one rate whatever the gradient, so the plan alone tells how far the
+    # generator goes.
     steps = plan(scheme).nominal_steps_per_d_update
     length = steps * ours.lr / theirs.lr
     if length < LONG * (1 - 1e-9):  # however 2.5 is rounded

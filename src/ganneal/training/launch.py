@@ -43,6 +43,8 @@ def launched(experiment: Experiment) -> Iterator[Ranks]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"lightning_fabric")
         fabric.launch()
+    # Decisions and states travel as Python objects on the CPU: over NCCL they would have to be copied to the GPU and
+    # would wait for its queue.
     control = None if dist.get_backend() == "gloo" else dist.new_group(backend="gloo", timeout=PATIENCE)
     yield Ranks(fabric.global_rank, fabric.world_size, fabric.device, control)
     dist.destroy_process_group()

@@ -12,6 +12,7 @@ from ganneal.inference.generator import TrainedGenerator
 from ganneal.registry import lookup
 from ganneal.storage.atomic import write_bytes
 
+# The program is traced at 2 samples: the other sizes show that it holds for any number of them.
 BATCHES = (1, 2, 7, 64)
 """Batch sizes of the comparison."""
 IMAGE_TOLERANCE = 1e-5
@@ -52,8 +53,10 @@ def write_export(
     chosen.check()
     program = program_of(generator)
     content = chosen.encoded(program, _inputs(generator, program, 2, seed=0))
+    # The bytes that will be written are run, not the module that they came from.
     differences = largest_differences(generator, program, chosen.runner(content), batches)
     batch, largest = max(differences.items(), key=lambda pair: pair[1])
+    # Written so that NaN is refused too.
     if not largest <= IMAGE_TOLERANCE:
         raise ValueError(
             f"the exported generator differs from the original by {largest:.2g} at {batch} images, more than "
