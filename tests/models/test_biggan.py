@@ -178,8 +178,8 @@ def test_initial_weights() -> None:
 @pytest.mark.parametrize(
     ("model", "size", "num_classes", "message"),
     [
-        (BigGAN(), 48, 0, r"size in \[32, 64, 128, 256\] for BigGAN"),
-        (BigGAN(layout="studio"), 256, 0, r"size in \[32, 64, 128\] for BigGAN"),
+        (BigGAN(), 44, 0, r"n from 3 to 6, got \(3, 44, 44\); the nearest sizes are 40x40 or 48x48"),
+        (BigGAN(layout="studio"), 544, 0, r"n from 3 to 5, got \(3, 544, 544\)"),
         (BigGAN(hierarchical=True), 32, 10, r"shared_size must be above 0.*use --model.shared-size 128"),
         (BigGAN(hierarchical=True, latent_size=3), 32, 0, "latent_size must be at least 4 where hierarchical"),
         (BigGAN(attention=32), 32, 0, r"attention must be one of \[16, 8\] or None at 32 px, got 32"),

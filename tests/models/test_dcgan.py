@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import ganneal.models.dcgan
 from ganneal.models import DCGAN, ModelPair
 from ganneal.models.dcgan import NormName
+from ganneal.models.parts.doubling import UpConvolution
 
 SIZES = [8, 14, 16, 28, 32, 56, 64, 112, 128, 224, 256]
 NORMS: list[NormName] = ["batch", "layer", "instance", "none"]
@@ -183,15 +184,27 @@ def test_batch_norm_couples_the_logits_of_a_batch_in_training() -> None:
 
 
 @pytest.mark.parametrize(
-    "shape", [(3, 48, 48), (1, 4, 4), (1, 7, 7), (3, 512, 512), (1, 32, 28), (32, 32), (2,)], ids=str
+    "shape", [(3, 60, 60), (1, 4, 4), (1, 7, 7), (3, 2048, 2048), (1, 32, 27), (32, 32), (2,)], ids=str
 )
-def test_a_shape_without_a_network_is_refused_with_the_sizes_there_are(shape: tuple[int, ...]) -> None:
+def test_a_shape_without_a_network_is_refused_with_the_rule_of_sizes(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError) as error:
         DCGAN().build(shape)
     message = str(error.value)
-    assert message.startswith("shape must be (channels, size, size)")
+    assert message.startswith("shape must be (channels, height, width) for DCGAN, both sides multiples of 2^n")
     assert f"got {shape}; " in message and "resize" in message and "'mlp'" in message
-    assert all(str(size) in message for size in SIZES)
+    assert ("nearest sizes are 56x56 or 64x64" in message) == (shape == (3, 60, 60))
+
+
+def test_nearest_upsampling_has_one_convolution_a_doubling_and_the_same_discriminator() -> None:
+    torch.manual_seed(0)
+    pair = DCGAN(width=2, latent_size=4, upsampling="nearest").build((3, 32, 48))
+    generator, other = pair.generator, DCGAN(width=2, latent_size=4).build((3, 32, 48))
+    ups = [layer for layer in generator.modules() if isinstance(layer, UpConvolution)]
+    assert len(ups) == 3 and sum(isinstance(m, nn.ConvTranspose2d) for m in generator.modules()) == 1
+    assert len([layer for layer in other.generator.modules() if isinstance(layer, nn.ConvTranspose2d)]) == 4
+    assert ups[-1].bias is not None and ups[0].bias is None
+    assert generator(torch.randn(2, 4)).shape == (2, 3, 32, 48)
+    assert str(pair.discriminator) == str(other.discriminator)
 
 
 def test_classes_are_refused_with_the_way_out() -> None:

@@ -236,7 +236,11 @@ def test_players_are_of_the_classes_named() -> None:
 @pytest.mark.parametrize(
     ("model", "shape", "message"),
     [
-        (TINY, (3, 24, 24), r"shape must be \(channels, size, size\) with size in \[8, 16"),
+        (
+            replace(TINY, attention=None),
+            (3, 28, 28),
+            r"for DDGAN, both sides multiples of 2\^n.* n = 3, got .* nearest sizes are 24x24 or 32x32",
+        ),
         (TINY, (2,), "for points use"),
         (TINY, (3, 32, 32), r"attention must be one of \[32, 16\] or None at 32 px, got 8"),
         (replace(TINY, multipliers=(1,) * 6), (3, 16, 16), "multipliers must be at most 5 at 16 px, got 6"),

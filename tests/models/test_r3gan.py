@@ -141,5 +141,22 @@ def test_what_is_not_allowed_is_refused() -> None:
         R3GAN(widths=())
     with pytest.raises(ValueError, match="widths must be at most 2 at 8 px, one a stage, got 3"):
         R3GAN(widths=(8, 8, 8)).build((3, 8, 8))
-    with pytest.raises(ValueError, match=r"for R3GAN, got \(3, 48, 48\); resize the images"):
-        R3GAN().build((3, 48, 48))
+    with pytest.raises(ValueError, match=r"for R3GAN, .* got \(3, 50, 50\); the nearest sizes are 48x48 or 56x56"):
+        R3GAN().build((3, 50, 50))
+    with pytest.raises(ValueError, match="widths must be above 0 and even without groups, got 7"):
+        R3GAN(widths=(7,), grouped=False)
+
+
+def test_without_groups_the_middle_is_an_ordinary_convolution_on_half_of_the_width() -> None:
+    torch.manual_seed(0)
+    pair = R3GAN(widths=(64, 32), blocks=2, grouped=False, group_size=5).build((3, 16, 16))
+    blocks = [
+        m for player in (pair.generator, pair.discriminator) for m in player.modules() if isinstance(m, R3GANBlock)
+    ]
+    gain = (2 / 1.04) ** 0.5 * 6**-0.25
+    assert len(blocks) == 12
+    for block in blocks:
+        first, middle, last = (m for m in block.net if isinstance(m, nn.Conv2d))
+        assert middle.groups == 1 and middle.in_channels == middle.out_channels == first.in_channels // 2
+        assert middle.weight.std().item() == pytest.approx(gain / (9 * middle.in_channels) ** 0.5, rel=0.06)
+        assert not last.weight.any()

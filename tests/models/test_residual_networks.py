@@ -161,11 +161,16 @@ def test_every_layer_of_sngan_starts_glorot_uniform_and_by_root_two_larger_in_th
 @pytest.mark.parametrize(
     ("model", "shape", "num_classes", "message"),
     [
-        (SNGAN(), (3, 40, 40), 0, r"size in \[32, 48, 64, 128\] for SNGAN, got \(3, 40, 40\); resize the images"),
-        (SNGAN(), (3, 32, 48), 0, "shape must be"),
+        (
+            SNGAN(),
+            (3, 42, 40),
+            0,
+            r"for SNGAN, .* got \(3, 42, 40\); the nearest sizes are 40x40 or 48x40: resize the images",
+        ),
+        (SNGAN(), (3, 24, 48), 0, "shape must be"),
         (SNGAN(), (2,), 0, "for points use the model 'mlp'"),
         (SNGAN(g_width=12), (3, 48, 48), 0, "g_width must be a multiple of 8 at this size, got 12"),
-        (SNDCGAN(), (3, 28, 28), 0, "for SNDCGAN, got"),
+        (SNDCGAN(), (3, 28, 28), 0, "for SNDCGAN, both sides multiples of"),
         (SNDCGAN(), (3, 32, 32), 5, "num_classes must be 0 for SNDCGAN, got 5; train without labels"),
     ],
 )

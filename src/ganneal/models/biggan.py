@@ -1,7 +1,8 @@
-"""BigGAN for 32, 64, 128 and 256 px: residual players, batch norm that follows classes and chunks of the latents."""
+"""BigGAN for 32 to 256 px and more: residual players, batch norm that follows classes and chunks of the latents."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 from typing import Literal, NamedTuple
 
 import torch
@@ -10,9 +11,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganneal.models.parts.attention import SelfAttention
-from ganneal.models.parts.checks import check_square, checked_labels
+from ganneal.models.parts.checks import checked_labels
 from ganneal.models.parts.conditional import ConditionalBatchNorm
-from ganneal.models.parts.grid import SMALLEST_BASE
+from ganneal.models.parts.grid import grid_of
 from ganneal.models.parts.initialization import InitName, initialize, layers, zero_biases
 from ganneal.models.parts.recomputation import through
 from ganneal.models.parts.residual import GeneratorBlock, ResidualDiscriminator, conv3
@@ -49,6 +50,11 @@ BIGGAN_LAYOUTS: dict[BigGANLayoutName, dict[int, BigGANLayout]] = {
 }
 
 
+def _doublings(layout: BigGANLayout) -> int:
+    """How often the generator doubles the size: once a block."""
+    return len(layout.generator) - 1
+
+
 class SharedEmbedding(nn.Embedding):
     """One vector for each class, given to all of a generator's conditional norms; never normalised or regularised."""
 
@@ -83,6 +89,7 @@ class BigGANGenerator(nn.Module):
     def __init__(
         self,
         latent_size: int,
+        base: tuple[int, int],
         widths: tuple[int, ...],
         channels: int,
         given: Conditioning,
@@ -94,13 +101,13 @@ class BigGANGenerator(nn.Module):
         self.recompute = recompute
         self.num_classes, self.chunk = given.num_classes, given.chunk
         self.shared = SharedEmbedding(given.num_classes, given.shared_size) if given.shared_size else None
-        self.linear = nn.Linear(given.chunk or latent_size, widths[0] * SMALLEST_BASE**2)
-        self.unflatten = nn.Unflatten(1, (widths[0], SMALLEST_BASE, SMALLEST_BASE))
+        self.linear = nn.Linear(given.chunk or latent_size, widths[0] * prod(base))
+        self.unflatten = nn.Unflatten(1, (widths[0], *base))
         self.blocks = nn.ModuleList(
             GeneratorBlock(i, o, (given.norm(i), given.norm(o))) for i, o in zip(widths, widths[1:], strict=False)
         )
-        # Block i leads to SMALLEST_BASE * 2^(i + 1) pixels a side.
-        self.attention_after = None if attention is None else (attention // SMALLEST_BASE).bit_length() - 2
+        # Block i leads to the base's size times 2^(i + 1).
+        self.attention_after = None if attention is None else (attention // min(base)).bit_length() - 2
         self.attention = None if self.attention_after is None else SelfAttention(widths[self.attention_after + 1])
         self.norm, self.last = nn.BatchNorm2d(widths[-1], eps=given.eps), conv3(widths[-1], channels)
 
@@ -151,7 +158,7 @@ class BigGAN:
     hierarchical: bool = False
     """Give the linear layer and each block's norms a chunk of the latents; with classes this needs ``shared_size``."""
     attention: int | None = None
-    """Size, in pixels, of the layer behind which both players attend to all of the image; None for nowhere."""
+    """Shorter side, in pixels, of the layer behind which both players attend to all of the image; None for nowhere."""
     layout: BigGANLayoutName = "brock"
     init: InitName = "normal"
     zero_biases: bool = False
@@ -173,14 +180,18 @@ class BigGAN:
         check_choices(self)
 
     def build(self, shape: Shape, num_classes: int = 0) -> ModelPair:
-        channels, size = check_square("BigGAN", shape, list(BIGGAN_LAYOUTS[self.layout]))
-        layout = BIGGAN_LAYOUTS[self.layout][size]
+        layouts = {_doublings(layout): layout for layout in BIGGAN_LAYOUTS[self.layout].values()}
+        channels, base, doublings = grid_of("BigGAN", shape, list(layouts))
+        layout = layouts[doublings]
         g_widths, d_widths = (tuple(self.width * units for units in part) for part in layout[:2])
         given = self._conditioning(num_classes, len(layout.generator))
         # Latents that do not divide evenly would leave a block with fewer: the rest is dropped instead.
         latent_size = given.chunk * len(layout.generator) or self.latent_size
-        self._check_attention(size, layout.downs)
-        generator = BigGANGenerator(latent_size, g_widths, channels, given, self.attention, recompute=self.recompute)
+        size = min(shape[1:])
+        self._check_attention(size, min(base), layout.downs)
+        generator = BigGANGenerator(
+            latent_size, base, g_widths, channels, given, self.attention, recompute=self.recompute
+        )
         extra: dict[int, nn.Module] = {}
         if self.attention is not None:
             # Block i of the discriminator leads to size / 2^(i + 1) pixels a side.
@@ -214,8 +225,8 @@ class BigGAN:
         chunk = self.latent_size // chunks if self.hierarchical else 0
         return Conditioning(num_classes, self.shared_size if num_classes else 0, chunk, self.norm_eps)
 
-    def _check_attention(self, size: int, downs: int) -> None:
+    def _check_attention(self, size: int, base: int, downs: int) -> None:
         """Attention stands behind a block of each player, below the images' own size."""
-        sizes = [size >> halvings for halvings in range(1, downs + 1) if size >> halvings > SMALLEST_BASE]
+        sizes = [size >> halvings for halvings in range(1, downs + 1) if size >> halvings > base]
         if self.attention is not None and self.attention not in sizes:
             raise ValueError(f"attention must be one of {sizes} or None at {size} px, got {self.attention}.")

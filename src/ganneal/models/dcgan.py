@@ -1,7 +1,7 @@
-"""DCGAN in the layout of the public code that NATS used for its four classical GANs, for 8 to 256 px.
+"""DCGAN in the layout of the public code that NATS used for its four classical GANs.
 
-Only kernels of size 4 (7 at the 28-px base) and doublings: ``n`` stages between a 4x4 or 7x7 base and the image, widths
-``min(width * 2**i, 8 * width)``.
+Only kernels of size 4 (of the base's size at the latents' end) and doublings: ``n`` stages between a base, as 4x4, 7x7
+or 6x8, and the image, widths ``min(width * 2**i, 8 * width)``.
 """
 
 from dataclasses import dataclass
@@ -10,14 +10,17 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ganneal.models.parts.checks import check_square, check_unconditional
+from ganneal.models.parts.checks import check_unconditional
+from ganneal.models.parts.doubling import UpConvolution
+from ganneal.models.parts.grid import grid_of
 from ganneal.models.protocol import ModelPair, Normal, Shape
 from ganneal.registry import check_at_least_one, check_choices
 
 NormName = Literal["batch", "layer", "instance", "none"]
 
-DCGAN_SIZES = {4 * 2**n: (4, n) for n in range(1, 7)} | {7 * 2**n: (7, n) for n in range(1, 6)}
-"""Image size -> (base, number of doublings)."""
+DCGAN_DOUBLINGS = range(1, 7)
+UpsamplingLayer = Literal["transposed", "nearest"]
+"""A 4x4 transposed convolution of stride 2, or nearest neighbours and a 3x3 convolution."""
 
 
 def norm_layers(name: NormName, channels: int) -> list[nn.Module]:
@@ -34,10 +37,27 @@ def norm_layers(name: NormName, channels: int) -> list[nn.Module]:
             return []
 
 
-class DCGANGenerator(nn.Module):
-    """Latents to images in [-1, 1]: transposed convolutions, each doubling the size, ending in tanh."""
+def doubling(inputs: int, outputs: int, upsampling: UpsamplingLayer, *, bias: bool) -> nn.Module:
+    """A convolution that doubles the size."""
+    match upsampling:
+        case "transposed":
+            return nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=bias)
+        case "nearest":
+            return UpConvolution(inputs, outputs, bias=bias)
 
-    def __init__(self, latent_size: int, base: int, widths: list[int], channels: int, norm: NormName):
+
+class DCGANGenerator(nn.Module):
+    """Latents to images in [-1, 1]: a map of the size ``base``, then convolutions that double it, ending in tanh."""
+
+    def __init__(
+        self,
+        latent_size: int,
+        base: tuple[int, int],
+        widths: list[int],
+        channels: int,
+        norm: NormName,
+        upsampling: UpsamplingLayer = "transposed",
+    ):
         super().__init__()
         bias = norm == "none"
         layers: list[nn.Module] = []
@@ -45,15 +65,15 @@ class DCGANGenerator(nn.Module):
         for stage, outputs in enumerate(reversed(widths)):
             # The first layer sees one pixel of latents, so its kernel is the base itself: a linear layer in all but
             # name.
-            kernel, stride, padding = (base, 1, 0) if stage == 0 else (4, 2, 1)
+            first = nn.ConvTranspose2d(inputs, outputs, base, bias=bias) if stage == 0 else None
             layers += [
-                nn.ConvTranspose2d(inputs, outputs, kernel, stride, padding, bias=bias),
+                first or doubling(inputs, outputs, upsampling, bias=bias),
                 *norm_layers(norm, outputs),
                 nn.ReLU(inplace=True),
             ]
             inputs = outputs
         # No norm behind the last layer: it would fix each channel's mean and contrast over the batch.
-        layers += [nn.ConvTranspose2d(inputs, channels, 4, 2, 1), nn.Tanh()]
+        layers += [doubling(inputs, channels, upsampling, bias=True), nn.Tanh()]
         self.net = nn.Sequential(*layers)
 
     def forward(self, latents: Float[Tensor, "batch size"]) -> Float[Tensor, "batch channels height width"]:
@@ -63,7 +83,7 @@ class DCGANGenerator(nn.Module):
 class DCGANDiscriminator(nn.Module):
     """Images to one raw output each: strided convolutions, each halving the size, leaky ReLU 0.2."""
 
-    def __init__(self, base: int, widths: list[int], channels: int, norm: NormName):
+    def __init__(self, base: tuple[int, int], widths: list[int], channels: int, norm: NormName):
         super().__init__()
         bias = norm == "none"
         layers: list[nn.Module] = []
@@ -86,7 +106,7 @@ class DCGANDiscriminator(nn.Module):
 
 @dataclass(frozen=True)
 class DCGAN:
-    """Deep convolutional GAN for square grey or RGB images; the defaults are the hub's 32-px RGB network.
+    """Deep convolutional GAN for images of any number of channels; the defaults are the hub's 32-px RGB network.
 
     Batch norm in the discriminator makes a sample's gradient depend on its batch: gradient penalties ask for
     ``d_norm="layer"``, ``"instance"`` or ``"none"``.
@@ -99,6 +119,8 @@ class DCGAN:
     latent_size: int = 128
     g_norm: NormName = "batch"
     d_norm: NormName = "batch"
+    upsampling: UpsamplingLayer = "transposed"
+    """How the generator doubles a map; nearest neighbours with a convolution leave no checkerboard."""
 
     def __post_init__(self) -> None:
         check_at_least_one(width=self.width, latent_size=self.latent_size)
@@ -106,12 +128,11 @@ class DCGAN:
 
     def build(self, shape: Shape, num_classes: int = 0) -> ModelPair:
         check_unconditional("DCGAN", num_classes)
-        channels, size = check_square("DCGAN", shape, sorted(DCGAN_SIZES))
-        base, doublings = DCGAN_SIZES[size]
+        channels, base, doublings = grid_of("DCGAN", shape, DCGAN_DOUBLINGS)
         # Channels double as the size halves, up to 512 at the default width.
         widths = [min(self.width * 2**i, 8 * self.width) for i in range(doublings)]
         return ModelPair(
-            DCGANGenerator(self.latent_size, base, widths, channels, self.g_norm),
+            DCGANGenerator(self.latent_size, base, widths, channels, self.g_norm, self.upsampling),
             DCGANDiscriminator(base, widths, channels, self.d_norm),
             Normal(self.latent_size),
             shape,

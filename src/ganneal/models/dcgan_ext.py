@@ -1,6 +1,7 @@
 """The extended DCGAN of composite functional gradients: 5x5 convolutions, each but the last with a 1x1 one behind."""
 
 from dataclasses import dataclass
+from math import prod
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -22,10 +23,10 @@ from ganneal.registry import check_at_least_one, check_choices
 class DCGANExtGenerator(nn.Module):
     """Latents to images in [-1, 1]: a linear layer, then doublings, ending in tanh."""
 
-    def __init__(self, latent_size: int, base: int, widths: list[int], channels: int, norm_name: NormName):
+    def __init__(self, latent_size: int, base: tuple[int, int], widths: list[int], channels: int, norm_name: NormName):
         super().__init__()
         inputs, *inner = reversed(widths)
-        layers: list[nn.Module] = [kaiming_linear(latent_size, inputs * base**2), nn.Unflatten(1, (inputs, base, base))]
+        layers: list[nn.Module] = [kaiming_linear(latent_size, inputs * prod(base)), nn.Unflatten(1, (inputs, *base))]
         for outputs in inner:
             layers += [nn.ReLU(inplace=True), up_convolution(inputs, outputs), *uniform_norm(norm_name, outputs)]
             layers += [
@@ -46,7 +47,7 @@ class DCGANExtDiscriminator(nn.Module):
     Convolutions behind the first have no bias: the published code creates theirs and never adds them.
     """
 
-    def __init__(self, base: int, widths: list[int], channels: int, norm_name: NormName):
+    def __init__(self, base: tuple[int, int], widths: list[int], channels: int, norm_name: NormName):
         super().__init__()
         inputs, *inner = widths
         # No norm behind the first layer, as in DCGAN.
@@ -56,7 +57,7 @@ class DCGANExtDiscriminator(nn.Module):
             layers += [nn.LeakyReLU(0.2, inplace=True), normal_convolution(outputs, outputs, 1, bias=False)]
             layers += [*uniform_norm(norm_name, outputs), nn.LeakyReLU(0.2, inplace=True)]
             inputs = outputs
-        self.net = nn.Sequential(*layers, nn.Flatten(), kaiming_linear(inputs * base**2, 1))
+        self.net = nn.Sequential(*layers, nn.Flatten(), kaiming_linear(inputs * prod(base), 1))
 
     def forward(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, " batch"]:
         return self.net(images).squeeze(1)
@@ -64,7 +65,7 @@ class DCGANExtDiscriminator(nn.Module):
 
 @dataclass(frozen=True)
 class DCGANExt:
-    """Extended DCGAN for square images of an even size; the defaults at 32 px RGB are the reference's for SVHN.
+    """Extended DCGAN for images of an even size; the defaults at 32 px RGB are the reference's for SVHN.
 
     Symbols: w -> ``width`` (32 for MNIST, 64 otherwise), d -> ``depth``.
 

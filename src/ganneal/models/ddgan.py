@@ -4,12 +4,14 @@ from dataclasses import dataclass
 
 from ganneal.models.ddgan_discriminator import COMPARED, DDGAN_LAYOUTS, DDGANDiscriminator, DDGANLayoutName
 from ganneal.models.ddgan_generator import DDGANGenerator, Sizes
-from ganneal.models.parts.checks import check_square, check_unconditional
+from ganneal.models.parts.checks import check_unconditional
+from ganneal.models.parts.grid import grid_of
 from ganneal.models.parts.times import check_even
 from ganneal.models.protocol import ModelPair, Normal, Shape
 from ganneal.registry import check_at_least_one, check_choices
 
-DDGAN_SIZES = [8, 16, 32, 64, 128, 256]
+DDGAN_BASES = range(1, 65)
+"""Of the shorter side where both players have halved it most often, pixels."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,11 @@ class DDGAN:
         check_choices(self)
 
     def build(self, shape: Shape, num_classes: int = 0) -> ModelPair:
-        check_square("DDGAN", shape, DDGAN_SIZES)
         check_unconditional("DDGAN", num_classes)
-        self._check_size(shape[1])
+        if len(shape) == 3:
+            self._check_size(min(shape[1:]))
+        halvings = max(len(self.multipliers) - 1, sum(DDGAN_LAYOUTS[self.d_layout].halved))
+        grid_of("DDGAN", shape, [halvings], DDGAN_BASES)
         sizes = Sizes(
             widths=tuple(self.width * times for times in self.multipliers),
             blocks=self.blocks,

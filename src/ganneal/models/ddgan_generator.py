@@ -68,7 +68,7 @@ class DDGANGenerator(nn.Module):
     def __init__(self, shape: Shape, sizes: Sizes):
         super().__init__()
         self.shape, self.lean = shape, sizes.lean
-        channels, size, _ = shape
+        channels, size = shape[0], min(shape[1:])
         width, last = sizes.widths[0], len(sizes.widths) - 1
         inner, lean = (4 * width, sizes.style), sizes.lean
         attend = [size >> level == sizes.attention for level in range(last + 1)]

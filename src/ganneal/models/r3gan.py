@@ -8,15 +8,17 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ganneal.models.parts.checks import check_images, check_square, checked_labels
+from ganneal.models.parts.checks import check_images, checked_labels
 from ganneal.models.parts.fir import Resample, convolve_grouped
-from ganneal.models.parts.grid import SMALLEST_BASE
+from ganneal.models.parts.grid import grid_of
 from ganneal.models.protocol import FeatureMaps, ModelPair, Normal, Shape
 from ganneal.registry import check_at_least_one
 
-R3GAN_SIZES = [8, 16, 32, 64, 128, 256, 512]
+R3GAN_DOUBLINGS = range(1, 8)
 EXPANSION = 2
-"""A block's inner channels for each of its outer ones."""
+"""A block's inner channels for each of its outer ones, where its 3x3 convolution is grouped."""
+REDUCTION = 2
+"""A block's outer channels for each of its inner ones, where it is not."""
 CLASS_SIZE = 64
 """Of the generator's class vector."""
 
@@ -48,40 +50,54 @@ class BiasedLeakyReLU(nn.Module):
 
 
 class R3GANBlock(nn.Module):
-    """x + 1x1(Act(grouped 3x3(Act(1x1 x)))), the last convolution 0 at first."""
+    """x + 1x1(Act(3x3(Act(1x1 x)))), the last convolution 0 at first.
 
-    def __init__(self, channels: int, group_size: int, blocks: int):
+    The 3x3 convolution has groups of ``group_size`` channels and twice the block's width; with None it is an ordinary
+    one on half of it.
+    """
+
+    def __init__(self, channels: int, group_size: int | None, blocks: int):
         super().__init__()
-        inner = EXPANSION * channels
+        self.grouped = group_size is not None
+        inner = EXPANSION * channels if self.grouped else channels // REDUCTION
         # 2 / (1 + 0.2^2) keeps the variance through a leaky ReLU of slope 0.2; L^(-1 / (2m - 2)) with m = 3 layers
         # keeps the sum of L blocks from growing.
-        gain = sqrt(2 / 1.04) * blocks**-0.25  # Fixup's, of three layers
+        gain = sqrt(2 / 1.04) * blocks**-0.25
         self.net = nn.Sequential(
             scaled_convolution(channels, inner, 1, gain=gain),
             BiasedLeakyReLU(inner),
-            scaled_convolution(inner, inner, 3, inner // group_size, gain=gain),
+            scaled_convolution(inner, inner, 3, inner // (group_size or inner), gain=gain),
             BiasedLeakyReLU(inner),
             # 0 at first, so that the network starts as its skips and resamplings alone.
             scaled_convolution(inner, channels, 1, gain=0.0),
         )
 
     def forward(self, x: FeatureMaps) -> FeatureMaps:
-        inner, before, grouped, after, outer = self.net
-        return x + outer(after(convolve_grouped(grouped, before(inner(x)))))
+        inner, before, middle, after, outer = self.net
+        hidden = before(inner(x))
+        hidden = convolve_grouped(middle, hidden) if self.grouped else middle(hidden)
+        return x + outer(after(hidden))
 
 
 class R3GANGenerator(nn.Module):
     """Latents, and labels where there are classes, to images without bounds."""
 
     def __init__(
-        self, latent_size: int, widths: tuple[int, ...], group_size: int, blocks: int, channels: int, num_classes: int
+        self,
+        latent_size: int,
+        base: tuple[int, int],
+        widths: tuple[int, ...],
+        group_size: int | None,
+        blocks: int,
+        channels: int,
+        num_classes: int,
     ):
         super().__init__()
         self.num_classes = num_classes
         self.classes = scaled_linear(num_classes, CLASS_SIZE) if num_classes else None
         self.linear = scaled_linear(latent_size + (CLASS_SIZE if num_classes else 0), widths[0])
-        # A learned 4x4 map for each channel, scaled by a linear image of the latents: no dense layer to every pixel.
-        self.basis = nn.Parameter(torch.randn(widths[0], SMALLEST_BASE, SMALLEST_BASE))
+        # A learned map for each channel, scaled by a linear image of the latents: no dense layer to every pixel.
+        self.basis = nn.Parameter(torch.randn(widths[0], *base))
         layers: list[nn.Module] = []
         inputs = widths[0]
         for stage, outputs in enumerate(widths):
@@ -102,12 +118,20 @@ class R3GANGenerator(nn.Module):
 
 
 class R3GANDiscriminator(nn.Module):
-    """Images to one raw output each: the generator's stages in reverse, a depthwise 4x4 convolution, a linear layer.
+    """Images to one raw output each: the generator's stages in reverse, a depthwise convolution, a linear layer.
 
     With classes the output is the product of the features with a vector for the class.
     """
 
-    def __init__(self, shape: Shape, widths: tuple[int, ...], group_size: int, blocks: int, num_classes: int):
+    def __init__(
+        self,
+        shape: Shape,
+        base: tuple[int, int],
+        widths: tuple[int, ...],
+        group_size: int | None,
+        blocks: int,
+        num_classes: int,
+    ):
         super().__init__()
         self.shape, self.num_classes = shape, num_classes
         inputs, *_ = reversed(widths)
@@ -118,9 +142,9 @@ class R3GANDiscriminator(nn.Module):
             layers += [R3GANBlock(outputs, group_size, blocks * len(widths)) for _ in range(blocks)]
             inputs = outputs
         self.net = nn.Sequential(*layers)
-        # One 4x4 window for each channel, the counterpart of the generator's learned maps.
-        self.depthwise = nn.Conv2d(inputs, inputs, SMALLEST_BASE, groups=inputs, bias=False)
-        nn.init.normal_(self.depthwise.weight, std=1 / SMALLEST_BASE)
+        # One window of the base's size for each channel, the counterpart of the generator's learned maps.
+        self.depthwise = nn.Conv2d(inputs, inputs, base, groups=inputs, bias=False)
+        nn.init.normal_(self.depthwise.weight, std=1 / sqrt(prod(base)))
         self.linear = scaled_linear(inputs, inputs if num_classes else 1)
         self.classes = scaled_linear(num_classes, inputs, gain=1 / sqrt(inputs)) if num_classes else None
 
@@ -139,7 +163,7 @@ class R3GANDiscriminator(nn.Module):
 
 @dataclass(frozen=True)
 class R3GAN:
-    """A modern baseline without normalisation or tricks, for square images of 8 to 512 px.
+    """A modern baseline without normalisation or tricks, for images of 8 to 512 px and more.
 
     The published players are ``R3GAN(widths=(768,), blocks=2)`` for CIFAR-10, with a last width of 384 for faces at
     64 px, and ``R3GAN(widths=(1536,), group_size=32, blocks=2)`` for ImageNet; they train with the relativistic
@@ -153,6 +177,9 @@ class R3GAN:
     """Channels of the stages at 4 px, 8 px and so on; the last one goes on to the images' size."""
     group_size: int = 16
     """Channels of one group in the 3x3 convolutions, which have twice their stage's."""
+    grouped: bool = True
+    """The published 3x3 convolutions in groups; False makes them ordinary ones on half of the stage's channels, which
+    suits CPUs."""
     blocks: int = 1
     """Of each stage."""
     latent_size: int = 64
@@ -162,22 +189,26 @@ class R3GAN:
         if not self.widths:
             raise ValueError("widths must have at least one number of channels, got none.")
         for width in self.widths:
-            if width < 1 or EXPANSION * width % self.group_size:
+            if not self.grouped and (width < 1 or width % REDUCTION):
+                raise ValueError(f"widths must be above 0 and even without groups, got {width}.")
+            if self.grouped and (width < 1 or EXPANSION * width % self.group_size):
                 raise ValueError(
                     f"widths must be above 0 and {EXPANSION} times each divisible by group_size={self.group_size}, "
                     f"got {width}."
                 )
 
     def build(self, shape: Shape, num_classes: int = 0) -> ModelPair:
-        channels, size = check_square("R3GAN", shape, R3GAN_SIZES)
-        stages = (size // SMALLEST_BASE).bit_length()
+        channels, base, doublings = grid_of("R3GAN", shape, R3GAN_DOUBLINGS)
+        stages = doublings + 1
         if len(self.widths) > stages:
+            size = f"{shape[1]}x{shape[2]}" if shape[1] != shape[2] else str(shape[1])
             raise ValueError(f"widths must be at most {stages} at {size} px, one a stage, got {len(self.widths)}.")
         # Widths name the smallest sizes first, and the last of them goes on to the images' own.
         widths = self.widths + self.widths[-1:] * (stages - len(self.widths))
+        group_size = self.group_size if self.grouped else None
         return ModelPair(
-            R3GANGenerator(self.latent_size, widths, self.group_size, self.blocks, channels, num_classes),
-            R3GANDiscriminator(shape, widths, self.group_size, self.blocks, num_classes),
+            R3GANGenerator(self.latent_size, base, widths, group_size, self.blocks, channels, num_classes),
+            R3GANDiscriminator(shape, base, widths, group_size, self.blocks, num_classes),
             Normal(self.latent_size),
             shape,
             num_classes,

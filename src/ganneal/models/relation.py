@@ -1,12 +1,14 @@
 """Players of relation GAN: DCGAN's generator, and a critic that tells how far two images are from each other."""
 
 from dataclasses import dataclass
+from math import prod
 
 from torch import nn
 
 from ganneal.losses import PairwiseCritic
-from ganneal.models.dcgan import DCGAN_SIZES, DCGANDiscriminator, DCGANGenerator, NormName
-from ganneal.models.parts.checks import check_square, check_unconditional
+from ganneal.models.dcgan import DCGAN_DOUBLINGS, DCGANDiscriminator, DCGANGenerator, NormName
+from ganneal.models.parts.checks import check_unconditional
+from ganneal.models.parts.grid import grid_of
 from ganneal.models.protocol import ModelPair, Normal, Shape
 from ganneal.registry import check_at_least_one, check_choices
 
@@ -35,14 +37,15 @@ class Relation:
 
     def build(self, shape: Shape, num_classes: int = 0) -> ModelPair:
         check_unconditional("Relation", num_classes)
-        channels, size = check_square("Relation", shape, sorted(DCGAN_SIZES))
-        base, doublings = DCGAN_SIZES[size]
+        channels, base, doublings = grid_of("Relation", shape, DCGAN_DOUBLINGS)
         widths = [min(self.width * 2**i, 8 * self.width) for i in range(doublings)]
         generator = DCGANGenerator(self.latent_size, base, widths, channels, self.g_norm)
         # DCGAN's layers but the last, which would make one number of the features.
         *layers, _ = DCGANDiscriminator(base, widths, channels, self.d_norm).net.children()
         features = nn.Sequential(*layers, nn.Flatten())
-        head = nn.Sequential(nn.Linear(widths[-1] * base**2, self.hidden), nn.LeakyReLU(0.2), nn.Linear(self.hidden, 1))
+        head = nn.Sequential(
+            nn.Linear(widths[-1] * prod(base), self.hidden), nn.LeakyReLU(0.2), nn.Linear(self.hidden, 1)
+        )
         return ModelPair(
             generator, PairwiseCritic(features, head), Normal(self.latent_size), shape, compares_pairs=True
         )

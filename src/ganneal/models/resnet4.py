@@ -4,6 +4,7 @@ A block's shortcut sees what its main path sees, the rectified input, because th
 """
 
 from dataclasses import dataclass
+from math import prod
 
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -69,11 +70,11 @@ class DownBlock(nn.Module):
 class ResNet4Generator(nn.Module):
     """Latents to images in [-1, 1]: a linear layer, up-blocks, a convolution and tanh."""
 
-    def __init__(self, latent_size: int, base: int, widths: list[int], channels: int, norm_name: NormName):
+    def __init__(self, latent_size: int, base: tuple[int, int], widths: list[int], channels: int, norm_name: NormName):
         super().__init__()
         inputs = [*reversed(widths)]
         blocks = [UpBlock(a, b, norm_name) for a, b in zip(inputs, [*inputs[1:], inputs[-1]], strict=True)]
-        first = [kaiming_linear(latent_size, inputs[0] * base**2), nn.Unflatten(1, (inputs[0], base, base))]
+        first = [kaiming_linear(latent_size, inputs[0] * prod(base)), nn.Unflatten(1, (inputs[0], *base))]
         self.net = nn.Sequential(*first, *blocks, nn.ReLU(), normal_convolution(inputs[-1], channels, 3), nn.Tanh())
 
     def forward(self, latents: Float[Tensor, "batch size"]) -> Images:
@@ -83,11 +84,11 @@ class ResNet4Generator(nn.Module):
 class ResNet4Discriminator(nn.Module):
     """Images to one raw output each: down-blocks, ReLU, a linear layer."""
 
-    def __init__(self, base: int, widths: list[int], channels: int, norm_name: NormName):
+    def __init__(self, base: tuple[int, int], widths: list[int], channels: int, norm_name: NormName):
         super().__init__()
         blocks = [DownBlock(channels, widths[0], widths[0], norm_name, first=True)]
         blocks += [DownBlock(a, a, b, norm_name, first=False) for a, b in zip(widths, widths[1:], strict=False)]
-        self.net = nn.Sequential(*blocks, nn.ReLU(), nn.Flatten(), kaiming_linear(widths[-1] * base**2, 1))
+        self.net = nn.Sequential(*blocks, nn.ReLU(), nn.Flatten(), kaiming_linear(widths[-1] * prod(base), 1))
 
     def forward(self, images: Images) -> Float[Tensor, " batch"]:
         return self.net(images).squeeze(1)
@@ -95,7 +96,7 @@ class ResNet4Discriminator(nn.Module):
 
 @dataclass(frozen=True)
 class ResNet4:
-    """Residual players for square images of an even size; the defaults at 64 px are the reference's for LSUN.
+    """Residual players for images of an even size; the defaults at 64 px are the reference's for LSUN.
 
     Four blocks at 32 and 64 px. Beyond 64 px as many as lead to 4 px (6 at 256 px), widths at most 8 times ``width``:
     the reference has no such network.

@@ -1,25 +1,29 @@
 """SN-DCGAN, the standard CNN of spectral normalisation, for sizes that 8 divides."""
 
 from dataclasses import dataclass
+from math import prod
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ganneal.models.parts.checks import check_square, check_unconditional
+from ganneal.models.parts.checks import check_unconditional
+from ganneal.models.parts.grid import grid_of
 from ganneal.models.parts.initialization import initialize, zero_biases
 from ganneal.models.protocol import ModelPair, Normal, Shape
 from ganneal.registry import check_at_least_one
 
-SN_DCGAN_SIZES = list(range(8, 257, 8))
+HALVINGS = 3
+SN_DCGAN_BASES = range(1, 33)
+"""Of the shorter side, pixels."""
 
 
 class SNDCGANGenerator(nn.Module):
     """Latents to images in [-1, 1]: a linear layer, three doublings, a 3x3 convolution and tanh."""
 
-    def __init__(self, latent_size: int, base: int, width: int, channels: int):
+    def __init__(self, latent_size: int, base: tuple[int, int], width: int, channels: int):
         super().__init__()
         inputs = 8 * width
-        layers: list[nn.Module] = [nn.Linear(latent_size, inputs * base**2), nn.Unflatten(1, (inputs, base, base))]
+        layers: list[nn.Module] = [nn.Linear(latent_size, inputs * prod(base)), nn.Unflatten(1, (inputs, *base))]
         for outputs in (4 * width, 2 * width, width):
             layers += [nn.BatchNorm2d(inputs), nn.ReLU(inplace=True), nn.ConvTranspose2d(inputs, outputs, 4, 2, 1)]
             inputs = outputs
@@ -33,7 +37,7 @@ class SNDCGANGenerator(nn.Module):
 class SNDCGANDiscriminator(nn.Module):
     """Images to one raw output each: 3x3 convolutions and 4x4 halvings in turn, leaky ReLU 0.1, no norm."""
 
-    def __init__(self, base: int, width: int, channels: int):
+    def __init__(self, base: tuple[int, int], width: int, channels: int):
         super().__init__()
         # The kernel of 4 with stride 2 covers each pixel equally often, which one of 3 would not.
         layers: list[nn.Module] = [nn.Conv2d(channels, width, 3, padding=1), nn.LeakyReLU(0.1, inplace=True)]
@@ -42,7 +46,7 @@ class SNDCGANDiscriminator(nn.Module):
             layers += [nn.Conv2d(inputs, outputs, 4, 2, 1), nn.LeakyReLU(0.1, inplace=True)]
             layers += [nn.Conv2d(outputs, outputs, 3, padding=1), nn.LeakyReLU(0.1, inplace=True)]
             inputs = outputs
-        self.net = nn.Sequential(*layers, nn.Flatten(), nn.Linear(inputs * base**2, 1))
+        self.net = nn.Sequential(*layers, nn.Flatten(), nn.Linear(inputs * prod(base), 1))
 
     def forward(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, " batch"]:
         return self.net(images).squeeze(1)
@@ -68,10 +72,10 @@ class SNDCGAN:
 
     def build(self, shape: Shape, num_classes: int = 0) -> ModelPair:
         check_unconditional("SNDCGAN", num_classes)
-        channels, size = check_square("SNDCGAN", shape, SN_DCGAN_SIZES)
+        channels, base, _ = grid_of("SNDCGAN", shape, [HALVINGS], SN_DCGAN_BASES)
         players = (
-            SNDCGANGenerator(self.latent_size, size // 8, self.width, channels),
-            SNDCGANDiscriminator(size // 8, self.width, channels),
+            SNDCGANGenerator(self.latent_size, base, self.width, channels),
+            SNDCGANDiscriminator(base, self.width, channels),
         )
         for player in players:
             # N(0, 0.02²), as DCGAN starts.

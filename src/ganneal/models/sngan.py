@@ -1,15 +1,16 @@
 """The residual networks of spectral normalisation, and their class-conditional form with projection."""
 
 from dataclasses import dataclass
-from math import sqrt
+from math import prod, sqrt
 from typing import NamedTuple
 
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ganneal.models.parts.checks import check_square, checked_labels
+from ganneal.models.parts.checks import checked_labels
 from ganneal.models.parts.conditional import ConditionalBatchNorm
+from ganneal.models.parts.grid import DoublingGrid, grid_of
 from ganneal.models.parts.initialization import initialize
 from ganneal.models.parts.recomputation import through
 from ganneal.models.parts.residual import DiscriminatorBlock, GeneratorBlock, ResidualDiscriminator, Upsampling, conv3
@@ -20,7 +21,6 @@ from ganneal.registry import check_at_least_one, check_choices
 class SNGANLayout(NamedTuple):
     """Channels as published, at one size."""
 
-    base: int
     generator: tuple[int, ...]
     """After the linear layer, and after each block."""
     discriminator: tuple[int, ...]
@@ -31,11 +31,26 @@ class SNGANLayout(NamedTuple):
 
 
 SNGAN_LAYOUTS = {
-    32: SNGANLayout(4, (256, 256, 256, 256), (128, 128, 128, 128), 2),
-    48: SNGANLayout(6, (512, 256, 128, 64), (64, 128, 256, 512, 1024), 4),
-    64: SNGANLayout(4, (1024, 512, 256, 128, 64), (64, 128, 256, 512, 1024), 5),
-    128: SNGANLayout(4, (1024, 1024, 512, 256, 128, 64), (64, 128, 256, 512, 1024, 1024), 5),
+    32: SNGANLayout((256, 256, 256, 256), (128, 128, 128, 128), 2),
+    48: SNGANLayout((512, 256, 128, 64), (64, 128, 256, 512, 1024), 4),
+    64: SNGANLayout((1024, 512, 256, 128, 64), (64, 128, 256, 512, 1024), 5),
+    128: SNGANLayout((1024, 1024, 512, 256, 128, 64), (64, 128, 256, 512, 1024, 1024), 5),
 }
+
+
+SNGAN_DOUBLINGS = {4: 64, 5: 128}
+"""Doublings of the generator, and the published size whose layout other sizes of so many take; three are below."""
+
+
+def layout_of(grid: DoublingGrid) -> SNGANLayout:
+    """The published layout of the size, or of another one with as many doublings: of 48 px for three.
+
+    A discriminator never halves an odd side.
+    """
+    published = SNGAN_DOUBLINGS.get(grid.doublings, 32 if grid.base == (4, 4) else 48)
+    layout = SNGAN_LAYOUTS[published]
+    even = all(side % 2 == 0 for side in grid.base)
+    return layout if even else layout._replace(downs=min(layout.downs, grid.doublings))
 
 
 def conditional_norm(channels: int, num_classes: int) -> nn.Module:
@@ -55,7 +70,7 @@ class SNGANGenerator(nn.Module):
     def __init__(
         self,
         latent_size: int,
-        base: int,
+        base: tuple[int, int],
         widths: tuple[int, ...],
         channels: int,
         num_classes: int,
@@ -65,8 +80,8 @@ class SNGANGenerator(nn.Module):
     ):
         super().__init__()
         self.num_classes, self.recompute = num_classes, recompute
-        self.linear = nn.Linear(latent_size, widths[0] * base**2)
-        self.unflatten = nn.Unflatten(1, (widths[0], base, base))
+        self.linear = nn.Linear(latent_size, widths[0] * prod(base))
+        self.unflatten = nn.Unflatten(1, (widths[0], *base))
         self.blocks = nn.ModuleList(
             GeneratorBlock(i, o, (conditional_norm(i, num_classes), conditional_norm(o, num_classes)), upsampling)
             for i, o in zip(widths, widths[1:], strict=False)
@@ -112,15 +127,15 @@ class SNGAN:
         check_choices(self)
 
     def build(self, shape: Shape, num_classes: int = 0) -> ModelPair:
-        channels, size = check_square("SNGAN", shape, list(SNGAN_LAYOUTS))
-        layout = SNGAN_LAYOUTS[size]
+        grid = grid_of("SNGAN", shape, [3, *SNGAN_DOUBLINGS])
+        layout = layout_of(grid)
         g_widths = scaled_widths("g_width", self.g_width, layout.generator, layout.generator[0])
         d_widths = scaled_widths("d_width", self.d_width, layout.discriminator, layout.discriminator[-1])
         generator = SNGANGenerator(
             self.latent_size,
-            layout.base,
+            grid.base,
             g_widths,
-            channels,
+            grid.channels,
             num_classes,
             self.upsampling,
             recompute=self.recompute,

@@ -67,19 +67,22 @@ def check_depth(depth: int | None) -> None:
         raise ValueError(f"depth must be at least 1, or None to follow the images' size, got {depth}.")
 
 
-def base_and_depth(family: str, shape: Shape, num_classes: int, depth: int | None, least: int = 1) -> tuple[int, int]:
-    """The side at the latents' end and the number of doublings for square images.
+def base_and_depth(
+    family: str, shape: Shape, num_classes: int, depth: int | None, least: int = 1
+) -> tuple[tuple[int, int], int]:
+    """Height and width at the latents' end and the number of doublings; what follows is said of the shorter side.
 
     Without a given ``depth`` the size is halved down to 4 px or so, but ``least`` times, and never below an odd side.
     """
     check_unconditional(family, num_classes)
-    if len(shape) != 3 or shape[1] != shape[2] or shape[1] < 2:
+    if len(shape) != 3 or min(shape[1:]) < 2:
         raise ValueError(
-            f"shape must be (channels, size, size) for {family}, got {shape}; {RESIZE}, for points use the model 'mlp'."
+            f"shape must be (channels, height, width) for {family}, got {shape}; {RESIZE}, for points use the model "
+            f"'mlp'."
         )
-    size = shape[1]
-    # The lowest bit that is set: how often 2 divides the size.
-    halvings = (size & -size).bit_length() - 1
+    # The lowest bit that is set in either side: how often 2 divides both.
+    size, both = min(shape[1:]), shape[1] | shape[2]
+    halvings = (both & -both).bit_length() - 1
     if depth is not None and depth > halvings:
         raise ValueError(
             f"depth must be at most {halvings} for {size} px, which halve evenly so often, got {depth}; use None to "
@@ -91,4 +94,4 @@ def base_and_depth(family: str, shape: Shape, num_classes: int, depth: int | Non
             f"size must halve evenly down to at most {LARGEST_BASE} px, got {size} px, halved {chosen} times to "
             f"{size >> chosen} px; take 28, 32, 64, 128 or 256 px: {RESIZE}."
         )
-    return size >> chosen, chosen
+    return (shape[1] >> chosen, shape[2] >> chosen), chosen
