@@ -44,7 +44,7 @@ CALLS: dict[str, tuple[str, ...]] = {
     "theory one": ("theory", "T2.1"),
     "export": ("export", "{run}", "--out", "{new}.pt2"),
     "reproduce": ("reproduce",),
-    "reproduce plan": ("reproduce", "table9", "--scale", "cpu-10min", "--plan"),
+    "reproduce plan": ("reproduce", "table9", "--scale", "cpu", "--plan"),
     **{f"{name} help": (name, "--help") for name in COMMANDS},
 }
 """What a person may type."""

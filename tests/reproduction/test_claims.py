@@ -46,13 +46,13 @@ def test_differences_around_zero_decide_nothing() -> None:
 
 def test_one_seed_decides_nothing_and_says_which_way() -> None:
     found = check_claim(CLAIM, {"a": entry(1.0), "b": entry(9.0)})
-    assert found.verdict == "undecided" and "1 seed, as reported" in found.why
+    assert found.verdict == "undecided" and found.why == "one seed, not decided: difference -8, as reported"
     assert "the other way round" in check_claim(CLAIM, {"a": entry(9.0), "b": entry(1.0)}).why
 
 
 def test_only_seeds_that_both_have_are_compared() -> None:
     a, b = entry(1.0, 1.1, 0.9), entry(5.0)
-    assert "1 seed" in check_claim(CLAIM, {"a": a, "b": b}).why
+    assert "one seed" in check_claim(CLAIM, {"a": a, "b": b}).why
 
 
 @pytest.mark.parametrize(("claim", "score"), [(CLAIM, "FID"), (SCORE, "IS")])
@@ -62,7 +62,10 @@ def test_a_row_whose_runs_all_diverged_is_the_worse_one_from_two_seeds_on(claim:
     assert verdict(claim, none, good) == "disagrees"
     assert verdict(claim, none, none) == "undecided"
     one = check_claim(claim, {"a": entry(1.0, score=score), "b": entry(None)})
-    assert (one.verdict, one.why) == ("undecided", "1 seed, as reported: of 1 runs each 0 and 1 diverged")
+    assert (one.verdict, one.why) == (
+        "undecided",
+        "one seed, not decided: of 1 runs each 0 and 1 diverged, as reported",
+    )
 
 
 def test_a_winner_with_diverged_seeds_is_no_winner() -> None:

@@ -112,7 +112,7 @@ def test_a_table_runs_once_and_takes_more_seeds(cli: Cli, here: Any, tmp_path: P
     assert run["provenance"]["torch"] and run["command"] == "ganneal reproduce tiny --scale tiny"
     text = (tmp_path / "results" / "reproduction.md").read_text()
     assert text == reproduction_page(TABLES, results.read_all(tmp_path / "results"))
-    assert "GAN, NTS better than GAN, CTS | FID | 5 / 7 | **undecided** | 1 seed" in text
+    assert "GAN, NTS better than GAN, CTS | FID | 5 / 7 | **undecided** | one seed, not decided" in text
 
     assert cli("tiny", "--scale", "tiny", "--rows", "cts", "--seeds", "3")[0] == 0
     assert here.started == ["nts", "cts", "cts-time", "cts", "cts"]

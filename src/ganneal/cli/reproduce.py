@@ -16,11 +16,10 @@ from ganneal.registry import lookup
 from ganneal.reproduction import ALIASES, SCALES, TABLES, Table, results
 from ganneal.reproduction.datasets import PUBLISHED_DATA
 from ganneal.reproduction.distances import DISTANCE_ROWS, TITLE, distances_table
-from ganneal.reproduction.page import reproduction_page
+from ganneal.reproduction.documents import write_documents
 from ganneal.reproduction.plan import Planned, chosen_rows, planned, seconds
 from ganneal.reproduction.running import check_extractor, row_identity, run_rows
 from ganneal.reproduction.scales import Scale
-from ganneal.storage.atomic import write_bytes
 from ganneal.training.interruption import Interrupted
 from ganneal.wording import duration
 
@@ -77,7 +76,7 @@ class ReproduceCommand(Command):
             print(_listed())
         elif self.table == "page":
             self._only("results", "page")
-            write_page(self.results, self._page_file())
+            write_documents(TABLES, results.read_all(self.results), self._page_file())
             print(self._page_file())
         elif self.table == DISTANCES:
             self._only("data")
@@ -165,11 +164,6 @@ def shown_plan(table: Table, rows: Sequence[Planned], scale: Scale) -> str:
     return "\n".join(lines)
 
 
-def write_page(results_folder: Path, path: Path) -> None:
-    """Write the page from every results file."""
-    write_bytes(path, reproduction_page(TABLES, results.read_all(results_folder)).encode())
-
-
 def _run(
     scale_name: str,
     rows: Sequence[Planned],
@@ -191,7 +185,6 @@ def _run(
         found = results.read(file)
         found[row] = results.with_stored_seeds(row, found.get(row), entry, one.experiment, file)
         results.write_results(file, found)
-        write_page(results_folder, page_file)
 
     for one in rows:
         if one.experiment is None:
@@ -203,4 +196,6 @@ def _run(
     except Interrupted as stop:
         kept_in = f"stopped; finished runs are kept in {out}. The same command goes on."
         raise Interrupted(stop.signum, kept_in) from None
+    finally:
+        write_documents(TABLES, results.read_all(results_folder), page_file)
     print(", ".join(map(str, [*dict.fromkeys(files.values()), page_file])))

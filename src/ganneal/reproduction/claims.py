@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from ganneal.comparison.paired import Finding, Standing, compared, corrected, standing
 from ganneal.reproduction.results import Entry
@@ -10,16 +10,18 @@ from ganneal.reproduction.table import BETTER, Table
 from ganneal.wording import number
 
 ClaimVerdict = Literal["agrees", "disagrees", "undecided", "not run"]
+VERDICTS: tuple[ClaimVerdict, ...] = get_args(ClaimVerdict)
 
 
 @dataclass(frozen=True)
 class Claim:
-    """Two rows and a score in which one was reported to be better."""
+    """Two rows and a score in which one was reported, or is asked by us, to be better."""
 
     better: str
     worse: str
     score: str
-    reported: tuple[str, str]
+    reported: tuple[str, str] | None
+    """The numbers as printed; None for a question of ours, which nothing was reported on."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,11 @@ def claims(table: Table) -> list[Claim]:
             better_one, worse_one = (theirs, ours) if swapped else (ours, theirs)
             found.append(Claim(better_one[0], worse_one[0], score, (better_one[1], worse_one[1])))
     return found
+
+
+def questions(table: Table) -> list[list[Claim]]:
+    """The table's own questions of its controls, in their groups: p is corrected within each."""
+    return [[Claim(first, second, "FID", None) for first, second in group] for group in table.questions]
 
 
 def check_claim(claim: Claim, rows: Mapping[str, Entry]) -> CheckedClaim:
@@ -90,9 +97,10 @@ def stands(entry: Entry, score: str, which: str = "last") -> Standing:
 def _checked(claim: Claim, finding: Finding, adjusted: float | None, among: int) -> CheckedClaim:
     found = finding.comparison
     if found.pairs == 1:
-        way = {"ours": "as reported", "theirs": "the other way round", None: "equal"}[finding.leader]
+        as_stated = "as asked" if claim.reported is None else "as reported"
+        way = {"ours": as_stated, "theirs": "the other way round", None: "equal"}[finding.leader]
         seen = _diverged(finding) or f"difference {number(found.difference)}"
-        return CheckedClaim(claim, "undecided", f"1 seed, {way}: {seen}")
+        return CheckedClaim(claim, "undecided", f"one seed, not decided: {seen}, {way}")
     verdict: ClaimVerdict = "undecided"
     if (winner := finding.winner(adjusted)) is not None:
         verdict = "agrees" if winner == "ours" else "disagrees"

@@ -7,8 +7,9 @@ from typing import Any
 from ganneal.comparison.paired import FAILURE_RULE, Standing
 from ganneal.data.tools.download import DOWNLOADS
 from ganneal.metrics.intervals import seed_interval
-from ganneal.reproduction.claims import CheckedClaim, check_claims, claims, stands
+from ganneal.reproduction.claims import VERDICTS, CheckedClaim, check_claims, claims, questions, stands
 from ganneal.reproduction.datasets import PUBLISHED_DATA, needed
+from ganneal.reproduction.evidence_figures import LEVELS_FIGURE, SCALE_SHOWN, figure_contents
 from ganneal.reproduction.results import Entry
 from ganneal.reproduction.scales import SCALES
 from ganneal.reproduction.table import BETTER, Table, TableRow
@@ -30,14 +31,16 @@ not the paper's. An order *agrees* or *disagrees* where the 95 % t interval of t
 out 0 and its p, corrected by Holm's procedure for all orders of the table in one score, is at most 0.05. It is
 *undecided* else; one seed decides nothing. Judged are the last weights. Values are means over seeds with
 that interval; "best" are the weights of the best evaluation during training, measured on fresh samples like the last.
-A `?` stands behind reported digits that had to be repaired in the source at hand.
+A `?` stands behind reported digits that had to be repaired in the source at hand. Rows marked as controls of ours were
+never published, and no order of theirs is reported: the last column of the next table counts what we ask of them.
+[Does nested annealing help?](does-nested-annealing-help.md) puts the answers together.
 """
 
 
 def reproduction_page(tables: Mapping[str, Table], found: Mapping[str, Mapping[str, Entry]]) -> str:
     """The Markdown page of ``tables`` with the results ``found``, by scale and name of the row."""
     parts = [REPRODUCTION_HEAD, _scales(), _overview(tables, found)]
-    parts += [_section(name, table, found) for name, table in tables.items()]
+    parts += [_section(name, tables, found) for name in tables]
     return "\n".join(parts)
 
 
@@ -56,18 +59,23 @@ def _overview(tables: Mapping[str, Table], found: Mapping[str, Mapping[str, Entr
         for scale in SCALES:
             entries = _of_table(table, found.get(scale, {}))
             found_here = [each.verdict for each in check_claims(claims(table), entries)]
-            counts = [str(found_here.count(verdict)) for verdict in ("agrees", "disagrees", "undecided", "not run")]
+            counts = [str(found_here.count(verdict)) for verdict in VERDICTS]
+            answers = [one.verdict for group in questions(table) for one in check_claims(group, entries)]
+            counts.append(" / ".join(str(answers.count(verdict)) for verdict in VERDICTS) if answers else "–")
             if entries or scale == list(SCALES)[-1]:
                 run = sum(row.name in entries for row in table.rows)
                 rows.append([f"`{name}`", f"`{scale}`", f"{run} of {len(table.rows)}", *counts])
-    return _lines(["table", "scale", "rows run", "orders agree", "disagree", "undecided", "not run"], rows)
+    head = ["table", "scale", "rows run", "orders agree", "disagree", "undecided", "not run", "our questions, alike"]
+    return _lines(head, rows)
 
 
-def _section(name: str, table: Table, found: Mapping[str, Mapping[str, Entry]]) -> str:
+def _section(name: str, tables: Mapping[str, Table], found: Mapping[str, Mapping[str, Entry]]) -> str:
+    table = tables[name]
     parts = [f"## {table.title}\n", f"`ganneal reproduce {name} --scale SCALE`. Source: {table.source}.\n"]
     parts.append("\n".join(f"- {note}" for note in table.notes) + "\n")
     by_scale = {scale: entries for scale in SCALES if (entries := _of_table(table, found.get(scale, {})))}
     parts += [_at_scale(table, scale, entries) for scale, entries in by_scale.items()]
+    parts += _pictures(name, figure_contents(tables, found.get(SCALE_SHOWN, {})))
     if not by_scale:
         scores = table.scores
         rows = [[row.label, _data(row), *_reported(row, scores), _not_run(row)] for row in table.rows]
@@ -80,7 +88,7 @@ def _at_scale(table: Table, scale: str, entries: Mapping[str, Entry]) -> str:
     names = {score: _name(score, entries.values()) for score in measured}
     head = ["row", "data", *(f"{score}, reported" for score in table.scores)]
     head += [f"{names[score]}, {which}" for score in measured for which in ("last", "best")]
-    head += ["last/best in training", "seeds", "real images", "G updates", "CPU s"]
+    head += ["last/best in training", "seeds", "real images", "G updates", "CPU s", "share of a core"]
     rows = []
     for row in table.all_rows:
         own = [row.label, _data(row), *_reported(row, table.scores)]
@@ -89,7 +97,19 @@ def _at_scale(table: Table, scale: str, entries: Mapping[str, Entry]) -> str:
             own + (_measured(entry, measured) if entry else [_not_run(row), *[""] * (len(head) - len(own) - 1)])
         )
     parts = [f"### {table.title.partition('.')[0]} at `{scale}`\n", _lines(head, rows), _protocol(scale, entries)]
-    return "\n".join([*parts, _orders(table, check_claims(claims(table), entries))])
+    parts.append(_orders(table, check_claims(claims(table), entries)) + f"\n{FAILURE_RULE}\n")
+    asked = [one for group in questions(table) for one in check_claims(group, entries)]
+    if answered := [one for one in asked if one.verdict != "not run"]:
+        parts.append(f"Our questions with both rows run, {len(answered)} of {len(asked)}:\n")
+        parts.append(_orders(table, answered))
+    return "\n".join(parts)
+
+
+def _pictures(table: str, contents: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The curves of each loss under Table IX, the distance against N_d under Table XII."""
+    mine = [name for name in contents if (name == LEVELS_FIGURE) == (table == "table12")]
+    alt = "Distance against real images and processor seconds" if table == "table9" else "Distance against N_d"
+    return [f"![{alt}]({name})\n" for name in mine] if table in ("table9", "table12") else []
 
 
 def _name(score: str, entries: Any) -> str:
@@ -125,6 +145,7 @@ def _measured(entry: Entry, scores: Sequence[str]) -> list[str]:
         seeds,
         *clocks,
         number(fmean(one["cpu_seconds"] for one in outcomes)) if runs else "–",
+        ", ".join(f"{run['core_share']:.2f}" for run in runs if run["core_share"] is not None) or "–",
     ]
 
 
@@ -184,17 +205,9 @@ def _orders(table: Table, checked: Sequence[CheckedClaim]) -> str:
         names = [f"{table.row(name).label}" for name in (claim.better, claim.worse)]
         data = _data(table.row(claim.better))
         order = f"{names[0]} better than {names[1]}"
-        rows.append(
-            [
-                data,
-                order,
-                claim.score,
-                " / ".join(claim.reported),
-                f"**{each.verdict}**",
-                each.why or "–",
-            ]
-        )
-    return _lines(["data", "reported order", "score", "reported", "here", "why"], rows) + f"\n{FAILURE_RULE}\n"
+        printed = "–" if claim.reported is None else " / ".join(claim.reported)
+        rows.append([data, order, claim.score, printed, f"**{each.verdict}**", each.why or "–"])
+    return _lines(["data", "order", "score", "reported", "here", "why"], rows)
 
 
 def _lines(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -1,0 +1,143 @@
+"""The page that answers one question from the ledger: does nested annealing help?"""
+
+from collections.abc import Mapping, Sequence
+
+from ganneal.reproduction.claims import VERDICTS, CheckedClaim, check_claims, questions, stands
+from ganneal.reproduction.evidence_figures import LEVELS_FIGURE, SCALE_SHOWN, loss_figure_name
+from ganneal.reproduction.nats import CONTROLLED, TITLES
+from ganneal.reproduction.results import Entry
+from ganneal.reproduction.scales import SCALES
+from ganneal.reproduction.table import Table
+from ganneal.wording import number
+
+ANSWER_FILE = "does-nested-annealing-help.md"
+DECIDED = VERDICTS[:2]
+AGAINST = {
+    "cts": "common training (CTS), equal images",
+    "cts-time-{n}": "CTS, equal processor time",
+    "nts-{n}": "nesting without annealing (NTS), equal images",
+    "matched-step-{n}": "NTS at the generator step of NATS",
+    "long-step-{n}": "CTS at the generator step of NTS",
+}
+"""What NATS is held against, by the end of the arm's name."""
+QUESTION = """# Does nested annealing help?
+
+**The question.** Common training (CTS) updates the discriminator and the generator in turn. Nested annealed training
+(NATS) makes 1, 2, ... N_d generator updates after each discriminator update of a round, under weights that fall from 1
+to 0.01. It takes (N_d + 1)/2 times the generator work. When is the generator better for it? And is it the nesting, the
+annealing, or only a generator step of another length?
+"""
+LIMITS = """**What is not known.** Longer training, wider networks, other data and FID itself may order the schemes
+otherwise: the paper's own numbers, by FID and with wider networks, have NATS ahead in most rows. Three seeds resolve
+differences of a few times the spread over seeds, not small ones. An interval on the other side of 0 would change the
+answer.
+
+**Where it comes from.** `make evidence` runs what is missing. `ganneal reproduce page` writes this page from
+`results/`, which has each run's curve, commit and machine. [Reproduction](reproduction.md) has every row.
+"""
+
+
+def answer_page(tables: Mapping[str, Table], entries: Mapping[str, Entry], figures: Sequence[str]) -> str:
+    """The Markdown page from the ``entries`` of the scale that is shown, with the ``figures`` that belong to it."""
+    checked = [one for group in questions(tables["table9"]) for one in check_claims(group, entries)]
+    return "\n".join(
+        [
+            QUESTION,
+            _answer(checked),
+            *([_differences(checked, entries)] if any(one.verdict != "not run" for one in checked) else []),
+            *_pictures(figures),
+            _recommended(checked),
+            _measured(entries),
+            LIMITS,
+        ]
+    )
+
+
+def _against(checked: Sequence[CheckedClaim], end: str) -> list[CheckedClaim]:
+    """NATS held against one control, for every loss and N_d."""
+    pairs = {(f"cifar10/{loss}-nats-{n}", f"cifar10/{loss}-{end.format(n=n)}") for loss in TITLES for n in CONTROLLED}
+    return [one for one in checked if (one.claim.better, one.claim.worse) in pairs]
+
+
+def _counted(checked: Sequence[CheckedClaim], end: str) -> str:
+    own = _against(checked, end)
+    better, worse, undecided, missing = ([one.verdict for one in own].count(verdict) for verdict in VERDICTS)
+    return f"better in {better}, worse in {worse}, undecided in {undecided} and not run in {missing} of {len(own)}"
+
+
+def _answer(checked: Sequence[CheckedClaim]) -> str:
+    """Three sentences: against common training, whether annealing is what does it, and how much is decided."""
+    decided = sum(one.verdict in DECIDED for one in checked)
+    run = sum(one.verdict != "not run" for one in checked)
+    word = "The answer" if decided else "Undecided so far"
+    return (
+        f"**{word}.** Of {len(checked)} questions (four losses, N_d of 5 and 10), {run} have both sides run and "
+        f"{decided} are decided; one seed decides nothing. Against CTS, NATS is {_counted(checked, 'cts')} at equal "
+        f"images, and {_counted(checked, 'cts-time-{n}')} in equal processor time. Against NTS at the same generator "
+        f"step, which differs from NATS in the annealing alone, it is {_counted(checked, 'matched-step-{n}')}.\n"
+    )
+
+
+def _differences(checked: Sequence[CheckedClaim], entries: Mapping[str, Entry]) -> str:
+    """A table of NATS's distance minus that of each control: negative is better."""
+    lines = [f"| NATS against | N_d | {' | '.join(TITLES.values())} |", "| --- | --- |" + " --- |" * len(TITLES)]
+    by_pair = {(one.claim.better, one.claim.worse): one for one in checked}
+    for end, words in AGAINST.items():
+        for n in CONTROLLED:
+            cells = [
+                _cell(by_pair[f"cifar10/{loss}-nats-{n}", f"cifar10/{loss}-{end.format(n=n)}"], entries)
+                for loss in TITLES
+            ]
+            lines.append(f"| {words} | {n} | {' | '.join(cells)} |")
+    note = (
+        "Mean difference in distance over seeds (how many), and whether its 95 % interval leaves out 0, with p "
+        "corrected for the seven questions of one loss and N_d. Below 0 NATS is better."
+    )
+    return "\n".join([*lines, "", note, ""])
+
+
+def _cell(one: CheckedClaim, entries: Mapping[str, Entry]) -> str:
+    if one.verdict == "not run":
+        return "–"
+    nats, other = (stands(entries[name], one.claim.score).values for name in (one.claim.better, one.claim.worse))
+    seeds = [seed for seed in nats if seed in other]
+    if not seeds:
+        return "no common seed"
+    difference = sum(nats[seed] - other[seed] for seed in seeds) / len(seeds)
+    verdict = {"agrees": "**better**", "disagrees": "**worse**"}.get(one.verdict, "undecided")
+    return f"{number(difference)} ({len(seeds)}), {verdict}"
+
+
+def _pictures(figures: Sequence[str]) -> list[str]:
+    own = [
+        (loss_figure_name("original"), "Distance of the original GAN's schemes against real images and processor time"),
+        (LEVELS_FIGURE, "Distance against N_d here, and the FID reported"),
+    ]
+    return [f"![{alt}]({file})\n" for file, alt in own if file in figures]
+
+
+def _recommended(checked: Sequence[CheckedClaim]) -> str:
+    """NATS only where it beat common training in its own processor time; the wins are listed."""
+    timed = _against(checked, "cts-time-{n}")
+    wins = [one.claim.better.removeprefix("cifar10/") for one in timed if one.verdict == "agrees"]
+    losses = [one.claim.better.removeprefix("cifar10/") for one in timed if one.verdict == "disagrees"]
+    if wins:
+        said = f"NATS, as in {', '.join(wins)}: better than CTS in the same processor time, at the paper's rate"
+    elif losses:
+        said = f"CTS: in its processor time NATS was worse in {', '.join(losses)} and better nowhere"
+    else:
+        said = "None yet, since no comparison in equal processor time is decided"
+    return f"**The recommended setting.** {said}.\n"
+
+
+def _measured(entries: Mapping[str, Entry]) -> str:
+    runs = [run for name, entry in entries.items() if name.startswith("cifar10/") for run in entry["runs"]]
+    seconds = sum(run["outcome"]["cpu_seconds"] for run in runs)
+    scale = SCALES[SCALE_SHOWN]
+    family = scale.families["classical"]
+    return (
+        f"**What is measured.** {len(runs)} runs on CIFAR-10 at the scale `{SCALE_SHOWN}` so far, "
+        f"{seconds / 3600:.1f} processor hours: DCGAN of width {family.widths['DCGAN']['width']}, "
+        f"{family.num_real:,} real images, and the Fréchet distance of the features of the shipped classifier over "
+        f"{scale.samples:,} samples, which is not FID.\n"
+    )
