@@ -97,7 +97,7 @@ class Records:
     evaluate_share: float = 0.1
     """Largest part of the time that evaluations may take; those that would take more are put off."""
     extractor: ExtractorConfig | None = None
-    """Network whose features are compared; None takes pixels, as many as the number of samples allows."""
+    """Network whose features are compared; None takes the one that suits the data (`evaluation.suited`)."""
     held_out: Source | None = None
     """Data never trained on, for the discriminator's accuracy; None takes the training data."""
     classes: Classes = "data"

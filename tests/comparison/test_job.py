@@ -106,8 +106,15 @@ def test_a_run_that_is_not_evaluated_has_clocks_and_no_values(ring: Make, tmp_pa
 
 def test_too_few_samples_for_a_distance_are_no_failure(ring: Make, tmp_path: Path) -> None:
     experiment = ring()
-    found = run(make_job(replace(experiment, records=replace(experiment.records, evaluate_count=2)), tmp_path))
+    found = run(make_job(replace(experiment, records=replace(experiment.records, evaluate_count=1)), tmp_path))
     assert (found["status"], found["metric"], found["last"], found["best"]) == ("finished", None, None, None)
+
+
+def test_too_few_samples_for_a_covariance_are_judged_by_the_kernel_distance(ring: Make, tmp_path: Path) -> None:
+    experiment = ring()
+    found = run(make_job(replace(experiment, records=replace(experiment.records, evaluate_count=2)), tmp_path))
+    assert (found["status"], found["metric"]) == ("finished", "KD-points")
+    assert all(isfinite(found[key]) for key in ("last", "best", "last_seen", "best_seen"))
 
 
 # Runs that diverge

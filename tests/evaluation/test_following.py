@@ -23,6 +23,7 @@ from ganneal.engine import loop as engine
 from ganneal.engine.run import Run
 from ganneal.evaluation.suited import SELECTION_SEED
 from ganneal.experiment import Budget, Experiment, Records
+from ganneal.metrics import kernel_distance
 from ganneal.metrics.extractors import Pixels, Random
 from ganneal.models import DCGAN, MLP, ModelPair
 from ganneal.models.protocol import Normal
@@ -523,10 +524,20 @@ def test_weights_that_were_not_kept_cannot_be_loaded(tmp_path: Path) -> None:
 
 
 def test_too_few_samples_for_a_distance_leave_the_other_columns_and_no_best(tmp_path: Path) -> None:
-    ganneal.train(recording(ring(), evaluate_count=2), tmp_path)
+    ganneal.train(recording(ring(), evaluate_count=1), tmp_path)
     evaluated = [row for row in rows(tmp_path) if "d_accuracy" in row]
-    assert len(evaluated) == 6 and not any("FD-points" in row for row in evaluated)
+    assert len(evaluated) == 6 and not any(key.endswith("-points") for row in evaluated for key in row)
     assert not (tmp_path / "best").exists()
+
+
+def test_too_few_samples_for_a_covariance_are_followed_by_the_kernel_distance(tmp_path: Path) -> None:
+    experiment = ring()
+    ganneal.train(recording(experiment, evaluate_count=2), tmp_path)
+    evaluated = [row for row in rows(tmp_path) if "d_accuracy" in row]
+    assert all("KD-points" in row and "FD-points" not in row for row in evaluated)
+    real, fake = experiment.data.load(), ganneal.load(tmp_path, checkpoint="best").sample(2, SELECTION_SEED)
+    best = min(row["KD-points"] for row in evaluated if row["num_real"])
+    assert kernel_distance(torch.from_numpy(real.samples), fake).value == pytest.approx(best)
 
 
 def test_an_evaluation_of_samples_that_are_no_numbers_finds_nothing_and_is_not_repeated(

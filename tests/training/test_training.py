@@ -1051,7 +1051,11 @@ def test_a_file_in_place_of_the_directory_is_refused_and_kept(tmp_path: Path) ->
 
 def test_too_few_samples_for_a_distance_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ganneal.train(recording(ring(), evaluate_count=2), tmp_path, progress=True)
-    assert "no FD-points: it needs more than 2 samples" in capsys.readouterr().err
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("no Fréchet distance")]
+    assert lines == [
+        "no Fréchet distance: 200 real and 2 generated samples (--records.evaluate-count) must both exceed the 2 "
+        "features of points; measured is the kernel distance."
+    ]
 
 
 def test_labels_that_are_no_whole_numbers_are_refused(trained_classes: tuple[Path, Run]) -> None:

@@ -61,7 +61,7 @@ class EvaluateCommand(Command):
     """Measure against data that is not what the run was trained on, which every record then says."""
     extractor: ExtractorConfig | None = None
     """Feature network, with a file of weights by --extractor.path; left
-    out, the one that the run was followed with, or pixels."""
+    out, the one that the run names, or the one that suits the images."""
     metrics: Annotated[tuple[str, ...], Typed(names=tuple(METRICS))] = tuple(
         name for name, metric in METRICS.items() if metric in DEFAULT_METRICS
     )
@@ -116,13 +116,7 @@ class EvaluateCommand(Command):
         metrics = tuple(lookup("metric", METRICS, name) for name in self.metrics)
         records = self._measured(Settings(metrics, self.count, self.seeds, self.classes))
         if not records:
-            raise ValueError(
-                f"nothing to measure with {', '.join(self.metrics)} here: no logits, labels or held-out data."
-            )
-        measured = {record.protocol.metric for record in records}
-        missing = [name for name in self.metrics if type(METRICS[name]).__name__ not in measured]
-        if missing:
-            say(f"warning: not measured: {', '.join(missing)}, for want of logits, labels or held-out data")
+            raise ValueError(f"nothing could be measured with {', '.join(self.metrics)}; the lines above say why.")
         print(records_as_text(records))
         # what ships lies among the installed files, which are no place for records
         own = None if self.run is None or is_named(self.run) else f"{self.run}/evaluation.jsonl"

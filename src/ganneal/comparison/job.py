@@ -9,7 +9,7 @@ from time import monotonic, sleep
 from traceback import print_exception
 from typing import Any, Literal
 
-from ganneal.evaluation.run_data import training_data
+from ganneal.evaluation.run_data import KnownData, training_data
 from ganneal.evaluation.suited import FRESH_SEED
 from ganneal.experiment import Budget, Experiment
 from ganneal.inference.loading import TrainedGenerator, load
@@ -173,7 +173,7 @@ def _of_record(job: Job) -> dict[str, Any]:
         rows = RunDirectory(job.path).rows()
     except ValueError:
         rows = []
-    distance = next((key for row in rows for key in row if key.startswith("FD-")), None)
+    distance = next((key for row in rows for key in row if key.startswith(("FD-", "KD-"))), None)
     seen = [(row["num_real"], row[distance]) for row in rows if distance is not None and _is_number(row.get(distance))]
     trained = [value for num_real, value in seen if num_real]
     last: Row = rows[-1] if rows else {}
@@ -202,7 +202,9 @@ def _measured(job: Job, status: Status) -> dict[str, Any]:
     found = _of_record(job)
     if status != "finished" or not job.experiment.records.evaluate_count:
         return found
-    evaluator = Evaluator(training_data(RunDirectory(job.path)).dataset, replace(job.experiment.records, held_out=None))
+    directory, records = RunDirectory(job.path), replace(job.experiment.records, held_out=None)
+    before = KnownData(directory).suited_extractor()
+    evaluator = Evaluator(training_data(directory).dataset, records, before=before)
     found["last"] = _fresh(evaluator, load(job.path))
     if (job.path / "best" / "card.json").exists():
         found["best"] = _fresh(evaluator, load(job.path, checkpoint="best"))

@@ -214,9 +214,14 @@ def _with_verdicts(study: Study, arms: list[dict[str, Any]]) -> list[dict[str, A
     return arms
 
 
+def has_ratio(run: Mapping[str, Any]) -> bool:
+    """Whether its last distance has a ratio to its best; a kernel distance, unbiased, may be negative near 0."""
+    return all(run[key] is not None and run[key] > 0 for key in ("last_seen", "best_seen"))
+
+
 def _decay(runs: Sequence[Outcome]) -> dict[str, Any]:
     """Geometric mean of last over best in training's own evaluations, and its interval."""
-    seen = [run for run in runs if run["last_seen"] and run["best_seen"]]
+    seen = [run for run in runs if has_ratio(run)]
     if not seen:
         return {"decay": None, "decay_interval": None}
     # Geometric, as ratios spread by factors: 2 and 1/2 are no decay on average.

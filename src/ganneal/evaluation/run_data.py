@@ -146,6 +146,11 @@ class KnownData:
                     f"{before[:12]} when it began, {sha256[:12]} now; {advice}."
                 )
 
+    def suited_extractor(self) -> ExtractorConfig | None:
+        """What a run that names no extractor was followed with; None where it names one, or has not begun."""
+        encoded = (self.content or {}).get("suited_extractor")
+        return decode(encoded, {type(one) for one in EXTRACTORS.values()})
+
     def record(self, key: SourceField, compared: Compared | None, num_real: int) -> dict[str, Any] | None:
         """What `experiment.json` is to say of a set of data from now on; None takes over what it says.
 
@@ -338,7 +343,7 @@ def _read_again(
 
 
 def own_extractor(directory: RunDirectory) -> ExtractorConfig | None:
-    """The extractor that the run in ``directory`` was followed with, its weights found again; None for pixels.
+    """The extractor that the run in ``directory`` names, its weights found again; None where it names none.
 
     Raises:
         ValueError: It is not registered, or its file holds other weights than when the run began.

@@ -1,10 +1,9 @@
 """Measuring what is on disk: a run's last and best weights, or any two sets of images."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from time import perf_counter
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,37 +14,26 @@ from ganneal.data.decode.survey import survey_files
 from ganneal.data.identity import content_hash
 from ganneal.data.messages import way
 from ganneal.data.sources.arrays import Refitted
+from ganneal.evaluation.measuring import Counts, RealEvidence, Say, measurable, measured, once
 from ganneal.evaluation.run_data import held_out_data, named, own_extractor, training_data
-from ganneal.evaluation.suited import EVALUATION_SEEDS, as_stored, check_fresh, suited_extractor
+from ganneal.evaluation.suited import EVALUATION_SEEDS, as_stored, better_features, check_fresh, suited_extractor
 from ganneal.inference import zoo
 from ganneal.inference.generator import SamplerName, TrainedGenerator, Truncation
 from ganneal.inference.loading import load
 from ganneal.metrics.extractors import Extracted, Extractor, ExtractorConfig
-from ganneal.metrics.measures import DEFAULT_METRICS
-from ganneal.metrics.protocol import Evidence, Metric, MetricProtocol, Place, Record, Reference, over_seeds
+from ganneal.metrics.measures import DEFAULT_METRICS, metric_name
+from ganneal.metrics.protocol import Evidence, Metric, Place, Record, Reference, over_seeds
 from ganneal.metrics.references import reference_features
 from ganneal.models.parts.batch_norm import Statistics
 from ganneal.storage.json_files import CARD
-from ganneal.storage.run_directory import RunDirectory, provenance
+from ganneal.storage.run_directory import RunDirectory
 
-Say = Callable[[str], None]
-"""A function that shows a line to a person."""
-
+_MORE = "more generated ones (--count)"
 LINE_ON_FID = (
     "These are not FID: that needs the 2015 Inception weights. `ganneal fetch inception` downloads them once, "
     "`--extractor inception` then uses them."
 )
 """The sentence below values of every other network."""
-
-CHANGED = "not the run's data"
-"""The warning on values against other data."""
-
-
-class RealEvidence(NamedTuple):
-    """Real samples as evidence, with what the record says of them."""
-
-    evidence: Evidence
-    reference: Reference
 
 
 @dataclass(frozen=True)
@@ -104,20 +92,22 @@ def evaluate_run(
         One record for each checkpoint and value, over the evaluation seeds.
     Raises:
         FileNotFoundError: ``path`` is no run, has no weights yet, or its data are not where they were.
-        ValueError: A metric cannot be computed from so few samples, the run uses parts that are not
+        ValueError: No metric can be computed from so few samples, the run uses parts that are not
             registered, or the data is not what the run was trained on.
     """
-    settings = settings or Settings()
+    settings, say = settings or Settings(), once(say)
     directory = RunDirectory(zoo.run_path(path))
     names = checkpoints or ("last", *(("best",) if (directory.path / "best" / CARD).exists() else ()))
     generators = {
         name: load(path, checkpoint=name, sampler=sampler, statistics=statistics) for name in dict.fromkeys(names)
     }
-    found, held_out, changed = _data_of(directory, data_path, held_out_path, accept_changed_data)
+    data, held_out, changed = _data_of(directory, data_path, held_out_path, accept_changed_data)
     for change in changed:
         say(f"warning: not what the run was trained on: {change}")
-    dataset, classes_paired = _check_classes(settings, list(generators.values()), found, say)
-    built = suited_extractor(dataset, settings.count, extractor or own_extractor(directory))
+    dataset, classes_paired = _check_classes(settings, list(generators.values()), data, say)
+    built = _extractor(extractor or own_extractor(directory), dataset, settings.count, say)
+    classes = _drawn_of_classes(settings, next(iter(generators.values()), None), dataset)
+    settings = _measurable(settings, dataset, settings.count, classes, built, _MORE, say)
     say(f"{len(dataset):,} real samples through {built.name}")
     real = _real_side(dataset, built, name=None if changed else named(directory))
     real = real._replace(reference=replace(real.reference, changed=changed))
@@ -133,10 +123,14 @@ def evaluate_run(
             continue
         made[name] = []
         for seed, samples, labels, metrics, about in _samples_of(name, generator, settings, truncation, say):
+            if not samples.isfinite().all():
+                say(f"warning: no values of the {name} weights, whose samples are no numbers")
+                made[name] = []
+                break
             fake = _evidence(built(as_stored(samples)), labels)
             about |= {"classes_paired": classes_paired}
-            measured = _measure(metrics, real, fake, unseen, built, about, say)
-            made[name] += [replace(record, seeds=(seed,)) for record in measured]
+            found = measured(metrics, real, fake, unseen, built, about, say)
+            made[name] += [replace(record, seeds=(seed,)) for record in found]
     return [one for name, records in made.items() for one in _joined(records, _place(name, generators[name]))]
 
 
@@ -151,8 +145,6 @@ def _samples_of(
             say(f"{name}: {count:,} samples of seed {seed}{' in equal shares of the classes' if equal else ''}")
             classes = "data" if equal else settings.classes
             samples = generator.sample(count, seed, labels=labels, classes=classes, truncation=truncation)
-            if not samples.isfinite().all():
-                raise ValueError(f"the {name} generator makes samples that are no numbers.")
             about = _sampling_of(generator, truncation, "equal shares" if equal else settings.classes)
             yield seed, samples, labels, metrics, about
 
@@ -175,8 +167,7 @@ def evaluate_images(
         FileNotFoundError: There is nothing at one of the paths.
         ValueError: A path holds no images, or the two are of different shapes.
     """
-    settings = settings or Settings()
-    reading = reading or Reading()
+    settings, reading, say = settings or Settings(), reading or Reading(), once(say)
     sides = [_images(name, path, reading) for name, path in (("real", real), ("fake", fake))]
     (reals, transform), (fakes, _) = sides
     if reals.shape != fakes.shape:
@@ -187,8 +178,10 @@ def evaluate_images(
     for side, found in (("real", reals), ("fake", fakes)):
         if found.unusable:
             say(f"warning: labels of {side} are not used: {found.unusable}")
-    reals, fakes, classes_paired = _paired_files(settings, reals, fakes, say)
-    built = suited_extractor(reals, len(fakes), extractor)
+    settings, reals, fakes, classes_paired = _paired_files(settings, reals, fakes, say)
+    built = _extractor(extractor, reals, len(fakes), say)
+    classes = _held_of_classes(reals, fakes)
+    settings = _measurable(settings, reals, len(fakes), classes, built, "more generated ones", say)
     say(f"{len(reals):,} real and {len(fakes):,} generated images through {built.name}")
     side = _real_side(reals, built, transform=transform)
     seen = Evidence(*reference_features(fakes, built), _labels(fakes), tuple(fakes.class_names))
@@ -198,15 +191,15 @@ def evaluate_images(
         "classes_paired": classes_paired,
         "quantised": fakes.is_images,
     }
-    made = _measure(settings.metrics, side, seen, None, built, about, say)
+    made = measured(settings.metrics, side, seen, None, built, about, say)
     return [over_seeds([record]) for record in made]
 
 
-def _draws(settings: Settings, generator: TrainedGenerator) -> Iterator[tuple[torch.Tensor | None, tuple[Metric, ...]]]:
+def _draws(settings: Settings, generator: TrainedGenerator) -> list[tuple[torch.Tensor | None, tuple[Metric, ...]]]:
     """What each draw of samples is for: their labels where they are in equal shares, and metrics."""
     by_class = [metric for metric in settings.metrics if getattr(metric, "by_class", False) and generator.num_classes]
-    if others := tuple(metric for metric in settings.metrics if metric not in by_class):
-        yield None, others
+    others = tuple(metric for metric in settings.metrics if metric not in by_class)
+    draws: list[tuple[torch.Tensor | None, tuple[Metric, ...]]] = [(None, others)] if others else []
     if by_class:
         each = settings.count // generator.num_classes
         if each < 1:
@@ -214,7 +207,8 @@ def _draws(settings: Settings, generator: TrainedGenerator) -> Iterator[tuple[to
                 f"count must be at least the number of classes, {generator.num_classes}, for a metric of single "
                 f"classes, got {settings.count}."
             )
-        yield torch.arange(generator.num_classes).repeat(each), tuple(by_class)
+        draws.append((torch.arange(generator.num_classes).repeat(each), tuple(by_class)))
+    return draws
 
 
 def _check_classes(
@@ -241,19 +235,22 @@ def _check_classes(
     return dataset, words
 
 
-def _paired_files(settings: Settings, reals: Dataset, fakes: Dataset, say: Say) -> tuple[Dataset, Dataset, str | None]:
+def _paired_files(
+    settings: Settings, reals: Dataset, fakes: Dataset, say: Say
+) -> tuple[Settings, Dataset, Dataset, str | None]:
     """Both sides with the numbers of the real side's classes, where a metric needs classes and both sides have them."""
-    by_class = [type(metric).__name__ for metric in settings.metrics if getattr(metric, "by_class", False)]
+    by_class = [metric for metric in settings.metrics if getattr(metric, "by_class", False)]
     if not by_class:
-        return reals, fakes, None
+        return settings, reals, fakes, None
     for side, dataset in (("real", reals), ("fake", fakes)):
         if dataset.labels is None:
-            say(f"warning: no {', '.join(by_class)}, as {side} has no classes")
-            return reals, fakes, None
+            say(f"warning: no {', '.join(map(metric_name, by_class))}, as {side} has no classes")
+            others = tuple(metric for metric in settings.metrics if metric not in by_class)
+            return replace(settings, metrics=others), reals, fakes, None
     reals = populated(reals)
     fakes, words = with_classes_of(reals.class_names, fakes, called=("real", "fake"))
     say(f"classes of real and fake are paired {words}")
-    return reals, fakes, words
+    return settings, reals, fakes, words
 
 
 def _data_of(
@@ -266,6 +263,47 @@ def _data_of(
         return data.dataset, None, tuple(data.changes)
     changed = (*data.changes, *(f"held-out data: {change}" for change in held_out.changes))
     return data.dataset, held_out.dataset, changed
+
+
+def _extractor(config: ExtractorConfig | None, dataset: Dataset, count: int, say: Say) -> Extractor:
+    chosen = config or suited_extractor(dataset, count)
+    if config is None and (better := better_features(dataset.shape, chosen)):
+        say(better)
+    return chosen.build(dataset.shape)
+
+
+def _measurable(
+    settings: Settings,
+    dataset: Dataset,
+    num_fake: int,
+    classes: Mapping[str, Counts],
+    extractor: Extractor,
+    more: str,
+    say: Say,
+) -> Settings:
+    """The settings without the metrics for which there are too few samples."""
+    counts = Counts(len(dataset), num_fake)
+    metrics, lines = measurable(settings.metrics, counts, classes, dataset, extractor, more)
+    for line in lines:
+        say(f"warning: {line}")
+    return replace(settings, metrics=metrics)
+
+
+def _drawn_of_classes(settings: Settings, generator: TrainedGenerator | None, dataset: Dataset) -> dict[str, Counts]:
+    """Real samples of each class and generated ones of equal shares, by name; empty without classes."""
+    if generator is None or not generator.num_classes or dataset.labels is None:
+        return {}
+    each = settings.count // generator.num_classes
+    counts = class_counts(dataset.labels, dataset.num_classes)
+    return {name: Counts(count, each) for name, count in zip(dataset.class_names, counts, strict=True)}
+
+
+def _held_of_classes(reals: Dataset, fakes: Dataset) -> dict[str, Counts]:
+    """Samples of each class of either side, by name; empty where one side has no classes, or they are not paired."""
+    if reals.labels is None or fakes.labels is None or reals.class_names != fakes.class_names:
+        return {}
+    pairs = zip(*(class_counts(side.labels, side.num_classes) for side in (reals, fakes)), strict=True)
+    return {name: Counts(*pair) for name, pair in zip(reals.class_names, pairs, strict=True)}
 
 
 def _images(name: str, path: str | Path, reading: Reading) -> tuple[Dataset, str]:
@@ -346,56 +384,6 @@ def _sampling_of(
 def _place(checkpoint: str, generator: TrainedGenerator) -> Place:
     counters = generator.card.get("counters", {})
     return Place(checkpoint, *(counters.get(key) for key in ("num_real", "d_updates", "g_updates", "seconds")))
-
-
-def _measure(
-    metrics: Sequence[Metric],
-    real: RealEvidence,
-    fake: Evidence,
-    held_out: Evidence | None,
-    extractor: Extractor,
-    about: dict[str, Any],
-    say: Say,
-) -> list[Record]:
-    """One record for each value of each metric."""
-    records = []
-    for metric in metrics:
-        started = perf_counter()
-        values = metric(real.evidence, fake, held_out)
-        environment = provenance() | {
-            "device": "cpu",
-            "dtype": "float64",
-            "extractor_precision": extractor.precision,
-            "seconds_metric": perf_counter() - started,
-            "world_size": 1,
-        }
-        for value in values:
-            protocol = MetricProtocol(
-                part=value.part,
-                metric=type(metric).__name__,
-                parameters=asdict(metric),  # type: ignore[call-overload]
-                extractor=extractor.name,
-                extractor_sha256=extractor.sha256,
-                layer=extractor.layer,
-                resize=extractor.resize,
-                input_scaling=extractor.input_scaling,
-                precision=extractor.precision,
-                reference=real.reference,
-                n_fake=len(fake.features),
-                **about,
-            )
-            records.append(
-                Record(
-                    protocol,
-                    value.value,
-                    value.better,
-                    standard_error=value.standard_error,
-                    extra=value.extra,
-                    environment=environment,
-                    warnings=value.warnings + (CHANGED,) * bool(real.reference.changed),
-                )
-            )
-    return records
 
 
 def _joined(records: Sequence[Record], place: Place) -> list[Record]:

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from ganneal.data import Dataset
-from ganneal.metrics.extractors import Extractor, ExtractorConfig, Pixels, Points
+from ganneal.metrics.extractors import CifarCNN, EfficientNetLite0, ExtractorConfig, Pixels, Points
+from ganneal.metrics.extractors.efficientnet import INSTALL, weights_path
 from ganneal.randomness import derive_seed
 from ganneal.storage.pictures import to_uint8
 
@@ -34,20 +35,51 @@ def check_fresh(seeds: Sequence[int]) -> None:
 REAL_COUNT = 10_000
 SAMPLES_PER_DIMENSION = 5
 """Below five samples a dimension the Fréchet distance is mostly bias."""
+SMALL_PHOTOGRAPHS, PHOTOGRAPHS = 28, 48
+"""Shorter sides, in pixels, from which colour images suit a classifier of 32 px, and one of ImageNet's photographs."""
+PIXEL_SIZES = (16, 8, 4)
 
 
-def suited_extractor(dataset: Dataset, count: int, chosen: ExtractorConfig | None = None) -> Extractor:
-    """What is ``chosen``, else points as they are, or pixels averaged to 16, 8 or 4 a side.
+def suited_extractor(dataset: Dataset, count: int, before: ExtractorConfig | None = None) -> ExtractorConfig:
+    """The features for ``dataset`` where nobody chose any; points are their own.
 
-    The side is the largest with five samples a dimension among the data and ``count`` generated samples.
+    Colour images of 28 to 47 px suit the CIFAR-10 classifier that ships with ganneal. Larger ones suit
+    EfficientNet-Lite0 where its weights are installed. All others are measured by pixels averaged to 16, 8 or 4 a side,
+    the most with five samples a dimension on both sides.
+
+    Args:
+        count: Generated samples.
+        before: What the run was followed with when it began: it goes on with it where its weights are installed.
     """
-    if chosen is not None:
-        return chosen.build(dataset.shape)
+    if before is not None and not (isinstance(before, EfficientNetLite0) and weights_path() is None):
+        return before
     if not dataset.is_images:
-        return Points().build(dataset.shape)
-    channels, fewest = dataset.shape[0], min(count, len(dataset), REAL_COUNT)
-    sizes = [size for size in (16, 8, 4) if fewest >= SAMPLES_PER_DIMENSION * channels * size**2]
-    return Pixels(sizes[0] if sizes else 4).build(dataset.shape)
+        return Points()
+    channels, side = dataset.shape[0], min(dataset.shape[1:])
+    if channels == 3 and SMALL_PHOTOGRAPHS <= side < PHOTOGRAPHS:
+        return CifarCNN()
+    if channels == 3 and side >= PHOTOGRAPHS and weights_path() is not None:
+        return EfficientNetLite0()
+    fewest = min(count, len(dataset), REAL_COUNT)
+    sizes = [size for size in PIXEL_SIZES if fewest >= SAMPLES_PER_DIMENSION * channels * size**2]
+    return Pixels(sizes[0] if sizes else PIXEL_SIZES[-1])
+
+
+def better_features(shape: Sequence[int], chosen: ExtractorConfig) -> str | None:
+    """How to compare photographs of ``shape`` by more than the pixels of ``chosen``; None where there is no more."""
+    if not isinstance(chosen, Pixels) or len(shape) != 3 or shape[0] != 3 or min(shape[1:]) < PHOTOGRAPHS:
+        return None
+    if weights_path() is not None:
+        return None
+    return f"images are compared by averaged pixels alone; {INSTALL} adds features of photographs (efficientnet-lite0)."
+
+
+def fewer_features(shape: Sequence[int], count: int) -> str | None:
+    """The options for averaged pixels of ``shape`` that are fewer than ``count`` samples; None without any."""
+    if len(shape) != 3:
+        return None
+    size = next((size for size in PIXEL_SIZES if shape[0] * min(shape[1], size) * min(shape[2], size) < count), None)
+    return None if size is None else f"--extractor pixels --extractor.size {size}"
 
 
 def as_stored(samples: Tensor) -> Tensor:

@@ -58,6 +58,10 @@ class Frechet:
     allow_singular: bool = False
     """Compute a value where there are no more samples than features, mostly bias; the record says so."""
 
+    def fewest(self, dimensions: int) -> tuple[int, int]:
+        """Real and generated samples without which there is no value, for so many features."""
+        return (2, 2) if self.allow_singular else (dimensions + 1, dimensions + 1)
+
     def __call__(self, real: Evidence, fake: Evidence, held_out: Evidence | None = None) -> list[Value]:
         value, said = _with_warnings(
             lambda: frechet_distance(real.features, fake.features, allow_singular=self.allow_singular)
@@ -74,6 +78,10 @@ class ExtrapolatedFrechet:
 
     points: int = 15
     seed: int = 0
+
+    def fewest(self, dimensions: int) -> tuple[int, int]:
+        """As `Frechet.fewest`: two sizes of the generated side make a line."""
+        return dimensions + 1, dimensions + 2
 
     def __call__(self, real: Evidence, fake: Evidence, held_out: Evidence | None = None) -> list[Value]:
         found, _ = _with_warnings(
@@ -120,6 +128,10 @@ class PrecisionRecall:
     most: int = 10_000
     seed: int = 0
 
+    def fewest(self, dimensions: int) -> tuple[int, int]:
+        """As `Frechet.fewest`: neighbours within either side."""
+        return self.k + 1, self.k + 1
+
     def __call__(self, real: Evidence, fake: Evidence, held_out: Evidence | None = None) -> list[Value]:
         sides = (_at_most(side, self.most, self.seed).features for side in (real, fake))
         found = precision_recall(*sides, k=self.k, ball=self.ball)
@@ -138,6 +150,10 @@ class DensityCoverage:
     most: int = 10_000
     seed: int = 0
 
+    def fewest(self, dimensions: int) -> tuple[int, int]:
+        """As `Frechet.fewest`: neighbours among the real ones, and no more of them than either side has."""
+        return self.k + 1, self.k + 1
+
     def __call__(self, real: Evidence, fake: Evidence, held_out: Evidence | None = None) -> list[Value]:
         sides = [_at_most(side, self.most, self.seed).features for side in (real, fake)]
         found = density_coverage(sides[0], sides[1], k=self.k, ball=self.ball)
@@ -154,6 +170,10 @@ class PerClassFrechet:
 
     by_class = True
     """It needs as many generated samples of every class."""
+
+    def fewest(self, dimensions: int) -> tuple[int, int]:
+        """As `Frechet.fewest`, of each class."""
+        return dimensions + 1, dimensions + 1
 
     def __call__(self, real: Evidence, fake: Evidence, held_out: Evidence | None = None) -> list[Value]:
         if real.labels is None or fake.labels is None:
@@ -251,6 +271,12 @@ METRICS: dict[str, Metric] = {
     "stacked-modes": StackedDigitModes(),
 }
 """Metrics by name, each with its default fields."""
+
+
+def metric_name(metric: Metric) -> str:
+    """The name that ``metric`` is chosen by, else its type's."""
+    return next((name for name, one in METRICS.items() if one == metric), type(metric).__name__)
+
 
 DEFAULT_METRICS: tuple[Metric, ...] = tuple(
     METRICS[name] for name in ("frechet", "kernel", "precision-recall", "density-coverage")

@@ -80,7 +80,7 @@ def _check_counts(counts: Mapping[str, tuple[int, int]], d: int) -> None:
         raise ValueError(
             f"every class must have more rows than features, d={d}, in both sets; got {len(few)} of {len(counts)} "
             f"classes with fewer: {shown}{', ...' if len(few) > 8 else ''}. Use more samples, an extractor with "
-            f"smaller d, or kernel_distance on the rows of each class, which needs 2."
+            f"smaller d, or the kernel distance of each class, which needs 2."
         )
     fakes = {c: m for c, (_, m) in counts.items()}
     least, most = min(fakes, key=lambda c: fakes[c]), max(fakes, key=lambda c: fakes[c])

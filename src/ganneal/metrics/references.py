@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ganneal.data import Dataset
 from ganneal.data.identity import content_hash
+from ganneal.data.messages import report
 from ganneal.metrics.extractors.module import weights_sha256
 from ganneal.metrics.extractors.protocol import Extracted, Extractor
 from ganneal.storage.atomic import write_bytes
@@ -38,11 +39,11 @@ def chosen_samples(dataset: Dataset, count: int | None, seed: int) -> np.ndarray
 
 
 def extract(dataset: Dataset, extractor: Extractor, indices: np.ndarray, block: int = 1000) -> Extracted:
-    """The extractor's view of the samples at ``indices``, block by block."""
-    parts = [
-        extractor(torch.from_numpy(np.array(dataset.samples[indices[start : start + block]])))
-        for start in range(0, len(indices), block)
-    ]
+    """The extractor's view of the samples at ``indices``, block by block; a listener hears how far it is."""
+    parts = []
+    for start in range(0, len(indices), block):
+        report(f"images through {extractor.name}", start, len(indices))
+        parts.append(extractor(torch.from_numpy(np.array(dataset.samples[indices[start : start + block]]))))
     logits = [part.logits for part in parts if part.logits is not None]
     return Extracted(torch.cat([part.features for part in parts]), torch.cat(logits) if logits else None)
 

@@ -133,7 +133,7 @@ def progress(run: RunRecord) -> tuple[str, str] | None:
     closer = (
         f"The samples came closer to the data: {name} fell from {number(first)} to {number(last)} (lower is better)."
     )
-    if len(values) >= EVALUATIONS_OF_A_TREND and last > WORSE * best:
+    if len(values) >= EVALUATIONS_OF_A_TREND and last > WORSE * best > 0:  # a kernel distance may be negative
         where = f"{number(best)} after {clock(at[values.argmin()], 'num_real', run.unit)}"
         return "warning", f"{closer} The end is worse than the best, {where}: {number(last / best)} times as far."
     return "good", closer

@@ -5,6 +5,7 @@ from statistics import fmean
 from typing import Any
 
 from ganneal.comparison.paired import FAILURE_RULE, Standing
+from ganneal.comparison.results import has_ratio
 from ganneal.data.tools.download import DOWNLOADS
 from ganneal.metrics.intervals import seed_interval
 from ganneal.reproduction.claims import VERDICTS, CheckedClaim, check_claims, claims, questions, stands
@@ -135,7 +136,7 @@ def _measured(entry: Entry, scores: Sequence[str]) -> list[str]:
     values = [_span(stands(entry, s, w)) for s in scores for w in ("last", "best")]
     outcomes = [run["outcome"] for run in runs]
     finished = [one for one in outcomes if one["status"] == "finished"]
-    ratios = [one["last_seen"] / one["best_seen"] for one in finished if one["last_seen"] and one["best_seen"]]
+    ratios = [one["last_seen"] / one["best_seen"] for one in finished if has_ratio(one)]
     trouble = [f"{one['seed']} {one['status']}" for one in outcomes if one["status"] != "finished"]
     seeds = f"{len(runs)}{f' ({chr(44).join(trouble)})' if trouble else ''}"
     clocks = [f"{fmean(one[key] for one in outcomes):,.0f}" if runs else "–" for key in ("num_real", "g_updates")]

@@ -8,7 +8,10 @@ from typing import Any
 from ganneal.data import Dataset
 from ganneal.engine.run import Run
 from ganneal.evaluation.health import Verdict, Watch
+from ganneal.evaluation.suited import better_features
 from ganneal.losses import output_of
+from ganneal.metrics.extractors import ExtractorConfig
+from ganneal.metrics.measures import DensityCoverage
 from ganneal.stop import Row, Stop
 from ganneal.storage.run_directory import RunDirectory
 from ganneal.storage.weight_files import export
@@ -21,11 +24,19 @@ MOST_ROLLBACKS = 3
 class Evaluations:
     """Follows a run row by row. It never changes training's bits, but for a rollback that was asked for."""
 
-    def __init__(self, run: Run, directory: RunDirectory, display: Display, held_out: Dataset | None = None):
+    def __init__(
+        self,
+        run: Run,
+        directory: RunDirectory,
+        display: Display,
+        held_out: Dataset | None = None,
+        before: ExtractorConfig | None = None,
+    ):
         self.run, self.directory, self.display = run, directory, display
         self.records = run.experiment.records
         classes = run.pair.num_classes
-        self.evaluator = Evaluator(run.data.dataset, self.records, num_classes=classes, held_out=held_out)
+        dataset = run.data.dataset
+        self.evaluator = Evaluator(dataset, self.records, num_classes=classes, held_out=held_out, before=before)
         self.name = self.evaluator.name
         self.output = output_of(run.experiment.loss)
         self.watching = Watch(self.name, output=self.output)
@@ -39,8 +50,20 @@ class Evaluations:
         self.rollbacks = 0
         if self.evaluator.held_out_paired is not None:
             display.say(f"classes of the data and of held-out data are paired {self.evaluator.held_out_paired}")
-        if not self.evaluator.possible:
-            display.say(f"no {self.name}: it needs more than {self.evaluator.extractor.dimensions} samples and images")
+        better = better_features(dataset.shape, self.evaluator.chosen)
+        if better and before is None and self.records.extractor is None:  # once a run, as it begins
+            display.say(better)
+        if self.evaluator.few is not None:
+            display.say(self._why_kernel(len(self.evaluator.few)))
+
+    def _why_kernel(self, real: int) -> str:
+        extractor, count = self.evaluator.extractor, self.records.evaluate_count
+        beside = ", precision, recall, density and coverage" if min(real, count) > DensityCoverage.k else ""
+        return (
+            f"no Fréchet distance: {real:,} real and {count:,} generated samples (--records.evaluate-count) must both "
+            f"exceed the {extractor.dimensions:,} features of {extractor.name}; measured is the kernel "
+            f"distance{beside}."
+        )
 
     def recall(self, rows: Iterable[Row], best_state: dict[str, Any] | None) -> None:
         """Take up where a stopped run's record ends; ``best_state`` is what its checkpoint kept of it."""

@@ -13,7 +13,9 @@ from ganneal.evaluation.suited import REAL_COUNT, SELECTION_SEED, as_stored, sui
 from ganneal.evaluation.variety import MOST_COMPARED, Variety
 from ganneal.experiment import Records
 from ganneal.inference.loading import TrainedGenerator
-from ganneal.metrics import Moments, frechet_distance
+from ganneal.metrics import Moments, density_coverage, frechet_distance, kernel_distance, precision_recall
+from ganneal.metrics.extractors import ExtractorConfig
+from ganneal.metrics.measures import DensityCoverage, PrecisionRecall
 from ganneal.metrics.references import reference_features
 from ganneal.models.parts.freezing import frozen
 from ganneal.randomness import random_stream, unnamed_draws
@@ -33,6 +35,7 @@ class Evaluator:
 
     Args:
         held_out: The data of `Records.held_out`, where they have been read already.
+        before: The extractor that the run began with, where nobody chose one.
     """
 
     def __init__(
@@ -43,13 +46,18 @@ class Evaluator:
         *,
         num_classes: int = 0,
         held_out: Dataset | None = None,
+        before: ExtractorConfig | None = None,
     ):
         self.count, self.seed = records.evaluate_count, seed
         self.classes: Classes = records.classes
-        self.extractor = suited_extractor(dataset, self.count, records.extractor)
-        self.name = f"FD-{self.extractor.name}" + ("-uniform-classes" if self.classes == "uniform" else "")
+        self.chosen = records.extractor or suited_extractor(dataset, self.count, before)
+        self.extractor = self.chosen.build(dataset.shape)
         real = reference_features(dataset, self.extractor, count=REAL_COUNT).features.double()
         self.moments = Moments.of(real)
+        self.few = real if min(self.count, len(real)) <= self.extractor.dimensions else None
+        """The features of real samples where those of one side are too few for a covariance."""
+        distance = "FD" if self.few is None else "KD"
+        self.name = f"{distance}-{self.extractor.name}" + ("-uniform-classes" if self.classes == "uniform" else "")
         self.variety = Variety.of(real, self.count, seed)
         if held_out is None and records.held_out is not None:
             held_out = load_like(records.held_out, dataset)
@@ -68,8 +76,8 @@ class Evaluator:
 
     @property
     def possible(self) -> bool:
-        """Whether there are more samples and images than dimensions, without which there is no distance."""
-        return min(self.count, self.moments.n) > self.extractor.dimensions
+        """Whether there are two samples and two images, without which there is no distance."""
+        return min(self.count, self.moments.n) > 1
 
     def __call__(self, run: Run) -> Row:
         """Columns for a log row; the distance is left out where it is not possible, all where a sample is no number."""
@@ -92,8 +100,11 @@ class Evaluator:
         return self._distance(self.extractor(as_stored(samples)).features.double())[self.name]
 
     def _distance(self, fake: Float[Tensor, "n d"]) -> Row:
+        """The Fréchet distance; of too few samples the kernel distance, and precision, recall and density beside it."""
         if not self.possible:
             return {}
+        if self.few is not None:
+            return {self.name: kernel_distance(self.few, fake).value} | _near(self.few, fake)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # below five samples a dimension: the best that was to be had
             return {self.name: frechet_distance(self.moments, Moments.of(fake))}
@@ -121,6 +132,17 @@ class Evaluator:
                 real_logits.append(run.discriminator(real.samples, *given).float().cpu())
                 fake_logits.append(run.discriminator(fake, *given).float().cpu())
         return ranking_accuracy(torch.cat(real_logits), torch.cat(fake_logits))
+
+
+def _near(real: Float[Tensor, "n d"], fake: Float[Tensor, "m d"]) -> Row:
+    """Precision, recall and density at their published numbers of neighbours, where there are samples enough."""
+    sides, found = (real[:MOST_COMPARED], fake[:MOST_COMPARED]), {}
+    if min(map(len, sides)) > PrecisionRecall.k:
+        near = precision_recall(*sides, k=PrecisionRecall.k)
+        found = {"precision": near.precision, "recall": near.recall}
+    if min(map(len, sides)) > DensityCoverage.k:
+        found["density"] = density_coverage(*sides, k=DensityCoverage.k).density
+    return found
 
 
 def ranking_accuracy(real: Float[Tensor, " n"], fake: Float[Tensor, " m"]) -> float:

@@ -156,7 +156,7 @@ class Session:
             self.real = self.run.data.examples(self.labels)
         else:
             self.real = self.run.data.batch(0, min(self.records.sample_count, len(dataset))).samples.cpu()
-        self.evaluations = Evaluations(self.run, directory, display, held_out) if self.records.evaluate_count else None
+        self.evaluations = self._evaluations(held_out) if self.records.evaluate_count else None
         content = directory.load_checkpoint(experiment.changes_from)
         self.trackers = Trackers(self.records, directory.path, display.say)
         self._begin() if content is None else self._resume(content)
@@ -184,6 +184,10 @@ class Session:
             self.display.say(f"warning: going on with other {SOURCE_WORDS[key]} than before: {change}")
         return dataset
 
+    def _evaluations(self, held_out: Dataset | None) -> Evaluations:
+        with reporting(self.display.reading):
+            return Evaluations(self.run, self.directory, self.display, held_out, self.known.suited_extractor())
+
     def _describe(self) -> None:
         """Write everything resolved, with the shape and identity of the data and the command that does it."""
         experiment, dataset, num_classes = self.experiment, self.run.data.dataset, self.run.pair.num_classes
@@ -205,9 +209,16 @@ class Session:
             "class_rows": list((self.labels or ())[:: self.columns]),
             "data": data,
             "held_out": identities["held_out"],
+            "suited_extractor": self._suited_extractor(),
             "places": recorded_places(experiment, self.directory),
         }
         self.directory.describe(content)
+
+    def _suited_extractor(self) -> dict[str, Any] | None:
+        """The extractor that was chosen for the data where nobody named one, so that the run goes on with it."""
+        if self.evaluations is None:
+            return (self.known.content or {}).get("suited_extractor")
+        return encode(self.evaluations.evaluator.chosen) if self.records.extractor is None else None
 
     def _begin(self) -> None:
         if self.experiment.init_from is not None:

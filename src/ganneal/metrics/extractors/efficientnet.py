@@ -104,10 +104,11 @@ def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def weights_path() -> Path | None:
-    """Where the package of the weights lies, which is not imported for it; None where it is not installed."""
+    """Where the weights lie in their package, which is not imported for it; None where it is not installed."""
     # Importing the package would import its own network code; only the file beside it is needed.
     spec = find_spec(PACKAGE)
-    return None if spec is None or spec.origin is None else Path(spec.origin).parent / WEIGHTS_FILE
+    place = None if spec is None or spec.origin is None else Path(spec.origin).parent / WEIGHTS_FILE
+    return place if place is not None and place.is_file() else None
 
 
 def read_lite() -> tuple[EfficientNetLite, str]:
