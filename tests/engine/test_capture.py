@@ -85,7 +85,7 @@ for name in names:
     data = Dataset(pixels.numpy()) if isinstance(CASES[name].model, DCGAN) else None
     plain, recorded = (Run(replace(CASES[name], capture=how), data) for how in ("none", "compile"))
     before = [tensor.clone() for tensor in states(plain)]
-    (row,), (other,) = (list(engine.train(run)) for run in (plain, recorded))
+    (row,), (other,) = (list(engine.training_rows(run)) for run in (plain, recorded))
     found[name] = {
         "differs": max((a.double() - b.double()).abs().max().item() for a, b in zip(states(plain), states(recorded))),
         "moved": max((a.double() - b.double()).abs().max().item() for a, b in zip(states(plain), before)),
