@@ -6,7 +6,8 @@ from torch import Tensor, nn
 from ganneal.experiment import Experiment
 from ganneal.losses import Loss, compares_pairs, output_of, views_of_discriminator, views_of_generator
 from ganneal.losses.outputs import LOG_RATIO, UNKNOWN
-from ganneal.models import ModelPair
+from ganneal.models import MODELS, ModelPair, Shape
+from ganneal.models.parts.checks import can_make
 from ganneal.ranks import Ranks, joined
 from ganneal.steps import (
     DrawPool,
@@ -19,6 +20,26 @@ from ganneal.steps import (
     UpdateDiscriminator,
     UpdateGenerator,
 )
+
+
+def built_players(experiment: Experiment, shape: Shape, num_classes: int) -> ModelPair:
+    """The players of ``experiment`` for samples of ``shape``.
+
+    Raises:
+        ValueError: The model has none; where that is for the classes, the message names the models that take them.
+    """
+    model = experiment.model
+    try:
+        return model.build(shape, num_classes)
+    except ValueError as error:
+        if not num_classes or can_make(model, shape, num_classes) or not can_make(model, shape):
+            raise
+        names = [name for name, other in MODELS.items() if can_make(other, shape, num_classes)]
+        others = f"use one that does (--model {' | '.join(names)}), or t" if names else "t"
+        raise ValueError(
+            f"task {type(experiment.task).__name__} needs a model that takes classes, and {type(model).__name__} takes "
+            f"none for samples of shape {shape}; {others}rain without classes (--task unconditional)."
+        ) from error
 
 
 def check_players(experiment: Experiment, pair: ModelPair) -> None:

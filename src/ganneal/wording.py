@@ -1,5 +1,6 @@
 """Numbers and times as a person reads them."""
 
+import shlex
 from collections.abc import Iterable, Mapping
 from math import isfinite
 from typing import Any
@@ -54,6 +55,22 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest} s" if rest else f"{minutes} min"
     return f"{minutes // 60} h {minutes % 60} min"
+
+
+def with_options(command: str, options: Mapping[str, str]) -> str:
+    """``command`` as it was typed, with ``options`` in the place of earlier values or at its end.
+
+    >>> with_options("ganneal train photos --out runs/a", {"--out": "runs/my own", "--task": "labelled"})
+    "ganneal train photos --out 'runs/my own' --task labelled"
+    """
+    words = shlex.split(command)
+    for option, value in options.items():
+        places = [at for at, word in enumerate(words) if word == option or word.startswith(f"{option}=")]
+        for at in reversed(places):
+            del words[at : at + 1 + (words[at] == option)]
+        at = places[0] if places else len(words)
+        words[at:at] = [option, value]
+    return shlex.join(words)
 
 
 def sentence(text: str) -> str:

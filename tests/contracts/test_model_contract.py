@@ -61,6 +61,7 @@ CASES: dict[str, list[Case]] = {
     "dcgan": [
         Case(DCGAN(width=4, latent_size=8), (1, 8, 8), bounded=True),
         Case(DCGAN(width=4, latent_size=8), (3, 32, 32), bounded=True),
+        Case(DCGAN(width=4, latent_size=8), (1, 16, 16), num_classes=3, bounded=True),
         Case(DCGAN(width=4, latent_size=8, d_norm="layer"), (1, 28, 28), bounded=True),
         Case(DCGAN(width=4, latent_size=8, d_norm="instance"), (3, 16, 16), bounded=True),
         Case(DCGAN(width=4, latent_size=8, g_norm="none", d_norm="none"), (3, 16, 16), bounded=True),

@@ -207,9 +207,37 @@ def test_nearest_upsampling_has_one_convolution_a_doubling_and_the_same_discrimi
     assert str(pair.discriminator) == str(other.discriminator)
 
 
-def test_classes_are_refused_with_the_way_out() -> None:
-    with pytest.raises(ValueError, match="num_classes must be 0 for DCGAN, got 10; train without labels"):
-        DCGAN().build((3, 32, 32), num_classes=10)
+def labelled_and_plain() -> tuple[ModelPair, ModelPair]:
+    """The players with three classes, and those without classes of the same weights."""
+    labelled, plain = (DCGAN(width=4, latent_size=8).build((1, 16, 16), num_classes) for num_classes in (3, 0))
+    for one, other in ((labelled.generator, plain.generator), (labelled.discriminator, plain.discriminator)):
+        assert other.load_state_dict(one.state_dict(), strict=False) == ([], ["classes.weight"])
+    return labelled, plain
+
+
+def test_without_its_vectors_of_classes_it_is_the_network_without_classes() -> None:
+    labelled, plain = labelled_and_plain()
+    for player in (labelled.generator, labelled.discriminator):
+        torch.nn.init.zeros_(player.classes.weight)  # type: ignore[union-attr]
+    latents, labels = torch.randn(5, 8), torch.tensor([0, 1, 2, 2, 1])
+    images = plain.generator(latents)
+    torch.testing.assert_close(labelled.generator(latents, labels), images, rtol=0, atol=0)
+    judged = labelled.discriminator(images, labels), plain.discriminator(images)
+    torch.testing.assert_close(*judged, rtol=0, atol=1e-6)
+
+
+def test_a_class_shifts_the_latents_and_the_first_features_as_a_map_beside_the_image_does() -> None:
+    labelled, plain = labelled_and_plain()
+    latents, labels = torch.randn(5, 8), torch.tensor([0, 1, 2, 2, 1])
+    vectors = labelled.generator.classes.weight[labels]  # type: ignore[union-attr]
+    images = labelled.generator(latents, labels)
+    torch.testing.assert_close(images, plain.generator(latents + vectors))
+    # the bias of the first layer, for a batch of one class
+    layer, table = plain.discriminator.net[0], labelled.discriminator.classes.weight  # type: ignore[union-attr]
+    with torch.no_grad():
+        layer.bias += table[2]
+    same = torch.full((5,), 2)
+    torch.testing.assert_close(labelled.discriminator(images, same), plain.discriminator(images))
 
 
 @pytest.mark.parametrize("value", [0, -1])

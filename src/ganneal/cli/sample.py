@@ -49,6 +49,7 @@ class SampleCommand(Command):
 
     def __call__(self, typed: str) -> None:
         """Draw and write."""
+        from ganneal.data.classes import few
         from ganneal.inference.generator import Truncation
         from ganneal.inference.loading import load
         from ganneal.inference.sample_files import DrawnSamples, check_out, check_outside, write_samples
@@ -68,7 +69,7 @@ class SampleCommand(Command):
         pushed = f", the generator with {generator.num_pushes} pushes" if generator.num_pushes else ""
         print(f"{count} samples: {self.out}{pushed}")
         if self.per_class is not None and labels is not None and path.suffix.lower() == ".png" and count > 1:
-            print(f"a row for each class: {', '.join(generator.class_names[c] for c in labels[:: self.per_class])}")
+            print(f"a row for each class: {few([generator.class_names[c] for c in labels[:: self.per_class]])}")
 
     def _labels(self, generator: "TrainedGenerator") -> list[int] | None:
         """The class of each sample; None leaves them to the generator."""

@@ -1,6 +1,7 @@
 """`ganneal train`: train a named experiment, or somebody's own images."""
 
 import re
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -21,7 +22,7 @@ from ganneal.experiment import Experiment
 from ganneal.experiments import EXPERIMENTS, Choice, run_name
 from ganneal.storage.encoding import encode
 from ganneal.storage.run_directory import RunDirectory
-from ganneal.training.forewarning import about_classes, forewarnings
+from ganneal.training.forewarning import about_classes, forewarnings, to_use_classes
 from ganneal.training.launch import leads
 
 COMMON = {
@@ -88,7 +89,7 @@ class TrainCommand(Command):
         if self.chosen is not None and leads(experiment):
             print(reasons(self.chosen, experiment), file=sys.stdout if self.dry_run else sys.stderr)
         if self.dry_run:
-            return self._dry_run(experiment, directory)
+            return self._dry_run(experiment, RunDirectory(directory), typed)
         from ganneal.training.session import train
 
         record = None if self.chosen is None else encode(self.chosen)
@@ -96,8 +97,10 @@ class TrainCommand(Command):
         train(experiment, directory, progress=True, command=typed, chosen=record, accept_changed_data=accept)
         return 0
 
-    def _dry_run(self, experiment: Experiment, directory: str) -> int:
-        starts, found = _check(experiment, RunDirectory(directory), self.accept_changed_data)
+    def _dry_run(self, experiment: Experiment, directory: RunDirectory, typed: str) -> int:
+        command = shlex.join(word for word in shlex.split(typed) if word != "--dry-run")
+        how_to = None if self.chosen is None else to_use_classes(command, directory)
+        starts, found = _check(experiment, directory, self.accept_changed_data, how_to)
         if not starts:  # before two pages of settings
             print(f"{found}\n")
         print(describe(experiment))
@@ -107,7 +110,7 @@ class TrainCommand(Command):
             g_reals=experiment.generator_reals,
             moments=getattr(experiment.g_optimizer, "moments", None),
         )
-        print(f"\nrun directory: {directory}\n\nfirst round:\n{first}\n\n{found}")
+        print(f"\nrun directory: {directory.path}\n\nfirst round:\n{first}\n\n{found}")
         for warning in forewarnings(experiment):
             print(f"warning: {warning}")
         return 0 if starts else 2
@@ -130,8 +133,12 @@ def describe(value: Any, name: str = "", indent: int = 0) -> str:
     return "\n".join([f"{label}{type(value).__name__}", *inner])
 
 
-def _check(experiment: Experiment, directory: RunDirectory, accept: bool) -> tuple[bool, str]:
-    """Whether the experiment can start, found out by reading its data and building its players; and what was found."""
+def _check(experiment: Experiment, directory: RunDirectory, accept: bool, how_to: str | None) -> tuple[bool, str]:
+    """Whether the experiment can start, found out by reading its data and building its players; and what was found.
+
+    Args:
+        how_to: The command that would train on classes, where a person should be told of them.
+    """
     from ganneal.engine.run import Run
 
     try:
@@ -146,7 +153,7 @@ def _check(experiment: Experiment, directory: RunDirectory, accept: bool) -> tup
         sum(p.numel() for p in player.parameters()) for player in (run.generator, run.discriminator)
     )
     dataset = run.data.dataset
-    classes = about_classes(dataset, bool(run.pair.num_classes))
+    classes = about_classes(dataset, bool(run.pair.num_classes), how_to)
     said = "" if classes is None else f"{classes}\n"
     return True, (
         f"data: {len(dataset):,} samples of shape {dataset.shape}\n{said}"

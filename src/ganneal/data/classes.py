@@ -54,7 +54,8 @@ def classes_in_words(dataset: Dataset) -> str:
     """
     counts = class_counts(dataset.labels, dataset.num_classes)
     each = [f"{name} ({count:,})" for name, count in zip(dataset.class_names, counts, strict=True)]
-    more = f" and {len(each) - LISTED:,} more, {min(counts):,} to {max(counts):,} images each"
+    least, most = min(counts), max(counts)
+    more = f" and {len(each) - LISTED:,} more, {f'{least:,} to ' if least < most else ''}{most:,} images each"
     origin = dataset.description.get("classes_are")
     empty = dataset.description.get(EMPTY, ())
     return (

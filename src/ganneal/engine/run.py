@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ganneal.chain import Chain, PoolFit, SamplePool
-from ganneal.checks import check_capture, check_combination, check_network, check_players
+from ganneal.checks import built_players, check_capture, check_combination, check_network, check_players
 from ganneal.clocks import Counters
 from ganneal.data import Batch, Dataset, Sampler
 from ganneal.data.classes import class_counts, populated
@@ -154,7 +154,7 @@ class Run:
         self.data_position = 0
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(experiment.seed, "initial weights"))
-            self.pair = experiment.model.build(dataset.shape, experiment.task.num_classes(dataset))
+            self.pair = built_players(experiment, dataset.shape, experiment.task.num_classes(dataset))
             check_players(experiment, self.pair)
             self.pair.load_files()
             check_combination(experiment, self.discriminator, dataset.shape, self.pair.num_classes)

@@ -10,7 +10,7 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ganneal.models.parts.checks import check_unconditional
+from ganneal.models.parts.checks import checked_labels
 from ganneal.models.parts.doubling import UpConvolution
 from ganneal.models.parts.grid import grid_of
 from ganneal.models.protocol import ModelPair, Normal, Shape
@@ -46,8 +46,22 @@ def doubling(inputs: int, outputs: int, upsampling: UpsamplingLayer, *, bias: bo
             return UpConvolution(inputs, outputs, bias=bias)
 
 
+def class_vectors(num_classes: int, size: int) -> nn.Embedding | None:
+    """A vector for each class, None without classes."""
+    if not num_classes:
+        return None
+    table = nn.Embedding(num_classes, size)
+    # As large as latents, vectors made all samples of a class alike: under the rates of digits-nats their spread was
+    # 0.24 of the data's after 30,000 images, and 0.39 with these.
+    nn.init.normal_(table.weight, std=0.3)
+    return table
+
+
 class DCGANGenerator(nn.Module):
-    """Latents to images in [-1, 1]: a map of the size ``base``, then convolutions that double it, ending in tanh."""
+    """Latents to images in [-1, 1]: a map of the size ``base``, then convolutions that double it, ending in tanh.
+
+    With classes a vector of its class is added to each latent.
+    """
 
     def __init__(
         self,
@@ -57,8 +71,10 @@ class DCGANGenerator(nn.Module):
         channels: int,
         norm: NormName,
         upsampling: UpsamplingLayer = "transposed",
+        num_classes: int = 0,
     ):
         super().__init__()
+        self.num_classes = num_classes
         bias = norm == "none"
         layers: list[nn.Module] = []
         inputs = latent_size
@@ -75,16 +91,26 @@ class DCGANGenerator(nn.Module):
         # No norm behind the last layer: it would fix each channel's mean and contrast over the batch.
         layers += [doubling(inputs, channels, upsampling, bias=True), nn.Tanh()]
         self.net = nn.Sequential(*layers)
+        self.classes = class_vectors(num_classes, latent_size)
 
-    def forward(self, latents: Float[Tensor, "batch size"]) -> Float[Tensor, "batch channels height width"]:
+    def forward(
+        self, latents: Float[Tensor, "batch size"], labels: Tensor | None = None
+    ) -> Float[Tensor, "batch channels height width"]:
+        if self.classes is not None:
+            latents = latents + self.classes(checked_labels(labels, self.num_classes, latents))
         return self.net(latents[:, :, None, None])
 
 
 class DCGANDiscriminator(nn.Module):
-    """Images to one raw output each: strided convolutions, each halving the size, leaky ReLU 0.2."""
+    """Images to one raw output each: strided convolutions, each halving the size, leaky ReLU 0.2.
 
-    def __init__(self, base: tuple[int, int], widths: list[int], channels: int, norm: NormName):
+    With classes a vector of the class is added to every pixel after the first layer, as a map of the class beside the
+    image would be.
+    """
+
+    def __init__(self, base: tuple[int, int], widths: list[int], channels: int, norm: NormName, num_classes: int = 0):
         super().__init__()
+        self.num_classes = num_classes
         bias = norm == "none"
         layers: list[nn.Module] = []
         inputs = channels
@@ -99,20 +125,31 @@ class DCGANDiscriminator(nn.Module):
             inputs = outputs
         layers.append(nn.Conv2d(inputs, 1, base, 1, 0))
         self.net = nn.Sequential(*layers)
+        self.classes = class_vectors(num_classes, widths[0])
 
-    def forward(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, " batch"]:
-        return self.net(images).flatten()
+    def forward(
+        self, images: Float[Tensor, "batch channels height width"], labels: Tensor | None = None
+    ) -> Float[Tensor, " batch"]:
+        if self.classes is None:
+            return self.net(images).flatten()
+        first = self.net[0](images)
+        given = self.classes(checked_labels(labels, self.num_classes, images)).to(first.dtype)
+        return self.net[1:](first + given[:, :, None, None]).flatten()
 
 
 @dataclass(frozen=True)
 class DCGAN:
     """Deep convolutional GAN for images of any number of channels; the defaults are the hub's 32-px RGB network.
 
+    The hub has no classes. With them a vector of the class is added to the latent and to the discriminator's first
+    features; every layer is that of the network without.
+
     Batch norm in the discriminator makes a sample's gradient depend on its batch: gradient penalties ask for
     ``d_norm="layer"``, ``"instance"`` or ``"none"``.
 
     References:
-        Radford et al., DCGAN, 2016; layout as in LynnHo's DCGAN-LSGAN-WGAN-GP-DRAGAN-Pytorch.
+        Radford et al., DCGAN, 2016; layout as in LynnHo's DCGAN-LSGAN-WGAN-GP-DRAGAN-Pytorch. Classes as further
+        inputs: Mirza and Osindero, Conditional Generative Adversarial Nets, 2014.
     """
 
     width: int = 64
@@ -127,13 +164,13 @@ class DCGAN:
         check_choices(self)
 
     def build(self, shape: Shape, num_classes: int = 0) -> ModelPair:
-        check_unconditional("DCGAN", num_classes)
         channels, base, doublings = grid_of("DCGAN", shape, DCGAN_DOUBLINGS)
         # Channels double as the size halves, up to 512 at the default width.
         widths = [min(self.width * 2**i, 8 * self.width) for i in range(doublings)]
         return ModelPair(
-            DCGANGenerator(self.latent_size, base, widths, channels, self.g_norm, self.upsampling),
-            DCGANDiscriminator(base, widths, channels, self.d_norm),
+            DCGANGenerator(self.latent_size, base, widths, channels, self.g_norm, self.upsampling, num_classes),
+            DCGANDiscriminator(base, widths, channels, self.d_norm, num_classes),
             Normal(self.latent_size),
             shape,
+            num_classes,
         )

@@ -61,15 +61,15 @@ class Labelled(OnePassTask):
 
     def num_classes(self, dataset: Dataset) -> int:
         if dataset.labels is None:
-            folders = "put the images of each class into a folder of its own"
+            ways = "put each class into a folder of its own, or list labels in a dataset.json or an array 'labels'"
             raise ValueError(
-                f"task 'labelled' needs labels, and the data has none: {dataset.unusable or folders}; or train without "
-                f"them (task 'unconditional')."
+                f"task 'labelled' needs labels, and the data has none: {dataset.unusable or ways}; or train without "
+                f"them (--task unconditional)."
             )
         if dataset.num_classes < 2:
             raise ValueError(
                 f"task 'labelled' needs two classes or more, and all samples are of the class "
-                f"{shown(dataset.class_names[0])}; use the task 'unconditional'."
+                f"{shown(dataset.class_names[0])}; train without them (--task unconditional)."
             )
         return dataset.num_classes
 

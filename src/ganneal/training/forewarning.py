@@ -12,6 +12,8 @@ from ganneal.models import MLP, Projected
 from ganneal.optim import Adam
 from ganneal.plan import plan
 from ganneal.steps import UpdateDiscriminator, UpdateGenerator
+from ganneal.storage.run_directory import RunDirectory
+from ganneal.wording import with_options
 
 LONG = 2.5
 """Nominal Adam steps of the generator per discriminator update, in rates of the latter, from which toys collapsed."""
@@ -23,11 +25,27 @@ def forewarnings(experiment: Experiment) -> list[str]:
     return [warning for warning in warnings if warning is not None]
 
 
-def about_classes(dataset: Dataset, used: bool) -> str | None:
-    """The classes that a run is trained on, or a warning of labels that are no classes; None without either."""
+def about_classes(dataset: Dataset, used: bool, how_to: str | None = None) -> str | None:
+    """The classes that a run is trained on, classes that it leaves aside, or a warning of labels that are no classes.
+
+    Args:
+        used: Whether the players take classes.
+        how_to: The command that would train on them; None says nothing of classes that are left aside.
+    Returns:
+        One line, or None where there is nothing to say.
+    """
     if used:
         return classes_in_words(dataset)
-    return f"warning: labels are not used: {dataset.unusable}" if dataset.unusable else None
+    if dataset.unusable:
+        return f"warning: labels are not used: {dataset.unusable}"
+    if how_to is None or dataset.num_classes < 2:
+        return None
+    return f"{classes_in_words(dataset)}; they are not used. To train on them: {how_to}"
+
+
+def to_use_classes(command: str, directory: RunDirectory) -> str:
+    """``command``, which trains without classes in ``directory``, changed into one that trains on them elsewhere."""
+    return with_options(command, {"--task": "labelled", "--out": f"{directory.path}-labelled"})
 
 
 def flattering_features(experiment: Experiment) -> str | None:

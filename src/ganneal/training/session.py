@@ -34,7 +34,7 @@ from ganneal.storage.weight_files import export, players_of
 from ganneal.training.display import Display
 from ganneal.training.evaluations import Evaluations
 from ganneal.training.followers import Decision, broadcasting, follow, gather_unlogged, initial_state, to_bytes
-from ganneal.training.forewarning import about_classes, forewarnings
+from ganneal.training.forewarning import about_classes, forewarnings, to_use_classes
 from ganneal.training.interruption import Interrupted, Interruption
 from ganneal.training.launch import launched
 from ganneal.training.trackers import Trackers, check_installed
@@ -225,7 +225,8 @@ class Session:
             self._take_weights(self.experiment.init_from)
         self.directory.truncate_metrics(0)
         self._describe()
-        if classes := about_classes(self.run.data.dataset, bool(self.run.pair.num_classes)):
+        how_to = None if self.chosen is None or self.command is None else to_use_classes(self.command, self.directory)
+        if classes := about_classes(self.run.data.dataset, bool(self.run.pair.num_classes), how_to):
             self.display.say(classes)
         for warning in forewarnings(self.experiment):
             self.display.say(f"warning: {warning}")

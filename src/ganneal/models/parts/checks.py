@@ -54,12 +54,12 @@ LARGEST_SIDE = 512
 """Side in pixels above which no network is looked for."""
 
 
-def can_make(model: Model, channels: int, side: int) -> bool:
-    """Whether ``model`` has players for square images of that ``side``; nothing is drawn and no memory is taken."""
+def can_make(model: Model, shape: Shape, num_classes: int = 0) -> bool:
+    """Whether ``model`` has players for samples of ``shape``; nothing is drawn and no memory is taken."""
     # Trying a size must not move the generator that draws the players' weights.
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         try:
-            model.build((channels, side, side))
+            model.build(shape, num_classes)
         except ValueError:
             return False
     return True
@@ -74,7 +74,7 @@ def largest_size(models: Iterable[Model], channels: int, most: int) -> int | Non
     every = tuple(models)
     below, above = range(min(most, LARGEST_SIDE), 0, -1), range(most + 1, LARGEST_SIDE + 1)
     for candidates in (filter(_halves_far, below), below, filter(_halves_far, above), above):
-        sides = (side for side in candidates if all(can_make(model, channels, side) for model in every))
+        sides = (side for side in candidates if all(can_make(model, (channels, side, side)) for model in every))
         if (side := next(sides, None)) is not None:
             return side
     return None
