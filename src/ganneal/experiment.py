@@ -180,7 +180,8 @@ class Experiment:
     """Leave the discriminator's buffers as they were in the generator's moves; False follows codes that do not."""
     seed: int = 0
     init_from: str | None = None
-    """Run directory whose players' weights start this run."""
+    """Weights that start this run, every one that fits: a run directory, final, best or a snapshot in one, a file of
+    weights, or zoo:NAME."""
 
     budget: Budget = Budget(num_real=1_000_000)
     records: Records = Records()
@@ -294,8 +295,8 @@ class Experiment:
         """The identity fields among those of an encoded experiment like this one."""
         kept = {key: value for key, value in encoded.items() if key not in OPERATION and key != "name"}
         kept["data"] = without_places(encoded.get("data"), self.data)
-        if kept.get("init_from") is not None:
-            kept["init_from"] = str(Path(kept["init_from"]).expanduser().resolve())
+        if kept.get("init_from") is not None and (start := Path(kept["init_from"]).expanduser()).exists():
+            kept["init_from"] = str(start.resolve())
         return kept
 
     def changes_from(self, stored: Mapping[str, Any]) -> list[str]:

@@ -173,6 +173,7 @@ def runs(places: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             "ring-ddgan --out runs/ring-ddgan",
             "ring-cfg --out RUN",
             f"PATH --out runs/x {labelled}",
+            "photos --out runs/classes --task labelled --model.width 8",
         ):
             assert main(["train", *shlex.split(f"{command} {SMALL['ganneal train']}")]) == 0
     for name, like in {"photos": "x", "hinge": "digits-nats"}.items():
@@ -302,7 +303,10 @@ def test_a_command_runs_to_its_end(
     shutil.copytree(runs, folder)
     program, *arguments = small(command)
     if arguments[0] == "train":
-        shutil.rmtree(folder / "runs")
+        kept = arguments[arguments.index("--init-from") + 1] if "--init-from" in arguments else ""
+        for run in (folder / "runs").iterdir():
+            if run != folder / kept:
+                shutil.rmtree(run)
     monkeypatch.chdir(folder)
     threads = torch.get_num_threads()
     try:

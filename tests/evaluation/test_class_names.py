@@ -122,7 +122,7 @@ def test_held_out_data_of_other_classes_are_refused_where_classes_matter() -> No
     Evaluator(Points().load(), records)
 
 
-# Weights of another run
+# Runs
 
 
 def experiment(path: Path, **changes: object) -> Experiment:
@@ -148,23 +148,6 @@ def points(path: Path, names: list[str]) -> Path:
 def run(tmp_path: Path, empty_pictures: None) -> Path:
     train(experiment(points(tmp_path / "first.npz", ["a", "b"])), tmp_path / "run")
     return tmp_path / "run"
-
-
-@pytest.mark.parametrize(
-    ("names", "message"),
-    [
-        (["a", "c"], r"classes must be the same in the data and init_from .*, got c of the data only; b of init_from"),
-        (["b", "a"], r"must be in the same order in the data and init_from .*, got b, a and a, b"),
-    ],
-)
-def test_weights_of_other_classes_do_not_begin_a_run(tmp_path: Path, run: Path, names: list[str], message: str) -> None:
-    second = points(tmp_path / "second.npz", names)
-    with pytest.raises(ValueError, match=message):
-        train(experiment(second, init_from=str(run)), tmp_path / "next")
-
-
-def test_weights_of_the_same_classes_begin_a_run(tmp_path: Path, run: Path) -> None:
-    assert train(experiment(points(tmp_path / "second.npz", ["a", "b"]), init_from=str(run)), tmp_path / "next")
 
 
 def test_a_run_is_measured_class_by_class_under_the_names_of_its_classes(run: Path) -> None:

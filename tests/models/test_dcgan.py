@@ -233,9 +233,9 @@ def test_a_class_shifts_the_latents_and_the_first_features_as_a_map_beside_the_i
     images = labelled.generator(latents, labels)
     torch.testing.assert_close(images, plain.generator(latents + vectors))
     # the bias of the first layer, for a batch of one class
-    layer, table = plain.discriminator.net[0], labelled.discriminator.classes.weight  # type: ignore[union-attr]
+    biases, table = (dict(pair.discriminator.named_parameters()) for pair in (plain, labelled))
     with torch.no_grad():
-        layer.bias += table[2]
+        biases["net.0.bias"].add_(table["classes.weight"][2])
     same = torch.full((5,), 2)
     torch.testing.assert_close(labelled.discriminator(images, same), plain.discriminator(images))
 

@@ -99,8 +99,7 @@ class TrainCommand(Command):
 
     def _dry_run(self, experiment: Experiment, directory: RunDirectory, typed: str) -> int:
         command = shlex.join(word for word in shlex.split(typed) if word != "--dry-run")
-        how_to = None if self.chosen is None else to_use_classes(command, directory)
-        starts, found = _check(experiment, directory, self.accept_changed_data, how_to)
+        starts, found = _check(experiment, directory, self.accept_changed_data, command, self.chosen is not None)
         if not starts:  # before two pages of settings
             print(f"{found}\n")
         print(describe(experiment))
@@ -133,30 +132,37 @@ def describe(value: Any, name: str = "", indent: int = 0) -> str:
     return "\n".join([f"{label}{type(value).__name__}", *inner])
 
 
-def _check(experiment: Experiment, directory: RunDirectory, accept: bool, how_to: str | None) -> tuple[bool, str]:
+def _check(
+    experiment: Experiment, directory: RunDirectory, accept: bool, command: str, own_images: bool
+) -> tuple[bool, str]:
     """Whether the experiment can start, found out by reading its data and building its players; and what was found.
 
     Args:
-        how_to: The command that would train on classes, where a person should be told of them.
+        command: What would train, for advice.
+        own_images: Whether a person should be told of classes that are not used.
     """
     from ganneal.engine.run import Run
+    from ganneal.training.initial_weights import take_weights
 
     try:
-        check_identity(directory, experiment)
+        check_identity(directory, experiment, command)
         experiment = found_again(experiment, directory)
         check_apart(experiment, directory)
         run = Run(experiment)
-        KnownData(directory).compared("data", experiment.data, run.data.dataset, accept=accept)
+        KnownData(directory, command=command).compared("data", experiment.data, run.data.dataset, accept=accept)
+        begins = experiment.init_from is not None and not directory.list_checkpoints()
+        taken = f"{take_weights(run, experiment.init_from or '').line}\n" if begins else ""
     except (ValueError, FileNotFoundError) as error:
         return False, f"it would be refused: {error}"
     generator, discriminator = (
         sum(p.numel() for p in player.parameters()) for player in (run.generator, run.discriminator)
     )
     dataset = run.data.dataset
+    how_to = to_use_classes(command, directory) if own_images else None
     classes = about_classes(dataset, bool(run.pair.num_classes), how_to)
     said = "" if classes is None else f"{classes}\n"
     return True, (
-        f"data: {len(dataset):,} samples of shape {dataset.shape}\n{said}"
+        f"data: {len(dataset):,} samples of shape {dataset.shape}\n{said}{taken}"
         f"parameters: generator {generator:,}, discriminator {discriminator:,}"
     )
 

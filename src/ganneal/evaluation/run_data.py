@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -16,6 +17,7 @@ from ganneal.metrics.extractors import EXTRACTORS, ExtractorConfig
 from ganneal.storage.encoding import decode, difference, encode
 from ganneal.storage.json_files import CARD, read_description
 from ganneal.storage.run_directory import OWN_FOLDERS, RunDirectory
+from ganneal.wording import with_options
 
 SourceField = Literal["data", "held_out"]
 SOURCE_WORDS: dict[SourceField, str] = {"data": "data", "held_out": "held-out data"}
@@ -55,12 +57,13 @@ class KnownData:
 
     Args:
         file: Another file that describes the run, as the card of weights.
+        command: What a person typed to train, for advice.
     Raises:
         ValueError: The file is damaged.
     """
 
-    def __init__(self, directory: RunDirectory, file: Path | None = None):
-        self.directory, self.file = directory, file or directory.description
+    def __init__(self, directory: RunDirectory, file: Path | None = None, command: str | None = None):
+        self.directory, self.file, self.command = directory, file or directory.description, command
         self.content = read_description(self.file) if self.file.exists() else None
 
     @classmethod
@@ -110,7 +113,8 @@ class KnownData:
             return Compared(now, [])
         changes = data_changes(before, now)
         if changes and not accept:
-            raise ValueError(refusal(self.directory, key, changes, HOW_TO_TRAIN))
+            advice = f"{HOW_TO_TRAIN}{how_to_start_from(self.directory, self.command)}"
+            raise ValueError(refusal(self.directory, key, changes, advice))
         return Compared(now, changes)
 
     def check_classes(self, dataset: Dataset) -> None:
@@ -120,10 +124,11 @@ class KnownData:
             ValueError: ``dataset`` has other classes, or in another order; the message has the names.
         """
         names = class_names_of({} if self.content is None else self.content["data"])
-        if names:
-            paired_in_order(
-                names, populated(dataset).class_names, called=(f"the run {self.directory.path}", "the data")
-            )
+        called = (f"the run {self.directory.path}", "the data")
+        try:
+            paired_in_order(names, populated(dataset).class_names, called=called)
+        except ValueError as error:
+            raise ValueError(f"{error}{how_to_start_from(self.directory, self.command)}") from error
 
     def check_extractor(self, extractor: ExtractorConfig | None, advice: str = OTHER_DIRECTORY) -> None:
         """Refuse an extractor that is called as before and has other weights: its values would continue a column.
@@ -180,9 +185,26 @@ class KnownData:
         }
 
 
-def check_identity(directory: RunDirectory, experiment: Experiment) -> None:
+def how_to_start_from(directory: RunDirectory, command: str | None) -> str:
+    """A line that says how to start another run from the weights of ``directory``; empty where there are none.
+
+    Args:
+        command: What a person typed to train; None where it was a call.
+    """
+    if not directory.list_checkpoints() and not (directory.path / "final" / CARD).exists():
+        return ""
+    path = str(directory.path)
+    free = next(name for number in count(2) if not Path(name := f"{path}-{number}").exists())
+    if command is None:
+        return f"\nTo start another run from its weights: init_from={path!r}, into another directory."
+    return f"\nTo start from its weights instead: {with_options(command, {'--init-from': path, '--out': free})}"
+
+
+def check_identity(directory: RunDirectory, experiment: Experiment, command: str | None = None) -> None:
     """Refuse to go on with another experiment than the directory's.
 
+    Args:
+        command: What a person typed to train, for advice.
     Raises:
         ValueError: An identity field differs, the message shows which; or nothing says what the checkpoints are.
     """
@@ -196,19 +218,23 @@ def check_identity(directory: RunDirectory, experiment: Experiment) -> None:
     content = read_description(directory.description)
     changes = experiment.changes_from(content["experiment"])
     start, known = experiment.init_from, content.get("places", {}).get("init_from")
-    if start is not None and known is not None and "relative" in known and not _is_at(start, known, directory.path):
+    if start is not None and known is not None and not _is_at(start, known, directory.path):
         changes.append(f"init_from: {known.get('absolute', known['given'])} -> {Path(start).resolve()}")
     if changes:
         listed = "\n  ".join(changes)
+        same_model = content["experiment"].get("model", {}).get("type") == type(experiment.model).__name__
         raise ValueError(
             f"{directory.path} holds a run of another experiment:\n  {listed}\n"
             f"Train into another directory (--out), or go back to these settings to resume. "
             f"Budget, records, divergence, device, devices, nodes and threads may change."
+            f"{how_to_start_from(directory, command) if same_model else ''}"
         )
 
 
 def _is_at(place: str, known: Mapping[str, str], directory: Path) -> bool:
     """Whether ``place`` is the one that a run in ``directory`` knows, which may have moved with it."""
+    if "relative" not in known:  # a name, as zoo:NAME
+        return place == known["given"]
     # The absolute place, or the same way from the run: a run and its data are often moved together.
     here = Path(place).expanduser().resolve()
     return here in (Path(known.get("absolute", "")), Path(os.path.normpath(directory.resolve() / known["relative"])))
@@ -238,10 +264,14 @@ def all_places(experiment: Experiment) -> dict[str, str]:
 def recorded_places(experiment: Experiment, directory: RunDirectory) -> dict[str, dict[str, str]]:
     """Where the things of an experiment lie, for `experiment.json`."""
     hashes = {f"{EXTRACTOR}.{name}": sha256 for name, sha256 in file_hashes(experiment.records.extractor).items()}
-    return {
+    found = {
         name: recorded(place, directory.path) | ({"sha256": hashes[name]} if name in hashes else {})
         for name, place in all_places(experiment).items()
     }
+    before = read_description(directory.description).get("places", {}) if directory.description.exists() else {}
+    if "absolute" not in found.get("init_from", {"absolute": ""}) and "init_from" in before:
+        found["init_from"] = before["init_from"]  # the other run is not needed any more, and is still the one it was
+    return found
 
 
 def found_again(experiment: Experiment, directory: RunDirectory) -> Experiment:

@@ -87,17 +87,26 @@ def trained_run(path: str | Path, checkpoint: str = "last") -> TrainedRun:
     directory = RunDirectory(zoo.run_path(path))
     if checkpoint == "last" and (state := directory.newer_state()) is not None:
         card = read_description(directory.description) | {"counters": state.get("counters", {})} | pushes_of(state)
-        return TrainedRun(directory.path, directory.description, card, lambda name: players_of(state)[name])
+        players = players_of(state)
+        return TrainedRun(directory.path, directory.description, card, tuple(players), lambda name: players[name])
     folder = directory.weights(checkpoint)
-    if (source := folder / CARD).exists():
-        card = read_description(source)
-        return TrainedRun(directory.path, source, card, lambda n: read_weights(folder / f"{n}.safetensors", card))
+    if (folder / CARD).exists():
+        return weights_in(folder)
     if checkpoint != "last":
         raise FileNotFoundError(
             f"no best weights at {folder}; a run that evaluates (--records.evaluate-count) keeps the best."
         )
     raise FileNotFoundError(
         f"no trained run at {directory.path}: neither final/{CARD} nor a checkpoint; {_way_out(directory.path)}"
+    )
+
+
+def weights_in(folder: Path) -> TrainedRun:
+    """The weights in ``folder`` with the card beside them."""
+    card = read_description(folder / CARD)
+    files = tuple(sorted(file.stem for file in folder.glob("*.safetensors")))
+    return TrainedRun(
+        folder.parent, folder / CARD, card, files, lambda n: read_weights(folder / f"{n}.safetensors", card)
     )
 
 

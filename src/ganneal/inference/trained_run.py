@@ -78,6 +78,8 @@ class TrainedRun:
     source: Path
     """The file of the card."""
     card: dict[str, Any]
+    files: tuple[str, ...]
+    """The names of the files of weights that are there."""
     weights: Callable[[str], StateDict]
 
     @contextmanager

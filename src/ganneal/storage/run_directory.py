@@ -274,7 +274,7 @@ class RunDirectory:
         candidates = self.list_checkpoints()
         for path in candidates:
             try:
-                return _read_checkpoint(path, changes)
+                return read_checkpoint(path, changes)
             except ValueError as error:
                 warnings.warn(f"passing over the checkpoint {path}: {error}", stacklevel=2)
         if candidates:
@@ -282,7 +282,12 @@ class RunDirectory:
         return None
 
 
-def _read_checkpoint(path: Path, changes: Changes | None) -> dict[str, Any]:
+def read_checkpoint(path: Path, changes: Changes | None = None) -> dict[str, Any]:
+    """The content of a checkpoint file.
+
+    Raises:
+        ValueError: It is damaged, or its identity has ``changes``.
+    """
     data = path.read_bytes()
     named = CHECKPOINT_NAME.fullmatch(path.name)
     if named is None or hashlib.sha256(data).hexdigest()[:16] != named[2]:

@@ -21,8 +21,18 @@ LONG = 2.5
 
 def forewarnings(experiment: Experiment) -> list[str]:
     """What is foretold of ``experiment`` on this machine."""
-    warnings = (forewarning(experiment), slow_precision(experiment), flattering_features(experiment))
-    return [warning for warning in warnings if warning is not None]
+    found = (forewarning, slow_precision, flattering_features, projected_away)
+    return [warning for about in found if (warning := about(experiment)) is not None]
+
+
+def projected_away(experiment: Experiment) -> str | None:
+    """A warning in words where the scheme undoes the weights that the run starts from, or None."""
+    if experiment.init_from is None or not getattr(experiment.scheme, "projected_start", False):
+        return None
+    return (
+        "The scheme first fits the generator to random projections, which undoes the weights of --init-from: give "
+        "--scheme.no-projected-start too."
+    )
 
 
 def about_classes(dataset: Dataset, used: bool, how_to: str | None = None) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ganneal.data import Dataset, Source, load_like, reporting
-from ganneal.data.classes import class_counts, class_names_of, paired_in_order
+from ganneal.data.classes import class_counts
 from ganneal.engine import loop as engine
 from ganneal.engine.run import Run, device_named
 from ganneal.evaluation.run_data import (
@@ -27,7 +27,6 @@ from ganneal.experiment import Experiment
 from ganneal.ranks import ALONE, Ranks
 from ganneal.stop import REMEDY, NonFinite, Row, Stop, TrainingStopped
 from ganneal.storage.encoding import encode
-from ganneal.storage.json_files import read_description
 from ganneal.storage.pictures import class_rows, picture, save_png, scatter
 from ganneal.storage.run_directory import RunDirectory
 from ganneal.storage.weight_files import export, players_of
@@ -35,6 +34,7 @@ from ganneal.training.display import Display
 from ganneal.training.evaluations import Evaluations
 from ganneal.training.followers import Decision, broadcasting, follow, gather_unlogged, initial_state, to_bytes
 from ganneal.training.forewarning import about_classes, forewarnings, to_use_classes
+from ganneal.training.initial_weights import take_weights
 from ganneal.training.interruption import Interrupted, Interruption
 from ganneal.training.launch import launched
 from ganneal.training.trackers import Trackers, check_installed
@@ -78,7 +78,7 @@ def train(
             f"experiment must be an Experiment, got {experiment!r}; named ones are functions in ganneal.experiments."
         )
     directory = RunDirectory(out)
-    check_identity(directory, experiment)
+    check_identity(directory, experiment, command)
     experiment = found_again(experiment, directory)
     check_apart(experiment, directory)
     with launched(experiment) as ranks, ExitStack() as held:
@@ -140,7 +140,7 @@ class Session:
         if ranks.device is None:
             device_named(experiment.device)  # refused before the data is read
         display.say(f"reading {experiment.data}")
-        self.known = KnownData(directory)
+        self.known = KnownData(directory, command=command)
         self.compared: dict[SourceField, Compared] = {}
         """The data beside what the run began with."""
         self.known.check_extractor(experiment.records.extractor)
@@ -222,7 +222,8 @@ class Session:
 
     def _begin(self) -> None:
         if self.experiment.init_from is not None:
-            self._take_weights(self.experiment.init_from)
+            taken = take_weights(self.run, self.experiment.init_from)
+            self.display.say(f"{taken.line}; which, and which begin anew: {taken.write(self.directory)}")
         self.directory.truncate_metrics(0)
         self._describe()
         how_to = None if self.chosen is None or self.command is None else to_use_classes(self.command, self.directory)
@@ -257,24 +258,6 @@ class Session:
         self._describe()
         self.trackers.begin(self.run.counters.num_real, encode(self.experiment))
         self.display.say(f"resuming {self.directory.path} at {self.run.counters.num_real:,} real images")
-
-    def _take_weights(self, path: str) -> None:
-        content = RunDirectory(path).load_checkpoint()
-        if content is None:
-            raise ValueError(f"init_from must be a run directory with a checkpoint, got {path!r}, which has none.")
-        if self.run.pair.num_classes:
-            theirs = class_names_of(read_description(RunDirectory(path).description)["data"])
-            if words := paired_in_order(
-                self.run.data.dataset.class_names, theirs, called=("the data", f"init_from {path}")
-            ):
-                self.display.say(f"classes of the data and of {path} are paired {words}")
-        try:
-            self.run.load_players(content["state"])
-        except RuntimeError as error:
-            raise ValueError(
-                f"init_from {path!r} has players of other shapes than this experiment's: "
-                f"{' '.join(str(error).splitlines()[:2])}; use the same model and image size."
-            ) from error
 
     def loop(self, interruption: Interruption) -> Stop | None:
         """Drain the engine until its budget, a stop rule or a signal ends it."""
