@@ -458,19 +458,6 @@ def test_a_run_resumed_at_any_step_of_a_round_ends_with_the_same_bits_and_rows(c
         assert (before + rows(second), differences(state_of(second), expected)) == (expected_rows, [])
 
 
-def test_a_state_of_before_there_were_chains_is_taken_up() -> None:
-    experiment = ring(scheme=SCHEMES["nats"])
-    state = state_of(trained(replace(experiment, budget=Budget(d_updates=2))))
-    state["counters"]["seconds"] = state["counters"]["cpu_seconds"] = 0.0
-    for key in ("chain", "pool", "fit"):
-        del state[key]
-    del state["random"]["pool"]
-    resumed = Run(experiment)
-    resumed.load_state_dict(state)
-    rows(resumed)
-    assert resumed.digest() == trained(experiment).digest()
-
-
 def test_looking_at_a_run_changes_no_bit_of_training() -> None:
     experiment = digits(augmentation=DiffAugment(), budget=Budget(d_updates=4))
     undisturbed, watched = trained(experiment), Run(experiment)
@@ -668,7 +655,7 @@ def test_regularizers_that_need_the_fakes_latents_refuse_pushed_ones(part: Any, 
         Run(experiment)
     run = Run(replace(experiment, regularizer=REGULARIZERS["none"]))
     until(run, UpdateDiscriminator)
-    run.experiment, run.regularizer_state = experiment, part.init_state()
+    run.experiment, run.regularizer, run.regularizer_state = experiment, part, part.init_state()
     with pytest.raises(ValueError, match="needs the latents of the fakes.*use a scheme with fresh fakes"):
         engine.apply(run.cursor.step, run)
 
