@@ -1361,15 +1361,3 @@ def test_every_regularizer_trains_in_both_precisions(name: str, precision: Any) 
     assert run.is_finite()
     of_generator = ("zcr", "ver", "orthogonal")
     assert ("d_penalty" in row, "g_penalty" in row) == (name not in ("ver", "orthogonal"), name in of_generator)
-
-
-def test_a_state_of_before_there_were_augmentations_and_networks_is_taken_up() -> None:
-    experiment = ring(regularizer=REGULARIZERS["wgan-gp"], budget=Budget(d_updates=4))
-    state = through_disk(trained(replace(experiment, budget=Budget(d_updates=2))))
-    for key in ("augmentation", "network", "network_optimizer"):
-        del state[key]
-    del state["random"]["augmentation"]
-    resumed = Run(experiment)
-    resumed.load_state_dict(state)
-    rows(resumed)
-    assert resumed.digest() == trained(experiment).digest()
