@@ -1,4 +1,4 @@
-"""Looking up a part by name, with an error that names the nearest one, and checks of the fields that parts share.
+"""Looking up a part by name, with an error that names the nearest one; checks that parts share; modules of extras.
 
 Registries are plain dicts in the module of their kind (`schemes.SCHEMES`, `losses.LOSSES`, ...), from a name to a
 frozen dataclass with its default fields. Register your own with ``LOSSES["mine"] = MyLoss()``.
@@ -7,6 +7,8 @@ frozen dataclass with its default fields. Register your own with ``LOSSES["mine"
 from collections.abc import Mapping
 from dataclasses import fields
 from difflib import get_close_matches
+from importlib import import_module
+from math import isfinite
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 Registered = TypeVar("Registered")
@@ -47,3 +49,26 @@ def check_at_least_one(**sizes: int) -> None:
     for name, value in sizes.items():
         if value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}.")
+
+
+def check_not_negative(**values: float) -> None:
+    """Refuse what is not a finite number >= 0, naming the field."""
+    for name, value in values.items():
+        if not (isfinite(value) and value >= 0):
+            raise ValueError(f"{name} must be a finite number >= 0, got {value}.")
+
+
+def optional_module(name: str, user: str, extra: str, instead: str = "") -> Any:
+    """The module ``name``, which comes with the ``extra``.
+
+    Raises:
+        ValueError: It, or what it needs, is not installed; the message says that ``user`` needs it, and what to do.
+    """
+    try:
+        import_module(name.partition(".")[0])  # by itself: a part of it may be imported already
+        return import_module(name)
+    except ImportError as error:
+        lacking = (error.name or name).partition(".")[0]
+        raise ValueError(
+            f"{user} needs {lacking}, which is not installed: pip install 'ganneal[{extra}]'{instead}."
+        ) from error

@@ -33,6 +33,23 @@ def lost(summary: Mapping[str, Any]) -> str:
     return f"{diverged} of {diverged + summary['n']} diverged" + (", others " if summary["n"] else "")
 
 
+def span(summary: Mapping[str, Any] | None, seeds: int = 0) -> str:
+    """A mean with its interval, after the number of runs that diverged; the seeds in it where there are fewer.
+
+    >>> span({"mean": 2.5, "low": 2.0, "high": 3.0, "n": 3}), span({"mean": 2.5, "low": None, "n": 1}), span(None)
+    ('2.5 [2, 3]', '2.5 (1 seed)', '–')
+    """
+    if not summary:
+        return number(None)
+    if summary.get("mean") is None:
+        return lost(summary)
+    mean = f"{lost(summary)}{number(summary['mean'])}"
+    if summary.get("low") is None:
+        return f"{mean} (1 seed)"
+    fewer = f" ({summary['n']} seeds)" if summary.get("n", seeds) < seeds else ""
+    return f"{mean} [{number(summary['low'])}, {number(summary['high'])}]{fewer}"
+
+
 def distinguishing_digits(values: Iterable[float]) -> int:
     """How many significant digits, at least 3, show different ``values`` as different.
 

@@ -223,7 +223,7 @@ def test_what_is_there_already_is_kept_unless_said(tmp_path: Path, monkeypatch: 
     monkeypatch.setitem(FORMATS, "off", Off(0.0))
     generator, path = trained(SMALL, (1, 8, 8)), tmp_path / "x.off"
     path.write_text("mine")
-    with pytest.raises(ValueError, match="out must be a new file, got .*x.off, which is there"):
+    with pytest.raises(ValueError, match="out must be a new file, got .*x.off', which is there"):
         write_export(generator, path, format="off")
     with pytest.raises(ValueError, match="out must be a file, got the folder"):
         write_export(generator, tmp_path, format="off", overwrite=True)
@@ -235,7 +235,7 @@ def test_what_is_there_already_is_kept_unless_said(tmp_path: Path, monkeypatch: 
 @pytest.mark.parametrize("missing", ["onnx", "onnxscript", "onnxruntime"])
 def test_a_missing_extra_is_named(missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, missing, None)
-    with pytest.raises(ValueError, match=rf"need {missing}, .*pip install 'ganneal\[export\]'"):
+    with pytest.raises(ValueError, match=rf"needs {missing}, .*pip install 'ganneal\[export\]'"):
         write_export(trained(SMALL, (1, 8, 8)), tmp_path / "x.onnx")
 
 
@@ -251,7 +251,7 @@ def test_the_command_line_exports_and_explains(
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
     for arguments, status, said in (
-        (["zoo:digits-nats", "--format", "torch"], 2, "digits-nats.pt2, which is there"),
+        (["zoo:digits-nats", "--format", "torch"], 2, "digits-nats.pt2', which is there"),
         (["zoo:digits-nats", "--format", "onxx"], 2, "unknown format 'onxx'. Did you mean 'onnx'"),
         (["empty"], 2, "no trained run at"),
         (["zoo:digits-nats", "--checkpoint", "best"], 2, "no best weights"),

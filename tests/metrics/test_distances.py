@@ -191,7 +191,7 @@ def test_pairs_are_checked_by_name():
         checked_pair(good, bad)
     with pytest.raises(ValueError, match=r"real must have shape \[n, d\]"):
         checked_pair(good[0], good)
-    with pytest.raises(ValueError, match="real and fake must have the same d, got d=2 and d=1"):
+    with pytest.raises(ValueError, match="real and fake must have the same d, got real d=2, fake d=1"):
         checked_pair(good, good[:, :1])
     with pytest.raises(ValueError, match="real must have at least 2 rows, got 1"):
         checked_pair(good[:1], good)

@@ -174,7 +174,7 @@ def test_bad_features_are_refused_by_name():
     bad[4] = bad[7] = torch.inf
     with pytest.raises(ValueError, match="fake must be finite, got NaN or infinity in 2 of 30 rows"):
         kernel_distance(good, bad)
-    with pytest.raises(ValueError, match="the same d, got d=2 and d=1"):
+    with pytest.raises(ValueError, match="the same d, got real d=2, fake d=1"):
         kernel_distance(good, good[:, :1])
     with pytest.raises(ValueError, match="real must have at least 2 rows, got 1"):
         kernel_distance(good[:1], good)

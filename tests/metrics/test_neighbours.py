@@ -172,7 +172,7 @@ def test_bad_arguments_are_refused_by_name(metric):
     bad[4] = bad[9] = torch.nan
     with pytest.raises(ValueError, match="real must be finite, got NaN or infinity in 2 of 30 rows"):
         metric(bad, good)
-    with pytest.raises(ValueError, match="the same d, got d=2 and d=1"):
+    with pytest.raises(ValueError, match="the same d, got real d=2, fake d=1"):
         metric(good, good[:, :1])
     with pytest.raises(ValueError, match=r"fake must have shape \[n, d\]"):
         metric(good, good[0])

@@ -136,7 +136,7 @@ def test_bad_features_are_refused_by_name():
     bad[3] = torch.nan
     with pytest.raises(ValueError, match="fake must be finite, got NaN or infinity in 1 of 40 rows"):
         per_class_frechet(good, labels, bad, labels)
-    with pytest.raises(ValueError, match="the same d, got d=2 and d=1"):
+    with pytest.raises(ValueError, match="the same d, got real d=2, fake d=1"):
         per_class_frechet(good, labels, good[:, :1], labels)
     with pytest.raises(ValueError, match=r"real must have shape \[n, d\]"):
         per_class_frechet(good[0], labels, good, labels)

@@ -123,7 +123,7 @@ def test_bad_samples_are_refused():
         sliced_wasserstein(normal(4, 2), normal(4, 2), directions=0)
     with pytest.raises(ValueError, match="d must be at least 1, got 0"):
         expected_shift_slice(0)
-    with pytest.raises(ValueError, match="must have the same d, got d=2 and d=3"):
+    with pytest.raises(ValueError, match="must have the same d, got real d=2, fake d=3"):
         sliced_wasserstein(normal(4, 2), normal(4, 3))
     with pytest.raises(ValueError, match="must be finite, got NaN"):
         sliced_wasserstein(normal(4, 2), normal(4, 2) * torch.nan)

@@ -9,8 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor, nn
 
@@ -93,23 +91,6 @@ def test_too_few_images_and_points_have_no_neighbours() -> None:
     points = Dataset(np.zeros((100, 2), dtype=np.float32))
     assert drawn.neighbours(trained(Lookup(DIGITS, 0)), few) is None
     assert drawn.neighbours(trained(Lookup(DIGITS, 0)), points) is None
-
-
-@settings(max_examples=25)
-@given(st.integers(0, 10_000), st.integers(2, 20))
-def test_spherical_paths_start_and_end_where_they_should_and_keep_the_length(seed: int, steps: int) -> None:
-    start, end = torch.randn(2, 5, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    path = drawn.spherical(start, end * start.norm() / end.norm(), steps)
-    torch.testing.assert_close(path[0], start)
-    torch.testing.assert_close(path[-1], end * start.norm() / end.norm())
-    torch.testing.assert_close(path.norm(dim=1), start.norm().expand(steps))
-
-
-@pytest.mark.parametrize("factor", [1.0, 2.0, -1.0])
-def test_spherical_paths_between_parallel_latents_are_straight(factor: float) -> None:
-    start = torch.tensor([1.0, 2.0])
-    path = drawn.spherical(start, factor * start, 3)
-    torch.testing.assert_close(path[1], (1 + factor) / 2 * start)
 
 
 def test_an_interpolation_keeps_one_class_along_a_row() -> None:

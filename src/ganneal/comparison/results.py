@@ -15,7 +15,7 @@ from ganneal.metrics.intervals import last_over_best_interval, seed_interval
 from ganneal.schemes import Nested
 from ganneal.storage.atomic import write_bytes
 from ganneal.storage.run_directory import provenance
-from ganneal.wording import lost, number
+from ganneal.wording import number, span
 
 RESULTS_FORMAT = 2
 STEP_TOLERANCE = 0.05
@@ -252,27 +252,12 @@ def _row(arm: Mapping[str, Any], seeds: int) -> list[str]:
     return [
         arm["name"],
         f"{arm['finished']} of {seeds}",
-        _span(arm["last"], seeds),
-        _span(arm["best"], seeds),
+        span(arm["last"], seeds),
+        span(arm["best"], seeds),
         _ratio(arm["decay"], arm["decay_interval"]),
         *(_clock(clock, arm["clocks"][clock]) for clock in (*CLOCKS, "cpu_seconds")),
         number(arm["g_step_per_d_update"]),
     ]
-
-
-def _span(summary: Mapping[str, Any] | None, seeds: int) -> str:
-    if summary is None:
-        return number(None)
-    return f"{lost(summary)}{_mean_span(summary, seeds)}"
-
-
-def _mean_span(summary: Mapping[str, Any], seeds: int) -> str:
-    if not summary["n"]:
-        return ""
-    if summary["low"] is None:
-        return f"{number(summary['mean'])} (1 seed)"
-    fewer = f" ({summary['n']} seeds)" if summary["n"] < seeds else ""
-    return f"{number(summary['mean'])} [{number(summary['low'])}, {number(summary['high'])}]{fewer}"
 
 
 def _ratio(mean: float | None, interval: Sequence[float] | None) -> str:

@@ -161,17 +161,7 @@ def count(amount: float) -> str:
 
 
 def _budget(clock: LikeClock, amount: float) -> Budget:
-    match clock:
-        case "seconds":
-            return Budget(seconds=amount)
-        case "cpu_seconds":
-            return Budget(cpu_seconds=amount)
-        case "num_real":
-            return Budget(num_real=int(amount))
-        case "d_updates":
-            return Budget(d_updates=int(amount))
-        case "g_updates":
-            return Budget(g_updates=int(amount))
+    return Budget(**{clock: amount if clock.endswith("seconds") else int(amount)})  # type: ignore[arg-type]
 
 
 def used_budget(like: Like, outcome: dict[str, Any]) -> Budget:

@@ -72,10 +72,10 @@ def class_names_of(described: Mapping[str, Any]) -> list[str]:
     return list(map(str, names if len(names) == count else range(count)))
 
 
-def few(names: Sequence[str]) -> str:
+def few(names: Sequence[str], most: int = LISTED) -> str:
     """The first of ``names``, and how many more there are."""
-    more = f" and {len(names) - LISTED:,} more" if len(names) > LISTED else ""
-    return ", ".join(shown(str(name)) for name in names[:LISTED]) + more
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(shown(str(name)) for name in names[:most]) + more
 
 
 def composed(names: Sequence[str]) -> list[str]:

@@ -152,20 +152,7 @@ class Run:
             translate=experiment.translate,
         )
         self.data_position = 0
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive_seed(experiment.seed, "initial weights"))
-            self.pair = built_players(experiment, dataset.shape, experiment.task.num_classes(dataset))
-            check_players(experiment, self.pair)
-            self.pair.load_files()
-            check_combination(experiment, self.discriminator, dataset.shape, self.pair.num_classes)
-            torch.manual_seed(derive_seed(experiment.seed, "initial normalization and regularizer"))
-            self.pair.discriminator = experiment.normalization.apply(self.discriminator)
-            self.regularizer = with_own_term(experiment.regularizer, self.discriminator)
-            self.network = self.regularizer.build(self.pair)
-            check_network(experiment, self.network)
-        # Players are built on the CPU and moved after, so that a seed gives the same weights on every device.
-        for module in self.modules:  # channels last: convolutions are faster in every precision
-            module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._build(dataset)
         self.average = deepcopy(self.generator).requires_grad_(False).eval()
         self.averaged_at = 0  # in real images, as the half-life
         self.d_parameters = [p for p in self.discriminator.parameters() if p.requires_grad]
@@ -191,6 +178,24 @@ class Run:
         self.round_steps: list[Tensor] = []
         """Lengths of the generator's steps in the present round, where they are measured."""
         self.logged_at = 0
+
+    def _build(self, dataset: Dataset) -> None:
+        """Both players, the regularizer and its network, for samples and classes as those of ``dataset``."""
+        experiment = self.experiment
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive_seed(experiment.seed, "initial weights"))
+            self.pair = built_players(experiment, dataset.shape, experiment.task.num_classes(dataset))
+            check_players(experiment, self.pair)
+            self.pair.load_files()
+            check_combination(experiment, self.discriminator, dataset.shape, self.pair.num_classes)
+            torch.manual_seed(derive_seed(experiment.seed, "initial normalization and regularizer"))
+            self.pair.discriminator = experiment.normalization.apply(self.discriminator)
+            self.regularizer = with_own_term(experiment.regularizer, self.discriminator)
+            self.network = self.regularizer.build(self.pair)
+            check_network(experiment, self.network)
+        # Players are built on the CPU and moved after, so that a seed gives the same weights on every device.
+        for module in self.modules:  # channels last: convolutions are faster in every precision
+            module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
     def generator(self) -> nn.Module:

@@ -101,16 +101,13 @@ def evaluate_run(
     generators = {
         name: load(path, checkpoint=name, sampler=sampler, statistics=statistics) for name in dict.fromkeys(names)
     }
-    data, held_out, changed = _data_of(directory, data_path, held_out_path, accept_changed_data)
-    for change in changed:
-        say(f"warning: not what the run was trained on: {change}")
+    data, held_out, changed = _data_of(directory, data_path, held_out_path, accept_changed_data, say)
     dataset, classes_paired = _check_classes(settings, list(generators.values()), data, say)
     built = _extractor(extractor or own_extractor(directory), dataset, settings.count, say)
     classes = _drawn_of_classes(settings, next(iter(generators.values()), None), dataset)
     settings = _measurable(settings, dataset, settings.count, classes, built, _MORE, say)
     say(f"{len(dataset):,} real samples through {built.name}")
-    real = _real_side(dataset, built, name=None if changed else named(directory))
-    real = real._replace(reference=replace(real.reference, changed=changed))
+    real = _real_side(dataset, built, name=None if changed else named(directory), changed=changed)
     unseen = None if held_out is None else _real_side(held_out, built).evidence
     made: dict[str, list[Record]] = {}
     for name, generator in generators.items():
@@ -254,15 +251,15 @@ def _paired_files(
 
 
 def _data_of(
-    directory: RunDirectory, path: str | None, held_out_path: str | None, accept: bool
+    directory: RunDirectory, path: str | None, held_out_path: str | None, accept: bool, say: Say
 ) -> tuple[Dataset, Dataset | None, tuple[str, ...]]:
     """The data of a run, its held-out data, and how they differ from what the run was trained on."""
     data = training_data(directory, path=path, accept=accept)
     held_out = held_out_data(directory, data.dataset, path=held_out_path, accept=accept)
-    if held_out is None:
-        return data.dataset, None, tuple(data.changes)
-    changed = (*data.changes, *(f"held-out data: {change}" for change in held_out.changes))
-    return data.dataset, held_out.dataset, changed
+    beside = [] if held_out is None else [f"held-out data: {change}" for change in held_out.changes]
+    for change in (changed := (*data.changes, *beside)):
+        say(f"warning: not what the run was trained on: {change}")
+    return data.dataset, None if held_out is None else held_out.dataset, changed
 
 
 def _extractor(config: ExtractorConfig | None, dataset: Dataset, count: int, say: Say) -> Extractor:
@@ -357,13 +354,17 @@ def _evidence(extracted: Extracted, labels: torch.Tensor | None) -> Evidence:
 
 
 def _real_side(
-    dataset: Dataset, extractor: Extractor, transform: str = "none", name: str | None = None
+    dataset: Dataset,
+    extractor: Extractor,
+    transform: str = "none",
+    name: str | None = None,
+    changed: tuple[str, ...] = (),
 ) -> RealEvidence:
     sha256 = content_hash(dataset)
     evidence = _evidence(reference_features(dataset, extractor, sha256=sha256), _labels(dataset))
     evidence = evidence._replace(class_names=tuple(dataset.class_names))
     name = name or str(dataset.description.get("name", "data"))
-    return RealEvidence(evidence, Reference(name, "train", sha256, len(dataset), transform))
+    return RealEvidence(evidence, Reference(name, "train", sha256, len(dataset), transform, changed))
 
 
 def _sampling_of(

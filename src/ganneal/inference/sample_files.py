@@ -25,7 +25,7 @@ from ganneal.data.decode.dataset_json import LABELS, label_file
 from ganneal.data.decode.kinds import START, hidden, is_image
 from ganneal.data.places import candidates
 from ganneal.data.tools.convert import png, write_zip
-from ganneal.storage.atomic import sync, write_bytes
+from ganneal.storage.atomic import check_free, sync, write_bytes
 from ganneal.storage.json_files import read_description
 from ganneal.storage.pictures import picture, save_png, to_uint8
 from ganneal.storage.run_directory import RunDirectory
@@ -69,12 +69,8 @@ def check_out(path: Path, *, overwrite: bool) -> None:
         )
     if suffix == "":
         _check_folder(path, overwrite)
-    elif path.is_dir():
-        raise ValueError(f"out must be a file, got the folder {str(path)!r}; name a file in it.")
-    elif path.exists() and not overwrite:
-        raise ValueError(
-            f"out must be a new file, got {str(path)!r}, which is there; name another, or use --overwrite."
-        )
+    else:
+        check_free(path, overwrite)
 
 
 def check_outside(path: Path, run: Path) -> None:

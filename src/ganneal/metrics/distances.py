@@ -6,7 +6,7 @@ distance is taken again as a sum of squared differences. So every result is bit 
 give, ties and duplicates included, at any block size.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import repeat
 
 import torch
@@ -23,21 +23,22 @@ _CHUNK = 2**21
 """Numbers gathered at a time where pairs are taken exactly: 16 MiB a side."""
 
 
-def checked_pair(real: Features, fake: Features) -> tuple[Float64[Tensor, "n d"], Float64[Tensor, "m d"]]:
-    """Both sets as `checked_features`.
-
-    Raises:
-        ValueError: Besides what `checked_features` refuses, the sets differ in d or one has fewer than 2 rows.
-    """
-    first, second = checked_features("real", real), checked_features("fake", fake)
-    if first.shape[1] != second.shape[1]:
-        raise ValueError(
-            f"real and fake must have the same d, got d={first.shape[1]} and d={second.shape[1]}; use one extractor "
-            f"for both."
-        )
-    for name, rows in (("real", first), ("fake", second)):
+def checked_sets(sets: Mapping[str, Features]) -> list[Float64[Tensor, "_ d"]]:
+    """Every set as `checked_features` under its name, of one dimension and with at least two rows."""
+    checked = {name: checked_features(name, features) for name, features in sets.items()}
+    for name, rows in checked.items():
         if len(rows) < 2:
             raise ValueError(f"{name} must have at least 2 rows, got {len(rows)}; give more samples.")
+    widths = {name: rows.shape[1] for name, rows in checked.items()}
+    if len(set(widths.values())) > 1:
+        listed = ", ".join(f"{name} d={d}" for name, d in widths.items())
+        raise ValueError(f"{' and '.join(widths)} must have the same d, got {listed}; use one extractor for all.")
+    return list(checked.values())
+
+
+def checked_pair(real: Features, fake: Features) -> tuple[Float64[Tensor, "n d"], Float64[Tensor, "m d"]]:
+    """`checked_sets` of both."""
+    first, second = checked_sets({"real": real, "fake": fake})
     return first, second
 
 

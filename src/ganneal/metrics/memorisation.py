@@ -4,7 +4,6 @@ Needs held-out data of the same distribution that no part of training saw, all i
 convinces nobody: show the `nearest_pairs` with it.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
 
@@ -13,8 +12,8 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from ganneal.metrics.distances import nearest_distances
-from ganneal.metrics.moments import Features, checked_features
+from ganneal.metrics.distances import checked_sets, nearest_distances
+from ganneal.metrics.moments import Features
 
 
 @dataclass(frozen=True)
@@ -119,19 +118,6 @@ def nearest_pairs(train: Features, generated: Features, *, count: int = 8) -> tu
     distances, nearest = nearest_distances(fake, rows)
     closest = distances[:, 0].argsort(stable=True)[:count].tolist()
     return tuple(NearestPair(i, int(nearest[i, 0]), float(distances[i, 0])) for i in closest)
-
-
-def checked_sets(sets: Mapping[str, Features]) -> list[Float64[Tensor, "_ d"]]:
-    """Every set as `checked_features` under its name, of one dimension and with at least two rows."""
-    checked = {name: checked_features(name, features) for name, features in sets.items()}
-    for name, rows in checked.items():
-        if len(rows) < 2:
-            raise ValueError(f"{name} must have at least 2 rows, got {len(rows)}; give more samples.")
-    widths = {name: rows.shape[1] for name, rows in checked.items()}
-    if len(set(widths.values())) > 1:
-        listed = ", ".join(f"{name} d={d}" for name, d in widths.items())
-        raise ValueError(f"{' and '.join(widths)} must have the same d, got {listed}; use one extractor for all.")
-    return list(checked.values())
 
 
 def distinct_rows(rows: Float64[Tensor, "n d"]) -> tuple[Float64[Tensor, "kept d"], int]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from math import isfinite
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
@@ -13,6 +12,7 @@ from ganneal.moments import MomentDecays
 from ganneal.optim.beta_rules import BETA_RULES
 from ganneal.optim.conjugate_gradient import BetaScope, ConjugateGradient, check_options
 from ganneal.optim.lr_rules import Constant, LRRule
+from ganneal.registry import check_not_negative
 
 
 class InsideRMSProp(torch.optim.Optimizer):
@@ -23,11 +23,8 @@ class InsideRMSProp(torch.optim.Optimizer):
     """
 
     def __init__(self, params: Iterable[Parameter], lr: float, smoothing: float = 0.95, eps: float = 1e-18) -> None:
-        for name, value in {"lr": lr, "eps": eps}.items():
-            if not (isfinite(value) and value >= 0):
-                raise ValueError(f"{name} must be a finite number >= 0, got {value}.")
-        if not 0 <= smoothing < 1:
-            raise ValueError(f"smoothing must be at least 0 and below 1, got {smoothing}.")
+        check_not_negative(lr=lr, eps=eps)
+        _check_decays(smoothing=smoothing)
         super().__init__(params, dict(lr=lr, smoothing=smoothing, eps=eps))
 
     @torch.no_grad()
@@ -102,20 +99,10 @@ def moment_decays(config: OptimizerConfig) -> MomentDecays | None:
         ) from None
 
 
-def _check_lr(lr: float) -> None:
-    if not (isfinite(lr) and lr >= 0):
-        raise ValueError(f"lr must be a finite number >= 0, got {lr}.")
-
-
 def _check_decays(**decays: float) -> None:
     for name, value in decays.items():
         if not 0 <= value < 1:
             raise ValueError(f"{name} must be at least 0 and below 1, got {value}.")
-
-
-def _check_eps(eps: float) -> None:
-    if not (isfinite(eps) and eps >= 0):
-        raise ValueError(f"eps must be a finite number >= 0, got {eps}.")
 
 
 @dataclass(frozen=True)
@@ -133,9 +120,8 @@ class Adam:
     rule: LRRule = Constant()
 
     def __post_init__(self) -> None:
-        _check_lr(self.lr)
+        check_not_negative(lr=self.lr, eps=self.eps)
         _check_decays(beta1=self.beta1, beta2=self.beta2)
-        _check_eps(self.eps)
 
     @property
     def moments(self) -> MomentDecays:
@@ -155,7 +141,7 @@ class SGD:
     moments = None
 
     def __post_init__(self) -> None:
-        _check_lr(self.lr)
+        check_not_negative(lr=self.lr)
         _check_decays(momentum=self.momentum)
 
     @property
@@ -184,9 +170,8 @@ class RMSProp:
     rule: LRRule = Constant()
 
     def __post_init__(self) -> None:
-        _check_lr(self.lr)
+        check_not_negative(lr=self.lr, eps=self.eps)
         _check_decays(smoothing=self.smoothing)
-        _check_eps(self.eps)
 
     @property
     def moments(self) -> MomentDecays:
@@ -219,7 +204,7 @@ class CG:
     moments = None
 
     def __post_init__(self) -> None:
-        _check_lr(self.lr)
+        check_not_negative(lr=self.lr)
         check_options(asdict(self) | {"compat": None})
 
     @property

@@ -10,7 +10,7 @@ from ganneal.report.curves import Figure
 from ganneal.report.figures import INK, PAPER, SERIES, Chart, series
 from ganneal.report.records import RunRecord
 from ganneal.report.words import CLOCK_WORDS
-from ganneal.wording import lost, number
+from ganneal.wording import lost, number, span
 
 Curve = tuple[np.ndarray, np.ndarray]
 GridValues = Float[np.ndarray, " grid"]
@@ -85,25 +85,6 @@ def _diverged(arm: Mapping[str, Any]) -> str:
 def index_of(arms: Sequence[Mapping[str, Any]], arm: Mapping[str, Any]) -> int:
     """The place of an arm, which fixes its colour in every chart."""
     return [other["name"] for other in arms].index(arm["name"])
-
-
-def span(summary: Mapping[str, Any] | None) -> str:
-    """A mean with its interval.
-
-    >>> span({"mean": 2.5, "low": 2.0, "high": 3.0, "n": 3}), span({"mean": 2.5, "low": None, "n": 1}), span(None)
-    ('2.5 [2, 3]', '2.5 (1 seed)', '–')
-    """
-    if not summary:
-        return "–"
-    if not _has_mean(summary):
-        return lost(summary)
-    return lost(summary) + _span(summary)
-
-
-def _span(summary: Mapping[str, Any]) -> str:
-    if summary.get("low") is None:
-        return f"{number(summary['mean'])} ({summary.get('n', 1)} seed{'' if summary.get('n', 1) == 1 else 's'})"
-    return f"{number(summary['mean'])} [{number(summary['low'])}, {number(summary['high'])}]"
 
 
 def distances(

@@ -7,7 +7,7 @@ from typing import Any
 
 from ganneal.clocks import CLOCKS
 from ganneal.report import words
-from ganneal.report.comparison_figures import distances, index_of, span, values_by_arm
+from ganneal.report.comparison_figures import distances, index_of, values_by_arm
 from ganneal.report.drawn import same_latents
 from ganneal.report.page import render
 from ganneal.report.pictures import Picture
@@ -16,7 +16,7 @@ from ganneal.report.records import RunRecord, flatten, read_run
 from ganneal.report.run_page import generator_of
 from ganneal.storage.encoding import difference
 from ganneal.storage.json_files import read_json
-from ganneal.wording import duration, lost, number
+from ganneal.wording import duration, lost, number, span
 
 RunKey = tuple[str, str]
 """Arm and seed."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from ganneal.data import Dataset
 from ganneal.evaluation.run_data import training_data
 from ganneal.inference.loading import TrainedGenerator
+from ganneal.inference.playground.drawing import great_circle
 from ganneal.metrics import pixel_features
 from ganneal.metrics.distances import nearest_distances
 from ganneal.report.figures import MUTED, Chart, series
@@ -111,20 +112,6 @@ def neighbours(generator: TrainedGenerator, dataset: Dataset) -> Neighbours | No
     )
 
 
-def spherical(start: Float[Tensor, " size"], end: Float[Tensor, " size"], steps: int) -> Float[Tensor, "{steps} size"]:
-    """Points on the great arc from ``start`` to ``end``, lengths in between too; Gaussian latents stay typical on it.
-
-    >>> spherical(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), 3)[1]
-    tensor([0.7071, 0.7071])
-    """
-    cosine = torch.dot(start, end) / (start.norm() * end.norm()).clamp_min(1e-12)
-    angle = torch.arccos(cosine.clamp(-1, 1))
-    t = torch.linspace(0, 1, steps)[:, None]
-    if angle.sin().abs() < 1e-4:  # parallel, or exactly opposite: a straight line
-        return (1 - t) * start + t * end
-    return (torch.sin((1 - t) * angle) * start + torch.sin(t * angle) * end) / angle.sin()
-
-
 @torch.no_grad()
 def _along(generator: TrainedGenerator, rows: int, steps: int) -> Tensor:
     """Samples along ``rows`` arcs, each under one condition: ``[rows * steps, ...]``."""
@@ -132,7 +119,7 @@ def _along(generator: TrainedGenerator, rows: int, steps: int) -> Tensor:
     ends = generator.latent.sample(2 * rows, random)
     drawn = []
     for row in range(rows):
-        latents = spherical(ends[2 * row], ends[2 * row + 1], steps)
+        latents = great_circle(ends[2 * row], ends[2 * row + 1], steps)
         condition = generator.condition(1, random)
         held = tuple(c.expand(steps, *c.shape[1:]) for c in condition)
         drawn.append(generator.task.sample(generator.generator, latents, held, random).float().cpu())

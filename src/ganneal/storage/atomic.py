@@ -17,6 +17,20 @@ def check_named(path: str | Path) -> None:
         raise ValueError(f"path must name a file or a folder, got the empty {path!r}; the present folder is '.'.")
 
 
+def check_free(path: Path, overwrite: bool) -> None:
+    """Refuse to write a file where a folder is, or where something would be lost.
+
+    Raises:
+        ValueError: ``path`` is a folder, or is there and may not be overwritten.
+    """
+    if path.is_dir():
+        raise ValueError(f"out must be a file, got the folder {str(path)!r}; name a file in it.")
+    if path.exists() and not overwrite:
+        raise ValueError(
+            f"out must be a new file, got {str(path)!r}, which is there; name another, or use --overwrite."
+        )
+
+
 def sync(path: Path) -> None:
     """Have the disk hold what was written to a file, or which files a folder holds."""
     descriptor = os.open(path, os.O_RDONLY)

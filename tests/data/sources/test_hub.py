@@ -329,5 +329,5 @@ def test_without_datasets_the_command_that_installs_it_is_named(
     monkeypatch.setitem(sys.modules, "datasets", None)
     assert main(["data", "inspect", name]) == 2
     assert "pip install 'ganneal[hub]'" in capsys.readouterr().err
-    with pytest.raises(ValueError, match="need the package datasets"):
+    with pytest.raises(ValueError, match="needs datasets, which is not installed"):
         huggingface.import_datasets()

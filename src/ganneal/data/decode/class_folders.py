@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ganneal.data.classes import few
 from ganneal.data.decode.dataset_json import LABELS, parse_labels
 from ganneal.data.decode.images import shown
 from ganneal.data.decode.labels import ClassLabels, alike, normal_name
@@ -110,17 +111,17 @@ def _ambiguity(inner: Sequence[str], tops: Sequence[str], where: str, zipped: bo
     if stray:
         return (
             f"{len(stray):,} of {len(inner):,} images lie in no class folder of {where}, the first "
-            f"{shown(stray[0])!r}; move them into one of {_few(tops)}, or away"
+            f"{shown(stray[0])!r}; move them into one of {few(tops, 5)}, or away"
         )
     first = next((top for top in tops if top.casefold().startswith("train")), tops[0])
     give = "give a zip of one of them" if zipped else f"give one of them, as {where}/{shown(first)}"
     if sum(SPLIT_NAME.fullmatch(top.casefold()) is not None for top in tops) > 1:
-        return f"the folders {_few(tops)} in {where} are parts of a data set, no classes, and all are read; {give}"
+        return f"the folders {few(tops, 5)} in {where} are parts of a data set, no classes, and all are read; {give}"
     shared = _shared(inner)
     if len(shared) > 1:
         return (
-            f"each of the folders {_few(tops)} in {where} holds the folders {_few(sorted(shared))}, so it is not clear "
-            f"which are the classes; {give}"
+            f"each of the folders {few(tops, 5)} in {where} holds the folders {few(sorted(shared), 5)}, so it is not "
+            f"clear which are the classes; {give}"
         )
     return ""
 
@@ -143,8 +144,3 @@ def _origin(inner: Sequence[str], where: str) -> str:
     if deep is not None:
         words.append(f"folders in them are not told apart, as {shown(deep.rpartition('/')[0])}")
     return "; ".join(words)
-
-
-def _few(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
-    return ", ".join(map(shown, names[:5])) + more

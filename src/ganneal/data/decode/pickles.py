@@ -136,3 +136,11 @@ def load_pickle(name: str, content: bytes | BinaryIO) -> Any:
         return _plain(_Unpickler(content, encoding="bytes").load(), {})
     except Exception as error:  # a damaged pickle makes the reader raise almost any type
         raise ValueError(f"{name} cannot be read as a pickle of arrays ({error}); download it again.") from error
+
+
+def load_batch(name: str, content: bytes | BinaryIO) -> dict[str, Any]:
+    """The entries of a pickled dict by name, which Python 2 writes as bytes; none where it is no dict."""
+    # Python 2 wrote these pickles: keys come as bytes, and as text where somebody has written the file again.
+    batch = load_pickle(name, content)
+    items = batch.items() if isinstance(batch, dict) else ()
+    return {key.decode() if isinstance(key, bytes) else str(key): value for key, value in items}

@@ -10,7 +10,7 @@ import numpy as np
 
 from ganneal.data.decode.images import shown
 from ganneal.data.decode.members import read_members
-from ganneal.data.decode.pickles import load_pickle
+from ganneal.data.decode.pickles import load_batch
 from ganneal.data.finding import find_data
 from ganneal.data.protocol import Dataset
 from ganneal.data.sources.archive import Zip
@@ -31,17 +31,13 @@ def _from_binary(name: str, content: bytes, num_labels: int) -> tuple[np.ndarray
     return records[:, num_labels:].reshape(-1, *SHAPE), records[:, :num_labels]
 
 
-def _from_pickle(name: str, content: bytes, key: bytes) -> tuple[np.ndarray, np.ndarray]:
-    batch = load_pickle(name, content)
-    values: dict[bytes, Any] = {}
-    if isinstance(batch, dict):
-        # Python 2 wrote these pickles: keys come back as bytes, and as text where somebody has written the file again.
-        values = {item.encode() if isinstance(item, str) else item: value for item, value in batch.items()}
-    images, labels = values.get(b"data"), values.get(key)
+def _from_pickle(name: str, content: bytes, key: str) -> tuple[np.ndarray, np.ndarray]:
+    batch = load_batch(name, content)
+    images, labels = batch.get("data"), batch.get(key)
     if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 2 or images.shape[1] != PIXELS:
         raise ValueError(f"{name} must hold 'data', uint8 [N, {PIXELS}]; download it again.")
     if not isinstance(labels, list) or len(labels) != len(images) or not all(map(_is_class, labels)):
-        raise ValueError(f"{name} must hold {key.decode()!r}, a number for each of its {len(images)} images.")
+        raise ValueError(f"{name} must hold {key!r}, a number for each of its {len(images)} images.")
     return images.reshape(-1, *SHAPE), np.array(labels)
 
 
@@ -49,15 +45,13 @@ def _is_class(number: Any) -> bool:
     return isinstance(number, int) and 0 <= number < 2**31
 
 
-def _class_names(files: Mapping[str, bytes], text: str, pickled: str, key: bytes, count: int) -> list[str]:
+def _class_names(files: Mapping[str, bytes], text: str, pickled: str, key: str, count: int) -> list[str]:
     """Those of the file ``text`` or the pickle ``pickled`` that come with the batches; none where there is neither."""
     found: Any = None
     if text in files:
         found = files[text].split()
     elif pickled in files:
-        content = load_pickle(pickled, files[pickled])
-        if isinstance(content, dict):
-            found = content.get(key, content.get(key.decode()))
+        found = load_batch(pickled, files[pickled]).get(key)
     if not isinstance(found, list) or len(found) != count or not all(isinstance(name, str | bytes) for name in found):
         return []
     return [shown(name if isinstance(name, str) else name.decode("utf-8", "replace")) for name in found]
@@ -122,10 +116,10 @@ class Cifar10:
             if all(name in files for name in binary):
                 parts = [_from_binary(name, files[name], 1) for name in binary]
             elif all(name in files for name in stems):
-                parts = [_from_pickle(name, files[name], b"labels") for name in stems]
+                parts = [_from_pickle(name, files[name], "labels") for name in stems]
             else:
                 raise _missing(binary, stems)
-            names = _class_names(files, "batches.meta.txt", "batches.meta", b"label_names", 10)
+            names = _class_names(files, "batches.meta.txt", "batches.meta", "label_names", 10)
         labels = [part[1].reshape(-1) for part in parts]
         return _dataset([part[0] for part in parts], labels, 10, names, f"CIFAR-10 ({self.split})", place)
 
@@ -161,7 +155,8 @@ class Cifar100:
     def load(self) -> Dataset:
         place = _archive(find_data(self.path), "cifar-100-")
         binary = f"{self.split}.bin"
-        text, key = f"{self.labels}_label_names.txt", f"{self.labels}_label_names".encode()
+        key = f"{self.labels}_label_names"
+        text = f"{key}.txt"
         files = read_members(place, {binary, self.split, text, "meta"})
         with _within(place):
             if binary in files:
@@ -169,7 +164,7 @@ class Cifar100:
                 # The binary version has the coarse label in the first byte of a record and the fine one in the second.
                 labels = labels[:, ["coarse", "fine"].index(self.labels)]
             elif self.split in files:
-                images, labels = _from_pickle(self.split, files[self.split], f"{self.labels}_labels".encode())
+                images, labels = _from_pickle(self.split, files[self.split], f"{self.labels}_labels")
             else:
                 raise _missing([binary], [self.split])
             classes = {"fine": 100, "coarse": 20}[self.labels]

@@ -14,7 +14,7 @@ from ganneal.data.decode.images import shown
 from ganneal.data.decode.listing import stamp, version
 from ganneal.data.decode.loading import SHARE_OF_MEMORY, SMALL_SET, free_memory
 from ganneal.data.decode.npy import MOST_DEFLATED, read_header, read_member
-from ganneal.data.decode.pickles import load_pickle
+from ganneal.data.decode.pickles import load_batch
 from ganneal.data.decode.store import kept_rows, store_limit
 from ganneal.data.finding import find_data
 from ganneal.data.messages import report
@@ -182,10 +182,8 @@ def _header(member: Any) -> tuple[int, int]:
 
 def _of_pickle(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     with open(path, "rb") as file:
-        batch = load_pickle(path.name, file)
-    values: dict[Any, Any] = batch if isinstance(batch, dict) else {}
-    values = {key.decode() if isinstance(key, bytes) else key: value for key, value in values.items()}
-    pixels, given = values.get("data"), values.get("labels")
+        batch = load_batch(path.name, file)
+    pixels, given = batch.get("data"), batch.get("labels")
     if not isinstance(given, np.ndarray) and not (isinstance(given, list) and all(isinstance(n, int) for n in given)):
         raise ValueError("it must hold 'labels', numbers")
     labels = np.asarray(given)

@@ -12,6 +12,7 @@ from ganneal.data.decode.listing import Listing, PartReader, check_found, stamp,
 from ganneal.data.decode.loading import Encoded
 from ganneal.data.finding import find_data
 from ganneal.data.identity import files_at
+from ganneal.registry import optional_module
 
 LMDB_FILE = "data.mdb"
 _OPEN: dict[str, tuple[Any, int]] = {}
@@ -81,16 +82,8 @@ def _keys(root: Path) -> list[str]:
 
 
 def import_lmdb() -> Any:
-    """The module ``lmdb``.
-
-    Raises:
-        ValueError: It is not installed; the message says how to.
-    """
-    try:
-        import lmdb
-    except ModuleNotFoundError as error:
-        raise ValueError("LSUN's files need lmdb, which is not installed: pip install 'ganneal[lsun]'.") from error
-    return lmdb
+    """The module ``lmdb``."""
+    return optional_module("lmdb", "LSUN", "lsun")
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from ganneal.data.decode.listing import Listing, PartReader, check_found, folder
 from ganneal.data.decode.loading import Encoded
 from ganneal.data.finding import find_data
 from ganneal.data.identity import files_at
-from ganneal.registry import lookup
+from ganneal.registry import lookup, optional_module
 
 HELD = 4
 """Groups of rows that are in memory at a time: threads read neighbouring ones."""
@@ -149,7 +149,7 @@ def _rows(opened: Any, file: Path) -> list[int]:
 
 @contextmanager
 def _opened(file: Path) -> Iterator[Any]:
-    parquet = import_parquet()
+    parquet = optional_module("pyarrow.parquet", "a parquet file", "parquet")
     from pyarrow import ArrowException
 
     try:
@@ -170,18 +170,3 @@ def _class_names(metadata: dict[bytes, bytes] | None, labels: str | None) -> lis
         return [str(name) for name in features[labels]["names"]]
     except (KeyError, TypeError, ValueError):
         return []
-
-
-def import_parquet() -> Any:
-    """The module ``pyarrow.parquet``.
-
-    Raises:
-        ValueError: It is not installed; the message says how to.
-    """
-    try:
-        from pyarrow import parquet
-    except ModuleNotFoundError as error:
-        raise ValueError(
-            "parquet files need pyarrow, which is not installed: pip install 'ganneal[parquet]'."
-        ) from error
-    return parquet

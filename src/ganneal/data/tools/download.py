@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError
@@ -83,7 +84,7 @@ def fetch_files(
         if path.is_file() and hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() == md5:
             continue
         url = (address or download.address) + name
-        content = _content(url, name, progress)
+        content = downloaded(url, name, LARGEST_DOWNLOAD, partial(progress, name))
         found = hashlib.md5(content, usedforsecurity=False).hexdigest()
         if found != md5:
             raise ValueError(f"{url} is not the published {name}: its MD5 must be {md5}, got {found}; try a mirror.")
@@ -91,13 +92,21 @@ def fetch_files(
     return paths
 
 
-def _content(url: str, name: str, progress: Callable[[str, int], None]) -> bytes:
+def downloaded(url: str, name: str, most: int, progress: Callable[[int], None]) -> bytes:
+    """The content of ``url``, at most a byte more than ``most``: enough to see that it is too long.
+
+    Args:
+        name: Of the file that should be there, for the message.
+        progress: Called with the number of bytes that have come.
+    Raises:
+        OSError: There is no connection, or no such file.
+    """
     data = bytearray()
     try:
         with urlopen(url, timeout=30) as response:
-            while len(data) <= LARGEST_DOWNLOAD and (part := response.read(1 << 20)):
+            while len(data) <= most and (part := response.read(min(1 << 20, most + 1 - len(data)))):
                 data += part
-                progress(name, len(data))
+                progress(len(data))
     except (OSError, ValueError, HTTPException) as error:  # ValueError: not an address at all
         if isinstance(error, HTTPError):
             error.close()

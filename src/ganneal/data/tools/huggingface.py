@@ -9,7 +9,7 @@ from typing import Any
 
 from ganneal.data.decode.images import Damaged, shown
 from ganneal.data.finding import find_data
-from ganneal.registry import lookup
+from ganneal.registry import lookup, optional_module
 from ganneal.storage.atomic import replaced_folder
 
 ON_THE_HUB = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -47,19 +47,8 @@ class HubSplit:
 
 
 def import_datasets() -> Any:
-    """The module ``datasets``.
-
-    Raises:
-        ValueError: It is not installed; the message says how to.
-    """
-    try:
-        import datasets
-    except ModuleNotFoundError as error:
-        raise ValueError(
-            f"Hugging Face's data sets need the package {error.name}, which is not installed: "
-            f"pip install 'ganneal[hub]'."
-        ) from error
-    return datasets
+    """The module ``datasets``."""
+    return optional_module("datasets", "a data set of Hugging Face", "hub")
 
 
 def is_saved(folder: Path) -> bool:

@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
@@ -16,6 +15,7 @@ from torch.export import Dim, ExportedProgram
 
 from ganneal import __version__
 from ganneal.inference.export.program import CARD_KEY, Program
+from ganneal.registry import optional_module
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -63,13 +63,7 @@ class Onnx:
 
     def check(self) -> None:
         for module in ("onnx", "onnxscript", "onnxruntime"):
-            try:
-                import_module(module)
-            except ImportError as error:
-                raise ValueError(
-                    f"ONNX files need {module}, which is not installed: pip install 'ganneal[export]'; or use the "
-                    f"format 'torch'."
-                ) from error
+            optional_module(module, "an ONNX file", "export", "; or use the format 'torch'")
 
     def encoded(self, program: Program, examples: tuple[Tensor, ...]) -> bytes:
         import onnx

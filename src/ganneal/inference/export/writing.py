@@ -10,7 +10,7 @@ from ganneal.inference.export.formats import FORMATS, Runner
 from ganneal.inference.export.program import Program, program_of
 from ganneal.inference.generator import TrainedGenerator
 from ganneal.registry import lookup
-from ganneal.storage.atomic import write_bytes
+from ganneal.storage.atomic import check_free, write_bytes
 
 # The program is traced at 2 samples: the other sizes show that it holds for any number of them.
 BATCHES = (1, 2, 7, 64)
@@ -49,7 +49,7 @@ def write_export(
             new file then.
     """
     chosen, path = lookup("format", FORMATS, format), Path(path)
-    _check_free(path, overwrite)
+    check_free(path, overwrite)
     chosen.check()
     program = program_of(generator)
     content = chosen.encoded(program, _inputs(generator, program, 2, seed=0))
@@ -79,10 +79,3 @@ def largest_differences(
 def _inputs(generator: TrainedGenerator, program: Program, count: int, seed: int) -> tuple[Tensor, ...]:
     latents, condition, _ = generator.draw(count, seed)
     return program.made_of(latents, condition)
-
-
-def _check_free(path: Path, overwrite: bool) -> None:
-    if path.is_dir():
-        raise ValueError(f"out must be a file, got the folder {path}; name a file in it.")
-    if path.exists() and not overwrite:
-        raise ValueError(f"out must be a new file, got {path}, which is there; name another, or use --overwrite.")

@@ -2,13 +2,13 @@
 
 import os
 import random
-from importlib import import_module
 from typing import Any
 
 from PIL import Image
 
 from ganneal.inference.generator import SamplerName
 from ganneal.inference.playground.drawing import ANY_CLASS, MOST_SAMPLES, Controls, Playground
+from ganneal.registry import optional_module
 from ganneal.storage.weight_files import LICENCE
 
 MOST_SEED = 2**31 - 1
@@ -39,13 +39,7 @@ def gradio() -> Any:
         ValueError: It is not installed.
     """
     os.environ.update(TELEMETRY)  # before it is imported
-    try:
-        return import_module("gradio")
-    except ImportError as error:
-        raise ValueError(
-            "the playground needs gradio, which is not installed: pip install 'ganneal[playground]'; `ganneal sample` "
-            "draws without."
-        ) from error
+    return optional_module("gradio", "the playground", "playground", "; `ganneal sample` draws without")
 
 
 def build(playground: Playground) -> Any:

@@ -15,7 +15,12 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ganneal.metrics.extractors.files import load_network
-from ganneal.metrics.extractors.inverted_residual import StageSettings, inverted_residuals, padded_as_tensorflow
+from ganneal.metrics.extractors.inverted_residual import (
+    PaddedConvolution,
+    StageSettings,
+    inverted_residuals,
+    padded_as_tensorflow,
+)
 from ganneal.metrics.extractors.module import ModuleExtractor, check_shape
 from ganneal.metrics.extractors.protocol import Maps, Precision
 from ganneal.metrics.resize import Resize, Scaling
@@ -56,32 +61,14 @@ BLOCK_NAMES = {
 """Names of the published tensors, and those of `EfficientNetLite`."""
 
 
-class ConvNormReLU6(nn.Module):
-    """A convolution without bias, padded as TensorFlow does, batch norm, and ReLU6 unless it is ``linear``."""
-
-    def __init__(
-        self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1, linear: bool = False
-    ):
-        super().__init__()
-        self.convolution = nn.Conv2d(inputs, outputs, kernel, stride, groups=groups, bias=False)
-        # TensorFlow's epsilon; the weights were trained there.
-        self.norm = nn.BatchNorm2d(outputs, eps=1e-3)
-        self.linear = linear
-
-    def forward(self, maps: Maps) -> Maps:
-        kernel, stride = self.convolution.kernel_size[0], self.convolution.stride[0]
-        maps = self.norm(self.convolution(padded_as_tensorflow(maps, kernel, stride)))
-        return maps if self.linear else F.relu6(maps)
-
-
 class EfficientNetLite(nn.Module):
     """Colour images to the mean over positions of the last maps and ImageNet's 1,000 logits; 4,652,008 parameters."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = ConvNormReLU6(3, 32, 3, stride=2)
-        self.blocks = inverted_residuals(ConvNormReLU6, 32, EFFICIENTNET_STAGES)
-        self.head = ConvNormReLU6(320, 1280)
+        self.stem = PaddedConvolution(3, 32, 3, stride=2)
+        self.blocks = inverted_residuals(PaddedConvolution, 32, EFFICIENTNET_STAGES)
+        self.head = PaddedConvolution(320, 1280)
         self.logits = nn.Linear(1280, 1000)
 
     def forward(self, images: Float[Tensor, "n 3 h w"]) -> tuple[Float[Tensor, "n 1280"], Float[Tensor, "n 1000"]]:
@@ -125,10 +112,11 @@ def read_lite() -> tuple[EfficientNetLite, str]:
 
 
 class FoldedUnit(nn.Module):
-    """A `ConvNormReLU6` in eval mode as one convolution: batch norm is in its weight and bias."""
+    """A `PaddedConvolution` in eval mode as one convolution: batch norm is in its weight and bias."""
 
-    def __init__(self, unit: ConvNormReLU6):
+    def __init__(self, unit: PaddedConvolution):
         super().__init__()
+        assert isinstance(unit.norm, nn.BatchNorm2d)
         # In eval mode batch norm is a scale and a shift, so the convolution before it can absorb both: one pass over
         # memory less.
         self.convolution = fuse_conv_bn_eval(unit.convolution.eval(), unit.norm.eval())
@@ -157,7 +145,7 @@ class LiteMaps(nn.Module):
         self.blocks = deepcopy(network.blocks)
         for block in self.blocks:
             for name, part in list(block.named_children()):
-                if isinstance(part, ConvNormReLU6):
+                if isinstance(part, PaddedConvolution):
                     setattr(block, name, FoldedUnit(part))
         ends = list(accumulate(repeats for *_, repeats in EFFICIENTNET_STAGES))
         self.taps = {ends[stage] - 1 for stage in TAPPED_STAGES}

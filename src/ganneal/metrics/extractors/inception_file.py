@@ -9,17 +9,15 @@ import pickle
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
-from urllib.request import urlopen
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from ganneal.data.tools.download import downloaded
 from ganneal.metrics.extractors.module import weights_sha256
 from ganneal.storage.atomic import write_bytes
 from ganneal.storage.cache import cache_folder
@@ -135,25 +133,8 @@ def fetch_inception(
     """
     out, url = out or fetched_inception(), url or FID_FILE.url
     assert url is not None and FID_FILE.size is not None
-    try:
-        data = _download(url, FID_FILE.size, progress)
-    except (OSError, ValueError, HTTPException) as error:  # ValueError: not an address at all
-        if isinstance(error, HTTPError):
-            error.close()
-        reason = getattr(error, "reason", error)
-        raise OSError(
-            f"cannot download {url} ({reason}); copy {FID_FILE.name} from a machine with a network, or give --url."
-        ) from error
+    size = FID_FILE.size
+    data = downloaded(url, FID_FILE.name, size, lambda done: progress(done, size))
     check_weight_file(url, data, FID_FILE)
     write_bytes(out, data)
     return out
-
-
-def _download(url: str, size: int, progress: Callable[[int, int], None]) -> bytes:
-    """The content of ``url``, at most a byte more than ``size``: enough to see that it is too long."""
-    data = bytearray()
-    with urlopen(url, timeout=30) as response:
-        while len(data) <= size and (part := response.read(min(1 << 20, size + 1 - len(data)))):
-            data += part
-            progress(len(data), size)
-    return bytes(data)

@@ -23,6 +23,32 @@ def padded_as_tensorflow(maps: Maps, kernel: int, stride: int) -> Maps:
     return F.pad(maps, sides) if any(sides) else maps  # padding by nothing would copy
 
 
+class PaddedConvolution(nn.Module):
+    """A convolution padded as TensorFlow does, with batch norm or a bias, and ReLU6 behind it unless ``linear``."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int = 1,
+        stride: int = 1,
+        groups: int = 1,
+        linear: bool = False,
+        *,
+        norm: bool = True,
+    ):
+        super().__init__()
+        self.convolution = nn.Conv2d(inputs, outputs, kernel, stride, groups=groups, bias=not norm)
+        # TensorFlow's epsilon; the weights were trained there.
+        self.norm = nn.BatchNorm2d(outputs, eps=1e-3) if norm else nn.Identity()
+        self.linear = linear
+
+    def forward(self, maps: Maps) -> Maps:
+        kernel, stride = self.convolution.kernel_size[0], self.convolution.stride[0]
+        maps = self.norm(self.convolution(padded_as_tensorflow(maps, kernel, stride)))
+        return maps if self.linear else F.relu6(maps)
+
+
 class InvertedResidual(nn.Module):
     """Expansion, a depthwise convolution, a linear projection; the input is added where its shape allows.
 

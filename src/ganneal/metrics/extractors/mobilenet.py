@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganneal.metrics.extractors.files import load_network, read_npz
-from ganneal.metrics.extractors.inverted_residual import StageSettings, inverted_residuals, padded_as_tensorflow
+from ganneal.metrics.extractors.inverted_residual import PaddedConvolution, StageSettings, inverted_residuals
 from ganneal.metrics.extractors.module import ModuleExtractor, check_shape
-from ganneal.metrics.extractors.protocol import Maps, Precision
+from ganneal.metrics.extractors.protocol import Precision
 from ganneal.metrics.resize import Resize
 
 MOBILENET_STAGES: tuple[StageSettings, ...] = (
@@ -25,20 +25,7 @@ MOBILENET_STAGES: tuple[StageSettings, ...] = (
 """The inverted residuals; table 2 of the paper."""
 
 
-class Convolution(nn.Module):
-    """A convolution with bias, padded as TensorFlow does, and ReLU6 behind it unless it is ``linear``."""
-
-    def __init__(
-        self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1, linear: bool = False
-    ):
-        super().__init__()
-        self.convolution = nn.Conv2d(inputs, outputs, kernel, stride, groups=groups)
-        self.linear = linear
-
-    def forward(self, maps: Maps) -> Maps:
-        kernel, stride = self.convolution.kernel_size[0], self.convolution.stride[0]
-        maps = self.convolution(padded_as_tensorflow(maps, kernel, stride))
-        return maps if self.linear else F.relu6(maps)
+Convolution = partial(PaddedConvolution, norm=False)
 
 
 class MobileNet(nn.Module):

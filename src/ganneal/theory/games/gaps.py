@@ -16,12 +16,11 @@ References:
     Naganuma and Iiduka, Conjugate Gradient Method for Generative Adversarial Networks, AISTATS 2023, section 3.
 """
 
-from math import isfinite
-
 import torch
 from jaxtyping import Float64
 from torch import Tensor
 
+from ganneal.registry import check_not_negative
 from ganneal.theory.games.playing import Walk
 from ganneal.theory.games.problems import Vector
 
@@ -33,7 +32,7 @@ def averaged_gap(walk: Walk, around: Vector, radius: float = 0.0) -> Steps:
 
     The sum is linear in x: the largest is the value at ``around`` plus ``radius`` times the norm of the mean gradient.
     """
-    _check_radius(radius)
+    check_not_negative(radius=radius)
     number = torch.arange(1, len(walk.gradients) + 1, dtype=torch.float64)
     products = ((walk.points[:-1] - around) * walk.gradients).sum(dim=1)
     mean_gradients = walk.gradients.cumsum(dim=0) / number[:, None]
@@ -49,7 +48,7 @@ def gap_bound(walk: Walk, around: Vector, radius: float = 0.0, *, beta_bound: fl
     Raises:
         ValueError: ``beta_bound`` is outside [0, 1/2], where there is no bound, or the learning rate grows.
     """
-    _check_radius(radius)
+    check_not_negative(radius=radius)
     if not 0 <= beta_bound <= 0.5:
         raise ValueError(f"beta_bound must be between 0 and 0.5, got {beta_bound}; beyond it there is no bound.")
     if bool((walk.rates.diff() > 0).any()):
@@ -62,8 +61,3 @@ def gap_bound(walk: Walk, around: Vector, radius: float = 0.0, *, beta_bound: fl
         + 2 * steepest.square() * walk.rates.cumsum(dim=0) / number
         + 2 * steepest * furthest * beta_bound
     )
-
-
-def _check_radius(radius: float) -> None:
-    if not (isfinite(radius) and radius >= 0):
-        raise ValueError(f"radius must be a finite number >= 0, got {radius}.")

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from math import isfinite
 from typing import Protocol, overload, runtime_checkable
 
 import torch
 from torch.nn import Parameter
 
 from ganneal.optim import CG, SGD, Adam
+from ganneal.registry import check_not_negative
 from ganneal.theory.games.problems import Game, Vector
 
 PlayerPoints = tuple[Vector, Vector]
@@ -38,11 +38,6 @@ class Redirected(Protocol):
         ...
 
 
-def _check_lr(lr: float) -> None:
-    if not (isfinite(lr) and lr >= 0):
-        raise ValueError(f"lr must be a finite number >= 0, got {lr}.")
-
-
 @dataclass(frozen=True)
 class Extragradient:
     """Gradient steps with the gradient of one step ahead: x − lr g(x − lr g(x, y), y − lr g(x, y)).
@@ -54,7 +49,7 @@ class Extragradient:
     lr: float = 0.1
 
     def __post_init__(self) -> None:
-        _check_lr(self.lr)
+        check_not_negative(lr=self.lr)
 
     def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
         return torch.optim.SGD(parameters, lr=self.lr)
@@ -78,9 +73,7 @@ class Consensus:
     gamma: float = 0.5
 
     def __post_init__(self) -> None:
-        _check_lr(self.lr)
-        if not (isfinite(self.gamma) and self.gamma >= 0):
-            raise ValueError(f"gamma must be a finite number >= 0, got {self.gamma}; 0 is plain gradient steps.")
+        check_not_negative(lr=self.lr, gamma=self.gamma)
 
     def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
         return torch.optim.SGD(parameters, lr=self.lr)
@@ -104,7 +97,7 @@ class OptimisticGradient(torch.optim.Optimizer):
     """
 
     def __init__(self, params: Iterable[Parameter], lr: float = 1e-3):
-        _check_lr(lr)
+        check_not_negative(lr=lr)
         super().__init__(params, {"lr": lr})
 
     @overload
@@ -137,7 +130,7 @@ class Optimistic:
     lr: float = 0.1
 
     def __post_init__(self) -> None:
-        _check_lr(self.lr)
+        check_not_negative(lr=self.lr)
 
     def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
         return OptimisticGradient(parameters, lr=self.lr)
