@@ -89,6 +89,7 @@ class Plan:
         """
         d_steps = self.d_updates / sum(level.d_updates > 0 for level in self.levels)
         per_d_update = 1 + g_cost * self.g_updates / self.d_updates
+        # Alternating makes one generator update for every d_steps of the discriminator.
         return per_d_update / (1 + g_cost / d_steps)
 
 
@@ -134,6 +135,8 @@ def plan(scheme: Scheme, round: int = 0, moments: MomentDecays | None = None) ->
     d_updates = sum(isinstance(step, UpdateDiscriminator) for step in steps)
     if not weights or not d_updates:
         raise ValueError(f"round {round} of {scheme} has {d_updates} discriminator and {g_updates} generator updates.")
+    # Adam divides by the root of the mean square of its gradients: with a long memory a weight w makes a step of w /
+    # rms.
     rms = sqrt(sum(w * w for w in weights) / len(weights))
     lengths = [weight / rms for weight in weights] if moments is None else moments.lengths(weights)
     return Plan(

@@ -16,6 +16,8 @@ Flags = Bool[Tensor, "batch 1 1 1"]
 
 def at_least_single(images: Images) -> Images:
     """Half precision raised: a fake must go through the same arithmetic as a real one."""
+    # A generator under autocast gives bfloat16 where reals are float32; rounded differently, the two could be told
+    # apart by it.
     return images.float() if images.dtype in (torch.bfloat16, torch.float16) else images
 
 
@@ -47,12 +49,15 @@ def reflected(index: Int[Tensor, "..."], size: int) -> Int[Tensor, "..."]:
     """
     if size == 1:
         return torch.zeros_like(index)
+    # Reflection without repeating the edge pixel has this period.
     folded = index.remainder(2 * size - 2)
     return torch.minimum(folded, 2 * size - 2 - folded)
 
 
 def gather_pixels(images: Images, rows: Int[Tensor, "batch height"], columns: Int[Tensor, "batch width"]) -> Images:
     """Pixel (i, j) of each image from its pixel (rows[i], columns[j])."""
+    # Rows and columns are chosen one after the other, which is cheaper than pixel by pixel, and gather can be
+    # differentiated twice, as penalties need.
     taken = images.gather(2, rows[:, None, :, None].expand(*images.shape))
     return taken.gather(3, columns[:, None, None, :].expand(*images.shape))
 
@@ -94,6 +99,7 @@ def cut_out(images: Images, rows: Int[Tensor, " batch"], columns: Int[Tensor, " 
 def transformed(images: Images, matrix: Float[Tensor, "batch 2 3"]) -> Images:
     """Each image read bilinearly at ``matrix @ (x, y, 1)``, in pixels from its centre, reflecting at its edges."""
     count, channels, height, width = images.shape
+    # From the middle of the image, so that rotations and scalings leave the middle where it is.
     x = torch.arange(width, device=images.device) - (width - 1) / 2
     y = torch.arange(height, device=images.device) - (height - 1) / 2
     ys, xs = torch.meshgrid(y, x, indexing="ij")
@@ -105,6 +111,7 @@ def transformed(images: Images, matrix: Float[Tensor, "batch 2 3"]) -> Images:
     for down in (0, 1):
         for right in (0, 1):
             index = reflected(top.long() + down, height) * width + reflected(left.long() + right, width)
+            # Bilinear weights, written out with gathers, which can be differentiated twice.
             weight = (1 - (row - top - down).abs()) * (1 - (column - left - right).abs())
             total = total + weight[:, None] * flat.gather(2, index[:, None].expand(count, channels, -1))
     return total.view(images.shape)
@@ -120,5 +127,6 @@ def hue_turned(images: Images, angle: PerImage) -> Images:
     """RGB colours turned by ``angle`` about the grey axis (Rodrigues)."""
     grey = images.mean(1, keepdim=True)
     color = images - grey
+    # The cross product with the unit vector along grey, (1, 1, 1) / sqrt 3.
     across = (color.roll(1, 1) - color.roll(-1, 1)) / 3**0.5
     return grey + angle.cos() * color + angle.sin() * across

@@ -90,6 +90,7 @@ class Adaptive:
         return self.boundary is None
 
     def init_state(self) -> AugmentState:
+        # Tensors on the device: reading the signs into Python would wait for the GPU in every update.
         return {"probability": torch.zeros(()), "signs": torch.zeros(()), "count": 0}
 
     def now(self, state: AugmentState, counters: Counters) -> Tensor:
@@ -99,12 +100,15 @@ class Adaptive:
     def observe(self, real_logits: Tensor, state: AugmentState, output: Output = LOG_RATIO) -> None:
         boundary = output.boundary if self.boundary is None else self.boundary
         assert boundary is not None  # refused before anything is trained
+        # Of all ranks: each alone would adapt to its own part of the batch, and their probabilities would drift apart.
         real_logits = collective.gather(real_logits)
         state["signs"] = (real_logits - boundary).sign().float().sum() + state["signs"]
         state["count"] += len(real_logits)
         if state["count"] < self.every:
             return
         count, signs = state["count"], state["signs"]
+        # A fixed speed towards either side: p goes from 0 to 1 in ``speed`` real images, whatever the distance from the
+        # target.
         step = (signs / count - self.target).sign() * (count / self.speed)
         state["probability"] = (step + state["probability"]).clamp(0.0, self.limit)
         state["signs"], state["count"] = torch.zeros_like(signs), 0

@@ -67,6 +67,7 @@ class Transforms(Augmentation):
         if self.geometry:
             matrix = torch.eye(3, device=images.device)
             for part in self._geometry(images, random, p):
+                # All geometry is one matrix and one resampling: each further one would blur the image again.
                 matrix = matrix @ part
             images = transformed(images, matrix[:, :2])
         if self.color:
@@ -87,15 +88,18 @@ class Transforms(Augmentation):
             return whole(images, random, 0, count - 1).float().view(-1, 1, 1, 1)
 
         either = 1 - (1 - p) ** 0.5  # two rotations: one of them at least with probability p
+        # Drawn from all cases, the identity among them, and then skipped with probability 1 - p, as in ADA.
         mirror = by_chance(1 - 2 * chosen_of(2), 1.0)
         yield _scale(mirror, torch.ones_like(mirror))
         yield _rotation(by_chance(pi / 2 * chosen_of(4), 0.0))
         right, down = ((uniform(images, random, -0.125, 0.125) * side).round() for side in (width, height))
         moved = uniform(images, random) < p
         yield _move(right * moved, down * moved)
+        # Lognormal, so that twice and half the size are as likely.
         grown = by_chance(normal(images, random, 0.2 * log(2)).exp(), 1.0)
         yield _scale(grown, grown)
         yield _rotation(by_chance(uniform(images, random, -pi, pi), 0.0, either))
+        # Between two rotations, so that the stretch has any direction.
         stretched = by_chance(normal(images, random, 0.2 * log(2)).exp(), 1.0)
         yield _scale(stretched, 1 / stretched)
         yield _rotation(by_chance(uniform(images, random, -pi, pi), 0.0, either))
@@ -110,6 +114,7 @@ class Transforms(Augmentation):
         images = images + by_chance(normal(images, random, 0.2 * self.color), 0.0)
         images = images * by_chance(normal(images, random, 0.5 * self.color * log(2)).exp(), 1.0)
         flipped = by_chance(whole(images, random, 0, 1).float().view(-1, 1, 1, 1), 0.0)
+        # Brightness mirrored about mid-grey, 0 here, while colours stay: a reflection along the grey axis.
         images = images - 2 * flipped * images.mean(1, keepdim=True)
         if images.shape[1] == 3:
             images = hue_turned(images, by_chance(uniform(images, random, -pi, pi) * self.color, 0.0))

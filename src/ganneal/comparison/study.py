@@ -122,7 +122,7 @@ class Study:
         """As JSON types what may not change when it is taken up again: seeds, amount, name and baseline may."""
         return {
             "clock": self.clock,
-            "measured": measured(self.arms[0]),
+            "measured": measured_with(self.arms[0]),
             "arms": {arm.name: {"experiment": _trained(arm), "like": encode(arm.like)} for arm in self.arms},
         }
 
@@ -132,7 +132,7 @@ def _trained(arm: Arm) -> dict[str, Any]:
     return {key: value for key, value in arm.experiment.identity().items() if key not in ("seed", "name")}
 
 
-def measured(arm: Arm) -> dict[str, Any]:
+def measured_with(arm: Arm) -> dict[str, Any]:
     """What decides the number that a run is judged by, as JSON types: with another one it is another number."""
     records = arm.experiment.records
     return {
@@ -146,9 +146,9 @@ def measured(arm: Arm) -> dict[str, Any]:
 
 
 def _measured_at(arm: Arm) -> dict[str, Any]:
-    """`measured`, with where the data lie: arms of one study read them at one place."""
+    """`measured_with`, with where the data lie: arms of one study read them at one place."""
     there = {name: str(found_at(place) or place) for name, place in places(arm.experiment.data).items()}
-    return measured(arm) | {"place of the data": there}
+    return measured_with(arm) | {"place of the data": there}
 
 
 def count(amount: float) -> str:

@@ -40,6 +40,7 @@ def populated(dataset: Dataset) -> Dataset:
     names, there = np.array(dataset.class_names, dtype=object), counts > 0
     return replace(
         dataset,
+        # The place of a class among those with a sample: how many of them come before it.
         labels=(np.cumsum(there) - 1)[dataset.labels],
         num_classes=int(there.sum()),
         description={**dataset.description, "classes": names[there].tolist(), EMPTY: names[~there].tolist()},
@@ -203,7 +204,10 @@ def drawn_classes(
         weights = (weights > 0).double()
     upper = weights.cumsum(0)
     start = torch.rand((), generator=random, dtype=torch.float64, device=random.device).to(upper)
+    # Systematic sampling: evenly spaced points with one random start. Each class comes up as often as its share says,
+    # to within one sample, where independent draws would add their own variance to every metric.
     points = (start + torch.arange(count, dtype=torch.float64)) * (upper[-1] / count)
     last = int(weights.nonzero()[-1])
     labels = torch.searchsorted(upper, points, right=True).clamp_max(last)  # rounding may reach the end
+    # Sorted by class so far: a batch would hold a few classes only.
     return labels[torch.randperm(count, generator=random, device=random.device).to(labels.device)]

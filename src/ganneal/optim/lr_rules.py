@@ -94,6 +94,7 @@ class Cosine:
 
     def at(self, ticks: int) -> float:
         if ticks < self.start:
+            # At the first update the factor is 0: that step moves nothing and fills Adam's averages.
             return ticks / self.start
         progress = _progress(ticks, self.start, self.end)
         return self.final + (1.0 - self.final) * 0.5 * (1.0 + cos(pi * progress))
@@ -137,6 +138,7 @@ class StepDecay:
         _check_factor(self.factor, "0.9")
 
     def at(self, ticks: int) -> float:
+        # Whole spans only: the rate stays put between two drops.
         return self.factor ** (ticks // self.every)
 
 

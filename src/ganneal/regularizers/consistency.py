@@ -31,6 +31,7 @@ def consistency(
     References:
         Zhang et al., Consistency Regularization for Generative Adversarial Networks, 2020, Eq. 4 at the last layer.
     """
+    # The gradient passes through both outputs: neither is the target of the other.
     return (upcast(logits) - upcast(discriminator(moved))).square()
 
 

@@ -48,6 +48,7 @@ class Denoising:
     def real_view(self, batch: Batch, random: torch.Generator) -> RealView:
         """x_t under the condition (t, x_{t+1}), t uniform in 0..T-1 for each sample."""
         clean = batch.samples
+        # One time for each sample, not for the batch: every update teaches all steps of the chain.
         t = torch.randint(self.steps, (len(clean),), generator=random, device=random.device).to(clean.device)
         now, noisier = self.diffusion.pair(clean, t, _normal(clean, random), _normal(clean, random))
         return RealView(now, (t, noisier))
@@ -73,6 +74,7 @@ class Denoising:
     ) -> Tensor:
         t, noisier = condition
         drawn, from_clean, from_noisier, deviation = noise
+        # The fake is x_t again, drawn from the posterior at the guessed x_0: D compares one step with one step.
         return from_clean * generator(latents, t, noisier) + from_noisier * noisier + deviation * drawn
 
     def sample_condition(
@@ -102,6 +104,7 @@ class Denoising:
         start of the chain; each sample's from the seed in its condition.
         """
         (seeds,) = condition
+        # A stream for each sample: noise from one stream would depend on the batch size.
         streams = [torch.Generator().manual_seed(seed) for seed in seeds.tolist()]
         each, noise = [latents], [_drawn(streams, shape, latents)]
         for _ in range(self.steps - 1):
@@ -115,6 +118,7 @@ class Denoising:
         for index, step in enumerate(range(self.steps - 1, 0, -1)):
             t = torch.full(x.shape[:1], step, device=x.device)
             x = self.diffusion.posterior(generator(latents[index], t, x), x, t, noise[index + 1])
+        # The last pass gives the clean guess itself: the posterior at t = 0 has no deviation and no share of x_1.
         return generator(latents[-1], torch.zeros(x.shape[:1], dtype=torch.int64, device=x.device), x)
 
 

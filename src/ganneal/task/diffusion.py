@@ -64,6 +64,7 @@ class Diffusion:
 
     def remaining(self, time: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
         """Share of the clean sample's variance that is left at a ``time`` of the process in [0, 1]."""
+        # exp of minus the integral of beta(s) = beta_min + s (beta_max - beta_min) from 0 to the time.
         return torch.exp(-0.5 * (self.beta_max - self.beta_min) * time.square() - self.beta_min * time)
 
     def tables(self, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu") -> Tables:
@@ -76,6 +77,7 @@ class Diffusion:
         One t for each sample.
         """
         tables = self.tables(clean.dtype, clean.device)
+        # x_t in one draw from x_0, then one more step from it: both lie on one path.
         now = _at(tables.signal, t, clean) * clean + _at(tables.noise, t, clean) * first
         beta = _at(tables.betas, t + 1, clean)
         return now, (1 - beta).sqrt() * now + beta.sqrt() * second
@@ -104,6 +106,7 @@ def _tables(diffusion: Diffusion, dtype: torch.dtype, device: torch.device) -> T
     steps = diffusion.steps
     times = FIRST_TIME + (1 - FIRST_TIME) * torch.arange(steps + 1, dtype=torch.float64) / steps
     remaining = diffusion.remaining(times)
+    # Variances multiply along the way, so a step's beta is what is lost between two times.
     later = 1 - remaining[1:] / remaining[:-1]
     # The published code starts with a variance of 1e-8, which float32 makes none at all beside 1.
     betas = torch.cat([torch.zeros(1, dtype=torch.float64), later])
@@ -113,6 +116,8 @@ def _tables(diffusion: Diffusion, dtype: torch.dtype, device: torch.device) -> T
         betas=betas,
         signal=left.sqrt(),
         noise=(1 - left).sqrt(),
+        # q(x_t | x_{t+1}, x_0) is normal: its mean mixes both in inverse proportion to their noise (Ho et al., 2020,
+        # Eq. 7).
         from_clean=later * before.sqrt() / (1 - after),
         from_noisier=(1 - before) * (1 - later).sqrt() / (1 - after),
         deviation=(later * (1 - before) / (1 - after)).sqrt(),

@@ -40,6 +40,8 @@ def overlap(dim: int, ratio: float) -> float:
 
     Symbols: d -> ``dim``, γ -> ``ratio`` of neighbouring levels.
     """
+    # The norm of noise in many dimensions lies near sigma sqrt(d) with a deviation of sigma / sqrt 2: levels overlap
+    # where the shells do.
     shift, width = sqrt(2 * dim) * (ratio - 1), 3 * ratio
     return 0.5 * (erf((shift + width) / sqrt(2)) - erf((shift - width) / sqrt(2)))
 
@@ -85,6 +87,7 @@ class ScoreNetwork(nn.Module):
         self.net = nn.Sequential(*layers)
 
     def forward(self, x: PointBatch, stds: Stds) -> PointBatch:
+        # A score at noise sigma is of the size 1 / sigma, so the network itself has outputs of one size at all levels.
         return self.net(torch.cat([x, stds.log()], dim=1)) / stds
 
 
@@ -96,6 +99,7 @@ def denoising_loss(score: ScoreFunction, x: PointBatch, stds: Stds, noise: Point
     References:
         Vincent, A Connection Between Score Matching and Denoising Autoencoders, 2011; Song and Ermon, 2019, Eq. 5, 6.
     """
+    # The target -eps / sigma times sigma is -eps: all levels weigh alike.
     return 0.5 * (stds * score(x + stds * noise, stds) + noise).square().sum(1)
 
 
@@ -142,6 +146,7 @@ def annealed_langevin(
         stds = torch.full((len(x), 1), level, dtype=x.dtype)
         for _ in range(steps):
             z = torch.randn(x.shape, generator=random, dtype=x.dtype)
+            # Without the noise this would climb to the modes and stay there.
             x = x + 0.5 * alpha * score(x, stds) + sqrt(alpha) * z
         after.append(x)
     return after

@@ -19,6 +19,7 @@ def fraction_done(counters: Counters, budget: Budget) -> float:
         for field in fields(budget)
         if (limit := getattr(budget, field.name)) is not None
     ]
+    # The first budget reached ends the run.
     return min(max(shares, default=0.0), 1.0)
 
 
@@ -71,6 +72,7 @@ class Display:
             self._bar.update(self._task, completed=done, description=row_summary(row))
         elif self.shown and monotonic() - self._said_at >= SECONDS_PER_LINE:
             self._said_at = monotonic()
+            # At the pace so far; evaluations and pictures are not counted in the clock.
             left = f"  {counters.seconds * (1 - done) / done:,.0f} s left" if done else ""
             self.say(f"{100 * done:3.0f}%  {row_summary(row)}{left}")
 

@@ -30,8 +30,8 @@ LIST = "init_from.json"
 
 
 @dataclass(frozen=True)
-class Origin:
-    """StateDict on disk, and what is known of the run that they are of."""
+class WeightsOrigin:
+    """Weights on disk, and what is known of the run that they are of."""
 
     given: str
     files: Mapping[str, StateDict]
@@ -53,7 +53,7 @@ class Origin:
 class Taken:
     """What a run took over, and what it began anew, by network."""
 
-    origin: Origin
+    origin: WeightsOrigin
     taken: dict[str, list[str]]
     anew: dict[str, list[str]]
     classes: str | None
@@ -117,7 +117,7 @@ def take_weights(run: Run, given: str) -> Taken:
     return Taken(origin, taken, anew, words)
 
 
-def weights_at(given: str) -> Origin:
+def weights_at(given: str) -> WeightsOrigin:
     """The weights of a run, of a folder or checkpoint in it, of a generator that ships, or of a file.
 
     Raises:
@@ -128,13 +128,13 @@ def weights_at(given: str) -> Origin:
         if path.suffix == ".pt" and path.is_file():
             card = RunDirectory(path.parent.parent).description
             known = read_description(card) if card.exists() else {}
-            return Origin(given, players_of(read_checkpoint(path)["state"]), known)
+            return WeightsOrigin(given, players_of(read_checkpoint(path)["state"]), known)
         if path.suffix == ".safetensors" and path.is_file():
             known = read_description(path.parent / CARD) if (path.parent / CARD).exists() else {}
             player = path.stem if path.stem.startswith("discriminator") else "generator"
-            return Origin(given, {player: read_weights(path, known)}, known)
+            return WeightsOrigin(given, {player: read_weights(path, known)}, known)
         found = weights_in(path) if (path / CARD).exists() else trained_run(path)
-        return Origin(given, {name: found.weights(name) for name in found.files}, found.card)
+        return WeightsOrigin(given, {name: found.weights(name) for name in found.files}, found.card)
     except FileNotFoundError as error:
         raise ValueError(
             f"init_from must be a run directory with a checkpoint, final, best or a snapshot in one, a .safetensors "
@@ -177,7 +177,7 @@ def _check_finite(given: str, player: str, tensors: list[Tensor]) -> None:
         )
 
 
-def _nothing_fits(run: Run, origin: Origin) -> str:
+def _nothing_fits(run: Run, origin: WeightsOrigin) -> str:
     """Why nothing was taken: the two models, and the first weight of each player that does not fit."""
     whys = []
     for player in ("generator", "discriminator"):

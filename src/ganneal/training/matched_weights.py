@@ -40,6 +40,8 @@ def matched(own: StateDict, theirs: StateDict) -> StateDict:
     found = {name: theirs[name] for name in own if name in theirs and _placed(name) is None}
     others = _lists(theirs)
     for prefix, layers in _lists(own).items():
+        # A generator for larger images has more layers at its end, a discriminator at its beginning: lists are matched
+        # from either end, whichever fits more weights.
         at_end = max(layers) - max(others.get(prefix, {0: {}}))
         candidates = [_shifted(layers, others.get(prefix, {}), by) for by in dict.fromkeys((0, at_end))]
         best = max(
@@ -93,6 +95,7 @@ def class_dimensions(model: Model, shape: Shape, num_classes: int) -> dict[str, 
     if not num_classes:
         return {"generator": {}, "discriminator": {}}
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        # Built with one class more, on no device: the dimension that grows is that of the classes, in any network.
         pairs: list[Any] = [model.build(shape, count) for count in (num_classes, num_classes + 1)]
     found: dict[str, dict[str, int]] = {}
     for player in ("generator", "discriminator"):

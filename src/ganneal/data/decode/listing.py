@@ -96,6 +96,7 @@ def stamp(*lines: Iterable[object]) -> str:
     """A hash of everything given, line by line."""
     digest = hashlib.sha256()
     for line in lines:
+        # Parted by a zero byte, which no file name can hold: otherwise "a b" and "a", "b" would hash alike.
         digest.update("\0".join(map(str, line)).encode("utf-8", "surrogateescape") + b"\n")
     return digest.hexdigest()
 
@@ -147,6 +148,7 @@ def settle(damaged: Mapping[str, str], count: int, place: Path, on_damaged: OnDa
     if not damaged:
         return None
     report = damage_report(damaged, count, place)
+    # A set of which nothing is left is an error even where damaged images are passed over.
     if on_damaged == "fail" or len(damaged) >= count:
         raise ValueError(report)
     return f"passed over: {report.partition('; remove or replace')[0]}."

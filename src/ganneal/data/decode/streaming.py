@@ -92,6 +92,7 @@ def _write(path: Path, part: HubSplit, images: str | None, labels: str | None, f
     labels, several = label_column(features, labels, part)
     stream = stream.select_columns([images] if labels is None else [images, labels])
     if isinstance(features[images], import_datasets().Image):
+        # Encoded bytes: the library would decode in one thread, and stop at the first damaged image.
         stream = stream.cast_column(images, import_datasets().Image(decode=False))
     total = getattr((stream.info.splits or {}).get(part.split), "num_examples", None) or 0
     found: dict[str, Any] = {"damaged": {}, "labels": None if labels is None else [], "unusable": several}
@@ -99,6 +100,8 @@ def _write(path: Path, part: HubSplit, images: str | None, labels: str | None, f
     row, count = prod(format.shape), 0
     with open(path, "r+b") as file, quiet():
         for rows, classes, damaged in _decoded(_batches(stream, part), images, labels, format):
+            # A stream cannot be read again, so damaged rows are left out as it goes, and their numbers kept for the
+            # message.
             whole = [f"row {count + index}" not in damaged for index in range(len(rows))]
             file.write(rows[whole].data)
             found["damaged"] |= damaged
@@ -150,6 +153,7 @@ def _decoded(
             values = batch[images]
             waiting.append((pool.submit(decode, start, values), [] if labels is None else batch[labels]))
             start += len(values)
+            # As many batches ahead as keep the threads busy, and no more: encoded images wait in memory.
             if len(waiting) > 2 * num_cores():
                 future, classes = waiting.popleft()
                 rows, damaged = future.result()

@@ -88,6 +88,7 @@ def load_split(part: HubSplit) -> Any:
 
 def _check_revision(part: HubSplit, found: Any) -> None:
     """The cache gives the newest commit that it has, whatever was asked for."""
+    # The library's cache keeps each commit in a folder of its name.
     commits = {Path(file["filename"]).parent.name for file in found.cache_files}
     if commits != {part.revision}:
         raise ValueError(
@@ -126,6 +127,7 @@ def download(name: str, config: str | None, revision: str | None, out: Path) -> 
         raise ValueError(f"out must be a new folder, and {shown(str(out))} is there already; give --out another.")
     with _in_words(HubSplit(name, config, "all", revision)):
         found = datasets.load_dataset(name, config, revision=revision)
+        # A download that breaks off leaves no half set under the name.
         with replaced_folder(out) as folder:
             found.save_to_disk(str(folder))
     return {split: len(rows) for split, rows in found.items()}
@@ -136,6 +138,7 @@ def _offline(datasets: Any) -> Iterator[None]:
     """Within the block `datasets` asks nobody, shows no bars and writes no remarks."""
     logging, verbosity, config = datasets.logging, datasets.logging.get_verbosity(), datasets.config
     before, bars = config.HF_HUB_OFFLINE, datasets.are_progress_bars_disabled()
+    # The library would ask the hub for a newer version at every load, and fail or hang without a network.
     config.HF_HUB_OFFLINE = True
     logging.set_verbosity_error()
     datasets.disable_progress_bars()
