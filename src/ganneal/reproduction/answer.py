@@ -61,8 +61,9 @@ def _against(checked: Sequence[CheckedClaim], end: str) -> list[CheckedClaim]:
 
 def _counted(checked: Sequence[CheckedClaim], end: str) -> str:
     own = _against(checked, end)
-    better, worse, undecided, missing = ([one.verdict for one in own].count(verdict) for verdict in VERDICTS)
-    return f"better in {better}, worse in {worse}, undecided in {undecided} and not run in {missing} of {len(own)}"
+    counts = {verdict: [one.verdict for one in own].count(verdict) for verdict in VERDICTS}
+    words = zip(counts.values(), ("better in", "worse in", "undecided in", "not run in"), strict=True)
+    return f"{', '.join(f'{word} {count}' for count, word in words if count)} of {len(own)}"
 
 
 def _answer(checked: Sequence[CheckedClaim]) -> str:
@@ -70,11 +71,12 @@ def _answer(checked: Sequence[CheckedClaim]) -> str:
     decided = sum(one.verdict in DECIDED for one in checked)
     run = sum(one.verdict != "not run" for one in checked)
     word = "The answer" if decided else "Undecided so far"
+    by_images, by_time, by_step = (_counted(checked, end) for end in ("cts", "cts-time-{n}", "matched-step-{n}"))
     return (
-        f"**{word}.** Of {len(checked)} questions (four losses, N_d of 5 and 10), {run} have both sides run and "
-        f"{decided} are decided; one seed decides nothing. Against CTS, NATS is {_counted(checked, 'cts')} at equal "
-        f"images, and {_counted(checked, 'cts-time-{n}')} in equal processor time. Against NTS at the same generator "
-        f"step, which differs from NATS in the annealing alone, it is {_counted(checked, 'matched-step-{n}')}.\n"
+        f"**{word}.** {run} of {len(checked)} questions (four losses, N_d of 5 and 10) have both sides run, and "
+        f"{decided} are decided; one seed decides nothing. NATS against CTS at equal images: {by_images}; in equal "
+        f"processor time: {by_time}. NATS against NTS at the same generator step, which differs from NATS in the "
+        f"annealing alone: {by_step}.\n"
     )
 
 
@@ -136,7 +138,7 @@ def _measured(entries: Mapping[str, Entry]) -> str:
     scale = SCALES[SCALE_SHOWN]
     family = scale.families["classical"]
     return (
-        f"**What is measured.** {len(runs)} runs on CIFAR-10 at the scale `{SCALE_SHOWN}` so far, "
+        f"**What is measured.** {len(runs)} run{'s' * (len(runs) != 1)} on CIFAR-10 at the scale `{SCALE_SHOWN}`, "
         f"{seconds / 3600:.1f} processor hours: DCGAN of width {family.widths['DCGAN']['width']}, "
         f"{family.num_real:,} real images, and the Fréchet distance of the features of the shipped classifier over "
         f"{scale.samples:,} samples, which is not FID.\n"

@@ -167,20 +167,28 @@ def _protocol(scale: str, entries: Mapping[str, Entry]) -> str:
     """What the values above are, and how the rows differ from the published settings."""
     protocols = {_said(entry["protocol"]) for entry in entries.values() if entry["protocol"]}
     runs = [run for entry in entries.values() for run in entry["runs"]]
-    hardware = runs[0]["provenance"]
+    machines = dict.fromkeys(_machine(run["provenance"]) for run in runs)
     commits = sorted({str(run["provenance"].get("commit"))[:8] for run in runs})
     dates = sorted({run["date"] for run in runs})
     lines = [f"- Measured: {'; '.join(sorted(protocols)) or 'nothing'}."]
+    commands = list(dict.fromkeys(run["command"] for run in runs))
+    more = f" and {len(commands) - 1} more calls" if len(commands) > 1 else ""
     lines.append(
-        f"- Made by `{runs[0]['command']}`, {' to '.join(dict.fromkeys((dates[0], dates[-1])))}, at commit "
-        f"{', '.join(commits)}, torch {hardware.get('torch')}, {hardware.get('threads')} thread(s), "
-        f"{hardware.get('accelerator') or hardware.get('processor')}. Equal in real images, not in time."
+        f"- Made by `{commands[0]}`{more}, {' to '.join(dict.fromkeys((dates[0], dates[-1])))}, at commit "
+        f"{', '.join(commits)}, {'; '.join(machines)}. Equal in real images, not in time, but for rows in the time of "
+        f"another."
     )
     groups: dict[tuple[str, ...], list[str]] = {}
     for name, entry in entries.items():
         groups.setdefault(tuple(entry["reduced_by"]), []).append(name.partition("/")[2])
     lines += [f"- Changed against the published settings ({_rows(own)}): {_changes(c)}." for c, own in groups.items()]
     return "\n".join(lines) + "\n"
+
+
+def _machine(made: Mapping[str, Any]) -> str:
+    """What ran it."""
+    hardware = made.get("accelerator") or made.get("processor")
+    return f"torch {made.get('torch')}, {made.get('threads')} thread(s), {hardware}"
 
 
 def _said(protocol: Mapping[str, Any]) -> str:

@@ -53,6 +53,16 @@ def _commit() -> str | None:
         return None
 
 
+def _processor() -> str:
+    """The processor's name; of its kind where the system does not tell."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return (names and names[0]) or platform.processor() or platform.machine()
+
+
 def provenance() -> dict[str, Any]:
     """Versions and hardware, for `experiment.json` and cards."""
     return {
@@ -63,7 +73,7 @@ def provenance() -> dict[str, Any]:
         "safetensors": version("safetensors"),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "processor": platform.processor() or platform.machine(),
+        "processor": _processor(),
         "threads": torch.get_num_threads(),
         "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
