@@ -205,6 +205,7 @@ def _measured(job: Job, status: Status) -> dict[str, Any]:
     directory, records = RunDirectory(job.path), replace(job.experiment.records, held_out=None)
     before = KnownData(directory).suited_extractor()
     evaluator = Evaluator(training_data(directory).dataset, records, before=before)
+    # On latents that chose nothing: the best of many evaluations is partly luck with its draw.
     found["last"] = _fresh(evaluator, load(job.path))
     if (job.path / "best" / "card.json").exists():
         found["best"] = _fresh(evaluator, load(job.path, checkpoint="best"))

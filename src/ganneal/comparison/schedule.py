@@ -71,6 +71,7 @@ def compare(
     folder = Path(out).resolve()
     _check_place(folder)
     with RunDirectory(folder).locked(), ended_by_signals():  # a second comparison here would start the same runs
+        # Everything that may be refused is refused before the first run begins.
         description = _begin(study, folder, command, chosen or {})
         for warning in _warnings(study):
             say(warning)
@@ -144,6 +145,7 @@ class _StudyRun:
 
     def _start(self) -> None:
         """Settle what has ended before, which may free others; fill the slots from what has not, in order."""
+        # Again until nothing settles: an arm whose budget is another's may be known only once that one is.
         while settled := [key for key in self.waiting if self._settle(key)]:
             self.waiting = [key for key in self.waiting if key not in settled]
         for key in list(self.waiting):
@@ -174,6 +176,7 @@ class _StudyRun:
             model = self.outcomes.get((arm.like.arm, seed))
             if model is None:
                 return None
+            # Seed by seed: the run of the same seed decides how much this one may use.
             used = used_budget(arm.like, model) if model[arm.like.clock] else None
         experiment = self.study.experiment(arm, seed, used)
         return Job(name, seed, experiment, _place(self.folder, name, seed), self.command)
@@ -206,6 +209,7 @@ class _StudyRun:
         outcome = self._ended(job, error)
         if outcome is None and self.attempts[job.key] < ATTEMPTS:
             self.say(f"{job.arm} seed {job.seed}: {error or NO_OUTCOME}; once more")
+            # First in line: it goes on from its checkpoint, and nothing else has to wait longer for it.
             self.waiting.insert(0, job.key)
             return
         self.outcomes[job.key] = outcome or failed(job, error or NO_OUTCOME)

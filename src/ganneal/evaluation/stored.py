@@ -204,6 +204,7 @@ def _draws(settings: Settings, generator: TrainedGenerator) -> list[tuple[torch.
                 f"count must be at least the number of classes, {generator.num_classes}, for a metric of single "
                 f"classes, got {settings.count}."
             )
+        # A metric of single classes has a bias that depends on the count, so every class gets as many samples.
         draws.append((torch.arange(generator.num_classes).repeat(each), tuple(by_class)))
     return draws
 

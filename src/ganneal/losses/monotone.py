@@ -80,6 +80,7 @@ def check_increases(h: MonotoneFunction) -> None:
         ValueError: The message names the first place where it does not.
     """
     last = round(GRID_LIMIT / GRID_STEP)
+    # Whole numbers times the step: adding the step up would drift off 0.
     d = torch.arange(-last, last + 1, dtype=torch.float64) * GRID_STEP
     values = h(d)
     stuck = ~(values.diff() > 0)  # so that NaN is refused

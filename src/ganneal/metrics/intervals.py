@@ -233,6 +233,7 @@ def _decided_words(comparison: PairedComparison, ours: str, theirs: str, sign: i
     agree = comparison.p_sign_flip <= SIGNIFICANCE_LEVEL
     if comparison.low is None or comparison.high is None:
         return f"{ours} {way} than {theirs}: {counts}{'' if agree else ', by the t test alone'}"
+    # The interval is told in the words of the sentence: turned so that a gain is positive.
     turn = sign if gain > 0 else -sign
     low, high = sorted((turn * comparison.low, turn * comparison.high))
     over = f"over {comparison.pairs} seeds{'' if agree else ', by the t interval alone'}"

@@ -35,6 +35,7 @@ def _at_most(side: Evidence, most: int, seed: int) -> Evidence:
     if len(side.features) <= most:
         return side
     chosen = np.sort(np.random.default_rng(seed).permutation(len(side.features))[:most])
+    # The same rows of all three: a label must stay with its features.
     features, logits, labels = (None if part is None else part[chosen] for part in side[:3])
     assert features is not None
     return Evidence(features, logits, labels, side.class_names)

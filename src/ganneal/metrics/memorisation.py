@@ -116,6 +116,7 @@ def nearest_pairs(train: Features, generated: Features, *, count: int = 8) -> tu
     if not 1 <= count <= len(fake):
         raise ValueError(f"count must be between 1 and the {len(fake)} generated rows, got {count}.")
     distances, nearest = nearest_distances(fake, rows)
+    # Stable, so that equal distances keep the order of the samples.
     closest = distances[:, 0].argsort(stable=True)[:count].tolist()
     return tuple(NearestPair(i, int(nearest[i, 0]), float(distances[i, 0])) for i in closest)
 
@@ -211,6 +212,7 @@ def _cells(sets: list[np.ndarray], cells: int, seed: int) -> tuple[Int64[np.ndar
     from sklearn.cluster import KMeans
 
     train, real, fake = sets
+    # Cells of the training data: copying may be confined to a region, and an average over all would hide it.
     fitted = KMeans(n_clusters=cells, random_state=seed).fit(train)
     return np.asarray(fitted.predict(real), dtype=np.int64), np.asarray(fitted.predict(fake), dtype=np.int64)
 

@@ -87,6 +87,7 @@ class RunRecord:
 
     def series(self, key: str, clock: str = "num_real") -> tuple[np.ndarray, np.ndarray]:
         """The finite values of ``key`` and the clock at each, in the record's order."""
+        # Evaluations stand in some rows only: each value with the clock of its own row.
         pairs = [(row[clock], row[key]) for row in self.rows if _is_number(row.get(key)) and _is_number(row.get(clock))]
         x, y = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
         return x, y

@@ -65,6 +65,7 @@ def read_scheme(encoded: Any) -> Scheme:
     Raises:
         ValueError: It has a part that is not registered.
     """
+    # Explicit has no default, so no registry holds it.
     parts = {type(part) for part in (*SCHEMES.values(), *WEIGHTS.values())} | {Explicit}
     return decode(encoded, parts)
 
@@ -163,6 +164,7 @@ def _measured(run: RunRecord, levels: list[int], column: str, title: str, captio
     table = np.full((len(PHASES), len(levels)), np.nan)
     for place, (x, y) in enumerate(by_level):
         for phase in range(len(PHASES)):
+            # Thirds of the clock, not of the rows, whose spacing may differ.
             inside = y[(x > edges[phase]) & (x <= edges[phase + 1])]
             table[phase, place] = inside.mean() if len(inside) else np.nan
 

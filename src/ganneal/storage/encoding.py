@@ -31,6 +31,8 @@ def decode(data: Any, types: Iterable[type]) -> Any:
     Raises:
         ValueError: A class name is not among ``types``, or its fields are others.
     """
+    # By the bare class name: files stay readable where a class moves to another module, and must not meet two of one
+    # name.
     known = {cls.__name__: cls for cls in types}
     if isinstance(data, dict) and "type" in data:
         if not isinstance(data["type"], str) or data["type"] not in known:
@@ -43,6 +45,7 @@ def decode(data: Any, types: Iterable[type]) -> Any:
         except TypeError as error:
             raise ValueError(f"{data['type']} cannot have these fields: {error}.") from error
     if isinstance(data, list):
+        # Tuples, as fields of frozen dataclasses are: a list would make a part unhashable.
         return tuple(decode(item, known.values()) for item in data)
     return data
 
@@ -89,5 +92,6 @@ def difference(before: Any, after: Any) -> list[str]:
     return [
         f"{key}: {old.get(key, 'absent')} -> {new.get(key, 'absent')}"
         for key in dict.fromkeys((*old, *new))
+        # A missing key is not a key that holds None.
         if (key in old) != (key in new) or old.get(key) != new.get(key)
     ]

@@ -56,6 +56,7 @@ class Extragradient:
 
     def followed(self, game: Game, points: PlayerPoints, rates: tuple[float, float]) -> PlayerPoints:
         here = game.gradients(*points)
+        # The step itself is made from the old point: the look ahead only lends its gradient.
         return game.gradients(*(point - lr * g for point, lr, g in zip(points, rates, here, strict=True)))
 
 
@@ -83,6 +84,7 @@ class Consensus:
             x, y = (point.detach().requires_grad_() for point in points)
             of_x, of_y = game.losses(x, y)
             own = [torch.autograd.grad(loss, at, create_graph=True)[0] for loss, at in ((of_x, x), (of_y, y))]
+            # Its gradient needs second derivatives, hence create_graph above.
             left = 0.5 * torch.cat(own).square().sum()
             pulls = torch.autograd.grad(left, (x, y), materialize_grads=True)
         g_x, g_y = (g.detach() + self.gamma * pull for g, pull in zip(own, pulls, strict=True))
@@ -117,6 +119,7 @@ class OptimisticGradient(torch.optim.Optimizer):
             for parameter in group["params"]:
                 if parameter.grad is None:
                     continue
+                # At the first step 2 g - g is g.
                 before = self.state[parameter].get("prev_grad", parameter.grad)
                 parameter.add_(2 * parameter.grad - before, alpha=-group["lr"])
                 self.state[parameter]["prev_grad"] = parameter.grad.clone()

@@ -87,6 +87,7 @@ def play(
     distances = [torch.linalg.vector_norm(torch.cat(places[0]) - goal)]
     limit = ESCAPED * max(1.0, float(distances[0]))
     for step in range(steps):
+        # The first step is at the full rate.
         factor = (step + 1) ** -decay
         for method, optimizer in zip(methods, optimizers, strict=True):
             optimizer.param_groups[0]["lr"] = method.lr * factor
@@ -122,6 +123,7 @@ def _move(
 ) -> tuple[Vector, Vector]:
     """One move of each player; the vectors they followed: their gradients, or what their methods put in place."""
     followed: list[Tensor] = []
+    # Both gradients are taken before either player moves, or x moves first and y sees where it went.
     for movers in [(0, 1)] if order == "simultaneous" else [(0,), (1,)]:
         x, y = (point.detach() for point in points)
         x_lr, y_lr = (optimizer.param_groups[0]["lr"] for optimizer in optimizers)

@@ -109,6 +109,7 @@ class Bilinear:
 
     @property
     def suggested_lr(self) -> float:
+        # At most a tenth of a radian about the equilibrium in each step, whatever the couplings.
         return 0.1 / max(map(abs, self.couplings))
 
     @property
@@ -125,6 +126,7 @@ class Bilinear:
 
     def gradients(self, x: Vector, y: Vector) -> tuple[Vector, Vector]:
         c = torch.tensor(self.couplings, dtype=torch.float64)
+        # y maximises f, so its own loss is -f: both gradients are of what the player minimises.
         return c * y, -c * x
 
 
@@ -201,6 +203,7 @@ class DiracGAN:
         return _filled(0.0), _filled(0.0)
 
     def losses(self, x: Vector, y: Vector) -> tuple[Scalar, Scalar]:
+        # D(0) = 0 for every y: the real output never changes, and only x tells the players apart.
         real, fake = torch.zeros_like(x), y * x
         penalty = self.r1 / 2 * y.square().sum()
         return self.loss.generator(fake, real).sum(), self.loss.discriminator(real, fake).sum() + penalty

@@ -64,6 +64,8 @@ def ideal_chain(p: Normal1D, q: Normal1D, step_sizes: Sequence[float]) -> list[N
     path = [q]
     for h in step_sizes:
         mean = q.mean + h * (p.mean - q.mean) / p.std**2
+        # The score difference of two normals is linear in x, and a linear map of a normal is normal: the chain is two
+        # numbers.
         q = Normal1D(mean, q.std * abs(1 + h * (1 / q.std**2 - 1 / p.std**2)))
         path.append(q)
     return path
@@ -108,6 +110,7 @@ def simulated_chain_error(count: int = 20_000) -> float:
     """
     path = annealed(Geometric(1, 0.01))
     weights = Geometric(1, 0.01)((1,) * CHAIN_STEPS, 0)
+    # Quantiles in place of random points: the only error left is rounding.
     z = torch.special.ndtri((torch.arange(count, dtype=torch.float64) + 0.5) / count)[:, None]
     data = mixture_of(DATA)
     exact = [log_ratio(data, mixture_of(q)) for q in path[:-1]]
@@ -126,6 +129,7 @@ def contraction_error() -> float:
     errors = []
     for rule in WEIGHT_RULES.values():
         factor = 1.0
+        # Sorted, as a product does not know the order; the standard deviation does.
         for weight in sorted(rule((1,) * CHAIN_STEPS, 0)):
             factor *= 1 - CHAIN_STEP_SIZE * weight / DATA.std**2
         end = annealed(rule)[-1]

@@ -40,6 +40,7 @@ def stretch(sampler: Callable[[Tensor], Tensor], latents: Tensor, *, seed: int =
     directions = directions / directions.norm(dim=1, keepdim=True)
     with torch.no_grad():
         moved = sampler(latents + LATENT_STEP * directions) - sampler(latents)
+    # In float64 a step of 1e-4 leaves twelve digits of the difference.
     return moved.flatten(1).norm(dim=1).mean().item() / LATENT_STEP
 
 

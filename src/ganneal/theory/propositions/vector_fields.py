@@ -40,6 +40,8 @@ def relative_error(one: Sequence[Tensor], other: Sequence[Tensor]) -> float:
 
 
 def _fit_gradient(network: nn.Module, z: Tensor, target: Tensor) -> tuple[Tensor, ...]:
+    # One step of regression: the gradient at x = G(z) is J'(x - target), the chain rule with the push in the place of
+    # the loss.
     loss = 0.5 * (network(z) - target.detach()).square().sum(1).mean()
     return torch.autograd.grad(loss, list(network.parameters()))
 
