@@ -85,6 +85,7 @@ def find_data(path: str | Path) -> Path:
     else:
         folders.append(fetched_folder(""))
         places = [folder / name for folder in folders]
+        # Folder by folder, so that what lies beside the user comes before what was downloaded once.
         found = [place for folder in folders for form in known.forms if (place := form.below(folder)) is not None]
     if not found:
         raise FileNotFoundError(_missing(name, list(dict.fromkeys(map(str, places))), known))

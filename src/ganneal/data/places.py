@@ -96,5 +96,6 @@ def candidates(record: Mapping[str, str], directory: Path) -> list[Path]:
         lambda: Path(record["absolute"]) if "absolute" in record else None,
         lambda: found_at(record["given"]),
     ]
+    # Looked up only when it is needed, and each place once.
     found = [place.resolve() for look in there if (place := look()) is not None and place.exists()]
     return list(dict.fromkeys(found))

@@ -77,6 +77,7 @@ def _kl(share: Float64[Tensor, " cells"], log_share: Float64[Tensor, " cells"], 
 
 
 def _counts(rows: Float64[Tensor, "n d"], edges: list[Tensor], shape: torch.Size) -> Float64[Tensor, " cells"]:
+    # right: a point on an edge belongs to the cell above it.
     places = [torch.bucketize(rows[:, axis].contiguous(), edge, right=True) for axis, edge in enumerate(edges)]
     index = torch.from_numpy(np.ravel_multi_index([place.numpy() for place in places], tuple(shape)))
     return torch.bincount(index, minlength=prod(shape)).double()

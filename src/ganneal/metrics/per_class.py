@@ -46,6 +46,7 @@ def per_class_frechet(
     """
     x, y = checked_pair(real, fake)
     x_labels, y_labels = labels_of_rows("real", real_labels, len(x)), labels_of_rows("fake", fake_labels, len(y))
+    # Classes of either side: one that the generator never makes must fail, not be left out.
     classes = torch.cat([x_labels, y_labels]).unique().tolist()
     counts = {c: (int((x_labels == c).sum()), int((y_labels == c).sum())) for c in classes}
     _check_counts({str(names[int(c)] if names else c): pair for c, pair in counts.items()}, x.shape[1])

@@ -42,6 +42,7 @@ def sliced_wasserstein(real: Features, fake: Features, *, directions: int = 128,
     if directions < 1:
         raise ValueError(f"directions must be at least 1, got {directions}; 128 is the default.")
     rows = torch.from_numpy(np.random.default_rng(seed).standard_normal((directions, first.shape[1])))
+    # A normal vector over its length is uniform on the sphere.
     units = rows / rows.norm(dim=1, keepdim=True)
     return float(torch.cat([_columns(first @ part.T, second @ part.T) for part in units.split(_SLICES)]).mean())
 
@@ -54,6 +55,7 @@ def expected_shift_slice(d: int) -> float:
     """
     if d < 1:
         raise ValueError(f"d must be at least 1, got {d}.")
+    # The mean of |u_1| over the unit sphere, Gamma(d / 2) / (sqrt(pi) Gamma((d + 1) / 2)).
     return exp(lgamma(d / 2) - lgamma((d + 1) / 2)) / sqrt(pi)
 
 

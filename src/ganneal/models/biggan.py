@@ -130,6 +130,7 @@ class BigGANGenerator(nn.Module):
         if self.num_classes:
             classes = checked_labels(labels, self.num_classes, latents)
             vectors = classes if self.shared is None else self.shared(classes)
+            # Class vector and chunk side by side; without hierarchical latents every block has the class vector alone.
             yield from ((torch.cat([vectors, part], 1) for part in rest) if rest else (vectors for _ in self.blocks))
         else:
             yield from rest

@@ -98,6 +98,7 @@ class DCGANGenerator(nn.Module):
     ) -> Float[Tensor, "batch channels height width"]:
         if self.classes is not None:
             latents = latents + self.classes(checked_labels(labels, self.num_classes, latents))
+        # Latents as channels of an image of one pixel.
         return self.net(latents[:, :, None, None])
 
 
@@ -123,6 +124,7 @@ class DCGANDiscriminator(nn.Module):
                 nn.LeakyReLU(0.2, inplace=True),
             ]
             inputs = outputs
+        # A kernel as large as the map: a linear layer to one output, without the sigmoid, which is the loss's.
         layers.append(nn.Conv2d(inputs, 1, base, 1, 0))
         self.net = nn.Sequential(*layers)
         self.classes = class_vectors(num_classes, widths[0])

@@ -79,6 +79,7 @@ class FastGANDiscriminator(PatchDiscriminator):
         super().__init__()
         self.shape, self.grid, self.reconstruction = shape, grid, reconstruction
         self.top = min(grid.doublings, len(LARGE) - 1)
+        # One halving less than the image has: the second path sees it at half the size.
         self.small_top = min(grid.doublings - 1, len(SMALL))
         large = [channels(units) for units in LARGE[: self.top + 1]]
         small = [channels(units) for units in SMALL[: self.small_top]]
@@ -153,6 +154,7 @@ class FastGANDiscriminator(PatchDiscriminator):
         ):
             found = decode(source)
             wanted = F.adaptive_avg_pool2d(wanted, found.shape[2:])
+            # At the decoder's own size: the image is averaged down to it rather than the guess enlarged.
             errors.append((found - wanted).square().flatten(1).mean(1))
         return torch.stack(errors).sum(0)
 
@@ -167,5 +169,6 @@ def small_path(inputs: int, widths: list[int]) -> nn.Sequential:
 
 def quarter(maps: FeatureMaps, which: Int[Tensor, " batch"]) -> FeatureMaps:
     """The quarter of each map that ``which`` names, 0 to 3 in reading order."""
+    # Halves of columns and of rows as axes of their own, so that one index picks a quarter for each sample.
     parts = maps.unflatten(3, (2, -1)).unflatten(2, (2, -1)).permute(0, 2, 4, 1, 3, 5)
     return parts[torch.arange(len(maps), device=maps.device), which // 2, which % 2]

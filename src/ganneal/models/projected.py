@@ -94,6 +94,7 @@ class FixedConvolution(nn.Module):
         drawn = nn.Conv2d(inputs, outputs, 1)
         nn.init.kaiming_normal_(drawn.weight)
         for name, value in drawn.named_parameters():
+            # Buffers are saved with the run: the random mixture is part of what the discriminator has learnt to read.
             self.register_buffer(name, value.detach())
 
     def forward(self, maps: FeatureMaps) -> FeatureMaps:
@@ -168,6 +169,7 @@ class ProjectedDiscriminator(PatchDiscriminator):
             images = images.expand(-1, 3, -1, -1)
         if self.seen == self.shape[1:]:
             return images
+        # Averaged where images shrink, or fine texture would alias; enlarging needs no filter.
         shrinks = max(self.seen) < max(self.shape[1:])
         return F.interpolate(images, self.seen, mode="bilinear", align_corners=False, antialias=shrinks)
 
@@ -211,5 +213,6 @@ class Projected:
             )
         longest = max(shape[1:])
         side = self.side or max(SIDE, longest)
+        # To the nearest multiple of 32, so that every scale of the frozen network is a whole number of pixels.
         height, width = (max(round(side * length / longest / COARSEST), 1) * COARSEST for length in shape[1:])
         return ProjectedDiscriminator(shape, (height, width))

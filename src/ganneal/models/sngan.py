@@ -83,6 +83,7 @@ class SNGANGenerator(nn.Module):
         self.linear = nn.Linear(latent_size, widths[0] * prod(base))
         self.unflatten = nn.Unflatten(1, (widths[0], *base))
         self.blocks = nn.ModuleList(
+            # The first norm sees the block's inputs, the second its outputs.
             GeneratorBlock(i, o, (conditional_norm(i, num_classes), conditional_norm(o, num_classes)), upsampling)
             for i, o in zip(widths, widths[1:], strict=False)
         )

@@ -66,6 +66,7 @@ class Consistency(Regularizer):
         strength = lazy_strength(context.counters, 1.0, self.rule, self.interval, self.scale_by_interval)
         if strength is None:
             return None
+        # Reals and fakes are changed apart, each side with draws of its own.
         sides = (
             (self.real_coefficient, context.logits_as_reals, context.real, context.real_logits),
             (self.fake_coefficient, context.logits_as_fakes, context.fake, context.fake_logits),

@@ -40,6 +40,7 @@ class Encoder(nn.Module):
         inputs, side = shape[0], shape[-1] if len(shape) == 3 else 1
         while side > 4:
             layers += [nn.Conv2d(inputs, width, 3, stride=2, padding=1), nn.LeakyReLU(0.2)]
+            # (side + 1) // 2 is the size behind a 3x3 convolution of stride 2 with padding 1.
             inputs, side, width = width, (side + 1) // 2, 2 * width
         layers += [nn.Flatten(), nn.Linear(inputs * side * side if len(shape) == 3 else inputs, width)]
         self.net = nn.Sequential(*layers, nn.LeakyReLU(0.2), nn.Linear(width, 2 * latent_size))
@@ -81,5 +82,7 @@ class LatentEntropy(Regularizer):
         if strength == 0:
             return None
         assert context.network is not None
+        # The gradient goes on into the generator: a sample that tells its latent apart from others lowers the term, a
+        # collapsed one cannot.
         mean, log_deviation = context.network(context.fake.float())
         return -strength * latent_log_density(mean, log_deviation, context.latents).mean()

@@ -60,10 +60,13 @@ class GradientPenalty(Regularizer):
         if strength is None:
             return None
         discriminator = context.logits_of_fakes if self.points.on_fakes else context.discriminator
+        # Points are drawn anew at each update: the penalty is an expectation over the line, not a condition at fixed
+        # places.
         points = self.points(context.real, context.fake, context.random)
         if self.one_sided:
             excess = F.relu(norm(squared_input_gradient(discriminator, points)) - self.center).square()
         else:
+            # A vector as centre also asks for a direction, the same for all samples.
             center = even_center(self.center, points) if self.even else self.center
             excess = centered_gp(discriminator, points, center=center)
         # The largest of all processes' samples: each process alone would penalise a maximum of its own.

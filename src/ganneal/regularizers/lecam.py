@@ -31,6 +31,8 @@ def lecam(
         Tseng et al., Regularizing Generative Adversarial Networks under Limited Data, 2021, Eq. 4; one-sided as in its
         authors' code.
     """
+    # Each side is held near the average of the other: reals may not rise far above fakes, nor fakes fall far below
+    # reals.
     above, below = upcast(real) - fake_average, real_average - upcast(fake)
     if one_sided:
         above, below = F.relu(above), F.relu(below)
@@ -68,7 +70,10 @@ class LeCam(Regularizer):
     def discriminator_term(self, context: Context, state: RegularizerState) -> Float[Tensor, ""] | None:
         begun = context.counters.d_updates >= self.start
         for name, logits in (("real", context.real_logits), ("fake", context.fake_logits)):
+            # Detached: the averages are anchors, and no gradient passes through them.
             mean, before = collective.mean(upcast(logits.detach()).mean()), state[name]
+            # Until the term begins the latest batch stands in, so the averages start from outputs of a trained
+            # discriminator.
             state[name] = self.decay * before + (1 - self.decay) * mean if begun and before is not None else mean
         strength = lazy_strength(context.counters, self.coefficient, self.rule, self.interval, self.scale_by_interval)
         if strength is None or not begun:

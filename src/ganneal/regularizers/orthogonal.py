@@ -30,6 +30,7 @@ def correlation(matrix: Float[Tensor, "rows columns"]) -> Float[Tensor, ""]:
     """
     lengths = matrix.square().sum(1)
     if len(matrix) <= matrix.shape[1]:
+        # The diagonal is left out: lengths of rows are free, only their angles count (Brock et al., 2019, Eq. 3).
         products = matrix @ matrix.T
         return 0.5 * (products - torch.diag_embed(lengths)).square().sum()
     # the same by way of the columns: W W^T of a linear layer to 24576 channels would not fit

@@ -29,6 +29,7 @@ def dragan_points(real: Samples, share: Float[Tensor, " batch"], noise: Samples)
         Kodali et al., On Convergence and Stability of GANs, 2017; uniform noise as in its authors' code.
     """
     share = share.to(real).view(-1, *(1,) * (real.dim() - 1))
+    # Noise of one sign, U[0, 1], as in the published code: points lie on one side of the data.
     return real + share * 0.5 * _deviation(real) * noise
 
 
@@ -142,6 +143,7 @@ def wgan_lp(discriminator: Discriminator, real: Samples, fake: Samples, *, share
     References:
         Petzka et al., On the Regularization of Wasserstein GANs, 2018, Eq. 8.
     """
+    # Slopes below 1 are free: Lipschitz continuity asks for no more.
     return F.relu(norm(squared_input_gradient(discriminator, line_points(real, fake, share))) - 1).square()
 
 
@@ -173,4 +175,5 @@ def centered_gp(discriminator: Discriminator, points: Samples, *, center: float 
 
 def even_center(center: float, points: Samples) -> Tensor:
     r"""The vector of length ``center`` with equal components, :math:`\varepsilon \mathbf 1 / \sqrt d`."""
+    # Of length ``center``, as d components of center / sqrt d are.
     return torch.full_like(points[0], center / points[0].numel() ** 0.5)

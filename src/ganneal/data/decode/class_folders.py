@@ -48,6 +48,7 @@ def classified(
     """
     place, outer = str(listing.place), wrapping(listing.names)
     above = [outer[:end] for end in (0, *(i + 1 for i, sign in enumerate(outer) if sign == "/"))]
+    # The outermost list counts: it may speak of all images, an inner one of those below it only.
     prefix = next((folder for folder in above if folder + LABELS in lists), None)
     if prefix is None:
         found = classes_of_folders(listing.names, folders, place)

@@ -72,6 +72,7 @@ def formats(suffix: str) -> tuple[str, ...]:
     Image.init()
     own = image_endings().get(suffix)
     every = (*SIGNED_FORMATS, own) if own in UNSIGNED else SIGNED_FORMATS
+    # Pillow may be built without some of its codecs.
     return tuple(kind for kind in every if kind in Image.OPEN)
 
 
@@ -93,6 +94,7 @@ def is_image(name: str, start: Callable[[], bytes]) -> bool:
     suffix = ending(name)
     if suffix in image_endings():
         return True
+    # Only files that no ending explains are opened: a look into each of a million files would take minutes.
     return suffix not in OTHER_ENDINGS and begins_as_image(start())
 
 

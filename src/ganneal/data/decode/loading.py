@@ -68,6 +68,7 @@ def finished(
 def _samples(listing: Listing, format: Format, on_damaged: OnDamaged) -> tuple[np.ndarray | LazyImages, dict[str, str]]:
     """The images that can be read, and why the others cannot."""
     size = len(listing.names) * format.channels * format.size**2
+    # A second or two of decoding, and no file is left behind.
     if size <= SMALL_SET:
         return decode_to_memory(listing, format)
     limit = store_limit()
@@ -93,6 +94,7 @@ def _say_why(reason: str, size: int) -> None:
 
 def free_memory() -> int:
     """Bytes of memory that nobody uses."""
+    # Pages that nobody uses; what the system caches of files is not counted, though it would give it back.
     return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 

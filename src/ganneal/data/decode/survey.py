@@ -127,6 +127,7 @@ def usual_size(side: int) -> int:
     [1, 16, 28, 28, 56, 64, 224, 512]
     """
     sevens = [7 * 2**n for n in range(1, 6)]
+    # The size that networks are built for and that enlarges no median image.
     return max(2 ** (side.bit_length() - 1), *(size for size in (0, *sevens) if size <= side))
 
 
@@ -205,6 +206,7 @@ def survey_files(listing: Listing, most: int | None = None) -> Survey:
     damaged: dict[str, str] = {}
     deep, cut = [], []
     most = most or (MOST_HEADERS if listing.container.single else FEWER_HEADERS)
+    # Evenly spread: names are sorted, often by class, so the first ones would be of one class.
     names = listing.names[:: max(1, -(-len(listing.names) // most))]
     for name, found in read_headers(listing, names):
         if isinstance(found, Damaged):

@@ -43,6 +43,7 @@ def pairwise_distances(x: Any, y: Any = None, *, count: int = 2_000, seed: int =
     if y is None:
         if len(first) < 2:
             raise ValueError(f"x must have at least 2 samples, got {len(first)}; give y for distances to others.")
+        # Above the diagonal: each pair once, and no image with itself.
         found = _distances(first, first)[np.triu_indices(len(first), 1)]
     else:
         second = _rows(y, count, seed + 1)
@@ -104,9 +105,11 @@ def _distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     squares = np.zeros((len(first), len(second)))
     for start in range(0, first.shape[1], COLUMNS):
         a, b = (_scaled(rows[:, start : start + COLUMNS]) for rows in (first, second))
+        # In float64, on values in [-1, 1]: the differences that are lost matter for near pairs, not for a median.
         squares += (a * a).sum(1)[:, None] + (b * b).sum(1) - 2 * (a @ b.T)
     return np.sqrt(squares.clip(0))
 
 
 def _scaled(rows: np.ndarray) -> np.ndarray:
+    # On the players' scale, as the paper's distances are.
     return rows / 127.5 - 1 if rows.dtype == np.uint8 else rows.astype(np.float64)

@@ -53,6 +53,8 @@ def arithmetic(precision: Precision, device: torch.device) -> Iterator[None]:
     with (
         torch.inference_mode(),
         exact_float32(),
+        # Entered also to switch autocast off, should the caller be in it: values must not depend on where they are
+        # measured.
         torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"),
     ):
         yield
@@ -101,6 +103,7 @@ class ModuleExtractor:
             raise ValueError(f"precision must be 'float32' or 'bf16', got {precision!r}.")
         self.name, self.layer, self.shape, self.batch_size = name, layer, shape, batch_size
         self.precision: Precision = precision
+        # Of the file where there is one, so that records name what can be downloaded; else of the tensors.
         self.sha256 = sha256 or weights_sha256(module.state_dict())
         self._resize, self._scaling, self._channels = resize, scaling, channels
         # A copy: the caller may train or move the module that was given, and features must stay what their hash says.
@@ -160,6 +163,7 @@ class ModuleExtractor:
 
 def _plain(values: Tensor) -> Tensor:
     """An ordinary float32 tensor on the CPU; one made in inference mode may not be saved for a gradient."""
+    # The clone is made outside inference mode, whose tensors autograd refuses.
     return values.float().cpu().clone()
 
 
