@@ -86,7 +86,7 @@ def test_one_warning_speaks_for_the_smallest_class():
 def test_classes_with_as_many_features_as_rows_are_named_and_the_metric_refused():
     real_labels, fake_labels = torch.arange(3).repeat_interleave(10), torch.arange(3).repeat_interleave(4)
     real_labels[20:25] = 0
-    with pytest.raises(ValueError, match=r"got 1 of 3 classes with fewer: 2 \(3 real, 4 fake\).*kernel_distance"):
+    with pytest.raises(ValueError, match=r"got 1 of 3 classes with fewer: 2 \(3 real, 4 fake\).*kernel distance"):
         per_class_frechet(normal(30, 3), real_labels[torch.arange(30)].where(torch.arange(30) < 28, 1), *fakes(3, 4))
     with pytest.raises(ValueError, match=r"d=4, in both sets; got 3 of 3 classes with fewer: 0 \(15 real, 4 fake\)"):
         per_class_frechet(normal(30, 4), real_labels, normal(12, 4), fake_labels)
