@@ -62,6 +62,8 @@ class Geometric:
         last = len(counts) - 1
         if last <= 0:
             return (float(self.first),) * len(counts)
+        # As a product of powers rather than by a ratio to the power j: symmetric, so that the rule reversed gives the
+        # same bits backwards.
         inner = (self.first ** (1 - j / last) * self.last ** (j / last) for j in range(1, last))
         return (float(self.first), *inner, float(self.last))
 
@@ -135,6 +137,7 @@ class MatchedConstant:
 
     def __call__(self, counts: Sequence[int], round: int) -> tuple[float, ...]:
         mass = sum(n * w for n, w in zip(counts, self.of(counts, round), strict=True))
+        # Level j uses its weight n_j times: the mass is what SGD would walk in a round.
         return (mass / sum(counts),) * len(counts)
 
 

@@ -124,6 +124,7 @@ class Sampler:
         for wanted in set(classes):
             places = [place for place, named in enumerate(classes) if named == wanted]
             rows = order[labels == wanted]
+            # A class with fewer images than are asked for begins again with its first.
             images[places] = self.dataset.samples[np.fromiter(islice(cycle(rows), len(places)), dtype=np.int64)]
         return torch.from_numpy(images).float().div_(127.5).sub_(1.0)
 

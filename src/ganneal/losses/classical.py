@@ -128,6 +128,7 @@ class LeastSquares:
                 f"real_target must differ from fake_target, got {b} for both: there would be nothing to tell apart; "
                 f"use 1 and 0."
             )
+        # Fakes whose output lies between the two targets have passed the generator's and are drawn back to it.
         if (c - b) * (b - a) < 0:
             warnings.warn(
                 f"generator_target {c} is short of real_target {b}: fakes whose output is between them are pushed "
@@ -179,6 +180,7 @@ class Hinge:
 
     def discriminator(self, real: Logits, fake: Logits) -> PerSample:
         real, fake = equal_sizes(real, fake)
+        # Beyond the margin a sample gives no gradient: the discriminator spends nothing on what it tells apart already.
         return F.relu(1 - real) + F.relu(1 + fake)
 
     def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:

@@ -88,6 +88,7 @@ class TotalVariation:
 
     def discriminator(self, real: Logits, fake: Logits) -> PerSample:
         real, fake = equal_sizes(real, fake)
+        # T is bounded by 1/2, as the variational form of total variation asks for.
         return total_variation_term(fake) - total_variation_term(real)
 
     def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:

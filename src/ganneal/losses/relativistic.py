@@ -51,6 +51,7 @@ class RelativisticPaired:
         return softplus(fake - real)
 
     def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:
+        # The reals have no gradient to the generator's parameters, and decide how strongly each fake is pulled.
         return weighted(lambda f, r: softplus(r - f), weight, self.weight_on, *_both(fake, real))
 
 
@@ -92,6 +93,7 @@ class RelativisticAverage:
 
     def discriminator(self, real: Logits, fake: Logits) -> PerSample:
         real, fake = equal_sizes(real, fake)
+        # Against the mean of the other side the pairing of the batch does not matter.
         return softplus(_mean(fake) - real) + softplus(fake - _mean(real))
 
     def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:

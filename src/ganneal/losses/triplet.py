@@ -52,6 +52,7 @@ class Triplet:
 
     def discriminator(self, real_real: Logits, fake_real: Logits, fake_fake: Logits) -> PerSample:
         rr, fr, ff = upcast(real_real), upcast(fake_real), upcast(fake_fake)
+        # R is small within a side and large across: both triplets share the pair across.
         return F.relu(rr - fr + self.margin) + F.relu(ff - fr + self.margin)
 
     def generator(self, real_real: Logits, fake_real: Logits, fake_fake: Logits, *, weight: Weight = 1.0) -> PerSample:

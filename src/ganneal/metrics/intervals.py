@@ -157,6 +157,7 @@ def paired_comparison(a: SeedValues, b: SeedValues, *, seed: int = 0) -> PairedC
     finite = bool(np.isfinite(differences).all())
     exact, flipped = pairs <= _EXACT_PAIRS, differences if finite else beyond(differences)
     p = exact_sign_flip_p(flipped) if exact else random_sign_flip_p(flipped, seed)
+    # Two sign vectors of 2^n, all as seen and all turned, are as extreme as can be.
     smallest = 2.0 ** (1 - pairs) if exact else 1 / (RANDOM_FLIPS + 1)
     flips = None if exact else RANDOM_FLIPS
     diverged = int(np.isinf(first).sum()), int(np.isinf(second).sum())

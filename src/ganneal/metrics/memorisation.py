@@ -140,6 +140,8 @@ def _nearest_and_authentic(
 ) -> tuple[Float64[np.ndarray, " n"], float]:
     """Distance of each row to its nearest training row, and the share beyond that row's spacing."""
     distances, nearest = (part[:, 0] for part in nearest_distances(rows, train))
+    # Alaa et al., 2022: a sample is authentic where its nearest training row has a nearer neighbour in the training
+    # set.
     return distances.numpy(), float((distances > spacing[nearest]).double().mean())
 
 

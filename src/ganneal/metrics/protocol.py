@@ -218,6 +218,7 @@ def columns(records: Sequence[Record]) -> dict[str, list[Record]]:
     """
     found: dict[str, list[Record]] = {}
     for record in records:
+        # Names leave out most of the protocol, so equal names do not mean equal measurements.
         column = found.setdefault(record.name, [])
         if column and column[0].protocol != record.protocol:
             ours, theirs = asdict(record.protocol), asdict(column[0].protocol)

@@ -74,6 +74,7 @@ def reference_features(
 
 def _key(extractor: Extractor, content: str, count: int, seed: int | None) -> str:
     own = [extractor.name, extractor.sha256, extractor.layer]
+    # Everything that defines a feature is in the key; the batch size is not.
     how = [extractor.resize, extractor.input_scaling, extractor.precision]
     return json.dumps({"format": CACHE_FORMAT, "content": content, "extractor": own + how, "samples": [count, seed]})
 

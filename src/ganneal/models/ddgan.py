@@ -87,6 +87,7 @@ class DDGAN:
             Normal(self.latent_size),
             shape,
             denoises=True,
+            # The minibatch deviation compares four samples at a time.
             judged_together=COMPARED,
         )
 

@@ -113,6 +113,7 @@ def pair_of_families(generator: Model, discriminator: Model, shape: Shape, num_c
     # A family that cannot build one player alone builds both, and the other is dropped; the random draws of both count.
     if isinstance(discriminator, Discriminates):
         other = replace(pair, discriminator=discriminator.build_discriminator(shape, num_classes))
+        # A discriminator built alone judges single samples, whatever the generator's own one did.
         return replace(other, denoises=pair.denoises, compares_pairs=False, judged_together=1)
     other = discriminator.build(shape, num_classes)
     if pair.denoises != other.denoises:

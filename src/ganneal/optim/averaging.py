@@ -55,7 +55,10 @@ class Averaging:
         """
         if num_real < self.start:
             return 0.0
+        # At the start the half-life is a share of what has been seen, so that the first, useless weights are soon
+        # forgotten.
         half_life = self.half_life if self.rampup is None else min(self.half_life, self.rampup * num_real)
+        # By images and not by updates: another batch size gives the same average. A half-life of 0 is a copy.
         return 0.5 ** ((num_real - since) / max(half_life, 1e-8))
 
 
@@ -78,6 +81,7 @@ def average_(average: nn.Module, current: nn.Module, decay: float, *, statistics
     # Batch norm's count of batches is an integer, and an average of unit vectors u is no unit vector: both are copied.
     averaged_buffers = BATCH_NORM_STATISTICS if statistics == "average" else ()
     (into, copies), (source, originals) = _split(average, averaged_buffers), _split(current, averaged_buffers)
+    # average + (1 - decay)(current - average): exact at decay 0 and 1, in one kernel.
     torch._foreach_lerp_(into, source, 1.0 - decay)
     if copies:
         torch._foreach_copy_(copies, originals)

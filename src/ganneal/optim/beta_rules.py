@@ -34,6 +34,7 @@ def _capped(beta: Tensor, beta_max: float | None) -> Tensor:
 def _ratio(above: Tensor, below: Tensor) -> Tensor:
     """``above / below``, and 0 where ``below`` is 0."""
     none = below == 0
+    # where computes both sides, so the one that is not taken must not divide by 0 either.
     return torch.where(none, 0.0, above / torch.where(none, 1.0, below))
 
 

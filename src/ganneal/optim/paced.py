@@ -53,10 +53,12 @@ class Paced(torch.optim.Optimizer):
         self.real.step()
         scale = self._noted(_length(before, parameters), _length(before, copies))
         for parameter, start in zip(parameters, before, strict=True):
+            # Along the way from the old point to the new one, beyond it where the scale is above 1.
             parameter.copy_(start.lerp(parameter, scale))
 
     def _noted(self, real: float, shadow: float) -> float:
         """The scale of this step, whose lengths go into that of the rounds to come."""
+        # In the first round there is no scale of rounds before: each step is matched by itself.
         scale = _ratio(shadow, real) if self.made < len(self.factors) else self.scale
         self.made += 1
         self.lengths[2:] += torch.tensor([real, shadow], dtype=torch.float64)

@@ -47,6 +47,7 @@ def parse_labels(read: Callable[[], bytes], source: str) -> Listed:
         for name, label in pairs:
             if not isinstance(name, str):
                 raise TypeError(f"{name!r} is no file name")
+            # Twice the same label is harmless; two labels for one image are a mistake in the list.
             if name in listed and listed[name] != label:
                 raise ValueError(f"{shown(name)} has the labels {listed[name]} and {label}")
             listed[name] = label

@@ -45,6 +45,7 @@ def decode_chunk(read: Reader, names: Sequence[str], format: Format) -> tuple[np
     damaged = {}
     for row, name in zip(rows, names, strict=True):
         try:
+            # Into the row that is there already, which the file is written from.
             row[...] = decode_image(read, name, format)
         except Damaged as error:
             damaged[name] = str(error)

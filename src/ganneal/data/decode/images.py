@@ -140,6 +140,7 @@ def eight_bits(values: np.ndarray, levels: Levels | None) -> np.ndarray:
         if not np.isfinite(share).all():
             raise Damaged("some of its levels are no numbers")
         return (255 * share.clip(0, 1)).round().astype(np.uint8)
+    # Nothing says whether floats are in [0, 1], in [0, 255] or metres.
     if values.dtype.kind == "f":
         raise Damaged("its levels are floating-point numbers, and no range of levels is given")
     low, high = int(values.min()), int(values.max())

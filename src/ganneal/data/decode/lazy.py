@@ -35,6 +35,7 @@ class LazyImages:
         rows = np.arange(len(self))[index]
         if rows.ndim == 0:
             return self._row(int(rows))
+        # The guess is compared, not trusted: evaluations take other rows in between.
         if self._ahead is not None and np.array_equal(self._ahead[0], rows):
             futures = self._ahead[1]
         else:

@@ -33,6 +33,7 @@ def read_members(place: Path, names: Collection[str]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     try:
         with _opened(place) as file, tarfile.open(fileobj=_Pieces(file), mode="r:") as archive:  # type: ignore[call-overload]
+            # One pass in the archive's order: a compressed tar has no list, and going back would unpack it again.
             for member in archive:
                 name = member.name.rpartition("/")[2]
                 if name in names and name not in found and member.isfile():
@@ -89,6 +90,7 @@ def unzipped(name: str, content: bytes) -> bytes:
         return content
     unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
     try:
+        # With a limit, unlike gzip.decompress, which a bomb of a few kilobytes would fill the memory with.
         plain = unpacker.decompress(content, LARGEST_MEMBER)
     except zlib.error as error:
         raise ValueError(f"{name} is damaged ({error}); download it again.") from error

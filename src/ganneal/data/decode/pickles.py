@@ -32,6 +32,7 @@ class _Type:
         _, order, *rest = state
         if _text(order) not in BIG_ENDIAN or any(value not in (None, -1, 0) for value in rest):
             raise pickle.UnpicklingError("a dtype has more than a byte order")
+        # The code, as in i4, has no byte order of its own; it comes in the state.
         self.dtype = self.dtype.newbyteorder(">" if BIG_ENDIAN[_text(order)] else "<")
 
 
@@ -49,6 +50,7 @@ class _Array:
             raise pickle.UnpicklingError("an array is not made of bytes")
         if prod(shape) * kind.dtype.itemsize != len(content):
             raise pickle.UnpicklingError(f"an array of shape {shape} has {len(content):,} bytes")
+        # frombuffer on bytes gives a read-only array that shares their memory: nothing is copied.
         self.value = np.frombuffer(content, kind.dtype).reshape(shape, order="F" if by_columns else "C")
 
 

@@ -144,6 +144,7 @@ class Range:
         """How many of 256 levels are left where ``levels`` become 0 and 255, or the upper 8 of 16 bits are taken."""
         ends = np.array([self.low, self.high])
         low, high = eight_bits(ends.astype(int) if levels is None else ends, levels).astype(int).tolist()
+        # Levels in between may be missing; the count is the most that can be left.
         return high - low + 1
 
 
@@ -155,6 +156,7 @@ def found_range(listing: Listing, names: Sequence[str]) -> Range | None:
             try:
                 with open_image(read, name) as image:
                     values = np.asarray(image)
+                    # Scientific images often mark missing pixels by NaN or infinity.
                     finite = values[np.isfinite(values)]
                     ranges.append((finite.min(), finite.max(), values.dtype.kind == "f"))
             except (Damaged, ValueError):  # decoding all of them says what is wrong
@@ -174,6 +176,7 @@ def suggested(found: Range) -> tuple[float, float]:
     if found.floats:
         return found.low, found.high
     low, high = int(found.low), int(found.high)
+    # The highest level of as many bits: cameras of 10, 12 or 14 bits write into 16.
     most = 2 ** max(high, 1).bit_length() - 1
     return (0, most) if low >= 0 and high - low >= most // 2 else (low, high)
 

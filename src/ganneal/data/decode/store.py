@@ -201,6 +201,7 @@ def _make_room(folder: Path, size: int) -> None:
 
     A process that has a deleted file mapped keeps it until it ends.
     """
+    # Used longest ago first: reading a set sets its time.
     entries = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
     sizes = {path: data.stat().st_size for path in entries if (data := path.with_suffix(".bin")).exists()}
     total = sum(sizes.values())

@@ -111,6 +111,7 @@ class Cifar10:
             return self._in_zip(place)
         stems = [f"data_batch_{index}" for index in range(1, 6)] if self.split == "train" else ["test_batch"]
         binary = [f"{stem}.bin" for stem in stems]
+        # Both versions in one pass through the archive, whichever it is.
         files = read_members(place, {*stems, *binary, "batches.meta.txt", "batches.meta"})
         with _within(place):
             if all(name in files for name in binary):

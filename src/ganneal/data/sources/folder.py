@@ -126,6 +126,7 @@ class _FolderContent:
 
 def _walk(root: Path) -> _FolderContent:
     found = _FolderContent()
+    # A queue rather than recursion, whose depth somebody's folders would decide.
     queue: list[tuple[str, str, frozenset[tuple[int, int]]]] = [(str(root), "", frozenset())]
     while queue:
         folder, prefix, above = queue.pop()

@@ -137,6 +137,7 @@ def _listed(
 
 def _rows(opened: Any, file: Path) -> list[int]:
     """How many rows each group has, which ``file`` can hold."""
+    # From the file's footer, without reading a row.
     rows = [opened.metadata.row_group(group).num_rows for group in range(opened.num_row_groups)]
     size = file.stat().st_size
     if sum(rows) > MOST_ROWS * size:

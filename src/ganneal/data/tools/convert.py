@@ -50,6 +50,7 @@ def png(pixels: np.ndarray) -> bytes:
 
 
 def _add(archive: zipfile.ZipFile, data: Dataset, index: int) -> str:
+    # A thousand files a folder, as the StyleGAN tools write: unpacked, no folder becomes slow to list.
     name = f"{index // PER_FOLDER:05d}/img{index:08d}.png"
     archive.writestr(zipfile.ZipInfo(name, EARLIEST), png(np.asarray(data.samples[index])))
     if index % 100 == 99:

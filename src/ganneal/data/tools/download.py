@@ -104,6 +104,7 @@ def downloaded(url: str, name: str, most: int, progress: Callable[[int], None]) 
     data = bytearray()
     try:
         with urlopen(url, timeout=30) as response:
+            # In pieces, so that progress can be shown and a page that never ends is noticed.
             while len(data) <= most and (part := response.read(min(1 << 20, most + 1 - len(data)))):
                 data += part
                 progress(len(data))

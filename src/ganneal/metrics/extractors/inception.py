@@ -59,6 +59,7 @@ class Inception:
         path = Path(self.path).expanduser() if self.path is not None else fetched_inception()
         state, sha256 = read_weight_file(path, FID_FILE)
         return ModuleExtractor(
+            # By default without the bias, as published Inception Scores are computed.
             load_network(lambda: InceptionNetwork(self.layer, biased_logits=self.biased_logits), state, str(path)),
             name="inception",
             shape=shape,
@@ -107,6 +108,7 @@ class InceptionTorchvision:
                 f"https://download.pytorch.org/models/{TORCHVISION_FILE.name}."
             )
         state, sha256 = read_weight_file(Path(self.path).expanduser(), TORCHVISION_FILE)
+        # The auxiliary classifier served training alone.
         used = {name: value for name, value in state.items() if not name.startswith("AuxLogits.")}
         return ModuleExtractor(
             load_network(lambda: InceptionNetwork(biased_logits=True, torchvision=True), used, self.path),
