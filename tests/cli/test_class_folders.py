@@ -63,6 +63,18 @@ def test_without_two_classes_nothing_is_told_and_the_labelled_task_says_why(said
     assert "task 'labelled' needs" in told and "(--task unconditional)" in told
 
 
+@pytest.mark.parametrize("name", ["mnist", "cifar10"])
+def test_a_folder_of_ones_own_that_is_called_as_a_known_set_is_read_itself(
+    said: Said, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures(name, "cat", "dog")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "mnist.npz").write_bytes(b"another set")
+    monkeypatch.setenv("GANNEAL_DATA", str(elsewhere))
+    assert "2 classes: cat (8), dog (8)" in said("train", name, *SMALL, "--task", "labelled")
+
+
 def test_many_classes_are_counted_on_one_line(said: Said) -> None:
     pictures("d", *(f"c{index:03d}" for index in range(150)), each=1)
     told = said("train", "d", "--out", "l", *SMALL, "--task", "labelled")

@@ -178,6 +178,10 @@ def test_a_file_of_the_discriminator_begins_the_discriminator_alone(cats: Path, 
 def test_a_generator_that_ships_begins_a_run_in_full_precision() -> None:
     own = replace(digits_nats(), model=DCGAN(width=32, latent_size=64))
     run, taken = began(own, "zoo:digits-nats")
+    assert (
+        taken.line
+        == "weights taken from zoo:digits-nats: generator 14 of 14, discriminator begins anew, average 14 of 14"
+    )
     assert not taken.anew["generator"] and not taken.taken["discriminator"]
     assert {tensor.dtype for tensor in run.generator.state_dict().values()} == {torch.float32, torch.int64}
     drawn = run.sampler().sample(4, 0)

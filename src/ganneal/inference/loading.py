@@ -112,9 +112,10 @@ def weights_in(folder: Path) -> TrainedRun:
 
 def _way_out(path: Path) -> str:
     """What to give in place of ``path``, which holds no run."""
-    for parent in (path.parent, path.parent.parent):
-        if RunDirectory(parent).description.exists():
-            option = {"best": " with --checkpoint best", "snapshots": f" with --checkpoint {path.name.lstrip('0')}"}
-            which = option.get(path.name if parent == path.parent else path.parent.name, "")
-            return f"it lies in a run, give {parent}{which}."
+    named = {path.parent: " with --checkpoint best" if path.name == "best" else ""}
+    if path.parent.name == "snapshots":
+        named[path.parent.parent] = f" with --checkpoint {path.name.lstrip('0')}"
+    for run, option in named.items():
+        if RunDirectory(run).description.exists():
+            return f"it lies in a run, give {run}{option}."
     return "give the directory that `ganneal train` wrote, or train longer."

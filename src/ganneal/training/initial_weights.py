@@ -62,7 +62,10 @@ class Taken:
     @property
     def line(self) -> str:
         """One line for a person."""
-        counts = [f"{name} {len(found)} of {len(found) + len(self.anew[name])}" for name, found in self.taken.items()]
+        counts = [
+            f"{name} {len(found)} of {len(found) + len(self.anew[name])}" if found else f"{name} begins anew"
+            for name, found in self.taken.items()
+        ]
         classes = f"; {self.classes}" if self.classes else ""
         pushes = "; its pushes are not taken" if self.origin.card.get("pushes") else ""
         return f"weights taken from {self.origin.given}: {', '.join(counts)}{classes}{pushes}"
@@ -138,7 +141,7 @@ def weights_at(given: str) -> WeightsOrigin:
     except FileNotFoundError as error:
         raise ValueError(
             f"init_from must be a run directory with a checkpoint, final, best or a snapshot in one, a .safetensors "
-            f"file, or zoo:NAME, got {given!r}, which has no weights: {error}"
+            f"file, or zoo:NAME, got {given!r}, which holds none."
         ) from error
 
 

@@ -350,13 +350,16 @@ class Session:
 
     def _say_disk_use(self) -> None:
         """How much the snapshots of the run take on disk, before the first is kept."""
-        every, whole = self.records.keep_every, self.experiment.budget.num_real
+        every, budget = self.records.keep_every, self.experiment.budget
         if not every:
             return
-        size = sum(
-            tensor.nbytes for weights in players_of(self.run.state_dict()).values() for tensor in weights.values()
-        )
-        total = f", {whole // every:,} of them by the end, {whole // every * size / 1e6:,.1f} MB" if whole else ""
+        players = players_of(self.run.state_dict()).values()
+        size = sum(tensor.nbytes for weights in players for tensor in weights.values())
+        updates = None if budget.d_updates is None else budget.d_updates * self.experiment.batch_size
+        ends = [end for end in (budget.num_real, updates) if end is not None]
+        # a snapshot is kept where a row is logged
+        most = min(ends, default=0) // max(every, self.records.log_every)
+        total = f", at most {most:,} of them, {most * size / 1e6:,.1f} MB" if ends else ""
         self.display.say(f"snapshots every {every:,} real images: {size / 1e6:,.2f} MB each{total}")
 
     def end(self, stop: Stop | None, signum: int | None) -> None:

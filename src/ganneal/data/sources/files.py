@@ -7,6 +7,7 @@ from pathlib import Path
 from ganneal.data.decode.images import Reading, shown
 from ganneal.data.decode.loading import Encoded
 from ganneal.data.decode.npy import array_names, array_shapes
+from ganneal.data.finding import NAMED_SETS
 from ganneal.data.messages import remark, spelled_for_held_out, way
 from ganneal.data.protocol import Dataset, Source
 from ganneal.data.sources.archive import Zip
@@ -41,6 +42,8 @@ def source_at(place: str | Path, size: int | None = None) -> Source:
     path = Path(place)
     if not path.exists():
         raise FileNotFoundError(f"no data at {shown(str(path))}; give {READABLE}.")
+    if str(path) in NAMED_SETS:  # a bare name would stand for the known set, wherever it lies
+        path = path.absolute()
     if path.is_dir():
         return _in_folder(path, size) or Folder(str(path), size=size)
     match path.suffix.lower():
