@@ -80,6 +80,7 @@ def too_strong(series: Series) -> RuleFinding | None:
     if len(recent) < patience or min(recent) < 0.99:
         return None
     distance = series["distance"]
+    # A discriminator that ranks nearly all pairs rightly is no harm while the samples still get better.
     falling = len(distance) > 1 and distance[-1] < min(distance[:-1])
     meaning = (
         "the distance to the data still fell at this point; should it stop falling, lower D's learning rate"
@@ -159,6 +160,7 @@ def oscillation(series: Series) -> RuleFinding | None:
     if len(recent) < turns + 2 or min(recent) <= 0:
         return None
     steps = list(zip(recent, recent[1:], strict=False))
+    # Turning at each step is what circling looks like; a swing alone may be noise.
     rises = [after > before for before, after in steps]
     turning = all(a != b for a, b in zip(rises, rises[1:], strict=False))
     if not turning or any(max(step) < swing * min(step) for step in steps):
@@ -231,6 +233,7 @@ class Watch:
         """The verdicts that are new with ``row``, and a good one for each that is over."""
         for column, value in row.items():
             if isinstance(value, int | float) and isfinite(value):
+                # Rules know the distance by one name, whatever its extractor.
                 self.series["distance" if column == self.distance else column].append(value)
         return [change for rule in self.rules.values() if (change := self._change(rule)) is not None]
 

@@ -109,6 +109,7 @@ class KnownData:
             ValueError: The data changed, and that is not accepted; the message has both values.
         """
         now, before = identify(dataset), self.identity(key)
+        # Held-out data decide no weight, so another source of them may be asked for at any time.
         if before is None or (key == "held_out" and not _same_part(self.stored(key), source)):
             return Compared(now, [])
         changes = data_changes(before, now)
@@ -167,6 +168,7 @@ class KnownData:
             return before
         accepted = list((before or {}).get("accepted_changes", ()))
         if compared.changes:
+            # With the place on the clock: values before and after it are of other data.
             accepted.append({"num_real": num_real, "changes": compared.changes})
         return {"identity": compared.identity.as_dict(), "accepted_changes": accepted}
 
@@ -219,6 +221,7 @@ def check_identity(directory: RunDirectory, experiment: Experiment, command: str
     changes = experiment.changes_from(content["experiment"])
     start, known = experiment.init_from, content.get("places", {}).get("init_from")
     if start is not None and known is not None and not _is_at(start, known, directory.path):
+        # Weights of another start are another experiment, even where all settings agree.
         changes.append(f"init_from: {known.get('absolute', known['given'])} -> {Path(start).resolve()}")
     if changes:
         listed = "\n  ".join(changes)
@@ -285,6 +288,7 @@ def found_again(experiment: Experiment, directory: RunDirectory) -> Experiment:
     moved = {}
     for name, place in places(experiment).items():
         record = kept.get(name, {})
+        # Only where the command names the same place as before and nothing is there: a place that is found is meant.
         if record.get("given") == place and found_at(place) is None:
             moved.update((name, str(there)) for there in candidates(record, directory.path)[:1])
     return with_places(experiment, moved)
@@ -309,6 +313,8 @@ def check_apart(experiment: Experiment, directory: RunDirectory) -> None:
                     f"{shown(str(lies))} for the {SOURCE_WORDS[key]}: the run writes its pictures and weights there. "
                     f"Name another directory (--out)."
                 )
+            # A new folder within the data is passed over as a run's from the start; one that holds images would vanish
+            # from the data.
             if out.is_relative_to(lies) and not directory.description.exists() and _holds_files(out):
                 raise ValueError(
                     f"out must be a new folder where it lies within the {SOURCE_WORDS[key]}, got {shown(str(out))}, "
@@ -403,5 +409,6 @@ def _sources(
             f"the {SOURCE_WORDS[key]} of {directory.path} are not where they were, {shown(lacking[0])}, nor beside the "
             f"run; name their place ({option} PATH)."
         )
+    # Place by place, the most likely first; a part with fewer candidates stays at its last one.
     for index in range(max((len(found) for found in known.values()), default=1)):
         yield with_places(source, {name: str(found[min(index, len(found) - 1)]) for name, found in known.items()})

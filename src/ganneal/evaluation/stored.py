@@ -98,6 +98,7 @@ def evaluate_run(
     settings, say = settings or Settings(), once(say)
     directory = RunDirectory(zoo.run_path(path))
     names = checkpoints or ("last", *(("best",) if (directory.path / "best" / CARD).exists() else ()))
+    # All are loaded before anything is measured: a missing checkpoint must not cost an hour first.
     generators = {
         name: load(path, checkpoint=name, sampler=sampler, statistics=statistics) for name in dict.fromkeys(names)
     }

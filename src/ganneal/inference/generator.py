@@ -116,6 +116,7 @@ class TrainedGenerator:
         self.task = task
         self.card = card or {}
         """What was trained, on which data, for how long."""
+        # Classes are drawn as often as the data has them: equal shares would be another distribution than the real one.
         known = class_counts or self.card.get("data", {}).get("class_counts")
         self.class_counts: Sequence[int] = known or [1] * self.num_classes
         """Real samples of each class, the shares in which classes are drawn; alike where nothing says them."""
@@ -125,6 +126,7 @@ class TrainedGenerator:
 
     def has_weights_of(self, other: "TrainedGenerator") -> bool:
         """Whether it draws the samples of ``other``, of the same run: the same weights and buffers, and no pushes."""
+        # Buffers too: the same weights under other batch-norm statistics draw other images.
         mine, theirs = self.generator.state_dict(), other.generator.state_dict()
         plain = self.pushes is None and other.pushes is None
         return plain and all(torch.equal(value, theirs[name]) for name, value in mine.items())
@@ -176,6 +178,7 @@ class TrainedGenerator:
             raise ValueError(f"class must be left out: this generator was trained without classes, got {given!r}.")
         if given in names:
             return names.index(given)
+        # A name typed on another system may be the same letters in another of Unicode's forms.
         if (same := composed([given])[0]) in (spelled := composed(names)):
             return spelled.index(same)
         if self.data_class_names:
@@ -293,6 +296,7 @@ class TrainedGenerator:
         """Samples before any push, on the generator's device."""
         device = next(self.generator.parameters()).device
         given = tuple(c.to(device) for c in condition)
+        # Then a sample depends on the others of its batch, which every record says.
         with on_the_batch(self.generator) if self.statistics == "batch" else nullcontext():
             # Under bf16 a generator gives bf16; pictures are quantised from float32.
             return self.task.sample(self.generator, latents.to(device), given, random).float()

@@ -84,6 +84,7 @@ def check_outside(path: Path, run: Path) -> None:
         return
     for name, place in read_description(description).get("places", {}).items():
         for folder in candidates(place, run):
+            # The run's data would grow by its own samples, and the next run would train on them.
             if name != "init_from" and folder.is_dir() and path.resolve().is_relative_to(folder):
                 raise ValueError(
                     f"out must lie outside the run's data, got {str(path)!r} in {str(folder)!r}, where samples would "

@@ -40,6 +40,7 @@ class _NoLargerTensor(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
+        # The functions by which layers ask for memory; a forged card could name a network of terabytes.
         if func in (torch.empty, torch.zeros, torch.ones, torch.rand, torch.randn):
             sizes = (kwargs or {}).get("size", args)
             if prod(sizes[0] if sizes and isinstance(sizes[0], Sequence) else sizes) > self.most:

@@ -150,5 +150,6 @@ def mean_curve(curves: Sequence[Curve]) -> tuple[GridValues, GridValues, GridVal
     # Only where every seed has a value: beyond it the mean would jump as runs drop out.
     start, end = max(x[0] for x, _ in curves), min(x[-1] for x, _ in curves)
     grid = np.linspace(start, end, GRID)
+    # Seeds are evaluated at other places of the clock, so their curves are read at common ones.
     table = np.stack([np.interp(grid, x, y) for x, y in curves])
     return grid, table.mean(axis=0), table.min(axis=0), table.max(axis=0)

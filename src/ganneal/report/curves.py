@@ -49,6 +49,7 @@ def evaluation(run: RunRecord, name: str, key: str) -> Figure | None:
     chart.mark(x[-1], y[-1], 0, above=not higher, text=f"last {number(y[-1])}")
     sense = "lower is better" if DISTANCE.match(name) else None
     title, meaning = EVALUATIONS.get(name, (name, f"{name}; {sense}." if sense else f"{name}, as evaluated."))
+    # Accuracy and duplicates have no better side: neither end is what one trains for.
     best = y.min() if sense else y.max() if higher else None
     said = f"{title} over {run.unit} seen, {len(y)} evaluations, last {number(y[-1])}."
     if best is not None:

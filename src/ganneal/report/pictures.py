@@ -90,6 +90,7 @@ def encode_frames(
         for name, frames in tracks.items():
             encoded[name] = [(at, _read(path, side)) for at, path in evenly(frames, max(2, round(share * most)))]
             total += sum(len(data) for _, data in encoded[name])
+            # Given up at the first frame too many; the last rung is taken whatever it weighs.
             if total > budget and side != LADDER[-1][1]:
                 break
         else:

@@ -65,6 +65,7 @@ def build_player(
     tracks = tuple(
         Track(*key, _frames(run, encoded[str(index)], clock)) for index, (key, run) in enumerate(runs.items())
     )
+    # The clocks of several runs differ, so the slider stops wherever one of them has a frame.
     stops = evenly(sorted({frame.at for track in tracks for frame in track.frames}), MOST_STOPS)
     unit = next(iter(runs.values())).unit
     real = next((found for run in runs.values() if (found := _real(run)) is not None), None)

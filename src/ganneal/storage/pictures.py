@@ -19,6 +19,7 @@ SMALLEST_TILE = 48
 
 def to_uint8(images: Float[Tensor, "batch channels height width"]) -> np.ndarray:
     """[-1, 1] to 0..255 as floor(127.5 x + 128) clamped, the exact inverse of x / 127.5 - 1."""
+    # byte() cuts off, so adding 128 rather than 127.5 rounds to the nearest level.
     return (images * 127.5 + 128).clamp(0, 255).byte().cpu().numpy()
 
 

@@ -57,6 +57,7 @@ class OnePass(nn.Module):
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         condition = () if labels is None else (labels,)
+        # The generator of random numbers is never drawn from here: all that is random is an input of the file.
         return self.task.sample(self.generator, latents, condition, torch.Generator()).float()
 
 
