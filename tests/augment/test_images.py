@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from ganneal.augment import flip_and_shift
-from ganneal.augment.images import cut_out, eighth, hue_turned, mirrored, saturated, shifted, transformed
+from ganneal.augment import DiffAugment, flip_and_shift
+from ganneal.augment.images import cut_out, eighth, hue_turned, mirrored, saturated, shifted, transformed, with_colours
+from ganneal.clocks import Counters
 
 
 def numbers(*values: int) -> Tensor:
@@ -125,3 +126,13 @@ def test_consistency_moves_by_an_eighth_at_most_and_mirrors_half_the_time() -> N
     assert mirrored_share == pytest.approx(0.5, abs=5 * 0.5 / count**0.5)
     offset = torch.where(slope > 0, 8 - moved[:, 8], 8 - (15 - moved[:, 8]))
     assert set(offset.tolist()) == {-2.0, -1.0, 0.0, 1.0, 2.0}
+
+
+def test_colours_change_without_the_transparency() -> None:
+    images = torch.rand(4, 4, 6, 8, generator=torch.Generator().manual_seed(0))
+    changed = DiffAugment(translation=False, cutout=False)(images, torch.Generator().manual_seed(1), {}, Counters())
+    plain = DiffAugment(translation=False, cutout=False)(
+        images[:, :3], torch.Generator().manual_seed(1), {}, Counters()
+    )
+    assert torch.equal(changed[:, 3], images[:, 3]) and torch.equal(changed[:, :3], plain)
+    assert torch.equal(with_colours(images[:, :3], torch.neg), -images[:, :3])

@@ -178,7 +178,7 @@ def test_initial_weights() -> None:
 @pytest.mark.parametrize(
     ("model", "size", "num_classes", "message"),
     [
-        (BigGAN(), 44, 0, r"n from 3 to 6, got \(3, 44, 44\); the nearest sizes are 40x40 or 48x48"),
+        (BigGAN(), 44, 0, r"n from 3 to 6, got \(3, 44, 44\); the nearest sizes, width x height, are 40x40 or 48x48"),
         (BigGAN(layout="studio"), 544, 0, r"n from 3 to 5, got \(3, 544, 544\)"),
         (BigGAN(hierarchical=True), 32, 10, r"shared_size must be above 0.*use --model.shared-size 128"),
         (BigGAN(hierarchical=True, latent_size=3), 32, 0, "latent_size must be at least 4 where hierarchical"),

@@ -192,7 +192,7 @@ def test_a_shape_without_a_network_is_refused_with_the_rule_of_sizes(shape: tupl
     message = str(error.value)
     assert message.startswith("shape must be (channels, height, width) for DCGAN, both sides multiples of 2^n")
     assert f"got {shape}; " in message and "resize" in message and "'mlp'" in message
-    assert ("nearest sizes are 56x56 or 64x64" in message) == (shape == (3, 60, 60))
+    assert ("nearest sizes, width x height, are 56x56 or 64x64" in message) == (shape == (3, 60, 60))
 
 
 def test_nearest_upsampling_has_one_convolution_a_doubling_and_the_same_discriminator() -> None:

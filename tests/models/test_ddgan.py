@@ -239,7 +239,7 @@ def test_players_are_of_the_classes_named() -> None:
         (
             replace(TINY, attention=None),
             (3, 28, 28),
-            r"for DDGAN, both sides multiples of 2\^n.* n = 3, got .* nearest sizes are 24x24 or 32x32",
+            r"for DDGAN, both sides .* n = 3, got .* nearest sizes, width x height, are 24x24 or 32x32",
         ),
         (TINY, (2,), "for points use"),
         (TINY, (3, 32, 32), r"attention must be one of \[32, 16\] or None at 32 px, got 8"),

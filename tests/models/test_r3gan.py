@@ -141,7 +141,9 @@ def test_what_is_not_allowed_is_refused() -> None:
         R3GAN(widths=())
     with pytest.raises(ValueError, match="widths must be at most 2 at 8 px, one a stage, got 3"):
         R3GAN(widths=(8, 8, 8)).build((3, 8, 8))
-    with pytest.raises(ValueError, match=r"for R3GAN, .* got \(3, 50, 50\); the nearest sizes are 48x48 or 56x56"):
+    with pytest.raises(
+        ValueError, match=r"for R3GAN, .* got \(3, 50, 50\); the nearest sizes, width x height, are 48x48 or 56x56"
+    ):
         R3GAN().build((3, 50, 50))
     with pytest.raises(ValueError, match="widths must be above 0 and even without groups, got 7"):
         R3GAN(widths=(7,), grouped=False)

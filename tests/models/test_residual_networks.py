@@ -165,7 +165,7 @@ def test_every_layer_of_sngan_starts_glorot_uniform_and_by_root_two_larger_in_th
             SNGAN(),
             (3, 42, 40),
             0,
-            r"for SNGAN, .* got \(3, 42, 40\); the nearest sizes are 40x40 or 48x40: resize the images",
+            r"for SNGAN, .* got \(3, 42, 40\); the nearest sizes, width x height, are 40x40 or 40x48: resize",
         ),
         (SNGAN(), (3, 24, 48), 0, "shape must be"),
         (SNGAN(), (2,), 0, "for points use the model 'mlp'"),

@@ -64,9 +64,9 @@ def test_multiples_of_8_up_to_128_and_of_16_up_to_256_are_allowed(name: str) -> 
 @pytest.mark.parametrize(
     ("shape", "nearest"),
     [
-        ((3, 100, 100), "the nearest sizes are 96x96 or 104x104: "),
-        ((3, 97, 128), "the nearest sizes are 96x128 or 104x128: "),
-        ((3, 97, 97), "the nearest sizes are 96x96 or 104x104: "),
+        ((3, 100, 100), "the nearest sizes, width x height, are 96x96 or 104x104: "),
+        ((3, 97, 128), "the nearest sizes, width x height, are 128x96 or 128x104: "),
+        ((3, 97, 97), "the nearest sizes, width x height, are 96x96 or 104x104: "),
         ((2,), "got (2,); resize"),
     ],
 )

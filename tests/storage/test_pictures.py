@@ -10,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ganneal.storage.pictures import SMALLEST_TILE, image_grid, save_png, scatter, to_uint8
+from ganneal.storage.pictures import (
+    CHECK_SIDE,
+    CHECKS,
+    SMALLEST_TILE,
+    image_grid,
+    on_checkerboard,
+    picture,
+    save_png,
+    scatter,
+    to_uint8,
+)
 
 GAP = 2
 
@@ -132,3 +142,18 @@ def test_scatter_keeps_axes_to_scale() -> None:
 
     assert frame(wide)[0] > 3 * frame(wide)[1]
     assert frame(tall)[1] > 3 * frame(tall)[0]
+
+
+def test_transparency_shows_a_checkerboard_in_grids_and_stays_in_single_images() -> None:
+    images = np.zeros((2, 4, 2 * CHECK_SIDE, 3 * CHECK_SIDE), np.uint8)
+    images[0, :3], images[0, 3] = 100, 255
+    images[1, :3], images[1, 3, :, : 2 * CHECK_SIDE] = 100, 51
+    found = on_checkerboard(images)
+    assert found.shape == (2, 3, 2 * CHECK_SIDE, 3 * CHECK_SIDE) and (found[0] == 100).all()
+    light, dark = CHECKS
+    blocks = found[1, 0, ::CHECK_SIDE, ::CHECK_SIDE].tolist()
+    mixed = [round(0.2 * 100 + 0.8 * level) for level in (light, dark)]
+    assert blocks == [[mixed[0], mixed[1], light], [mixed[1], mixed[0], dark]]
+    assert image_grid(shown(images)).mode == "RGB"
+    alone = picture(shown(images[1:]))
+    assert alone.mode == "RGBA" and np.array_equal(np.asarray(alone).transpose(2, 0, 1), images[1])

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganneal.augment.images import at_least_single, cut_out, eighth, saturated, shifted, uniform, whole
+from ganneal.augment.images import at_least_single, cut_out, eighth, saturated, shifted, uniform, whole, with_colours
 from ganneal.augment.protocol import Augmentation, AugmentState, refuse_points
 from ganneal.clocks import Counters
 
@@ -32,10 +32,7 @@ class DiffAugment(Augmentation):
         images = at_least_single(images)
         height, width = images.shape[2:]
         if self.color:
-            images = images + uniform(images, random, -0.5, 0.5)
-            images = saturated(images, uniform(images, random, 0.0, 2.0))
-            mean = images.mean((1, 2, 3), keepdim=True)
-            images = mean + uniform(images, random, 0.5, 1.5) * (images - mean)
+            images = with_colours(images, lambda colours: _colored(colours, random))
         if self.translation:
             down, right = (whole(images, random, -eighth(side), eighth(side)) for side in (height, width))
             images = shifted(images, down, right, reflect=False)
@@ -44,3 +41,10 @@ class DiffAugment(Augmentation):
             everyone = torch.ones(len(images), 1, 1, 1, dtype=torch.bool, device=images.device)
             images = cut_out(images, rows, columns, everyone)
         return images.contiguous(memory_format=torch.channels_last)
+
+
+def _colored(images: Tensor, random: torch.Generator) -> Tensor:
+    images = images + uniform(images, random, -0.5, 0.5)
+    images = saturated(images, uniform(images, random, 0.0, 2.0))
+    mean = images.mean((1, 2, 3), keepdim=True)
+    return mean + uniform(images, random, 0.5, 1.5) * (images - mean)

@@ -4,6 +4,8 @@ Pixels are moved by gathering: torch's own grid sampling has no second derivativ
 augmentation needs.
 """
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -115,6 +117,11 @@ def transformed(images: Images, matrix: Float[Tensor, "batch 2 3"]) -> Images:
             weight = (1 - (row - top - down).abs()) * (1 - (column - left - right).abs())
             total = total + weight[:, None] * flat.gather(2, index[:, None].expand(count, channels, -1))
     return total.view(images.shape)
+
+
+def with_colours(images: Images, change: Callable[[Images], Images]) -> Images:
+    """``images`` with their colours changed; of RGBA images the transparency stays as it is."""
+    return change(images) if images.shape[1] != 4 else torch.cat([change(images[:, :3]), images[:, 3:]], 1)
 
 
 def saturated(images: Images, factor: PerImage) -> Images:

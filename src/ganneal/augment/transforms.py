@@ -7,7 +7,17 @@ from math import isfinite, log, pi
 import torch
 from torch import Tensor
 
-from ganneal.augment.images import at_least_single, cut_out, hue_turned, normal, saturated, transformed, uniform, whole
+from ganneal.augment.images import (
+    at_least_single,
+    cut_out,
+    hue_turned,
+    normal,
+    saturated,
+    transformed,
+    uniform,
+    whole,
+    with_colours,
+)
 from ganneal.augment.probability import Adaptive, Probability
 from ganneal.augment.protocol import Augmentation, AugmentState, refuse_points
 from ganneal.clocks import Counters
@@ -71,7 +81,7 @@ class Transforms(Augmentation):
                 matrix = matrix @ part
             images = transformed(images, matrix[:, :2])
         if self.color:
-            images = self._colored(images, random, p)
+            images = with_colours(images, lambda colours: self._colored(colours, random, p))
         if self.cutout:
             rows, columns = (whole(images, random, 0, side - 1) for side in images.shape[2:])
             images = cut_out(images, rows, columns, uniform(images, random) < p)

@@ -16,7 +16,7 @@ from ganneal.cli.command import Command
 from ganneal.cli.fields import ARGUMENT
 from ganneal.data import Reading, Source, read_as, reporting, source_at
 from ganneal.data.classes import classes_in_words, few, populated
-from ganneal.data.decode.images import Fit, Levels, OnDamaged
+from ganneal.data.decode.images import Fit, ImageSize, Levels, OnDamaged
 from ganneal.data.finding import fetched_folder
 from ganneal.data.messages import OWN
 from ganneal.data.tools.convert import write_zip
@@ -34,12 +34,12 @@ SHEET = 64
 class ReadingOptions:
     """How images are read."""
 
-    size: int | None = None
-    """Side in pixels; left out, it follows the median image."""
+    size: ImageSize | None = None
+    """Side in pixels, or WIDTHxHEIGHT as 128x96; left out, a square that follows the median image."""
     channels: int | None = None
-    """1 for grey, 3 for colours; left out, grey where all images are."""
+    """1 for grey, 3 for colours, 4 with transparency; left out, grey where all images are."""
     fit: Fit = "crop"
-    """Images that are not square are cropped in the middle, padded with black, or stretched."""
+    """Images of another shape are cropped in the middle, padded with black, or stretched."""
     levels: Levels | None = None
     """Of data of more than 8 bits, the lowest and the highest level, which become 0 and 255."""
 

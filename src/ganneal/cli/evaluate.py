@@ -10,7 +10,7 @@ from ganneal.cli.command import Command, say
 from ganneal.cli.fields import ARGUMENT, Typed
 from ganneal.data import Reading
 from ganneal.data.classes import Classes
-from ganneal.data.decode.images import Fit, Levels, OnDamaged
+from ganneal.data.decode.images import Fit, ImageSize, Levels, OnDamaged
 from ganneal.data.messages import OWN, spelled
 from ganneal.evaluation.stored import LINE_ON_FID, Settings, evaluate_images, evaluate_run
 from ganneal.evaluation.suited import EVALUATION_SEEDS
@@ -43,12 +43,12 @@ class EvaluateCommand(Command):
     """Real images: a folder, a .zip, an .npz or an .npy file; with --fake, in place of a run."""
     fake: str | None = None
     """Generated images, in the same forms."""
-    size: int | None = None
-    """Resample all images of --real and --fake to this side; left out, images not all of one size are refused."""
+    size: ImageSize | None = None
+    """Resample all images of --real and --fake to this side, or to WIDTHxHEIGHT; left out, they must be of one size."""
     channels: int | None = None
-    """1 reads them as grey, 3 in colours; left out, a set is grey where all of its images are."""
+    """1 reads them as grey, 3 in colours, 4 with transparency; left out, a set is grey where all of its images are."""
     fit: Fit = "crop"
-    """Images that are not square are cropped in the middle, padded with black, or stretched."""
+    """Images of another shape are cropped in the middle, padded with black, or stretched."""
     on_damaged: OnDamaged = "fail"
     """What to do about images that cannot be read: name them and stop, or name them and go on without."""
     levels: Levels | None = None

@@ -2,13 +2,15 @@
 
 import ast
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, reduce
 from inspect import getsource
 from itertools import pairwise
+from operator import or_
 from pathlib import Path
 from textwrap import dedent
-from types import NoneType
+from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 
@@ -65,7 +67,8 @@ class Option:
 
     @property
     def _bare(self) -> Any:
-        return next(one for one in get_args(self.hint) if one is not NoneType) if self.optional else self.hint
+        others = [one for one in get_args(self.hint) if one is not NoneType]
+        return reduce(or_, others) if self.optional else self.hint
 
     @property
     def several(self) -> bool:
@@ -91,8 +94,7 @@ class Option:
     @property
     def plain(self) -> bool:
         """Whether words make the value: of a part only its name does."""
-        words = all(kind in (bool, int, float, str, Path) or get_origin(kind) is Literal for kind in self.kinds)
-        return words and not parts_in(self.default)
+        return all(map(_made_of_words, self.kinds)) and not parts_in(self.default)
 
     def read(self, words: Sequence[str], name: str) -> Any:
         """The value that ``words`` after the option typed as ``name`` make.
@@ -120,7 +122,18 @@ class Option:
         return f"{'' if self.count is None else f'{self.count} '}{number}s" if self.several else f"a {number}"
 
 
+def _made_of_words(kind: Any) -> bool:
+    if isinstance(kind, UnionType):
+        return all(map(_made_of_words, get_args(kind)))
+    return kind in (bool, int, float, str, Path) or get_origin(kind) is Literal
+
+
 def _value(kind: Any, word: str) -> Any:
+    if isinstance(kind, UnionType):  # the first that takes the word: a number before a text
+        for one in get_args(kind):
+            with suppress(ValueError):
+                return _value(one, word)
+        raise ValueError(word)
     if get_origin(kind) is not Literal:
         return kind(word)
     [value] = (choice for choice in get_args(kind) if str(choice) == word)

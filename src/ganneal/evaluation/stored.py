@@ -10,6 +10,7 @@ import torch
 
 from ganneal.data import Arrays, Dataset, Encoded, Reading, Source, read_as, source_at
 from ganneal.data.classes import Classes, check_classes, class_counts, populated, with_classes_of
+from ganneal.data.decode.images import ImageSize, height_and_width, image_size
 from ganneal.data.decode.survey import survey_files
 from ganneal.data.identity import content_hash
 from ganneal.data.messages import way
@@ -326,25 +327,27 @@ def _of_arrays(source: Source, reading: Reading) -> tuple[Dataset, str]:
         return read.load(), "none"
     data = read.source.load()
     made = read.refit(data)
-    return made, _transform(replace(reading, size=made.shape[-1]), [data.shape[:0:-1]])
+    return made, _transform(replace(reading, size=image_size(*made.shape[1:])), [data.shape[:0:-1]])
 
 
 def _transform(reading: Reading, sizes: Iterable[tuple[int, ...]]) -> str:
-    """What makes images of one side of those of these widths and heights."""
+    """What makes images of one size of those of these widths and heights."""
     how = "centre crop" if reading.fit == "crop" else reading.fit
-    return f"{how}, Lanczos to {reading.size}" if set(sizes) - {(reading.size, reading.size)} else "none"
+    kept = set() if reading.size is None else {height_and_width(reading.size)[::-1]}
+    return f"{how}, Lanczos to {reading.size}" if set(sizes) - kept else "none"
 
 
-def _own_size(name: str, path: str | Path, sizes: Collection[tuple[int, int]]) -> int:
-    """The side of images that are all square and of one size."""
-    if len(sizes) > 1 or any(width != height for width, height in sizes):
+def _own_size(name: str, path: str | Path, sizes: Collection[tuple[int, int]]) -> ImageSize:
+    """The size of images that are all of one."""
+    if len(sizes) > 1:
         some = ", ".join(f"{width}x{height}" for width, height in sorted(sizes)[:3])
         give = way("size") or "a size"
         raise ValueError(
-            f"{name} must hold square images of one size, got {len(sizes)} sizes in {path}, as {some}; give {give} to "
+            f"{name} must hold images of one size, got {len(sizes)} sizes in {path}, as {some}; give {give} to "
             f"crop and resample all of them, which moves every value."
         )
-    return next(iter(sizes))[0]
+    ((width, height),) = sizes
+    return image_size(height, width)
 
 
 def _labels(dataset: Dataset) -> torch.Tensor | None:

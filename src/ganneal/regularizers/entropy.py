@@ -1,7 +1,7 @@
 """Entropy of the generator from below, by an encoder that reads the latent back from the sample."""
 
 from dataclasses import dataclass
-from math import log, pi
+from math import log, pi, prod
 
 import torch
 from jaxtyping import Float
@@ -37,12 +37,12 @@ class Encoder(nn.Module):
     def __init__(self, shape: tuple[int, ...], latent_size: int, width: int):
         super().__init__()
         layers: list[nn.Module] = []
-        inputs, side = shape[0], shape[-1] if len(shape) == 3 else 1
-        while side > 4:
+        inputs, sides = shape[0], shape[1:]
+        while sides and min(sides) > 4:
             layers += [nn.Conv2d(inputs, width, 3, stride=2, padding=1), nn.LeakyReLU(0.2)]
             # (side + 1) // 2 is the size behind a 3x3 convolution of stride 2 with padding 1.
-            inputs, side, width = width, (side + 1) // 2, 2 * width
-        layers += [nn.Flatten(), nn.Linear(inputs * side * side if len(shape) == 3 else inputs, width)]
+            inputs, sides, width = width, tuple((side + 1) // 2 for side in sides), 2 * width
+        layers += [nn.Flatten(), nn.Linear(inputs * prod(sides), width)]
         self.net = nn.Sequential(*layers, nn.LeakyReLU(0.2), nn.Linear(width, 2 * latent_size))
 
     def forward(self, samples: Float[Tensor, "batch ..."]) -> tuple[Tensor, Tensor]:

@@ -23,14 +23,24 @@ def to_uint8(images: Float[Tensor, "batch channels height width"]) -> np.ndarray
     return (images * 127.5 + 128).clamp(0, 255).byte().cpu().numpy()
 
 
+CHECKS = (255, 204)
+"""Grey levels of the checkerboard under images with transparency, as paint programs show them."""
+CHECK_SIDE = 8
+
+
 def single_image(pixels: np.ndarray) -> Image.Image:
-    """One image uint8 ``[C, H, W]`` at its own size: no frame, nothing enlarged."""
+    """One image uint8 ``[C, H, W]`` at its own size: no frame, nothing enlarged, transparency kept."""
     return Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
 
 
 def image_grid(images: Float[Tensor, "batch channels height width"], columns: int | None = None) -> Image.Image:
-    """Images side by side, row by row, two pixels apart; as square as can be where ``columns`` is None."""
+    """Images side by side, row by row, two pixels apart; as square as can be where ``columns`` is None.
+
+    Images with transparency are laid on a checkerboard.
+    """
     tiles = to_uint8(images)
+    if tiles.shape[1] == 4:
+        tiles = on_checkerboard(tiles)
     count, channels, height, width = tiles.shape
     factor = max(1, ceil(SMALLEST_TILE / max(height, width)))
     tiles = tiles.repeat(factor, axis=2).repeat(factor, axis=3)
@@ -44,6 +54,14 @@ def image_grid(images: Float[Tensor, "batch channels height width"], columns: in
         top, left = (gap + (n * (size + gap)) for n, size in zip(divmod(index, columns), (height, width), strict=True))
         sheet[top : top + height, left : left + width] = tile.transpose(1, 2, 0)
     return Image.fromarray(sheet.squeeze(2) if channels == 1 else sheet)
+
+
+def on_checkerboard(images: np.ndarray) -> np.ndarray:
+    """RGBA images uint8 ``[n, 4, H, W]`` laid on a grey checkerboard, as RGB."""
+    rows, columns = (np.arange(length) // CHECK_SIDE for length in images.shape[2:])
+    board = np.where((rows[:, None] + columns) % 2, CHECKS[1], CHECKS[0])
+    colours, alpha = images[:, :3].astype(np.float32), images[:, 3:].astype(np.float32) / 255
+    return (colours * alpha + board * (1 - alpha)).round().astype(np.uint8)
 
 
 def picture(samples: Tensor, columns: int | None = None) -> Image.Image:

@@ -211,16 +211,18 @@ def test_no_images_is_said_with_the_place_and_the_known_types(tmp_path: Path, pl
 
 
 @pytest.mark.parametrize("source", [Folder, Zip])
-@pytest.mark.parametrize("size", [0, -8])
-def test_empty_sizes_are_refused(source: type[Folder] | type[Zip], size: int) -> None:
-    with pytest.raises(ValueError, match=f"size must be at least 1 pixel, got {size}; leave it out"):
+@pytest.mark.parametrize("size", [0, -8, "0x8", "8x", "8x8x8", "wide", "8 x 8"])
+def test_empty_sizes_are_refused(source: type[Folder] | type[Zip], size: int | str) -> None:
+    with pytest.raises(
+        ValueError, match=rf"size must be a side of at least 1 pixel, or WIDTHxHEIGHT .* got {size}; leave it out"
+    ):
         source(size=size)
 
 
 @pytest.mark.parametrize("source", [Folder, Zip])
-@pytest.mark.parametrize("channels", [0, 2, 4])
-def test_channels_other_than_grey_and_rgb_are_refused(source: type[Folder] | type[Zip], channels: int) -> None:
-    with pytest.raises(ValueError, match=rf"channels must be 1 \(grey\) or 3 \(RGB\), got {channels}"):
+@pytest.mark.parametrize("channels", [0, 2, 5])
+def test_channels_other_than_grey_rgb_and_rgba_are_refused(source: type[Folder] | type[Zip], channels: int) -> None:
+    with pytest.raises(ValueError, match=rf"channels must be 1 \(grey\), 3 \(RGB\) or 4 \(RGBA\), got {channels}"):
         source(channels=channels)
 
 

@@ -193,7 +193,7 @@ def test_a_name_is_read_from_hugging_faces_cache_at_the_commit_asked_for(tmp_pat
         ({"label_column": "lable"}, ValueError, "label_column of split 'train' of .* 'lable'. Did you mean 'label'"),
         ({"label_column": "img"}, ValueError, r"label_column must hold .*'img' \(Image.*class_encode_column"),
         ({"streaming": True, "size": 8}, ValueError, "size and channels must be given with streaming=True.*8 and None"),
-        ({"size": 0}, ValueError, "size must be at least 1 pixel, got 0"),
+        ({"size": 0}, ValueError, "size must be a side of at least 1 pixel, or WIDTHxHEIGHT as 128x96, got 0"),
     ],
 )
 def test_what_cannot_be_read_says_why(

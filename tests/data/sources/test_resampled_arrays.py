@@ -69,10 +69,10 @@ def test_the_options_that_a_refusal_names_work(tmp_path: Path, capsys: pytest.Ca
     assert main([*pair, "--size", "16", "--channels", "1", "--metrics", "kernel"]) == 0
 
 
-def test_square_images_are_needed_where_no_size_is_given(tmp_path: Path) -> None:
+def test_images_keep_their_shape_where_no_size_is_given(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", images=PIXELS[:4])
-    with pytest.raises(ValueError, match=r"36 x 24 px are not square; give size=N"):
-        read_as(source_at(tmp_path / "a.npz"), Reading(channels=1)).load()
+    assert read_as(source_at(tmp_path / "a.npz"), Reading(channels=1)).load().shape == (1, 24, 36)
+    assert read_as(source_at(tmp_path / "a.npz"), Reading(size="30x20")).load().shape == (3, 20, 30)
 
 
 def test_inspect_says_what_is_said_of_arrays(tmp_path: Path) -> None:

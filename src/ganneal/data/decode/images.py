@@ -1,5 +1,6 @@
 """One image file to pixels of a given format; whatever is wrong with a file becomes a `Damaged` that names it."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,23 +36,50 @@ class Damaged(ValueError):
     """An image that cannot be used; the message is the reason alone, without its name."""
 
 
+ImageSize = int | str
+"""A side in pixels, or WIDTHxHEIGHT as in "128x96"."""
+CHANNELS = {1: "L", 3: "RGB", 4: "RGBA"}
+"""Pillow's mode for each number of channels."""
+
+
+def height_and_width(size: ImageSize) -> tuple[int, int]:
+    """Height and width in pixels.
+
+    Raises:
+        ValueError: ``size`` is no number of pixels and no two of them.
+    """
+    written = re.fullmatch(r"(\d{1,6})(?:x(\d{1,6}))?", str(size).lower())
+    width, height = (int(side or written[1]) for side in written.groups()) if written is not None else (0, 0)
+    if not (width and height):
+        raise ValueError(
+            f"size must be a side of at least 1 pixel, or WIDTHxHEIGHT as 128x96, got {size}; leave it out to follow "
+            f"the median image."
+        )
+    return height, width
+
+
+def image_size(height: int, width: int) -> ImageSize:
+    """The size of that height and width: of a square its side."""
+    return height if height == width else f"{width}x{height}"
+
+
 @dataclass(frozen=True)
 class Format:
     """What every image of a set is made into."""
 
-    size: int
-    """Side in pixels."""
+    size: ImageSize
+    """Side in pixels, or WIDTHxHEIGHT."""
     channels: int
-    """1 for grey, 3 for RGB."""
+    """1 for grey, 3 for RGB, 4 for RGBA."""
     fit: Fit = "crop"
-    """Other shapes are cropped in the middle to a square, padded with black, or stretched; then resampled (Lanczos)."""
+    """Other shapes are cropped in the middle, padded with black, or stretched; then resampled (Lanczos)."""
     levels: Levels | None = None
     """The levels of images of more than 8 bits that become 0 and 255; None takes the upper 8 of 16 bits."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Shape of one image, channels first."""
-        return self.channels, self.size, self.size
+        return self.channels, *height_and_width(self.size)
 
 
 def check_levels(levels: Levels | None) -> None:
@@ -64,10 +92,10 @@ def check_levels(levels: Levels | None) -> None:
 class Reading:
     """How encoded images become pixels; the fields that all sources of image files share."""
 
-    size: int | None = None
-    """Side in pixels; None follows the median image."""
+    size: ImageSize | None = None
+    """Side in pixels, or WIDTHxHEIGHT as 128x96; None is a square that follows the median image."""
     channels: int | None = None
-    """1 for grey, 3 for RGB; None is 1 where all images are grey, else 3."""
+    """1 for grey, 3 for RGB, 4 for RGBA with the transparency; None is 1 where all images are grey, else 3."""
     fit: Fit = "crop"
     """Other shapes are cropped in the middle, padded with black, or stretched; all are resampled (Lanczos)."""
     on_damaged: OnDamaged = "fail"
@@ -76,12 +104,10 @@ class Reading:
     """Of images of more than 8 bits, the levels that become 0 and 255; None takes the upper 8 of 16 bits."""
 
     def __post_init__(self) -> None:
-        if self.size is not None and self.size < 1:
-            raise ValueError(
-                f"size must be at least 1 pixel, got {self.size}; leave it out to follow the median image."
-            )
-        if self.channels not in (None, 1, 3):
-            raise ValueError(f"channels must be 1 (grey) or 3 (RGB), got {self.channels}.")
+        if self.size is not None:
+            height_and_width(self.size)
+        if self.channels is not None and self.channels not in CHANNELS:
+            raise ValueError(f"channels must be 1 (grey), 3 (RGB) or 4 (RGBA), got {self.channels}.")
         check_levels(self.levels)
         for name, known in (("fit", get_args(Fit)), ("on_damaged", get_args(OnDamaged))):
             if (value := getattr(self, name)) not in known:
@@ -151,9 +177,13 @@ def eight_bits(values: np.ndarray, levels: Levels | None) -> np.ndarray:
 
 
 def _flat(image: Image.Image, mode: str, levels: Levels | None) -> Image.Image:
-    """``image`` in ``mode``, L or RGB: deep levels scaled, transparency on white."""
+    """``image`` in ``mode``: deep levels scaled, transparency on white but in RGBA, where it stays."""
     if image.mode in DEEP_MODES:  # Pillow's own conversion clips at 255
         image = Image.fromarray(eight_bits(np.asarray(image), levels))
+    if mode == "RGBA":
+        # By way of colours times alpha, as they are resampled: what lies under transparent pixels becomes black, for
+        # nobody sees it and a generator would have to learn it.
+        return image.convert("RGBA").convert("RGBa").convert("RGBA")
     # The colours under transparent pixels are arbitrary, often black, and on a white page they are not seen.
     if image.mode in ALPHA_MODES or "transparency" in image.info:
         image = image.convert("RGBA")
@@ -162,21 +192,22 @@ def _flat(image: Image.Image, mode: str, levels: Levels | None) -> Image.Image:
     return image if image.mode == mode else image.convert(mode)
 
 
-def _fitted(image: Image.Image, size: int, fit: Fit) -> Image.Image:
-    if image.size == (size, size):
+def _fitted(image: Image.Image, size: tuple[int, int], fit: Fit) -> Image.Image:
+    """``image`` with the width and height ``size``."""
+    if image.size == size:
         return image
     match fit:
         case "crop":
             # Crops and resizes in one pass, so the crop is exact to a fraction of a pixel.
-            return ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
+            return ImageOps.fit(image, size, Image.Resampling.LANCZOS)
         case "pad":
-            return ImageOps.pad(image, (size, size), Image.Resampling.LANCZOS)
+            return ImageOps.pad(image, size, Image.Resampling.LANCZOS)
         case "stretch":
-            return image.resize((size, size), Image.Resampling.LANCZOS)
+            return image.resize(size, Image.Resampling.LANCZOS)
 
 
 def decode_image(read: Reader, name: str, format: Format) -> np.ndarray:
-    """One image, upright, as uint8 ``[channels, size, size]``; of an animation, its first picture.
+    """One image, upright, as uint8 ``[channels, height, width]``; of an animation, its first picture.
 
     Raises:
         Damaged: The file is damaged or no image.
@@ -193,7 +224,8 @@ def refitted(pixels: np.ndarray, format: Format) -> np.ndarray:
 
 
 def _shaped(image: Image.Image, format: Format) -> np.ndarray:
-    flat = _flat(image, "L" if format.channels == 1 else "RGB", format.levels)
-    pixels = np.asarray(_fitted(flat, format.size, format.fit))
+    flat = _flat(image, CHANNELS[format.channels], format.levels)
+    height, width = height_and_width(format.size)
+    pixels = np.asarray(_fitted(flat, (width, height), format.fit))
     # Pillow has pixels by rows with channels last; torch's convolutions want channels first.
-    return pixels.reshape(format.size, format.size, format.channels).transpose(2, 0, 1)
+    return pixels.reshape(height, width, format.channels).transpose(2, 0, 1)

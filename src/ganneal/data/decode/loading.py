@@ -5,6 +5,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -67,7 +68,7 @@ def finished(
 
 def _samples(listing: Listing, format: Format, on_damaged: OnDamaged) -> tuple[np.ndarray | LazyImages, dict[str, str]]:
     """The images that can be read, and why the others cannot."""
-    size = len(listing.names) * format.channels * format.size**2
+    size = len(listing.names) * prod(format.shape)
     # A second or two of decoding, and no file is left behind.
     if size <= SMALL_SET:
         return decode_to_memory(listing, format)

@@ -38,7 +38,12 @@ def remarks(found: Survey, reading: Reading, listing: Listing) -> list[str]:
         ValueError: The range of levels has to be given, and damaged images are not to be passed over, or all would be.
     """
     format = found.format(reading)
-    every = [_colours(found, format), _sizes(found, format, reading.size is None), _crop(found, format), *_kinds(found)]
+    every = [
+        _colours(found, format),
+        _sizes(found, format, reading.size is None),
+        _crop(found, format),
+        *_kinds(found, format),
+    ]
     return [*(text for text in every if text is not None), *_of_levels(found, reading, listing)]
 
 
@@ -57,7 +62,7 @@ def _colours(found: Survey, format: Format) -> str | None:
     grey, coloured = found.num_grey, found.looked_at - found.num_grey
     if not grey or not coloured:
         return _sampled_grey(found, format)
-    made, other, kind = ("in colours", 1, "grey") if format.channels == 3 else ("as grey", 3, "coloured")
+    made, other, kind = ("in colours", 1, "grey") if format.channels > 1 else ("as grey", 3, "coloured")
     have = "has" if coloured == 1 else "have"
     return (
         f"of {_of(found)} {grey:,} {_are(grey)} grey and {coloured:,} {have} colours: all are read {made}"
@@ -66,26 +71,27 @@ def _colours(found: Survey, format: Format) -> str | None:
 
 
 def _sampled_grey(found: Survey, format: Format) -> str | None:
-    if not found.partial or not found.grey or format.channels == 3:
+    if not found.partial or not found.grey or format.channels > 1:
         return None
     return f"all of {_of(found)} are grey: all are read as grey{_hint(way('channels', 3), 'reads them in colours')}."
 
 
 def _sizes(found: Survey, format: Format, open_size: bool) -> str | None:
-    sizes, size = found.sizes, format.size
+    sizes, (_, to_height, to_width) = found.sizes, format.shape
     if len(sizes) == 1:
         ((width, height),) = sizes
-        if not open_size or (width, height) == (size, size):
+        if not open_size or (width, height) == (to_width, to_height):
             return None
-        return f"images of {width} x {height} px are made {size} x {size} px{_other_size()}."
+        return f"images of {width} x {height} px are made {to_width} x {to_height} px{_other_size()}."
     low, high = found.sides[0], found.sides[-1]
     sides = (
         f"a shorter side of {low} px" if low == high else f"shorter sides of {low} to {high} px, median {found.side}"
     )
-    small = sum(side < size for side in found.sides)
+    small = _count(found, lambda header: header.width < to_width or header.height < to_height)
     enlarged = f"; {small:,} {_are(small)} smaller and {_are(small)} enlarged" if small else ""
     return (
-        f"{_of(found)} have {len(sizes):,} sizes and {sides}: all are made {size} x {size} px{enlarged}{_other_size()}."
+        f"{_of(found)} have {len(sizes):,} sizes and {sides}: all are made {to_width} x {to_height} px{enlarged}"
+        f"{_other_size()}."
     )
 
 
@@ -94,22 +100,30 @@ def _other_size() -> str:
 
 
 def _crop(found: Survey, format: Format) -> str | None:
-    count = _count(found, lambda header: header.lost > MOST_LOST)
+    _, height, width = format.shape
+    count = _count(found, lambda header: header.lost_to(width, height) > MOST_LOST)
     if format.fit != "crop" or not count:
         return None
-    most = max(header.lost for header in found.headers)
+    most = max(header.lost_to(width, height) for header in found.headers)
+    shape = "a square" if height == width else f"{width} x {height} px"
     return (
-        f"the crop to a square cuts off more than a third of {count:,} of {_of(found)}, {100 * most:.0f} % at most"
+        f"the crop to {shape} cuts off more than a third of {count:,} of {_of(found)}, {100 * most:.0f} % at most"
         f"{_hint(way('fit', 'pad'), 'keeps whole images')}."
     )
 
 
-def _kinds(found: Survey) -> list[str | None]:
+def _kinds(found: Survey, format: Format) -> list[str | None]:
     """Remarks on what a file holds that an image of training has not."""
     return [
-        _said(found, lambda header: header.transparent, "have transparency and are laid on white"),
+        _said(found, lambda header: header.transparent, _laid_on_white(format)),
         _said(found, lambda header: header.several, "hold several pictures, of which the first is read"),
     ]
+
+
+def _laid_on_white(format: Format) -> str:
+    if format.channels == 4:
+        return "have transparency, which is kept"
+    return f"have transparency and are laid on white{_hint(way('channels', 4), 'keeps it')}"
 
 
 def _said(found: Survey, holds: Callable[[ImageHeader], bool], what: str) -> str | None:

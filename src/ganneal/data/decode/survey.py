@@ -49,11 +49,10 @@ class ImageHeader(NamedTuple):
         """The shorter side in pixels."""
         return min(self.width, self.height)
 
-    @property
-    def lost(self) -> float:
-        """Share of the area that the crop to the square in the middle cuts off."""
-        longer = max(self.width, self.height)
-        return (longer - self.side) / longer  # one rounding, so that 2 to 3 lose a third and not more
+    def lost_to(self, width: int, height: int) -> float:
+        """Share of the area that the crop in the middle to the shape of ``width`` x ``height`` cuts off."""
+        less, more = sorted((self.width * height, self.height * width))
+        return (more - less) / more  # one rounding, so that 2 to 3 lose a third of a square and not more
 
 
 def read_headers(listing: Listing, names: Iterable[str]) -> Iterator[tuple[str, ImageHeader | Damaged]]:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ def work(order: dict[str, Any]) -> None:
     format: Format = decode(order["format"], [Format])
     container = decode(order["container"], CONTAINERS)
     names = order["names"]
-    row = format.channels * format.size**2
+    row = prod(format.shape)
     with container.open() as read, open(Path(order["path"]), "r+b") as file, quiet():
         file.seek(order["start"] * row)
         for part in chunks(len(names)):

@@ -6,7 +6,18 @@ from pathlib import Path
 
 import numpy as np
 
-from ganneal.data.decode.images import Fit, Format, Levels, Reading, check_levels, eight_bits, refitted, shown
+from ganneal.data.decode.images import (
+    Fit,
+    Format,
+    ImageSize,
+    Levels,
+    Reading,
+    check_levels,
+    eight_bits,
+    image_size,
+    refitted,
+    shown,
+)
 from ganneal.data.decode.labels import ClassLabels, classed, read_labels
 from ganneal.data.decode.listing import folder_description
 from ganneal.data.decode.npy import read_header, read_member
@@ -178,10 +189,10 @@ class Refitted:
     """The images of ``source``, resampled as image files are."""
 
     source: Source
-    size: int | None = None
-    """Side in pixels; None keeps that of square images."""
+    size: ImageSize | None = None
+    """Side in pixels, or WIDTHxHEIGHT; None keeps theirs."""
     channels: int | None = None
-    """1 for grey, 3 for colours; None keeps theirs."""
+    """1 for grey, 3 for RGB, 4 for RGBA; None keeps theirs."""
     fit: Fit = "crop"
 
     def __post_init__(self) -> None:
@@ -195,18 +206,17 @@ class Refitted:
         """The images of ``data`` resampled; the same object where nothing changes.
 
         Raises:
-            ValueError: They are points, or not square and no size is given.
+            ValueError: They are points.
         """
         if not data.is_images:
             raise ValueError(f"data must be images, got points of shape {data.shape}.")
         channels, height, width = data.shape
-        if self.size is None and height != width:
-            raise ValueError(f"images of {width} x {height} px are not square; give {way('size') or 'a size'}.")
-        format = Format(self.size or height, self.channels or channels, self.fit)
+        format = Format(self.size or image_size(height, width), self.channels or channels, self.fit)
         if format.shape == data.shape:
             return data
-        if (height, width) != (format.size, format.size):
-            remark(f"images of {width} x {height} px are made {format.size} x {format.size} px ({self.fit}).")
+        if (height, width) != format.shape[1:]:
+            made_height, made_width = format.shape[1:]
+            remark(f"images of {width} x {height} px are made {made_width} x {made_height} px ({self.fit}).")
         made = np.empty((len(data), *format.shape), np.uint8)
         for index in range(len(data)):
             made[index] = refitted(np.asarray(data.samples[index]), format)

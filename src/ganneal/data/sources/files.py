@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
-from ganneal.data.decode.images import Reading, shown
+from ganneal.data.decode.images import ImageSize, Reading, image_size, shown
 from ganneal.data.decode.loading import Encoded
 from ganneal.data.decode.npy import array_names, array_shapes
 from ganneal.data.finding import NAMED_SETS
@@ -31,7 +31,7 @@ KEYS = (("images", "labels"), ("x_train", "y_train"), ("points", "labels"))
 """Names under which an .npz holds samples and their labels."""
 
 
-def source_at(place: str | Path, size: int | None = None) -> Source:
+def source_at(place: str | Path, size: ImageSize | None = None) -> Source:
     """The source for a folder of images, a .zip, an .npz, an .npy, MNIST's files or CIFAR's; ``size`` is for images.
 
     Raises:
@@ -63,7 +63,7 @@ def source_at(place: str | Path, size: int | None = None) -> Source:
             raise ValueError(f"path must be {READABLE}, got {str(path)!r} ({suffix}).")
 
 
-def _in_folder(path: Path, size: int | None) -> Source | None:
+def _in_folder(path: Path, size: ImageSize | None) -> Source | None:
     """The source for an original data set's folder; None for a folder of images."""
     if any(path.glob("train-images*idx3-ubyte*")):
         return Idx(str(path))
@@ -130,7 +130,8 @@ def read_as(source: Source, reading: Reading) -> Source:
 def load_like(source: Source, data: Dataset) -> Dataset:
     """The held-out samples of ``source``, in the size and channels of ``data`` where theirs are open."""
     if isinstance(source, Encoded) and data.is_images:
-        channels, size, _ = data.shape
-        source = replace(source, size=source.size or size, channels=source.channels or channels)
+        channels, height, width = data.shape
+        size = source.size or image_size(height, width)
+        source = replace(source, size=size, channels=source.channels or channels)
     with spelled_for_held_out():
         return source.load()

@@ -67,5 +67,5 @@ def _nearest(shape: Shape, doublings: Sequence[int], bases: range) -> str:
             height, width = (max(rounded(side, step), 1) * step for side in shape[1:])
             if _grid(height, width, doublings, bases) is not None:
                 sizes.add((abs(height - shape[1]) + abs(width - shape[2]), height, width))
-    named = " or ".join(f"{height}x{width}" for _, height, width in sorted(sizes)[:2])
-    return f"the nearest sizes are {named}: " if named else ""
+    named = " or ".join(f"{width}x{height}" for _, height, width in sorted(sizes)[:2])
+    return f"the nearest sizes, width x height, are {named}: " if named else ""
