@@ -14,6 +14,7 @@ from statistics import fmean, median
 
 import torch
 from estimated_chain import estimated_chain
+from propositions import written
 from torch import Tensor
 
 from ganneal.data import Ring
@@ -120,21 +121,12 @@ def penalties() -> str:
     return "\n".join([head, *rows])
 
 
-def written(page: str, tables: dict[str, str]) -> str:
-    """``page`` with ``tables`` between their marks."""
-    for name, table in tables.items():
-        begin, end = MARKS[name]
-        before, _, rest = page.partition(begin)
-        page = f"{before}{begin}\n{table}\n{end}{rest.partition(end)[2]}"
-    return page
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Measure two rules of thumb for docs/theory.md.")
     parser.add_argument("--page", type=Path, default=PAGE)
     page = parser.parse_args(arguments).page
     tables = {"first weights": first_weights(), "penalties": penalties()}
-    page.write_text(written(page.read_text(), tables))
+    page.write_text(written(page.read_text(), tables, MARKS))
     print("\n\n".join(tables.values()))
     return 0
 

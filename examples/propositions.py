@@ -7,7 +7,7 @@ They go between the marks of the page. The exit status is 1 where a statement do
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ganneal.theory.langevin import noise_ratio
@@ -77,10 +77,10 @@ def printed(page: str, name: str) -> str:
     return page.partition(begin)[2].partition(end)[0].strip()
 
 
-def written(page: str, tables: dict[str, str]) -> str:
-    """``page`` with ``tables`` between their marks."""
+def written(page: str, tables: Mapping[str, str], marks: Mapping[str, tuple[str, str]]) -> str:
+    """``page`` with ``tables`` between their ``marks``."""
     for name, table in tables.items():
-        begin, end = MARKS[name]
+        begin, end = marks[name]
         before, _, rest = page.partition(begin)
         page = f"{before}{begin}\n{table}\n{end}{rest.partition(end)[2]}"
     return page
@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     page = parser.parse_args(arguments).page
     table = statements(list(PROPOSITIONS))
     tables = {"statements": table, "chains": chains(), "step sizes": step_sizes(), "noise ratios": noise_ratios()}
-    page.write_text(written(page.read_text(), tables))
+    page.write_text(written(page.read_text(), tables, MARKS))
     print(table)
     return 1 if "| NO |" in table else 0
 

@@ -27,7 +27,7 @@ from ganneal.regularizers import Regularizer, Sum
 from ganneal.schemes import Alternating, Scheme
 from ganneal.steps import DrawPool, FitGenerator, Step, StoreDiscriminator
 from ganneal.stop import Divergence
-from ganneal.storage.encoding import completed, difference, encode
+from ganneal.storage.encoding import difference, encode
 from ganneal.task import Task, Unconditional
 
 OPERATION = frozenset({"budget", "records", "divergence", "device", "devices", "nodes", "threads", "capture"})
@@ -301,7 +301,7 @@ class Experiment:
 
     def changes_from(self, stored: Mapping[str, Any]) -> list[str]:
         """What differs between the identity of an encoded experiment and this one's, a line each."""
-        before = self.trained(completed(stored, self))
+        before = self.trained(stored)
         now = json.loads(json.dumps(self.identity()))
         if before.get("init_from") is not None and now["init_from"] is not None:
             del (

@@ -19,7 +19,6 @@ from ganneal.comparison.results import Results
 from ganneal.comparison.study import Arm, Like, Study
 from ganneal.data import Arrays
 from ganneal.experiment import Budget
-from ganneal.optim import Averaging
 from ganneal.schemes import Alternating, Nested
 from ganneal.storage.run_directory import DirectoryInUse, RunDirectory
 from ganneal.training import forewarning
@@ -427,25 +426,6 @@ def test_a_study_that_would_mix_runs_is_refused_and_nothing_changes(
     with pytest.raises(ValueError, match=f"holds another study:(.|\n)*{said}"):
         compare(study(**(changes | {"arms": arms.get(changes.get("arms", ""), study().arms)})), tmp_path, script())
     assert files(tmp_path) == before
-
-
-@pytest.mark.parametrize(("value", "goes_on"), [(0, True), (5, False)])
-def test_a_study_of_before_a_field_existed_goes_on_while_it_is_at_its_default(
-    value: int, goes_on: bool, study: Make, ring: Make, script: Make, tmp_path: Path
-) -> None:
-    arms = (Arm("nats", ring(averaging=Averaging(start=value))), study().arms[1])
-    compare(study(arms=arms), tmp_path, script())
-    file = tmp_path / "study.json"
-    content = json.loads(file.read_text())
-    for arm in content["arms"].values():
-        del arm["experiment"]["averaging"]["start"], arm["experiment"]["translate"]
-    file.write_text(json.dumps(content))
-    if goes_on:
-        compare(study(arms=arms), tmp_path, script())
-        assert json.loads(file.read_text())["arms"]["nats"]["experiment"]["averaging"]["start"] == 0
-    else:
-        with pytest.raises(ValueError, match="averaging.start: 0 -> 5"):
-            compare(study(arms=arms), tmp_path, script())
 
 
 def test_a_run_of_another_experiment_at_an_arms_place_is_refused(

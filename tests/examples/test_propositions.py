@@ -46,7 +46,7 @@ def test_tables_of_the_page_are_the_measured_ones(example: ModuleType) -> None:
 def test_writing_changes_what_is_between_the_marks_only(example: ModuleType) -> None:
     begin, end = example.MARKS["chains"]
     page = f"above\n{begin}\nold\n{end}\nbelow\n"
-    assert example.written(page, {"chains": "new"}) == f"above\n{begin}\nnew\n{end}\nbelow\n"
+    assert example.written(page, {"chains": "new"}, example.MARKS) == f"above\n{begin}\nnew\n{end}\nbelow\n"
 
 
 def test_rounding_errors_are_not_printed_and_failures_are(example: ModuleType) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from ganneal.optim import LR_RULES, OPTIMIZERS, SGD, Averaging, Cosine, RMSProp
 from ganneal.regularizers import REGULARIZERS, Dragan, Generated, GradientPenalty, Sum, WeightClipping
 from ganneal.schemes import SCHEMES, Nested
 from ganneal.stop import Divergence
-from ganneal.storage.encoding import completed, decode, difference, encode
+from ganneal.storage.encoding import decode, difference, encode
 from ganneal.task import TASKS
 from ganneal.weights import WEIGHTS, Explicit, Geometric, Linear, Reversed
 
@@ -195,24 +195,3 @@ def test_fields_that_a_part_does_not_have_name_the_part() -> None:
         decode({"type": "Geometric", "first": 1.0, "middle": 0.5}, [Geometric])
     with pytest.raises(ValueError, match="unknown part 3"):
         decode({"type": 3}, [Geometric])
-
-
-@pytest.mark.parametrize(("kind", "name"), NAMES)
-def test_a_completed_part_is_the_whole_one_whatever_was_missing(kind: str, name: str) -> None:
-    part = REGISTRIES[kind][name]
-    whole = through_json(part)
-    assert completed(whole, part) == whole
-    for field in fields(part):
-        old = {key: value for key, value in whole.items() if key != field.name}
-        given_default = replace(part, **{field.name: field.default}) if field.default is not MISSING else None
-        assert completed(old, part) == (old if given_default is None else through_json(given_default))
-
-
-def test_parts_are_completed_inside_parts_and_tuples_but_not_under_another_name() -> None:
-    part = Sum((WeightClipping(0.1), GradientPenalty(points=Generated(), interval=4)))
-    old = {"type": "Sum", "terms": [{"type": "WeightClipping"}, {"type": "GradientPenalty", "points": {}}]}
-    filled = completed(old, part)
-    assert filled["terms"][0] == {"type": "WeightClipping", "limit": 0.01}
-    assert filled["terms"][1] == encode(GradientPenalty()) | {"points": {}}
-    assert completed({"type": "Other"}, part) == {"type": "Other"}
-    assert completed({"type": "Sum", "terms": [], "gone": 1}, part) == {"type": "Sum", "terms": [], "gone": 1}

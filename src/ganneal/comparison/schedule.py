@@ -19,12 +19,11 @@ from ganneal.comparison.study import (
     used_budget,
 )
 from ganneal.data.identity import Identity, data_changes, identify
-from ganneal.data.places import without_places
 from ganneal.evaluation.run_data import check_identity
 from ganneal.evaluation.stored import Say
 from ganneal.report.records import STUDY
 from ganneal.storage.atomic import write_bytes
-from ganneal.storage.encoding import completed, difference
+from ganneal.storage.encoding import difference
 from ganneal.storage.json_files import read_json
 from ganneal.storage.run_directory import RunDirectory
 from ganneal.training.forewarning import forewarnings
@@ -295,18 +294,6 @@ def _is_readable(file: Path) -> bool:
         return False
 
 
-def _complete(arms: dict[str, Any], study: Study) -> None:
-    """Give the stored ``arms`` the fields that experiments have gained since, at their defaults."""
-    today = study.describe()["arms"]
-    for arm in study.arms:
-        if arm.name in arms:
-            entry, keys = arms[arm.name], today[arm.name]["experiment"]
-            filled = completed(entry["experiment"], arm.experiment)
-            there = {key: filled[key] for key in filled if key in keys or key in entry["experiment"]}
-            entry["experiment"] = there | {"data": without_places(there.get("data"), arm.experiment.data)}
-            entry["like"] = completed(entry["like"], arm.like)
-
-
 def _check_same(study: Study, folder: Path, stored: dict[str, Any]) -> None:
     """Refuse to go on with another study than the ``stored`` one, or with less of it.
 
@@ -316,7 +303,6 @@ def _check_same(study: Study, folder: Path, stored: dict[str, Any]) -> None:
     if stored.get("format") != STUDY_FORMAT:
         raise ValueError(f"{folder / STUDY} is no comparison of format {STUDY_FORMAT}; name another directory (--out).")
     ours = json.loads(json.dumps(study.describe()))
-    _complete(stored["arms"], study)
     for arms in (stored["arms"], ours["arms"]):
         for name in set(arms) - (set(stored["arms"]) & set(ours["arms"])):
             del arms[name]  # an arm of one of them only is no contradiction

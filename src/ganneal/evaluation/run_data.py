@@ -14,7 +14,7 @@ from ganneal.data.identity import Identity, data_changes, identify
 from ganneal.data.places import candidates, file_hashes, found_at, places, recorded, with_places, without_places
 from ganneal.experiment import Experiment
 from ganneal.metrics.extractors import EXTRACTORS, ExtractorConfig
-from ganneal.storage.encoding import completed, decode, difference, encode
+from ganneal.storage.encoding import decode, difference, encode
 from ganneal.storage.json_files import CARD, read_description
 from ganneal.storage.run_directory import OWN_FOLDERS, RunDirectory
 from ganneal.wording import with_options
@@ -247,7 +247,7 @@ def _same_part(stored: Any, part: Any) -> bool:
     """Whether an encoded part is ``part``, apart from where it lies."""
     if not isinstance(stored, dict) or stored.get("type") != type(part).__name__:
         return False
-    before = without_places(completed(stored, part), part)
+    before = without_places(stored, part)
     # Through JSON and back, as the stored side went: tuples have become lists there.
     return not difference(before, json.loads(json.dumps(without_places(encode(part), part))))
 

@@ -1,7 +1,7 @@
 """Configurations as JSON: frozen dataclasses to plain types and back, and the difference of two of them."""
 
 from collections.abc import Iterable
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 
@@ -48,25 +48,6 @@ def decode(data: Any, types: Iterable[type]) -> Any:
         # Tuples, as fields of frozen dataclasses are: a list would make a part unhashable.
         return tuple(decode(item, known.values()) for item in data)
     return data
-
-
-def completed(stored: Any, part: Any) -> Any:
-    """``stored``, an earlier `encode` of a part like ``part``, with the fields gained since at their defaults.
-
-    What a field's default does is what was done before there was the field, so a run on disk stays the same experiment.
-    """
-    if isinstance(stored, list) and isinstance(part, tuple | list):
-        pairs = zip(stored, part, strict=False)
-        return [completed(old, new) for old, new in pairs] + stored[len(part) :]
-    if not is_dataclass(part) or not isinstance(stored, dict) or stored.get("type") != type(part).__name__:
-        return stored
-    filled = {}
-    for field in fields(part):
-        if field.name in stored:
-            filled[field.name] = completed(stored[field.name], getattr(part, field.name))
-        elif field.default is not MISSING:
-            filled[field.name] = encode(field.default)
-    return filled | {key: value for key, value in stored.items() if key not in filled}
 
 
 def _flatten(data: Any, path: str = "") -> dict[str, Any]:
