@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from ganneal.augment import AUGMENTATIONS
-from ganneal.checks import check_combination, check_network
+from ganneal.checks import DataAndPlayers, check
 from ganneal.data import Dataset
 from ganneal.engine import loop as engine
 from ganneal.engine.run import Run
@@ -95,9 +95,9 @@ def refusal(row: Mapping[str, str], datasets: Mapping[bool, Dataset]) -> str | N
         made = experiment(row)
         dataset = datasets[made.data.points]  # type: ignore[attr-defined]
         pair = made.model.build(dataset.shape)
-        check_combination(made, pair.discriminator, dataset.shape)
+        check(made, DataAndPlayers(dataset, pair))
         pair.discriminator = made.normalization.apply(pair.discriminator)
-        check_network(made, made.regularizer.build(pair))
+        made.regularizer.build(pair)
     except ValueError as error:
         return str(error)
     return None

@@ -1,16 +1,28 @@
-"""Combinations of parts that cannot be right, refused with the reason before anything is trained."""
+"""Every refusal of an experiment whose parts do not go together, with the reason and what to use instead.
+
+`check` is the one entry. It is called where processes start (with the machine), where a study takes its arms up (with
+neither), and where a run has its data and players. What a single field may be is checked by its own dataclass.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
 
+from ganneal.data import Dataset
 from ganneal.experiment import Experiment
 from ganneal.losses import Loss, compares_pairs, output_of, views_of_discriminator, views_of_generator
 from ganneal.losses.outputs import LOG_RATIO, UNKNOWN
 from ganneal.models import MODELS, ModelPair, Shape
+from ganneal.models.fastgan import NoiseInjection
 from ganneal.models.parts.checks import can_make
 from ganneal.ranks import Ranks, joined
 from ganneal.steps import (
     DrawPool,
+    FitGenerator,
     Fresh,
     Pool,
     PushPool,
@@ -20,6 +32,45 @@ from ganneal.steps import (
     UpdateDiscriminator,
     UpdateGenerator,
 )
+
+
+@dataclass(frozen=True)
+class ThisMachine:
+    """The devices here, and the processes that the environment has started."""
+
+
+@dataclass(frozen=True)
+class DataAndPlayers:
+    """What an experiment is trained on, and its players before normalization."""
+
+    dataset: Dataset
+    pair: ModelPair
+
+    @property
+    def batch_norms(self) -> bool:
+        """Whether the discriminator normalises over its batch."""
+        return any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in self.pair.discriminator.modules())
+
+
+DRAWING = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, NoiseInjection)
+"""Layers that draw in training."""
+Refusals = Iterator[str]
+"""Why an experiment cannot be run; none where it can."""
+
+
+def check(experiment: Experiment, met: ThisMachine | DataAndPlayers | None = None) -> None:
+    """Refuse an ``experiment`` that cannot be right in itself, nor with what it has ``met``.
+
+    Raises:
+        ValueError: It cannot; the message says why and what to use.
+    """
+    found = [refusals(experiment) for refusals in OF_FIELDS]
+    if isinstance(met, ThisMachine):
+        found += [refusals(experiment) for refusals in OF_MACHINE]
+    if isinstance(met, DataAndPlayers):
+        found += [refusals(experiment, met) for refusals in OF_DATA_AND_PLAYERS]
+    for refusal in chain.from_iterable(found):
+        raise ValueError(refusal)
 
 
 def built_players(experiment: Experiment, shape: Shape, num_classes: int) -> ModelPair:
@@ -42,167 +93,123 @@ def built_players(experiment: Experiment, shape: Shape, num_classes: int) -> Mod
         ) from error
 
 
-def check_players(experiment: Experiment, pair: ModelPair) -> None:
-    """Refuse players that the task, the scheme or the batches of ``experiment`` do not suit.
+# What the fields decide
 
-    Raises:
-        ValueError: They do not; the message says why and what to use.
-    """
-    task, model = type(experiment.task).__name__, type(experiment.model).__name__
-    if experiment.task.denoises and not pair.denoises:
-        raise ValueError(
-            f"task {task} needs players that take a time and a noisier sample, and those of {model} do not; use the "
-            f"model 'ddgan' for images, 'denoising-mlp' for points, or the task 'unconditional'."
-        )
-    if pair.denoises and not experiment.task.denoises:
-        raise ValueError(
-            f"model {model} takes a time and a noisier sample, which the task {task} does not give; use the task "
-            f"'denoising', or another model."
-        )
-    if experiment.task.denoises and any(
-        isinstance(step, DrawPool | StoreDiscriminator) for step in experiment.scheme(0)
-    ):
-        raise ValueError(
-            f"scheme pushes finished samples by discriminators, and those of the task {task} judge one step of a "
-            f"diffusion; use a scheme as Alternating or Nested."
-        )
-    _check_pairs(experiment, pair)
+
+def _batches(experiment: Experiment) -> Refusals:
+    """Batches are cut into micro-batches and dealt to processes evenly."""
+    parts = experiment.accumulate * experiment.ranks
     for name, size in (("batch_size", experiment.batch_size), ("g_batch_size", experiment.generator_batch)):
-        parts = experiment.accumulate * experiment.ranks
-        count = size // parts
-        if count % min(count, pair.judged_together):
-            raise ValueError(
-                f"{name} must be below {pair.judged_together} or a multiple of it for each of the accumulated parts of "
-                f"each process, for the discriminator of {model} compares so many samples, got {count}; use "
-                f"{(count // pair.judged_together + 1) * pair.judged_together * parts}."
+        if size % experiment.accumulate:
+            yield f"{name} must be a multiple of accumulate, got {size} and accumulate={experiment.accumulate}."
+        if size % parts:
+            yield (
+                f"{name} is that of all processes together and must be a multiple of accumulate x devices x nodes "
+                f"= {parts}, got {size}; use {size // parts * parts or parts}."
             )
 
 
-def _check_pairs(experiment: Experiment, pair: ModelPair) -> None:
-    """Refuse a loss of pairs with a discriminator of single samples, and the other way round."""
-    loss, model = type(experiment.loss).__name__, type(experiment.model).__name__
-    if compares_pairs(experiment.loss) and not pair.compares_pairs:
-        raise ValueError(
-            f"loss {loss} compares pairs of samples, and the discriminator of {model} judges single ones; use the "
-            f"model 'relation' (--model relation), or another loss."
-        )
-    if not pair.compares_pairs:
-        return
-    if not compares_pairs(experiment.loss):
-        raise ValueError(
-            f"model {model} has a discriminator of pairs, and the loss {loss} judges single samples; use the loss "
-            f"'triplet' (--loss triplet), or another model."
-        )
-    if any(isinstance(step, DrawPool | StoreDiscriminator) for step in experiment.scheme(0)):
-        raise ValueError(
-            f"scheme pushes single samples, and the discriminator of {model} judges pairs; use a scheme as Alternating "
-            f"or Nested."
-        )
-    if experiment.ranks > 1:
-        raise ValueError(
-            f"loss {loss} compares with the batch before, which is kept in one process, got devices x nodes = "
-            f"{experiment.ranks}; use --devices 1."
-        )
-
-
-def check_combination(
-    experiment: Experiment, discriminator: nn.Module, shape: tuple[int, ...], num_classes: int = 0
-) -> None:
-    """Refuse parts of ``experiment`` that contradict each other for this ``discriminator`` and samples of ``shape``.
-
-    Raises:
-        ValueError: They do; the message says why and what to use.
-    """
-    regularizer, normalization = experiment.regularizer, experiment.normalization
-    batch_norms = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in discriminator.modules())
-    for name, part in (("regularizer", regularizer), ("normalization", normalization)):
-        if part.per_sample_gradients and batch_norms:
-            raise ValueError(
-                f"{name} takes the discriminator's gradient sample by sample, and batch norm in it mixes the samples; "
-                f"use another norm there, with DCGAN d_norm='layer', 'instance' or 'none' (--model.d-norm layer)."
+def _pools(experiment: Experiment) -> Refusals:
+    for step in experiment.scheme(1):
+        if isinstance(step, DrawPool) and step.size % experiment.ranks:
+            yield (
+                f"the pool's size must be a multiple of devices x nodes = {experiment.ranks}, got {step.size}; use "
+                f"--scheme.pool-size {step.size // experiment.ranks * experiment.ranks or experiment.ranks}."
             )
-    if regularizer.per_sample_gradients and normalization.per_sample_gradients:
-        raise ValueError(
-            "regularizer penalises the discriminator's input gradient, and normalization divides by it: its slope is "
-            "bounded already, and the penalty would need third derivatives; use one of the two."
+        if isinstance(step, DrawPool) and step.size < experiment.batch_size:
+            yield (
+                f"pool_size must be at least batch_size={experiment.batch_size}, got {step.size}; use ten batches, "
+                f"{10 * experiment.batch_size}."
+            )
+
+
+def _steps_that_are_made(experiment: Experiment) -> Refusals:
+    """Options of steps that the scheme never makes."""
+    if experiment.divergence.on_diverge == "skip" and not experiment.makes(FitGenerator):
+        yield (
+            f"divergence.on_diverge 'skip' leaves out fits of the generator, and {experiment.scheme} makes none; use "
+            f"'stop' or 'warn', or a scheme as 'cfg'."
         )
-    if regularizer.needs_generator_updates and not _updates_generator(experiment):
-        raise ValueError(
+    if experiment.records.sampler == "pushed" and not experiment.makes(StoreDiscriminator):
+        yield (
+            f"records.sampler must be 'generator' with a scheme that stores no discriminators, got 'pushed' with "
+            f"{experiment.scheme}; use a scheme as 'cfg', or leave it out."
+        )
+    if experiment.regularizer.needs_generator_updates and not experiment.makes(UpdateGenerator):
+        yield (
             f"regularizer has a term of generator updates, and {type(experiment.scheme).__name__} has none; use a "
             f"scheme that has them (--scheme nats), or leave the term out (Orthogonal: --regularizer.g-coefficient 0)."
         )
-    if experiment.records.classes == "uniform" and not num_classes:
-        raise ValueError("records.classes must be 'data' for a run without classes, got 'uniform'; leave it out.")
-    experiment.augmentation.check(shape)
-    _check_readings(experiment)
-    _check_pool(experiment, num_classes)
 
 
-def _check_readings(experiment: Experiment) -> None:
-    """Refuse parts that read the discriminator's output as a number that the loss does not make of it."""
-    loss, output = type(experiment.loss).__name__, output_of(experiment.loss)
-    if getattr(experiment.augmentation, "reads_boundary", False) and output.boundary is None:
-        raise ValueError(
-            f"augmentation adapts to the sign of the discriminator's outputs on reals, which says nothing under the "
-            f"loss {loss}, where only differences of outputs matter; use --augmentation.probability scheduled, or "
-            f"give --augmentation.probability.boundary."
-        )
-    pushes = any(_pushes(step) for step in experiment.scheme(1))
-    if pushes and getattr(experiment.push.delta, "reads_log_ratio", False) and output not in (LOG_RATIO, UNKNOWN):
-        raise ValueError(
-            f"push.delta reads the discriminator's output as a log ratio, which it is not under the loss {loss}; use "
-            f"--push.delta one, or a loss as 'nonsaturating' or 'hybrid'."
-        )
-
-
-def check_network(experiment: Experiment, network: nn.Module | None) -> None:
-    """Refuse a regularizer's own ``network`` where nothing would train it.
-
-    Raises:
-        ValueError: The scheme has no generator updates.
-    """
-    if network is not None and not _updates_generator(experiment):
-        raise ValueError(
-            f"regularizer has a network that learns in generator updates, and {type(experiment.scheme).__name__} has "
-            f"none; use a scheme that has them (--scheme nats), or another regularizer."
-        )
-
-
-def _updates_generator(experiment: Experiment) -> bool:
-    return any(isinstance(step, UpdateGenerator) for step in experiment.scheme(0))
-
-
-def _check_pool(experiment: Experiment, num_classes: int) -> None:
-    """Refuse what the pushes or the pool of the scheme cannot do."""
-    steps = list(experiment.scheme(0))
-    size = min((step.size for step in steps if isinstance(step, DrawPool)), default=experiment.batch_size)
-    if size < experiment.batch_size:
-        raise ValueError(
-            f"pool_size must be at least batch_size={experiment.batch_size}, got {size}; use ten batches, "
-            f"{10 * experiment.batch_size}."
-        )
+def _pushed_samples(experiment: Experiment) -> Refusals:
+    """Samples that are pushed have no latents, no reals beside them, and a loss of their own."""
+    steps, loss = list(experiment.scheme(1)), experiment.loss
+    name = type(loss).__name__
     fresh = all(step.fakes == Fresh() for step in steps if isinstance(step, UpdateDiscriminator))
     if experiment.regularizer.needs_latents and not fresh:
-        raise ValueError(
+        yield (
             "regularizer needs the latents of the discriminator's fakes, and pushed ones are not the generator's; use "
             "a scheme with fresh fakes (--scheme cts or nats)."
         )
-    loss = experiment.loss
-    if experiment.push.delta.reads_loss and loss.needs_real and any(_pushes(step) for step in steps):
-        raise ValueError(
-            f"push.delta follows the generator's loss, and that of {type(loss).__name__} judges fakes against reals, "
-            f"which a push has not; use --push.delta one."
+    if not any(_pushes(step) for step in steps):
+        return
+    if experiment.push.delta.reads_loss and loss.needs_real:
+        yield (
+            f"push.delta follows the generator's loss, and that of {name} judges fakes against reals, which a push has "
+            f"not; use --push.delta one."
         )
-    from_pool = any(isinstance(step, UpdateDiscriminator) and step.fakes == Pool() for step in steps)
-    if experiment.regularizer.on_lines and num_classes and from_pool:
-        raise ValueError(
-            "regularizer mixes each real sample with a fake, and fakes of a pool keep labels of their own; use "
-            "--scheme.fakes replay, or a penalty at the reals alone (--regularizer r1)."
+    if getattr(experiment.push.delta, "reads_log_ratio", False) and output_of(loss) not in (LOG_RATIO, UNKNOWN):
+        yield (
+            f"push.delta reads the discriminator's output as a log ratio, which it is not under the loss {name}; use "
+            f"--push.delta one, or a loss as 'nonsaturating' or 'hybrid'."
         )
 
 
 def _pushes(step: Step) -> bool:
     return isinstance(step, PushPool) or (isinstance(step, UpdateDiscriminator) and isinstance(step.fakes, Replay))
+
+
+def _gradients_of_samples(experiment: Experiment) -> Refusals:
+    """Gradients at single samples, and at samples between a real one and a fake."""
+    if experiment.regularizer.per_sample_gradients and experiment.normalization.per_sample_gradients:
+        yield (
+            "regularizer penalises the discriminator's input gradient, and normalization divides by it: its slope is "
+            "bounded already, and the penalty would need third derivatives; use one of the two."
+        )
+    if experiment.regularizer.on_lines and not experiment.task.paired:
+        yield (
+            "regularizer mixes each real sample with a fake, and task.paired=False gives them different labels; "
+            "use --task.paired, or a penalty at the reals alone (--regularizer r1)."
+        )
+
+
+def _signs_of_outputs(experiment: Experiment) -> Refusals:
+    if getattr(experiment.augmentation, "reads_boundary", False) and output_of(experiment.loss).boundary is None:
+        yield (
+            f"augmentation adapts to the sign of the discriminator's outputs on reals, which says nothing under the "
+            f"loss {type(experiment.loss).__name__}, where only differences of outputs matter; use "
+            f"--augmentation.probability scheduled, or give --augmentation.probability.boundary."
+        )
+
+
+def _capture(experiment: Experiment) -> Refusals:
+    """What cannot be recorded."""
+    if experiment.capture == "none":
+        return
+    instead = "use capture='none'"
+    if experiment.capture == "graph" and not experiment.device.startswith("cuda"):
+        yield f"capture 'graph' needs device='cuda', got device={experiment.device!r}; {instead}, or 'compile'."
+    if experiment.normalization.per_sample_gradients:
+        yield f"capture holds no second derivatives, which normalization {experiment.normalization} needs; {instead}."
+    players = (getattr(experiment.model, player, None) for player in ("generator", "discriminator"))
+    if any(getattr(family, "recompute", False) for family in (experiment.model, *players)):
+        yield f"capture keeps activations, got {experiment.model} with recompute=True; {instead}."
+    if experiment.ranks > 1 and _reads_other_ranks(experiment.loss):
+        yield (
+            f"capture with several processes holds losses of single samples, got {experiment.loss}, which averages "
+            f"over all {experiment.ranks}; {instead}, or one process."
+        )
 
 
 class _Exchange(Exception):
@@ -218,36 +225,6 @@ class _NotRecorded(Ranks):
     gather = mean
 
 
-def check_capture(experiment: Experiment) -> None:
-    """Refuse what cannot be recorded.
-
-    Raises:
-        ValueError: ``capture`` asks for it.
-    """
-    if experiment.capture == "none":
-        return
-    instead = "use capture='none'"
-    if experiment.capture == "graph" and not experiment.device.startswith("cuda"):
-        raise ValueError(
-            f"capture 'graph' needs device='cuda', got device={experiment.device!r}; {instead}, or 'compile'."
-        )
-    if experiment.normalization.per_sample_gradients:
-        raise ValueError(
-            f"capture holds no second derivatives, which normalization {experiment.normalization} needs; {instead}."
-        )
-    families = (
-        experiment.model,
-        *(getattr(experiment.model, player, None) for player in ("generator", "discriminator")),
-    )
-    if any(getattr(family, "recompute", False) for family in families):
-        raise ValueError(f"capture keeps activations, got {experiment.model} with recompute=True; {instead}.")
-    if experiment.ranks > 1 and _reads_other_ranks(experiment.loss):
-        raise ValueError(
-            f"capture with several processes holds losses of single samples, got {experiment.loss}, which averages "
-            f"over all {experiment.ranks}; {instead}, or one process."
-        )
-
-
 def _reads_other_ranks(loss: Loss) -> bool:
     """Whether ``loss`` takes a mean over ranks, or what others have: it is asked with outputs of two samples."""
     outputs = torch.zeros(2)
@@ -258,3 +235,180 @@ def _reads_other_ranks(loss: Loss) -> bool:
     except _Exchange:
         return True
     return False
+
+
+def _kind_of_device(experiment: Experiment) -> Refusals:
+    if experiment.ranks > 1 and experiment.device not in ("cpu", "cuda"):
+        yield (
+            f"device must be 'cpu' or 'cuda' for several processes, got {experiment.device!r}; choose among GPUs with "
+            f"CUDA_VISIBLE_DEVICES."
+        )
+
+
+# What the machine decides
+
+
+def _processes(experiment: Experiment) -> Refusals:
+    """Processes that torchrun has started for an experiment of one."""
+    started = os.environ.get("WORLD_SIZE", "1")
+    if experiment.ranks == 1 and "TORCHELASTIC_RUN_ID" in os.environ and started != "1":
+        yield (
+            f"devices x nodes must be the number of processes that torchrun has started, {started}, got 1; use "
+            f"--devices {os.environ.get('LOCAL_WORLD_SIZE', started)}, with --nodes for several machines."
+        )
+
+
+def _devices(experiment: Experiment) -> Refusals:
+    if experiment.ranks == 1:
+        device_named(experiment.device)
+    elif experiment.device == "cuda" and torch.cuda.device_count() < experiment.devices:
+        yield (
+            f"devices must be at most the GPUs of this machine, {torch.cuda.device_count()}, got {experiment.devices}; "
+            f"use --device cpu, or fewer."
+        )
+
+
+def device_named(name: str) -> torch.device:
+    """The device of that name.
+
+    Raises:
+        ValueError: torch has none here.
+    """
+    try:
+        device = torch.device(name)
+        torch.Generator(device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0].split(". ")[0].rstrip(".")
+        raise ValueError(f"device must be one that torch has here, as 'cpu', got {name!r} ({reason}).") from error
+    return device
+
+
+# What data and players decide
+
+
+def _data(experiment: Experiment, met: DataAndPlayers) -> Refusals:
+    if len(met.dataset) < experiment.batch_size:
+        yield (
+            f"batch_size must not exceed the data, got {experiment.batch_size} with {len(met.dataset)} samples; "
+            f"lower batch_size or add data."
+        )
+    experiment.augmentation.check(met.dataset.shape)
+    if experiment.records.classes == "uniform" and not met.pair.num_classes:
+        yield "records.classes must be 'data' for a run without classes, got 'uniform'; leave it out."
+    from_pool = any(isinstance(s, UpdateDiscriminator) and s.fakes == Pool() for s in experiment.scheme(0))
+    if experiment.regularizer.on_lines and met.pair.num_classes and from_pool:
+        yield (
+            "regularizer mixes each real sample with a fake, and fakes of a pool keep labels of their own; use "
+            "--scheme.fakes replay, or a penalty at the reals alone (--regularizer r1)."
+        )
+
+
+def _times(experiment: Experiment, met: DataAndPlayers) -> Refusals:
+    """A task of several noise levels and players that take one go together."""
+    task, model = type(experiment.task).__name__, type(experiment.model).__name__
+    if experiment.task.denoises and not met.pair.denoises:
+        yield (
+            f"task {task} needs players that take a time and a noisier sample, and those of {model} do not; use the "
+            f"model 'ddgan' for images, 'denoising-mlp' for points, or the task 'unconditional'."
+        )
+    if met.pair.denoises and not experiment.task.denoises:
+        yield (
+            f"model {model} takes a time and a noisier sample, which the task {task} does not give; use the task "
+            f"'denoising', or another model."
+        )
+    if experiment.task.denoises and _moves_samples(experiment):
+        yield (
+            f"scheme pushes finished samples by discriminators, and those of the task {task} judge one step of a "
+            f"diffusion; use a scheme as Alternating or Nested."
+        )
+
+
+def _moves_samples(experiment: Experiment) -> bool:
+    return any(isinstance(step, DrawPool | StoreDiscriminator) for step in experiment.scheme(0))
+
+
+def _pairs(experiment: Experiment, met: DataAndPlayers) -> Refusals:
+    """A loss of pairs and a discriminator of pairs go together."""
+    loss, model = type(experiment.loss).__name__, type(experiment.model).__name__
+    if compares_pairs(experiment.loss) and not met.pair.compares_pairs:
+        yield (
+            f"loss {loss} compares pairs of samples, and the discriminator of {model} judges single ones; use the "
+            f"model 'relation' (--model relation), or another loss."
+        )
+    if not met.pair.compares_pairs:
+        return
+    if not compares_pairs(experiment.loss):
+        yield (
+            f"model {model} has a discriminator of pairs, and the loss {loss} judges single samples; use the loss "
+            f"'triplet' (--loss triplet), or another model."
+        )
+    if _moves_samples(experiment):
+        yield (
+            f"scheme pushes single samples, and the discriminator of {model} judges pairs; use a scheme as Alternating "
+            f"or Nested."
+        )
+    if experiment.ranks > 1:
+        yield (
+            f"loss {loss} compares with the batch before, which is kept in one process, got devices x nodes = "
+            f"{experiment.ranks}; use --devices 1."
+        )
+
+
+def _samples_compared(experiment: Experiment, met: DataAndPlayers) -> Refusals:
+    """A discriminator that compares the samples of a batch needs whole groups of them."""
+    together, parts = met.pair.judged_together, experiment.accumulate * experiment.ranks
+    for name, size in (("batch_size", experiment.batch_size), ("g_batch_size", experiment.generator_batch)):
+        count = size // parts
+        if count % min(count, together):
+            yield (
+                f"{name} must be below {together} or a multiple of it for each of the accumulated parts of each "
+                f"process, for the discriminator of {type(experiment.model).__name__} compares so many samples, got "
+                f"{count}; use {(count // together + 1) * together * parts}."
+            )
+
+
+def _batch_norm(experiment: Experiment, met: DataAndPlayers) -> Refusals:
+    for name, part in (("regularizer", experiment.regularizer), ("normalization", experiment.normalization)):
+        if part.per_sample_gradients and met.batch_norms:
+            yield (
+                f"{name} takes the discriminator's gradient sample by sample, and batch norm in it mixes the samples; "
+                f"use another norm there, with DCGAN d_norm='layer', 'instance' or 'none' (--model.d-norm layer)."
+            )
+
+
+def _network_of_regularizer(experiment: Experiment, met: DataAndPlayers) -> Refusals:
+    if not experiment.makes(UpdateGenerator) and experiment.regularizer.build(met.pair) is not None:
+        yield (
+            f"regularizer has a network that learns in generator updates, and {type(experiment.scheme).__name__} has "
+            f"none; use a scheme that has them (--scheme nats), or another regularizer."
+        )
+
+
+def _draws_of_layers(experiment: Experiment, met: DataAndPlayers) -> Refusals:
+    if experiment.capture == "none" or experiment.ranks == 1:
+        return
+    for layer in (*met.pair.generator.modules(), *met.pair.discriminator.modules()):
+        if isinstance(layer, DRAWING):
+            yield f"capture with several processes holds no layer that draws, got {layer}; use capture='none'."
+
+
+OF_FIELDS: tuple[Callable[[Experiment], Refusals], ...] = (
+    _batches,
+    _pools,
+    _steps_that_are_made,
+    _pushed_samples,
+    _gradients_of_samples,
+    _signs_of_outputs,
+    _capture,
+    _kind_of_device,
+)
+OF_MACHINE: tuple[Callable[[Experiment], Refusals], ...] = (_processes, _devices)
+OF_DATA_AND_PLAYERS: tuple[Callable[[Experiment, DataAndPlayers], Refusals], ...] = (
+    _data,
+    _times,
+    _pairs,
+    _samples_compared,
+    _batch_norm,
+    _network_of_regularizer,
+    _draws_of_layers,
+)

@@ -25,7 +25,7 @@ from ganneal.push import Push
 from ganneal.registry import check_at_least_one, check_choices
 from ganneal.regularizers import Regularizer, Sum
 from ganneal.schemes import Alternating, Scheme
-from ganneal.steps import DrawPool, FitGenerator, Step, StoreDiscriminator
+from ganneal.steps import Step, StoreDiscriminator
 from ganneal.stop import Divergence
 from ganneal.storage.encoding import difference, encode
 from ganneal.task import Task, Unconditional
@@ -205,14 +205,12 @@ class Experiment:
                     f"LOSSES['hinge'] for a loss, or one of your own."
                 )
         check_at_least_one(
-            batch_size=self.batch_size, accumulate=self.accumulate, devices=self.devices, nodes=self.nodes
+            batch_size=self.batch_size,
+            g_batch_size=self.generator_batch,
+            accumulate=self.accumulate,
+            devices=self.devices,
+            nodes=self.nodes,
         )
-        for name, size in (("batch_size", self.batch_size), ("g_batch_size", self.generator_batch)):
-            if size < 1 or size % self.accumulate:
-                raise ValueError(
-                    f"{name} must be a multiple of accumulate, at least 1, got {size} and accumulate={self.accumulate}."
-                )
-        self._check_shares()
         check_choices(self)
         Moves(self.flip, self.flip_vertical, self.translate)  # says what is wrong with them
         if self.seed < 0:
@@ -221,39 +219,6 @@ class Experiment:
             raise ValueError(
                 f"threads must be at least 1, at most {MOST_THREADS}, got {self.threads}; leave it out for torch's own."
             )
-        if self.divergence.on_diverge == "skip" and not self._makes(FitGenerator):
-            raise ValueError(
-                f"divergence.on_diverge 'skip' leaves out fits of the generator, and {self.scheme} makes none; use "
-                f"'stop' or 'warn', or a scheme as 'cfg'."
-            )
-        if self.records.sampler == "pushed" and not self._makes(StoreDiscriminator):
-            raise ValueError(
-                f"records.sampler must be 'generator' with a scheme that stores no discriminators, got 'pushed' with "
-                f"{self.scheme}; use a scheme as 'cfg', or leave it out."
-            )
-        if self.regularizer.on_lines and not self.task.paired:
-            raise ValueError(
-                "regularizer mixes each real sample with a fake, and task.paired=False gives them different labels; "
-                "use --task.paired, or a penalty at the reals alone (--regularizer r1)."
-            )
-
-    def _check_shares(self) -> None:
-        """Refuse batches and pools that several processes cannot share evenly."""
-        if self.ranks == 1:
-            return
-        parts = self.accumulate * self.ranks
-        for name, size in (("batch_size", self.batch_size), ("g_batch_size", self.generator_batch)):
-            if size % parts:
-                raise ValueError(
-                    f"{name} is that of all processes together and must be a multiple of accumulate x devices x nodes "
-                    f"= {parts}, got {size}; use {size // parts * parts or parts}."
-                )
-        for step in self.scheme(1):
-            if isinstance(step, DrawPool) and step.size % self.ranks:
-                raise ValueError(
-                    f"the pool's size must be a multiple of devices x nodes = {self.ranks}, got {step.size}; use "
-                    f"--scheme.pool-size {step.size // self.ranks * self.ranks or self.ranks}."
-                )
 
     @property
     def ranks(self) -> int:
@@ -270,7 +235,7 @@ class Experiment:
         """Real images of one generator update; 0 where neither the loss nor the task looks at any."""
         return self.generator_batch if self.loss.needs_real or self.task.needs_real else 0
 
-    def _makes(self, kind: type[Step]) -> bool:
+    def makes(self, kind: type[Step]) -> bool:
         """Whether the scheme's second round, where everything is under way, has steps of ``kind``."""
         return any(isinstance(step, kind) for step in self.scheme(1))
 
@@ -282,7 +247,7 @@ class Experiment:
     @property
     def sampler(self) -> Literal["generator", "pushed"]:
         """What samples are drawn from, `Records.sampler` or what follows from the scheme."""
-        return self.records.sampler or ("pushed" if self._makes(StoreDiscriminator) else "generator")
+        return self.records.sampler or ("pushed" if self.makes(StoreDiscriminator) else "generator")
 
     def identity(self) -> dict[str, Any]:
         """The identity fields as JSON types: without the name, and without the places of the data.

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
+from ganneal import checks
 from ganneal.augment import AUGMENTATIONS, Adaptive, Transforms
-from ganneal.checks import check_capture
 from ganneal.data import Dataset
 from ganneal.engine import loop as engine
 from ganneal.engine.capture import Recording, passes_of
@@ -233,10 +233,10 @@ def test_graphs_leave_no_trace_of_their_warm_up(monkeypatch: pytest.MonkeyPatch,
 def test_what_cannot_be_recorded_is_refused(changes: dict[str, Any], message: str) -> None:
     experiment = replace(ring_cts(), **{"capture": "compile"} | changes)
     with pytest.raises(ValueError, match=message.replace("(", r"\(")):
-        check_capture(experiment)
-    check_capture(replace(experiment, capture="none"))
+        checks.check(experiment)
+    checks.check(replace(experiment, capture="none"))
 
 
 @pytest.mark.parametrize("name", [name for name in LOSSES if name not in ("ragan", "rahinge")])
 def test_losses_of_single_samples_are_recorded_on_every_process(name: str) -> None:
-    check_capture(replace(ring_cts(), capture="compile", devices=2, loss=LOSSES[name]))
+    checks.check(replace(ring_cts(), capture="compile", devices=2, loss=LOSSES[name]))

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganneal.checks import check
 from ganneal.clocks import RuleClock
 from ganneal.data import Digits, Ring
 from ganneal.engine import loop as engine
@@ -1119,7 +1120,7 @@ def test_conditional_players_learn_where_each_class_is() -> None:
 
 def test_a_penalty_between_reals_and_fakes_needs_paired_labels() -> None:
     with pytest.raises(ValueError, match="--task.paired"):
-        ring(task=Labelled(paired=False), regularizer=REGULARIZERS["wgan-gp"])
+        check(ring(task=Labelled(paired=False), regularizer=REGULARIZERS["wgan-gp"]))
 
 
 @pytest.mark.parametrize("name", ["wgan-gp", "wgan-lp", "zero-gp", "eps-gp", "max-gp"])

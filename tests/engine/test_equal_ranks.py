@@ -12,6 +12,7 @@ import torch.multiprocessing as mp
 from torch import Tensor, nn
 
 from ganneal.augment import AUGMENTATIONS, Adaptive, Transforms
+from ganneal.checks import check
 from ganneal.data import Digits, Ring
 from ganneal.engine import capture
 from ganneal.engine import loop as engine
@@ -209,12 +210,12 @@ def test_batch_norm_keeps_the_same_statistics_on_every_process(pairs: tuple[dict
 @pytest.mark.parametrize("changes", [dict(batch_size=15), dict(g_batch_size=6, accumulate=2)])
 def test_a_batch_that_processes_cannot_share_is_refused(changes: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=r"must be a multiple of accumulate x devices x nodes|multiple of accumulate"):
-        ring(devices=2, nodes=2, **changes)
+        check(ring(devices=2, nodes=2, **changes))
 
 
 def test_a_pool_that_processes_cannot_share_is_refused() -> None:
     with pytest.raises(ValueError, match="pool-size 38"):
-        ring(devices=2, scheme=replace(CFG, pool_size=39))
+        check(ring(devices=2, scheme=replace(CFG, pool_size=39)))
 
 
 def test_recorded_dropout_is_refused_where_processes_would_share_its_masks() -> None:

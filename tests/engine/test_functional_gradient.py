@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 import ganneal
 from ganneal.augment import DiffAugment
+from ganneal.checks import check
 from ganneal.data import Dataset, Digits, Ring
 from ganneal.engine import loop as engine
 from ganneal.engine.run import Run
@@ -708,13 +709,13 @@ def test_a_factor_that_reads_a_log_ratio_is_refused_under_a_loss_that_makes_none
 
 def test_the_pushed_sampler_of_another_scheme_is_refused() -> None:
     with pytest.raises(ValueError, match="stores no discriminators, got 'pushed'.*use a scheme as 'cfg'"):
-        ring(scheme=SCHEMES["nats"], records=Records(sampler="pushed"))
+        check(ring(scheme=SCHEMES["nats"], records=Records(sampler="pushed")))
     assert (ring().sampler, ring(scheme=SCHEMES["nats"]).sampler) == ("pushed", "generator")
 
 
 def test_skipping_fits_of_a_scheme_without_any_is_refused() -> None:
     with pytest.raises(ValueError, match="leaves out fits of the generator.*use 'stop' or 'warn'"):
-        ring(scheme=SCHEMES["nats"], divergence=Divergence(on_diverge="skip"))
+        check(ring(scheme=SCHEMES["nats"], divergence=Divergence(on_diverge="skip")))
 
 
 # On disk

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import Any, Literal
 
+from ganneal.checks import check
 from ganneal.clocks import CLOCKS, BudgetClock
 from ganneal.data.places import file_hashes, found_at, places, without_places
 from ganneal.experiment import Budget, Experiment
@@ -59,6 +60,7 @@ class Arm:
                 f"an arm's name must be fit for a folder and a table: without / and |, not beginning with a dot, "
                 f"none of {', '.join(TAKEN)}; got {self.name!r}, give LABEL=EXPERIMENT."
             )
+        check(self.experiment)
         if self.experiment.ranks > 1:
             raise ValueError(
                 f"a study trains each run in one process, got devices x nodes = {self.experiment.ranks} in the arm "

@@ -14,17 +14,14 @@ from copy import copy
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
 from ganneal.engine.passes import Pass, Passes, Sight
 from ganneal.experiment import Experiment
 from ganneal.models import ModelPair
-from ganneal.models.fastgan import NoiseInjection
 from ganneal.task import Condition
 
-DRAWING = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, NoiseInjection)
-"""Layers that draw in training."""
 COMPILE: dict[str, Any] = {"mode": "reduce-overhead"}
 """What `torch.compile` is given."""
 
@@ -71,18 +68,8 @@ class Recording:
 def passes_of(
     experiment: Experiment, pair: ModelPair, random: torch.Generator, sight: Callable[[Condition], Sight]
 ) -> Passes:
-    """The passes of a run, recorded as its ``capture`` says.
-
-    Raises:
-        ValueError: The players draw in training, and several processes would share their draws.
-    """
+    """The passes of a run, recorded as its ``capture`` says."""
     how = experiment.capture
     if how == "none":
         return Passes(experiment, pair, random, sight)
-    if experiment.ranks > 1:
-        for layer in (*pair.generator.modules(), *pair.discriminator.modules()):
-            if isinstance(layer, DRAWING):
-                raise ValueError(
-                    f"capture with several processes holds no layer that draws, got {layer}; use capture='none'."
-                )
     return Passes(experiment, pair, random, sight, record=lambda module: Recording(module, how))

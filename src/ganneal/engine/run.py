@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ganneal.chain import Chain, PoolFit, SamplePool
-from ganneal.checks import built_players, check_capture, check_combination, check_network, check_players
+from ganneal.checks import DataAndPlayers, built_players, check, device_named
 from ganneal.clocks import Counters
 from ganneal.data import Batch, Dataset, Sampler
 from ganneal.data.classes import class_counts, populated
@@ -30,21 +30,6 @@ from ganneal.regularizers.reconstruction import with_own_term
 from ganneal.schemes import Scheme
 from ganneal.steps import Step, StoreDiscriminator
 from ganneal.task import Condition
-
-
-def device_named(name: str) -> torch.device:
-    """The device of that name.
-
-    Raises:
-        ValueError: torch has none here.
-    """
-    try:
-        device = torch.device(name)
-        torch.Generator(device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0].split(". ")[0].rstrip(".")
-        raise ValueError(f"device must be one that torch has here, as 'cpu', got {name!r} ({reason}).") from error
-    return device
 
 
 class Cursor:
@@ -133,16 +118,10 @@ class Run:
     def __init__(self, experiment: Experiment, dataset: Dataset | None = None, ranks: Ranks = ALONE):
         if experiment.threads is not None:
             torch.set_num_threads(experiment.threads)
-        check_capture(experiment)
         self.experiment = experiment
         self.ranks = ranks
         self.device = ranks.device or device_named(experiment.device)
         dataset = populated(experiment.data.load() if dataset is None else dataset)
-        if len(dataset) < experiment.batch_size:
-            raise ValueError(
-                f"batch_size must not exceed the data, got {experiment.batch_size} with {len(dataset)} samples; "
-                f"lower batch_size or add data."
-            )
         self.data = Sampler(
             dataset,
             derive_seed(experiment.seed, "data"),
@@ -185,14 +164,12 @@ class Run:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(experiment.seed, "initial weights"))
             self.pair = built_players(experiment, dataset.shape, experiment.task.num_classes(dataset))
-            check_players(experiment, self.pair)
+            check(experiment, DataAndPlayers(dataset, self.pair))
             self.pair.load_files()
-            check_combination(experiment, self.discriminator, dataset.shape, self.pair.num_classes)
             torch.manual_seed(derive_seed(experiment.seed, "initial normalization and regularizer"))
             self.pair.discriminator = experiment.normalization.apply(self.discriminator)
             self.regularizer = with_own_term(experiment.regularizer, self.discriminator)
             self.network = self.regularizer.build(self.pair)
-            check_network(experiment, self.network)
         # Players are built on the CPU and moved after, so that a seed gives the same weights on every device.
         for module in self.modules:  # channels last: convolutions are faster in every precision
             module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-import torch
 import torch.distributed as dist
 
+from ganneal.checks import ThisMachine, check
 from ganneal.experiment import Experiment
 from ganneal.ranks import ALONE, Ranks
 
@@ -33,10 +33,10 @@ def launched(experiment: Experiment) -> Iterator[Ranks]:
     Outside torchrun and SLURM the program is run again, from its beginning, for each further process.
 
     Raises:
-        ValueError: The environment has started another number of processes, or there are not so many devices.
+        ValueError: Nothing is started for an experiment that cannot be right, or not on this machine.
     """
+    check(experiment, ThisMachine())
     if experiment.ranks == 1:
-        _check_alone()
         yield ALONE
         return
     fabric = _fabric(experiment)
@@ -50,27 +50,7 @@ def launched(experiment: Experiment) -> Iterator[Ranks]:
     dist.destroy_process_group()
 
 
-def _check_alone() -> None:
-    started = os.environ.get("WORLD_SIZE", "1")
-    if "TORCHELASTIC_RUN_ID" in os.environ and started != "1":
-        raise ValueError(
-            f"devices x nodes must be the number of processes that torchrun has started, {started}, got 1; use "
-            f"--devices {os.environ.get('LOCAL_WORLD_SIZE', started)}, with --nodes for several machines."
-        )
-
-
 def _fabric(experiment: Experiment) -> Any:
-    device = torch.device(experiment.device)
-    if device.type not in ("cpu", "cuda") or device.index is not None:
-        raise ValueError(
-            f"device must be 'cpu' or 'cuda' for several processes, got {experiment.device!r}; choose among GPUs with "
-            f"CUDA_VISIBLE_DEVICES."
-        )
-    if device.type == "cuda" and torch.cuda.device_count() < experiment.devices:
-        raise ValueError(
-            f"devices must be at most the GPUs of this machine, {torch.cuda.device_count()}, got {experiment.devices}; "
-            f"use --device cpu, or fewer."
-        )
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"lightning_fabric")
         from lightning_fabric import Fabric
@@ -78,7 +58,7 @@ def _fabric(experiment: Experiment) -> Any:
 
         logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
         return Fabric(
-            accelerator=device.type,
+            accelerator=experiment.device,
             devices=experiment.devices,
             num_nodes=experiment.nodes,
             strategy=DDPStrategy(timeout=PATIENCE),

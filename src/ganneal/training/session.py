@@ -12,7 +12,7 @@ import torch
 from ganneal.data import Dataset, Source, load_like, reporting
 from ganneal.data.classes import class_counts
 from ganneal.engine import loop as engine
-from ganneal.engine.run import Run, device_named
+from ganneal.engine.run import Run
 from ganneal.evaluation.run_data import (
     SOURCE_WORDS,
     Compared,
@@ -137,8 +137,6 @@ class Session:
         self.experiment, self.directory, self.display = experiment, directory, display
         self.command, self.chosen = command, chosen
         self.records = experiment.records
-        if ranks.device is None:
-            device_named(experiment.device)  # refused before the data is read
         display.say(f"reading {experiment.data}")
         self.known = KnownData(directory, command=command)
         self.compared: dict[SourceField, Compared] = {}
