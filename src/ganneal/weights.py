@@ -4,7 +4,7 @@ A rule is called with ``counts``, how often each level's weight is used within a
 in a functional-gradient scheme), and the round's number. Pure Python, so that schedules can be planned without torch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Protocol, runtime_checkable
@@ -17,6 +17,12 @@ class Weights(Protocol):
     def __call__(self, counts: Sequence[int], round: int) -> tuple[float, ...]:
         """The weights of ``round`` (counted from 0), one for each entry of ``counts``."""
         ...
+
+
+def _between(first: float, last: float, count: int, at: Callable[[float], float]) -> tuple[float, ...]:
+    """``count`` values ``at`` even steps from 0 to 1, both ends to the bit."""
+    inner = (at(j / (count - 1)) for j in range(1, count - 1))
+    return (float(first), *inner, float(last))[:count]
 
 
 def _check_endpoints(first: float, last: float) -> None:
@@ -59,13 +65,9 @@ class Geometric:
         _check_endpoints(self.first, self.last)
 
     def __call__(self, counts: Sequence[int], round: int) -> tuple[float, ...]:
-        last = len(counts) - 1
-        if last <= 0:
-            return (float(self.first),) * len(counts)
         # As a product of powers rather than by a ratio to the power j: symmetric, so that the rule reversed gives the
         # same bits backwards.
-        inner = (self.first ** (1 - j / last) * self.last ** (j / last) for j in range(1, last))
-        return (float(self.first), *inner, float(self.last))
+        return _between(self.first, self.last, len(counts), lambda t: self.first ** (1 - t) * self.last**t)
 
 
 @dataclass(frozen=True)
@@ -79,11 +81,7 @@ class Linear:
         _check_endpoints(self.first, self.last)
 
     def __call__(self, counts: Sequence[int], round: int) -> tuple[float, ...]:
-        last = len(counts) - 1
-        if last <= 0:
-            return (float(self.first),) * len(counts)
-        inner = (self.first * (1 - j / last) + self.last * (j / last) for j in range(1, last))
-        return (float(self.first), *inner, float(self.last))
+        return _between(self.first, self.last, len(counts), lambda t: self.first * (1 - t) + self.last * t)
 
 
 @dataclass(frozen=True)

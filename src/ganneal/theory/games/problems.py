@@ -33,8 +33,9 @@ class Game(Protocol):
 
     @property
     def equilibrium(self) -> tuple[Vector, Vector]:
-        """The local Nash equilibrium: both gradients are 0 there."""
-        ...
+        """The local Nash equilibrium: both gradients are 0 there. The origin, unless a game says otherwise."""
+        x, y = self.start
+        return torch.zeros_like(x), torch.zeros_like(y)
 
     def losses(self, x: Vector, y: Vector) -> tuple[Scalar, Scalar]:
         """What x minimises and what y minimises."""
@@ -56,7 +57,7 @@ def _check_finite(**values: float) -> None:
 
 
 @dataclass(frozen=True)
-class Toy:
+class Toy(Game):
     """f(x, y) = (1 + x²)(100 − y²), x minimises, y maximises; saddle at the origin, of value 100.
 
     The curvatures are 200 for x and 2 for y: x arrives long before y.
@@ -79,10 +80,6 @@ class Toy:
     def start(self) -> tuple[Vector, Vector]:
         return _filled(self.start_x), _filled(self.start_y)
 
-    @property
-    def equilibrium(self) -> tuple[Vector, Vector]:
-        return _filled(0.0), _filled(0.0)
-
     def losses(self, x: Vector, y: Vector) -> tuple[Scalar, Scalar]:
         value = ((1 + x.square()) * (100 - y.square())).sum()
         return value, -value
@@ -92,7 +89,7 @@ class Toy:
 
 
 @dataclass(frozen=True)
-class Bilinear:
+class Bilinear(Game):
     """f(x, y) = Σ c_i x_i y_i, c the couplings, as many coordinates for each player: rotation about 0, nothing else."""
 
     couplings: tuple[float, ...] = (1.0,)
@@ -116,10 +113,6 @@ class Bilinear:
     def start(self) -> tuple[Vector, Vector]:
         return _filled(self.start_x, len(self.couplings)), _filled(self.start_y, len(self.couplings))
 
-    @property
-    def equilibrium(self) -> tuple[Vector, Vector]:
-        return _filled(0.0, len(self.couplings)), _filled(0.0, len(self.couplings))
-
     def losses(self, x: Vector, y: Vector) -> tuple[Scalar, Scalar]:
         value = (torch.tensor(self.couplings, dtype=torch.float64) * x * y).sum()
         return value, -value
@@ -131,7 +124,7 @@ class Bilinear:
 
 
 @dataclass(frozen=True)
-class Quadratic:
+class Quadratic(Game):
     """f(x, y) = Σ h_i x_i²/2 + coupling x_i y_i − h_i y_i²/2, h the curvatures: as many coordinates for each player.
 
     Strongly convex in x and strongly concave in y, with the equilibrium 0. Every coordinate starts alike.
@@ -155,10 +148,6 @@ class Quadratic:
     def start(self) -> tuple[Vector, Vector]:
         return _filled(self.start_x, len(self.curvatures)), _filled(self.start_y, len(self.curvatures))
 
-    @property
-    def equilibrium(self) -> tuple[Vector, Vector]:
-        return _filled(0.0, len(self.curvatures)), _filled(0.0, len(self.curvatures))
-
     def losses(self, x: Vector, y: Vector) -> tuple[Scalar, Scalar]:
         h = torch.tensor(self.curvatures, dtype=torch.float64)
         value = (h * (x.square() - y.square()) / 2 + self.coupling * x * y).sum()
@@ -170,7 +159,7 @@ class Quadratic:
 
 
 @dataclass(frozen=True)
-class DiracGAN:
+class DiracGAN(Game):
     """The smallest GAN: all data at 0, the generator's one sample at x, the discriminator D(s) = y s.
 
     With any loss of the library, and the R1 penalty r1/2 |D'(0)|² = r1/2 y² on the discriminator. For every loss
@@ -197,10 +186,6 @@ class DiracGAN:
     @property
     def start(self) -> tuple[Vector, Vector]:
         return _filled(self.start_x), _filled(self.start_y)
-
-    @property
-    def equilibrium(self) -> tuple[Vector, Vector]:
-        return _filled(0.0), _filled(0.0)
 
     def losses(self, x: Vector, y: Vector) -> tuple[Scalar, Scalar]:
         # D(0) = 0 for every y: the real output never changes, and only x tells the players apart.
