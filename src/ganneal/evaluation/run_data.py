@@ -13,7 +13,7 @@ from ganneal.data.decode.images import shown
 from ganneal.data.identity import Identity, data_changes, identify
 from ganneal.data.places import candidates, file_hashes, found_at, places, recorded, with_places, without_places
 from ganneal.experiment import Experiment
-from ganneal.metrics.extractors import EXTRACTORS, ExtractorConfig
+from ganneal.metrics.extractors import EXTRACTORS, ExtractorConfig, Pixels, Points
 from ganneal.storage.encoding import decode, difference, encode
 from ganneal.storage.json_files import CARD, read_description
 from ganneal.storage.run_directory import OWN_FOLDERS, RunDirectory
@@ -376,6 +376,12 @@ def _read_again(
     if not accept:
         raise ValueError(refusal(directory, key, others[0].changes, HOW_TO_MEASURE))
     return others[0]
+
+
+def followed_features(directory: RunDirectory) -> ExtractorConfig | None:
+    """The network that suited the run in ``directory`` as it began; None for pixels, whose size follows the samples."""
+    suited = KnownData.of_weights(directory).suited_extractor()
+    return None if isinstance(suited, Pixels | Points) else suited
 
 
 def own_extractor(directory: RunDirectory) -> ExtractorConfig | None:

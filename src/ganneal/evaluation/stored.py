@@ -16,7 +16,7 @@ from ganneal.data.identity import content_hash
 from ganneal.data.messages import way
 from ganneal.data.sources.arrays import Refitted
 from ganneal.evaluation.measuring import Counts, RealEvidence, Say, measurable, measured, once
-from ganneal.evaluation.run_data import held_out_data, named, own_extractor, training_data
+from ganneal.evaluation.run_data import followed_features, held_out_data, named, own_extractor, training_data
 from ganneal.evaluation.suited import EVALUATION_SEEDS, as_stored, better_features, check_fresh, suited_extractor
 from ganneal.inference import zoo
 from ganneal.inference.generator import SamplerName, TrainedGenerator, Truncation
@@ -105,7 +105,8 @@ def evaluate_run(
     }
     data, held_out, changed = _data_of(directory, data_path, held_out_path, accept_changed_data, say)
     dataset, classes_paired = _check_classes(settings, list(generators.values()), data, say)
-    built = _extractor(extractor or own_extractor(directory), dataset, settings.count, say)
+    followed = followed_features(directory)
+    built = _extractor(extractor or own_extractor(directory), dataset, settings.count, say, followed)
     classes = _drawn_of_classes(settings, next(iter(generators.values()), None), dataset)
     settings = _measurable(settings, dataset, settings.count, classes, built, _MORE, say)
     say(f"{len(dataset):,} real samples through {built.name}")
@@ -265,8 +266,10 @@ def _data_of(
     return data.dataset, None if held_out is None else held_out.dataset, changed
 
 
-def _extractor(config: ExtractorConfig | None, dataset: Dataset, count: int, say: Say) -> Extractor:
-    chosen = config or suited_extractor(dataset, count)
+def _extractor(
+    config: ExtractorConfig | None, dataset: Dataset, count: int, say: Say, before: ExtractorConfig | None = None
+) -> Extractor:
+    chosen = config or suited_extractor(dataset, count, before)
     if config is None and (better := better_features(dataset.shape, chosen)):
         say(better)
     return chosen.build(dataset.shape)

@@ -40,7 +40,9 @@ SMALL_PHOTOGRAPHS, PHOTOGRAPHS = 28, 48
 PIXEL_SIZES = (16, 8, 4)
 
 
-def suited_extractor(dataset: Dataset, count: int, before: ExtractorConfig | None = None) -> ExtractorConfig:
+def suited_extractor(
+    dataset: Dataset, count: int, before: ExtractorConfig | None = None, *, flattered: bool = False
+) -> ExtractorConfig:
     """The features for ``dataset`` where nobody chose any; points are their own.
 
     Colour images of 28 to 47 px suit the CIFAR-10 classifier that ships with ganneal. Larger ones suit
@@ -50,6 +52,8 @@ def suited_extractor(dataset: Dataset, count: int, before: ExtractorConfig | Non
     Args:
         count: Generated samples.
         before: What the run was followed with when it began: it goes on with it where its weights are installed.
+        flattered: Whether the discriminator saw features of EfficientNet-Lite0, in which distances flatter the
+            generator: photographs are then compared by the CIFAR-10 classifier.
     """
     if before is not None and not (isinstance(before, EfficientNetLite0) and weights_path() is None):
         return before
@@ -59,7 +63,7 @@ def suited_extractor(dataset: Dataset, count: int, before: ExtractorConfig | Non
     if channels == 3 and SMALL_PHOTOGRAPHS <= side < PHOTOGRAPHS:
         return CifarCNN()
     if channels == 3 and side >= PHOTOGRAPHS and weights_path() is not None:
-        return EfficientNetLite0()
+        return CifarCNN() if flattered else EfficientNetLite0()
     fewest = min(count, len(dataset), REAL_COUNT)
     sizes = [size for size in PIXEL_SIZES if fewest >= SAMPLES_PER_DIMENSION * channels * size**2]
     return Pixels(sizes[0] if sizes else PIXEL_SIZES[-1])

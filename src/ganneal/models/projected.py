@@ -180,7 +180,7 @@ class Projected:
 
     Its authors train it with the hinge loss, Adam 2e-4 (0, 0.99) for both players, batches of 64, DiffAugment and an
     average of a half-life of 10,000 images, without a penalty. A distance in features of the same network flatters it:
-    measure such a run in those of another, as ``mobilenet-v2``.
+    measure such a run in those of another, as ``cifar-cnn``.
 
     References:
         Sauer et al., Projected GANs Converge Faster, NeurIPS 2021; Kynkäänniemi et al., The Role of ImageNet Classes in

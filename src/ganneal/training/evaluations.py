@@ -17,6 +17,7 @@ from ganneal.storage.run_directory import RunDirectory
 from ganneal.storage.weight_files import export
 from ganneal.training.display import Display
 from ganneal.training.evaluator import Evaluator
+from ganneal.training.forewarning import sees_photographs
 
 MOST_ROLLBACKS = 3
 
@@ -36,7 +37,14 @@ class Evaluations:
         self.records = run.experiment.records
         classes = run.pair.num_classes
         dataset = run.data.dataset
-        self.evaluator = Evaluator(dataset, self.records, num_classes=classes, held_out=held_out, before=before)
+        self.evaluator = Evaluator(
+            dataset,
+            self.records,
+            num_classes=classes,
+            held_out=held_out,
+            before=before,
+            flattered=sees_photographs(run.experiment),
+        )
         self.name = self.evaluator.name
         self.output = output_of(run.experiment.loss)
         self.watching = Watch(self.name, output=self.output)

@@ -36,6 +36,7 @@ class Evaluator:
     Args:
         held_out: The data of `Records.held_out`, where they have been read already.
         before: The extractor that the run began with, where nobody chose one.
+        flattered: As `suited_extractor` takes it.
     """
 
     def __init__(
@@ -47,10 +48,11 @@ class Evaluator:
         num_classes: int = 0,
         held_out: Dataset | None = None,
         before: ExtractorConfig | None = None,
+        flattered: bool = False,
     ):
         self.count, self.seed = records.evaluate_count, seed
         self.classes: Classes = records.classes
-        self.chosen = records.extractor or suited_extractor(dataset, self.count, before)
+        self.chosen = records.extractor or suited_extractor(dataset, self.count, before, flattered=flattered)
         self.extractor = self.chosen.build(dataset.shape)
         real = reference_features(dataset, self.extractor, count=REAL_COUNT).features.double()
         self.moments = Moments.of(real)

@@ -58,14 +58,18 @@ def to_use_classes(command: str, directory: RunDirectory) -> str:
     return with_options(command, {"--task": "labelled", "--out": f"{directory.path}-labelled"})
 
 
+def sees_photographs(experiment: Experiment) -> bool:
+    """Whether the discriminator looks through EfficientNet-Lite0."""
+    return isinstance(getattr(experiment.model, "discriminator", experiment.model), Projected)
+
+
 def flattering_features(experiment: Experiment) -> str | None:
     """A warning in words where samples are measured by the network that the discriminator looks through, or None."""
-    judge = getattr(experiment.model, "discriminator", experiment.model)
-    if not (isinstance(judge, Projected) and isinstance(experiment.records.extractor, EfficientNetLite0)):
+    if not (sees_photographs(experiment) and isinstance(experiment.records.extractor, EfficientNetLite0)):
         return None
     return (
         "The discriminator sees features of EfficientNet-Lite0, and distances in the same features flatter what it "
-        "trains. Measure in those of another network, as --records.extractor mobilenet-v2."
+        "trains. Measure in those of another network, as --records.extractor cifar-cnn."
     )
 
 
