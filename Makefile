@@ -65,8 +65,9 @@ bench: .venv/.core         ## speed as ratios against a plain loop in the same p
 	$(BIN)/python benchmarks/data.py
 	$(BIN)/python benchmarks/ranks.py
 
+# PLACES says where data sets lie that are not found by name: make evidence PLACES="--data celeba=PATH"
 evidence: .venv/.core      ## the runs that results/ lacks, the most decisive first; for days, stopped and started at will
-	OMP_NUM_THREADS=1 nice -n 19 $(BIN)/python examples/evidence.py
+	OMP_NUM_THREADS=1 nice -n 19 $(BIN)/python examples/evidence.py $(PLACES)
 
 .venv/.docs: .venv/.core
 	$(BIN)/pip install -q $(INDEX) -c constraints.txt -e '.[docs]'

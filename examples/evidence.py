@@ -44,11 +44,13 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", default="runs/evidence", help="where runs go (default runs/evidence)")
     parser.add_argument("--results", default="results", help="where the ledger lies (default results)")
+    parser.add_argument("--data", nargs="*", default=[], help="where sets lie, NAME=PATH, as for ganneal reproduce")
     parser.add_argument("--list", action="store_true", help="print the commands, run nothing")
     given, worst = parser.parse_args(arguments), 0
     for table, rows, seeds in stages():
         chosen = ["--rows", *rows] if rows else []
-        command = ["reproduce", table, "--scale", "cpu", *chosen, "--seeds", seeds, "--jobs", "1"]
+        places = ["--data", *given.data] if given.data else []
+        command = ["reproduce", table, "--scale", "cpu", *chosen, "--seeds", seeds, "--jobs", "1", *places]
         print("ganneal", *command, flush=True)
         if given.list:
             continue

@@ -59,4 +59,5 @@ def test_a_signal_ends_it_and_a_table_that_fails_does_not(
     called: list[list[str]] = []
     monkeypatch.setattr(evidence, "ganneal", lambda arguments: (called.append(arguments), next(given))[1])
     monkeypatch.setattr(evidence, "stages", lambda: iter([("table9", [], "1"), ("table12", [], "1")]))
-    assert evidence.main([]) == ends_with and len(called) == calls
+    assert evidence.main(["--data", "celeba=faces"]) == ends_with and len(called) == calls
+    assert all(arguments[-6:-4] == ["--data", "celeba=faces"] for arguments in called)

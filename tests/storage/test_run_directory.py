@@ -2,12 +2,14 @@
 
 import multiprocessing
 import os
+import platform
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ganneal.storage.run_directory import DirectoryInUse, RunDirectory
+from ganneal.storage.run_directory import DirectoryInUse, RunDirectory, provenance
 
 
 def test_a_process_that_is_refused_leaves_the_lock_alone(tmp_path: Path) -> None:
@@ -77,3 +79,21 @@ def test_two_processes_never_hold_one_directory(tmp_path: Path) -> None:
         process.join(60)
     assert [process.exitcode for process in processes] == [0, 0]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_processor_is_named_as_the_system_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Path.read_text
+
+    def told(text: str | None) -> Any:
+        def read(path: Path, *arguments: Any, **options: Any) -> str:
+            if path != Path("/proc/cpuinfo"):
+                return whole(path, *arguments, **options)
+            if text is None:
+                raise FileNotFoundError(path)
+            return text
+
+        monkeypatch.setattr(Path, "read_text", read)
+        return provenance()["processor"]
+
+    assert told("vendor_id\t: X\nmodel name\t: A Processor 9\nmodel name\t: A Processor 9\n") == "A Processor 9"
+    assert told(None) == told("Hardware : none that says\n") == (platform.processor() or platform.machine())

@@ -7,13 +7,14 @@ experiment and, for each seed, the outcome, the curve, and what the numbers depe
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from ganneal.experiment import Experiment
 from ganneal.reproduction.table import TableRow
 from ganneal.storage.atomic import write_bytes
-from ganneal.storage.encoding import difference
+from ganneal.storage.encoding import difference, encode
 
 LEDGER_FORMAT = 2
 ROW_FIELDS = frozenset(("label", "experiment", "budget", "like", "reduced_by", "names", "protocol", "runs"))
@@ -115,7 +116,7 @@ def check_same(name: str, old: Entry, new: Entry, experiment: Experiment, path: 
         ValueError: The identity of the experiment, the budget or the protocol differs; the message shows in what.
     """
     # A row stores no seed, for each of its runs has its own.
-    changes = experiment.changes_from({"seed": experiment.seed} | old["experiment"])
+    changes = experiment.changes_from({"seed": experiment.seed} | _completed(old["experiment"], experiment))
     # The budget is no identity of an experiment, but runs of two budgets make no mean.
     shared = [key for key in ("budget", "like", "protocol") if new.get(key) and old[key]]
     changes += difference(*({key: _without_place(entry[key]) for key in shared} for entry in (old, new)))
@@ -125,6 +126,21 @@ def check_same(name: str, old: Entry, new: Entry, experiment: Experiment, path: 
             f"{path} holds {name} of another experiment:\n  {listed}\nmove the file away, or give another folder "
             f"(--results)."
         )
+
+
+def _completed(stored: Any, part: Any) -> Any:
+    """``stored``, an `encode` of a part like ``part``, with the fields gained since at their defaults.
+
+    Runs on disk are refused where a field is missing. The ledger outlives them: the default of a new field trains as
+    was trained before there was the field.
+    """
+    if isinstance(stored, list) and isinstance(part, tuple | list):
+        pairs = zip(stored, part, strict=False)
+        return [_completed(old, new) for old, new in pairs] + stored[len(part) :]
+    if not is_dataclass(part) or not isinstance(stored, dict) or stored.get("type") != type(part).__name__:
+        return stored
+    gained = {f.name: encode(f.default) for f in fields(part) if f.name not in stored and f.default is not MISSING}
+    return gained | {key: _completed(value, getattr(part, key, None)) for key, value in stored.items()}
 
 
 def _without_place(content: Any) -> Any:

@@ -60,7 +60,7 @@ def _processor() -> str:
     except OSError:
         lines = []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return (names and names[0]) or platform.processor() or platform.machine()
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def provenance() -> dict[str, Any]:
