@@ -2,18 +2,23 @@
 
 import io
 from copy import deepcopy
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganneal.inference.trained_run import TrainedRun
 from ganneal.metrics.extractors import efficientnet
 from ganneal.metrics.extractors.efficientnet import EFFICIENTNET_STAGES, LiteMaps, read_lite, weights_path
 from ganneal.models import DCGAN, DDGAN, SNGAN, FastGAN, Pair, Projected
 from ganneal.models.dcgan import DCGANGenerator
 from ganneal.models.projected import ProjectedDiscriminator, RandomMixing
 from ganneal.models.sngan import SNGANGenerator
+from ganneal.storage.encoding import encode
+from ganneal.task import Unconditional
 
 pytestmark = pytest.mark.skipif(weights_path() is None, reason="needs the extra 'features'")
 
@@ -194,3 +199,12 @@ def test_what_is_not_allowed_is_refused() -> None:
         Pair(SNGAN(g_width=8, d_width=8), Projected()).build((3, 32, 32), 2)
     with pytest.raises(ValueError, match="must both be for the task 'denoising' or both not, got DCGAN and DDGAN"):
         Pair(DCGAN(), DDGAN(width=8, d_width=2)).build((3, 16, 16))
+
+
+def test_a_small_generator_is_loaded_beside_a_far_larger_discriminator() -> None:
+    model = Pair(DCGAN(width=2, latent_size=4), SNGAN())
+    weights = model.build((3, 64, 64)).generator.state_dict()
+    parts = {"model": encode(model), "task": encode(Unconditional())}
+    card: dict[str, Any] = {"experiment": parts, "data": {"shape": [3, 64, 64], "num_classes": 0}}
+    run = TrainedRun(Path("run"), Path("run/card.json"), card, (), lambda name: weights)
+    assert run.alone().sample(2, seed=0).shape == (2, 3, 64, 64)
