@@ -593,7 +593,7 @@ def test_terms_that_are_not_there_are_named(cli: Cli, wrong: list[str], said: st
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (["--data.size", "20"], "shape must be"),
+        (["--data.size", "9"], "shape must be"),
         (["--regularizer", "r1"], "batch norm in it mixes the samples; use another norm there"),
         (["--normalization", "gradient"], "--model.d-norm layer"),
         (["--data", "folder", "--data.path", "nowhere"], "nowhere"),
