@@ -23,8 +23,8 @@ from ganneal.task import TASKS
 MOST_LARGER = 64
 """Upper limit on the size of the networks that a card may describe, as a multiple of the weights beside it."""
 FREE_PARAMETERS = 2**27
-"""Numbers allowed beyond that: a discriminator may be far larger than a tiny generator, and a `Pair` builds both players
-of the family that it takes one from."""
+"""Numbers allowed beyond that: a discriminator may be far larger than a tiny generator, and a `Pair` builds both
+players of the family that it takes one from."""
 FAR_LARGER = "its networks are far larger than the weights beside it; restore the card."
 
 
