@@ -44,6 +44,7 @@ DOORS = (
     "ganneal.cli.data.source_at",
     "ganneal.cli.data.download_set",
     "ganneal.cli.data.fetch_files",
+    "ganneal.evaluation.real_side.statistics_of",
     "ganneal.cli.evaluate.evaluate_images",
     "ganneal.cli.evaluate.evaluate_run",
     "ganneal.cli.games.play_methods",
@@ -61,6 +62,7 @@ DOORS = (
 SMALL = {
     "ganneal compare": "--records.evaluate-count 80 --records.no-tensorboard --jobs 1",
     "ganneal data inspect": "",
+    "ganneal data statistics": "",
     "ganneal evaluate": "--count 300 --seeds 0",
     "ganneal export": "",
     "ganneal games": "--steps 5",
@@ -84,9 +86,10 @@ SMALLER = {
 NOT_RUN = {
     "ganneal data fetch": "downloads; tests/data/sources/test_hub.py",
     "ganneal evaluate runs/x --extractor inception": "needs weights that are downloaded; tests/metrics/extractors",
+    "ganneal evaluate runs/x --real cifar10.npz": "needs downloaded weights; tests/evaluation/test_real_side.py",
     "ganneal fetch": "downloads; tests/cli/test_fetch.py",
     "ganneal playground": "serves until interrupted; tests/inference/playground/test_page.py",
-    "ganneal reproduce table9 --scale cpu --jobs": "trains for hours; tests/reproduction/test_command.py",
+    "ganneal reproduce table9 --scale cpu": "trains for hours; tests/reproduction/test_command.py",
     "ganneal train cifar10-": "needs CIFAR-10, and a GPU or minutes; tests/models",
     "ganneal train mnist-": "needs MNIST; tests/engine/test_functional_gradient.py",
     "make": "installs; Makefile",
@@ -150,7 +153,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the images of the pages lie, in two classes of a colour each."""
     folder = tmp_path_factory.mktemp("places")
     colours = np.random.default_rng(0).integers(0, 255, (4, 60, 8, 8, 3), dtype=np.uint8)
-    for name in ("PATH", "path/to/images", "photos", "data/ylecun-mnist"):
+    for name in ("PATH", "path/to/images", "photos", "test", "data/ylecun-mnist"):
         for label, of_class in zip(("ant", "bee", "cat", "zebra"), colours, strict=True):
             (folder / name / label).mkdir(parents=True)
             for number, pixels in enumerate(of_class):
@@ -176,6 +179,8 @@ def runs(places: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             "photos --out runs/classes --task labelled --model.width 8",
         ):
             assert main(["train", *shlex.split(f"{command} {SMALL['ganneal train']}")]) == 0
+        statistics = "photos --size 32 --extractor pixels --extractor.size 8 --out stats.npz"
+        assert main(["data", "statistics", *shlex.split(statistics)]) == 0
     for name, like in {"photos": "x", "hinge": "digits-nats"}.items():
         shutil.copytree(folder / "runs" / like, folder / "runs" / name)
     return folder

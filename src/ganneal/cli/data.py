@@ -5,7 +5,7 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 from typing import Annotated
@@ -24,6 +24,7 @@ from ganneal.data.tools.download import DOWNLOADS, fetch_files
 from ganneal.data.tools.huggingface import download as download_set
 from ganneal.data.tools.inspection import Inspection, inspect
 from ganneal.data.tools.pairwise import START_STD, fitted_first_weight, suggest_weights
+from ganneal.metrics.extractors import EXTRACTORS, ExtractorConfig
 from ganneal.registry import lookup
 from ganneal.training.display import SECONDS_PER_LINE
 
@@ -43,12 +44,13 @@ class ReadingOptions:
     levels: Levels | None = None
     """Of data of more than 8 bits, the lowest and the highest level, which become 0 and 255."""
 
+    def reading(self, on_damaged: OnDamaged) -> Reading:
+        """How images are read."""
+        return Reading(size=self.size, channels=self.channels, fit=self.fit, on_damaged=on_damaged, levels=self.levels)
+
     def source(self, path: str, on_damaged: OnDamaged) -> Source:
         """The images at ``path``, to be read so."""
-        reading = Reading(
-            size=self.size, channels=self.channels, fit=self.fit, on_damaged=on_damaged, levels=self.levels
-        )
-        return read_as(source_at(path), reading)
+        return read_as(source_at(path), self.reading(on_damaged))
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,42 @@ class ConvertCommand(ReadingOptions, Command):
         why = f": {data.unusable}" if data.unusable else ""
         classes = f"no classes{why}" if data.labels is None else classes_in_words(data)
         print(f"{self.out}: {len(data):,} images of shape {data.shape}, {classes}")
+
+
+@dataclass(frozen=True)
+class StatisticsCommand(ReadingOptions, Command):
+    """Write mean and covariance of the features of a set of images, for `ganneal evaluate --real`.
+
+    The file has the arrays mu and sigma, as pytorch-fid reads them. It says which network made them, and of how many
+    images of which size."""
+
+    parts = {"extractor": ("extractor", EXTRACTORS)}
+    prefix = OWN
+
+    path: Annotated[str | None, ARGUMENT] = None
+    """A folder, .zip, .npz, .npy, MNIST's files or CIFAR's archive."""
+    size: ImageSize | None = field(default=None, kw_only=True)
+    """Side in pixels, or WIDTHxHEIGHT; left out, they must be of one size."""
+    out: str | None = None
+    """The .npz file to write; left out, PATH-EXTRACTOR.npz in this folder."""
+    extractor: ExtractorConfig | None = None
+    """Feature network, with a file of weights by --extractor.path; left out, the one that suits the images."""
+    on_damaged: OnDamaged = "fail"
+    """What to do about images that cannot be read: name them and stop, or name them and go on without."""
+
+    def __call__(self, typed: str) -> None:
+        """Read, write and say what was written."""
+        from ganneal.evaluation.real_side import statistics_of
+
+        if self.path is None:
+            raise ValueError("PATH is missing: `ganneal data statistics --help` says what it is.")
+        reading = self.reading(self.on_damaged)
+        with _lines():
+            path, card = statistics_of(self.path, self.out, extractor=self.extractor, reading=reading)
+        print(
+            f"{path}: mu and sigma of {card.count:,} images of shape {card.shape} through {card.extractor['name']}, "
+            f"{card.extractor['dimensions']:,} features"
+        )
 
 
 @dataclass(frozen=True)
@@ -201,7 +239,14 @@ def _classes(found: Inspection) -> list[str]:
 
 @dataclass(frozen=True)
 class DataCommand(Command):
-    """Look at a set of images, convert it, or fetch a small public one; `ganneal data COMMAND --help` says more."""
+    """Look at a set of images, convert it, write its statistics, or fetch a small public one.
 
-    usage = ("inspect PATH", "convert PATH OUT.zip", "fetch NAME")
-    commands = {"inspect": InspectCommand, "convert": ConvertCommand, "fetch": FetchDataCommand}
+    `ganneal data COMMAND --help` says more."""
+
+    usage = ("inspect PATH", "convert PATH OUT.zip", "statistics PATH --out STATS.npz", "fetch NAME")
+    commands = {
+        "inspect": InspectCommand,
+        "convert": ConvertCommand,
+        "statistics": StatisticsCommand,
+        "fetch": FetchDataCommand,
+    }

@@ -33,18 +33,21 @@ class EvaluateCommand(Command):
     extractor. No weights are ever downloaded here: `ganneal fetch inception` does it once, on request."""
 
     parts = {"extractor": ("extractor", EXTRACTORS)}
-    usage = ("RUN [options]", "--real PATH --fake PATH [options]")
+    usage = ("RUN [options]", "RUN --real PATH [options]", "--real PATH --fake PATH [options]")
 
     run: Annotated[str | None, ARGUMENT] = None
     """Directory of the run, as `ganneal train` wrote it; or zoo:NAME, see `ganneal zoo`."""
     checkpoint: tuple[str, ...] = ()
     """last | best | snapshots by their numbers of real images; left out, last and, where there are any, best."""
     real: str | None = None
-    """Real images: a folder, a .zip, an .npz or an .npy file; with --fake, in place of a run."""
+    """Real images: a folder, a .zip, an .npz or an .npy file; or mean and covariance, as `ganneal data statistics`,
+    pytorch-fid and ADM write them. With a run, in place of its data and read as its data; else with --fake."""
+    real_count: int | None = None
+    """Images behind a mean and covariance that do not say it."""
     fake: str | None = None
-    """Generated images, in the same forms."""
+    """Generated images, in place of a run."""
     size: ImageSize | None = None
-    """Resample all images of --real and --fake to this side, or to WIDTHxHEIGHT; left out, they must be of one size."""
+    """With --fake, resample all images to this side, or to WIDTHxHEIGHT; left out, they must be of one size."""
     channels: int | None = None
     """1 reads them as grey, 3 in colours, 4 with transparency; left out, a set is grey where all of its images are."""
     fit: Fit = "crop"
@@ -85,28 +88,33 @@ class EvaluateCommand(Command):
 
     @property
     def reading(self) -> Reading:
-        """How the images of --real and --fake are read."""
+        """How the images of --real and --fake are read; with a run, where it is not as its data."""
         return Reading(
             size=self.size, channels=self.channels, fit=self.fit, on_damaged=self.on_damaged, levels=self.levels
         )
 
     def _check(self) -> None:
         """Refuse options that do not go with what is measured."""
-        if (self.run is None) == (self.real is None) or (self.real is None) != (self.fake is None):
+        if (self.run is None) == (self.fake is None) or (self.run is None and self.real is None):
             raise ValueError(
-                f"give a run, or both --real and --fake, got run={self.run}, real={self.real}, fake={self.fake}."
+                f"give a run, with --real or without, or both --real and --fake, got run={self.run}, "
+                f"real={self.real}, fake={self.fake}."
             )
-        if self.run is not None and self.reading != Reading():
+        if self.real is None and (self.reading != Reading() or self.real_count is not None):
             raise ValueError(
-                "--size, --channels, --fit, --on-damaged and --levels are for --real and --fake, not for a run."
+                "--size, --channels, --fit, --on-damaged, --levels and --real-count are for --real, not for a run "
+                "alone."
             )
         if self.run is None and (self.statistics is not None or self.truncation is not None or self.classes != "data"):
             raise ValueError(
                 "statistics, truncation and classes are of a generator that draws; leave them out with --real and "
                 "--fake."
             )
-        if self.run is None and (self.accept_changed_data or self.data_path or self.held_out_path):
-            raise ValueError("--data.path, --held-out.path and --accept-changed-data are for a run: leave them out.")
+        if self.real is not None and (self.accept_changed_data or self.data_path or self.held_out_path):
+            raise ValueError(
+                "--data.path, --held-out.path and --accept-changed-data are for a run against its own data: leave "
+                "them out."
+            )
         for side in (self.real, self.fake):
             refuse(side or "", "--real and --fake take files of images")
 
@@ -129,25 +137,29 @@ class EvaluateCommand(Command):
             print(LINE_ON_FID)
 
     def _measured(self, settings: Settings) -> list[Record]:
-        if self.run is None:
-            assert self.real is not None and self.fake is not None
-            with spelled(OWN):
-                return evaluate_images(
-                    self.real, self.fake, settings=settings, extractor=self.extractor, reading=self.reading, say=say
-                )
-        return evaluate_run(
-            self.run,
-            checkpoints=self.checkpoint or None,
-            settings=settings,
-            extractor=self.extractor,
-            sampler=self.sampler,
-            statistics=self.statistics,
-            truncation=None if self.truncation is None else Truncation(self.truncation, self.truncation_form),
-            data_path=self.data_path,
-            held_out_path=self.held_out_path,
-            accept_changed_data=self.accept_changed_data,
-            say=say,
-        )
+        how: dict[str, Any] = {
+            "settings": settings,
+            "extractor": self.extractor,
+            "reading": self.reading,
+            "real_count": self.real_count,
+            "say": say,
+        }
+        with spelled(None if self.real is None else OWN):
+            if self.run is None:
+                assert self.real is not None and self.fake is not None
+                return evaluate_images(self.real, self.fake, **how)
+            return evaluate_run(
+                self.run,
+                checkpoints=self.checkpoint or None,
+                sampler=self.sampler,
+                statistics=self.statistics,
+                truncation=None if self.truncation is None else Truncation(self.truncation, self.truncation_form),
+                data_path=self.data_path,
+                held_out_path=self.held_out_path,
+                accept_changed_data=self.accept_changed_data,
+                real=self.real,
+                **how,
+            )
 
 
 def records_as_text(records: Sequence[Record]) -> str:
@@ -202,7 +214,7 @@ def _write(records: Sequence[Record], path: Path) -> None:
 
 
 def _key(line: dict[str, Any]) -> tuple[Any, ...]:
-    """What a value was measured of; lines of before samples could be drawn in several ways say less."""
+    """What a value was measured of and against."""
     how = (line.get("sampler", "generator"), line.get("statistics") or "running", line.get("classes"))
-    how += (tuple((line.get("reference") or {}).get("changed", ())),)
+    how += ((line.get("reference") or {}).get("sha256"),)
     return line["name"], line["checkpoint"], *how, line.get("truncation"), line.get("truncation_form")

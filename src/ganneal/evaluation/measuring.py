@@ -5,7 +5,6 @@ from dataclasses import asdict
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from ganneal.data import Dataset
 from ganneal.evaluation.suited import fewer_features
 from ganneal.metrics.extractors import Extractor
 from ganneal.metrics.measures import METRICS, metric_name
@@ -47,17 +46,18 @@ class Counts(NamedTuple):
 
 def measurable(
     metrics: Sequence[Metric],
-    samples: Counts,
+    samples: Callable[[Metric], Counts],
     classes: Mapping[str, Counts],
-    data: Dataset,
+    shape: Sequence[int],
     extractor: Extractor,
     more: str,
 ) -> tuple[tuple[Metric, ...], list[str]]:
     """The metrics for which there are samples enough, before any is drawn; and what the others lack, a line each.
 
     Args:
+        samples: Those that a metric is given.
         classes: Samples of each class by its name; empty without classes.
-        data: The real side.
+        shape: Shape of one sample.
         more: How to get more generated samples.
     Raises:
         ValueError: There is no metric with enough.
@@ -66,7 +66,7 @@ def measurable(
     for metric in metrics:
         by_class = getattr(metric, "by_class", False)
         needs = Counts(*getattr(metric, "fewest", lambda dimensions: (2, 2))(extractor.dimensions))
-        given = classes if by_class else {"": samples}
+        given = classes if by_class else {"": samples(metric)}
         few = {name: have for name, have in given.items() if have.real < needs.real or have.fake < needs.fake}
         if not few:
             able.append(metric)
@@ -74,7 +74,7 @@ def measurable(
         (name, have), others = next(iter(few.items())), len(few) - 1
         of = f" of the class {name}" * by_class + f", and of {others:,} more too few" * (others > 0)
         ways = " and ".join(["more real ones"] * (have.real < needs.real) + [more] * (have.fake < needs.fake))
-        if needs.real > extractor.dimensions and (fewer := fewer_features(data.shape, min(have))):
+        if needs.real > extractor.dimensions and (fewer := fewer_features(shape, min(have))):
             ways += f", or fewer features ({fewer})"
         if METRICS["kernel"] not in metrics:
             ways += ", or take --metrics kernel, which needs two of each"

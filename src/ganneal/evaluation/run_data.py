@@ -3,13 +3,14 @@
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from itertools import count
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from ganneal.data import DATASETS, Dataset, Source, load_like
+from ganneal.data import DATASETS, Dataset, Reading, Source, load_like
 from ganneal.data.classes import class_names_of, paired_in_order, populated
-from ganneal.data.decode.images import shown
+from ganneal.data.decode.images import image_size, shown
 from ganneal.data.identity import Identity, data_changes, identify
 from ganneal.data.places import candidates, file_hashes, found_at, places, recorded, with_places, without_places
 from ganneal.experiment import Experiment
@@ -329,6 +330,30 @@ def _holds_files(folder: Path) -> bool:
 def named(directory: RunDirectory) -> str | None:
     """What the run in ``directory`` calls its data, wherever they lie by now."""
     return (KnownData.of_weights(directory).content or {}).get("data", {}).get("name")
+
+
+def reading_of(directory: RunDirectory, given: Reading | None = None) -> Reading:
+    """How other images are read as the data of the run in ``directory`` are: their size, crop and levels.
+
+    Args:
+        given: What is to be otherwise; where it has the values of `Reading()`, the run's hold.
+    Raises:
+        ValueError: It asks for a size or channels, which are the run's.
+    """
+    given = given or Reading()
+    if (given.size, given.channels) != (None, None):
+        raise ValueError(
+            f"size and channels are those of the run's images, got size={given.size} and channels={given.channels}; "
+            f"leave them out."
+        )
+    content = KnownData.of_weights(directory).content or {}
+    shape, stored = content["data"]["shape"], content["experiment"].get("data", {})
+    channels, size = (shape[0], image_size(*shape[1:])) if len(shape) == 3 else (None, None)
+    how = {name: stored[name] for name in ("fit", "on_damaged", "levels") if name in stored}
+    how |= {name: value for name, value in asdict(given).items() if value != getattr(Reading(), name)}
+    if how.get("levels") is not None:
+        how["levels"] = tuple(how["levels"])  # a list in JSON
+    return Reading(size=size, channels=channels, **how)
 
 
 def training_data(directory: RunDirectory, *, path: str | None = None, accept: bool = False) -> ReadData:

@@ -1,29 +1,40 @@
 """Measuring what is on disk: a run's last and best weights, or any two sets of images."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 
-from ganneal.data import Arrays, Dataset, Encoded, Reading, Source, read_as, source_at
+from ganneal.data import Dataset, Reading
 from ganneal.data.classes import Classes, check_classes, class_counts, populated, with_classes_of
-from ganneal.data.decode.images import ImageSize, height_and_width, image_size
-from ganneal.data.decode.survey import survey_files
-from ganneal.data.identity import content_hash
 from ganneal.data.messages import way
-from ganneal.data.sources.arrays import Refitted
-from ganneal.evaluation.measuring import Counts, RealEvidence, Say, measurable, measured, once
-from ganneal.evaluation.run_data import followed_features, held_out_data, named, own_extractor, training_data
-from ganneal.evaluation.suited import EVALUATION_SEEDS, as_stored, better_features, check_fresh, suited_extractor
+from ganneal.evaluation.measuring import Counts, Say, measurable, measured, once
+from ganneal.evaluation.real_side import (
+    RealFile,
+    evidence_of,
+    extractor_for,
+    images_at,
+    labels_of,
+    read_real,
+    real_side,
+)
+from ganneal.evaluation.run_data import (
+    followed_features,
+    held_out_data,
+    named,
+    own_extractor,
+    reading_of,
+    training_data,
+)
+from ganneal.evaluation.suited import EVALUATION_SEEDS, as_stored, check_fresh
 from ganneal.inference import zoo
 from ganneal.inference.generator import SamplerName, TrainedGenerator, Truncation
 from ganneal.inference.loading import load
-from ganneal.metrics.extractors import Extracted, Extractor, ExtractorConfig
+from ganneal.metrics.extractors import Extractor, ExtractorConfig
 from ganneal.metrics.measures import DEFAULT_METRICS, metric_name
-from ganneal.metrics.protocol import Evidence, Metric, Place, Record, Reference, over_seeds
+from ganneal.metrics.protocol import Evidence, Metric, Place, Record, over_seeds
 from ganneal.metrics.references import reference_features
 from ganneal.models.parts.batch_norm import Statistics
 from ganneal.storage.json_files import CARD
@@ -70,9 +81,12 @@ def evaluate_run(
     data_path: str | None = None,
     held_out_path: str | None = None,
     accept_changed_data: bool = False,
+    real: str | Path | None = None,
+    reading: Reading | None = None,
+    real_count: int | None = None,
     say: Say = lambda text: None,
 ) -> list[Record]:
-    """Measure the trained generator of the run at ``path`` against all of its data.
+    """Measure the trained generator of the run at ``path`` against all of its data, or against ``real``.
 
     The data is found where it was, or where it lies from the run. Values against other data are no values of the run:
     such data is refused, unless it is accepted, which every record then says.
@@ -89,6 +103,10 @@ def evaluate_run(
         truncation: Of the latents; None for all of them.
         data_path, held_out_path: Where the data, and the held-out data, lie now; None looks where the run knows them.
         accept_changed_data: Measure against data that is not what the run was trained on.
+        real: Images to measure against in place of the run's data, as a test set, cropped and resized as these are; or
+            a file of mean and covariance, `real_side.statistics_of`, pytorch-fid's or ADM's.
+        reading: How the images of ``real`` are read, where it is not as the run's; size and channels are the run's.
+        real_count: Images behind a mean and covariance that do not say it.
     Returns:
         One record for each checkpoint and value, over the evaluation seeds.
     Raises:
@@ -103,15 +121,24 @@ def evaluate_run(
     generators = {
         name: load(path, checkpoint=name, sampler=sampler, statistics=statistics) for name in dict.fromkeys(names)
     }
-    data, held_out, changed = _data_of(directory, data_path, held_out_path, accept_changed_data, say)
-    dataset, classes_paired = _check_classes(settings, list(generators.values()), data, say)
-    followed = followed_features(directory)
-    built = _extractor(extractor or own_extractor(directory), dataset, settings.count, say, followed)
-    classes = _drawn_of_classes(settings, next(iter(generators.values()), None), dataset)
-    settings = _measurable(settings, dataset, settings.count, classes, built, _MORE, say)
-    say(f"{len(dataset):,} real samples through {built.name}")
-    real = _real_side(dataset, built, name=None if changed else named(directory), changed=changed)
-    unseen = None if held_out is None else _real_side(held_out, built).evidence
+    if real is None:
+        data, held_out, changed = _data_of(directory, data_path, held_out_path, accept_changed_data, say)
+        reading, file = Reading(), RealFile(str(directory.path), data)
+    else:
+        held_out, changed, reading = None, (), reading_of(directory, reading)
+        file = read_real(real, reading, real_count)
+    first = next(iter(generators.values()))
+    file.check(first.shape, settings.metrics, reading)
+    dataset, classes_paired = _check_classes(settings, list(generators.values()), file.dataset, say)
+    own = None if dataset is None else own_extractor(directory)
+    file, followed = file._replace(dataset=dataset), followed_features(directory)
+    built, file = extractor_for(file, extractor, own, first.shape, settings.count, say, followed)
+    classes = {} if dataset is None else _drawn_of_classes(settings, first, dataset)
+    settings = _measurable(settings, file, settings.count, classes, first.shape, built, _MORE, say)
+    say(file.through(built))
+    called = named(directory) if real is None and not changed else None
+    sides = file.sides(built, "train" if real is None else Path(real).stem, called, changed)
+    unseen = None if held_out is None else real_side(held_out, built).evidence
     made: dict[str, list[Record]] = {}
     for name, generator in generators.items():
         # The last weights are often the best ones too; measuring them twice would cost minutes and give the same
@@ -127,10 +154,11 @@ def evaluate_run(
                 say(f"warning: no values of the {name} weights, whose samples are no numbers")
                 made[name] = []
                 break
-            fake = _evidence(built(as_stored(samples)), labels)
+            fake = evidence_of(built(as_stored(samples)), labels)
             about |= {"classes_paired": classes_paired}
-            found = measured(metrics, real, fake, unseen, built, about, say)
-            made[name] += [replace(record, seeds=(seed,)) for record in found]
+            for side, own_metrics in sides.of(metrics):
+                found = measured(own_metrics, side, fake, unseen, built, about, say)
+                made[name] += [replace(record, seeds=(seed,)) for record in found]
     return [one for name, records in made.items() for one in _joined(records, _place(name, generators[name]))]
 
 
@@ -156,42 +184,49 @@ def evaluate_images(
     settings: Settings | None = None,
     extractor: ExtractorConfig | None = None,
     reading: Reading | None = None,
+    real_count: int | None = None,
     say: Say = lambda text: None,
 ) -> list[Record]:
     """Measure the images at ``fake`` against those at ``real``: folders, zips, npz or npy files.
 
     Args:
-        reading: How image files are read. Where its size is open, images that are not all square and of one size are
-            refused, for resampling moves every metric.
+        real: Images, or a file of mean and covariance, `real_side.statistics_of`, pytorch-fid's or ADM's.
+        reading: How image files are read. Where its size is open, images that are not all of one size are refused, for
+            resampling moves every metric.
+        real_count: Images behind a mean and covariance that do not say it.
     Raises:
         FileNotFoundError: There is nothing at one of the paths.
         ValueError: A path holds no images, or the two are of different shapes.
     """
     settings, reading, say = settings or Settings(), reading or Reading(), once(say)
-    sides = [_images(name, path, reading) for name, path in (("real", real), ("fake", fake))]
-    (reals, transform), (fakes, _) = sides
-    if reals.shape != fakes.shape:
+    file = read_real(real, reading, real_count)
+    reals, (fakes, _) = file.dataset, images_at("fake", fake, reading)
+    if reals is not None and reals.shape != fakes.shape:
         raise ValueError(
             f"real and fake must be images of one shape, got {reals.shape} in {real} and {fakes.shape} in {fake}; give "
             f"{way('size')} or {way('channels')}, or convert one of them."
         )
+    file.check(fakes.shape, settings.metrics, reading)
     for side, found in (("real", reals), ("fake", fakes)):
-        if found.unusable:
+        if found is not None and found.unusable:
             say(f"warning: labels of {side} are not used: {found.unusable}")
-    settings, reals, fakes, classes_paired = _paired_files(settings, reals, fakes, say)
-    built = _extractor(extractor, reals, len(fakes), say)
-    classes = _held_of_classes(reals, fakes)
-    settings = _measurable(settings, reals, len(fakes), classes, built, "more generated ones", say)
-    say(f"{len(reals):,} real and {len(fakes):,} generated images through {built.name}")
-    side = _real_side(reals, built, transform=transform)
-    seen = Evidence(*reference_features(fakes, built), _labels(fakes), tuple(fakes.class_names))
+    classes, classes_paired = {}, None
+    if reals is not None:
+        settings, reals, fakes, classes_paired = _paired_files(settings, reals, fakes, say)
+        classes = _held_of_classes(reals, fakes)
+    built, file = extractor_for(file._replace(dataset=reals), extractor, None, fakes.shape, len(fakes), say)
+    settings = _measurable(settings, file, len(fakes), classes, fakes.shape, built, "more generated ones", say)
+    say(f"{file.through(built)}; {len(fakes):,} generated images")
+    seen = Evidence(*reference_features(fakes, built), labels_of(fakes), tuple(fakes.class_names))
     about = {
         "generator_weights": "files",
         "classes": "as in the files",
         "classes_paired": classes_paired,
         "quantised": fakes.is_images,
     }
-    made = measured(settings.metrics, side, seen, None, built, about, say)
+    made: list[Record] = []
+    for side, metrics in file.sides(built).of(settings.metrics):
+        made += measured(metrics, side, seen, None, built, about, say)
     return [over_seeds([record]) for record in made]
 
 
@@ -213,8 +248,8 @@ def _draws(settings: Settings, generator: TrainedGenerator) -> list[tuple[torch.
 
 
 def _check_classes(
-    settings: Settings, generators: Sequence[TrainedGenerator], dataset: Dataset, say: Say
-) -> tuple[Dataset, str | None]:
+    settings: Settings, generators: Sequence[TrainedGenerator], dataset: Dataset | None, say: Say
+) -> tuple[Dataset | None, str | None]:
     """Have classes drawn as often as the data has them that samples are measured against.
 
     Returns:
@@ -225,6 +260,8 @@ def _check_classes(
         if settings.classes == "uniform" and first is not None:
             raise ValueError("classes must be left out: this generator was trained without classes, got 'uniform'.")
         return dataset, None
+    if dataset is None:
+        return None, None
     if dataset.labels is None:
         why = f": {dataset.unusable}" if dataset.unusable else ""
         say(f"warning: the data has no classes{why}; classes are drawn as often as the run's own data had them")
@@ -266,27 +303,25 @@ def _data_of(
     return data.dataset, None if held_out is None else held_out.dataset, changed
 
 
-def _extractor(
-    config: ExtractorConfig | None, dataset: Dataset, count: int, say: Say, before: ExtractorConfig | None = None
-) -> Extractor:
-    chosen = config or suited_extractor(dataset, count, before)
-    if config is None and (better := better_features(dataset.shape, chosen)):
-        say(better)
-    return chosen.build(dataset.shape)
-
-
 def _measurable(
     settings: Settings,
-    dataset: Dataset,
+    file: RealFile,
     num_fake: int,
     classes: Mapping[str, Counts],
+    shape: Sequence[int],
     extractor: Extractor,
     more: str,
     say: Say,
 ) -> Settings:
-    """The settings without the metrics for which there are too few samples."""
-    counts = Counts(len(dataset), num_fake)
-    metrics, lines = measurable(settings.metrics, counts, classes, dataset, extractor, more)
+    """The settings without the metrics for which images are missing, or too few samples are there."""
+    without = [metric for metric in settings.metrics if file.lacks_images_for(metric)]
+    if without:
+        names = ", ".join(map(metric_name, without))
+        say(f"not measured: {names}; {file.path} holds mu and sigma, not the images they need")
+    kept = [metric for metric in settings.metrics if metric not in without]
+    metrics, lines = measurable(
+        kept, lambda metric: Counts(file.count_for(metric, extractor), num_fake), classes, shape, extractor, more
+    )
     for line in lines:
         say(f"warning: {line}")
     return replace(settings, metrics=metrics)
@@ -307,72 +342,6 @@ def _held_of_classes(reals: Dataset, fakes: Dataset) -> dict[str, Counts]:
         return {}
     pairs = zip(*(class_counts(side.labels, side.num_classes) for side in (reals, fakes)), strict=True)
     return {name: Counts(*pair) for name, pair in zip(reals.class_names, pairs, strict=True)}
-
-
-def _images(name: str, path: str | Path, reading: Reading) -> tuple[Dataset, str]:
-    """The images at ``path`` and what was done to them."""
-    source = source_at(path)
-    if not isinstance(source, Encoded):
-        return _of_arrays(source, reading)
-    listing = source.listing()
-    sizes = survey_files(listing, len(listing.names)).sizes
-    if reading.size is None and sizes:
-        reading = replace(reading, size=_own_size(name, path, sizes))
-    return read_as(source, reading).load(), _transform(reading, sizes)
-
-
-def _of_arrays(source: Source, reading: Reading) -> tuple[Dataset, str]:
-    """Images that are one array; levels are for the other side where these are bytes already."""
-    if not isinstance(source, Arrays) or source.unscaled()[0].dtype == np.uint8:
-        reading = replace(reading, levels=None)
-    read = read_as(source, reading)
-    if not isinstance(read, Refitted):
-        return read.load(), "none"
-    data = read.source.load()
-    made = read.refit(data)
-    return made, _transform(replace(reading, size=image_size(*made.shape[1:])), [data.shape[:0:-1]])
-
-
-def _transform(reading: Reading, sizes: Iterable[tuple[int, ...]]) -> str:
-    """What makes images of one size of those of these widths and heights."""
-    how = "centre crop" if reading.fit == "crop" else reading.fit
-    kept = set() if reading.size is None else {height_and_width(reading.size)[::-1]}
-    return f"{how}, Lanczos to {reading.size}" if set(sizes) - kept else "none"
-
-
-def _own_size(name: str, path: str | Path, sizes: Collection[tuple[int, int]]) -> ImageSize:
-    """The size of images that are all of one."""
-    if len(sizes) > 1:
-        some = ", ".join(f"{width}x{height}" for width, height in sorted(sizes)[:3])
-        give = way("size") or "a size"
-        raise ValueError(
-            f"{name} must hold images of one size, got {len(sizes)} sizes in {path}, as {some}; give {give} to "
-            f"crop and resample all of them, which moves every value."
-        )
-    ((width, height),) = sizes
-    return image_size(height, width)
-
-
-def _labels(dataset: Dataset) -> torch.Tensor | None:
-    return None if dataset.labels is None else torch.from_numpy(dataset.labels)
-
-
-def _evidence(extracted: Extracted, labels: torch.Tensor | None) -> Evidence:
-    return Evidence(extracted.features.double(), extracted.logits, labels)
-
-
-def _real_side(
-    dataset: Dataset,
-    extractor: Extractor,
-    transform: str = "none",
-    name: str | None = None,
-    changed: tuple[str, ...] = (),
-) -> RealEvidence:
-    sha256 = content_hash(dataset)
-    evidence = _evidence(reference_features(dataset, extractor, sha256=sha256), _labels(dataset))
-    evidence = evidence._replace(class_names=tuple(dataset.class_names))
-    name = name or str(dataset.description.get("name", "data"))
-    return RealEvidence(evidence, Reference(name, "train", sha256, len(dataset), transform, changed))
 
 
 def _sampling_of(

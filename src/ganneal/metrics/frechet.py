@@ -14,6 +14,7 @@ from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from ganneal.metrics.moments import Features, Moments, checked_features
+from ganneal.metrics.stored_moments import StoredMoments
 
 _EPSILON = torch.finfo(torch.float64).eps
 
@@ -51,7 +52,9 @@ def frechet_distance(real: Features | Moments, fake: Features | Moments, *, allo
     return gaussian_distance(first, second)
 
 
-def gaussian_distance(real: Moments, fake: Moments, root: Float64[Tensor, "d r"] | None = None) -> float:
+def gaussian_distance(
+    real: Moments | StoredMoments, fake: Moments, root: Float64[Tensor, "d r"] | None = None
+) -> float:
     """`frechet_distance` of any two moments of equal d, however few their samples.
 
     Args:

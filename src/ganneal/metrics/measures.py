@@ -9,14 +9,16 @@ import numpy as np
 from torch import Tensor
 
 from ganneal.metrics.divergence_estimates import knn_divergence
-from ganneal.metrics.frechet import extrapolated_frechet, frechet_distance
+from ganneal.metrics.frechet import check_shapes, extrapolated_frechet, frechet_distance, gaussian_distance
 from ganneal.metrics.inception_score import inception_score
 from ganneal.metrics.kernel import kernel_distance
 from ganneal.metrics.memorisation import copying_test, memorisation
+from ganneal.metrics.moments import Moments
 from ganneal.metrics.neighbours import Ball, density_coverage, expected_coverage, precision_recall
 from ganneal.metrics.per_class import per_class_frechet
 from ganneal.metrics.protocol import Evidence, Metric, Value
 from ganneal.metrics.stacked import stacked_labels, stacked_modes
+from ganneal.metrics.stored_moments import StoredMoments
 from ganneal.metrics.wasserstein import sliced_wasserstein
 
 Measured = TypeVar("Measured")
@@ -59,11 +61,16 @@ class Frechet:
     allow_singular: bool = False
     """Compute a value where there are no more samples than features, mostly bias; the record says so."""
 
+    from_moments = True
+    """The mean and the covariance of the real features are enough for it."""
+
     def fewest(self, dimensions: int) -> tuple[int, int]:
         """Real and generated samples without which there is no value, for so many features."""
         return (2, 2) if self.allow_singular else (dimensions + 1, dimensions + 1)
 
     def __call__(self, real: Evidence, fake: Evidence, held_out: Evidence | None = None) -> list[Value]:
+        if real.stored is not None:
+            return [self._against(real.stored, fake.features)]
         value, said = _with_warnings(
             lambda: frechet_distance(real.features, fake.features, allow_singular=self.allow_singular)
         )
@@ -71,6 +78,15 @@ class Frechet:
         floor = _between_halves(real.features)
         extra = {} if floor is None else {"between_halves_of_real": floor}
         return [Value("FD", value, extra=extra, warnings=("singular",) if singular else ("n<5d",) if said else ())]
+
+    def _against(self, real: StoredMoments, fake: Tensor) -> Value:
+        """The distance to a mean and a covariance from a file, of any number of samples where it does not say it."""
+        n, d = len(fake), len(real.mean)
+        check_shapes((real.count or d + 1, d), (n, fake.shape[1]), self.allow_singular)
+        fewest = min(n, real.count or n)
+        warned = ("singular",) if fewest <= d else ("n<5d",) if fewest < 5 * d else ()
+        unknown = () if real.count else ("number of real samples unknown",)
+        return Value("FD", gaussian_distance(real, Moments.of(fake)), warnings=(*warned, *unknown))
 
 
 @dataclass(frozen=True)

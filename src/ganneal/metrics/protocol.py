@@ -10,6 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from ganneal.metrics.intervals import seed_interval
+from ganneal.metrics.stored_moments import StoredMoments
 
 OFFICIAL_INCEPTION = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 """SHA-256 of the weights without which no value is called FID, KID or IS."""
@@ -25,6 +26,8 @@ class Evidence(NamedTuple):
     labels: Int64[Tensor, " n"] | None = None
     class_names: tuple[str, ...] = ()
     """The names of the classes 0, 1, ...; the same on both sides where there are any."""
+    stored: StoredMoments | None = None
+    """Of a real side that is a file of mean and covariance, in place of features, of which there are then none."""
 
 
 class Value(NamedTuple):
@@ -58,7 +61,8 @@ class Reference:
     dataset: str
     split: str
     sha256: str
-    n_real: int
+    n_real: int | None
+    """Real samples; None where a file of mean and covariance does not say how many they are of."""
     transform: str = "none"
     changed: tuple[str, ...] = ()
     """In words, how these data differ from those that the measured run was trained on; empty where they do not."""
@@ -100,7 +104,7 @@ class MetricProtocol:
         """The display name: FID, KID and IS for the published protocol only, else the extractor's name is in it."""
         count = _thousands(self.n_fake)
         # The bias of order 1 / n is as large as most differences below that.
-        enough = min(self.n_fake, self.reference.n_real) >= FEWEST_FOR_FID
+        enough = min(self.n_fake, self.reference.n_real or 0) >= FEWEST_FOR_FID
         weights = self.extractor_sha256 == OFFICIAL_INCEPTION and self.layer == LAYER_OF_FID
         # Another resize, layer, quantisation or precision gives another number from the same weights.
         official = weights and self.resize != "none" and self.quantised and self.precision == "float32"

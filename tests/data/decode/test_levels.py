@@ -167,6 +167,46 @@ def test_an_archive_of_several_arrays_that_may_be_the_images_is_refused_by_their
     assert source_at(tmp_path / "d.npz") == Arrays(str(tmp_path / "d.npz"), "x_train", None)
 
 
+def test_arrays_without_names_are_images_and_labels_in_either_order(tmp_path: Path) -> None:
+    images, labels = np.zeros((3, 8, 8, 3), np.uint8), np.array([0, 2, 1])
+    for name, arrays, expected in (
+        ("a", (images,), ("arr_0", None)),
+        ("b", (images, labels), ("arr_0", "arr_1")),
+        ("c", (labels, images), ("arr_1", "arr_0")),
+    ):
+        np.savez(tmp_path / f"{name}.npz", *arrays)
+        source = source_at(tmp_path / f"{name}.npz")
+        assert source == Arrays(str(tmp_path / f"{name}.npz"), *expected)
+        assert source.load().shape == (3, 8, 8)
+        assert (source.load().num_classes == 3) == (len(arrays) == 2)
+    np.savez(tmp_path / "d.npz", images, images)
+    with pytest.raises(ValueError, match="several arrays that may be the images: arr_0, arr_1"):
+        source_at(tmp_path / "d.npz")
+
+
+def test_one_array_of_bytes_is_the_images_beside_features_of_three_axes(tmp_path: Path) -> None:
+    images, features = np.zeros((3, 8, 8, 3), np.uint8), np.zeros((3, 4, 5), np.float32)
+    np.savez(tmp_path / "a.npz", features=features, pictures=images)
+    assert source_at(tmp_path / "a.npz") == Arrays(str(tmp_path / "a.npz"), "pictures", None)
+    np.savez(tmp_path / "b.npz", features=features.astype(np.int64), pictures=images)
+    with pytest.raises(ValueError, match="several arrays that may be the images"):
+        source_at(tmp_path / "b.npz")
+
+
+def test_adm_keeps_statistics_beside_its_images_and_a_file_of_them_alone_is_told(tmp_path: Path) -> None:
+    about = {"mu": np.zeros(4), "sigma": np.eye(4), "mu_s": np.zeros(5), "sigma_s": np.eye(5)}
+    np.savez(tmp_path / "a.npz", np.zeros((3, 8, 8, 3), np.uint8), **about)
+    assert source_at(tmp_path / "a.npz") == Arrays(str(tmp_path / "a.npz"), "arr_0", None)
+    np.savez(tmp_path / "b.npz", mu=about["mu"], sigma=about["sigma"])
+    with pytest.raises(
+        ValueError, match="b.npz holds no images but the statistics of features.*ganneal evaluate --real"
+    ):
+        source_at(tmp_path / "b.npz")
+    np.savez(tmp_path / "c.npz", values=np.zeros(4))
+    with pytest.raises(ValueError, match=r"c.npz holds no array that may be images, only values \[4\]"):
+        source_at(tmp_path / "c.npz")
+
+
 def test_one_image_is_no_set_of_rows(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros((64, 64, 3), np.uint8))
     with pytest.raises(ValueError, match=r"got \(64, 64, 3\), as one image has it; add the axis of the images"):

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from collections.abc import Collection
 from math import prod
 from pathlib import Path
 from typing import NamedTuple
@@ -50,20 +51,25 @@ def read_header(file: io.BufferedIOBase) -> ArrayHeader:
     return header
 
 
-def array_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """The shapes of the arrays of numbers in an .npz archive by their names; none where it is damaged."""
-    shapes = {}
+def array_headers(path: Path) -> dict[str, ArrayHeader]:
+    """The headers of the arrays of numbers in an .npz archive by their names; none where it is damaged."""
+    headers = {}
     try:
         with zipfile.ZipFile(path) as archive:
             for entry in archive.infolist():
                 with archive.open(entry) as member:
                     try:
-                        shapes[entry.filename.removesuffix(".npy")] = read_header(member).shape  # type: ignore[arg-type]
+                        headers[entry.filename.removesuffix(".npy")] = read_header(member)  # type: ignore[arg-type]
                     except ValueError:  # no array, or one of objects
                         continue
     except Exception:  # a damaged archive makes zipfile raise almost any type; reading it says what is wrong
         return {}
-    return shapes
+    return headers
+
+
+def holds_statistics(held: Collection[str]) -> bool:
+    """Whether arrays of these names are the mean and the covariance of features, as pytorch-fid and ADM call them."""
+    return {"mu", "sigma"} <= set(held)
 
 
 def array_names(path: Path) -> list[str]:

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from ganneal.data.decode.images import ImageSize, Reading, image_size, shown
 from ganneal.data.decode.loading import Encoded
-from ganneal.data.decode.npy import array_names, array_shapes
+from ganneal.data.decode.npy import ArrayHeader, array_headers, array_names, holds_statistics
 from ganneal.data.finding import NAMED_SETS
 from ganneal.data.messages import remark, spelled_for_held_out, way
 from ganneal.data.protocol import Dataset, Source
@@ -29,6 +31,8 @@ READABLE = (
 )
 KEYS = (("images", "labels"), ("x_train", "y_train"), ("points", "labels"))
 """Names under which an .npz holds samples and their labels."""
+UNNAMED = ("arr_0", "arr_1")
+"""Names that numpy gives to two arrays saved without any: images and labels, in either order."""
 
 
 def source_at(place: str | Path, size: ImageSize | None = None) -> Source:
@@ -86,29 +90,64 @@ def _in_folder(path: Path, size: ImageSize | None) -> Source | None:
     return Parquet(str(path), size=size) if any((*path.glob("*.parquet"), *path.glob("*/*.parquet"))) else None
 
 
+def holds_images(path: Path) -> bool:
+    """Whether the .npz file ``path`` has an array that may be images."""
+    return bool(_may_be_images(array_headers(path)))
+
+
 def _in_npz(path: Path) -> Source:
-    held = array_shapes(path)
-    labels = dict(KEYS)
-    found = [name for name in labels if name in held] or [name for name, shape in held.items() if len(shape) in (3, 4)]
+    held, labels = array_headers(path), dict(KEYS)
+    found = _may_be_images(held)
     if len(found) > 1:
         raise ValueError(
             f"{shown(str(path))} holds several arrays that may be the images: {', '.join(map(shown, found))}; save the "
             f"one that you mean alone, under the name {KEYS[0][0]!r}."
         )
-    images = found[0] if found else "images"  # reading it says what is wrong
+    names = array_names(path)
+    if held and not found and not {*labels, "images"} & set(names):  # one of objects is told when it is read
+        raise ValueError(_without_images(path, held))
+    images = found[0] if found else "images"  # of a damaged file: reading it says what is wrong
     own = labels.get(images, "labels")
-    if own in array_names(path):  # labels that cannot be read are told, not left out
+    if images in UNNAMED and own not in names:
+        own = next(name for name in UNNAMED if name != images)
+    if own in names:  # labels that cannot be read are told, not left out
         return Arrays(str(path), images=images, labels=own)
     if images in held and (others := _perhaps_labels(held, images)):
-        names = ", ".join(map(shown, others))
-        remark(f"{shown(str(path))} has no labels under the name {own!r}; of as many entries, and not read: {names}.")
+        listed = ", ".join(map(shown, others))
+        remark(f"{shown(str(path))} has no labels under the name {own!r}; of as many entries, and not read: {listed}.")
     return Arrays(str(path), images=images, labels=None)
 
 
-def _perhaps_labels(held: Mapping[str, tuple[int, ...]], images: str) -> list[str]:
+def _may_be_images(held: Mapping[str, ArrayHeader]) -> list[str]:
+    """The arrays with a name for images, else those that may be by their shape.
+
+    Of several, one of bytes is enough where the others hold no whole numbers.
+    """
+    if named := [name for name, _ in KEYS if name in held]:
+        return named
+    found = [name for name, header in held.items() if len(header.shape) in (3, 4)]
+    whole = [name for name in found if held[name].dtype.kind in "biu"]
+    return whole if len(whole) == 1 and held[whole[0]].dtype == np.uint8 else found
+
+
+def _without_images(path: Path, held: Mapping[str, ArrayHeader]) -> str:
+    if holds_statistics(held):
+        return (
+            f"{shown(str(path))} holds no images but the statistics of features, mu and sigma; "
+            f"`ganneal evaluate --real` measures against them, everything else needs the images."
+        )
+    arrays = ", ".join(f"{shown(name)} {list(header.shape)}" for name, header in held.items())
+    return (
+        f"{shown(str(path))} holds no array that may be images, only {arrays}; images are [N, H, W], [N, H, W, C] or "
+        f"[N, C, H, W]."
+    )
+
+
+def _perhaps_labels(held: Mapping[str, ArrayHeader], images: str) -> list[str]:
     """Other arrays with a number, or a row of numbers, for each image."""
-    count = held[images][0]
-    return [name for name, shape in held.items() if name != images and len(shape) in (1, 2) and shape[0] == count]
+    count = held[images].shape[0]
+    shapes = {name: header.shape for name, header in held.items() if name != images}
+    return [name for name, shape in shapes.items() if len(shape) in (1, 2) and shape[0] == count]
 
 
 def read_as(source: Source, reading: Reading) -> Source:

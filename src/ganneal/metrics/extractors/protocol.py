@@ -1,6 +1,6 @@
 """What turns samples into features, and how one is chosen."""
 
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Float, UInt8
 from torch import Tensor
@@ -63,6 +63,12 @@ class Extractor(Protocol):
     def __call__(self, samples: RawSamples) -> Extracted:
         """Features of all samples, in their order; any number of them, in batches where memory asks for it."""
         ...
+
+
+def extractor_facts(extractor: Extractor) -> dict[str, Any]:
+    """Everything that two sets of features must share to be compared, as plain values."""
+    names = ("name", "sha256", "layer", "dimensions", "resize", "input_scaling", "precision")
+    return {name: getattr(extractor, name) for name in names}
 
 
 @runtime_checkable
