@@ -73,7 +73,7 @@ def test_arrays_that_may_be_the_labels_are_named_where_none_are_read(tmp_path: P
 def test_images_of_no_networks_size_are_converted_as_the_refusal_says(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    np.savez(tmp_path / "a.npz", images=np.zeros((4, 20, 20, 3), np.uint8) + 9)
+    np.savez(tmp_path / "a.npz", images=np.zeros((4, 18, 18, 3), np.uint8) + 9)
     assert main(["train", str(tmp_path / "a.npz"), "--budget.d-updates", "1"]) == 2
     out = tmp_path / "out.zip"
     values = {"FILE": str(tmp_path / "a.npz"), "OUT.zip": str(out), "N": "16"}
