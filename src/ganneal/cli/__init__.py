@@ -7,12 +7,14 @@ import signal
 import sys
 import warnings
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from ganneal import __version__
-from ganneal.cli.command import Command
-from ganneal.registry import lookup, nearest
 from ganneal.storage.streams import lenient_streams, silence
 from ganneal.training.interruption import Interrupted
+
+if TYPE_CHECKING:
+    from ganneal.cli.command import Command
 
 COMMANDS = {
     "train": "train an experiment, or your own folder of images; the same command resumes",
@@ -107,11 +109,13 @@ def main(arguments: list[str] | None = None) -> int:
     return status or int(unprinted is not None)
 
 
-def _found(name: str, rest: list[str]) -> tuple[type[Command], str, list[str]]:
+def _found(name: str, rest: list[str]) -> "tuple[type[Command], str, list[str]]":
     """The command called ``name``, or the one inside it that ``rest`` begins with; its whole name; the words after."""
     command: type[Command] = getattr(import_module(f"ganneal.cli.{name}"), f"{name.capitalize()}Command")
     if not command.commands or not rest or rest[0].startswith("-"):
         return command, name, rest
+    from ganneal.registry import lookup
+
     inner, *rest = rest
     return lookup(f"{name} command", command.commands, inner), f"{name} {inner}", rest
 
@@ -126,6 +130,8 @@ def _run(arguments: list[str]) -> int:
         return 0
     name, *rest = arguments
     if name not in COMMANDS:
+        from ganneal.registry import nearest
+
         print(f"error: unknown command {name!r}. {nearest(name, COMMANDS)}", file=sys.stderr)
         return 2
     try:
