@@ -137,6 +137,7 @@ def test_a_study_that_measured_nothing_has_a_table(study: Make, outcome: Make) -
     nothing = dict.fromkeys(("metric", "last", "best", "untrained", "last_seen", "best_seen"))
     found = collected(study(), outcome(**nothing))
     assert found.content["metric"] is None and cells(found, "nats")["value, last"] == "–"
+    assert found.table().count("no run has a value: it takes at least two images, and two samples by --records") == 1
 
 
 def test_values_of_two_metrics_are_not_put_in_one_column(study: Make, outcome: Make) -> None:

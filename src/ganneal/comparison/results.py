@@ -83,7 +83,9 @@ class Results:
         lines = [head, ["---"] * len(head), *rows]
         several = len(content["seeds"]) > 1
         over = f"Mean over {len(content['seeds'])} seeds with 95 % t interval" if several else "1 seed, so no interval"
-        said = [f"- {arm['verdict']['text']}" for arm in content["arms"] if arm["verdict"]]
+        unmeasured = "- no run has a value: it takes at least two images, and two samples by --records.evaluate-count"
+        said = [] if content["metric"] else [unmeasured]
+        said += [f"- {arm['verdict']['text']}" for arm in content["arms"] if arm["verdict"]]
         trouble = [
             f"- {arm['name']} seed {run['seed']} {run['status']}: {first_line(run['error'])}"
             for arm in content["arms"]
