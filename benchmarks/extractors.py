@@ -1,6 +1,6 @@
 """What bf16 buys in the Inception network, and what it costs: images a second, and the Fréchet distance it moves.
 
-OMP_NUM_THREADS=1 python benchmarks/extractors.py --data ../shared/data/flowers-256.zip [--layer 64 --count 400]
+OMP_NUM_THREADS=1 python benchmarks/extractors.py --data FOLDER_OR_ZIP [--layer 64 --count 400]
 
 The weights are random (He et al. initialisation, batch norm near the identity), as the real ones may be absent; the
 images are real, two classes or halves of --data, resized to 299x299. Both precisions run in this process, in turns.

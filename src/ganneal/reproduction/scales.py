@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ganneal.metrics.extractors import CifarCNN, ExtractorConfig, Inception, InceptionTorchvision, MobileNetV2, ResNet
+from ganneal.metrics.extractors import CifarCNN, EfficientNetLite0, ExtractorConfig, Inception, InceptionTorchvision
 from ganneal.optim import Averaging
 from ganneal.reproduction.table import Family
 
@@ -111,7 +111,7 @@ SCALES: dict[str, Scale] = {
             "sngan": Reduction(1_500_000, {}),
         },
         GPU,
-        {32: ResNet(56), 64: MobileNetV2()},
+        {32: CifarCNN(), 64: EfficientNetLite0()},
         samples=10_000,
     ),
     "cpu": Scale(
