@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganneal.cli.plan import plan_as_text
-from ganneal.plan import plan
+from ganneal.plan import plan, plan_as_text
 from ganneal.schemes import SCHEMES, Alternating, FunctionalGradient, Nested, Scheme
 from ganneal.steps import (
     DrawPool,

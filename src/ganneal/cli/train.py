@@ -15,11 +15,11 @@ from ganneal.cli.configure import EXPERIMENT_PARTS, configure, resolve
 from ganneal.cli.fields import ARGUMENT, REST
 from ganneal.cli.help import aligned_table, paragraph
 from ganneal.cli.options import Parts, peek
-from ganneal.cli.plan import plan_as_text
 from ganneal.data.messages import TRAINING
 from ganneal.evaluation.run_data import KnownData, check_apart, check_identity, found_again
 from ganneal.experiment import Experiment
 from ganneal.experiments import EXPERIMENTS, Choice, run_name
+from ganneal.plan import plan_as_text
 from ganneal.storage.encoding import encode
 from ganneal.storage.run_directory import RunDirectory
 from ganneal.training.forewarning import about_classes, forewarnings, to_use_classes
