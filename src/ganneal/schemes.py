@@ -3,15 +3,19 @@
 A scheme is a function from a round's number to the steps of that round. It is pure Python and imports no torch, so
 that a schedule can be printed, counted, tested and used in a loop of your own:
 
->>> for step in Nested(levels=2, weights=Geometric(1, 0.01))(round=0):
+>>> for step in Nested(levels=3, weights=Geometric(first=1, last=0.01))(round=0):
 ...     match step:
 ...         case UpdateDiscriminator():
 ...             print("D")
 ...         case UpdateGenerator(weight=w):
-...             print("G", w)
+...             print("G", round(w, 2))
 D
 G 1.0
 D
+G 0.1
+G 0.1
+D
+G 0.01
 G 0.01
 G 0.01
 """
@@ -85,10 +89,12 @@ class Alternating:
 class Nested:
     """Nested training (NTS), nested annealed training (NATS) when ``weights`` fall (Algorithm 3).
 
-    Level j makes ``d_steps`` discriminator updates and then j generator updates, each with weight w[j]. Neither the
-    discriminator nor the optimizers are reset between levels.
+    A round is ``D G D GG D GGG ...``: level j (the paper's round j) makes ``d_steps`` discriminator updates, each on
+    new reals and fresh fakes, and then j generator updates, N_d (N_d + 1) / 2 in all. Each of the j has weight w[j],
+    which multiplies the discriminator's raw output inside the generator's loss; the discriminator's loss has no weight.
+    A level that moves the generator often so moves it gently. Neither player nor optimizer is reset between levels.
 
-    Symbols: N_d -> ``levels``, K -> ``d_steps``, w -> ``weights``, N_g = j -> the number of generator updates.
+    Symbols: N_d -> ``levels``, K -> ``d_steps``, w -> ``weights``, N_g = j -> the generator updates of level j.
 
     References:
         Nested Annealed Training Scheme for GANs, arXiv 2501.11318, Algorithm 3.
@@ -111,7 +117,9 @@ class Nested:
         _check_weights(self.weights, range(1, self.levels + 1))
 
     def __call__(self, round: int) -> Iterator[Step]:
-        weights = self.weights(range(1, self.levels + 1), round)  # level j uses its weight j times: the counts
+        # The counts tell that level j uses its weight j times: `MatchedConstant` needs them, `Geometric` only their
+        # number. No rule that ships changes with `round`: weights fall within a round, not over the training.
+        weights = self.weights(range(1, self.levels + 1), round)
         for level, weight in enumerate(weights, start=1):
             yield from (UpdateDiscriminator(level=level),) * self.d_steps
             # Annealing (Geometric): the weight falls as the number of updates grows.
@@ -197,7 +205,7 @@ class FunctionalGradient:
 SCHEMES: dict[str, Scheme] = {
     "cts": Alternating(),
     "nts": Nested(),
-    "nats": Nested(weights=Geometric()),
+    "nats": Nested(weights=Geometric(first=1, last=0.01)),
     "nats-reversed": Nested(weights=Reversed()),
     "nats-matched": Nested(weights=MatchedConstant()),
     "cfg": FunctionalGradient(),

@@ -74,7 +74,7 @@ def apply(step: Step, run: Run) -> None:
 
 
 def update_discriminator(step: UpdateDiscriminator, run: Run) -> None:
-    """One optimizer step of the discriminator on the next real batch."""
+    """One optimizer step of the discriminator on the next real batch, and on fakes that the generator makes now."""
     experiment, parts = run.experiment, run.experiment.accumulate
     count = run.ranks.share(experiment.batch_size // parts)
     gradients: Gradients | None = None
@@ -100,7 +100,9 @@ def _discriminator_loss(step: UpdateDiscriminator, run: Run, count: int) -> Tens
     with run.autocast():
         real = experiment.task.real_view(run.next_batch(count), random)
         fake = make_fakes(step.fakes, run, real)
+    # A sight is what the discriminator is shown of a sample: augmented, and beside its class or its noise.
     of_reals, of_fakes = run.sight(real.condition), run.sight(fake.condition)
+    # Samples of earlier batches, for a loss that compares pairs of outputs; empty otherwise.
     earlier = () if run.earlier is None else run.earlier.of("discriminator", real.samples, fake.samples)
     # No weight enters the discriminator's loss: a scheme's weights act on the generator and on pushes alone.
     seen = of_reals(real.samples)
@@ -152,6 +154,7 @@ def update_generator(step: UpdateGenerator, run: Run) -> None:
     experiment, parts = run.experiment, run.experiment.accumulate
     count = run.ranks.share(experiment.generator_batch // parts)
     # Pushed samples belong to the generator as it was: the chain keeps a copy of it before this step changes it.
+    # Under nested training no discriminator is stored, and this does nothing.
     run.chain.leave(run.generator)
     before = [p.detach().clone() for p in run.g_parameters] if is_measured(run) else None  # for the length of the step
     parameters = run.g_parameters + run.network_parameters
@@ -181,15 +184,17 @@ def _generator_loss(step: UpdateGenerator, run: Run, count: int) -> Tensor:
     experiment, task, random = run.experiment, run.experiment.task, run.random["task"]
     with run.autocast():
         real = None
-        if experiment.generator_reals:
+        if experiment.generator_reals:  # real images a step: 0 unless the loss compares fakes with reals
             real = task.real_view(run.next_batch(count), random)
         latents = run.draw_latents(count)
         condition = task.fake_condition(count, run.pair.num_classes, real, random)
+    # Kept so that a penalty in latent space can generate again with the same noise inside the network.
     draws = draws_of_fakes(run)
     earlier = () if run.earlier is None or real is None else run.earlier.of("generator", real.samples)
     # The whole path of a weight: `Nested` takes w[j] from its rule and yields UpdateGenerator(weight=w[j]). Here the
-    # weight goes through the pass, unchanged, into `loss.generator(D(G(z)), weight=w[j])`. The loss multiplies D's
-    # output by it or, with weight_on="loss", its own value. No learning rate, optimizer or penalty reads it.
+    # weight goes through `Passes.generator_loss`, unchanged, into `loss.generator(D(G(z)), weight=w[j])`, where
+    # `losses.protocol.weighted` multiplies D's raw output by it or, with weight_on="loss", the loss. No learning
+    # rate, optimizer or penalty reads it.
     loss, fake = run.passes.generator_loss(step.weight, latents, condition, real, earlier)
     if run.earlier is not None and real is not None:
         run.earlier.keep("generator", real.samples, fake)
