@@ -1,4 +1,8 @@
-"""The fields of frozen dataclasses as options of the command line, those of their parts by a dotted path."""
+"""The fields of frozen dataclasses as options of the command line, those of their parts by a dotted path.
+
+Ours rather than a library's, since here a name exchanges a whole part, whose fields then become the options, and since
+the help of every command, its defaults from the data among them, is made of the same walk over the fields.
+"""
 
 import ast
 from collections.abc import Iterator, Sequence

@@ -77,9 +77,14 @@ class RealFile(NamedTuple):
         card = None if self.stored is None else self.stored.card
         own = self.dataset.shape if self.dataset is not None else card.shape if card is not None else shape
         if tuple(own) != tuple(shape):
+            way = "bring both to one size and number of channels"
+            if card is not None and len(shape) == 3:
+                channels, height, width = shape
+                size = f"{width}x{height}" if width != height else width
+                way = f"write it again with `ganneal data statistics PATH --size {size} --channels {channels}`"
             raise ValueError(
                 f"real must be of the shape of the generated samples, {tuple(shape)}, got {tuple(own)} in {self.path}; "
-                f"bring both to one size and number of channels."
+                f"{way}."
             )
         if card is not None and card.transform != UNTOUCHED and not card.transform.startswith(_how(reading)):
             raise ValueError(

@@ -40,7 +40,7 @@ from ganneal.training.launch import launched
 from ganneal.training.trackers import Trackers, check_installed
 
 GRID_SEED = 0
-UNTOUCHED = "Checkpoints before this point are untouched."
+CHECKPOINTS_KEPT = "Checkpoints before this point are untouched."
 
 
 def train(
@@ -335,7 +335,7 @@ class Session:
 
     def _check_finite(self) -> None:
         if not self.run.is_finite():
-            raise TrainingStopped(f"training stopped: a weight is NaN or infinite; {REMEDY}. {UNTOUCHED}")
+            raise TrainingStopped(f"training stopped: a weight is NaN or infinite; {REMEDY}. {CHECKPOINTS_KEPT}")
 
     def _keep(self) -> None:
         """A snapshot of the weights now, which no later one replaces."""
@@ -371,7 +371,7 @@ class Session:
     def finish(self, stop: Stop | None) -> None:
         """The last checkpoint, grid and weights; or what went wrong."""
         if stop is not None and not stop.save:
-            raise TrainingStopped(f"training stopped: {stop.reason}. {UNTOUCHED}")
+            raise TrainingStopped(f"training stopped: {stop.reason}. {CHECKPOINTS_KEPT}")
         self.save()
         grid = self._draw()
         if stop is not None:
