@@ -117,7 +117,9 @@ def test_a_file_of_another_network_size_or_crop_is_refused(project: Path, tmp_pa
     with pytest.raises(ValueError, match="name: pixels4 there, pixels2 here.*leave --extractor out"):
         against(project, file, "frechet", extractor=Pixels(2))
     larger, _ = statistics_of(project / "photos", tmp_path / "l.npz", extractor=FOUR, reading=Reading(size=16))
-    with pytest.raises(ValueError, match=r"\(1, 8, 8\), got \(1, 16, 16\) in .*l\.npz; write it again with .* --size 8 --channels 1`"):
+    with pytest.raises(
+        ValueError, match=r"\(1, 8, 8\), got \(1, 16, 16\) in .*l\.npz; write it again with .* --size 8 --channels 1`"
+    ):
         against(project, larger, "frechet")
     cropped = statistics(project, tmp_path / "c.npz", fit="crop")
     with pytest.raises(ValueError, match="'pad', got 'centre crop, Lanczos to 8'.*--fit pad"):
