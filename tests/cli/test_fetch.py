@@ -75,7 +75,7 @@ def test_without_out_it_goes_where_the_extractor_looks(server, capsys):
 
 def test_the_public_address_is_the_default(monkeypatch, server):
     asked = []
-    monkeypatch.setattr(files, "_download", lambda url, size, progress: asked.append(url) or WEIGHTS)
+    monkeypatch.setattr(files, "downloaded", lambda url, *_: asked.append(url) or WEIGHTS)
     main(["inception"])
     assert asked == [files.FID_FILE.url] and str(files.FID_FILE.url).startswith("https://github.com/mseitzer/")
 

@@ -130,7 +130,7 @@ def test_one_class_is_no_class() -> None:
 def test_the_line_counts_what_it_does_not_list() -> None:
     labels = np.repeat(np.arange(20), 2)
     line = classes_in_words(Dataset(np.zeros((40, 2), dtype=np.float32), labels, 20))
-    assert line.startswith("20 classes: 0 (2), 1 (2)") and line.endswith("and 8 more, 2 to 2 images each")
+    assert line.startswith("20 classes: 0 (2), 1 (2)") and line.endswith("and 8 more, 2 images each")
 
 
 class TwoDigits:
