@@ -205,7 +205,7 @@ class FunctionalGradient:
 SCHEMES: dict[str, Scheme] = {
     "cts": Alternating(),
     "nts": Nested(),
-    "nats": Nested(weights=Geometric(first=1, last=0.01)),
+    "nats": Nested(weights=Geometric(first=1.0, last=0.01)),
     "nats-reversed": Nested(weights=Reversed()),
     "nats-matched": Nested(weights=MatchedConstant()),
     "cfg": FunctionalGradient(),
