@@ -3,6 +3,7 @@ r"""Raw outputs of the discriminator, and their gradient in its input, :math:`g(
 Arithmetic on them is in at least float32, and without overflow or cancellation that can be avoided.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -27,7 +28,7 @@ class DiscriminatorOutput(NamedTuple):
     """Inner maps that a term of the discriminator reads, with their graph."""
 
 
-class PatchDiscriminator(nn.Module):
+class PatchDiscriminator(nn.Module, ABC):
     """A discriminator that judges a sample by several logits: each of its heads by one for each place.
 
     Losses are taken on every logit, averaged over places and summed over heads (`losses.PerLogit`). Penalties, pushes,
@@ -35,9 +36,9 @@ class PatchDiscriminator(nn.Module):
     alike.
     """
 
+    @abstractmethod
     def outputs(self, samples: Tensor, *condition: Tensor) -> DiscriminatorOutput:
         """The logits ``[batch, heads, places]``, and features."""
-        raise NotImplementedError
 
     def forward(self, samples: Tensor, *condition: Tensor) -> PerSample:
         return per_sample(self.outputs(samples, *condition).logits)
