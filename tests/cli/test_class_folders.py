@@ -78,7 +78,7 @@ def test_a_folder_of_ones_own_that_is_called_as_a_known_set_is_read_itself(
 def test_many_classes_are_counted_on_one_line(said: Said) -> None:
     pictures("d", *(f"c{index:03d}" for index in range(150)), each=1)
     told = said("train", "d", "--out", "l", *SMALL, "--task", "labelled")
-    assert "c011 (1) and 138 more, 1 images each\n" in told
+    assert "c011 (1) and 138 more, 1 image each\n" in told
     assert "a row for each class: c000, c001," in (rows := said("sample", "l", "--per-class", "1"))
     assert "c011 and 138 more" in rows
 

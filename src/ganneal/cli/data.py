@@ -15,7 +15,7 @@ import numpy as np
 from ganneal.cli.command import Command
 from ganneal.cli.fields import ARGUMENT
 from ganneal.data import Reading, Source, read_as, reporting, source_at
-from ganneal.data.classes import classes_in_words, few, populated
+from ganneal.data.classes import classes_in_words, few, images_each, populated
 from ganneal.data.decode.images import Fit, ImageSize, Levels, OnDamaged
 from ganneal.data.finding import fetched_folder
 from ganneal.data.messages import OWN
@@ -230,7 +230,7 @@ def _classes(found: Inspection) -> list[str]:
     if not found.classes:
         return [f"classes     none{about}"]
     counts = found.classes.values()
-    lines = [f"classes     {len(counts):,}, with {min(counts):,} to {max(counts):,} images each{about}"]
+    lines = [f"classes     {len(counts):,}, with {images_each(counts)}{about}"]
     if empty := [name for name, count in found.classes.items() if not count]:
         lines.append(f"            without an image, and left out of training: {few(empty)}")
     each = ", ".join(f"{name} {count:,}" for name, count in found.classes.items())

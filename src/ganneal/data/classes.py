@@ -1,7 +1,7 @@
 """The classes of data: those with an image, their names, which are the same in two sets, how often each is drawn."""
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -55,8 +55,7 @@ def classes_in_words(dataset: Dataset) -> str:
     """
     counts = class_counts(dataset.labels, dataset.num_classes)
     each = [f"{name} ({count:,})" for name, count in zip(dataset.class_names, counts, strict=True)]
-    least, most = min(counts), max(counts)
-    more = f" and {len(each) - LISTED:,} more, {f'{least:,} to ' if least < most else ''}{most:,} images each"
+    more = f" and {len(each) - LISTED:,} more, {images_each(counts)}"
     origin = dataset.description.get("classes_are")
     empty = dataset.description.get(EMPTY, ())
     return (
@@ -64,6 +63,16 @@ def classes_in_words(dataset: Dataset) -> str:
         f"{', '.join(each[:LISTED])}{more if len(each) > LISTED else ''}"
         f"{f'; left out, for want of an image: {few(empty)}' if empty else ''}"
     )
+
+
+def images_each(counts: Collection[int]) -> str:
+    """The smallest and the largest of ``counts``, or the one number that all are.
+
+    >>> images_each([1, 2]), images_each([40, 40]), images_each([1])
+    ('1 to 2 images each', '40 images each', '1 image each')
+    """
+    least, most = min(counts), max(counts)
+    return "1 image each" if least == most == 1 else f"{f'{least:,} to ' if least < most else ''}{most:,} images each"
 
 
 def class_names_of(described: Mapping[str, Any]) -> list[str]:

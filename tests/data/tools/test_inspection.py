@@ -137,7 +137,7 @@ def test_an_inspection_says_why_there_are_no_classes(tmp_path: Path, capsys: pyt
     said = said_of_classes(tmp_path, ["a/0.png", "b/1.png", "cover.png"], capsys)
     assert "classes     none; 1 of 3 images lie in no class folder of" in said and "'cover.png'" in said
     (tmp_path / "cover.png").unlink()
-    assert "classes     2, with 1 to 1 images each\n            a 1, b 1\n" in said_of_classes(tmp_path, [], capsys)
+    assert "classes     2, with 1 image each\n            a 1, b 1\n" in said_of_classes(tmp_path, [], capsys)
 
 
 def test_converted_classes_keep_names_and_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
