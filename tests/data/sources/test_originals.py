@@ -290,6 +290,17 @@ def test_a_damaged_archive_is_named(tmp_path: Path, content: Any) -> None:
         Cifar10(str(path)).load()
 
 
+def test_an_archive_whose_checksum_is_wrong_is_not_read(tmp_path: Path) -> None:
+    content = bytearray(binary(*batch(0, 100)))
+    plain = Path(as_archive(tmp_path, {"test_batch.bin": bytes(content)}, mode="w")).read_bytes()
+    # Stored without compression, so that a changed pixel leaves a stream that can be unpacked.
+    packed = bytearray(gzip.compress(plain, 0))
+    packed[packed.index(content[1_000:1_020])] ^= 255
+    (tmp_path / "cifar.tar.gz").write_bytes(packed)
+    with pytest.raises(ValueError, match="cifar.tar.gz is neither a folder nor a whole tar archive.*CRC check failed"):
+        Cifar10(str(tmp_path / "cifar.tar.gz"), split="test").load()
+
+
 def test_an_archive_is_not_unpacked_and_its_links_are_not_followed(tmp_path: Path) -> None:
     path = tmp_path / "cifar.tar.gz"
     with tarfile.open(path, "w:gz") as archive:
