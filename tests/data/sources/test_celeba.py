@@ -137,6 +137,14 @@ def test_a_list_that_is_cut_off_is_named_with_its_line(tmp_path: Path) -> None:
         CelebA(str(root)).listing()
 
 
+def test_no_column_is_taken_for_an_attribute_that_the_list_does_not_name(tmp_path: Path) -> None:
+    root = written(tmp_path / "celeba")
+    listed = root / "Anno" / "list_attr_celeba.txt"
+    listed.write_text("\n".join(listed.read_text().splitlines()[2:]))
+    with pytest.raises(ValueError, match="list_attr_celeba.txt has no row that names the attributes"):
+        CelebA(str(root), attribute="Male").listing()
+
+
 def test_a_folder_without_faces_says_so(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"no images in {tmp_path}; known file types are"):
         CelebA(str(tmp_path)).listing()

@@ -104,7 +104,8 @@ def _stem(name: str) -> str:
 def _by_image(path: Path, column: str | None) -> dict[str, int]:
     """Whole numbers by image from a list parted by spaces or commas: those of one column, of the first where None."""
     values: dict[str, int] = {}
-    position = 1
+    # A part of the faces is the only number of its row; which column is an attribute the row of names alone says.
+    position = 1 if column is None else None
     with open(path, encoding="utf-8") as file:
         for number, line in enumerate(file, 1):
             row = line.replace(",", " ").split()
@@ -116,6 +117,8 @@ def _by_image(path: Path, column: str | None) -> dict[str, int]:
                 names = [name for name in row if name != "image_id"]
                 position = 1 + _position(names, column, path)
                 continue
+            if position is None:
+                raise ValueError(f"{shown(str(path))} has no row that names the attributes; download it again.")
             try:
                 values[_stem(row[0])] = int(row[position])
             except (IndexError, ValueError) as error:
