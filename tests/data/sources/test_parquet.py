@@ -24,7 +24,12 @@ def picture(level: int) -> bytes:
     return file.getvalue()
 
 
-def written(path: Path, levels: range, *, struct: bool = True, names: bool = False, **columns: list[Any]) -> Path:
+NAMES = ["cat", "dog", "owl", "bee", "cow"]
+
+
+def written(
+    path: Path, levels: range, *, struct: bool = True, names: bool | list[str] = False, **columns: list[Any]
+) -> Path:
     """Image n is flat, of level n; groups of three rows."""
     path.parent.mkdir(parents=True, exist_ok=True)
     content: list[Any] = [picture(level) for level in levels]
@@ -32,7 +37,7 @@ def written(path: Path, levels: range, *, struct: bool = True, names: bool = Fal
         content = [{"bytes": value, "path": None} for value in content]
     table = pyarrow.table({"image": content, "label": [level % 4 for level in levels]} | columns)
     if names:
-        features = {"label": {"names": ["cat", "dog", "owl", "bee", "cow"], "_type": "ClassLabel"}}
+        features = {"label": {"names": NAMES if names is True else names, "_type": "ClassLabel"}}
         table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
     pyarrow.parquet.write_table(table, path, row_group_size=3)
     return path
@@ -52,6 +57,14 @@ def test_every_image_and_label_is_read_in_order(tmp_path: Path, struct: bool) ->
 def test_the_names_of_classes_are_those_of_the_file(tmp_path: Path) -> None:
     data = Parquet(str(written(tmp_path / "a.parquet", range(10), names=True))).load()
     assert data.num_classes == 5 and data.description["classes"] == ["cat", "dog", "owl", "bee", "cow"]
+
+
+def test_files_that_number_their_classes_otherwise_are_refused(tmp_path: Path) -> None:
+    written(tmp_path / "a.parquet", range(5), names=True)
+    written(tmp_path / "b.parquet", range(5), names=NAMES[::-1])
+    with pytest.raises(ValueError, match="b.parquet names the classes of 'label' otherwise than a.parquet"):
+        Parquet(str(tmp_path), split=None).load()
+    assert Parquet(str(tmp_path), split=None, labels=None).load().num_classes == 0
 
 
 @pytest.mark.parametrize(

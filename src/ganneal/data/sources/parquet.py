@@ -121,7 +121,13 @@ def _listed(
             names += [f"{shown(file.name)} {number}/{group}/{row}" for group, n in enumerate(rows) for row in range(n)]
             if labels in columns:
                 values += opened.read(columns=[labels]).column(0).to_pylist()
-                classes = _class_names(opened.schema_arrow.metadata, labels)
+                named = _class_names(opened.schema_arrow.metadata, labels)
+                if number and named != classes:
+                    raise ValueError(
+                        f"{shown(file.name)} names the classes of {labels!r} otherwise than {shown(files[0].name)}, "
+                        f"so that one number is two classes; read them one by one, or write them again together."
+                    )
+                classes = named
     check_found(names, {}, place)
     paths = [file.resolve() for file in files]
     listing = Listing(
