@@ -1,6 +1,7 @@
 """DDGAN players: published sizes and work, initial outputs, parts by hand, less memory for the same bits."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -20,6 +21,7 @@ from ganneal.models.parts.ddgan_blocks import (
     groups,
 )
 from ganneal.models.parts.fir import Resample, Smooth
+from ganneal.normalization import Spectral, Unnormalized
 
 CIFAR = DDGAN(128, (1, 2, 2, 2), 2, 16, 100, style_size=256, mapping_layers=4, d_width=64, d_time_size=256)
 FACES = replace(CIFAR, width=64, multipliers=(1, 1, 2, 2, 4, 4), mapping_layers=3, d_layout="large")
@@ -203,12 +205,14 @@ def test_the_large_discriminator_ends_at_full_scale() -> None:
     assert last.weight.var().item() == pytest.approx(1 / (64 * 9), rel=0.05)
 
 
+@pytest.mark.parametrize("normalization", [Unnormalized(), Spectral()], ids=["none", "spectral"])
 @pytest.mark.parametrize("player", ["generator", "discriminator"])
-def test_checkpointing_gives_the_same_bits_and_the_penalty_goes_through_it(player: str) -> None:
+def test_checkpointing_gives_the_same_bits_and_the_penalty_goes_through_it(player: str, normalization: Any) -> None:
     latents, t, noisier, samples = inputs()
-    found = []
+    found, buffers = [], []
     for checkpointing in (False, True):
-        module = getattr(tiny(checkpointing=checkpointing), player)
+        torch.manual_seed(1)  # spectral normalisation draws its vectors
+        module = normalization.apply(getattr(tiny(checkpointing=checkpointing), player))
         x = samples.clone().requires_grad_()
         out = module(latents if player == "generator" else x, t, noisier)
         loss = out.square().sum() * 1e6
@@ -216,7 +220,8 @@ def test_checkpointing_gives_the_same_bits_and_the_penalty_goes_through_it(playe
             (gradient,) = torch.autograd.grad(out.sum(), x, create_graph=True)
             loss = loss + 1e6 * gradient.square().sum()
         found.append(torch.autograd.grad(loss, list(module.parameters())))
-    for plain, saving in zip(*found, strict=True):
+        buffers.append(list(module.buffers()))
+    for plain, saving in [*zip(*found, strict=True), *zip(*buffers, strict=True)]:
         assert torch.equal(plain, saving)
 
 

@@ -8,8 +8,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ganneal.models.parts.checks import check_images
-from ganneal.models.parts.ddgan_blocks import TINY, fan_convolution, fan_linear, pass_lean, scaled_sum
+from ganneal.models.parts.ddgan_blocks import TINY, fan_convolution, fan_linear, scaled_sum
 from ganneal.models.parts.fir import Resample
+from ganneal.models.parts.recomputation import through
 from ganneal.models.parts.times import check_times, waves
 from ganneal.models.protocol import FeatureMaps, Shape
 
@@ -107,7 +108,7 @@ class DDGANDiscriminator(nn.Module):
         # whether the image is real.
         h = self.first(torch.cat([images, noisier], 1))
         for block in self.blocks:
-            h = pass_lean(block, self.lean, h, time)
+            h = through(block, h, time, recompute=self.lean)
         h = F.leaky_relu(self.last(self.deviation(h)), 0.2)
         # A sum over pixels, not a mean, as in the projection discriminator.
         return self.linear(h.sum((2, 3))).squeeze(1)

@@ -15,9 +15,9 @@ from ganneal.models.parts.ddgan_blocks import (
     fan_convolution,
     fan_linear,
     group_norm,
-    pass_lean,
     unit_mean_square,
 )
+from ganneal.models.parts.recomputation import through
 from ganneal.models.parts.times import check_times, waves
 from ganneal.models.protocol import Shape
 
@@ -112,8 +112,8 @@ class DDGANGenerator(nn.Module):
             h, beside, more = down(h, beside, time, style)
             kept += more
         before, after = self.middle
-        h = self.attention(pass_lean(before, self.lean, h, time, style))
-        h = pass_lean(after, self.lean, h, time, style)
+        h = self.attention(through(before, h, time, style, recompute=self.lean))
+        h = through(after, h, time, style, recompute=self.lean)
         for up in self.ups:
             h = up(h, kept, time, style)
         return self.last(F.silu(self.norm(h))).tanh()

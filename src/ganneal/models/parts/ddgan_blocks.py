@@ -1,15 +1,15 @@
 """Layers of the DDGAN players with their initial weights, and the blocks of the generator."""
 
 from math import sqrt
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from ganneal.models.parts.fir import Resample, Smooth
+from ganneal.models.parts.recomputation import through
 from ganneal.models.protocol import FeatureMaps
 
 Fan = Literal["average", "outputs"]
@@ -45,13 +45,6 @@ def fan_linear(inputs: int, outputs: int, *, fan: Fan) -> nn.Linear:
     fill(layer.weight, fan, 1.0)
     nn.init.zeros_(layer.bias)
     return layer
-
-
-def pass_lean(block: nn.Module, save_memory: bool, *inputs: Tensor) -> Any:
-    """The output of ``block``; where memory is saved, what is inside it is computed again when it is differentiated."""
-    if save_memory and torch.is_grad_enabled():
-        return checkpoint(block, *inputs, use_reentrant=False, preserve_rng_state=False)
-    return block(*inputs)
 
 
 def scaled_sum(x: FeatureMaps, y: FeatureMaps) -> FeatureMaps:
@@ -169,10 +162,10 @@ class Down(nn.Module):
         """What goes on, the noisier sample beside it, and what the other half will be given."""
         kept = []
         for block, attention in zip(self.blocks, self.attentions, strict=True):
-            h = attention(pass_lean(block, self.lean, h, time, style))
+            h = attention(through(block, h, time, style, recompute=self.lean))
             kept.append(h)
         if self.halve is not None:
-            h = pass_lean(self.halve, self.lean, h, time, style)
+            h = through(self.halve, h, time, style, recompute=self.lean)
             if self.join is not None:
                 h = beside = scaled_sum(self.join(beside), h)
             kept.append(h)
@@ -193,9 +186,9 @@ class Up(nn.Module):
 
     def forward(self, h: FeatureMaps, kept: list[FeatureMaps], time: Style, style: Style) -> FeatureMaps:
         for block in self.blocks:
-            h = pass_lean(block, self.lean, torch.cat([h, kept.pop()], 1), time, style)
+            h = through(block, torch.cat([h, kept.pop()], 1), time, style, recompute=self.lean)
         h = self.attention(h)
-        return h if self.enlarge is None else pass_lean(self.enlarge, self.lean, h, time, style)
+        return h if self.enlarge is None else through(self.enlarge, h, time, style, recompute=self.lean)
 
 
 def unit_mean_square(latents: Style) -> Style:
