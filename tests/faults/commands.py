@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ganneal.cli.compare import CompareCommand
-from ganneal.cli.evaluate import EvaluateCommand, _write
+from ganneal.cli.evaluate import EvaluateCommand
 from ganneal.cli.train import TrainCommand
 from ganneal.comparison import executors
 from ganneal.comparison.executors import LocalProcesses
@@ -19,6 +19,7 @@ from ganneal.comparison.schedule import compare
 from ganneal.comparison.study import Arm, Study
 from ganneal.data import DATASETS, Dataset
 from ganneal.data.finding import find_data
+from ganneal.evaluation.records import keep_records
 from ganneal.evaluation.stored import Settings, evaluate_run
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.models import MLP
@@ -84,7 +85,7 @@ def _train(root: Path) -> None:
 
 def _evaluate(root: Path) -> None:
     records = evaluate_run(root / "run", settings=Settings(count=40, seeds=(0, 1)))
-    _write(records, root / "run" / "evaluation.jsonl")
+    keep_records(records, root / "run" / "evaluation.jsonl")
 
 
 def _compare(root: Path) -> None:

@@ -1,34 +1,27 @@
 """`ganneal data`: look at images, convert them, fetch the small public sets."""
 
 import shlex
-import sys
-import textwrap
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import monotonic
 from typing import Annotated
-
-import numpy as np
 
 from ganneal.cli.command import Command
 from ganneal.cli.fields import ARGUMENT
 from ganneal.data import Reading, Source, read_as, reporting, source_at
-from ganneal.data.classes import classes_in_words, few, images_each, populated
+from ganneal.data.classes import classes_in_words, populated
 from ganneal.data.decode.images import Fit, ImageSize, Levels, OnDamaged
 from ganneal.data.finding import fetched_folder
 from ganneal.data.messages import OWN
 from ganneal.data.tools.convert import write_zip
 from ganneal.data.tools.download import DOWNLOADS, fetch_files
 from ganneal.data.tools.huggingface import download as download_set
-from ganneal.data.tools.inspection import Inspection, inspect
-from ganneal.data.tools.pairwise import START_STD, fitted_first_weight, suggest_weights
+from ganneal.data.tools.inspection import inspect
+from ganneal.data.tools.inspection_text import inspection_as_text, write_sheet
+from ganneal.experiment import Budget
 from ganneal.metrics.extractors import EXTRACTORS, ExtractorConfig
 from ganneal.registry import lookup
-from ganneal.training.display import SECONDS_PER_LINE
-
-SHEET = 64
+from ganneal.training.display import Display
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,17 +59,11 @@ class InspectCommand(ReadingOptions, Command):
 
     def __call__(self, typed: str) -> None:
         """Print what there is, and draw the sheet."""
-        with _lines():
+        with _progress():
             found, data = inspect(self.source(self.path, "skip"))
-        print(text(found))
+        print(inspection_as_text(found))
         if self.sheet is not None:
-            import torch
-
-            from ganneal.storage.pictures import image_grid, save_png
-
-            rows = np.linspace(0, len(data) - 1, min(SHEET, len(data))).astype(int)
-            images = torch.from_numpy(np.array(data.samples[rows])).float() / 127.5 - 1
-            save_png(image_grid(images), Path(self.sheet))
+            write_sheet(data, Path(self.sheet))
             print(f"sheet       {self.sheet}")
 
 
@@ -95,7 +82,7 @@ class ConvertCommand(ReadingOptions, Command):
         """Read, write and say what was written."""
         if not self.out.endswith(".zip"):
             raise ValueError(f"out must end in .zip, got {self.out!r}.")
-        with _lines():
+        with _progress():
             data = populated(self.source(self.path, self.on_damaged).load())
             write_zip(data, Path(self.out))
         why = f": {data.unusable}" if data.unusable else ""
@@ -131,7 +118,7 @@ class StatisticsCommand(ReadingOptions, Command):
         if self.path is None:
             raise ValueError("PATH is missing: `ganneal data statistics --help` says what it is.")
         reading = self.reading(self.on_damaged)
-        with _lines():
+        with _progress():
             path, card = statistics_of(self.path, self.out, extractor=self.extractor, reading=reading)
         print(
             f"{path}: mu and sigma of {card.count:,} images of shape {card.shape} through {card.extractor['name']}, "
@@ -176,65 +163,9 @@ class FetchDataCommand(Command):
         print(f"ganneal train {out}")
 
 
-@contextmanager
-def _lines() -> Iterator[None]:
-    """Long readings say how far they are every ten seconds, on standard error."""
-    said_at = monotonic()
-
-    def say(what: str, done: int, total: int) -> None:
-        nonlocal said_at
-        if monotonic() - said_at >= SECONDS_PER_LINE:
-            said_at = monotonic()
-            print(f"{100 * done / total:3.0f}%  {what}: {done:,} of {total:,}", file=sys.stderr)
-
-    with reporting(say):
-        yield
-
-
-def text(found: Inspection) -> str:
-    """An inspection for a person."""
-    lines = [f"images      {found.count:,} of shape {found.shape} as measured here"]
-    for kind, count in found.sizes.most_common(5):
-        lines.append(f"stored as   {kind}  {count:,}")
-    if (others := len(found.sizes) - 5) > 0:
-        lines.append(f"            and {others:,} other {'sizes or modes' if others > 1 else 'size or mode'}")
-    lines += [f"note        {text}" for text in found.remarks]
-    lines += _classes(found)
-    lines.append(f"damaged     {found.num_damaged:,}")
-    lines += [f"            {name}: {reason}" for name, reason in list(found.damaged.items())[:20]]
-    lines.append(f"duplicates  {found.duplicates:,} images have the pixels of another")
-    lines.append(f"mean        {' '.join(f'{value:.4f}' for value in found.mean)}  of each channel, in [0, 1]")
-    lines.append(f"std         {' '.join(f'{value:.4f}' for value in found.std)}")
-    between = "between two images, pixels in [-1, 1]: the paper's D1"
-    for name, what, d in (
-        ("apart", between, found.d1),
-        ("from noise", "from images to normal noise: the paper's D2", found.d2),
-        ("from start", f"from images to noise of {START_STD:g}, where functional gradients start here", found.d2_start),
-    ):
-        if d is not None:
-            lines.append(
-                f"{name:<11} {d.median:.1f} median, {d.percentile_95:.1f} at 95 %, {d.largest:.1f} largest, {what}"
-            )
-    if found.d1 is not None and found.d1.median > 0:
-        weights = suggest_weights(found.d1.median)
-        lines.append(
-            f"weights     annealed CFG: ({weights.first:g}, {weights.last:g}) by the paper's rule on D1; our curve "
-            f"through its two settings begins at {fitted_first_weight(found.d2.median):.3g}. NATS: (1, 0.01) always."
-        )
-    return "\n".join(lines)
-
-
-def _classes(found: Inspection) -> list[str]:
-    """All classes with the number of images of each, or why there are none."""
-    about = f"; {found.about_classes}" if found.about_classes else ""
-    if not found.classes:
-        return [f"classes     none{about}"]
-    counts = found.classes.values()
-    lines = [f"classes     {len(counts):,}, with {images_each(counts)}{about}"]
-    if empty := [name for name, count in found.classes.items() if not count]:
-        lines.append(f"            without an image, and left out of training: {few(empty)}")
-    each = ", ".join(f"{name} {count:,}" for name, count in found.classes.items())
-    return lines + textwrap.wrap(each, 100, initial_indent=" " * 12, subsequent_indent=" " * 12, break_on_hyphens=False)
+def _progress() -> AbstractContextManager[None]:
+    """Within it, long readings say how far they are every ten seconds, on standard error."""
+    return reporting(Display(Budget(), shown=True).reading)
 
 
 @dataclass(frozen=True)

@@ -36,23 +36,10 @@ class TheoryCommand(Command):
             verdict = "holds" if statement.holds(value) else "DOES NOT HOLD"
             print(f"{name:<{width}}  {value:<9.3g} {statement.bound:<14} {verdict:<5}  {statement.says}", flush=True)
         if self.figures is not None:
-            write_figures(self.figures, self.steps)
+            from ganneal.theory.figures import write_figures
+
+            for said in write_figures(self.figures, self.steps):
+                print(said)
         elif not chosen:
             print("\n".join(f"{name:<{width}}  {statement.says}" for name, statement in PROPOSITIONS.items()))
             print("\nganneal theory NAME measures one, ganneal theory all every one.")
-
-
-def write_figures(folder: Path, steps: int | None = None) -> None:
-    """Write every figure to ``folder``, and print what it shows in numbers."""
-    import io
-
-    from ganneal.storage.atomic import write_bytes
-    from ganneal.theory.figures import FIGURES
-
-    for name, figure_of in FIGURES.items():
-        drawn = figure_of() if steps is None else figure_of(steps)
-        picture = io.BytesIO()
-        drawn.figure.savefig(picture, format="png", dpi=80, metadata={"Software": None})
-        path = folder.expanduser() / f"{name}.png"
-        write_bytes(path, picture.getvalue())
-        print(f"{drawn.says}\n\npicture: {path}")

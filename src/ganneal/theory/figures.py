@@ -1,6 +1,8 @@
 """Figures of the theory: a discriminator's gradient beside the score difference, and annealed Langevin sampling."""
 
-from collections.abc import Callable, Mapping
+import io
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -8,6 +10,7 @@ from torch import Tensor
 
 from ganneal.data import Ring
 from ganneal.metrics.mixture import GaussianMixture, mixture_quality
+from ganneal.storage.atomic import write_bytes
 from ganneal.theory.fields import gradient_picture
 from ganneal.theory.langevin import ScoreFunction, annealed_langevin, exact_score, fit_score, noise_levels
 from ganneal.theory.propositions.optimal import trained_discriminator
@@ -98,3 +101,15 @@ def _panels(paths: dict[str, list[Tensor]]) -> Any:
     for axes, index in zip(panels[0], LEVELS_SHOWN, strict=True):
         axes.set_title(f"after σ = {NOISE_LEVELS[index]:.2g}", fontsize="medium")
     return figure
+
+
+def write_figures(folder: Path, steps: int | None = None) -> Iterator[str]:
+    """Write every figure to ``folder`` as it is asked for; yield its measured values and its file, in words."""
+    for name, figure_of in FIGURES.items():
+        drawn = figure_of() if steps is None else figure_of(steps)
+        picture = io.BytesIO()
+        # Without the name and version of matplotlib, so that the same figure has the same bytes.
+        drawn.figure.savefig(picture, format="png", dpi=80, metadata={"Software": None})
+        path = folder.expanduser() / f"{name}.png"
+        write_bytes(path, picture.getvalue())
+        yield f"{drawn.says}\n\npicture: {path}"

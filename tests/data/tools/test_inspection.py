@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 
 from ganneal.cli import main
-from ganneal.cli.data import text
 from ganneal.data import Arrays, Dataset, Folder, Zip, source_at
 from ganneal.data.tools import download as downloads
 from ganneal.data.tools.convert import write_zip
 from ganneal.data.tools.inspection import inspect
+from ganneal.data.tools.inspection_text import inspection_as_text
 from ganneal.data.tools.pairwise import (
     START_STD,
     fitted_first_weight,
@@ -184,7 +184,7 @@ def test_distances_from_both_starts_are_beside_each_other(tmp_path: Path) -> Non
     value, pixels = 191 / 127.5 - 1, 16 * 16 * 3
     for distances, std in ((found.d2, 1.0), (found.d2_start, START_STD)):
         assert distances.median == pytest.approx((pixels * (value**2 + std**2)) ** 0.5, rel=0.02)
-    lines = text(found).splitlines()
+    lines = inspection_as_text(found).splitlines()
     assert any(line.startswith("from noise") and "paper's D2" in line for line in lines)
     assert any(line.startswith("from start") and f"{found.d2_start.median:.1f} median" in line for line in lines)
 
