@@ -11,52 +11,41 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
-from PIL import Image
-from sklearn.datasets import load_digits
-from sklearn.svm import SVC
+from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
 
 import ganneal
+from ganneal.data import Digits
 
 SMALLEST_SHARE = 0.03
 
 
-def scikit_learn_digits() -> tuple[UInt8[np.ndarray, "n 8 8"], Int[np.ndarray, " n"]]:
-    """The 1,797 digits of scikit-learn, values 0 to 16, and their labels."""
-    rows, labels = load_digits(return_X_y=True)
-    return np.asarray(rows, np.uint8).reshape(-1, 8, 8), np.asarray(labels)
+def training_images() -> tuple[Float[Tensor, "n 1 16 16"], Int[Tensor, " n"]]:
+    """The 1,797 digits as the generator was trained on them, and their labels."""
+    dataset = Digits().load()
+    assert dataset.labels is not None
+    return torch.from_numpy(np.asarray(dataset.samples)).float() / 127.5 - 1, torch.from_numpy(dataset.labels)
 
 
-def to_training_images(digits: UInt8[np.ndarray, "n 8 8"]) -> Float[Tensor, "n 1 16 16"]:
-    """What the generator was trained on: 0..16 to 8 bits, bicubic to 16 x 16, then [-1, 1]."""
-    levels = np.round(digits * (255 / 16)).astype(np.uint8)
-    enlarged = (Image.fromarray(digit).resize((16, 16), Image.Resampling.BICUBIC) for digit in levels)
-    return torch.from_numpy(np.stack([np.asarray(image) for image in enlarged])).float()[:, None] / 127.5 - 1
-
-
-def to_digit_rows(images: Float[Tensor, "n 1 16 16"]) -> Float[np.ndarray, "n 64"]:
-    """The way back: area-averaged to 8 x 8 and scaled to 0..16, one row per image."""
-    return ((adaptive_avg_pool2d(images, 8) + 1) * 8).flatten(start_dim=1).numpy()
-
-
-def digit_classifier(digits: UInt8[np.ndarray, "n 8 8"], labels: Int[np.ndarray, " n"]) -> SVC:
-    """A support vector machine on digits that went to training images and back, as the samples will."""
-    return SVC(C=10).fit(to_digit_rows(to_training_images(digits)), labels)
+def nearest_labels(
+    images: Float[Tensor, "n 1 16 16"], digits: Float[Tensor, "m 1 16 16"], labels: Int[Tensor, " m"]
+) -> Int[Tensor, " n"]:
+    """The label of the digit whose pixels are nearest to each image."""
+    return labels[torch.cdist(images.flatten(1), digits.flatten(1)).argmin(dim=1)]
 
 
 def held_out_accuracy(seed: int = 0) -> float:
-    """The accuracy on half of the digits of a classifier that saw the other half."""
-    digits, labels = scikit_learn_digits()
-    seen, unseen = np.array_split(np.random.default_rng(seed).permutation(len(labels)), 2)
-    classifier = digit_classifier(digits[seen], labels[seen])
-    return float(classifier.score(to_digit_rows(to_training_images(digits[unseen])), labels[unseen]))
+    """The accuracy on half of the digits of the nearest label among the other half."""
+    images, labels = training_images()
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    seen, unseen = order.chunk(2)
+    found = nearest_labels(images[unseen], images[seen], labels[seen])
+    return float((found == labels[unseen]).float().mean())
 
 
 def class_shares(images: Float[Tensor, "n 1 16 16"]) -> Float[np.ndarray, " 10"]:
     """The share of ``images`` that look most like each digit."""
-    labels = digit_classifier(*scikit_learn_digits()).predict(to_digit_rows(images))
+    labels = nearest_labels(images, *training_images())
     return np.bincount(labels, minlength=10) / len(labels)
 
 

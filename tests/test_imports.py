@@ -40,7 +40,7 @@ def test_planning_a_schedule_imports_nothing_heavy(module: str) -> None:
     script = f"""
 import json, sys
 import {module}
-heavy = ["torch", "numpy", "jaxtyping", "PIL", "sklearn", "matplotlib", "rich"]
+heavy = ["torch", "numpy", "jaxtyping", "PIL", "scipy", "matplotlib", "rich"]
 print(json.dumps([name for name in heavy if name in sys.modules]))
 """
     assert in_a_fresh_interpreter(script) == []
@@ -98,7 +98,7 @@ for module in {INFERENCE!r}:
 import ganneal.cli.train
 from ganneal.experiments import digits_nats
 digits_nats().data.load()
-found["slow"] = loaded("torch._dynamo", "sklearn", "scipy", "matplotlib")
+found["slow"] = loaded("torch._dynamo", "scipy", "matplotlib")
 for module in {[name for name in SOURCES if not name.endswith("__main__")]!r}:
     try:
         import_module(module)
@@ -119,7 +119,7 @@ def test_loading_a_generator_loads_no_training_code(found: dict[str, Any], modul
     assert found[module] == []
 
 
-def test_parts_and_digits_come_without_the_compiler_and_scikit_learn(found: dict[str, Any]) -> None:
+def test_parts_and_digits_come_without_the_compiler_and_scipy(found: dict[str, Any]) -> None:
     assert found["slow"] == []
 
 

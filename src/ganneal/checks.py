@@ -249,12 +249,26 @@ def _kind_of_device(experiment: Experiment) -> Refusals:
 
 
 def _processes(experiment: Experiment) -> Refusals:
-    """Processes that torchrun has started for an experiment of one."""
-    started = os.environ.get("WORLD_SIZE", "1")
-    if experiment.ranks == 1 and "TORCHELASTIC_RUN_ID" in os.environ and started != "1":
+    """Processes that were started, or must be, in another number than the experiment has."""
+    several, started = experiment.ranks > 1, os.environ.get("WORLD_SIZE", "1")
+    # Without several, the same names may be anybody's: a cluster sets RANK and WORLD_SIZE for jobs of one process too.
+    launcher = "RANK" if several else "TORCHELASTIC_RUN_ID"
+    if launcher in os.environ and int(started) != experiment.ranks:
         yield (
-            f"devices x nodes must be the number of processes that torchrun has started, {started}, got 1; use "
-            f"--devices {os.environ.get('LOCAL_WORLD_SIZE', started)}, with --nodes for several machines."
+            f"devices x nodes must be the number of processes that torchrun has started, {started}, got "
+            f"{experiment.ranks}; use --devices {os.environ.get('LOCAL_WORLD_SIZE', started)}, with --nodes for "
+            f"several machines."
+        )
+    elif several and "RANK" not in os.environ and experiment.nodes > 1:
+        yield (
+            f"nodes above 1 need processes that torchrun has started on every machine, got {experiment.nodes} and "
+            f"none; use torchrun --nnodes {experiment.nodes} --nproc-per-node {experiment.devices} -m ganneal.cli "
+            f"train ..., or --nodes 1."
+        )
+    elif several and "RANK" not in os.environ and int(os.environ.get("SLURM_NTASKS", "1")) > 1:
+        yield (
+            f"devices must be started once, but SLURM runs this command in {os.environ['SLURM_NTASKS']} tasks; use one "
+            f"task a machine and srun torchrun --nproc-per-node {experiment.devices} -m ganneal.cli train ..."
         )
 
 

@@ -112,7 +112,7 @@ class Records:
     keep_every: int = 0
     """Real images between snapshots, weights that are kept in snapshots/ from then on; 0 keeps none."""
     tensorboard: bool = True
-    """Write log rows and sample grids for TensorBoard, into the folder tensorboard/ of the run."""
+    """Write log rows and sample grids for TensorBoard into the run's folder tensorboard/, where it is installed."""
     wandb: str | None = None
     """W&B project that is sent log rows and sample grids too; None sends nothing."""
 

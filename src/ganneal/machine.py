@@ -1,9 +1,8 @@
 """What the machine at hand computes with."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
-
-import torch
 
 CPU_INFO = Path("/proc/cpuinfo")
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
@@ -21,6 +20,8 @@ class Machine:
 
 def this_machine() -> Machine:
     """The machine at hand."""
+    import torch  # processes that only decode images count cores and need none of it
+
     if torch.cuda.is_available():
         return Machine(True, torch.cuda.is_bf16_supported(including_emulation=False))
     return Machine(False, processor_computes_bfloat16())
@@ -34,3 +35,8 @@ def processor_computes_bfloat16() -> bool | None:
         return None
     flags = {flag for line in lines if line.startswith("flags") for flag in line.split()}
     return bool(flags & BFLOAT16_FLAGS) if flags else None
+
+
+def cores() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

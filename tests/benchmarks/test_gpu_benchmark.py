@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-ABSENT = ("tyro", "rich", "lightning_fabric", "sklearn", "matplotlib", "tensorboard", "jaxtyping")
+ABSENT = ("rich", "matplotlib", "tensorboard", "jaxtyping")
 # In a process of its own, where none of the packages that such a machine lacks can be imported.
 SCRIPT = """
 import sys

@@ -32,33 +32,21 @@ def test_classifier_names_97_percent_of_held_out_digits(example):
     assert min(example.held_out_accuracy(seed) for seed in range(3)) >= 0.97
 
 
-def test_classifier_of_enlarged_digits_knows_the_originals_too(example):
-    digits, labels = example.scikit_learn_digits()
-    classifier = example.digit_classifier(digits[::2], labels[::2])
-    assert classifier.score(digits[1::2].reshape(-1, 64), labels[1::2]) >= 0.97
-
-
 def test_training_images_are_16_pixels_wide_and_in_range(example):
-    images = example.to_training_images(example.scikit_learn_digits()[0])
+    images, _ = example.training_images()
     assert images.shape == (1797, 1, 16, 16) and images.dtype == torch.float32
     assert images.min() == -1 and images.max() == 1
 
 
-def test_constant_images_come_back_exactly(example):
-    digits = np.stack([np.full((8, 8), value, np.uint8) for value in (0, 16)])
-    rows = example.to_digit_rows(example.to_training_images(digits))
-    assert np.array_equal(rows, digits.reshape(2, 64))
-
-
 def test_shares_of_real_digits_are_their_frequencies(example):
-    digits, labels = example.scikit_learn_digits()
-    shares = example.class_shares(example.to_training_images(digits))
+    images, labels = example.training_images()
+    shares = example.class_shares(images)
     assert shares.sum() == pytest.approx(1)
     assert np.abs(shares - np.bincount(labels) / len(labels)).max() < 0.005
 
 
 def test_exit_status_is_0_when_all_ten_digits_are_drawn(example, monkeypatch, capsys):
-    images = example.to_training_images(example.scikit_learn_digits()[0])
+    images, _ = example.training_images()
     monkeypatch.setitem(vars(ganneal), "load", lambda run: Replay(images))
     assert example.main(["runs/x", "--count", "500", "--seed", "3"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -67,8 +55,8 @@ def test_exit_status_is_0_when_all_ten_digits_are_drawn(example, monkeypatch, ca
 
 
 def test_exit_status_is_1_and_names_the_digit_when_one_is_missing(example, monkeypatch, capsys):
-    digits, labels = example.scikit_learn_digits()
-    images = example.to_training_images(digits[labels != 7])
+    images, labels = example.training_images()
+    images = images[labels != 7]
     monkeypatch.setitem(vars(ganneal), "load", lambda run: Replay(images))
     assert example.main(["runs/x"]) == 1
     assert capsys.readouterr().out.splitlines()[-1].endswith("no, too few of 7")

@@ -10,10 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn"}
+DISTRIBUTIONS = {"PIL": "pillow"}
 """Where the name in an import is another than on the index."""
-FOR_TORCH = {"tensorboard"}
-"""Declared without an import of ours: `torch.utils.tensorboard` needs it."""
 
 
 def normal(name: str) -> str:
@@ -50,7 +48,7 @@ def test_what_is_imported_is_declared_and_nothing_else():
     extras = {name for requirements in PROJECT["optional-dependencies"].values() for name in names(requirements)}
     declared = names(PROJECT["dependencies"])
     assert imported() <= declared | extras
-    assert declared - FOR_TORCH <= imported()
+    assert declared <= imported()
 
 
 def test_every_declared_dependency_has_a_lower_bound():

@@ -156,6 +156,68 @@ def test_processes_that_torchrun_started_unasked_are_refused(monkeypatch: pytest
         pass
 
 
+@pytest.mark.parametrize(
+    ("environment", "wanted", "said"),
+    [
+        (
+            {"RANK": "0", "WORLD_SIZE": "4"},
+            {"devices": 2},
+            "torchrun has started, 4, got 2; use --devices 4",
+        ),
+        ({}, {"devices": 2, "nodes": 2}, "use torchrun --nnodes 2 --nproc-per-node 2 -m ganneal.cli train"),
+        ({"SLURM_NTASKS": "2"}, {"devices": 2}, "SLURM runs this command in 2 tasks; use one task a machine and srun"),
+    ],
+)
+def test_processes_started_in_another_number_are_refused(
+    environment: dict[str, str], wanted: dict[str, int], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RANK", "WORLD_SIZE", "SLURM_NTASKS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ValueError, match=said), launched(ring(**wanted)):
+        pass
+
+
+SCRIPT = """
+import os, sys
+from dataclasses import replace
+import ganneal
+from ganneal.experiments import ring_nats
+if os.environ.get("RANK") == sys.argv[1]:
+    sys.exit(7)
+quiet = ganneal.Records(evaluate_count=0, tensorboard=False, sample_count=4)
+for number in range(2):
+    experiment = replace(ring_nats(), devices=2, threads=1, records=quiet, budget=ganneal.Budget(d_updates=4))
+    ganneal.train(experiment, f"run-{number}")
+    print("trained", number, flush=True)
+"""
+
+
+def script(folder: Path, ends: str) -> "subprocess.CompletedProcess[str]":
+    """A script that trains twice on two processes; the process of rank ``ends`` leaves at once."""
+    program = [sys.executable, "-c", SCRIPT, ends]
+    return subprocess.run(program, cwd=folder, capture_output=True, text=True, env=ENVIRONMENT, timeout=300)
+
+
+def test_a_script_trains_twice_on_the_same_processes(tmp_path: Path) -> None:
+    done = script(tmp_path, "none")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("trained") == 4 and all((tmp_path / f"run-{n}" / "final").exists() for n in range(2))
+
+
+def test_a_process_that_ends_at_its_start_is_named(tmp_path: Path) -> None:
+    done = script(tmp_path, "1")
+    assert done.returncode != 0 and "process 1 of 2 ended at its start, with status 7" in done.stderr
+
+
+def test_a_notebook_starts_no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(sys.modules["__main__"], "__file__")
+    monkeypatch.delenv("RANK", raising=False)
+    with pytest.raises(ValueError, match="devices must be 1 in a notebook"), launched(ring(devices=2)):
+        pass
+
+
 def test_a_process_with_another_experiment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         following, "receive", lambda ranks: following.initial_state(ring(), identify(ring().data.load()), {})

@@ -20,6 +20,7 @@ import ganneal
 from ganneal.data import Digits
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.models import DCGAN
+from ganneal.training import trackers
 from ganneal.training.session import Session
 
 STEPS = 6
@@ -65,6 +66,14 @@ def grids(out: Path) -> dict[int, np.ndarray]:
 
 
 # TensorBoard
+
+
+def test_without_tensorboard_the_training_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ganneal.train(digits(), tmp_path / "quiet")
+    monkeypatch.setattr(trackers, "find_spec", lambda name: None)
+    ganneal.train(digits(tensorboard=True), tmp_path / "absent")
+    assert weights(tmp_path / "absent") == weights(tmp_path / "quiet")
+    assert not (tmp_path / "absent" / "tensorboard").exists()
 
 
 def test_tensorboard_shows_every_grid_that_samples_holds_and_every_row(tmp_path: Path) -> None:

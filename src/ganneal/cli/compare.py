@@ -13,12 +13,12 @@ from ganneal.cli.help import aligned_table, paragraph
 from ganneal.cli.options import Parts
 from ganneal.clocks import CLOCKS, BudgetClock
 from ganneal.comparison import Arm, Executor, LocalProcesses, Study, compare
-from ganneal.comparison.executors import cores
 from ganneal.comparison.schedule import stored_choices
 from ganneal.comparison.study import first_control, with_controls
 from ganneal.data.messages import TRAINING
 from ganneal.experiments import EXPERIMENTS, Choice, run_name
 from ganneal.inference.zoo import refuse
+from ganneal.machine import cores
 from ganneal.models import Model
 from ganneal.registry import nearest
 from ganneal.storage.encoding import encode

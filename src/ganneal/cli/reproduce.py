@@ -10,7 +10,7 @@ from ganneal.cli.compare import seeds_of
 from ganneal.cli.fields import ARGUMENT, Typed
 from ganneal.cli.help import aligned_table as table_of
 from ganneal.comparison import Executor, LocalProcesses
-from ganneal.comparison.executors import cores
+from ganneal.machine import cores
 from ganneal.metrics.extractors import EXTRACTORS
 from ganneal.registry import lookup
 from ganneal.reproduction import ALIASES, SCALES, TABLES, Table, results

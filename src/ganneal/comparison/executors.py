@@ -13,6 +13,7 @@ from multiprocessing.process import BaseProcess
 from typing import Protocol, runtime_checkable
 
 from ganneal.comparison.job import Job, run
+from ganneal.machine import cores
 from ganneal.training.interruption import Interrupted
 
 
@@ -41,11 +42,6 @@ class Executor(Protocol):
     def stop(self) -> None:
         """Ask every running job to save and end, and wait for it."""
         ...
-
-
-def cores() -> int:
-    """The processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _child(job: Job) -> None:

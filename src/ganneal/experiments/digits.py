@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits at 16 px: real images that need no download."""
+"""Handwritten digits at 16 px: real images that ship with the library."""
 
 from dataclasses import replace
 

@@ -211,12 +211,12 @@ def copying_test(
 
 def _cells(sets: list[np.ndarray], cells: int, seed: int) -> tuple[Int64[np.ndarray, " n"], Int64[np.ndarray, " m"]]:
     """The cell of each row of the second and third set, by k-means of the first."""
-    from sklearn.cluster import KMeans
+    from scipy.cluster.vq import kmeans2, vq
 
     train, real, fake = sets
     # Cells of the training data: copying may be confined to a region, and an average over all would hide it.
-    fitted = KMeans(n_clusters=cells, random_state=seed).fit(train)
-    return np.asarray(fitted.predict(real), dtype=np.int64), np.asarray(fitted.predict(fake), dtype=np.int64)
+    centres, _ = kmeans2(train, cells, minit="++", rng=seed)
+    return vq(real, centres)[0].astype(np.int64), vq(fake, centres)[0].astype(np.int64)
 
 
 def mann_whitney_z(x: Float64[np.ndarray, " a"], y: Float64[np.ndarray, " b"]) -> float:

@@ -1,4 +1,4 @@
-"""Programs that show a run while it trains: TensorBoard, and Weights & Biases where it is asked for.
+"""Programs that show a run while it trains: TensorBoard where installed, and Weights & Biases where it is asked for.
 
 `metrics.jsonl` and `samples/` are the record. A tracker that fails is told of once and left out from then on: it
 neither ends a training nor changes one.
@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -128,7 +129,7 @@ class Trackers:
 
     def begin(self, num_real: int, config: Mapping[str, Any]) -> None:
         """Start them for a run of the experiment ``config`` that begins, or goes on, at ``num_real`` real images."""
-        if self._records.tensorboard:
+        if self._records.tensorboard and find_spec("tensorboard"):
             with self._guarded("TensorBoard"):
                 self._tracking["TensorBoard"] = TensorBoard(self._directory / "tensorboard", num_real)
         if self._records.wandb is not None:

@@ -223,7 +223,7 @@ def test_processes_and_threads_decode_alike(tmp_path: Path, monkeypatch: pytest.
         (tmp_path / name).touch()
     threads = decoding.decode_to_file(listing, format, tmp_path / "threads")
     monkeypatch.setattr(decoding, "FEWEST_FOR_PROCESSES", 1)
-    monkeypatch.setattr(decoding, "num_cores", lambda: 2)
+    monkeypatch.setattr(decoding, "cores", lambda: 2)
     heard: list[tuple[str, int, int]] = []
     with reporting(lambda *said: heard.append(said)):
         processes = decoding.decode_to_file(listing, format, tmp_path / "processes")
@@ -236,7 +236,7 @@ def test_a_process_that_dies_is_told_and_the_images_are_read_another_way(
     source: Zip, own_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decoding, "FEWEST_FOR_PROCESSES", 1)
-    monkeypatch.setattr(decoding, "num_cores", lambda: 2)
+    monkeypatch.setattr(decoding, "cores", lambda: 2)
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.warns(UserWarning, match=r"a process that decodes images ended early \(status [12]\)"):
         assert levels(source.load()) == list(range(COUNT))

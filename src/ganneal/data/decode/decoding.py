@@ -18,6 +18,7 @@ import ganneal
 from ganneal.data.decode.images import Damaged, Format, Reader, decode_image
 from ganneal.data.decode.listing import Listing
 from ganneal.data.messages import report
+from ganneal.machine import cores
 from ganneal.storage.encoding import encode
 
 DECODED_TOGETHER = 64
@@ -32,11 +33,6 @@ def quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")
         yield
-
-
-def num_cores() -> int:
-    """The cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def decode_chunk(read: Reader, names: Sequence[str], format: Format) -> tuple[np.ndarray, dict[str, str]]:
@@ -59,10 +55,10 @@ def chunks(count: int) -> list[range]:
 
 def decoded_chunks(listing: Listing, format: Format) -> Iterator[tuple[np.ndarray, dict[str, str]]]:
     """Every chunk in order, a few ahead at a time, on threads."""
-    with listing.container.open() as read, quiet(), ThreadPoolExecutor(num_cores()) as pool:
+    with listing.container.open() as read, quiet(), ThreadPoolExecutor(cores()) as pool:
         parts = chunks(len(listing.names))
         # A window, not all at once: finished chunks wait in memory until their turn comes.
-        window = 2 * num_cores()
+        window = 2 * cores()
         futures = [pool.submit(_chunk, read, listing.names, part, format) for part in parts[:window]]
         for number in range(len(parts)):
             # In order, whichever chunk is finished first: rows must lie as the samples are numbered.
@@ -97,7 +93,7 @@ def decode_to_file(listing: Listing, format: Format, path: Path) -> dict[str, st
     Raises:
         OSError: The file cannot be written, or a process ended early.
     """
-    if len(listing.names) >= FEWEST_FOR_PROCESSES and num_cores() > 1:
+    if len(listing.names) >= FEWEST_FOR_PROCESSES and cores() > 1:
         return _on_processes(listing, format, path)
     damaged: dict[str, str] = {}
     with open(path, "r+b") as file:
@@ -108,7 +104,7 @@ def decode_to_file(listing: Listing, format: Format, path: Path) -> dict[str, st
 
 
 def _on_processes(listing: Listing, format: Format, path: Path) -> dict[str, str]:
-    count, workers = len(listing.names), num_cores()
+    count, workers = len(listing.names), cores()
     # Each process writes a stretch of the file of its own, so none waits for another and the file is the same for any
     # number of them.
     bounds = [round(count * index / workers) for index in range(workers + 1)]

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ganneal.data.decode.decoding import num_cores
 from ganneal.data.decode.images import Damaged, Format, OnDamaged, decode_image, shown
 from ganneal.data.decode.listing import Listing, damage_report
+from ganneal.machine import cores
 
 
 class LazyImages:
@@ -24,7 +24,7 @@ class LazyImages:
         self.shape = (len(listing.names), *format.shape)
         self._resources = ExitStack()
         self._read = self._resources.enter_context(listing.container.open())
-        self._pool = self._resources.enter_context(ThreadPoolExecutor(num_cores()))
+        self._pool = self._resources.enter_context(ThreadPoolExecutor(cores()))
         self._ahead: tuple[np.ndarray, list[Future[np.ndarray]]] | None = None
 
     def __len__(self) -> int:

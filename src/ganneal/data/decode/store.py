@@ -21,10 +21,11 @@ from typing import Any
 import numpy as np
 import PIL
 
-from ganneal.data.decode.decoding import decode_to_file, num_cores
+from ganneal.data.decode.decoding import decode_to_file
 from ganneal.data.decode.images import Format
 from ganneal.data.decode.listing import Listing, stamp
 from ganneal.data.messages import report
+from ganneal.machine import cores
 from ganneal.storage.atomic import write_bytes
 from ganneal.storage.cache import cache_folder
 from ganneal.storage.encoding import encode
@@ -165,7 +166,7 @@ def _checksums(path: Path) -> list[int]:
 
     sums = []
     # Threads do: zlib and file reads let go of the interpreter's lock.
-    with ThreadPoolExecutor(num_cores()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         for number, value in enumerate(pool.map(checksum, range(0, size, READ_BYTES)), 1):
             sums.append(value)
             report("checking bytes of decoded images", min(number * READ_BYTES, size), size)

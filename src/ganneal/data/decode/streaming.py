@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ganneal.data.decode.decoding import DECODED_TOGETHER, decode_chunk, num_cores, quiet
+from ganneal.data.decode.decoding import DECODED_TOGETHER, decode_chunk, quiet
 from ganneal.data.decode.images import Format, shown
 from ganneal.data.decode.listing import stamp, version
 from ganneal.data.decode.store import kept_rows, store_limit
@@ -24,6 +24,7 @@ from ganneal.data.tools.huggingface import (
     load_split,
     streamed,
 )
+from ganneal.machine import cores
 from ganneal.storage.cache import cache_folder
 
 
@@ -147,14 +148,14 @@ def _decoded(
         return decode_chunk(lambda name: content(by_name[name]), names, format)
 
     waiting: deque[tuple[Future[tuple[np.ndarray, dict[str, str]]], list[Any]]] = deque()
-    with ThreadPoolExecutor(num_cores()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         start = 0
         for batch in batches:
             values = batch[images]
             waiting.append((pool.submit(decode, start, values), [] if labels is None else batch[labels]))
             start += len(values)
             # As many batches ahead as keep the threads busy, and no more: encoded images wait in memory.
-            if len(waiting) > 2 * num_cores():
+            if len(waiting) > 2 * cores():
                 future, classes = waiting.popleft()
                 rows, damaged = future.result()
                 yield rows, classes, damaged

@@ -1,13 +1,16 @@
-"""scikit-learn's 1,797 handwritten digits, which ship with that library: real images without a download."""
+"""1,797 handwritten digits, which ship with this library: real images without a download."""
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from ganneal.data.protocol import Dataset
+
+DIGITS_TABLE = Path(__file__).with_name("digits.csv.gz")
+"""64 levels and a label in each row: the test part of the set (UCI Machine Learning Repository, CC BY 4.0), as
+scikit-learn distributes it."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +28,7 @@ class Digits:
             raise ValueError(f"size must be at least 8, the digits' own size, got {self.size}.")
 
     def load(self) -> Dataset:
-        # Read from the package's file: importing scikit-learn takes seconds.
-        stored = np.loadtxt(_file(), delimiter=",")
+        stored = np.loadtxt(DIGITS_TABLE, delimiter=",")
         pixels, labels = stored[:, :-1], stored[:, -1]
         # The levels are 0 to 16, counts of set pixels in blocks of 4 x 4.
         levels = np.round(pixels.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
@@ -38,11 +40,3 @@ class Digits:
             "licence": "CC BY 4.0",
         }
         return Dataset(images[:, None], labels.astype(np.int64), 10, description)
-
-
-def _file() -> Path:
-    """The table of 64 levels and a label in each row, found without importing scikit-learn, which takes seconds."""
-    spec = find_spec("sklearn")
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError("Digits needs scikit-learn, which is not installed: pip install scikit-learn.")
-    return Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz"
