@@ -48,7 +48,7 @@ def test_every_image_is_read_in_the_order_of_the_keys(tmp_path: Path) -> None:
 def test_processes_read_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading, "SMALL_SET", 0)
     monkeypatch.setattr(decoding, "FEWEST_FOR_PROCESSES", 0)
-    monkeypatch.setattr(decoding, "num_cores", lambda: 2)
+    monkeypatch.setattr(decoding, "cores", lambda: 2)
     assert levels(LSUN(str(written(tmp_path / "lmdb"))).load().samples) == list(range(COUNT))
 
 

@@ -82,7 +82,7 @@ def test_the_files_of_a_split_follow_each_other(tmp_path: Path, split: str | Non
 def test_processes_read_it_too_and_few_groups_are_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading, "SMALL_SET", 0)
     monkeypatch.setattr(decoding, "FEWEST_FOR_PROCESSES", 0)
-    monkeypatch.setattr(decoding, "num_cores", lambda: 2)
+    monkeypatch.setattr(decoding, "cores", lambda: 2)
     source = Parquet(str(written(tmp_path / "a.parquet", range(40))))
     assert levels(source.load().samples) == list(range(40))
     groups = module._Groups([source.path], "image")
