@@ -7,18 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganneal.logits import softplus, upcast
-from ganneal.losses.outputs import LOG_RATIO, Output
-from ganneal.losses.protocol import (
-    Logits,
-    PerSample,
-    Weight,
-    WeightOn,
-    equal_sizes,
-    logistic,
-    unknown_placement,
-    weighted,
-)
+from ganneal.logits import softplus
+from ganneal.losses.outputs import Output
+from ganneal.losses.protocol import Logistic, Logits, Loss, PerSample, Weight, WeightOn, equal_sizes, weighted
 
 
 def _log_one_minus(t: Tensor, weight: Weight) -> Tensor:
@@ -32,7 +23,7 @@ def _log_one_minus(t: Tensor, weight: Weight) -> Tensor:
 
 
 @dataclass(frozen=True)
-class NonSaturating:
+class NonSaturating(Logistic):
     """The original GAN with the -log D trick: softplus(-D(x)) + softplus(D(G(z))) against softplus(-w D(G(z))).
 
     References:
@@ -40,18 +31,13 @@ class NonSaturating:
     """
 
     weight_on: WeightOn = "output"
-    needs_real = False
-    output = LOG_RATIO
-
-    def discriminator(self, real: Logits, fake: Logits) -> PerSample:
-        return logistic(real, fake)
 
     def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:
         return weighted(lambda t: softplus(-t), weight, self.weight_on, fake)
 
 
 @dataclass(frozen=True)
-class Minimax:
+class Minimax(Logistic):
     """The original minimax game on logits: the generator minimises -softplus(w D(G(z))), which saturates.
 
     References:
@@ -59,18 +45,13 @@ class Minimax:
     """
 
     weight_on: WeightOn = "output"
-    needs_real = False
-    output = LOG_RATIO
-
-    def discriminator(self, real: Logits, fake: Logits) -> PerSample:
-        return logistic(real, fake)
 
     def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:
         return weighted(lambda t: -softplus(t), weight, self.weight_on, fake)
 
 
 @dataclass(frozen=True)
-class MinimaxProbability:
+class MinimaxProbability(Logistic):
     """Minimax with the weight on the probability, log(1 - w sigmoid(D(G(z)))): Algorithm 3 of NATS to the letter.
 
     Weights above 1 are refused: the logarithm would leave its domain where the discriminator is confident. (A weight in
@@ -78,29 +59,20 @@ class MinimaxProbability:
     """
 
     weight_on: WeightOn = "output"
-    needs_real = False
-    output = LOG_RATIO
-
-    def discriminator(self, real: Logits, fake: Logits) -> PerSample:
-        return logistic(real, fake)
 
     def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:
-        match self.weight_on:
-            case "output" if isinstance(weight, float | int) and weight > 1:
-                raise ValueError(
-                    f"weight must be at most 1 for minimax-probability, got {weight}; use the loss 'minimax' or "
-                    f"weight_on='loss'."
-                )
-            case "output":
-                return _log_one_minus(upcast(fake), weight)
-            case "loss":
-                return weight * _log_one_minus(upcast(fake), 1.0)
-            case _:
-                raise unknown_placement(self.weight_on)
+        inside, outside = (weight, 1.0) if self.weight_on == "output" else (1.0, weight)
+        if isinstance(inside, float | int) and inside > 1:
+            raise ValueError(
+                f"weight must be at most 1 for minimax-probability, got {inside}; use the loss 'minimax' or "
+                f"weight_on='loss'."
+            )
+        # 1 on the output: this loss has its weight on the probability instead.
+        return weighted(lambda t: _log_one_minus(t, inside), outside, self.weight_on, fake)
 
 
 @dataclass(frozen=True)
-class LeastSquares:
+class LeastSquares(Loss):
     """LSGAN: 1/2 (D(x) - b)^2 + 1/2 (D(G(z)) - a)^2 against 1/2 (w D(G(z)) - c)^2.
 
     Symbol -> name: a -> fake_target; b -> real_target; c -> generator_target. The best output is (b p + a q)/(p + q)
@@ -115,7 +87,6 @@ class LeastSquares:
     real_target: float = 1.0
     generator_target: float = 1.0
     weight_on: WeightOn = "output"
-    needs_real = False
 
     @property
     def output(self) -> Output:
@@ -145,7 +116,7 @@ class LeastSquares:
 
 
 @dataclass(frozen=True)
-class Wasserstein:
+class Wasserstein(Loss):
     """The Wasserstein critic: D(G(z)) - D(x) against -w D(G(z)); it needs a gradient penalty or weight clipping.
 
     References:
@@ -153,7 +124,6 @@ class Wasserstein:
     """
 
     weight_on: WeightOn = "output"
-    needs_real = False
     output = Output(distance=True)
 
     def discriminator(self, real: Logits, fake: Logits) -> PerSample:
@@ -166,7 +136,7 @@ class Wasserstein:
 
 
 @dataclass(frozen=True)
-class Hinge:
+class Hinge(Loss):
     """The hinge loss: relu(1 - D(x)) + relu(1 + D(G(z))); the generator's side linear, -w D(G(z)), or hinged.
 
     References:
@@ -175,7 +145,6 @@ class Hinge:
 
     hinged_generator: bool = False
     weight_on: WeightOn = "output"
-    needs_real = False
     output = Output(boundary=0.0)
 
     def discriminator(self, real: Logits, fake: Logits) -> PerSample:

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from ganneal.divergences import DIVERGENCES, total_variation_term
 from ganneal.losses.outputs import LOG_RATIO, Output
-from ganneal.losses.protocol import Logits, PerSample, Weight, WeightOn, equal_sizes, weighted
+from ganneal.losses.protocol import Logits, Loss, PerSample, Weight, WeightOn, equal_sizes, weighted
 from ganneal.registry import lookup
 
 
 @dataclass(frozen=True)
-class DivergencePair:
+class DivergencePair(Loss):
     """The discriminator by the lower bound of one divergence, the generator down another: -a_f(D(x)) + b_f(D(G(z)))
     against -b_g(w D(G(z))).
 
@@ -35,7 +35,6 @@ class DivergencePair:
     exp_cap: float | None = None
     """Exponents beyond it go on along the tangent, in both losses; None never, 15 is sensible in training."""
     weight_on: WeightOn = "output"
-    needs_real = False
     output = LOG_RATIO
 
     def __post_init__(self) -> None:
@@ -72,7 +71,7 @@ def Hybrid(
 
 
 @dataclass(frozen=True)
-class TotalVariation:
+class TotalVariation(Loss):
     """T(D(G(z))) - T(D(x)) against -T(w D(G(z))), T = tanh / 2: minus the discriminator's loss is at most the distance.
 
     The best raw output is infinite, with the sign of p - q: it is no log ratio, and the generator's pull vanishes on
@@ -83,7 +82,6 @@ class TotalVariation:
     """
 
     weight_on: WeightOn = "output"
-    needs_real = False
     output = Output(boundary=0.0)
 
     def discriminator(self, real: Logits, fake: Logits) -> PerSample:

@@ -12,8 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ganneal.logits import softplus
-from ganneal.losses.outputs import LOG_RATIO
-from ganneal.losses.protocol import Logits, PerSample, Weight, WeightOn, logistic, weighted
+from ganneal.losses.protocol import Logistic, Logits, PerSample, Weight, WeightOn, weighted
 
 MonotoneFunction = Callable[[Tensor], Tensor]
 """Raw outputs to values, elementwise and differentiable; a frozen dataclass if a run is to write it down."""
@@ -94,7 +93,7 @@ def check_increases(h: MonotoneFunction) -> None:
 
 
 @dataclass(frozen=True)
-class FromMonotone:
+class FromMonotone(Logistic):
     """The logistic discriminator against -h(w D(G(z))), for any increasing ``h``.
 
     >>> FromMonotone(torch.sin)  # doctest: +ELLIPSIS
@@ -107,14 +106,9 @@ class FromMonotone:
 
     h: MonotoneFunction = Arcsinh()
     weight_on: WeightOn = "output"
-    needs_real = False
-    output = LOG_RATIO
 
     def __post_init__(self) -> None:
         check_increases(self.h)
-
-    def discriminator(self, real: Logits, fake: Logits) -> PerSample:
-        return logistic(real, fake)
 
     def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:
         return weighted(lambda t: -self.h(t), weight, self.weight_on, fake)

@@ -1,5 +1,6 @@
 """What a loss is, and what the losses share: equal sizes, the schedule's weight, the logistic discriminator."""
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ganneal.logits import PerSample, per_sample, softplus, upcast
-from ganneal.losses.outputs import UNKNOWN, Output
+from ganneal.losses.outputs import LOG_RATIO, UNKNOWN, Output
 
 Logits = Float[Tensor, " batch"]
 """The discriminator's raw outputs, [batch]."""
@@ -27,7 +28,7 @@ Weight = float | Float[Tensor, ""]
 
 @runtime_checkable
 class Loss(Protocol):
-    """What each player minimises, before averaging over the batch.
+    """What each player minimises, before averaging over the batch. Subclass it, or write all three members.
 
     A loss may also have an ``output``, an `Output`; `output_of` reads it. One that compares samples has ``views``, the
     pairs that the discriminator judges, and is given its outputs on each of them; `views_of_discriminator` reads them.
@@ -36,15 +37,27 @@ class Loss(Protocol):
     @property
     def needs_real(self) -> bool:
         """Whether the generator's loss reads ``real``; the engine then draws a real batch for the generator's moves."""
-        ...
+        return False
 
+    @abstractmethod
     def discriminator(self, real: Logits, fake: Logits) -> PerSample:
         """The discriminator's loss; ``real`` and ``fake`` have equal size."""
         ...
 
+    @abstractmethod
     def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:
         """The generator's loss at a schedule's ``weight``."""
         ...
+
+
+class Logistic(Loss):
+    """softplus(-D(x)) + softplus(D(G(z))), least at the log ratio of data and model; subclasses add the generator."""
+
+    output = LOG_RATIO
+
+    def discriminator(self, real: Logits, fake: Logits) -> PerSample:
+        real, fake = equal_sizes(real, fake)
+        return softplus(-real) + softplus(fake)
 
 
 @dataclass(frozen=True)
@@ -133,14 +146,6 @@ def weighted(of: Callable[..., Tensor], weight: Weight, weight_on: WeightOn, *lo
         case "loss":
             return weight * of(*logits)
         case _:
-            raise unknown_placement(weight_on)
-
-
-def unknown_placement(weight_on: str) -> ValueError:
-    return ValueError(f"weight_on must be 'output' or 'loss', got {weight_on!r}; use 'output' for the paper's reading.")
-
-
-def logistic(real: Logits, fake: Logits) -> PerSample:
-    """softplus(-D(x)) + softplus(D(G(z))), least at the log ratio of data and model."""
-    real, fake = equal_sizes(real, fake)
-    return softplus(-real) + softplus(fake)
+            raise ValueError(
+                f"weight_on must be 'output' or 'loss', got {weight_on!r}; use 'output' for the paper's reading."
+            )

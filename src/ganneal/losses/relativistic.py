@@ -4,6 +4,7 @@ The generator's loss needs the raw outputs at as many real samples (the engine d
 output multiplies those of both sides.
 """
 
+from abc import abstractmethod
 from dataclasses import dataclass
 
 import torch.nn.functional as F
@@ -12,17 +13,7 @@ from torch import Tensor
 from ganneal import ranks as collective
 from ganneal.logits import softplus
 from ganneal.losses.outputs import Output
-from ganneal.losses.protocol import Logits, PerSample, Weight, WeightOn, equal_sizes, weighted
-
-
-def _both(fake: Tensor, real: Tensor | None) -> tuple[Tensor, Tensor]:
-    if real is None:
-        raise ValueError(
-            "real must be given, got None: a relativistic generator is judged against real samples; pass the raw "
-            "outputs at as many of them."
-        )
-    real, fake = equal_sizes(real, fake)
-    return fake, real
+from ganneal.losses.protocol import Logits, Loss, PerSample, Weight, WeightOn, equal_sizes, weighted
 
 
 def _mean(logits: Tensor) -> Tensor:
@@ -31,7 +22,36 @@ def _mean(logits: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class RelativisticPaired:
+class Relativistic(Loss):
+    """Reals against fakes for the discriminator; the same with the sides exchanged for the generator."""
+
+    weight_on: WeightOn = "output"
+
+    @property
+    def needs_real(self) -> bool:
+        return True
+
+    @abstractmethod
+    def compared(self, above: Logits, below: Logits) -> PerSample:
+        """Small where the outputs ``above`` are above those ``below``."""
+        ...
+
+    def discriminator(self, real: Logits, fake: Logits) -> PerSample:
+        return self.compared(*equal_sizes(real, fake))
+
+    def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:
+        if real is None:
+            raise ValueError(
+                "real must be given, got None: a relativistic generator is judged against real samples; pass the raw "
+                "outputs at as many of them."
+            )
+        real, fake = equal_sizes(real, fake)
+        # The reals have no gradient to the generator's parameters, and decide how strongly each fake is pulled.
+        return weighted(self.compared, weight, self.weight_on, fake, real)
+
+
+@dataclass(frozen=True)
+class RelativisticPaired(Relativistic):
     """RpGAN: softplus(-(D(x) - D(G(z)))), the i-th fake against the i-th real sample; the generator exchanges them.
 
     The best output is the log ratio up to a constant. With R1 and R2 it is the loss of R3GAN.
@@ -41,42 +61,30 @@ class RelativisticPaired:
         A Modern GAN Baseline, 2024, Eq. 2.
     """
 
-    weight_on: WeightOn = "output"
-    needs_real = True
     output = Output(log_ratio=True)
 
-    def discriminator(self, real: Logits, fake: Logits) -> PerSample:
-        real, fake = equal_sizes(real, fake)
+    def compared(self, above: Logits, below: Logits) -> PerSample:
         # Only differences count: the output has no zero of its own and may drift.
-        return softplus(fake - real)
-
-    def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:
-        # The reals have no gradient to the generator's parameters, and decide how strongly each fake is pulled.
-        return weighted(lambda f, r: softplus(r - f), weight, self.weight_on, *_both(fake, real))
+        return softplus(below - above)
 
 
 @dataclass(frozen=True)
-class RelativisticPairedSquares:
+class RelativisticPairedSquares(Relativistic):
     """RpLSGAN: (D(x) - D(G(z)) - 1)^2, the i-th fake against the i-th real sample; the generator exchanges them.
 
     References:
         Jolicoeur-Martineau, On Relativistic f-Divergences, 2020.
     """
 
-    weight_on: WeightOn = "output"
-    needs_real = True
     output = Output()
 
-    def discriminator(self, real: Logits, fake: Logits) -> PerSample:
-        real, fake = equal_sizes(real, fake)
-        return (real - fake - 1).square()
-
-    def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:
-        return weighted(lambda f, r: (f - r - 1).square(), weight, self.weight_on, *_both(fake, real))
+    def compared(self, above: Logits, below: Logits) -> PerSample:
+        # A difference of exactly 1 is wanted: one that is too large costs as much as one that is too small.
+        return (above - below - 1).square()
 
 
 @dataclass(frozen=True)
-class RelativisticAverage:
+class RelativisticAverage(Relativistic):
     """RaGAN: each sample against the mean output of the other side, softplus(-(D(x) - mean D(G(z)))) +
     softplus(D(G(z)) - mean D(x)); the generator exchanges them.
 
@@ -87,24 +95,15 @@ class RelativisticAverage:
         Jolicoeur-Martineau, The relativistic discriminator, 2018, Eq. 7 and 8.
     """
 
-    weight_on: WeightOn = "output"
-    needs_real = True
     output = Output()
 
-    def discriminator(self, real: Logits, fake: Logits) -> PerSample:
-        real, fake = equal_sizes(real, fake)
+    def compared(self, above: Logits, below: Logits) -> PerSample:
         # Against the mean of the other side the pairing of the batch does not matter.
-        return softplus(_mean(fake) - real) + softplus(fake - _mean(real))
-
-    def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:
-        def exchanged(f: Tensor, r: Tensor) -> Tensor:
-            return softplus(_mean(r) - f) + softplus(r - _mean(f))
-
-        return weighted(exchanged, weight, self.weight_on, *_both(fake, real))
+        return softplus(_mean(below) - above) + softplus(below - _mean(above))
 
 
 @dataclass(frozen=True)
-class RelativisticAverageHinge:
+class RelativisticAverageHinge(Relativistic):
     """RaHinge: relu(1 - (D(x) - mean D(G(z)))) + relu(1 + D(G(z)) - mean D(x)); the generator exchanges them.
 
     Some codes halve it. Means as in `RelativisticAverage`.
@@ -113,16 +112,7 @@ class RelativisticAverageHinge:
         Jolicoeur-Martineau, The relativistic discriminator, 2018, appendix.
     """
 
-    weight_on: WeightOn = "output"
-    needs_real = True
     output = Output()
 
-    def discriminator(self, real: Logits, fake: Logits) -> PerSample:
-        real, fake = equal_sizes(real, fake)
-        return F.relu(1 - (real - _mean(fake))) + F.relu(1 + (fake - _mean(real)))
-
-    def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:
-        def exchanged(f: Tensor, r: Tensor) -> Tensor:
-            return F.relu(1 - (f - _mean(r))) + F.relu(1 + (r - _mean(f)))
-
-        return weighted(exchanged, weight, self.weight_on, *_both(fake, real))
+    def compared(self, above: Logits, below: Logits) -> PerSample:
+        return F.relu(1 - (above - _mean(below))) + F.relu(1 + (below - _mean(above)))
