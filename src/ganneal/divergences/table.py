@@ -74,6 +74,7 @@ class FDivergence:
         return FDivergence(
             symbol=f"{self.symbol}, reversed",
             f=lambda u: u * self.f(1 / u),
+            # The first two derivatives of u f(1/u).
             f_prime=lambda u: self.f(1 / u) - self.f_prime(1 / u) / u,
             f_second=lambda u: self.f_second(1 / u) / u**3,
             # With data and model exchanged the ratio is inverted, so the log ratio d changes its sign and the two terms
@@ -87,6 +88,7 @@ class FDivergence:
         )
 
 
+# softplus(0) = log 2: taking twice that away makes the terms of js, srkl and skl 0 at d = 0.
 TWO_LOG_TWO = 2 * log(2)
 
 
@@ -106,16 +108,19 @@ def power(k: float, symbol: str | None = None) -> FDivergence:
         f=f,
         f_prime=lambda u: growth(u.log(), 1 - k),
         f_second=lambda u: u**-k,
+        # a(d) = f'(e^d) and b(d) are expm1 over the exponent: exact near d = 0, where e^d - 1 would cancel.
         real_term=lambda d, cap=None, /: growth(d, 1 - k, cap),
         fake_term=lambda d, cap=None, /: growth(d, 2 - k, cap),
-        fake_slope=lambda d: torch.exp((2 - k) * d),
+        fake_slope=lambda d: torch.exp((2 - k) * d),  # e^(2d) e^(-k d)
         tail_weights=TailWeights(k, 3 - k),
+        # The limits of -growth(d, 2 - k) for d to -infinity and of growth(d, 1 - k) for d to infinity.
         at_zero=1 / (2 - k) if k < 2 else inf,
         at_infinity=1 / (k - 1) if k > 1 else inf,
     )
 
 
 _js = FDivergence(
+    # The factor 4 makes f''(1) = 1; the Jensen-Shannon divergence itself has 1/4.
     symbol="4 JS(p, q)",
     f=lambda u: 2 * (u * torch.log(2 * u / (1 + u)) + torch.log(2 / (1 + u))),
     f_prime=lambda u: 2 * torch.log(2 * u / (1 + u)),
@@ -133,7 +138,7 @@ _jeffreys = FDivergence(
     f=lambda u: 0.5 * (u - 1) * u.log(),
     f_prime=lambda u: 0.5 * (u.log() + 1 - 1 / u),
     f_second=lambda u: 0.5 * (1 / u + 1 / u**2),
-    real_term=lambda d, cap=None, /: 0.5 * (d + growth(d, -1, cap)),
+    real_term=lambda d, cap=None, /: 0.5 * (d + growth(d, -1, cap)),  # growth(d, -1) is 1 - e^-d
     fake_term=lambda d, cap=None, /: 0.5 * (d + growth(d, 1, cap)),
     fake_slope=lambda d: 0.5 * (1 + d.exp()),
     tail_weights=TailWeights(2, 2),
@@ -142,10 +147,12 @@ _jeffreys = FDivergence(
 )
 
 _srkl = FDivergence(
+    # Term by term twice reverse_kl less js; half of its gradient is the non-saturating generator's.
     symbol="4 KL((p + q)/2 ‖ p)",
     f=lambda u: 2 * (u + 1) * torch.log((u + 1) / (2 * u)) + 2 * (u - 1),
     f_prime=lambda u: 2 * torch.log((u + 1) / (2 * u)) + 2 - 2 / u,
     f_second=lambda u: 2 / (u**2 * (1 + u)),
+    # The slope 2 e^-d sigmoid(-d) has no bound on reals that D rejects: train D by js, and the generator by this.
     real_term=lambda d, cap=None, /: 2 * softplus(-d) - TWO_LOG_TWO + 2 * growth(d, -1, cap),
     fake_term=lambda d, cap=None, /: TWO_LOG_TWO - 2 * softplus(-d),
     fake_slope=lambda d: 2 * torch.sigmoid(-d),
@@ -155,6 +162,7 @@ _srkl = FDivergence(
 )
 
 _skl = FDivergence(
+    # Term by term twice kl less js.
     symbol="4 KL((p + q)/2 ‖ q)",
     f=lambda u: 2 * (u + 1) * torch.log((u + 1) / 2) - 2 * (u - 1),
     f_prime=lambda u: 2 * torch.log((u + 1) / 2),

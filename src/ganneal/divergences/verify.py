@@ -11,6 +11,7 @@ from ganneal.divergences.table import FDivergence
 
 IDENTITY_TOLERANCE = 1e-8
 TAIL = 30.0
+# e^80 squared is far from float64's overflow at e^709.
 LARGEST_LOGIT = 80.0
 FAST = 0.25
 """A limit at d = ±LARGEST_LOGIT is compared where its distance is below e^(-FAST LARGEST_LOGIT) of its size."""
@@ -38,6 +39,7 @@ def _one(value: float) -> Tensor:
 
 def _logarithmic_slope(row: FDivergence, d: float) -> Tensor:
     around = torch.tensor([d - 0.5, d + 0.5], dtype=torch.float64)
+    # b'(d) ~ e^((2 - left) d) and ~ e^((right - 1) d) far out: over a step of 1 the difference is the exponent.
     return row.fake_slope(around).log().diff()
 
 
@@ -63,6 +65,7 @@ def _tails(row: FDivergence, tolerance: float) -> Iterator[Check]:
         law = f"the slope of log fake_slope is {law} of tail_weights"
         yield Check(law, _one(d), slope, _one(expected), tolerance)
     far = _one(LARGEST_LOGIT)
+    # An infinite limit, and one that is approached too slowly to be seen at 80, are not compared.
     if 2 - left >= FAST:
         yield Check("at_zero = lim -fake_term(d)", -far, _one(row.at_zero), -row.fake_term(-far))
     if 2 - right >= FAST:
@@ -71,6 +74,7 @@ def _tails(row: FDivergence, tolerance: float) -> Iterator[Check]:
 
 def _first_failure(check: Check) -> str | None:
     law, d, got, expected, tolerance = check
+    # Relative for large values, absolute near 0.
     bound = tolerance * (1 + expected.abs())
     wrong = ~((got - expected).abs() <= bound)  # so that NaN is wrong
     if not wrong.any():
@@ -96,6 +100,7 @@ def verify_divergence(row: FDivergence, *, tail_tolerance: float = 1e-6) -> None
         (row.at_zero, row.tail_weights.left, "at_zero"),
         (row.at_infinity, row.tail_weights.right, "at_infinity"),
     ):
+        # f'' ~ u^-left integrated twice is finite at 0 exactly for left < 2; reversal gives the same law at infinity.
         if isfinite(limit) != (weight < 2):
             raise ValueError(
                 f"{name} of {row.symbol} must be finite exactly if its tail weight is below 2, got {limit} with a "

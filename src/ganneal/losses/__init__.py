@@ -80,9 +80,11 @@ PAIR_LOSSES: dict[str, Triplet] = {"triplet": Triplet()}
 class _EveryLoss(ChainMap[str, Any]):
     """Both registries as one: what is put into it goes where it belongs."""
 
+    # A ChainMap reads all of its maps but writes to the first alone, so a loss is sent to the registry of its kind.
     def __setitem__(self, name: str, loss: Any) -> None:
         (PAIR_LOSSES if compares_pairs(loss) else LOSSES)[name] = loss
 
+    # A ChainMap would empty its first map only.
     def clear(self) -> None:
         for registry in self.maps:
             registry.clear()

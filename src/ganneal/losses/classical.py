@@ -19,6 +19,8 @@ def _log_one_minus(t: Tensor, weight: Weight) -> Tensor:
     """
     # At w = 1 this is -infinity, and both branches become -softplus(t).
     offset = torch.log1p(-torch.as_tensor(weight, dtype=t.dtype, device=t.device))
+    # Both sides are computed everywhere, so neither may overflow where it is not taken: torch.where multiplies that
+    # side's slope by 0, and 0 times infinity is NaN.
     return torch.where(t > 0, torch.logaddexp(offset, -t) - softplus(-t), softplus(t + offset) - softplus(t))
 
 
@@ -33,6 +35,7 @@ class NonSaturating(Logistic):
     weight_on: WeightOn = "output"
 
     def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:
+        # The slope -w sigmoid(-w D) is about -w on fakes that D rejects, where that of the minimax game vanishes.
         return weighted(lambda t: softplus(-t), weight, self.weight_on, fake)
 
 
@@ -47,6 +50,7 @@ class Minimax(Logistic):
     weight_on: WeightOn = "output"
 
     def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:
+        # The slope -w sigmoid(w D) vanishes on fakes that D rejects: the generator learns least where it is worst.
         return weighted(lambda t: -softplus(t), weight, self.weight_on, fake)
 
 
@@ -90,6 +94,7 @@ class LeastSquares(Loss):
 
     @property
     def output(self) -> Output:
+        # The best output (b p + a q) / (p + q) is the middle of the targets where p = q.
         return Output(boundary=(self.fake_target + self.real_target) / 2)
 
     def __post_init__(self) -> None:
@@ -109,6 +114,7 @@ class LeastSquares(Loss):
 
     def discriminator(self, real: Logits, fake: Logits) -> PerSample:
         real, fake = equal_sizes(real, fake)
+        # With the paper's halves the slope is the distance from the target itself.
         return 0.5 * (real - self.real_target).square() + 0.5 * (fake - self.fake_target).square()
 
     def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:
@@ -124,6 +130,7 @@ class Wasserstein(Loss):
     """
 
     weight_on: WeightOn = "output"
+    # No boundary: a Kantorovich potential is determined up to a constant only.
     output = Output(distance=True)
 
     def discriminator(self, real: Logits, fake: Logits) -> PerSample:
@@ -132,6 +139,7 @@ class Wasserstein(Loss):
         return fake - real
 
     def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:
+        # A linear loss: the weight multiplies the gradient alike inside and outside.
         return weighted(torch.neg, weight, self.weight_on, fake)
 
 
@@ -145,6 +153,7 @@ class Hinge(Loss):
 
     hinged_generator: bool = False
     weight_on: WeightOn = "output"
+    # The best output is the sign of p - q, so it tells which of the two is larger and not by how much.
     output = Output(boundary=0.0)
 
     def discriminator(self, real: Logits, fake: Logits) -> PerSample:
@@ -153,5 +162,6 @@ class Hinge(Loss):
         return F.relu(1 - real) + F.relu(1 + fake)
 
     def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:
+        # The published generator is linear: with a hinge, fakes whose output is above 1 would be pulled no more.
         of = (lambda t: F.relu(1 - t)) if self.hinged_generator else torch.neg
         return weighted(of, weight, self.weight_on, fake)

@@ -41,6 +41,7 @@ class DivergencePair(Loss):
         for name in (self.d_divergence, self.g_divergence):
             lookup("divergence", DIVERGENCES, name)
         for name in ("d_scale", "g_scale"):
+            # Not "<= 0", which is False for NaN too.
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}; 1 is the divergence's own scale.")
         if self.exp_cap is not None and not self.exp_cap > 0:
@@ -49,6 +50,7 @@ class DivergencePair(Loss):
     def discriminator(self, real: Logits, fake: Logits) -> PerSample:
         real, fake = equal_sizes(real, fake)
         row = DIVERGENCES[self.d_divergence]
+        # Minus the variational bound E_p[a_f(d)] - E_q[b_f(d)], which is at most D_f and equal to it at d = log p/q.
         return self.d_scale * (row.fake_term(fake, self.exp_cap) - row.real_term(real, self.exp_cap))
 
     def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:

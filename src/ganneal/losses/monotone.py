@@ -25,6 +25,7 @@ class Arcsinh:
     """h(d) = arcsinh d: reverse KL near 0, bounded by a logarithm far away."""
 
     def __call__(self, d: Tensor) -> Tensor:
+        # Slope 1 / sqrt(1 + d^2), between 0 and 1: no fake is left alone, and none pulls without bounds.
         return torch.asinh(d)
 
 
@@ -39,6 +40,7 @@ class ShiftedSoftplus:
             raise ValueError(f"shift must be above 0, got {self.shift}; use the loss 'minimax' for 0.")
 
     def __call__(self, d: Tensor) -> Tensor:
+        # Slope sigmoid(d + shift): about 1 above -shift, as that of h(d) = d, and falling to 0 below.
         return softplus(d + self.shift)
 
 
@@ -111,6 +113,8 @@ class FromMonotone(Logistic):
         check_increases(self.h)
 
     def generator(self, fake: Logits, real: Logits | None = None, *, weight: Weight = 1.0) -> PerSample:
+        # In the sample this has the gradient -w h'(w d) grad d: h decides how strongly a fake is pulled, never where
+        # to.
         return weighted(lambda t: -self.h(t), weight, self.weight_on, fake)
 
     def f_second(self, u: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ Side = Literal["real", "fake", "earlier real", "earlier fake"]
 """Batches that a discriminator may judge: those of a move, and those of the same player's move before."""
 SideGroup = tuple[Side, ...]
 """What is judged at once: a sample, or a sample and its partners."""
+# In the order of the discriminator's arguments; the generator's are the other way round.
 SEPARATE: tuple[SideGroup, ...] = (("real",), ("fake",))
 WeightOn = Literal["output", "loss"]
 """Where a schedule's weight goes: on the raw output inside the generator's loss, or on the loss."""
@@ -82,7 +83,7 @@ class PerLogit:
 def _by_head(of: Callable[..., Tensor], outputs: tuple[Tensor, ...]) -> PerSample:
     if outputs[0].dim() == 1:
         return of(*outputs)
-    heads = zip(*(each.unbind(1) for each in outputs), strict=True)
+    heads = zip(*(each.unbind(1) for each in outputs), strict=True)  # of each head [batch, places], a side each
     # Head by head, as losses that compare with a mean must not mix the heads.
     values = [of(*(logits.flatten() for logits in head)).view(head[0].shape) for head in heads]
     return per_sample(torch.stack(values, 1))
@@ -114,7 +115,9 @@ def weight_scales_gradient(loss: Loss) -> bool:
 
     A weight on the output of another loss bends its slope too: softplus(-w t) falls by w sigmoid(-w t).
     """
+    # Both signs and both sides of a margin of 1: the hinge is linear on one side only.
     base = torch.tensor([-3.0, -0.5, 0.5, 3.0], dtype=torch.float64)
+    # Rolled against each other, as equal outputs would have differences of 0 everywhere.
     outputs = [base.roll(shift).requires_grad_() for shift, _ in enumerate(views_of_generator(loss))]
     # Tried, not looked up by name: the answer holds for a loss of your own too.
     full, quarter = (
@@ -129,6 +132,7 @@ def equal_sizes(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
     Raises:
         ValueError: They differ in size, and would be broadcast.
     """
+    # [n, 1] against [n] would broadcast to [n, n], train on all pairs and look like a loss all the same.
     if real.shape != fake.shape:
         raise ValueError(
             f"real and fake must have equal size, got {tuple(real.shape)} and {tuple(fake.shape)}; draw as many fakes "
@@ -139,6 +143,7 @@ def equal_sizes(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
 
 def weighted(of: Callable[..., Tensor], weight: Weight, weight_on: WeightOn, *logits: Tensor) -> Tensor:
     """The generator loss ``of`` raw outputs with its weight inside (on every raw output) or outside (on the loss)."""
+    # Before the weight is applied: in bf16 the product would be rounded to 8 bits once more.
     logits = tuple(upcast(each) for each in logits)
     match weight_on:
         case "output":

@@ -115,4 +115,5 @@ class RelativisticAverageHinge(Relativistic):
     output = Output()
 
     def compared(self, above: Logits, below: Logits) -> PerSample:
+        # The margin of 1 is on distances from the other side's mean, so D may drift without changing the loss.
         return F.relu(1 - (above - _mean(below))) + F.relu(1 + (below - _mean(above)))

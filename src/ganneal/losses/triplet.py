@@ -51,7 +51,7 @@ class Triplet:
             raise ValueError(f"margin must be above 0, got {self.margin}; the authors use 100.")
 
     def discriminator(self, real_real: Logits, fake_real: Logits, fake_fake: Logits) -> PerSample:
-        rr, fr, ff = upcast(real_real), upcast(fake_real), upcast(fake_fake)
+        rr, fr, ff = upcast(real_real), upcast(fake_real), upcast(fake_fake)  # [batch] each
         # R is small within a side and large across: both triplets share the pair across.
         return F.relu(rr - fr + self.margin) + F.relu(ff - fr + self.margin)
 
