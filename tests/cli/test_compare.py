@@ -13,13 +13,13 @@ import pytest
 import torch
 from PIL import Image
 
-from ganneal.cli import automatic, main
 from ganneal.cli import compare as command
+from ganneal.cli import main
 from ganneal.comparison import LocalProcesses, Study
 from ganneal.comparison.job import Job, run
 from ganneal.comparison.study import Like
 from ganneal.data import Folder
-from ganneal.experiments import EXPERIMENTS
+from ganneal.experiments import EXPERIMENTS, named
 from ganneal.losses import LOSSES
 from ganneal.machine import Machine
 from ganneal.storage.encoding import encode
@@ -274,8 +274,8 @@ def test_all_arms_on_a_path_share_choices_that_the_study_keeps(
     images = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8)
     np.savez(tmp_path / "mine.npz", images=images)
     asked: list[str] = []
-    choose = automatic.image_choices
-    monkeypatch.setattr(automatic, "image_choices", lambda path, models: asked.append(path) or choose(path))
+    choose = named.image_choices
+    monkeypatch.setattr(named, "image_choices", lambda path, models: asked.append(path) or choose(path))
     tiny = [option for option in TINY if option not in ("--data.num-samples", "200", "--batch-size", "16")]
     arguments = ("a=mine.npz,scheme.levels=2", "mine.npz,loss=hinge", *CLOCK, "--seeds", "1", *tiny)
     status, out, err = cli(*arguments)
@@ -284,7 +284,7 @@ def test_all_arms_on_a_path_share_choices_that_the_study_keeps(
     assert (kept["batch_size"]["value"], kept["batch_size"]["reason"]) == (8, "few images: 40")
 
     other = replace(choose("mine.npz")["batch_size"], value=4)
-    monkeypatch.setattr(automatic, "image_choices", lambda path, models: choose(path) | {"batch_size": other})
+    monkeypatch.setattr(named, "image_choices", lambda path, models: choose(path) | {"batch_size": other})
     assert cli(*arguments)[:2] == (0, out) and len(here) == 2
     status, _, err = cli(*arguments[:1], "b=mine.npz", *arguments[1:])
     assert status == 0, err
@@ -312,7 +312,7 @@ def test_a_folder_keeps_what_was_chosen_though_its_images_and_the_machine_change
     draw(40, 8)
     before = settings()
     (tmp_path / "runs" / "compare-mine-nats").mkdir(parents=True)
-    chosen_then = encode({"mine": automatic.image_choices("mine")})
+    chosen_then = encode({"mine": named.image_choices("mine")})
     study = {"format": 1, "chosen": chosen_then}
     (tmp_path / "runs" / "compare-mine-nats" / "study.json").write_text(json.dumps(study))
     draw(600, 32)

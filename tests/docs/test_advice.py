@@ -112,6 +112,8 @@ REACHED_BY = {
     "comparison/": "compare",
     "inference/export/": "export",
     "engine/": "train",
+    "experiments/named.py": "train compare",
+    "training/dry_run.py": "train",
     "training/forewarning.py": "train compare",
     "training/launch.py": "train",
     "reproduction/": "reproduce",

@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from ganneal.cli.compare import seeds_of
+from ganneal.comparison.study import seeds_of
 from ganneal.reproduction import TABLES
 from ganneal.reproduction.plan import chosen_rows
 

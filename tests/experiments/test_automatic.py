@@ -19,11 +19,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ganneal.cli import automatic, main
+from ganneal.cli import main
 from ganneal.data import Arrays, Cifar10, Cifar100, Folder, Idx, Zip, source_at
 from ganneal.data.decode.survey import ImageHeader, Survey
 from ganneal.data.tools.inspection import survey
-from ganneal.experiments import EXPERIMENTS
+from ganneal.experiments import EXPERIMENTS, named
 from ganneal.experiments.automatic import choose
 from ganneal.machine import Machine
 from ganneal.models import DCGAN, MODELS
@@ -201,7 +201,7 @@ def test_on_resume_nothing_is_chosen_again(ganneal: Any, tmp_path: Path, monkeyp
     assert ganneal("mine", "--seed", "3", *QUICK)[0] == 0
     before = stored("runs/mine-nats-seed3")
     monkeypatch.setattr(sys.modules["ganneal.experiments.images"], "this_machine", lambda: GPU)
-    monkeypatch.setattr(automatic, "image_choices", lambda path, models: pytest.fail("it chose again"))
+    monkeypatch.setattr(named, "image_choices", lambda path, models: pytest.fail("it chose again"))
     status, said = ganneal("mine", "--seed", "3", *QUICK, "--budget.d-updates", "4")
     assert status == 0 and "resuming" in said
     after = stored("runs/mine-nats-seed3")

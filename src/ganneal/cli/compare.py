@@ -1,22 +1,22 @@
 """`ganneal compare`: experiments side by side, over seeds, under one clock."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any
 
-from ganneal.cli.automatic import automatic_choices, named_model, reasons, values
 from ganneal.cli.command import Command, say
-from ganneal.cli.configure import EXPERIMENT_PARTS, configure, resolve
+from ganneal.cli.configure import EXPERIMENT_PARTS, configure, named_model
 from ganneal.cli.fields import ARGUMENT, REST, Typed
 from ganneal.cli.help import aligned_table, paragraph
 from ganneal.cli.options import Parts
 from ganneal.clocks import CLOCKS, BudgetClock
 from ganneal.comparison import Arm, Executor, LocalProcesses, Study, compare
 from ganneal.comparison.schedule import stored_choices
-from ganneal.comparison.study import first_control, with_controls
+from ganneal.comparison.study import first_control, seeds_of, with_controls
 from ganneal.data.messages import TRAINING
 from ganneal.experiments import EXPERIMENTS, Choice, run_name
+from ganneal.experiments.named import automatic_choices, choices_as_text, resolve
 from ganneal.inference.zoo import refuse
 from ganneal.machine import cores
 from ganneal.models import Model
@@ -109,7 +109,7 @@ class CompareCommand(Command):
     def _arm(self, text: str) -> Arm:
         """An arm from ``[LABEL=]EXPERIMENT[,OPTION=VALUE | ,SWITCH]...`` and the options that all arms share."""
         label, name = _named(text)
-        experiment = resolve(name, values(self.chosen.get(name)))
+        experiment = resolve(name, self.chosen.get(name))
         arguments = [*self.changes, *_own(text)]
         _refuse_what_the_study_sets(arguments)
         return Arm(experiment.name if label is None else label, configure(experiment, arguments, name))
@@ -135,7 +135,7 @@ class CompareCommand(Command):
         arms = tuple(self._arm(text) for text in self.arms)
         if self.controls:
             arms = with_controls(arms, clock)
-        arms = tuple(_with_threads(arm, executor.threads) for arm in arms)
+        arms = tuple(arm.with_threads(executor.threads) for arm in arms)
         first = self.baseline or (first_control(arms) if self.controls else arms[0].name)
         refuse(first, "--baseline names an arm, which is trained as the others are")
         if first not in [arm.name for arm in arms]:
@@ -147,7 +147,7 @@ class CompareCommand(Command):
         executor = self._executor()
         study = self._study(executor)
         for name, settings in self.chosen.items():
-            say(f"{name}: {reasons(settings)}")
+            say(f"{name}: {choices_as_text(settings)}")
         try:
             results = compare(study, self.folder, executor, say=say, command=typed, chosen=encode(self.chosen))
         except Interrupted as stop:
@@ -179,22 +179,3 @@ def _refuse_what_the_study_sets(arguments: Sequence[str]) -> None:
         if option.startswith("--budget."):
             clock = option.removeprefix("--budget.").replace("_", "-")
             raise ValueError(f"{option} is the study's to set, the same for every arm; give --{clock} AMOUNT.")
-
-
-def seeds_of(text: str) -> tuple[int, ...]:
-    """Seeds from a number of them or a list, as 3 or 0,3,7."""
-    try:
-        numbers = [int(part) for part in text.split(",")]
-    except ValueError:
-        numbers = []
-    least = 1 if len(numbers) == 1 else 0
-    if not numbers or min(numbers) < least:
-        raise ValueError(f"--seeds must be a number of seeds of at least 1, or a list as 0,3,7, got {text!r}.")
-    return tuple(numbers) if len(numbers) > 1 else tuple(range(numbers[0]))
-
-
-def _with_threads(arm: Arm, threads: int) -> Arm:
-    """The arm with its share of the cores, where its experiment does not say: oversubscribed threads cost a lot."""
-    if arm.experiment.threads is not None:
-        return arm
-    return replace(arm, experiment=replace(arm.experiment, threads=threads))

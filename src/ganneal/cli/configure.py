@@ -1,24 +1,19 @@
 """From words on the command line to an experiment; shared by the commands that train."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
 from ganneal.augment import AUGMENTATIONS, PROBABILITIES
 from ganneal.cli.options import Parts, parse, switch_parts
 from ganneal.data import DATASETS
 from ganneal.experiment import Experiment
-from ganneal.experiments import EXPERIMENTS, images
-from ganneal.inference.zoo import refuse
 from ganneal.losses import EVERY_LOSS, MONOTONE
 from ganneal.metrics.extractors import EXTRACTORS
-from ganneal.models import MODELS, Model, Pair
+from ganneal.models import DCGAN, MODELS, Model, Pair
 from ganneal.normalization import NORMALIZATIONS
 from ganneal.optim import LR_RULES, OPTIMIZERS
 from ganneal.push import DELTAS
-from ganneal.registry import nearest
 from ganneal.regularizers import REGULARIZERS
 from ganneal.schemes import SCHEMES
 from ganneal.task import TASKS
@@ -47,27 +42,6 @@ EXPERIMENT_PARTS: Parts = {
     "records.extractor": ("extractor", EXTRACTORS),
     "records.held_out": ("data source", DATASETS),
 }
-
-
-def resolve(name: str, chosen: Mapping[str, Any] | None = None) -> Experiment:
-    """The experiment called ``name``, or one of the images at the path ``name`` with the settings ``chosen``."""
-    if name in EXPERIMENTS:
-        return EXPERIMENTS[name]()
-    refuse(name, "training takes an experiment or a path of images")
-    if Path(name).exists():
-        return images(name, chosen)
-    if "/" in name:
-        raise ValueError(
-            f"no such path: {name}{_missing_parent(name)}; give a folder or a file of images, or an experiment that "
-            f"`ganneal train --help` lists."
-        )
-    raise ValueError(f"unknown experiment {name!r}, and no such path. {nearest(name, EXPERIMENTS)}")
-
-
-def _missing_parent(name: str) -> str:
-    """Where the path ``name`` goes astray, if that is before its end."""
-    lacking = [place for place in Path(name).parents if not place.exists()]
-    return f" (there is no {lacking[-1]})" if lacking else ""
 
 
 @dataclass(frozen=True)
@@ -100,3 +74,8 @@ def configure(experiment: Experiment, arguments: Sequence[str], name: str) -> Ex
     """
     model, rest = with_families(experiment.model, arguments)
     return parse(replace(experiment, model=model), rest, f"train {shlex.quote(name)}", EXPERIMENT_PARTS)
+
+
+def named_model(arguments: Sequence[str]) -> Model:
+    """The networks that ``arguments`` name with ``--model``, else those of `images`, before the rest is parsed."""
+    return with_families(DCGAN(), arguments)[0]

@@ -6,26 +6,22 @@ from pathlib import Path
 from typing import Annotated
 
 from ganneal.cli.command import Command, say
-from ganneal.cli.compare import seeds_of
 from ganneal.cli.fields import ARGUMENT, Typed
-from ganneal.cli.help import aligned_table as table_of
-from ganneal.comparison import Executor, LocalProcesses
+from ganneal.cli.help import aligned_table
+from ganneal.comparison import LocalProcesses
+from ganneal.comparison.study import seeds_of
 from ganneal.machine import cores
 from ganneal.metrics.extractors import EXTRACTORS
 from ganneal.registry import lookup
-from ganneal.reproduction import ALIASES, SCALES, TABLES, Table, results
+from ganneal.reproduction import ALIASES, SCALES, TABLES, results
 from ganneal.reproduction.datasets import PUBLISHED_DATA
-from ganneal.reproduction.distances import DISTANCE_ROWS, TITLE, distances_table
+from ganneal.reproduction.distances import TITLE, distances_table
 from ganneal.reproduction.documents import write_documents
-from ganneal.reproduction.plan import Planned, chosen_rows, planned, seconds
-from ganneal.reproduction.running import check_extractor, row_identity, run_rows
-from ganneal.reproduction.scales import Scale
-from ganneal.training.interruption import Interrupted
-from ganneal.wording import duration
+from ganneal.reproduction.ledger_run import Places, run_into_ledger
+from ganneal.reproduction.listing import DISTANCES, planned_rows, tables_and_scales
+from ganneal.reproduction.plan import chosen_rows, planned
 
 PAGE = "reproduction.md"
-DISTANCES = "table1"
-"""The table that is measured on the data alone."""
 
 
 @dataclass(frozen=True)
@@ -66,14 +62,14 @@ class ReproduceCommand(Command):
     def sections(cls) -> Mapping[str, str]:
         """The tables, and the sets whose place can be told."""
         names = {"TABLE": ", ".join([*TABLES, *ALIASES]), "NAME": ", ".join(PUBLISHED_DATA)}
-        return {"tables, and data sets": table_of(names)}
+        return {"tables, and data sets": aligned_table(names)}
 
     def __call__(self, typed: str) -> None:
         """Run or print."""
         if self.table is None:
             if self != ReproduceCommand():
                 raise ValueError("the table must come first: ganneal reproduce TABLE --scale SCALE [options].")
-            print(_listed())
+            print(tables_and_scales())
         elif self.table == "page":
             self._only("results", "page")
             write_documents(TABLES, results.read_all(self.results), self._page_file())
@@ -106,22 +102,11 @@ class ReproduceCommand(Command):
         executor, paths = LocalProcesses(cores() if self.jobs is None else self.jobs), _paths(self.data)
         rows = [planned(row, scale, paths, extractor) for row in chosen_rows(table, self.rows)]
         if self.plan:
-            print(shown_plan(table, rows, scale))
+            print(planned_rows(table, rows, scale))
             return
-        if all(one.experiment is None for one in rows):
-            listed = "\n  ".join(f"{one.row.name}: {one.why}" for one in rows)
-            raise ValueError(f"no row of {table.title} can be run:\n  {listed}")
-        check_extractor(rows, scale)
-        _run(self.scale, rows, seeds, (self.out / self.scale, self.results, self._page_file()), executor, typed)
-
-
-def _listed() -> str:
-    width = max(map(len, TABLES))
-    lines = [f"  {name:<{width}}  {table.title} ({len(table.rows)} rows)" for name, table in TABLES.items()]
-    wide = max(map(len, SCALES))
-    scales = [f"  {name:<{wide}}  {scale.text}" for name, scale in SCALES.items()]
-    lines.append(f"  {DISTANCES:<{width}}  {TITLE} ({len(DISTANCE_ROWS)} rows, nothing is trained)")
-    return "\n".join(["tables:", *lines, "", "scales:", *scales, "", "ganneal reproduce --help says more."])
+        places = Places(self.out / self.scale, self.results, self._page_file())
+        files = run_into_ledger(table, rows, self.scale, seeds, places, executor, say=say, command=typed)
+        print(", ".join(map(str, files)))
 
 
 def _paths(texts: Sequence[str]) -> dict[str, str]:
@@ -133,69 +118,3 @@ def _paths(texts: Sequence[str]) -> dict[str, str]:
         lookup("data set", PUBLISHED_DATA, name)
         found[name] = path
     return found
-
-
-def shown_plan(table: Table, rows: Sequence[Planned], scale: Scale) -> str:
-    """The rows with their budgets and estimated times, and what is reduced."""
-    lines, total, unknown = [table.title, ""], 0.0, 0
-    width = max(len(one.row.name) for one in rows)
-    groups: dict[tuple[str, ...], list[str]] = {}
-    for one in rows:
-        if one.experiment is None:
-            lines.append(f"  {one.row.name:<{width}}  not run: {one.why}")
-            continue
-        reduction = scale.families[one.row.family]
-        groups.setdefault(tuple(one.reduced_by()), []).append(one.row.name)
-        if one.row.like is not None:
-            lines.append(f"  {one.row.name:<{width}}  the processor seconds of {one.row.like}, seed by seed")
-            continue
-        if reduction.cost is None:
-            unknown += 1
-            time = "time not measured"
-        else:
-            own = seconds(one.experiment, reduction.cost)
-            total, time = total + own, f"about {duration(own)} of one core"
-        lines.append(f"  {one.row.name:<{width}}  {reduction.num_real:,} real images, {time}")
-    lines += ["", f"in all about {duration(total)} of one core for each seed" if total else ""]
-    lines += [f"and {unknown} rows whose time was not measured"] if unknown else []
-    for changes, names in groups.items():
-        lines += ["", f"changed against the published settings in {', '.join(names)}:"]
-        lines += [f"  {change}" for change in changes] or ["  nothing"]
-    return "\n".join(lines)
-
-
-def _run(
-    scale_name: str,
-    rows: Sequence[Planned],
-    seeds: Sequence[int],
-    folders: tuple[Path, Path, Path],
-    executor: Executor,
-    command: str,
-) -> None:
-    out, results_folder, page_file = folders
-    ledger = results.read_all(results_folder)[scale_name]
-    files = {one.row.name: results.ledger_file(results_folder, scale_name, one.row) for one in rows}
-    for one in rows:
-        if one.experiment is not None and (kept := ledger.get(one.row.name)) is not None:
-            results.check_same(one.row.name, kept, row_identity(one), one.experiment, files[one.row.name])
-
-    def written(one: Planned, entry: results.Entry) -> None:
-        assert one.experiment is not None
-        row, file = one.row.name, files[one.row.name]
-        found = results.read(file)
-        found[row] = results.with_stored_seeds(row, found.get(row), entry, one.experiment, file)
-        results.write_results(file, found)
-
-    for one in rows:
-        if one.experiment is None:
-            say(f"{one.row.name}: not run, {one.why}")
-    try:
-        run_rows(
-            rows, SCALES[scale_name], seeds, out, executor, ledger=ledger, written=written, say=say, command=command
-        )
-    except Interrupted as stop:
-        kept_in = f"stopped; finished runs are kept in {out}. The same command goes on."
-        raise Interrupted(stop.signum, kept_in) from None
-    finally:
-        write_documents(TABLES, results.read_all(results_folder), page_file)
-    print(", ".join(map(str, [*dict.fromkeys(files.values()), page_file])))

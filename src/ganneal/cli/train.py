@@ -4,25 +4,22 @@ import re
 import shlex
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from inspect import getdoc
 from typing import Annotated, Any
 
-from ganneal.cli.automatic import automatic_choices, named_model, reasons, values
 from ganneal.cli.command import Command
-from ganneal.cli.configure import EXPERIMENT_PARTS, configure, resolve
+from ganneal.cli.configure import EXPERIMENT_PARTS, configure, named_model
 from ganneal.cli.fields import ARGUMENT, REST
 from ganneal.cli.help import aligned_table, paragraph
 from ganneal.cli.options import Parts, peek
 from ganneal.data.messages import TRAINING
-from ganneal.evaluation.run_data import KnownData, check_apart, check_identity, found_again
 from ganneal.experiment import Experiment
 from ganneal.experiments import EXPERIMENTS, Choice, run_name
-from ganneal.plan import plan_as_text
+from ganneal.experiments.named import automatic_choices, choices_as_text, resolve
 from ganneal.storage.encoding import encode
 from ganneal.storage.run_directory import RunDirectory
-from ganneal.training.forewarning import about_classes, forewarnings, to_use_classes
 from ganneal.training.launch import leads
 
 COMMON = {
@@ -80,39 +77,32 @@ class TrainCommand(Command):
     @cached_property
     def resolved(self) -> Experiment:
         """The experiment with all changes."""
-        begun = resolve(self.experiment, values(self.chosen))
+        begun = resolve(self.experiment, self.chosen)
         return configure(begun, self.changes, self.experiment)
 
     def __call__(self, typed: str) -> int:
         """Train, or print what would be done."""
         experiment, directory = self.resolved, self.out or _directory(self.resolved.name, self.resolved.seed)
         if self.chosen is not None and leads(experiment):
-            print(reasons(self.chosen, experiment), file=sys.stdout if self.dry_run else sys.stderr)
+            print(choices_as_text(self.chosen, experiment), file=sys.stdout if self.dry_run else sys.stderr)
         if self.dry_run:
-            return self._dry_run(experiment, RunDirectory(directory), typed)
+            from ganneal.training.dry_run import dry_run
+
+            starts, text = dry_run(
+                experiment,
+                RunDirectory(directory),
+                shlex.join(word for word in shlex.split(typed) if word != "--dry-run"),
+                accept_changed_data=self.accept_changed_data,
+                own_images=self.chosen is not None,
+            )
+            print(text)
+            return 0 if starts else 2
         from ganneal.training.session import train
 
         record = None if self.chosen is None else encode(self.chosen)
         accept = self.accept_changed_data
         train(experiment, directory, progress=True, command=typed, chosen=record, accept_changed_data=accept)
         return 0
-
-    def _dry_run(self, experiment: Experiment, directory: RunDirectory, typed: str) -> int:
-        command = shlex.join(word for word in shlex.split(typed) if word != "--dry-run")
-        starts, found = _check(experiment, directory, self.accept_changed_data, command, self.chosen is not None)
-        if not starts:  # before two pages of settings
-            print(f"{found}\n")
-        print(describe(experiment))
-        first = plan_as_text(
-            experiment.scheme,
-            batch_size=experiment.batch_size,
-            g_reals=experiment.generator_reals,
-            moments=getattr(experiment.g_optimizer, "moments", None),
-        )
-        print(f"\nrun directory: {directory.path}\n\nfirst round:\n{first}\n\n{found}")
-        for warning in forewarnings(experiment):
-            print(f"warning: {warning}")
-        return 0 if starts else 2
 
 
 def _listed() -> str:
@@ -121,50 +111,6 @@ def _listed() -> str:
     for name, make in EXPERIMENTS.items():
         groups.setdefault(re.split(r",| \(", getdoc(make) or "")[0], []).append(name)
     return "\n".join(paragraph(f"{title}: {', '.join(names)}") for title, names in groups.items())
-
-
-def describe(value: Any, name: str = "", indent: int = 0) -> str:
-    """A configuration as an indented outline."""
-    label = "  " * indent + (f"{name}: " if name else "")
-    if not is_dataclass(value) or isinstance(value, type):
-        return f"{label}{value}"
-    inner = [describe(getattr(value, field.name), field.name, indent + 1) for field in fields(value)]
-    return "\n".join([f"{label}{type(value).__name__}", *inner])
-
-
-def _check(
-    experiment: Experiment, directory: RunDirectory, accept: bool, command: str, own_images: bool
-) -> tuple[bool, str]:
-    """Whether the experiment can start, found out by reading its data and building its players; and what was found.
-
-    Args:
-        command: What would train, for advice.
-        own_images: Whether a person should be told of classes that are not used.
-    """
-    from ganneal.engine.run import Run
-    from ganneal.training.initial_weights import take_weights
-
-    try:
-        check_identity(directory, experiment, command)
-        experiment = found_again(experiment, directory)
-        check_apart(experiment, directory)
-        run = Run(experiment)
-        KnownData(directory, command=command).compared("data", experiment.data, run.data.dataset, accept=accept)
-        begins = experiment.init_from is not None and not directory.list_checkpoints()
-        taken = f"{take_weights(run, experiment.init_from or '').line}\n" if begins else ""
-    except (ValueError, FileNotFoundError) as error:
-        return False, f"it would be refused: {error}"
-    generator, discriminator = (
-        sum(p.numel() for p in player.parameters()) for player in (run.generator, run.discriminator)
-    )
-    dataset = run.data.dataset
-    how_to = to_use_classes(command, directory) if own_images else None
-    classes = about_classes(dataset, bool(run.pair.num_classes), how_to)
-    said = "" if classes is None else f"{classes}\n"
-    return True, (
-        f"data: {len(dataset):,} samples of shape {dataset.shape}\n{said}{taken}"
-        f"parameters: generator {generator:,}, discriminator {discriminator:,}"
-    )
 
 
 def _directory(name: str, seed: int) -> str:

@@ -67,6 +67,12 @@ class Arm:
                 f"{self.name}; leave them out, or run `ganneal train` with them."
             )
 
+    def with_threads(self, threads: int) -> "Arm":
+        """The arm with its share of the cores, where its experiment does not say: oversubscribed threads cost a lot."""
+        if self.experiment.threads is not None:
+            return self
+        return replace(self, experiment=replace(self.experiment, threads=threads))
+
 
 @dataclass(frozen=True)
 class Study:
@@ -308,3 +314,15 @@ def with_controls(arms: Sequence[Arm], clock: BudgetClock) -> tuple[Arm, ...]:
                 f"\ngive it another label, as my-{mine.name}=EXPERIMENT."
             )
     return (*arms, *(control for control in added if control.name not in own))
+
+
+def seeds_of(text: str) -> tuple[int, ...]:
+    """Seeds from a number of them or a list, as 3 or 0,3,7."""
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    least = 1 if len(numbers) == 1 else 0
+    if not numbers or min(numbers) < least:
+        raise ValueError(f"--seeds must be a number of seeds of at least 1, or a list as 0,3,7, got {text!r}.")
+    return tuple(numbers) if len(numbers) > 1 else tuple(range(numbers[0]))

@@ -1,0 +1,59 @@
+"""Experiments by a name or by a path of images, with what is chosen automatically there, and why."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ganneal.experiment import Experiment
+from ganneal.experiments import EXPERIMENTS
+from ganneal.experiments.automatic import Choice
+from ganneal.experiments.images import image_choices, images
+from ganneal.inference.zoo import refuse
+from ganneal.models import Model
+from ganneal.registry import nearest
+
+HEADING = "chosen from the data and this machine; each can be given on the command line:"
+
+
+def automatic_choices(name: str, stored: Mapping[str, Any] | None, models: Sequence[Model]) -> dict[str, Choice] | None:
+    """What is chosen for the images at the path ``name``: as ``stored``, else now for ``models``.
+
+    None for named experiments.
+    """
+    if name in EXPERIMENTS or not Path(name).exists():
+        return None
+    if stored is not None:
+        return {option: Choice(choice["value"], choice["reason"]) for option, choice in stored.items()}
+    return image_choices(name, models)
+
+
+def resolve(name: str, chosen: Mapping[str, Choice] | None = None) -> Experiment:
+    """The experiment called ``name``, or one of the images at the path ``name`` with the settings ``chosen``."""
+    if name in EXPERIMENTS:
+        return EXPERIMENTS[name]()
+    refuse(name, "training takes an experiment or a path of images")
+    if Path(name).exists():
+        return images(name, None if chosen is None else {option: choice.value for option, choice in chosen.items()})
+    if "/" not in name:
+        raise ValueError(f"unknown experiment {name!r}, and no such path. {nearest(name, EXPERIMENTS)}")
+    # The outermost folder that lacks is where a mistyped path goes astray.
+    lacking = [place for place in Path(name).parents if not place.exists()]
+    astray = f" (there is no {lacking[-1]})" if lacking else ""
+    raise ValueError(
+        f"no such path: {name}{astray}; give a folder or a file of images, or an experiment that `ganneal train "
+        f"--help` lists."
+    )
+
+
+def choices_as_text(chosen: Mapping[str, Choice], experiment: Experiment | None = None) -> str:
+    """A line for each choice, with what ``experiment`` has in its place."""
+    width = max(map(len, chosen))
+    lines = []
+    for option, choice in chosen.items():
+        value: Any = choice.value if experiment is None else experiment
+        for step in option.split(".") if experiment is not None else ():
+            value = getattr(value, step, None)
+        instead = "" if value == choice.value else f" -> {value} as given"
+        flag = option.replace("_", "-")
+        lines.append(f"  --{flag:<{width}}  {choice.value}{instead}  ({choice.reason})")
+    return "\n".join([HEADING, *lines])
