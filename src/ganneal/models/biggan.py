@@ -35,6 +35,8 @@ class BigGANLayout(NamedTuple):
     """Blocks of the discriminator that halve the size."""
 
 
+# The two public codes disagree at 32 px in the discriminator and at 64 px in the generator, so a score names its
+# layout.
 BIGGAN_LAYOUTS: dict[BigGANLayoutName, dict[int, BigGANLayout]] = {
     "brock": {
         32: BigGANLayout((4, 4, 4, 4), (4, 4, 4, 4), 2),
@@ -73,10 +75,11 @@ class Conditioning(NamedTuple):
     def norm(self, channels: int) -> nn.Module:
         """Batch norm before a convolution of ``channels`` inputs."""
         if self.shared_size or self.chunk:
-            inputs = self.shared_size + self.chunk
+            inputs = self.shared_size + self.chunk  # c = [class vector, chunk of the latents]
             # Without biases: batch norm's 1 and 0 are in the conditional norm already.
             gain, bias = (nn.Linear(inputs, channels, bias=False) for _ in range(2))
         elif self.num_classes:
+            # Tables start as every embedding here does; the conditional norm adds the 1, so that scales start near it.
             gain, bias = (nn.Embedding(self.num_classes, channels) for _ in range(2))
         else:
             return nn.BatchNorm2d(channels, eps=self.eps)
@@ -101,6 +104,7 @@ class BigGANGenerator(nn.Module):
         self.recompute = recompute
         self.num_classes, self.chunk = given.num_classes, given.chunk
         self.shared = SharedEmbedding(given.num_classes, given.shared_size) if given.shared_size else None
+        # Hierarchical latents: this layer has the first chunk only, the blocks have the rest.
         self.linear = nn.Linear(given.chunk or latent_size, widths[0] * prod(base))
         self.unflatten = nn.Unflatten(1, (widths[0], *base))
         self.blocks = nn.ModuleList(
@@ -109,11 +113,13 @@ class BigGANGenerator(nn.Module):
         # Block i leads to the base's size times 2^(i + 1).
         self.attention_after = None if attention is None else (attention // min(base)).bit_length() - 2
         self.attention = None if self.attention_after is None else SelfAttention(widths[self.attention_after + 1])
+        # The last norm has an affine map of its own and follows nothing.
         self.norm, self.last = nn.BatchNorm2d(widths[-1], eps=given.eps), conv3(widths[-1], channels)
 
     def forward(
         self, latents: Float[Tensor, "batch size"], labels: Tensor | None = None
     ) -> Float[Tensor, "batch channels height width"]:
+        # One condition a block, or none where the network has neither classes nor chunks.
         first, *conditions = self._conditions(latents, labels)
         h = self.unflatten(self.linear(first))
         for index, block in enumerate(self.blocks):
@@ -196,11 +202,14 @@ class BigGAN:
         extra: dict[int, nn.Module] = {}
         if self.attention is not None:
             # Block i of the discriminator leads to size / 2^(i + 1) pixels a side.
+            # At 32 px the published table says 16 px of all four blocks: attention stands behind the first of them
+            # only.
             after = (size // self.attention).bit_length() - 2
             extra[after] = SelfAttention(d_widths[after])
         discriminator = ResidualDiscriminator(
             shape, d_widths, layout.downs, num_classes, wide=True, extra=extra, recompute=self.recompute
         )
+        # Before spectral normalisation, which moves the weights of the generator into parametrizations.
         for player in (generator, discriminator):
             initialize(player, self.init)
             if self.zero_biases:
@@ -223,6 +232,7 @@ class BigGAN:
                 f"latent_size must be at least {chunks} where hierarchical at this size, one for each chunk, got "
                 f"{self.latent_size}."
             )
+        # One chunk for the linear layer and one for each block.
         chunk = self.latent_size // chunks if self.hierarchical else 0
         return Conditioning(num_classes, self.shared_size if num_classes else 0, chunk, self.norm_eps)
 

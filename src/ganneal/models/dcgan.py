@@ -32,6 +32,7 @@ def norm_layers(name: NormName, channels: int) -> list[nn.Module]:
             # One group over channels and pixels is layer norm, for any size of image.
             return [nn.GroupNorm(1, channels)]
         case "instance":
+            # torch's default has no affine map here, unlike its other norms.
             return [nn.InstanceNorm2d(channels, affine=True)]
         case "none":
             return []
@@ -41,6 +42,8 @@ def doubling(inputs: int, outputs: int, upsampling: UpsamplingLayer, *, bias: bo
     """A convolution that doubles the size."""
     match upsampling:
         case "transposed":
+            # A kernel that the stride divides: every output pixel is met by four taps, so there is less of a
+            # checkerboard.
             return nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=bias)
         case "nearest":
             return UpConvolution(inputs, outputs, bias=bias)
@@ -89,7 +92,7 @@ class DCGANGenerator(nn.Module):
             ]
             inputs = outputs
         # No norm behind the last layer: it would fix each channel's mean and contrast over the batch.
-        layers += [doubling(inputs, channels, upsampling, bias=True), nn.Tanh()]
+        layers += [doubling(inputs, channels, upsampling, bias=True), nn.Tanh()]  # [batch, channels, height, width]
         self.net = nn.Sequential(*layers)
         self.classes = class_vectors(num_classes, latent_size)
 

@@ -25,6 +25,7 @@ class DCGANExtGenerator(nn.Module):
 
     def __init__(self, latent_size: int, base: tuple[int, int], widths: list[int], channels: int, norm_name: NormName):
         super().__init__()
+        # No norm behind the linear layer: in the reference one follows convolutions only.
         inputs, *inner = reversed(widths)
         layers: list[nn.Module] = [kaiming_linear(latent_size, inputs * prod(base)), nn.Unflatten(1, (inputs, *base))]
         for outputs in inner:
@@ -60,7 +61,7 @@ class DCGANExtDiscriminator(nn.Module):
         self.net = nn.Sequential(*layers, nn.Flatten(), kaiming_linear(inputs * prod(base), 1))
 
     def forward(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, " batch"]:
-        return self.net(images).squeeze(1)
+        return self.net(images).squeeze(1)  # [batch], the raw output
 
 
 @dataclass(frozen=True)

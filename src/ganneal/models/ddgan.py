@@ -68,6 +68,7 @@ class DDGAN:
         check_unconditional("DDGAN", num_classes)
         if len(shape) == 3:
             self._check_size(min(shape[1:]))
+        # The player that halves more often decides which sizes divide.
         halvings = max(len(self.multipliers) - 1, sum(DDGAN_LAYOUTS[self.d_layout].halved))
         grid_of("DDGAN", shape, [halvings], DDGAN_BASES)
         sizes = Sizes(

@@ -54,6 +54,8 @@ class MinibatchDeviation(nn.Module):
         # Sample b goes with b + B / 4, b + B / 2 and b + 3 B / 4.
         parts = x.reshape(group, batch // group, *x.shape[1:])
         # The constant keeps the root's slope finite where samples are equal, as in a collapsed batch.
+        # [group, B / group, C, H, W] to one number a subgroup, told to all its members: a collapsed batch is seen in
+        # each sample.
         deviation = (parts.var(0, unbiased=False) + 1e-8).sqrt().mean((1, 2, 3)).repeat(group)
         channel = deviation[:, None, None, None].expand(-1, 1, *x.shape[2:])
         return torch.cat([x, channel.to(x.dtype)], 1)
@@ -68,10 +70,12 @@ class TimedDiscriminatorBlock(nn.Module):
         self.time = fan_linear(time_size, outputs, fan="outputs")
         self.resample = Resample(up=False) if halve else nn.Identity()
         self.second = fan_convolution(outputs, outputs, 3, fan="outputs", scale=TINY)
+        # There even where no width changes, unlike in the generator's blocks; its input is not activated.
         self.shortcut = fan_convolution(inputs, outputs, 1, fan="outputs", bias=False)
 
     def forward(self, x: FeatureMaps, time: Float[Tensor, "batch _"]) -> FeatureMaps:
         h = self.first(F.leaky_relu(x, 0.2)) + self.time(time)[:, :, None, None]
+        # Halved between the activation and the second convolution, which then has a quarter of the pixels.
         h = self.second(self.resample(F.leaky_relu(h, 0.2)))
         return scaled_sum(self.shortcut(self.resample(x)), h)
 
@@ -90,7 +94,7 @@ class DDGANDiscriminator(nn.Module):
             self.blocks.append(TimedDiscriminatorBlock(inputs, units * width, time_size, halve))
             inputs = units * width
         self.deviation = MinibatchDeviation()
-        self.last = fan_convolution(inputs + 1, inputs, 3, fan="outputs", scale=layout.last_scale)
+        self.last = fan_convolution(inputs + 1, inputs, 3, fan="outputs", scale=layout.last_scale)  # + 1: the deviation
         self.linear = fan_linear(inputs, 1, fan="outputs")
 
     def forward(
@@ -101,7 +105,7 @@ class DDGANDiscriminator(nn.Module):
     ) -> Float[Tensor, " batch"]:
         check_images(images, self.shape)
         check_times(t, images)
-        time = waves(t, self.time_size)
+        time = waves(t, self.time_size)  # [batch, time_size]
         for layer in self.times:
             time = F.leaky_relu(layer(time), 0.2)
         # The discriminator sees the pair (x_t, x_{t+1}): it asks whether this could be one step of the diffusion, not

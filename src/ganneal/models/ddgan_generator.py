@@ -57,6 +57,7 @@ class Mapping(nn.Sequential):
 
     def __init__(self, inputs: int, size: int, hidden: int):
         layers: list[nn.Module] = []
+        # One layer from latents to style, then `hidden` more of its size.
         for each in (inputs, *(size,) * hidden):
             layers += [fan_linear(each, size, fan="outputs"), nn.SiLU()]
         super().__init__(*layers)
@@ -82,9 +83,10 @@ class DDGANGenerator(nn.Module):
             widths, halve = [inputs, *(outputs,) * sizes.blocks], level < last
             beside = joined if sizes.pyramid else None
             self.downs.append(Down(widths, inner, attend=attend[level], halve=halve, joined=beside, lean=lean))
+            # A halved map is kept too, and has the channels of the size that it came from.
             kept += [outputs] * (sizes.blocks + halve)
             inputs = joined = outputs
-        self.middle = nn.ModuleList([ResidualBlock(inputs, inputs, *inner) for _ in range(2)])
+        self.middle = nn.ModuleList([ResidualBlock(inputs, inputs, *inner) for _ in range(2)])  # around the attention
         self.attention = PixelAttention(inputs)
         for level in reversed(range(last + 1)):
             outputs = sizes.widths[level]
@@ -109,6 +111,8 @@ class DDGANGenerator(nn.Module):
         h, beside = self.first(noisier), noisier
         kept = [h]
         for down in self.downs:
+            # beside begins as the noisier sample and is joined to the maps at each size: NCSN++'s progression
+            # "residual".
             h, beside, more = down(h, beside, time, style)
             kept += more
         before, after = self.middle

@@ -40,6 +40,7 @@ class DenoisingMLPDiscriminator(nn.Module):
 
     def forward(self, x: PointBatch, t: Tensor, noisier: PointBatch) -> Float[Tensor, " n"]:
         check_times(t, x)
+        # The pair (x_t, x_{t+1}) with its time is judged: could this be one step of the diffusion?
         return self.net(torch.cat([x, waves(t, TIME_SIZE), noisier], 1)).squeeze(1)
 
 

@@ -41,6 +41,7 @@ class NoiseInjection(nn.Module):
     def __init__(self, side: tuple[int, int]):
         super().__init__()
         self.scale = nn.Parameter(torch.zeros(1))
+        # A buffer, so that a stored generator draws the same image on every machine.
         self.register_buffer("fixed", torch.randn(1, 1, *side))
 
     def forward(self, maps: FeatureMaps) -> FeatureMaps:
@@ -76,7 +77,7 @@ class FastGANGenerator(nn.Module):
         super().__init__()
         self.layout: FastGANLayout = layout
         published = layout == "liu"
-        start = nn.ConvTranspose2d(latent_size, 2 * widths[0], grid.base, bias=False)
+        start = nn.ConvTranspose2d(latent_size, 2 * widths[0], grid.base, bias=False)  # twice the channels, for the GLU
         self.start = nn.Sequential(start, nn.BatchNorm2d(2 * widths[0]), nn.GLU(1))
         self.blocks = nn.ModuleList(
             # Liu et al. have noise and a second convolution at 8, 32, 128 and 512 px only.
@@ -100,7 +101,7 @@ class FastGANGenerator(nn.Module):
     def forward(self, latents: Float[Tensor, "batch size"]) -> Float[Tensor, "batch channels height width"]:
         if self.layout == "sauer":
             # Projected GANs normalise the latents and leave the image without tanh; Liu et al. do neither.
-            latents = latents * (latents.square().mean(1, keepdim=True) + 1e-8).rsqrt()
+            latents = latents * (latents.square().mean(1, keepdim=True) + 1e-8).rsqrt()  # of mean square 1
         maps = [self.start(latents[:, :, None, None])]
         for level, block in enumerate(self.blocks, start=1):
             grown = block(maps[-1])

@@ -78,6 +78,7 @@ class FastGANDiscriminator(PatchDiscriminator):
     def __init__(self, shape: Shape, grid: DoublingGrid, channels: Channels, reconstruction: float):
         super().__init__()
         self.shape, self.grid, self.reconstruction = shape, grid, reconstruction
+        # Larger images are halved by the stem first: the path itself begins at 64 times the base at most.
         self.top = min(grid.doublings, len(LARGE) - 1)
         # One halving less than the image has: the second path sees it at half the size.
         self.small_top = min(grid.doublings - 1, len(SMALL))
@@ -138,8 +139,9 @@ class FastGANDiscriminator(PatchDiscriminator):
                 halved = self.gates[str(level)](maps[self._gate_of(level)], halved)
             maps[level] = halved
         small = self.small(F.adaptive_avg_pool2d(samples, self.grid.side(self.small_top)))
+        # One head of all places: the hinge is taken per place and averaged over both paths.
         logits = torch.cat([self.head(maps[1]).flatten(1), self.small_head(small).flatten(1)], 1)
-        return DiscriminatorOutput(logits[:, None], (maps[1], maps[2], small))
+        return DiscriminatorOutput(logits[:, None], (maps[1], maps[2], small))  # [batch, 1, places]
 
     def reconstruction_error(
         self, features: tuple[Tensor, ...], images: FeatureMaps, quarters: Int[Tensor, " batch"]
@@ -147,6 +149,7 @@ class FastGANDiscriminator(PatchDiscriminator):
         """Mean squared errors of the image from the last map of either path, and of a quarter of it, summed."""
         assert self.decoders is not None
         last, before, small = features
+        # The same quarter of the maps and of the image: the decoder must find its detail in what lies there.
         sources = (last, quarter(before, quarters), small)
         errors = []
         for decode, source, wanted in zip(

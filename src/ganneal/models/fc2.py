@@ -18,6 +18,7 @@ class FC2Generator(nn.Module):
 
     def __init__(self, latent_size: int, hidden: int, shape: Shape):
         super().__init__()
+        # No batch norm: the published one is two plain layers.
         inner = [kaiming_linear(latent_size, hidden), nn.ReLU(), kaiming_linear(hidden, hidden), nn.ReLU()]
         self.net = nn.Sequential(*inner, kaiming_linear(hidden, prod(shape)), nn.Tanh(), nn.Unflatten(1, shape))
 

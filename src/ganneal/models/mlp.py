@@ -19,6 +19,8 @@ class Perceptron(nn.Sequential):
 
     def __init__(self, inputs: int, width: int, depth: int, outputs: int):
         layers: list[nn.Module] = []
+        # No norm: batch norm would tie the samples of a batch together, which gradient penalties and pushes must not
+        # meet.
         for level in range(depth):
             layers += [nn.Linear(width if level else inputs, width), nn.LeakyReLU(0.2)]
         super().__init__(*layers, nn.Linear(width, outputs))

@@ -55,6 +55,7 @@ class FrozenFeatures(nn.Module):
         if not self._loaded:
             self.to(images.device)
         # The network takes (pixel - 127) / 128 for pixels of 0 to 255.
+        # Half a step off: 127.5 x + 127.5 is the pixel, less 127 leaves 0.5.
         return self._loaded[0][0]((127.5 * images + 0.5) / 128)
 
     def get_extra_state(self) -> Tensor:
@@ -111,6 +112,7 @@ class RandomMixing(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.channels = nn.ModuleList(FixedConvolution(*sizes) for sizes in zip(TAP_CHANNELS, MIXED, strict=True))
+        # Each coarser map is halved in channels on its way up, so that it can be added to the next finer one.
         halved = (MIXED[0], *(channels // 2 for channels in MIXED[1:]))
         self.scales = nn.ModuleList(FixedConvolution(*sizes) for sizes in zip(MIXED, halved, strict=True))
 
@@ -129,9 +131,10 @@ class RandomMixing(nn.Module):
 def small_discriminator(widths: tuple[int, ...], kernel: tuple[int, int]) -> nn.Sequential:
     """Halvings with batch norm, then one logit for each place, of a window of ``kernel``; spectrally normalised."""
     layers: list[nn.Module] = []
+    # Every head halves down to the same coarsest map, so that each gives as many logits.
     for inputs, outputs in zip(widths, widths[1:], strict=False):
         layers += [nn.Conv2d(inputs, outputs, 4, 2, 1), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2, inplace=True)]
-    layers.append(nn.Conv2d(widths[-1], 1, kernel, bias=False))
+    layers.append(nn.Conv2d(widths[-1], 1, kernel, bias=False))  # places: one logit for each position of the kernel
     for layer in layers:
         if isinstance(layer, nn.Conv2d):
             spectral_norm(layer, SPECTRAL_EPS)
@@ -160,7 +163,7 @@ class ProjectedDiscriminator(PatchDiscriminator):
         check_images(samples, self.shape)
         maps = self.mixing(self.frozen(self.input_of(samples)))
         logits = [head(each).flatten(1) for head, each in zip(self.heads, maps, strict=True)]
-        return DiscriminatorOutput(torch.stack(logits, 1))
+        return DiscriminatorOutput(torch.stack(logits, 1))  # [batch, heads, places]
 
     def input_of(self, images: FeatureMaps) -> FeatureMaps:
         """RGB at the size that the frozen network sees: bilinear, averaging where images shrink."""

@@ -29,6 +29,7 @@ class Normal:
     size: int
 
     def sample(self, count: int, generator: torch.Generator) -> Float[Tensor, "count size"]:
+        # On the generator's own device: torch refuses to draw anywhere else.
         return torch.randn(count, self.size, generator=generator, device=generator.device)
 
 
@@ -70,6 +71,7 @@ class ModelPair:
             FileNotFoundError: A package that holds one is not installed; the message says which.
         """
         for player in (self.generator, self.discriminator):
+            # A frozen network may sit anywhere inside a player, and is in no state dict that would bring it along.
             for module in player.modules():
                 if isinstance(module, NeedsFiles):
                     module.load_files()
@@ -78,6 +80,7 @@ class ModelPair:
     def parameters(self) -> dict[str, int]:
         """How many parameters each player has."""
         players = {"generator": self.generator, "discriminator": self.discriminator}
+        # Buffers are not counted, as in published sizes: batch norm's statistics, the vectors u, fixed mixtures.
         return {name: sum(p.numel() for p in player.parameters()) for name, player in players.items()}
 
 

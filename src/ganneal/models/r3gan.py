@@ -34,6 +34,7 @@ def scaled_convolution(inputs: int, outputs: int, kernel: int, groups: int = 1, 
 def scaled_linear(inputs: int, outputs: int, *, gain: float = 1.0) -> nn.Linear:
     """Without bias, from N(0, gain² / inputs)."""
     layer = nn.Linear(inputs, outputs, bias=False)
+    # N(0, 1 / fan in) keeps the variance through a linear layer.
     nn.init.normal_(layer.weight, std=gain / sqrt(inputs))
     return layer
 
@@ -46,6 +47,8 @@ class BiasedLeakyReLU(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: FeatureMaps) -> FeatureMaps:
+        # The bias is here as convolutions have none; no gain follows, unlike StyleGAN's activation: the initial weights
+        # hold it.
         return F.leaky_relu(x + self.bias[:, None, None], 0.2)
 
 
@@ -75,6 +78,7 @@ class R3GANBlock(nn.Module):
     def forward(self, x: FeatureMaps) -> FeatureMaps:
         inner, before, middle, after, outer = self.net
         hidden = before(inner(x))
+        # Layer by layer and not as one Sequential, as grouped convolutions choose their own precision on CPUs.
         hidden = convolve_grouped(middle, hidden) if self.grouped else middle(hidden)
         return x + outer(after(hidden))
 
@@ -102,9 +106,12 @@ class R3GANGenerator(nn.Module):
         inputs = widths[0]
         for stage, outputs in enumerate(widths):
             layers += [scaled_convolution(inputs, outputs, 1)] if outputs != inputs else []
+            # The generator changes its width before it doubles and the discriminator after it halves: at the smaller
+            # size both times.
             layers += [Resample(up=True)] if stage else []
             layers += [R3GANBlock(outputs, group_size, blocks * len(widths)) for _ in range(blocks)]
             inputs = outputs
+        # No tanh: nothing keeps images in [-1, 1] but the discriminator.
         self.net = nn.Sequential(*layers, scaled_convolution(inputs, channels, 1))
 
     def forward(
@@ -114,7 +121,7 @@ class R3GANGenerator(nn.Module):
             given = checked_labels(labels, self.num_classes, latents)
             # A row of the transposed weight is the linear layer's answer to a one-hot label, without the one-hot.
             latents = torch.cat([latents, self.classes.weight.T[given]], 1)
-        return self.net(self.linear(latents)[:, :, None, None] * self.basis)
+        return self.net(self.linear(latents)[:, :, None, None] * self.basis)  # [batch, channels, 1, 1] times a basis
 
 
 class R3GANDiscriminator(nn.Module):
@@ -146,6 +153,7 @@ class R3GANDiscriminator(nn.Module):
         self.depthwise = nn.Conv2d(inputs, inputs, base, groups=inputs, bias=False)
         nn.init.normal_(self.depthwise.weight, std=1 / sqrt(prod(base)))
         self.linear = scaled_linear(inputs, inputs if num_classes else 1)
+        # Smaller by 1 / sqrt(m), as the logit sums m products of it with the features.
         self.classes = scaled_linear(num_classes, inputs, gain=1 / sqrt(inputs)) if num_classes else None
 
     def forward(

@@ -25,6 +25,8 @@ class SNDCGANGenerator(nn.Module):
         inputs = 8 * width
         layers: list[nn.Module] = [nn.Linear(latent_size, inputs * prod(base)), nn.Unflatten(1, (inputs, *base))]
         for outputs in (4 * width, 2 * width, width):
+            # Norm and ReLU stand before each layer, so that the linear layer's map is normalised too. Biases stay, as
+            # published.
             layers += [nn.BatchNorm2d(inputs), nn.ReLU(inplace=True), nn.ConvTranspose2d(inputs, outputs, 4, 2, 1)]
             inputs = outputs
         last = nn.Conv2d(inputs, channels, 3, padding=1)
@@ -46,6 +48,7 @@ class SNDCGANDiscriminator(nn.Module):
             layers += [nn.Conv2d(inputs, outputs, 4, 2, 1), nn.LeakyReLU(0.1, inplace=True)]
             layers += [nn.Conv2d(outputs, outputs, 3, padding=1), nn.LeakyReLU(0.1, inplace=True)]
             inputs = outputs
+        # Flattened, not pooled: every position of the last map has its own weight.
         self.net = nn.Sequential(*layers, nn.Flatten(), nn.Linear(inputs * prod(base), 1))
 
     def forward(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, " batch"]:

@@ -47,9 +47,11 @@ def layout_of(grid: DoublingGrid) -> SNGANLayout:
 
     A discriminator never halves an odd side.
     """
+    # Three doublings are published twice: 32 px from a 4x4 map, 48 px from 6x6.
     published = SNGAN_DOUBLINGS.get(grid.doublings, 32 if grid.base == (4, 4) else 48)
     layout = SNGAN_LAYOUTS[published]
     even = all(side % 2 == 0 for side in grid.base)
+    # 48 and 64 px are halved once more than they are doubled, 6x6 to 3x3 and 4x4 to 2x2; an odd base cannot follow.
     return layout if even else layout._replace(downs=min(layout.downs, grid.doublings))
 
 
@@ -96,6 +98,7 @@ class SNGANGenerator(nn.Module):
         h = self.unflatten(self.linear(latents))
         for block in self.blocks:
             h = through(block, h, *condition, recompute=self.recompute)
+        # The last norm is unconditional in cGAN-PD too.
         return self.last(F.relu(self.norm(h))).tanh()
 
 

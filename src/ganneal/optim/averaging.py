@@ -54,6 +54,7 @@ class Averaging:
         0.999290469
         """
         if num_real < self.start:
+            # A decay of 0 makes the average a copy.
             return 0.0
         # At the start the half-life is a share of what has been seen, so that the first, useless weights are soon
         # forgotten.
@@ -64,6 +65,8 @@ class Averaging:
 
 def _split(module: nn.Module, averaged_buffers: tuple[str, ...]) -> tuple[list[Tensor], list[Tensor]]:
     """The tensors of ``module`` to average and the ones to copy."""
+    # Both networks are walked in one order, as the average began as a copy of the generator: the lists meet index by
+    # index.
     averaged: list[Tensor] = [p.detach() for p in module.parameters()]
     copied: list[Tensor] = []
     for name, buffer in module.named_buffers():

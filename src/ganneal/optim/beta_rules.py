@@ -40,16 +40,19 @@ def _ratio(above: Tensor, below: Tensor) -> Tensor:
 
 def _fr(s: Products, beta_max: float | None, mu: float) -> Tensor:
     # Fletcher-Reeves: beta = min(g.g / p.p, beta_max).
+    # Never below 0: this rule always keeps some of the old direction.
     return _capped(_ratio(s["gg"], s["pp"]), beta_max)
 
 
 def _prp(s: Products, beta_max: float | None, mu: float) -> Tensor:
     # Polak-Ribiere-Polyak: beta = min(g.y / p.p, beta_max).
+    # Near 0 where two gradients are alike, which restarts by itself; below 0 where the gradient only shrank.
     return _capped(_ratio(s["gy"], s["pp"]), beta_max)
 
 
 def _hs(s: Products, beta_max: float | None, mu: float) -> Tensor:
     # Hestenes-Stiefel: beta = min(g.y / d.y, beta_max).
+    # Under exact line search d.y is -d.p > 0; here nobody searches, so d.y may be near 0 or of either sign.
     return _capped(_ratio(s["gy"], s["dy"]), beta_max)
 
 
@@ -72,6 +75,7 @@ def _fr_prp(s: Products, beta_max: float | None, mu: float) -> Tensor:
 
 def _hs_dy(s: Products, beta_max: float | None, mu: float) -> Tensor:
     # The hybrid max(0, min(HS, DY)), of the capped values.
+    # Clamped below as well: of the rules over d.y only this one cannot turn back against the old direction.
     return torch.minimum(_hs(s, beta_max, mu), _dy(s, beta_max, mu)).clamp(min=0.0)
 
 
@@ -103,6 +107,7 @@ def bounded_beta(
     rule: Rule, products: Products, beta_max: float | None, beta_min: float | None, mu: float, coeff: float
 ) -> Tensor:
     """``coeff`` times the rule's value clipped to ``[beta_min, beta_max]``; 0 where that is not finite."""
+    # The rule applies beta_max itself, within its formula; beta_min and c come afterwards, in this order.
     beta = rule.beta(products, beta_max, mu)
     if beta_min is not None:
         beta = beta.clamp(min=beta_min)

@@ -16,6 +16,7 @@ from ganneal.optim.beta_rules import BETA_RULES, Products, bounded_beta, rule_na
 BetaScope = Literal["tensor", "global"]
 Compat = Literal["published"] | None
 
+# Inner products of these are taken in float32: in bf16 a sum of ones stops growing at 256.
 _LOW_PRECISION = (torch.float16, torch.bfloat16)
 
 
@@ -116,6 +117,7 @@ class ConjugateGradient(torch.optim.Optimizer):
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group of tensors that start with plain descent; its options are checked like the constructor's."""
+        # torch's constructor comes through here for its own groups too, so options are checked in this place alone.
         check_options(self.defaults | param_group)
         super().add_param_group(param_group)
 
@@ -131,6 +133,7 @@ class ConjugateGradient(torch.optim.Optimizer):
                 if parameter.grad is not None:
                     _check_gradient(parameter.grad)
         members = [part for group in self.param_groups for part in self._gather(group)]
+        # Before the first of these walks, as each overwrites the directions and gradients that a global beta compares.
         shared = _sums([part for part in members if part.options["beta_scope"] == "global"])
         for part in members:
             _walk(part, shared if part.options["beta_scope"] == "global" else _products(part, _needed(part.options)))
@@ -148,6 +151,7 @@ class ConjugateGradient(torch.optim.Optimizer):
                 _start(parameter, gradient, stored, group, state)
                 continue
             state["step"] += 1
+            # Kernels over many tensors want them on one device; without them each tensor is a part of its own.
             together = parameter if group["foreach"] is False else parameter.device
             members = parts.setdefault(together, _Members(group))
             members.parameters.append(parameter)
@@ -195,6 +199,7 @@ def _followed(parameter: Tensor, group: dict[str, Any]) -> tuple[Tensor, Tensor]
     gradient = parameter.grad
     assert gradient is not None
     if group["maximize"]:
+        # A new tensor, as below: .grad belongs to the caller.
         gradient = -gradient
     decayed = gradient.add(parameter, alpha=group["weight_decay"]) if group["weight_decay"] else gradient
     return decayed, gradient if group["compat"] == "published" else decayed
@@ -219,8 +224,10 @@ def _walk(members: _Members, products: Products) -> None:
     rule = BETA_RULES[rule_name(options["beta_rule"])]
     beta = bounded_beta(rule, products, options["beta_max"], options["beta_min"], options["mu"], options["beta_coeff"])
     if options["restart_tol"]:
+        # |d| <= tol |g|, squared on both sides, which saves the roots.
         beta = torch.where(products["dd"] <= options["restart_tol"] ** 2 * products["gg"], 0.0, beta)
     device = members.parameters[0].device
+    # 0-dim tensors on the parameters' device: the kernels multiply by them and nobody reads them.
     betas = list(beta.to(device, non_blocking=True).expand(len(members.parameters)).unbind())
     # d_n = beta_n d_{n-1} - g_n, then x_{n+1} = x_n + lr d_n
     torch._foreach_mul_(members.directions, betas)
@@ -243,6 +250,7 @@ def _sums(parts: list[_Members]) -> Products:
     needed = {name for part in parts for name in _needed(part.options)}
     products = [_products(part, needed) for part in parts]
     home = parts[0].parameters[0].device if parts else None
+    # The same names for all parts, so that there is a total for whichever rule reads it.
     return {name: torch.stack([one[name].sum().to(home) for one in products]).sum(0, keepdim=True) for name in needed}
 
 
@@ -253,6 +261,7 @@ def _products(members: _Members, needed: set[str]) -> Products:
         "p": [_flat(t, like) for t, like in zip(members.previous, members.parameters, strict=True)],
         "d": [_flat(t, like) for t, like in zip(members.directions, members.parameters, strict=True)],
     }
+    # y is formed, and not g.g - g.p taken: near a minimum that difference would cancel.
     if any("y" in name for name in needed):
         vectors["y"] = list(torch._foreach_sub(vectors["g"], vectors["p"]))
     pairs = {name: zip(vectors[name[0]], vectors[name[1]], strict=True) for name in needed}

@@ -32,6 +32,7 @@ class LRRule(Protocol):
 
 def _progress(ticks: int, start: int, end: int) -> float:
     """How far ``ticks`` is between ``start`` and ``end``, in [0, 1]."""
+    # Clamped, so that a run longer than planned stays at the rule's last factor.
     return min(max((ticks - start) / (end - start), 0.0), 1.0)
 
 
@@ -121,6 +122,7 @@ class Power:
             )
 
     def at(self, ticks: int) -> float:
+        # s + 1: papers count steps from 1, and 0 to a negative power is infinite.
         return (ticks + 1) ** -self.eta
 
 

@@ -25,6 +25,7 @@ class InsideRMSProp(torch.optim.Optimizer):
     def __init__(self, params: Iterable[Parameter], lr: float, smoothing: float = 0.95, eps: float = 1e-18) -> None:
         check_not_negative(lr=lr, eps=eps)
         _check_decays(smoothing=smoothing)
+        # v starts at 0 without correction: the first step is longer by 1 / sqrt(1 - smoothing), 4.5 at 0.95.
         super().__init__(params, dict(lr=lr, smoothing=smoothing, eps=eps))
 
     @torch.no_grad()
@@ -44,6 +45,7 @@ class InsideRMSProp(torch.optim.Optimizer):
         """The running mean of squared gradients, 0 at first."""
         state = self.state[parameter]
         if not state:
+            # In the parameter's own memory order, as kernels over many tensors want equal strides.
             state["square_avg"] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
         return state["square_avg"]
 
@@ -53,6 +55,7 @@ def _walk(parameters: list[Tensor], averages: list[Tensor], group: dict[str, Any
     torch._foreach_mul_(averages, group["smoothing"])
     torch._foreach_addcmul_(averages, gradients, gradients, value=1 - group["smoothing"])
     # The root of v + eps, not the root of v plus eps: the two differ most while gradients are small.
+    # An eps of 1e-18 under the root bounds steps as one of 1e-9 beside it would.
     roots = torch._foreach_add(averages, group["eps"])
     torch._foreach_sqrt_(roots)
     if group["eps"] == 0:
@@ -151,6 +154,8 @@ class SGD:
         return "adds up gradients of several updates, which may agree or not" if self.momentum else None
 
     def build(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
+        # torch's momentum is v <- momentum v + g, without a factor 1 - momentum: under a constant gradient steps grow
+        # by 1 / (1 - momentum).
         return torch.optim.SGD(parameters, lr=self.lr, momentum=self.momentum, fused=True)
 
 
@@ -216,6 +221,7 @@ class CG:
         return "has no lower bound on beta (--g-optimizer.beta-min), and its steps may be of any length"
 
     def build(self, parameters: Iterable[Parameter]) -> ConjugateGradient:
+        # The fields are named as the optimizer's options; the rule is the engine's business.
         options = {name: value for name, value in vars(self).items() if name != "rule"}
         return ConjugateGradient(parameters, **options)
 

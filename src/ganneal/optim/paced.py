@@ -30,6 +30,8 @@ class Paced(torch.optim.Optimizer):
 
     def __init__(self, real: torch.optim.Optimizer, shadow: torch.optim.Optimizer, factors: tuple[float, ...]):
         self.real, self.shadow, self.factors = real, shadow, factors
+        # A torch optimizer to the engine, which sets rates on the groups and saves the state, but all work is the other
+        # two's.
         super().__init__(real.param_groups, {})
         self.param_groups = real.param_groups  # a rate that is set on one is set on both
         self.made, self.scale = 0, 1.0
@@ -42,13 +44,16 @@ class Paced(torch.optim.Optimizer):
         assert closure is None
         parameters = [p for group in self.real.param_groups for p in group["params"]]
         copies = [p for group in self.shadow.param_groups for p in group["params"]]
+        # Kept, as both optimizers move their parameters in place.
         before = [p.detach().clone() for p in parameters]
         factor = self.factors[self.made % len(self.factors)]
         for parameter, copy in zip(parameters, copies, strict=True):
             copy.copy_(parameter)
+            # A weight on the loss multiplies the gradient, so the shadow sees what the other schedule would have given
+            # it.
             copy.grad = None if parameter.grad is None else parameter.grad * factor
         for ours, theirs in zip(self.real.param_groups, self.shadow.param_groups, strict=True):
-            theirs["lr"] = ours["lr"]
+            theirs["lr"] = ours["lr"]  # the rate of the moment, which the engine sets on the real one alone
         self.shadow.step()
         self.real.step()
         scale = self._noted(_length(before, parameters), _length(before, copies))
@@ -61,6 +66,7 @@ class Paced(torch.optim.Optimizer):
         # In the first round there is no scale of rounds before: each step is matched by itself.
         scale = _ratio(shadow, real) if self.made < len(self.factors) else self.scale
         self.made += 1
+        # Part of the state dict: a resumed run goes on in the middle of a round.
         self.lengths[2:] += torch.tensor([real, shadow], dtype=torch.float64)
         if self.made % len(self.factors) == 0:
             self.lengths[:2] = MEMORY * self.lengths[:2] + self.lengths[2:]
@@ -85,6 +91,7 @@ class Paced(torch.optim.Optimizer):
 
 def _length(before: list[Tensor], after: list[Parameter]) -> float:
     current: list[Tensor] = list(after)
+    # One length over all tensors. Reading it waits for the device once a step, which a control may cost.
     return float(torch.stack(torch._foreach_norm(torch._foreach_sub(current, before))).norm())
 
 
@@ -117,6 +124,7 @@ class PacedCG:
     def factors(self) -> tuple[float, ...]:
         """Weight of each generator update in a round over their mean."""
         counts = range(1, self.levels + 1)
+        # Level j of a nested round makes j generator updates under one weight.
         own = [w for count, w in zip(counts, self.weights(counts, 0), strict=True) for _ in range(count)]
         mean = sum(own) / len(own)
         return tuple(weight / mean for weight in own)

@@ -24,6 +24,7 @@ class WeightClipping(Regularizer):
 
     @torch.no_grad()
     def constrain(self, discriminator: nn.Module) -> None:
+        # Batch norm's scales are clamped too, as in the published code, whose networks had them.
         parameters: list[Tensor] = list(discriminator.parameters())
         # Multi-tensor kernels: one launch for many parameters rather than one for each.
         torch._foreach_clamp_min_(parameters, -self.limit)

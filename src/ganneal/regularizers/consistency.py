@@ -63,6 +63,7 @@ class Consistency(Regularizer):
             )
 
     def discriminator_term(self, context: Context, state: RegularizerState) -> Float[Tensor, ""] | None:
+        # 1 in place of a coefficient: each side multiplies its own below.
         strength = lazy_strength(context.counters, 1.0, self.rule, self.interval, self.scale_by_interval)
         if strength is None:
             return None
@@ -74,7 +75,7 @@ class Consistency(Regularizer):
         terms = [
             coefficient * _moved_apart(logits_of, x, logits, context.random).mean()
             for coefficient, logits_of, x, logits in sides
-            if coefficient
+            if coefficient  # 0 saves a pass of D and its draws
         ]
         return strength * torch.stack(terms).sum() if terms else None
 

@@ -38,6 +38,7 @@ class Encoder(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         inputs, sides = shape[0], shape[1:]
+        # Points have no sides: the two linear layers below are their whole encoder.
         while sides and min(sides) > 4:
             layers += [nn.Conv2d(inputs, width, 3, stride=2, padding=1), nn.LeakyReLU(0.2)]
             # (side + 1) // 2 is the size behind a 3x3 convolution of stride 2 with padding 1.
@@ -74,6 +75,7 @@ class LatentEntropy(Regularizer):
         check_at_least_one(width=self.width)
 
     def build(self, pair: ModelPair) -> nn.Module:
+        # From a generator of its own: asking for the size must not move a draw of the run.
         latent_size = pair.latent.sample(1, torch.Generator()).shape[1]
         return Encoder(pair.shape, latent_size, self.width)
 
@@ -84,5 +86,6 @@ class LatentEntropy(Regularizer):
         assert context.network is not None
         # The gradient goes on into the generator: a sample that tells its latent apart from others lowers the term, a
         # collapsed one cannot.
+        # In float32 under mixed precision too: the log density squares differences over small deviations.
         mean, log_deviation = context.network(context.fake.float())
         return -strength * latent_log_density(mean, log_deviation, context.latents).mean()

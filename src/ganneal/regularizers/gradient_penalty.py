@@ -59,11 +59,14 @@ class GradientPenalty(Regularizer):
         strength = lazy_strength(context.counters, self.coefficient, self.rule, self.interval, self.scale_by_interval)
         if strength is None:
             return None
+        # A class-conditional D must judge a fake under the class it was made for. Points on lines keep that of the real
+        # end, which `on_lines` asks both ends to share.
         discriminator = context.logits_of_fakes if self.points.on_fakes else context.discriminator
         # Points are drawn anew at each update: the penalty is an expectation over the line, not a condition at fixed
         # places.
         points = self.points(context.real, context.fake, context.random)
         if self.one_sided:
+            # At a flat D the norm's slope is 0 and not infinite, see `logits.norm`.
             excess = F.relu(norm(squared_input_gradient(discriminator, points)) - self.center).square()
         else:
             # A vector as centre also asks for a direction, the same for all samples.

@@ -55,6 +55,7 @@ class LatentConsistency(Regularizer):
         return True
 
     def _near(self, latents: Tensor, random: torch.Generator) -> Tensor:
+        # Drawn in float32 and cast afterwards: the same draws at every precision.
         noise = torch.randn(latents.shape, generator=random, device=latents.device)
         return latents + self.noise * noise.to(latents)
 
@@ -71,7 +72,10 @@ class LatentConsistency(Regularizer):
             )
         with torch.no_grad():
             # Algorithm 2: only D follows this term, so the sample beside needs no graph to G.
+            # Under autocast a new sample may come in bf16; both must meet D in one type, or their difference is its
+            # rounding.
             near = context.generate(self._near(context.latents, context.random)).to(context.fake.dtype)
+        # Both outputs have a graph to D: the paper pulls them towards each other, and neither is a target.
         logits = full_precision(context.fake_logits, context.logits_as_fakes, context.fake)
         return strength * consistency(context.logits_as_fakes, logits, near).mean()
 
@@ -79,6 +83,7 @@ class LatentConsistency(Regularizer):
         strength = coefficient_now(context.counters, self.g_coefficient, self.g_rule, own="g_updates")
         if strength == 0:
             return None
+        # With a graph to G, unlike in D's term: both samples are moved apart.
         near = context.generate(self._near(context.latents, context.random))
         # Minus: G is to move its samples apart where D is to hold its outputs together.
         return -strength * (context.fake - near).float().square().mean()

@@ -68,6 +68,8 @@ class LeCam(Regularizer):
         return {"real": None, "fake": None}
 
     def discriminator_term(self, context: Context, state: RegularizerState) -> Float[Tensor, ""] | None:
+        # The averages move at every update, also where no term is due: else another interval would change how fast they
+        # forget.
         begun = context.counters.d_updates >= self.start
         for name, logits in (("real", context.real_logits), ("fake", context.fake_logits)):
             # Detached: the averages are anchors, and no gradient passes through them.
@@ -83,6 +85,6 @@ class LeCam(Regularizer):
             context.fake_logits,
             real_average=state["real"],
             fake_average=state["fake"],
-            one_sided=self.one_sided,
+            one_sided=self.one_sided,  # the authors' code has max, the paper's Eq. 4 has none
         )
         return strength * terms.mean()

@@ -34,6 +34,7 @@ def correlation(matrix: Float[Tensor, "rows columns"]) -> Float[Tensor, ""]:
         products = matrix @ matrix.T
         return 0.5 * (products - torch.diag_embed(lengths)).square().sum()
     # the same by way of the columns: W W^T of a linear layer to 24576 channels would not fit
+    # ||W W^T||_F = ||W^T W||_F, and the squared lengths are the diagonal that is left out.
     return 0.5 * ((matrix.T @ matrix).square().sum() - lengths.square().sum())
 
 
@@ -47,7 +48,9 @@ def weight_matrices(player: nn.Module) -> Iterator[Float[Tensor, "rows columns"]
         for kinds in (SharedEmbedding, TRANSPOSED)
     )
     for parameter in player.parameters():
+        # Tensors hash by identity: this asks for the parameter itself and compares no values.
         if parameter.dim() >= 2 and parameter not in shared:
+            # torch keeps the weight of a transposed convolution as [inputs, outputs, ...].
             yield upcast(parameter).movedim(1 if parameter in transposed else 0, 0).flatten(1)
 
 
@@ -89,4 +92,6 @@ class Orthogonal(Regularizer):
             return None
         if player is None:
             raise ValueError("regularizer Orthogonal needs the network that moves, got none; give the context player=.")
+        # Summed over layers, not averaged: each layer's gradient is then that of the authors' code, which works layer
+        # by layer.
         return strength * torch.stack([correlation(matrix) for matrix in weight_matrices(player)]).sum()

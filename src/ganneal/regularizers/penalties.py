@@ -19,6 +19,7 @@ from ganneal.regularizers.protocol import Discriminator
 def line_points(real: Samples, fake: Samples, share: Float[Tensor, " batch"]) -> Samples:
     """Points between each real and its fake, ``share`` of the way towards the real one."""
     share = share.to(real).view(-1, *(1,) * (real.dim() - 1))
+    # One share for all pixels of a sample: the point lies on the line between the two images.
     return share * real + (1 - share) * fake
 
 
@@ -37,9 +38,11 @@ def _deviation(x: Tensor) -> Tensor:
     """Standard deviation over all elements, of all ranks."""
     count = collective.ranks().count
     if count == 1:
+        # torch divides by n - 1 by default, and so does what follows.
         return x.std()
     # In float64: the ranks' sums of squares must add to the bits of one process, up to float32's last digit.
     exact = x.double()
+    # A mean over ranks times their number is the sum over all elements; all ranks hold parts of one size.
     squares = collective.mean((exact - collective.mean(exact.mean())).square().sum())
     return (squares * count / (x.numel() * count - 1)).sqrt().to(x.dtype)
 
@@ -93,7 +96,7 @@ class Line:
     on_fakes = False
 
     def __call__(self, real: Tensor, fake: Tensor, random: torch.Generator) -> Tensor:
-        return line_points(real, fake, torch.rand(len(real), generator=random, device=real.device))
+        return line_points(real, fake, torch.rand(len(real), generator=random, device=real.device))  # [batch]
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,7 @@ class Dragan:
 
     def __call__(self, real: Tensor, fake: Tensor, random: torch.Generator) -> Tensor:
         share = torch.rand(len(real), generator=random, device=real.device)
+        # Drawn after the shares, in float32: the order and the type of draws are part of a seed's bits.
         noise = torch.rand(real.shape, generator=random, device=real.device).to(real)
         return dragan_points(real, share, noise)
 
@@ -125,6 +129,7 @@ def r1(discriminator: Discriminator, real: Samples, fake: Samples) -> PerSample:
 
 def r2(discriminator: Discriminator, real: Samples, fake: Samples) -> PerSample:
     """`r1` at fake samples."""
+    # At fakes without a graph to G: the term moves D alone.
     return squared_input_gradient(discriminator, fake)
 
 
@@ -167,6 +172,7 @@ def centered_gp(discriminator: Discriminator, points: Samples, *, center: float 
     """
     gradient = input_gradient(discriminator, points)
     if isinstance(center, Tensor):
+        # No root here, so a flat D has a finite slope as it is.
         return (gradient - center.to(gradient)).square().flatten(1).sum(1)
     squared = gradient.square().flatten(1).sum(1)
     # At centre 0 the square would undo the root: both are left out, and with them the root's slope at 0.

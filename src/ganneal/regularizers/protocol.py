@@ -78,6 +78,7 @@ class Context:
 
         The augmentation is that of ``real_logits``, and samples in the condition are changed alike.
         """
+        # Under fresh augmentation two passes would differ by their draws, and not by what the regularizer changed.
         return self.discriminator(change(samples)) if self.real_again is None else self.real_again(samples, change)
 
     def logits_as_fakes(self, samples: Tensor, change: Change = unchanged) -> Tensor:
@@ -156,6 +157,7 @@ class Regularizer(Protocol):
 def check_coefficients(**coefficients: float) -> None:
     """Refuse what is not a finite number >= 0."""
     for name, value in coefficients.items():
+        # isfinite is False for NaN, which no comparison would refuse.
         if not (isfinite(value) and value >= 0):
             raise ValueError(f"{name} must be a finite number >= 0, got {value}; use 0 to switch it off.")
 
@@ -168,6 +170,7 @@ def check_interval(interval: int) -> None:
 
 def coefficient_now(counters: Counters, coefficient: float, rule: LRRule, own: Clock) -> float:
     """``coefficient`` times the factor of ``rule``, whose ``own_updates`` are those that ``own`` counts."""
+    # "own" lets one rule be counted in D's updates for D's term and in G's for G's.
     return coefficient * rule.at(counters.read(rule.clock, own))
 
 
@@ -180,6 +183,8 @@ def lazy_strength(
     keeps the mean strength.
     """
     strength = coefficient_now(counters, coefficient, rule, own="d_updates")
+    # Updates made before this one are counted, so the first update of a run is always due.
     if counters.d_updates % interval or strength == 0:
         return None
+    # As StyleGAN2 does for lazy R1; DDGAN, which does not, needs scale_by_interval=False.
     return strength * interval if scale_by_interval else strength

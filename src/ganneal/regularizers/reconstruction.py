@@ -45,6 +45,7 @@ class Reconstruction(Regularizer):
         player, seen = context.player, context.real_seen
         assert isinstance(player, Reconstructs) and seen is not None
         size = (len(seen),)
+        # On the generator's own device, as torch refuses any other.
         quarters = torch.randint(QUARTERS, size, generator=context.random, device=context.random.device)
         features = tuple(map(upcast, context.real_features))  # outside mixed precision, as every penalty
         return self.coefficient * player.reconstruction_error(features, upcast(seen), quarters).mean()
@@ -52,6 +53,7 @@ class Reconstruction(Regularizer):
 
 def with_own_term(regularizer: Regularizer, discriminator: nn.Module) -> Regularizer:
     """``regularizer``, and the term that ``discriminator`` brings with it where it has one."""
+    # Added by the engine: the term belongs to the network and is named in no experiment.
     if isinstance(discriminator, Reconstructs) and discriminator.reconstruction:
         return Sum((regularizer, Reconstruction(discriminator.reconstruction)))
     return regularizer

@@ -20,6 +20,7 @@ class Draws:
     def repeated(self) -> Iterator[None]:
         """Within, the generators draw what they drew from that place on; afterwards they go on as if nothing were."""
         # The very same generators are set back, not copies: several processes know them by identity (`GlobalDraws`).
+        # A repeated draw must cost the run nothing: what is drawn next does not depend on how often it was repeated.
         now = [generator.get_state() for generator, _ in self.places]
         try:
             for generator, state in self.places:
@@ -39,6 +40,7 @@ class Shared(Generic[Given, Made]):
 
     def __call__(self, *args: Given.args, **kwargs: Given.kwargs) -> Made:
         if self.draws is None:
+            # Taken before the first call, so that later ones begin where it began.
             self.draws = Draws(*self.generators)
             return self.function(*args, **kwargs)
         with self.draws.repeated():

@@ -14,6 +14,8 @@ AnyContext = TypeVar("AnyContext", Context, GeneratorContext)
 
 
 def _total(terms: Iterable[Tensor | None]) -> Tensor | None:
+    # None and not 0 where nothing is due: the engine then builds no graph for it. The generator passed in is read to
+    # its end, so every term moves its state.
     due = [term for term in terms if term is not None]
     return sum(due[1:], due[0]) if due else None
 
@@ -22,6 +24,7 @@ def _own(context: AnyContext, index: int) -> AnyContext:
     """``context`` with the network of part ``index`` alone."""
     if not isinstance(context.network, nn.ModuleDict):
         return context
+    # A part sees its own network under the name it would have alone.
     own = context.network[str(index)] if str(index) in context.network else None
     return replace(context, network=own)
 
@@ -49,6 +52,7 @@ class Sum(Regularizer):
         return any(term.needs_generator_updates for term in self.terms)
 
     def build(self, pair: ModelPair) -> nn.Module | None:
+        # Positions as keys: two terms of one class keep apart, and the order of terms is part of what a run resumes.
         built = {str(index): term.build(pair) for index, term in enumerate(self.terms)}
         networks = {index: network for index, network in built.items() if network is not None}
         return nn.ModuleDict(networks) if networks else None

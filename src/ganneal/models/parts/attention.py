@@ -32,11 +32,11 @@ class SelfAttention(nn.Module):
         self.scale = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch channels height width"]:
-        query = self.query(x).flatten(2).transpose(1, 2)
+        query = self.query(x).flatten(2).transpose(1, 2)  # [batch, pixels, channels / 8]
         # Every pixel asks, every 2x2 block answers: a quarter of the products, as in BigGAN's code.
         key, value = (F.max_pool2d(part(x), 2).flatten(2) for part in (self.key, self.value))
         # No division by the root of the keys' size, unlike in transformers.
-        weights = (query @ key).softmax(dim=2)
+        weights = (query @ key).softmax(dim=2)  # [batch, pixels, pixels / 4]
         attended = (weights @ value.transpose(1, 2)).transpose(1, 2).unflatten(2, x.shape[2:])
         # The scale is 0 at first: the network starts as a convolutional one and finds out how much it needs.
         return x + self.scale.to(x.dtype) * self.out(attended)
@@ -58,4 +58,4 @@ class SkipExcitation(nn.Module):
         self.gate = nn.Sequential(nn.AdaptiveAvgPool2d(4), first, nn.SiLU(inplace=True), second, nn.Sigmoid())
 
     def forward(self, source: Float[Tensor, "batch _ _ _"], maps: Float[Tensor, "batch _ _ _"]) -> Tensor:
-        return maps * self.gate(source)
+        return maps * self.gate(source)  # the gate is [batch, channels, 1, 1]

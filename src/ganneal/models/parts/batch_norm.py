@@ -17,6 +17,7 @@ STANDING_SEED = 0
 def batch_norms(module: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
     """The batch norms in ``module`` that keep statistics."""
     norms = [part for part in module.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
+    # The others always run on the batch: there is nothing to replace.
     return [norm for norm in norms if norm.track_running_stats]
 
 
@@ -69,8 +70,10 @@ def keep_standing_statistics(
         seen[norm].append((mean, variance))
 
     random = torch.Generator().manual_seed(STANDING_SEED)
+    # What enters a norm is measured, as its own running update forgets by momentum.
     hooks = [norm.register_forward_pre_hook(look) for norm in norms]
     try:
+        # Later layers must see maps normalised by the batch, as in training, while earlier ones are measured.
         with on_the_batch(generator):
             for _ in range(passes):
                 draw(random)

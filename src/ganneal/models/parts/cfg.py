@@ -22,6 +22,7 @@ def normal_convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, 
 
 def up_convolution(inputs: int, outputs: int) -> nn.ConvTranspose2d:
     """5x5, doubling the size."""
+    # Without the output padding 2 n - 1 pixels would come of n.
     layer = nn.ConvTranspose2d(inputs, outputs, 5, 2, 2, output_padding=1)
     _initialize(layer)
     return layer

@@ -18,6 +18,7 @@ class ConditionalBatchNorm(nn.Module):
 
     def __init__(self, channels: int, gain: nn.Module, bias: nn.Module, eps: float = 1e-5):
         super().__init__()
+        # Statistics are of all classes together; only scale and shift are each class's own.
         self.norm = nn.BatchNorm2d(channels, eps=eps, affine=False)
         self.gain, self.bias = gain, bias
 
@@ -25,6 +26,7 @@ class ConditionalBatchNorm(nn.Module):
         self, x: Float[Tensor, "batch channels height width"], condition: Tensor
     ) -> Float[Tensor, "batch channels height width"]:
         normed = self.norm(x)
+        # [batch, channels, 1, 1] each, whatever the condition is: labels through tables, vectors through linear layers.
         scale, shift = (part(condition)[:, :, None, None].to(normed.dtype) for part in (self.gain, self.bias))
         # (1 + scale) normed + shift, in two passes over memory.
         return torch.addcmul(normed + shift, normed, scale)

@@ -20,7 +20,7 @@ TINY = 1e-10
 
 def fill(weight: Tensor, fan: Fan, scale: float) -> None:
     """Uniform with a variance of ``scale`` over the fan."""
-    pixels = weight[0, 0].numel()
+    pixels = weight[0, 0].numel()  # of a kernel; 1 of a linear layer
     outputs, inputs = weight.shape[0] * pixels, weight.shape[1] * pixels
     # A uniform distribution on [-b, b] has variance b^2 / 3.
     bound = sqrt(3 * scale / (outputs if fan == "outputs" else (inputs + outputs) / 2))
@@ -83,6 +83,7 @@ class AdaptiveGroupNorm(nn.Module):
     def __init__(self, channels: int, style_size: int):
         super().__init__()
         self.groups = groups(channels)
+        # One over the outputs: the published helper is called by the name of the average and computes this.
         self.affine = fan_linear(style_size, 2 * channels, fan="outputs")
         with torch.no_grad():
             # Scales start at 1: without it the block would multiply by about 0.
@@ -103,6 +104,7 @@ class ResidualBlock(nn.Module):
         self.norms = nn.ModuleList([AdaptiveGroupNorm(size, style_size) for size in (inputs, outputs)])
         self.resample = resample or nn.Identity()
         self.first = fan_convolution(inputs, outputs, 3, fan="average")
+        # A block adds the time and is scaled by the style: latents steer norms, the time shifts maps.
         self.time = fan_linear(time_size, outputs, fan="average")
         self.second = fan_convolution(outputs, outputs, 3, fan="average", scale=TINY)
         own = inputs == outputs and resample is None
@@ -129,9 +131,11 @@ class PixelAttention(nn.Module):
 
     def forward(self, x: FeatureMaps) -> FeatureMaps:
         normed = self.norm(x)
+        # [batch, 1, pixels, channels]: one head.
         query, key, value = (
             part(normed).flatten(2).transpose(1, 2)[:, None] for part in (self.query, self.key, self.value)
         )
+        # torch divides by the root of the channels, as published here; BigGAN's attention does not divide.
         attended = F.scaled_dot_product_attention(query, key, value)[:, 0]
         return scaled_sum(x, self.out(attended.transpose(1, 2).unflatten(2, x.shape[2:])))
 

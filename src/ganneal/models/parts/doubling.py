@@ -27,5 +27,6 @@ class UpConvolution(nn.Conv2d):
 
     def forward(self, input: Float[Tensor, "batch _ height width"]) -> Float[Tensor, "batch _ _ _"]:
         weight = self.weight  # read once: a spectral norm makes it anew at each reading
-        kernel = (weight.flatten(2) @ self.taps.T.to(weight.dtype)).unflatten(2, (4, 4))
+        kernel = (weight.flatten(2) @ self.taps.T.to(weight.dtype)).unflatten(2, (4, 4))  # 9 taps to 16
+        # torch keeps the weight of a transposed convolution as [inputs, outputs, ...].
         return F.conv_transpose2d(input, kernel.transpose(0, 1), self.bias, stride=2, padding=1)

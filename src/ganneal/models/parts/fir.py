@@ -45,8 +45,10 @@ class Resample(nn.Module):
 
     def _resampled(self, x: Tensor) -> Tensor:
         channels = x.shape[1]
+        # One filter for every channel, as a view; with as many groups as channels no channel meets another.
         kernel = self.kernel.to(x.dtype).expand(channels, 1, 4, 4)
         resample = F.conv_transpose2d if self.up else F.conv2d
+        # Four taps at stride 2 with one zero on each side make exactly twice or half of an even size.
         return resample(x, kernel, stride=2, padding=1, groups=channels)
 
 

@@ -30,6 +30,7 @@ def frozen(module: nn.Module, *, keep_buffers: bool) -> Iterator[None]:
     buffers = [buffer for _, _, buffer in places]
     # Clones, as batch norm changes its statistics in place.
     kept = [buffer.clone() for buffer in buffers]
+    # Those that a player holds fixed by itself must not come back trainable.
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     for parameter in trained:
         parameter.requires_grad_(False)

@@ -50,6 +50,7 @@ def _grid(height: int, width: int, doublings: Sequence[int], bases: range) -> tu
     # The most doublings first: the smallest grid, and so the cheapest first layer.
     for count in sorted(doublings, reverse=True):
         base = height >> count, width >> count
+        # Down and up again gives the size back only where 2^count divides it.
         even = (base[0] << count, base[1] << count) == (height, width)
         if even and min(base) in bases:
             deep = count > SHALLOW or bases is not BASE or min(base) <= LARGEST_SHALLOW_BASE

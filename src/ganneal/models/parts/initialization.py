@@ -11,6 +11,7 @@ INITS: dict[InitName, Callable[[Tensor], object]] = {
     "orthogonal": nn.init.orthogonal_,
     "normal": lambda weight: nn.init.normal_(weight, std=0.02),
     "xavier": nn.init.xavier_uniform_,
+    # torch's default here is the gain of ReLU, sqrt 2, over the inputs.
     "he": nn.init.kaiming_normal_,
     "torch": lambda weight: None,
 }

@@ -21,11 +21,13 @@ class _AsBefore:
             for part in block.modules()
             for name, buffer in part.named_buffers(recurse=False)
         ]
+        # A stack, as one computation may be entered while another is under way.
         self.now: list[list[Tensor | None]] = []
 
     def __enter__(self) -> None:
         self.now.append([part._buffers[name] for part, name, _ in self.places])
         for part, name, before in self.places:
+            # Replaced and not overwritten: the graph of the first computation may still need the tensor of now.
             part._buffers[name] = before.clone()
 
     def __exit__(self, *exception: Any) -> None:
@@ -49,4 +51,5 @@ def through(block: nn.Module, *inputs: Tensor, recompute: bool) -> Tensor:
         # first, or it would compute other activations than the loss was made of.
         return nullcontext(), _AsBefore(block)
 
+    # Not reentrant: that form knows .backward() alone, and gradient penalties need autograd.grad.
     return checkpoint(block, *inputs, use_reentrant=False, preserve_rng_state=False, context_fn=contexts)  # type: ignore[return-value]

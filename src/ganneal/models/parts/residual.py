@@ -35,6 +35,7 @@ class GeneratorBlock(nn.Module):
         self.shortcut = nn.Conv2d(inputs, outputs, 1)
 
     def forward(self, x: FeatureMaps, *condition: Tensor) -> FeatureMaps:
+        # In place on what the norm made: x is needed for the shortcut.
         h = F.relu(self.norm1(x, *condition), inplace=True)
         h = F.relu(self.norm2(self.conv1(self._up(h)), *condition), inplace=True)
         # A 1x1 convolution and the upsampling commute; before it the convolution has a quarter of the pixels.
@@ -58,6 +59,7 @@ class DiscriminatorBlock(nn.Module):
 
     def forward(self, x: FeatureMaps) -> FeatureMaps:
         # The first block sees the image itself: a ReLU would cut away every pixel below grey.
+        # The inner ReLU may work in place, the outer one may not: the shortcut below sees x itself.
         h = self.conv2(F.relu(self.conv1(x if self.first else F.relu(x)), inplace=True))
         if self.down:
             # Averaging before the 1x1 shortcut gives the same as behind it, at a quarter of the products.

@@ -50,7 +50,7 @@ class SpectralWeight(nn.Module):
                 u = F.normalize(v @ matrix.T, dim=1, eps=self.eps)
             if self.training and not self.held:
                 self.u = u  # another tensor, not a change in place: earlier passes' graphs keep theirs
-            return weight / (v @ matrix.T @ u.T).view(())
+            return weight / (v @ matrix.T @ u.T).view(())  # a graph to the weight through both
 
 
 def _is_recording(weight: Tensor) -> bool:
