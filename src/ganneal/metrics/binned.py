@@ -72,6 +72,7 @@ def binned_divergence(x: Features, mixture: GaussianMixture | Mixture, edges: Ed
 
 
 def _kl(share: Float64[Tensor, " cells"], log_share: Float64[Tensor, " cells"], log_other: Tensor) -> float:
+    # 0 log 0 is 0, and written out it is NaN.
     held = share > 0
     return float((share * (log_share - log_other))[held].sum())
 
@@ -93,6 +94,7 @@ def cell_log_masses(mixture: GaussianMixture | Mixture, edges: Edges) -> Float64
     grid = _checked_edges(edges, target.means.shape[1])
     total = torch.full([len(edge) + 1 for edge in grid], -inf, dtype=torch.float64)
     for weight, mean, covariance in zip(target.weights, target.means, target.covariances, strict=True):
+        # In logarithms: the mass of a cell at 40 standard deviations is below float64's smallest number.
         total = torch.logaddexp(total, weight.log() + _component_log_masses(mean, covariance, grid))
     return total
 
@@ -120,6 +122,7 @@ def _component_log_masses(
         axes = [_log_masses((edge - m) / s) for edge, m, s in zip(grid, mean, deviations, strict=True)]
         total = axes[0]
         for masses in axes[1:]:
+            # Independent axes: masses multiply, and every axis becomes one of the result.
             total = total[..., None] + masses
         return total
     if len(grid) != 2:
@@ -154,6 +157,7 @@ def _correlated_log_masses(
     """Masses as integrals over the first coordinate t of its density times the exact conditional mass given t."""
     deviations = covariance.diagonal().sqrt()
     # Given the first coordinate t the second is normal with mean linear in t and a variance that does not depend on it.
+    # Not 0: diagonal covariances were dealt with before.
     slope = float(covariance[0, 1] / covariance[0, 0])
     rest = sqrt(float(covariance[1, 1]) - slope * float(covariance[0, 1]))
     # along t the integrand is a Gaussian as wide as the first axis, cut by edges as soft as rest / slope
@@ -162,12 +166,13 @@ def _correlated_log_masses(
         float(((edge - m) / s).abs().max()) for edge, m, s in zip((first, second), mean, deviations, strict=True)
     )
     reach = (farthest + _REACH) * deviations[:1]
+    # The outer cells end where no mass is left, beyond all edges and the component alike.
     bounds = torch.cat([mean[:1] - reach, first, mean[:1] + reach])
     rows = []
     for low, high in zip(bounds[:-1], bounds[1:], strict=True):
-        t, log_weights = _gauss_legendre(float(low), float(high), step)
+        t, log_weights = _gauss_legendre(float(low), float(high), step)  # [nodes]
         log_density = -0.5 * ((t - mean[0]) / deviations[0]).square() - deviations[0].log() - 0.5 * log(2 * pi)
-        conditional = _log_masses((second - mean[1] - slope * (t - mean[0])[:, None]) / rest)
+        conditional = _log_masses((second - mean[1] - slope * (t - mean[0])[:, None]) / rest)  # [nodes, columns]
         rows.append(torch.logsumexp((log_weights + log_density)[:, None] + conditional, dim=0))
     return torch.stack(rows)
 
@@ -175,6 +180,8 @@ def _correlated_log_masses(
 def _gauss_legendre(low: float, high: float, step: float) -> tuple[Float64[Tensor, " n"], Float64[Tensor, " n"]]:
     """Nodes and log weights of the 8-point rule on equal parts of [low, high], none longer than ``step``."""
     nodes, weights = (torch.from_numpy(array) for array in np.polynomial.legendre.leggauss(_NODES))
+    # On each part the integrand is about as smooth as a Gaussian over one deviation, where 8 points leave
+    # little but rounding.
     parts = max(1, ceil((high - low) / step))
     width = (high - low) / parts
     centres = low + width * (torch.arange(parts, dtype=torch.float64) + 0.5)

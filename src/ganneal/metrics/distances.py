@@ -63,7 +63,7 @@ def nearest_distances(
     >>> distances.flatten().tolist(), rows.flatten().tolist()
     ([1.0, 1.0, 2.0], [1, 0, 1])
     """
-    available = len(points) - exclude_self
+    available = len(points) - exclude_self  # True counts as one
     if not 1 <= k <= available:
         raise ValueError(f"k must be between 1 and {available}, got {k}; there are no more neighbours.")
     if exclude_self and len(queries) != len(points):
@@ -99,11 +99,11 @@ def ball_counts(
         part = queries[row : row + block]
         for column, squares, error in _tiles(part, centres, block):
             radius = radii[column : column + block]
-            beyond = squares - radius.square()
+            beyond = squares - radius.square()  # [queries, balls]
             # Clear cases come from the matrix product. Pairs whose distance to the edge is within the error are decided
             # by the sum of squared differences.
             inside = beyond < 0
-            rows, columns = (beyond.abs() <= error).nonzero(as_tuple=True)
+            rows, columns = (beyond.abs() <= error).nonzero(as_tuple=True)  # the pairs in doubt
             exact = _pair_distances(part, centres, rows, columns + column)
             inside[rows, columns] = exact <= radius[columns] if closed else exact < radius[columns]
             of_query[row : row + block] += inside.sum(dim=1)

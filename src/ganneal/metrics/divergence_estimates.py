@@ -40,7 +40,8 @@ def gaussian_kl(
     """
     root, target_root = _root("covariance", covariance), _root("target_covariance", target_covariance)
     shift = (target_mean - mean).cpu().double()
-    # With Cholesky factors the trace and the quadratic form are one sum of squares, and no matrix is inverted.
+    # With Cholesky factors the trace and the quadratic form are one sum of squares, over [d, d + 1], and no
+    # matrix is inverted.
     scaled = torch.linalg.solve_triangular(target_root, torch.cat([root, shift[:, None]], dim=1), upper=False)
     log_volumes = (target_root.diagonal().log() - root.diagonal().log()).sum()
     return float(0.5 * (scaled.square().sum() - len(shift)) + log_volumes)
@@ -74,6 +75,7 @@ def pushforward_log_prob(
     Raises:
         ValueError: Samples have another dimension than latents, or the generator is flat at some of them.
     """
+    # Checked in float64 and given on in the type and on the device of the latents, as the generator expects them.
     given = checked_features("latents", latents).to(latents)
     with torch.no_grad():
         samples = generator(given)
@@ -113,6 +115,7 @@ def pushforward_kl(
     if len(latents) < 2:
         raise ValueError(f"latents must have at least 2 rows, got {len(latents)}; give more.")
     samples, log_density = pushforward_log_prob(generator, latents, log_prior=log_prior)
+    # ln q - ln p at samples of q: its mean is the divergence, whatever the sample size.
     differences = log_density - log_target(samples).detach().cpu().double()
     bad = int((~differences.isfinite()).sum())
     if bad:
@@ -142,8 +145,8 @@ def knn_divergence(x: Features, y: Features, *, k: int = 5) -> float:
         raise ValueError(f"x and y must have the same d, got d={d} and d={second.shape[1]}.")
     if not 1 <= k <= min(n - 1, m):
         raise ValueError(f"k must be between 1 and {min(n - 1, m)}, got {k}; x has {n} rows and y {m}.")
-    within = nearest_distances(first, first, k=k, exclude_self=True)[0][:, -1]
-    across = nearest_distances(first, second, k=k)[0][:, -1]
+    within = nearest_distances(first, first, k=k, exclude_self=True)[0][:, -1]  # [n]
+    across = nearest_distances(first, second, k=k)[0][:, -1]  # [n]
     for name, distances in (("x", within), ("y", across)):
         copies = int((distances == 0).sum())
         if copies:

@@ -106,6 +106,7 @@ def covariance_root(covariance: Float64[Tensor, "d d"]) -> Float64[Tensor, "d r"
     # eigh is exact about symmetry, so all values are real. The usual sqrtm of the product S1 S2 may be complex, and
     # fails where a covariance is singular.
     values, vectors = torch.linalg.eigh(covariance)
+    # The usual cut for a numerical rank; eigenvalues come in rising order, so the last is the largest.
     kept = values > len(values) * _EPSILON * values[-1]
     return vectors[:, kept] * values[kept].sqrt()
 
@@ -118,7 +119,9 @@ def _trace_of_root(root: Float64[Tensor, "d r"], second: Float64[Tensor, "d d"])
     # A' S2 A is r x r, r the rank that is left: with few samples far smaller than d x d. It is symmetric but for
     # rounding, and the mean with its transpose makes it so exactly, as eigvalsh reads one triangle only.
     inner = root.T @ second @ root
+    # Its eigenvalues are those of S_1 S_2 that are not 0, and the trace of the root is the sum of their roots.
     squares = torch.linalg.eigvalsh((inner + inner.T) / 2)
+    # A slice, as there may be none: constant features have a root without columns.
     return float(squares[squares > len(squares) * _EPSILON * squares[-1:]].sqrt().sum())
 
 
@@ -126,6 +129,7 @@ def _rounded_up_to_zero(distance: float, spread: float) -> float:
     """``distance``, or 0 where it is negative by rounding, relative to the total variance ``spread``."""
     if distance >= 0:
         return distance
+    # The four terms nearly cancel where the sets are alike, so the error is measured by their size.
     if distance > -1e-6 * spread:
         return 0.0
     raise ValueError(
@@ -173,6 +177,7 @@ def extrapolated_frechet(real: Features | Moments, fake: Features, *, points: in
     warn_of_bias(min(whole.n, m), d)
     # Below d + 1 rows a covariance is singular and the distance no longer linear in 1 / size.
     sizes = tuple(round(size) for size in np.linspace(max(d + 1, m / 10), m, points).tolist())
+    # One root of the real covariance serves all sizes.
     generator, root = np.random.default_rng(seed), covariance_root(whole.covariance)
     # Each size draws anew: nested subsets would tie the errors of neighbouring sizes together.
     orders = (torch.from_numpy(generator.permutation(m)[:size]) for size in sizes)
@@ -184,4 +189,5 @@ def extrapolated_frechet(real: Features | Moments, fake: Features, *, points: in
 
 def _moments_of_rows(rows: Float64[Tensor, "m d"], order: Int64[Tensor, " drawn"], block: int = 10_000) -> Moments:
     """Of the rows named by ``order``, copied a block at a time."""
+    # Rows are copied where they are drawn: all at once would double the memory that the features take.
     return reduce(Moments.merge, (Moments.of(rows[part]) for part in order.split(block)))

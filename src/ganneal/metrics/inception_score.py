@@ -54,6 +54,7 @@ def inception_score(logits: Features, *, splits: int = 10, seed: int | None = 0)
     # Published code does not shuffle. Samples drawn class by class would make each split a class of its own, with a
     # score near 1.
     order = np.arange(n) if seed is None else np.random.default_rng(seed).permutation(n)
+    # Not the logarithm of a softmax, which is minus infinity where a probability rounds to 0.
     log_probabilities = rows[torch.from_numpy(order)].log_softmax(dim=1)
     # Integer bounds that use every row, with parts that differ by one row at most.
     scores = [_score(log_probabilities[i * n // splits : (i + 1) * n // splits]) for i in range(splits)]

@@ -20,7 +20,7 @@ Better = Literal["lower", "higher"]
 
 SIGNIFICANCE_LEVEL = 0.05
 """Of the intervals, and what a p is held against in words."""
-_EXACT_PAIRS = 16
+_EXACT_PAIRS = 16  # 2^16 sums take half a megabyte
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,7 @@ class PairedComparison:
 
 
 def _one_a_seed(name: str, values: SeedValues) -> Float64[np.ndarray, " seeds"]:
+    # Booleans and whole numbers become floats here; a list of lists keeps its second axis and is refused.
     given = np.asarray(values, dtype=np.float64)
     if given.ndim != 1 or len(given) == 0:
         raise ValueError(f"{name} must hold one number a seed, got shape {list(given.shape)}; give at least one seed.")
@@ -123,6 +124,7 @@ def geometric_seed_interval(values: SeedValues) -> Interval:
     given = _checked("values", values)
     if given.min() <= 0:
         raise ValueError(f"values must be above 0, got {given.min():g}; use seed_interval for scores of either sign.")
+    # The interval of the logarithms is symmetric, its image under exp is not: no end falls below 0.
     inner = seed_interval(np.log(given))
     with np.errstate(over="ignore"):  # two seeds that differ by 1e25 have an end beyond the largest float
         low, high = (None if end is None else float(np.exp(end)) for end in (inner.low, inner.high))
@@ -155,6 +157,7 @@ def paired_comparison(a: SeedValues, b: SeedValues, *, seed: int = 0) -> PairedC
         # Infinity less infinity is not a number, and stands for two runs that both diverged: no difference.
         differences, pairs = np.where(first == second, 0.0, first - second), len(first)
     finite = bool(np.isfinite(differences).all())
+    # Sign flips need numbers to add up; infinite ones become numbers that decide every sum they are in.
     exact, flipped = pairs <= _EXACT_PAIRS, differences if finite else beyond(differences)
     p = exact_sign_flip_p(flipped) if exact else random_sign_flip_p(flipped, seed)
     # Two sign vectors of 2^n, all as seen and all turned, are as extreme as can be.
@@ -169,6 +172,7 @@ def paired_comparison(a: SeedValues, b: SeedValues, *, seed: int = 0) -> PairedC
             mean = float(differences.mean())
         return PairedComparison(mean, None, None, p, smallest, pairs, p_t <= SIGNIFICANCE_LEVEL, flips, p_t, diverged)
     mean, low, high = _t_interval(differences)
+    # Decided by the t interval: the sign-flip test cannot reach 0.05 below six pairs, whatever their values.
     return PairedComparison(mean, low, high, p, smallest, pairs, low > 0 or high < 0, flips, p_t, diverged)
 
 
@@ -209,6 +213,7 @@ def verdict(
     spanned = comparison.low is not None  # else the counts stand in place of the interval
     words = [_t_words(comparison, adjusted, among), _sign_flip_words(comparison), counts if spanned else ""]
     tail = f"({'; '.join(filter(None, words))})"
+    # Shown by itself, and no more among all comparisons that are made.
     corrected = comparison.decided and adjusted is not None and adjusted > SIGNIFICANCE_LEVEL
     if barred is not None or corrected or not comparison.decided:
         shown = "no difference shown" + (" after correction" if corrected else "")
@@ -259,7 +264,7 @@ def _sign_flip_words(comparison: PairedComparison) -> str:
     if comparison.random_flips is not None:
         return f"sign-flip p = {p:.4g} from {comparison.random_flips:,} random flips"
     few = f": too few seeds for {SIGNIFICANCE_LEVEL}" if smallest > SIGNIFICANCE_LEVEL else ""
-    if p <= smallest * (1 + 1e-9):
+    if p <= smallest * (1 + 1e-9):  # equal up to rounding
         return f"sign-flip p = {p:.4g}, the smallest {comparison.pairs} seeds can reach{few}"
     if few:
         return f"sign-flip p = {p:.4g}; {comparison.pairs} seeds cannot go below {smallest:.4g}{few}"

@@ -62,6 +62,7 @@ def kernel_distance(
     (-41.3333, 55.4931)
     """
     x, y = checked_pair(real, fake)
+    # All pairs use all that the samples know; the subsets of published values leave most pairs of large sets out.
     if subsets is None and len(x) * len(y) * x.shape[1] <= _ALL_SAMPLES:
         return _of_all_samples(x, y)
     count, generator = _SUBSETS if subsets is None else subsets, np.random.default_rng(seed)
@@ -97,7 +98,7 @@ def _of_all_samples(x: Float64[Tensor, "n d"], y: Float64[Tensor, "m d"]) -> Ker
     value = float(x_rows.mean() + y_rows.mean() - 2 * x_cross.mean())
     # The first-order projections of the U-statistic, one for each sample. Where the distributions are equal they
     # vanish, and the variance is that of the second order.
-    a, b = x_rows - x_cross, y_rows - y_cross
+    a, b = x_rows - x_cross, y_rows - y_cross  # [n], [m]
     first_order = 4 * float(a.var() / n + b.var() / m)
     second_order = 2 * x_spread / (n * (n - 1)) + 2 * y_spread / (m * (m - 1)) + 4 * cross_spread / (n * m)
     # Both parts are estimates, so their difference may be negative; the second order alone is a floor for the variance.
@@ -127,7 +128,7 @@ def _within(x: Float64[Tensor, "n d"]) -> tuple[Float64[Tensor, " n"], float]:
         for j in range(i, n, _BLOCK):
             tile = _kernel(x[i : i + _BLOCK], x[j : j + _BLOCK]).sub_(pilot)
             if i == j:
-                tile.fill_diagonal_(0)
+                tile.fill_diagonal_(0)  # left out, where the others have lost the pilot
             else:
                 sums[j : j + _BLOCK] += tile.sum(dim=0)
             sums[i : i + _BLOCK] += tile.sum(dim=1)
@@ -137,7 +138,7 @@ def _within(x: Float64[Tensor, "n d"]) -> tuple[Float64[Tensor, " n"], float]:
     # are known already, without a second pass over the tiles.
     effects = float((rows - rows.mean()).square().sum())
     spread = squares / (n * (n - 1)) - float(rows.mean()) ** 2 - 2 * effects / (n - 1)
-    return rows + pilot, spread
+    return rows + pilot, spread  # the spread is of differences, which the pilot does not change
 
 
 def _between(

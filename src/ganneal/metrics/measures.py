@@ -36,6 +36,7 @@ def _at_most(side: Evidence, most: int, seed: int) -> Evidence:
     """``side``, or ``most`` of its samples drawn without replacement."""
     if len(side.features) <= most:
         return side
+    # Rising, so that rows are copied front to back; none of these metrics looks at their order.
     chosen = np.sort(np.random.default_rng(seed).permutation(len(side.features))[:most])
     # The same rows of all three: a label must stay with its features.
     features, logits, labels = (None if part is None else part[chosen] for part in side[:3])
@@ -66,6 +67,7 @@ class Frechet:
 
     def fewest(self, dimensions: int) -> tuple[int, int]:
         """Real and generated samples without which there is no value, for so many features."""
+        # n samples give a covariance of rank n - 1 at most.
         return (2, 2) if self.allow_singular else (dimensions + 1, dimensions + 1)
 
     def __call__(self, real: Evidence, fake: Evidence, held_out: Evidence | None = None) -> list[Value]:
@@ -82,7 +84,9 @@ class Frechet:
     def _against(self, real: StoredMoments, fake: Tensor) -> Value:
         """The distance to a mean and a covariance from a file, of any number of samples where it does not say it."""
         n, d = len(fake), len(real.mean)
+        # A file that does not say its count is taken for large enough; the record says that nobody knows.
         check_shapes((real.count or d + 1, d), (n, fake.shape[1]), self.allow_singular)
+        # The bias comes from the smaller side.
         fewest = min(n, real.count or n)
         warned = ("singular",) if fewest <= d else ("n<5d",) if fewest < 5 * d else ()
         unknown = () if real.count else ("number of real samples unknown",)
@@ -98,6 +102,7 @@ class ExtrapolatedFrechet:
 
     def fewest(self, dimensions: int) -> tuple[int, int]:
         """As `Frechet.fewest`: two sizes of the generated side make a line."""
+        # The smallest subset needs d + 1 rows, and a second size at least one more.
         return dimensions + 1, dimensions + 2
 
     def __call__(self, real: Evidence, fake: Evidence, held_out: Evidence | None = None) -> list[Value]:
@@ -174,6 +179,7 @@ class DensityCoverage:
     def __call__(self, real: Evidence, fake: Evidence, held_out: Evidence | None = None) -> list[Value]:
         sides = [_at_most(side, self.most, self.seed).features for side in (real, fake)]
         found = density_coverage(sides[0], sides[1], k=self.k, ball=self.ball)
+        # Even perfect samples do not cover everything at these counts, so the value is read beside this.
         expected = expected_coverage(len(sides[0]), len(sides[1]), self.k)
         return [
             Value("density", found.density, better="higher"),
@@ -221,6 +227,7 @@ class Memorisation:
         if held_out is None:
             return []
         unseen, generated = (_at_most(side, self.most, self.seed).features for side in (held_out, fake))
+        # The training set is taken whole, as a copy may be of any of its samples.
         near = memorisation(real.features, unseen, generated)
         copied = copying_test(real.features, unseen, generated, cells=self.cells, seed=self.seed)
         duplicates = (f"duplicates={near.train_duplicates}",) if near.train_duplicates else ()
@@ -252,6 +259,7 @@ class NeighbourDivergence:
     seed: int = 0
 
     def __call__(self, real: Evidence, fake: Evidence, held_out: Evidence | None = None) -> list[Value]:
+        # Samples first: KL(model || data) is large where samples lie that no data are near.
         samples, data = (_at_most(side, self.most, self.seed).features for side in (fake, real))
         return [Value("KL", knn_divergence(samples, data, k=self.k))]
 
@@ -267,7 +275,7 @@ class StackedDigitModes:
         # Ten logits for each of three channels: only the digit classifier applied channel by channel has them.
         if fake.logits is None or fake.logits.shape[1] != 3 * 10:
             return []
-        found = stacked_modes(stacked_labels(fake.logits.view(-1, 3, 10).argmax(dim=2)))
+        found = stacked_modes(stacked_labels(fake.logits.view(-1, 3, 10).argmax(dim=2)))  # digits [n, 3]
         return [
             Value("modes", found.modes, better="higher", extra={"expected": found.expected_modes}),
             Value("modes-KL", found.kl, extra={"expected": found.expected_kl}),
@@ -292,6 +300,7 @@ METRICS: dict[str, Metric] = {
 
 def metric_name(metric: Metric) -> str:
     """The name that ``metric`` is chosen by, else its type's."""
+    # By value: a metric with other parameters is another one and goes by its type.
     return next((name for name, one in METRICS.items() if one == metric), type(metric).__name__)
 
 

@@ -78,6 +78,7 @@ def memorisation(train: Features, held_out: Features, generated: Features) -> Me
     fake_nearest, fake_authentic = _nearest_and_authentic(fake, distinct, spacing)
     real_nearest, real_authentic = _nearest_and_authentic(real, distinct, spacing)
     copies, median = int((real_nearest == 0).sum()), float(np.median(real_nearest))
+    # At least half of the held-out samples are training rows: then nothing is held out.
     if median == 0:
         raise ValueError(
             f"held_out must not be part of train, but {copies} of its {len(real)} rows are; split the data again."
@@ -85,6 +86,7 @@ def memorisation(train: Features, held_out: Features, generated: Features) -> Me
     return MemorisationResult(
         ratio_median=float(np.median(fake_nearest)) / median,
         ratio_mean=float(fake_nearest.mean() / real_nearest.mean()),
+        # Medians do not move where one sample in a hundred is copied, this share does.
         share_below_first_percentile=float((fake_nearest < np.quantile(real_nearest, 0.01)).mean()),
         # A fresh sample lies below the 1 % quantile of n held-out ones a little more often than 1 in 100, as the
         # quantile is interpolated between n values.
@@ -125,6 +127,7 @@ def distinct_rows(rows: Float64[Tensor, "n d"]) -> tuple[Float64[Tensor, "kept d
     """The rows in their order without those that came before, and the number of those left out."""
     # A training row that is there twice has a spacing of 0, and nothing near it could count as a copy.
     _, first = np.unique(rows.numpy(), axis=0, return_index=True)
+    # np.unique sorts the rows themselves; the indices bring back the order of the set.
     return rows[torch.from_numpy(np.sort(first))], len(rows) - len(first)
 
 
@@ -139,7 +142,7 @@ def _nearest_and_authentic(
     rows: Float64[Tensor, "n d"], train: Float64[Tensor, "m d"], spacing: Float64[Tensor, " m"]
 ) -> tuple[Float64[np.ndarray, " n"], float]:
     """Distance of each row to its nearest training row, and the share beyond that row's spacing."""
-    distances, nearest = (part[:, 0] for part in nearest_distances(rows, train))
+    distances, nearest = (part[:, 0] for part in nearest_distances(rows, train))  # [n] each
     # Alaa et al., 2022: a sample is authentic where its nearest training row has a nearer neighbour in the training
     # set.
     return distances.numpy(), float((distances > spacing[nearest]).double().mean())
@@ -190,6 +193,7 @@ def copying_test(
     for cell in range(cells):
         in_real, in_fake = real_cells == cell, fake_cells == cell
         used = min(in_real.sum(), in_fake.sum()) >= min_count
+        # Below 0 where generated samples lie nearer to the training data than held-out ones do.
         scores.append(mann_whitney_z(fake_nearest[in_fake], real_nearest[in_real]) if used else None)
     kept = np.array([score is not None for score in scores])
     if not kept.any():
@@ -198,6 +202,7 @@ def copying_test(
             f"{cells}; give more samples or take fewer cells."
         )
     real_counts, fake_counts = (np.bincount(part, minlength=cells) for part in (real_cells, fake_cells))
+    # In the order of the cells, as `kept` is.
     values = np.array([score for score in scores if score is not None])
     return CopyingTest(
         # Weighted by the held-out samples, as C_T of Meehan et al. is: cells count as often as the data falls in them.

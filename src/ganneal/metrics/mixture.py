@@ -10,6 +10,7 @@ from torch import Tensor
 from ganneal.data.sources.toys import Mixture
 from ganneal.metrics.moments import Features, checked_features
 
+# VEEGAN's three standard deviations, measured along each component's own axes.
 _HIGH_QUALITY = 3.0
 """Largest Mahalanobis distance to the nearest component of a sample that counts as good."""
 _ROBUST_SHARE = 0.1
@@ -65,6 +66,7 @@ class GaussianMixture:
         """Distance of each point to each component in that component's standard deviations."""
         roots = torch.linalg.cholesky(self.covariances)
         columns = [
+            # |L^-1 (x - mu)| with Sigma = L L': no covariance is inverted.
             torch.linalg.solve_triangular(root, (x - mean).T, upper=False).norm(dim=0)
             for root, mean in zip(roots, self.means, strict=True)
         ]
@@ -74,6 +76,7 @@ class GaussianMixture:
         """Log density in nats."""
         volumes = torch.linalg.cholesky(self.covariances).diagonal(dim1=1, dim2=2).log().sum(dim=1)
         constants = self.weights.log() - volumes - 0.5 * self.means.shape[1] * log(2 * pi)
+        # Far from all components every density is 0 in floating point, and its logarithm is not.
         return torch.logsumexp(constants - 0.5 * self.mahalanobis(x).square(), dim=1)
 
     def score(self, x: Float64[Tensor, "n d"]) -> Float64[Tensor, "n d"]:
@@ -95,7 +98,7 @@ class GaussianMixture:
         modes = torch.multinomial(self.weights, count, replacement=True, generator=random)
         noise = torch.randn(count, self.means.shape[1], generator=random, dtype=torch.float64)
         roots = torch.linalg.cholesky(self.covariances)[modes]
-        return self.means[modes] + (roots @ noise[:, :, None]).squeeze(2)
+        return self.means[modes] + (roots @ noise[:, :, None]).squeeze(2)  # mu + L z
 
 
 @dataclass(frozen=True)
@@ -176,4 +179,4 @@ def _chi_square_share(d: int) -> float:
 
 def _kl_of_counts(counts: Int64[Tensor, " modes"], weights: Float64[Tensor, " modes"]) -> float:
     shares = counts / counts.sum(dtype=torch.float64)
-    return float(torch.special.xlogy(shares, shares / weights).sum())
+    return float(torch.special.xlogy(shares, shares / weights).sum())  # 0 log 0 = 0

@@ -76,6 +76,7 @@ class Moments:
     def of(features: Features) -> "Moments":
         """The moments of one batch; a batch of 0 rows is an empty part, one of 1 row has scatter 0."""
         rows = checked_features("features", features)
+        # The mean of no rows would be NaN. Two passes, mean first: the products below are of small numbers.
         mean = rows.mean(dim=0) if len(rows) else rows.new_zeros(rows.shape[1])
         centred = rows - mean
         return Moments(len(rows), mean, centred.T @ centred)

@@ -55,6 +55,7 @@ def precision_recall(
     x, y = checked_pair(real, fake)
     closed = _closed(ball)
     _check_neighbour(k, len(x), len(y))
+    # For each fake the number of real balls that hold it, and below for each real sample that of the fakes' balls.
     of_fake, _ = ball_counts(y, x, _radii(x, k, block), closed=closed, block=block)
     of_real, _ = ball_counts(x, y, _radii(y, k, block), closed=closed, block=block)
     return PrecisionRecallResult(float((of_fake > 0).double().mean()), float((of_real > 0).double().mean()))
@@ -106,6 +107,7 @@ def expected_coverage(n: int, m: int, k: int = 5) -> float:
 
 
 def _radii(points: Float64[Tensor, "n d"], k: int, block: int) -> Float64[Tensor, " n"]:
+    # Without itself: its own distance of 0 would be each sample's nearest, and k would mean k - 1.
     return nearest_distances(points, points, k=k, exclude_self=True, block=block)[0][:, -1]
 
 

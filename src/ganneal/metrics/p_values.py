@@ -33,6 +33,7 @@ def t_test_p(differences: Differences) -> float:
     side = float(sides[0]) if len(sides) else float(np.sign(differences.sum()))
     others = side * differences[~infinite]
     scale = float(np.abs(others).max(initial=0.0))
+    # k of the docstring; what the finite ones add is s^2 / q, which no common factor changes.
     share = float(infinite.sum())
     if scale and others.sum() > 0:
         # Divided by the largest first: squares of differences above 1e154 overflow.
@@ -41,6 +42,7 @@ def t_test_p(differences: Differences) -> float:
     # All differences equal: t is infinite.
     if cosine >= 1 - 1e-15:
         return 0.0
+    # The lower tail, as 1 less the upper one would round a small p to 0.
     return float(2 * stdtr(n - 1, -sqrt((n - 1) * cosine / (1 - cosine))))
 
 

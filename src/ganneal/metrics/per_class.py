@@ -48,7 +48,7 @@ def per_class_frechet(
     x_labels, y_labels = labels_of_rows("real", real_labels, len(x)), labels_of_rows("fake", fake_labels, len(y))
     # Classes of either side: one that the generator never makes must fail, not be left out.
     classes = torch.cat([x_labels, y_labels]).unique().tolist()
-    counts = {c: (int((x_labels == c).sum()), int((y_labels == c).sum())) for c in classes}
+    counts = {c: (int((x_labels == c).sum()), int((y_labels == c).sum())) for c in classes}  # real, fake
     _check_counts({str(names[int(c)] if names else c): pair for c, pair in counts.items()}, x.shape[1])
     warn_of_bias(min(min(pair) for pair in counts.values()), x.shape[1])
     distances = {c: gaussian_distance(Moments.of(x[x_labels == c]), Moments.of(y[y_labels == c])) for c in classes}

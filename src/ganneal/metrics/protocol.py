@@ -14,7 +14,7 @@ from ganneal.metrics.stored_moments import StoredMoments
 
 OFFICIAL_INCEPTION = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 """SHA-256 of the weights without which no value is called FID, KID or IS."""
-LAYER_OF_FID = "2048"
+LAYER_OF_FID = "2048"  # pool3, behind the last average
 FEWEST_FOR_FID = 10_000
 
 
@@ -155,6 +155,7 @@ class Record:
 
     def as_dict(self) -> dict[str, Any]:
         """Flat JSON types."""
+        # The fields of protocol and place stand beside the record's own, so that a line is one flat row of a table.
         own = asdict(self)
         return (
             {"name": self.name}
@@ -166,6 +167,7 @@ class Record:
 
     def line(self) -> str:
         """The JSON line; a number that is undefined or infinite is null, which JSON has no other word for."""
+        # Python would write NaN, which is no JSON: other readers would refuse the whole line.
         return json.dumps(_finite(self.as_dict()), allow_nan=False)
 
 
@@ -210,7 +212,7 @@ def over_seeds(records: Sequence[Record]) -> Record:
         place=first.place,
         extra=first.extra if all(record.extra == first.extra for record in records) else {},
         environment=first.environment,
-        warnings=tuple(dict.fromkeys(w for record in records for w in record.warnings)),
+        warnings=tuple(dict.fromkeys(w for record in records for w in record.warnings)),  # each once, in order
     )
 
 

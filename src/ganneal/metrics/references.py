@@ -43,6 +43,7 @@ def extract(dataset: Dataset, extractor: Extractor, indices: np.ndarray, block: 
     parts = []
     for start in range(0, len(indices), block):
         report(f"images through {extractor.name}", start, len(indices))
+        # A copy: torch knows no read-only memory, which mapped samples are.
         parts.append(extractor(torch.from_numpy(np.array(dataset.samples[indices[start : start + block]]))))
     logits = [part.logits for part in parts if part.logits is not None]
     return Extracted(torch.cat([part.features for part in parts]), torch.cat(logits) if logits else None)
@@ -60,6 +61,7 @@ def reference_features(
     """
     indices = chosen_samples(dataset, count, seed)
     key = _key(extractor, sha256 or content_hash(dataset), len(indices), seed if len(indices) < len(dataset) else None)
+    # 128 bits of the key's hash name the file; the checksum inside is over the whole key.
     path = cache_folder() / "features" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.safetensors"
     try:
         # A missing, torn or foreign entry of the cache costs time and nothing else: it is made again.

@@ -30,6 +30,7 @@ def corner_bilinear(pixels: PixelValues, size: int) -> PixelValues:
 
 def _corner_interpolated(pixels: PixelValues, size: int, dim: int) -> PixelValues:
     length = pixels.shape[dim]
+    # One axis at a time: bilinear interpolation is the product of two linear ones.
     low, high, share = _corner_neighbours(length, size)
     share = share.to(pixels).reshape([size if axis == dim else 1 for axis in range(4)])
     return torch.lerp(
@@ -42,6 +43,7 @@ def _corner_neighbours(length: int, size: int) -> tuple[Int[Tensor, " size"], In
     # own pixels.
     source = torch.arange(size, dtype=torch.float64) * (length / size)
     low = source.long()
+    # Beyond the last pixel TensorFlow repeats it.
     return low, (low + 1).clamp(max=length - 1), source - low
 
 
@@ -95,6 +97,7 @@ TO_SIGNED = Scaling()
 
 INCEPTION_SCALINGS = {
     "pytorch-fid": TO_SIGNED,
+    # The 2015 graph subtracts and divides by 128: 255 becomes 0.992 and not 1.
     "tf-legacy": Scaling((128,), (128,)),
     "clean": Scaling((128,), (128,)),
     "friendly": TO_SIGNED,
@@ -130,5 +133,5 @@ def network_input(
     """8-bit images resized, scaled and, where they are grey and ``channels`` is 3, repeated."""
     pixels = images.float() if resize is None else resize(images.float())
     if channels is not None and channels != pixels.shape[1] == 1:
-        pixels = pixels.expand(-1, channels, -1, -1)
+        pixels = pixels.expand(-1, channels, -1, -1)  # a view: no grey value is copied
     return scaling(pixels)

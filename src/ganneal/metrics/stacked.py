@@ -47,7 +47,7 @@ def stacked_labels(
     if given.ndim != 2 or given.shape[1] != 3:
         raise ValueError(f"digits must have shape [n, 3], one digit a channel, got {list(given.shape)}.")
     _check_range("digits", given, 9)
-    return given @ torch.tensor([100, 10, 1])
+    return given @ torch.tensor([100, 10, 1])  # [n, 3] to [n]
 
 
 def stacked_modes(labels: ModeLabels, *, target: Literal["uniform"] | Frequencies = "uniform") -> StackedModes:
@@ -70,10 +70,11 @@ def stacked_modes(labels: ModeLabels, *, target: Literal["uniform"] | Frequencie
         raise ValueError(f"labels must hold one mode a sample, got shape {list(given.shape)}; give at least one.")
     _check_range("labels", given, NUM_MODES - 1)
     p, n = _target_shares(target), len(given)
-    q = torch.bincount(given, minlength=NUM_MODES).double() / n
+    q = torch.bincount(given, minlength=NUM_MODES).double() / n  # [modes]
     seen = q > 0
     return StackedModes(
         modes=int(seen.sum()),
+        # Over the modes that were seen, as 0 log 0 is 0.
         kl=float((q[seen] * (q[seen] / p[seen]).log()).sum()),
         samples=n,
         # 26,000 perfect samples of 1000 equal modes miss about 1000 e^-26 of them, that is none.

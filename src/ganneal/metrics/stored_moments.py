@@ -87,6 +87,7 @@ def write_moments(path: Path, moments: Moments, card: StatisticsCard) -> None:
     """
     about = json.dumps({"format": STATISTICS_FORMAT, **asdict(card)})
     buffer = io.BytesIO()
+    # The card is an array of one string, which NumPy reads without pickle.
     np.savez(buffer, mu=moments.mean.numpy(), sigma=moments.covariance.numpy(), about=np.array(about))
     write_bytes(path, buffer.getvalue())
 
@@ -112,6 +113,7 @@ def read_moments(path: str | Path, count: int | None = None) -> StoredMoments:
     if card is not None and count not in (None, card.count):
         raise ValueError(f"real_count must be left out or {card.count}, which {path} says, got {count}.")
     mu, sigma = _checked(mean, covariance, path)
+    # Of the numbers and not of the file: the same statistics zipped anew are the same reference.
     content = hashlib.sha256(mean.tobytes() + covariance.tobytes()).hexdigest()
     if card is None:
         return StoredMoments(mu, sigma, count, content)
@@ -130,6 +132,7 @@ def _checked(mean: np.ndarray, covariance: np.ndarray, path: str | Path) -> tupl
     mu, sigma = (torch.from_numpy(np.array(array, np.float64, order="C")) for array in (mean, covariance))
     if not (mu.isfinite().all() and sigma.isfinite().all()):
         raise ValueError(f"mu and sigma in {path} must be finite, got NaN or infinity; make the file again.")
+    # float32 files are symmetric up to their rounding; eigensolvers read one triangle and would not notice.
     symmetric = (sigma + sigma.T) / 2
     values = torch.linalg.eigvalsh(symmetric)
     largest = float(values[-1].clamp(min=0))

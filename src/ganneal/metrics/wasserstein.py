@@ -21,7 +21,7 @@ def wasserstein_1d(
     >>> round(wasserstein_1d(torch.tensor([0.0, 1.0]), torch.tensor([0.0, 0.0, 3.0])), 6)
     0.833333
     """
-    first, second = checked_pair(real[:, None], fake[:, None])
+    first, second = checked_pair(real[:, None], fake[:, None])  # [n, 1], [m, 1]
     return float(_columns(first, second))
 
 
@@ -44,6 +44,7 @@ def sliced_wasserstein(real: Features, fake: Features, *, directions: int = 128,
     rows = torch.from_numpy(np.random.default_rng(seed).standard_normal((directions, first.shape[1])))
     # A normal vector over its length is uniform on the sphere.
     units = rows / rows.norm(dim=1, keepdim=True)
+    # A few directions at a time: all projections at once are n x directions.
     return float(torch.cat([_columns(first @ part.T, second @ part.T) for part in units.split(_SLICES)]).mean())
 
 
@@ -74,4 +75,5 @@ def _common_quantiles(
     # in units of 1 / (n m) all steps are whole numbers, so that equal ones meet without rounding
     steps = torch.cat([torch.arange(1, n + 1) * m, torch.arange(1, m + 1) * n]).unique()
     starts = torch.cat([torch.zeros(1, dtype=torch.int64), steps[:-1]])
+    # In these units row i of n sorted values covers i m to (i + 1) m.
     return starts // m, starts // n, (steps - starts).double() / (n * m)

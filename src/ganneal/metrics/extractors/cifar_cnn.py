@@ -36,6 +36,7 @@ class PhotoNetwork(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.convolutions = nn.Sequential(
+            # 32, 16, 8 and 4 pixels a side.
             *_unit(3, 16),
             *_unit(16, 32), nn.MaxPool2d(2), Residual(32),
             *_unit(32, 64), nn.MaxPool2d(2), Residual(64),

@@ -72,6 +72,7 @@ class EfficientNetLite(nn.Module):
         self.logits = nn.Linear(1280, 1000)
 
     def forward(self, images: Float[Tensor, "n 3 h w"]) -> tuple[Float[Tensor, "n 1280"], Float[Tensor, "n 1000"]]:
+        # The mean over positions in float32 under bf16 too, as everywhere here.
         features = self.head(self.blocks(self.stem(images))).float().mean(dim=(2, 3))
         return features, self.logits(features)
 
@@ -107,6 +108,7 @@ def read_lite() -> tuple[EfficientNetLite, str]:
     path = weights_path()
     if path is None:
         raise FileNotFoundError(f"EfficientNet-Lite0 needs its weights; use {INSTALL}.")
+    # weights_only: a pickle from a package may run any code otherwise.
     state = torch.load(path, map_location="cpu", weights_only=True)
     return load_network(EfficientNetLite, renamed(state), str(path)), hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -142,12 +144,13 @@ class LiteMaps(nn.Module):
     def __init__(self, network: EfficientNetLite):
         super().__init__()
         self.stem = FoldedUnit(network.stem)
+        # Folding changes layers in place, and the network that was given may be an extractor's.
         self.blocks = deepcopy(network.blocks)
         for block in self.blocks:
             for name, part in list(block.named_children()):
                 if isinstance(part, PaddedConvolution):
                     setattr(block, name, FoldedUnit(part))
-        ends = list(accumulate(repeats for *_, repeats in EFFICIENTNET_STAGES))
+        ends = list(accumulate(repeats for *_, repeats in EFFICIENTNET_STAGES))  # blocks up to each stage's end
         self.taps = {ends[stage] - 1 for stage in TAPPED_STAGES}
         self.requires_grad_(False).eval()
 

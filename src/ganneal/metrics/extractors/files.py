@@ -33,6 +33,7 @@ def read_npz(path: str) -> tuple[dict[str, Tensor], str]:
         ) from None
     data = place.read_bytes()
     try:
+        # From the bytes that are hashed below, not from the file again, which may change in between.
         with np.load(BytesIO(data), allow_pickle=False) as archive:
             state = {name: torch.from_numpy(archive[name]) for name in archive.files}
     except (ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:

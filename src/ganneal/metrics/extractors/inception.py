@@ -40,6 +40,7 @@ class Inception:
     """
 
     path: str | None = None
+    # The rule of the graph that the first FIDs were computed with.
     resize: ResizeRule = "tf-legacy"
     layer: Layer = "2048"
     biased_logits: bool = False

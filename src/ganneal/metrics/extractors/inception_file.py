@@ -58,6 +58,7 @@ def check_weight_file(name: str, data: bytes, expected: WeightFile) -> str:
     Raises:
         ValueError: It is not the content of ``expected``.
     """
+    # The size first: a page of an error in place of the file is told without a hash.
     if expected.size is not None and len(data) != expected.size:
         raise ValueError(
             f"{name} is not {expected.name}: it must have {expected.size} bytes, got {len(data)}; {TO_GET_FID}."
@@ -102,6 +103,7 @@ def _read_converted(path: Path) -> dict[str, Tensor] | None:
         state = load_file(path)
     except (OSError, SafetensorError):
         return None
+    # A torn or changed copy would give other features under the right name.
     return state if weights_sha256(state) == written else None
 
 
@@ -134,6 +136,7 @@ def fetch_inception(
     out, url = out or fetched_inception(), url or FID_FILE.url
     assert url is not None and FID_FILE.size is not None
     size = FID_FILE.size
+    # Whole in memory and checked there: nothing is on disk before it is known to be the file.
     data = downloaded(url, FID_FILE.name, size, lambda done: progress(done, size))
     check_weight_file(url, data, FID_FILE)
     write_bytes(out, data)

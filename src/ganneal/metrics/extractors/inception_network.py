@@ -29,6 +29,7 @@ class ConvNormReLU(nn.Module):
         padding: int | tuple[int, int] = 0,
     ):
         super().__init__()
+        # Batch norm's shift takes the place of a bias.
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False)
         # TensorFlow's epsilon, a hundred times torch's default.
         self.bn = nn.BatchNorm2d(outputs, eps=1e-3)
@@ -75,9 +76,10 @@ class BlockA(nn.Module):
         self.branch_pool = ConvNormReLU(inputs, pooled)
 
     def forward(self, maps: Maps) -> Maps:
+        # The order of the branches is part of the weights: the next layer reads channels by their number.
         five = self.branch5x5_2(self.branch5x5_1(maps))
         double = self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(maps)))
-        return torch.cat([self.branch1x1(maps), five, double, self.branch_pool(self.pool(maps))], dim=1)
+        return torch.cat([self.branch1x1(maps), five, double, self.branch_pool(self.pool(maps))], dim=1)  # 224 + pooled
 
 
 class BlockB(nn.Module):
@@ -92,7 +94,7 @@ class BlockB(nn.Module):
 
     def forward(self, maps: Maps) -> Maps:
         double = self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(maps)))
-        return torch.cat([self.branch3x3(maps), double, F.max_pool2d(maps, 3, stride=2)], dim=1)
+        return torch.cat([self.branch3x3(maps), double, F.max_pool2d(maps, 3, stride=2)], dim=1)  # 384 + 96 + 288 = 768
 
 
 class BlockC(nn.Module):
@@ -116,7 +118,7 @@ class BlockC(nn.Module):
         seven = self.branch7x7_3(self.branch7x7_2(self.branch7x7_1(maps)))
         double = self.branch7x7dbl_3(self.branch7x7dbl_2(self.branch7x7dbl_1(maps)))
         double = self.branch7x7dbl_5(self.branch7x7dbl_4(double))
-        return torch.cat([self.branch1x1(maps), seven, double, self.branch_pool(self.pool(maps))], dim=1)
+        return torch.cat([self.branch1x1(maps), seven, double, self.branch_pool(self.pool(maps))], dim=1)  # 4 x 192
 
 
 class BlockD(nn.Module):
@@ -134,7 +136,7 @@ class BlockD(nn.Module):
     def forward(self, maps: Maps) -> Maps:
         three = self.branch3x3_2(self.branch3x3_1(maps))
         seven = self.branch7x7x3_4(self.branch7x7x3_3(self.branch7x7x3_2(self.branch7x7x3_1(maps))))
-        return torch.cat([three, seven, F.max_pool2d(maps, 3, stride=2)], dim=1)
+        return torch.cat([three, seven, F.max_pool2d(maps, 3, stride=2)], dim=1)  # 320 + 192 + 768 = 1280
 
 
 class BlockE(nn.Module):
@@ -156,6 +158,7 @@ class BlockE(nn.Module):
     def forward(self, maps: Maps) -> Maps:
         three = self.branch3x3_1(maps)
         double = self.branch3x3dbl_2(self.branch3x3dbl_1(maps))
+        # 320 + 4 x 384 + 192 = 2048 channels.
         crossed = [self.branch3x3_2a(three), self.branch3x3_2b(three)]
         crossed += [self.branch3x3dbl_3a(double), self.branch3x3dbl_3b(double)]
         return torch.cat([self.branch1x1(maps), *crossed, self.branch_pool(self.pool(maps))], dim=1)
@@ -211,15 +214,15 @@ class InceptionNetwork(nn.Module):
 
     def _maps(self, images: Maps) -> Maps:
         """The maps of ``layer``; what lies behind it is not computed."""
-        maps = self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(images)))
-        maps = F.max_pool2d(maps, 3, stride=2)
+        maps = self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(images)))  # 149, 147, 147
+        maps = F.max_pool2d(maps, 3, stride=2)  # 73x73
         if self.layer == "64":
             return maps
-        maps = F.max_pool2d(self.Conv2d_4a_3x3(self.Conv2d_3b_1x1(maps)), 3, stride=2)
+        maps = F.max_pool2d(self.Conv2d_4a_3x3(self.Conv2d_3b_1x1(maps)), 3, stride=2)  # 35x35
         if self.layer == "192":
             return maps
         maps = self.Mixed_6a(self.Mixed_5d(self.Mixed_5c(self.Mixed_5b(maps))))
-        maps = self.Mixed_6e(self.Mixed_6d(self.Mixed_6c(self.Mixed_6b(maps))))
+        maps = self.Mixed_6e(self.Mixed_6d(self.Mixed_6c(self.Mixed_6b(maps))))  # 17x17
         if self.layer == "768":
             return maps
-        return self.Mixed_7c(self.Mixed_7b(self.Mixed_7a(maps)))
+        return self.Mixed_7c(self.Mixed_7b(self.Mixed_7a(maps)))  # 8x8

@@ -18,6 +18,8 @@ def padded_as_tensorflow(maps: Maps, kernel: int, stride: int) -> Maps:
     """
     sides = []
     for length in (maps.shape[3], maps.shape[2]):
+        # ceil(length / stride) windows of `kernel` pixels, `stride` apart, reach over so many pixels more than there
+        # are.
         missing = max((-(-length // stride) - 1) * stride + kernel - length, 0)
         sides += [missing // 2, missing - missing // 2]
     return F.pad(maps, sides) if any(sides) else maps  # padding by nothing would copy
@@ -63,6 +65,7 @@ class InvertedResidual(nn.Module):
         inner = inputs * expansion
         self.expand = unit(inputs, inner) if expansion > 1 else nn.Identity()
         self.depthwise = unit(inner, inner, kernel, stride, groups=inner)
+        # Without ReLU6: in so few channels it would lose what it cuts off (sec. 3.2 of MobileNetV2).
         self.project = unit(inner, outputs, linear=True)
         self.residual = stride == 1 and inputs == outputs
 

@@ -26,6 +26,7 @@ class DigitNetwork(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.convolutions = nn.Sequential(
+            # 28, 14, 7 and 3 pixels a side: the last pooling drops a row and a column.
             *_unit(1, 16), nn.MaxPool2d(2), *_unit(16, 32), *_unit(32, 32), nn.MaxPool2d(2),
             *_unit(32, 64), *_unit(64, 64), nn.MaxPool2d(2), nn.Flatten(),
         )  # fmt: skip
@@ -49,7 +50,7 @@ class StackedDigits(nn.Module):
         self.digit = digit
 
     def forward(self, images: Float[Tensor, "n 3 28 28"]) -> tuple[Float[Tensor, "n 192"], Float[Tensor, "n 30"]]:
-        features, logits = zip(*(self.digit(channel) for channel in images.split(1, dim=1)), strict=True)
+        features, logits = zip(*(self.digit(channel) for channel in images.split(1, dim=1)), strict=True)  # three each
         return torch.cat(features, dim=1), torch.cat(logits, dim=1)
 
 

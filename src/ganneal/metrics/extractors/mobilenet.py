@@ -25,6 +25,7 @@ MOBILENET_STAGES: tuple[StageSettings, ...] = (
 """The inverted residuals; table 2 of the paper."""
 
 
+# The stored weights have batch norm folded in, so layers have biases in its place.
 Convolution = partial(PaddedConvolution, norm=False)
 
 
@@ -36,6 +37,7 @@ class MobileNet(nn.Module):
         self.stem = Convolution(3, 32, 3, stride=2)
         self.blocks = inverted_residuals(Convolution, 32, MOBILENET_STAGES)
         self.head = Convolution(320, 1280)
+        # Class 0 is TensorFlow's "background", which no picture has.
         self.logits = Convolution(1280, 1001, linear=True)
 
     def forward(self, images: Float[Tensor, "n 3 h w"]) -> tuple[Float[Tensor, "n 1280"], Float[Tensor, "n 1001"]]:

@@ -31,6 +31,7 @@ def exact_float32() -> Iterator[None]:
             operation.fp32_precision = "ieee"
         yield
     finally:
+        # Put back even where a network fails: training goes on in the arithmetic it chose.
         for operation, precision in zip(operations, chosen, strict=True):
             operation.fp32_precision = precision
 
@@ -67,6 +68,7 @@ def weights_sha256(state: Mapping[str, Tensor]) -> str:
     for name in sorted(state):
         value = state[name].detach().cpu().contiguous()
         digest.update(f"{name} {value.dtype} {list(value.shape)}\n".encode())
+        # As bytes, since NumPy has no bfloat16.
         digest.update(value.flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
@@ -111,6 +113,7 @@ class ModuleExtractor:
         if self.is_images:
             # faster on CPUs, and on GPUs in bf16; the stub of `to` lacks this form
             self._module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        # Buffers count too: the random network has no parameters.
         self._device = next(iter(self._module.state_dict().values()), torch.empty(0)).device
         # One black image tells the number of features and whether there are logits.
         probe = torch.zeros(1, *shape, dtype=torch.uint8 if self.is_images else torch.float32)
@@ -153,6 +156,7 @@ class ModuleExtractor:
         with arithmetic(self.precision, self._device):
             if self.is_images:
                 inputs = network_input(samples, self._resize, self._scaling, self._channels)
+                # In the order of the weights, or each convolution would bring its input into it by itself.
                 inputs = inputs.contiguous(memory_format=torch.channels_last)
             else:
                 inputs = samples.float()

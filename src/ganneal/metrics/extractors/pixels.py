@@ -43,6 +43,7 @@ class PixelExtractor:
         check_samples(self.name, self.shape, samples)
         if len(samples) == 0:
             return Extracted(torch.empty(0, self.dimensions), None)
+        # Averaged in float64 and given on in float32, as every extractor's features are.
         return Extracted(pixel_features(samples.float() / 127.5 - 1, size=self.size).float(), None)
 
 

@@ -19,6 +19,7 @@ class RandomNetwork(nn.Module):
         super().__init__()
         random = torch.Generator().manual_seed(seed)
         sizes = (channels, width, width, width)
+        # From a generator of its own: the same features on every machine, and no draw of the run moves.
         for layer, (inputs, outputs) in enumerate(zip(sizes, sizes[1:], strict=False)):
             scale = (2 / (9 * inputs)) ** 0.5  # keeps the variance through ReLU (He et al. 2015)
             # Buffers, not parameters: nothing may train them, and they are saved and hashed all the same.

@@ -22,7 +22,7 @@ class BasicBlock(nn.Module):
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__()
-        self.stride, self.padding = outputs // inputs, (outputs - inputs) // 2
+        self.stride, self.padding = outputs // inputs, (outputs - inputs) // 2  # 1, 0 or 2, half of the new channels
         self.conv1 = nn.Conv2d(inputs, outputs, 3, self.stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(outputs)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
