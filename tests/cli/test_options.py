@@ -39,6 +39,7 @@ class Everything:
     pair: tuple[float, float] | None = None
     many: tuple[int, ...] = (1, 2)
     names: Annotated[tuple[str, ...], Typed(name="name", aliases=("--labels",))] = ()
+    style: Annotated[str, Typed(names=("plain", "bold"))] = "plain"
     part: Inner = Inner()
     parts: tuple[Inner, ...] = (Inner(), Inner(2))
 
@@ -101,6 +102,7 @@ def test_values_of_an_instance_are_the_defaults() -> None:
         (["x", "--number", "--switch"], "--number needs a value."),
         (["x", "--path="], "--path needs a value, got the empty ''."),
         (["x", "--many"], "--many needs a value."),
+        (["x", "--style"], "--style needs a name. Known: plain, bold."),
         (["x", "--number", "1.5"], "--number must be a whole number, got '1.5'."),
         (["x", "--rate", "fast"], "--rate must be a number, got 'fast'."),
         (["x", "--order", "sideways"], "--order must be one of up, down, got 'sideways'."),

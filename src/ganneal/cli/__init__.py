@@ -1,7 +1,6 @@
 """The command line; each command is a module of its own, imported when it is called."""
 
 import errno
-import select
 import shlex
 import signal
 import sys
@@ -10,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ganneal import __version__
-from ganneal.storage.streams import lenient_streams, silence
+from ganneal.storage.streams import lenient_streams, silence, unread
 from ganneal.training.interruption import Interrupted
 
 if TYPE_CHECKING:
@@ -73,14 +72,6 @@ def _advice(name: str, number: int) -> str:
     return f"{first}, and {then}. Nothing finished is lost."
 
 
-def _unread() -> list[int]:
-    """Which of the standard output, 1, and the standard error, 2, nobody reads any more, as after `| head`."""
-    poll = select.poll()
-    for number in (1, 2):
-        poll.register(number, 0)  # an end of a pipe whose other end is closed is told unasked
-    return [number for number, event in poll.poll(0) if event & (select.POLLERR | select.POLLHUP)]
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the process's exit status.
 
@@ -101,7 +92,7 @@ def main(arguments: list[str] | None = None) -> int:
                 )
             streams.err.end()
         except BrokenPipeError:
-            for number in _unread():
+            for number in unread():
                 silence(number)
             return 128 + signal.SIGPIPE
     # who closes standard error does not want to hear; there is nobody to tell of it either
@@ -150,7 +141,7 @@ def _run(arguments: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        if isinstance(error, BrokenPipeError) and _unread():
+        if isinstance(error, BrokenPipeError) and unread():
             raise
         if error.errno is None:  # our own, which says what to do
             print(f"error: {error}", file=sys.stderr)

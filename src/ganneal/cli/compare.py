@@ -123,7 +123,7 @@ class CompareCommand(Command):
 
     def _executor(self) -> Executor:
         if self.cluster is None:
-            return LocalProcesses(cores() if self.jobs is None else self.jobs)
+            return LocalProcesses(self.jobs)
         if self.jobs is not None:
             raise ValueError("--jobs is for this machine alone; leave it out with --cluster, whose processors count.")
         from ganneal.comparison.cluster import RayCluster

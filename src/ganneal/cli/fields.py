@@ -1,8 +1,4 @@
-"""The fields of frozen dataclasses as options of the command line, those of their parts by a dotted path.
-
-Ours rather than a library's, since here a name exchanges a whole part, whose fields then become the options, and since
-the help of every command, its defaults from the data among them, is made of the same walk over the fields.
-"""
+"""The fields of frozen dataclasses as options of the command line, those of their parts by a dotted path."""
 
 import ast
 from collections.abc import Iterator, Sequence
@@ -17,6 +13,8 @@ from textwrap import dedent
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from ganneal.registry import nearest
+
 
 @dataclass(frozen=True)
 class Typed:
@@ -30,7 +28,7 @@ class Typed:
     value: str | None = None
     """What stands for the value in the help."""
     names: tuple[str, ...] = ()
-    """The names that the value may be, for the help."""
+    """The names that the value may be, for help and messages; whoever takes the value checks it."""
 
 
 ARGUMENT, REST = Typed("argument"), Typed("rest")
@@ -54,13 +52,14 @@ class Option:
     @property
     def flag(self) -> str:
         """The option, as ``--records.log-every``."""
-        return f"--{'.'.join((*self.path[:-1], self.typed.name or self.path[-1]))}".replace("_", "-")
+        return flag_of((*self.path[:-1], self.typed.name or self.path[-1]))
 
     @property
     def flags(self) -> dict[str, bool | None]:
         """Every form of the option, with the value of those that take none."""
-        before, dot, last = self.flag[2:].rpartition(".")
-        if self.kinds == (bool,):
+        if self.switch:
+            # The word goes before the last name alone: --records.no-tensorboard.
+            before, dot, last = self.flag[2:].rpartition(".")
             return {self.flag: True, f"--{before}{dot}no-{last}": False}
         return dict.fromkeys((self.flag, *self.typed.aliases))
 
@@ -69,26 +68,22 @@ class Option:
         """Whether the word None is a value."""
         return NoneType in get_args(self.hint)
 
-    @property
-    def _bare(self) -> Any:
-        others = [one for one in get_args(self.hint) if one is not NoneType]
-        return reduce(or_, others) if self.optional else self.hint
-
-    @property
-    def several(self) -> bool:
-        """Whether the value is a tuple of words."""
-        return get_origin(self._bare) is tuple
-
     @cached_property
     def kinds(self) -> tuple[Any, ...]:
-        """The type of each word of the value; the one of all of them for any number of words."""
-        inner = get_args(self._bare) if self.several else (self._bare,)
-        return tuple(one for one in inner if one is not ...)
+        """The type of each word of the value; for any number of words, the one type and an ellipsis."""
+        others = [one for one in get_args(self.hint) if one is not NoneType]
+        bare = reduce(or_, others) if self.optional else self.hint
+        return get_args(bare) if get_origin(bare) is tuple else (bare,)
+
+    @property
+    def switch(self) -> bool:
+        """Whether the option stands alone, without a value."""
+        return self.kinds == (bool,)
 
     @property
     def count(self) -> int | None:
         """The number of words of the value; None for any number."""
-        return None if self.several and ... in get_args(self._bare) else len(self.kinds) - (self.kinds == (bool,))
+        return None if ... in self.kinds else len(self.kinds) - self.switch
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -97,8 +92,8 @@ class Option:
 
     @property
     def plain(self) -> bool:
-        """Whether words make the value: of a part only its name does."""
-        return all(map(_made_of_words, self.kinds)) and not parts_in(self.default)
+        """Whether words make the value; a part is made by its name and by options of its own."""
+        return all(kind is ... or _made_of_words(kind) for kind in self.kinds) and not parts_in(self.default)
 
     def read(self, words: Sequence[str], name: str) -> Any:
         """The value that ``words`` after the option typed as ``name`` make.
@@ -106,24 +101,33 @@ class Option:
         Raises:
             ValueError: They make none; the message names the option and what it takes.
         """
-        if self.kinds == (bool,):
+        if self.switch:
             return self.flags[name]
-        if not words or not all(word.strip() for word in words):
-            raise ValueError(f"{name} needs a value{f', got the empty {words[0]!r}' if words else ''}.")
+        if not words:
+            needed = f"name. {nearest('', dict.fromkeys(self.typed.names))}" if self.typed.names else "value."
+            raise ValueError(f"{name} needs a {needed}")
+        if not all(word.strip() for word in words):
+            raise ValueError(f"{name} needs a value, got the empty {words[0]!r}.")
         if self.optional and list(words) == ["None"]:
             return None
-        kinds = self.kinds * len(words) if self.count is None else self.kinds
+        kinds = self.kinds[:1] * len(words) if self.count is None else self.kinds
         try:
             values = tuple(_value(kind, word) for kind, word in zip(kinds, words, strict=True))
         except ValueError:
             raise ValueError(f"{name} must be {self._in_words()}, got {' '.join(words)!r}.") from None
-        return values if self.several else values[0]
+        return values if len(self.kinds) > 1 else values[0]
 
     def _in_words(self) -> str:
         if self.choices:
             return f"one of {', '.join(self.choices)}"
         number = {int: "whole number", float: "number"}.get(self.kinds[0], "word")
-        return f"{'' if self.count is None else f'{self.count} '}{number}s" if self.several else f"a {number}"
+        several = "" if self.count is None else f"{self.count} "
+        return f"{several}{number}s" if len(self.kinds) > 1 else f"a {number}"
+
+
+def flag_of(path: Sequence[str]) -> str:
+    """A path of fields as an option."""
+    return f"--{'.'.join(path)}".replace("_", "-")
 
 
 def _made_of_words(kind: Any) -> bool:
@@ -140,6 +144,7 @@ def _value(kind: Any, word: str) -> Any:
         raise ValueError(word)
     if get_origin(kind) is not Literal:
         return kind(word)
+    # Choices may be numbers, so the words are compared; that none is equal is a ValueError as well.
     [value] = (choice for choice in get_args(kind) if str(choice) == word)
     return value
 
@@ -148,6 +153,7 @@ def _value(kind: Any, word: str) -> Any:
 def docstrings(kind: type) -> dict[str, str]:
     """The text below each field of the dataclass ``kind``, in one line."""
     found: dict[str, str] = {}
+    # Python keeps no docstring of a field: only the source has it. A subclass that says a field again wins.
     for own in reversed([base for base in kind.__mro__ if is_dataclass(base)]):
         [statement] = ast.parse(dedent(getsource(own))).body
         assert isinstance(statement, ast.ClassDef)

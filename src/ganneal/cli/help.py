@@ -61,11 +61,10 @@ def _is_long(command: type[Command]) -> bool:
 def help_of(command: type[Command], name: str) -> str:
     """The help of the command called ``name``, on a screen."""
     said = {_value(option): option.said for option in _arguments(command)}
-    options = dict(row for option in options_of(command) for row in _rows(option, command.parts))
-    more = {**command.more(), **(HELP_ALL_ROW if _is_long(command) else {})}
-    shown = {"arguments": aligned_table(said)} if any(said.values()) else {}
-    shown |= {**command.sections(), "options": aligned_table(options | more | HELP_ROW)}
-    return _text(command, name, shown)
+    rows = dict(row for option in options_of(command) for row in _rows(option, command.parts))
+    rows |= {**command.more(), **(HELP_ALL_ROW if _is_long(command) else {}), **HELP_ROW}
+    arguments = {"arguments": aligned_table(said)} if any(said.values()) else {}
+    return _text(command, name, {**arguments, **command.sections(), "options": aligned_table(rows)})
 
 
 def help_on_all(command: Command, name: str) -> str:
@@ -78,14 +77,11 @@ def help_on_all(command: Command, name: str) -> str:
         part = option.path[0] if parts_in(getattr(options, option.path[0])) else ""
         groups[part].update(_rows(option, parts, every=True))
     shown = {"options": aligned_table(groups.pop("") | HELP_ROW)}
-    return _text(
-        type(command), name, shown | {_title(getattr(options, of), of): aligned_table(groups[of]) for of in groups}
-    )
-
-
-def _title(part: Any, name: str) -> str:
-    about = (getdoc(part) or "").splitlines()[0]
-    return f"{name.replace('_', '-')}, {type(part).__name__}: {about}".rstrip(".")
+    for field, rows in groups.items():
+        part = getattr(options, field)
+        title = f"{field.replace('_', '-')}, {type(part).__name__}: {(getdoc(part) or '').splitlines()[0]}".rstrip(".")
+        shown[title] = aligned_table(rows)
+    return _text(type(command), name, shown)
 
 
 def _arguments(command: type[Command]) -> list[Option]:

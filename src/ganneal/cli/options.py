@@ -2,6 +2,10 @@
 
 ``--loss hinge`` puts another registered part in place, ``--loss.weight-on loss`` changes a field of the one in place,
 ``--regularizer.terms.0.coefficient 5`` a field of one of several.
+
+This parser is no library's. argparse takes ``-1e-3`` and ``-inf`` for options, the one word None of a pair for too few,
+and refuses a word after a switch, and the walk over the fields, their values and the messages would remain; tyro fixes
+the options by the types, while here a name exchanges a part, whose fields are the options then.
 """
 
 from collections import defaultdict
@@ -10,8 +14,8 @@ from dataclasses import MISSING, fields, is_dataclass, replace
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
-from ganneal.cli.fields import options_of, parts_in
-from ganneal.registry import lookup, nearest
+from ganneal.cli.fields import Option, Typed, flag_of, options_of, parts_in
+from ganneal.registry import lookup
 
 Options = TypeVar("Options")
 FieldPath = tuple[str, ...]
@@ -32,6 +36,7 @@ def parse(
     Raises:
         ValueError: An argument names no part and no field, or a value does not fit.
     """
+    # Parts first, wherever they were typed: their fields are the options of the second pass.
     options, rest = switch_parts(options, arguments, parts or {})
     known = [option for option in options_of(options) if option.plain]
     changes, bare, rest = _given(rest, {name: o for o in known if o.typed.place == "option" for name in o.flags})
@@ -58,26 +63,20 @@ def switch_parts(options: Any, arguments: Sequence[str], parts: Parts) -> tuple[
     Raises:
         ValueError: A name is not registered, or the option has no name after it.
     """
-    chosen: dict[str, str] = {}
-    rest: list[str] = []
-    for typed, name, words in _chunks(arguments):
-        path = name.removeprefix("--").replace("-", "_")
-        if path not in parts:
-            rest += typed
-            continue
-        if not words:
-            raise ValueError(f"{name} needs a name. {nearest('', parts[path][1])}")
-        chosen[path], *others = words
-        rest = [*others, *rest]  # bare words, which belong to no option
-    for path, (kind, registry) in parts.items():
-        if path in chosen:
-            steps = tuple(path.split("."))
-            _get(options, steps)
-            options = _changed(options, {steps: lookup(kind, registry, chosen[path])})
-    return options, rest
+    named = {
+        flag_of([path]): Option(type(options), tuple(path.split(".")), str, None, Typed(names=tuple(registry)))
+        for path, (_, registry) in parts.items()
+    }
+    chosen, bare, rest = _given(arguments, named)
+    for (kind, registry), option in zip(parts.values(), named.values(), strict=True):
+        if option.path in chosen:
+            _get(options, option.path)
+            options = _changed(options, {option.path: lookup(kind, registry, chosen[option.path])})
+    # Words before the options, lest one be read as the value of an option that it did not follow.
+    return options, [*bare, *rest]
 
 
-def _given(arguments: Sequence[str], named: Mapping[str, Any]) -> tuple[dict[FieldPath, Any], list[str], list[str]]:
+def _given(arguments: Sequence[str], named: Mapping[str, Option]) -> tuple[dict[FieldPath, Any], list[str], list[str]]:
     """The values of the options in ``named``, the words that belong to no option, and every other option."""
     changes: dict[FieldPath, Any] = {}
     bare, rest = list[str](), list[str]()
@@ -124,19 +123,18 @@ def _get(options: Any, path: Sequence[str]) -> Any:
     Raises:
         ValueError: There is none; the message says what is there.
     """
-    flag = f"--{'.'.join(path)}".replace("_", "-")
     for name in path:
         if name.isdecimal():
             held = {steps[0]: part for steps, part in parts_in(options).items() if steps}
             if name not in held:
                 known = ", ".join(f"{index} ({type(part).__name__})" for index, part in held.items()) or "none"
-                raise ValueError(f"{flag}: there is no part of that number, only: {known}.")
+                raise ValueError(f"{flag_of(path)}: there is no part of that number, only: {known}.")
             options = held[name]
         elif hasattr(options, name):
             options = getattr(options, name)
         else:
             held = ", ".join(field.name for field in fields(options)) if is_dataclass(options) else ""
-            raise ValueError(f"{flag}: {type(options).__name__} has no {name!r}, only: {held}.")
+            raise ValueError(f"{flag_of(path)}: {type(options).__name__} has no {name!r}, only: {held}.")
     return options
 
 
@@ -149,6 +147,7 @@ def _changed(options: Any, changes: Mapping[FieldPath, Any]) -> Any:
             inner[name][tuple(deeper)] = value
         else:
             values[name] = value
+    # All at once, since fields may only fit together: each step in between would be checked by __post_init__.
     for name, deeper in inner.items():
         values[name] = _changed(values.get(name, _get(options, [name])), deeper)
     if isinstance(options, tuple):
@@ -165,9 +164,10 @@ def _unknown(options: Any, name: str, command: str) -> str:
     close = get_close_matches(name, known, n=1, cutoff=0.6)
     question = f" Did you mean {close[0]!r}?" if close else ""
     head, *deeper = name.removeprefix("--").replace("-", "_").split(".")
-    try:
-        if deeper and hasattr(options, head):
+    if deeper and hasattr(options, head):
+        # The first step is there, so what is wrong is a name inside a part, whose fields are the better answer.
+        try:
             _get(options, [head, *deeper])
-    except ValueError as error:
-        return f"{error}{question}"
+        except ValueError as error:
+            return f"{error}{question}"
     return f"unknown option {name}.{question} `ganneal {command} --help-all` lists the options."

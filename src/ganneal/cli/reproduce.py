@@ -99,7 +99,7 @@ class ReproduceCommand(Command):
             raise ValueError(f"--scale must be one of {', '.join(SCALES)}; cpu is the smallest.")
         scale, seeds = lookup("scale", SCALES, self.scale), seeds_of(self.seeds)
         extractor = None if self.extractor is None else lookup("extractor", EXTRACTORS, self.extractor)
-        executor, paths = LocalProcesses(cores() if self.jobs is None else self.jobs), _paths(self.data)
+        executor, paths = LocalProcesses(self.jobs), _paths(self.data)
         rows = [planned(row, scale, paths, extractor) for row in chosen_rows(table, self.rows)]
         if self.plan:
             print(planned_rows(table, rows, scale))

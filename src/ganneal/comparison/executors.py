@@ -80,9 +80,10 @@ def _signals_later() -> Iterator[None]:
 
 
 class LocalProcesses:
-    """Processes on this machine, each with its share of the cores' threads."""
+    """Processes on this machine, each with its share of the cores' threads; as many as it has cores for None."""
 
-    def __init__(self, slots: int):
+    def __init__(self, slots: int | None = None):
+        slots = cores() if slots is None else slots
         if slots < 1:
             raise ValueError(f"jobs must be at least 1, got {slots}.")
         self.slots = slots

@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import select
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -85,6 +86,14 @@ def silence(number: int) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, number)
     os.close(nowhere)
+
+
+def unread() -> list[int]:
+    """Which of the standard output, 1, and the standard error, 2, nobody reads any more, as after `| head`."""
+    poll = select.poll()
+    for number in (1, 2):
+        poll.register(number, 0)  # an end of a pipe whose other end is closed is told unasked
+    return [number for number, event in poll.poll(0) if event & (select.POLLERR | select.POLLHUP)]
 
 
 def _keep_numbers() -> None:
