@@ -216,6 +216,10 @@ def test_runs_at_once_share_the_threads_unless_an_arm_says(
         (("ring-cts", *CLOCK, "--jobs", "2", "--cluster", "auto"), "--jobs is for this machine alone"),
         (("ring-cts", *CLOCK, "--baseline", "ring-ct"), "Did you mean 'ring-cts'?"),
         (
+            ("ring-cts", *CLOCK, "--baseline", "zoo:digits-nats"),
+            "one that starts there is LABEL=EXPERIMENT,init-from=zoo:digits-nats",
+        ),
+        (
             ("ring-cts", *CLOCK, "--controls"),
             "--controls needs one arm with a nested annealed scheme or annealed functional gradients, got []",
         ),

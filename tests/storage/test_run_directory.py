@@ -27,10 +27,13 @@ def test_a_directory_in_which_nothing_was_begun_goes_away(tmp_path: Path) -> Non
     out = tmp_path / "some" / "run"
     with pytest.raises(RuntimeError, match="no data"), RunDirectory(out).locked():
         raise RuntimeError("no data")
-    assert not out.exists()
+    assert list(tmp_path.iterdir()) == []
     with RunDirectory(out).locked():
-        pass
-    assert not out.exists()
+        (tmp_path / "some" / "other").mkdir()
+    assert list((tmp_path / "some").iterdir()) == [tmp_path / "some" / "other"]
+    with RunDirectory(out).locked():  # the folder around it was there before
+        (tmp_path / "some" / "other").rmdir()
+    assert list((tmp_path / "some").iterdir()) == []
 
 
 def test_a_lock_on_a_file_that_was_removed_meanwhile_is_no_lock(

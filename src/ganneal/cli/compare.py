@@ -18,7 +18,6 @@ from ganneal.data.messages import TRAINING
 from ganneal.experiments import EXPERIMENTS, Choice, run_name
 from ganneal.experiments.named import automatic_choices, choices_as_text, resolve
 from ganneal.inference.zoo import refuse
-from ganneal.machine import cores
 from ganneal.models import Model
 from ganneal.registry import nearest
 from ganneal.storage.encoding import encode
@@ -137,7 +136,8 @@ class CompareCommand(Command):
             arms = with_controls(arms, clock)
         arms = tuple(arm.with_threads(executor.threads) for arm in arms)
         first = self.baseline or (first_control(arms) if self.controls else arms[0].name)
-        refuse(first, "--baseline names an arm, which is trained as the others are")
+        start = f"LABEL=EXPERIMENT,init-from={first}"
+        refuse(first, f"--baseline names an arm, which is trained as the others are (one that starts there is {start})")
         if first not in [arm.name for arm in arms]:
             raise ValueError(f"--baseline must name an arm, got {first!r}. {nearest(first, {a.name: a for a in arms})}")
         return Study(arms[0].name, arms, seeds_of(self.seeds), clock, amount, first)

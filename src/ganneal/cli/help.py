@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING
 from inspect import getdoc
 from textwrap import fill
-from typing import Any
 
 from ganneal.cli.command import Command
 from ganneal.cli.fields import Option, options_of, parts_in

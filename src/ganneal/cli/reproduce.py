@@ -10,7 +10,6 @@ from ganneal.cli.fields import ARGUMENT, Typed
 from ganneal.cli.help import aligned_table
 from ganneal.comparison import LocalProcesses
 from ganneal.comparison.study import seeds_of
-from ganneal.machine import cores
 from ganneal.metrics.extractors import EXTRACTORS
 from ganneal.registry import lookup
 from ganneal.reproduction import ALIASES, SCALES, TABLES, results

@@ -103,6 +103,7 @@ class RunDirectory:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the directory against a second training process; released when this one ends, however it ends."""
+        made = [folder for folder in self.path.parents if not folder.exists()]
         descriptor = self._take_lock()
         try:
             for folder in (self.path, self.checkpoints, self.samples):
@@ -115,6 +116,8 @@ class RunDirectory:
                 if [file.name for file in self.path.iterdir()] == [".lock"]:  # nothing was begun: leave no trace
                     (self.path / ".lock").unlink()
                     self.path.rmdir()
+                    for folder in made:  # innermost first; one in which somebody else began is not empty and stays
+                        folder.rmdir()
             os.close(descriptor)
 
     def _take_lock(self) -> int:
