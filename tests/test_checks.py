@@ -23,6 +23,7 @@ from ganneal.regularizers import REGULARIZERS
 from ganneal.schemes import SCHEMES, FunctionalGradient
 from ganneal.stop import Divergence
 from ganneal.task import TASKS, Labelled
+from tests.for_each import for_each
 
 PACKAGE = Path(ganneal.__file__).parent
 CFG = FunctionalGradient(steps=2, pool_size=16, epochs=1)
@@ -165,7 +166,7 @@ def test_the_cases_below_reach_every_refusal() -> None:
     )
 
 
-@pytest.mark.parametrize(("experiment", "message"), [case for cases in FIELDS.values() for case in cases])
+@for_each(("experiment", "message"), [case for cases in FIELDS.values() for case in cases])
 def test_what_the_fields_decide_is_refused_whatever_is_met(experiment: Experiment, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         check(experiment)
@@ -173,7 +174,7 @@ def test_what_the_fields_decide_is_refused_whatever_is_met(experiment: Experimen
         check(experiment, ThisMachine())
 
 
-@pytest.mark.parametrize(("experiment", "message"), [case for cases in MACHINE.values() for case in cases])
+@for_each(("experiment", "message"), [case for cases in MACHINE.values() for case in cases])
 def test_what_the_machine_decides_is_refused_where_it_is_met(
     experiment: Experiment, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,7 +187,7 @@ def test_what_the_machine_decides_is_refused_where_it_is_met(
         check(experiment, ThisMachine())
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("experiment", "meet", "message"), [case for cases in PLAYERS.values() for case in cases], ids=lambda case: ""
 )
 def test_what_data_and_players_decide_is_refused_where_they_are_met(

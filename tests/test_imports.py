@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import ganneal
+from tests.for_each import for_each
 
 PACKAGE = Path(ganneal.__file__).parent
 
@@ -35,7 +36,7 @@ def in_a_fresh_interpreter(script: str) -> Any:
     return json.loads(lines[0])
 
 
-@pytest.mark.parametrize("module", ["ganneal", "ganneal.schemes", "ganneal.plan", "ganneal.weights", "ganneal.steps"])
+@for_each("module", ["ganneal", "ganneal.schemes", "ganneal.plan", "ganneal.weights", "ganneal.steps"])
 def test_planning_a_schedule_imports_nothing_heavy(module: str) -> None:
     script = f"""
 import json, sys
@@ -114,7 +115,7 @@ def test_importing_every_module_prints_nothing_and_changes_no_global_state(found
     assert found["same state"] is True
 
 
-@pytest.mark.parametrize("module", INFERENCE)
+@for_each("module", INFERENCE)
 def test_loading_a_generator_loads_no_training_code(found: dict[str, Any], module: str) -> None:
     assert found[module] == []
 
@@ -205,13 +206,13 @@ def violations(rule: Rule, module: str, targets: list[str]) -> list[str]:
     return [t for t in targets if any(is_within(t, forbidden) for forbidden in rule.forbidden)]
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.importers)
+@for_each("rule", RULES, ids=lambda rule: rule.importers)
 def test_imports_point_down(rule: Rule) -> None:
     broken = {name: found for name in SOURCES if (found := violations(rule, name, imports_of(name)))}
     assert broken == {}
 
 
-@pytest.mark.parametrize("name", LOW)
+@for_each("name", LOW)
 def test_the_game_imports_itself_and_the_standard_library_only(name: str) -> None:
     def allowed(target: str) -> bool:
         return target.partition(".")[0] in sys.stdlib_module_names or any(is_within(target, low) for low in LOW)
@@ -219,7 +220,7 @@ def test_the_game_imports_itself_and_the_standard_library_only(name: str) -> Non
     assert [target for target in imports_of(name) if not allowed(target)] == []
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("module", "is_package", "source"),
     [
         ("ganneal.losses", False, "import ganneal.engine"),
@@ -245,7 +246,7 @@ def test_an_import_that_points_up_is_found(module: str, is_package: bool, source
     assert any(violations(rule, module, targets) for rule in RULES)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("module", "is_package", "source"),
     [
         ("ganneal", True, "from ganneal import experiments"),

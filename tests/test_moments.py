@@ -15,6 +15,7 @@ from ganneal.optim import CG, OPTIMIZERS, SGD, Adam, Constant, LRRule, RMSProp, 
 from ganneal.plan import plan
 from ganneal.schemes import Nested
 from ganneal.weights import Geometric
+from tests.for_each import for_each
 
 WEIGHTS = [weight for level, weight in enumerate(Geometric()((1, 2, 3), 0), start=1) for _ in range(level)]
 DIVIDING = [
@@ -50,7 +51,7 @@ def walked(config: Any, weights: list[float], rounds: int) -> list[float]:
     return steps[-len(weights) :]
 
 
-@pytest.mark.parametrize("config", DIVIDING, ids=str)
+@for_each("config", DIVIDING, ids=str)
 def test_lengths_are_those_of_the_optimizer_after_many_rounds(config: Any) -> None:
     moments = moment_decays(config)
     assert moments is not None
@@ -70,7 +71,7 @@ def test_a_long_memory_divides_by_the_root_mean_square_and_none_by_the_weight() 
     assert MomentDecays(0.0, 0.0).lengths(WEIGHTS) == pytest.approx([1.0] * len(WEIGHTS))
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@for_each("name", OPTIMIZERS)
 def test_every_registered_optimizer_says_whether_it_divides(name: str) -> None:
     divides = moment_decays(OPTIMIZERS[name]) is not None
     tripled, plain = (sum(walked(OPTIMIZERS[name], [weight], 50)) for weight in (3.0, 1.0))

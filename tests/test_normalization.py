@@ -34,6 +34,7 @@ from ganneal.optim import SGD, Adam
 from ganneal.regularizers import REGULARIZERS
 from ganneal.schemes import Nested
 from ganneal.steps import UpdateDiscriminator, UpdateGenerator
+from tests.for_each import for_each
 
 W = torch.tensor([0.6, -0.8], dtype=torch.float64)
 M = torch.tensor([[0.5, 0.1], [0.1, -0.3]], dtype=torch.float64)
@@ -148,7 +149,7 @@ def test_power_iteration_on_the_given_matrix() -> None:
     assert weight.u[0].tolist() == pytest.approx([0.239732, 0.527410, 0.815088], abs=5e-7)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "build",
     [lambda: nn.Linear(5, 7), lambda: nn.Conv2d(3, 6, 3), lambda: nn.ConvTranspose2d(3, 6, 4)],
     ids=["linear", "convolution", "transposed"],
@@ -398,8 +399,8 @@ def test_conditions_reach_the_discriminator(name: str) -> None:
     assert not torch.equal(net(x, torch.zeros(4, dtype=torch.long)), net(x, torch.ones(4, dtype=torch.long)))
 
 
-@pytest.mark.parametrize("name", [name for name in NORMALIZATIONS if name != "none"])
-@pytest.mark.parametrize("make", [ring, digits])
+@for_each("name", [name for name in NORMALIZATIONS if name != "none"])
+@for_each("make", [ring, digits])
 def test_training_goes_through_and_resumes_bit_for_bit_in_a_round(name: str, make: Any) -> None:
     experiment = make(normalization=NORMALIZATIONS[name], scheme=Nested(levels=2), budget=Budget(g_updates=6))
     whole = trained(experiment)
@@ -452,16 +453,14 @@ def test_batch_norm_is_refused_where_the_gradient_of_each_sample_is_taken(name: 
         Run(digits(model=DCGAN(width=4, latent_size=4), normalization=NORMALIZATIONS[name]))
 
 
-@pytest.mark.parametrize("name", BY_GRADIENT)
-@pytest.mark.parametrize("regularizer", PER_SAMPLE)
+@for_each("name", BY_GRADIENT)
+@for_each("regularizer", PER_SAMPLE)
 def test_a_gradient_penalty_on_a_gradient_normalised_discriminator_is_refused(name: str, regularizer: str) -> None:
     with pytest.raises(ValueError, match="slope is bounded already.*third derivatives; use one of the two"):
         Run(ring(normalization=NORMALIZATIONS[name], regularizer=REGULARIZERS[regularizer]))
 
 
-@pytest.mark.parametrize(
-    ("part", "field", "value"), [(GraN, "eps", 0.0), (GraN, "scale", -1.0), (Spectral, "eps", float("nan"))]
-)
+@for_each(("part", "field", "value"), [(GraN, "eps", 0.0), (GraN, "scale", -1.0), (Spectral, "eps", float("nan"))])
 def test_bad_numbers_are_refused(part: Any, field: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"{field} must be .*got {value}"):
         part(**{field: value})

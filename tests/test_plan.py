@@ -20,6 +20,7 @@ from ganneal.steps import (
     UpdateGenerator,
 )
 from ganneal.weights import Geometric, MatchedConstant, Ones, Reversed
+from tests.for_each import for_each
 
 
 def nats(levels: int, d_steps: int = 1) -> Nested:
@@ -53,7 +54,7 @@ FIGURES = [
 ]
 
 
-@pytest.mark.parametrize(COLUMNS, FIGURES, ids=[f"{row[0]} levels" for row in FIGURES])
+@for_each(COLUMNS, FIGURES, ids=[f"{row[0]} levels" for row in FIGURES])
 def test_annealing_in_figures(
     levels: int, ratio: str, mass: str, rms: str, first: str, last: str, nats: str, nts: str, reversed: str
 ) -> None:
@@ -76,7 +77,7 @@ def test_annealing_in_figures(
     }
 
 
-@pytest.mark.parametrize("rule", [Ones(), Geometric(), Reversed(), MatchedConstant()], ids=str)
+@for_each("rule", [Ones(), Geometric(), Reversed(), MatchedConstant()], ids=str)
 def test_a_single_level_is_one_nominal_step_of_weight_one(
     rule: Ones | Geometric | Reversed | MatchedConstant,
 ) -> None:
@@ -89,7 +90,7 @@ def test_a_single_level_is_one_nominal_step_of_weight_one(
     assert single == plan(Alternating())
 
 
-@pytest.mark.parametrize(("levels", "g_updates"), [(4, 10), (5, 15), (10, 55), (15, 120), (20, 210)])
+@for_each(("levels", "g_updates"), [(4, 10), (5, 15), (10, 55), (15, 120), (20, 210)])
 def test_counts_of_a_nested_round(levels: int, g_updates: int) -> None:
     assert (plan(nats(levels)).d_updates, plan(nats(levels)).g_updates) == (levels, g_updates)
 
@@ -136,13 +137,13 @@ def test_totals_are_the_closed_forms(levels: int, k: int) -> None:
     assert [row.nominal_step for row in figures.levels] == pytest.approx([x / rms for x in w], rel=1e-13)
 
 
-@pytest.mark.parametrize(("levels", "peak"), [(10, 2), (15, 3), (20, 4)])
+@for_each(("levels", "peak"), [(10, 2), (15, 3), (20, 4)])
 def test_effective_weight_rises_before_it_falls(levels: int, peak: int) -> None:
     effective = [row.effective_weight for row in plan(nats(levels)).levels]
     assert effective.index(max(effective)) + 1 == peak
 
 
-@pytest.mark.parametrize("levels", [5, 10, 15, 20])
+@for_each("levels", [5, 10, 15, 20])
 def test_reversed_weights_pull_three_to_four_times_as_much(levels: int) -> None:
     backward = plan(Nested(levels, weights=Reversed(Geometric(1, 0.01))))
     assert 3 < backward.effective_per_d_update / plan(nats(levels)).effective_per_d_update < 4
@@ -156,7 +157,7 @@ def test_matched_constant_has_the_pull_of_annealing_and_the_adam_steps_of_none(l
     assert matched.nominal_steps_per_d_update == pytest.approx((levels + 1) / 2, rel=1e-12)
 
 
-@pytest.mark.parametrize(("levels", "cost"), [(4, 1.75), (5, 2.0), (10, 3.25), (15, 4.5), (20, 5.75)])
+@for_each(("levels", "cost"), [(4, 1.75), (5, 2.0), (10, 3.25), (15, 4.5), (20, 5.75)])
 def test_cost_at_equal_cost_of_both_players(levels: int, cost: float) -> None:
     assert plan(nats(levels)).cost() == cost  # all are dyadic: no rounding
 
@@ -183,7 +184,7 @@ def test_the_round_asked_for_is_the_round_planned() -> None:
 PLANNED = [name for name, scheme in SCHEMES.items() if any(isinstance(step, UpdateGenerator) for step in scheme(0))]
 
 
-@pytest.mark.parametrize("name", PLANNED)
+@for_each("name", PLANNED)
 def test_levels_add_up_to_the_round(name: str) -> None:
     figures = plan(SCHEMES[name])
     assert sum(row.d_updates for row in figures.levels) == figures.d_updates
@@ -217,7 +218,7 @@ def test_generator_may_move_a_level_before_the_discriminator() -> None:
     assert swapped.cost() == 1.0
 
 
-@pytest.mark.parametrize(
+@for_each(
     "scheme",
     [Written(()), Written((UpdateDiscriminator(),)), Written((UpdateGenerator(),))],
     ids=["empty", "discriminator only", "generator only"],

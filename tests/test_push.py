@@ -12,6 +12,7 @@ from ganneal.chain import Chain, Stored
 from ganneal.losses import LOSSES, NonSaturating, Wasserstein
 from ganneal.models import DCGAN
 from ganneal.push import DELTAS, OfDivergence, Push
+from tests.for_each import for_each
 
 LOGISTIC = NonSaturating()
 DIFFERENCES = {"rpgan", "rplsgan", "ragan", "rahinge"}
@@ -52,7 +53,7 @@ def test_one_push_then_one_regression_is_the_generators_gradient_under_a_linear_
     torch.testing.assert_close(regression_gradient(g, latents, targets), flat(ordinary), rtol=1e-12, atol=1e-14)
 
 
-@pytest.mark.parametrize("name", [name for name in LOSSES if name not in DIFFERENCES])
+@for_each("name", [name for name in LOSSES if name not in DIFFERENCES])
 def test_down_any_loss_of_the_generator_one_push_then_one_regression_is_its_gradient(name: str) -> None:
     (g, latents), d, loss = generator(), discriminator(1), LOSSES[name]
     targets = Push(DELTAS["loss"])(d, g(latents), 1.0, loss)
@@ -89,7 +90,7 @@ PAPERS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("name", PAPERS)
+@for_each("name", PAPERS)
 def test_delta_of_a_divergence_is_the_papers_up_to_a_constant(name: str) -> None:
     outputs = torch.linspace(-3, 3, 25, dtype=torch.float64).requires_grad_()
     (delta,) = torch.autograd.grad(DELTAS[name].potential(outputs, LOGISTIC).sum(), outputs)
@@ -97,7 +98,7 @@ def test_delta_of_a_divergence_is_the_papers_up_to_a_constant(name: str) -> None
     torch.testing.assert_close(delta, papers / papers[12])  # both 1 at D = 0
 
 
-@pytest.mark.parametrize("name", [name for name in DELTAS if name not in ("one", "loss")])
+@for_each("name", [name for name in DELTAS if name not in ("one", "loss")])
 def test_delta_of_a_divergence_is_positive_and_bounded_far_out(name: str) -> None:
     outputs = torch.tensor([-1e4, -20.0, 0.0, 20.0, 1e4]).requires_grad_()
     (delta,) = torch.autograd.grad(DELTAS[name].potential(outputs, LOGISTIC).sum(), outputs)

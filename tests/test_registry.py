@@ -8,17 +8,18 @@ from ganneal.losses import LOSSES
 from ganneal.registry import lookup, nearest
 from ganneal.schemes import SCHEMES
 from ganneal.weights import WEIGHTS
+from tests.for_each import for_each
 
 REGISTRIES = {"loss": LOSSES, "scheme": SCHEMES, "weights": WEIGHTS}
 NAMES = [(kind, name) for kind, registry in REGISTRIES.items() for name in registry]
 
 
-@pytest.mark.parametrize(("kind", "name"), NAMES)
+@for_each(("kind", "name"), NAMES)
 def test_a_registered_name_gives_its_part(kind: str, name: str) -> None:
     assert lookup(kind, REGISTRIES[kind], name) is REGISTRIES[kind][name]
 
 
-@pytest.mark.parametrize(("kind", "name"), NAMES)
+@for_each(("kind", "name"), NAMES)
 def test_a_misspelt_name_is_refused_naming_kind_typo_and_every_known_name(kind: str, name: str) -> None:
     typo = f"{name}x"
     with pytest.raises(ValueError) as error:

@@ -23,6 +23,7 @@ from ganneal.steps import (
     UpdateGenerator,
 )
 from ganneal.weights import Explicit, Geometric, Linear, MatchedConstant, Ones, Reversed, Weights
+from tests.for_each import for_each
 
 D = UpdateDiscriminator
 G = UpdateGenerator
@@ -57,7 +58,7 @@ def test_four_levels_make_the_papers_worked_example() -> None:
     assert kinds(Nested(levels=4)) == "DGDGGDGGGDGGGG"
 
 
-@pytest.mark.parametrize(("levels", "g_updates"), [(4, 10), (5, 15), (10, 55), (15, 120), (20, 210)])
+@for_each(("levels", "g_updates"), [(4, 10), (5, 15), (10, 55), (15, 120), (20, 210)])
 def test_generator_updates_per_round_are_triangular_numbers(levels: int, g_updates: int) -> None:
     sequence = kinds(Nested(levels=levels, weights=Geometric()))
     assert (sequence.count("D"), sequence.count("G")) == (levels, g_updates)
@@ -83,10 +84,8 @@ def test_many_levels_are_legal(levels: int) -> None:
     assert sequence[-1] == G(weight=0.01, level=levels)
 
 
-@pytest.mark.parametrize("k", [1, 4])
-@pytest.mark.parametrize(
-    "rule", [Geometric(), Ones(), Linear(), Reversed(), MatchedConstant(), Explicit((1.0,))], ids=str
-)
+@for_each("k", [1, 4])
+@for_each("rule", [Geometric(), Ones(), Linear(), Reversed(), MatchedConstant(), Explicit((1.0,))], ids=str)
 def test_one_nested_level_is_the_common_scheme(rule: Weights, k: int) -> None:
     assert flat(Nested(levels=1, d_steps=k, weights=rule)) == flat(Alternating(d_steps=k))
 
@@ -148,7 +147,7 @@ a_count = pytest.mark.parametrize(
 
 
 @a_count
-@pytest.mark.parametrize("bad", [0, -1, -100])
+@for_each("bad", [0, -1, -100])
 def test_a_count_below_one_is_refused(argument: str, make: Callable[[int], Scheme], bad: int) -> None:
     with pytest.raises(ValueError, match=rf"^{argument} must be at least 1, got {bad}; "):
         make(bad)
@@ -160,7 +159,7 @@ def test_a_refused_count_comes_with_a_fix(argument: str, make: Callable[[int], S
         make(0)
 
 
-@pytest.mark.parametrize("levels", [1, 2, 4])
+@for_each("levels", [1, 2, 4])
 def test_weights_that_do_not_fit_the_levels_are_refused_before_the_first_round(levels: int) -> None:
     with pytest.raises(ValueError, match=rf"values has 3 weights.* {levels} levels.*{A_FIX}"):
         Nested(levels=levels, weights=Explicit((1.0, 0.5, 0.25)))
@@ -179,7 +178,7 @@ STEPS: list[Step | Fresh | Pool | Replay] = [
 ]
 
 
-@pytest.mark.parametrize("step", STEPS, ids=lambda step: type(step).__name__)
+@for_each("step", STEPS, ids=lambda step: type(step).__name__)
 def test_every_step_is_a_frozen_hashable_value(step: Step) -> None:
     assert step == type(step)(**{field.name: getattr(step, field.name) for field in fields(step)})
     assert len({step, step}) == 1
@@ -274,7 +273,7 @@ def test_unit_weights_are_functional_gradients_without_weights() -> None:
         assert flat(replace(plain, weights=Explicit((1.0, 1.0)))) == flat(plain)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("argument", "bad"),
     [
         ("steps", 0),

@@ -9,6 +9,7 @@ from ganneal.experiments import ring_cts
 from ganneal.losses import LOSSES, output_of
 from ganneal.schemes import SCHEMES
 from ganneal.stop import Divergence, NonFinite, Row, StopRule
+from tests.for_each import for_each
 
 HEALTHY: Row = {"num_real": 64, "round": 1, "d_loss": 1.3, "g_loss": 0.7, "d_real": 0.2, "d_fake": -0.2, "d_lr": 2e-4}
 
@@ -20,8 +21,8 @@ def test_a_healthy_row_and_a_row_without_measurements_go_on(rule: StopRule) -> N
     assert rule({"num_real": 0, "FD-pixels16": 12.3}) is None
 
 
-@pytest.mark.parametrize("key", ["d_loss", "g_loss", "d_real", "d_fake"])
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@for_each("key", ["d_loss", "g_loss", "d_real", "d_fake"])
+@for_each("value", [math.nan, math.inf, -math.inf])
 def test_what_is_not_finite_stops_without_saving_and_says_what_and_what_to_do(key: str, value: float) -> None:
     stop = NonFinite()(HEALTHY | {key: value})
     assert stop is not None and not stop.save
@@ -32,8 +33,8 @@ def test_large_but_finite_values_go_on() -> None:
     assert NonFinite()(HEALTHY | {"d_loss": 1e300, "g_loss": -1e300}) is None
 
 
-@pytest.mark.parametrize("sign", [1, -1])
-@pytest.mark.parametrize("limit", [40.0, 0.5])
+@for_each("sign", [1, -1])
+@for_each("limit", [40.0, 0.5])
 def test_divergence_stops_beyond_its_limit_on_either_side_and_saves(sign: int, limit: float) -> None:
     def row(gap: float) -> Row:
         return HEALTHY | {"d_real": sign * gap + 100, "d_fake": 100.0}
@@ -54,7 +55,7 @@ def test_the_limit_is_the_losss_where_none_is_given() -> None:
     assert Divergence(on_diverge="warn").with_limit(40.0) == Divergence(40.0, "warn")
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@for_each("name", LOSSES)
 def test_only_log_ratios_have_a_limit(name: str) -> None:
     experiment = replace(ring_cts(), loss=LOSSES[name])
     assert experiment.losing_touch.limit == (40.0 if output_of(LOSSES[name]).log_ratio else math.inf)
@@ -76,7 +77,7 @@ def test_no_rule_saves_a_state_that_is_no_number(rule: StopRule) -> None:
     assert stop is None or not stop.save
 
 
-@pytest.mark.parametrize("limit", [0.0, -40.0, math.nan])
+@for_each("limit", [0.0, -40.0, math.nan])
 def test_limits_that_no_run_could_meet_are_refused(limit: float) -> None:
     with pytest.raises(ValueError, match=f"limit must be above 0, got {limit}; use inf"):
         Divergence(limit)

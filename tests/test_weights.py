@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ganneal.weights import WEIGHTS, Explicit, Geometric, Linear, MatchedConstant, Ones, Reversed, Weights
+from tests.for_each import for_each
 
 endpoints = st.floats(min_value=1e-6, max_value=1e6)
 counts_of = st.one_of(
@@ -72,7 +73,7 @@ def test_annealed_weights_fall_at_every_level(n: int) -> None:
         assert all(a > b for a, b in zip(w, w[1:], strict=False))
 
 
-@pytest.mark.parametrize("rule", [Geometric(20.0, 1.0), Linear(20.0, 1.0), Reversed(Geometric(20.0, 1.0))])
+@for_each("rule", [Geometric(20.0, 1.0), Linear(20.0, 1.0), Reversed(Geometric(20.0, 1.0))])
 def test_a_single_level_gets_the_first_weight(rule: Weights) -> None:
     assert rule([1], 0) == (20.0,)
 
@@ -164,7 +165,7 @@ def test_no_two_registered_rules_give_the_same_weights() -> None:
     assert len({rule(levels(5), 0) for rule in WEIGHTS.values()}) == len(WEIGHTS)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "rule",
     [Geometric(1e200, 1e-200), Geometric(1e-200, 1e200), Linear(1e308, 1e-308), Linear(1e-308, 1e308)],
     ids=str,
@@ -190,7 +191,7 @@ a_weight = pytest.mark.parametrize(
 
 
 @a_weight
-@pytest.mark.parametrize("bad", NOT_A_WEIGHT)
+@for_each("bad", NOT_A_WEIGHT)
 def test_a_weight_that_is_not_positive_and_finite_is_refused(
     argument: str, make: Callable[[float], Weights], bad: float
 ) -> None:
@@ -205,7 +206,7 @@ def test_a_refused_weight_comes_with_a_fix(argument: str, make: Callable[[float]
         make(0.0)
 
 
-@pytest.mark.parametrize("n", [1, 2, 4, 50])
+@for_each("n", [1, 2, 4, 50])
 def test_an_explicit_list_of_another_length_is_refused_with_a_fix(n: int) -> None:
     with pytest.raises(ValueError, match=rf"values has 3 weights.* {n} levels.*{A_FIX}"):
         Explicit((1.0, 0.5, 0.25))(levels(n), 0)

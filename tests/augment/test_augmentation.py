@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.for_each import for_each
 from torch import Tensor
 
 from ganneal.augment import AUGMENTATIONS, PROBABILITIES, Adaptive, Augmentation, DiffAugment, Scheduled, Transforms
@@ -74,7 +75,7 @@ def test_is_a_frozen_value_to_compare_and_save(name: str) -> None:
 
 
 @every_augmentation
-@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 16, 16), (3, 28, 28)], ids=str)
+@for_each("shape", [(1, 8, 8), (3, 16, 16), (3, 28, 28)], ids=str)
 def test_images_keep_their_shape_and_follow_the_given_generator_only(name: str, shape: tuple[int, ...]) -> None:
     part = AUGMENTATIONS[name]
     part.check(shape)
@@ -87,7 +88,7 @@ def test_images_keep_their_shape_and_follow_the_given_generator_only(name: str, 
     assert torch.equal(one, other) == (name in ("none", "ada"))  # adaptive probability starts at 0
 
 
-@pytest.mark.parametrize("name", CHANGING)
+@for_each("name", CHANGING)
 def test_points_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"augmentation .* changes images, got points of shape \(2,\); use .* 'none'"):
         Run(digits(data=Ring(num_samples=50), model=MLP(width=8), augmentation=AUGMENTATIONS[name]))
@@ -233,7 +234,7 @@ def test_the_sign_is_that_of_the_losss_own_boundary(name: str, raised: bool) -> 
     assert (float(part.now(state, Counters())) > 0) == raised
 
 
-@pytest.mark.parametrize("name", [name for name in LOSSES if output_of(LOSSES[name]).boundary is None])
+@for_each("name", [name for name in LOSSES if output_of(LOSSES[name]).boundary is None])
 def test_adapting_to_signs_is_refused_where_only_differences_of_outputs_matter(name: str) -> None:
     experiment = replace(digits_cts(), loss=LOSSES[name], augmentation=AUGMENTATIONS["ada"])
     with pytest.raises(
@@ -264,13 +265,13 @@ def test_the_adapted_probability_is_logged_and_resumes_bit_for_bit_in_a_round() 
         assert float(resumed.augmentation_state["probability"]) == probability
 
 
-@pytest.mark.parametrize("name", CHANGING)
+@for_each("name", CHANGING)
 def test_augmented_training_goes_through_in_mixed_precision(name: str) -> None:
     run = trained(digits(augmentation=AUGMENTATIONS[name], precision="bf16", regularizer=REGULARIZERS["cr"]))
     assert run.is_finite()
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("part", "field", "value"),
     [
         (Adaptive, "target", 1.0),

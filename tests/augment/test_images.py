@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from tests.for_each import for_each
 from torch import Tensor
 
 from ganneal.augment import DiffAugment, flip_and_shift
@@ -20,7 +21,7 @@ ROW = torch.tensor([1.0, 2.0, 3.0, 4.0]).view(1, 1, 1, 4)
 SQUARE = torch.arange(1.0, 10.0).view(1, 1, 3, 3)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("right", "zeros", "reflection"),
     [(1, [0, 1, 2, 3], [2, 1, 2, 3]), (-2, [3, 4, 0, 0], [3, 4, 3, 2]), (0, [1, 2, 3, 4], [1, 2, 3, 4])],
 )
@@ -42,7 +43,7 @@ def test_mirroring_where_chosen() -> None:
     assert found.flatten(1).tolist() == [[4, 3, 2, 1], [1, 2, 3, 4]]
 
 
-@pytest.mark.parametrize(("side", "pixels"), [(4, 1), (8, 1), (28, 4), (32, 4), (64, 8)])
+@for_each(("side", "pixels"), [(4, 1), (8, 1), (28, 4), (32, 4), (64, 8)])
 def test_an_eighth_is_to_the_nearest_pixel(side: int, pixels: int) -> None:
     assert eighth(side) == pixels
 
@@ -80,7 +81,7 @@ def test_between_pixels_values_are_linear() -> None:
     assert read.tolist() == pytest.approx([0.25, 1.75, 5.25, 7.75])  # the last between 9 and its reflection 4
 
 
-@pytest.mark.parametrize("angle", [0.0, 2 * math.pi / 3, 2 * math.pi])
+@for_each("angle", [0.0, 2 * math.pi / 3, 2 * math.pi])
 def test_a_third_of_a_turn_of_hue_exchanges_the_channels(angle: float) -> None:
     images = torch.rand(1, 3, 2, 2)
     turned = hue_turned(images, torch.tensor(angle).view(1, 1, 1, 1))
@@ -107,7 +108,7 @@ CHANGES: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-@pytest.mark.parametrize("name", CHANGES)
+@for_each("name", CHANGES)
 def test_changes_are_linear_and_twice_differentiable(name: str) -> None:
     change = CHANGES[name]
     a, b = torch.rand(2, 2, 3, 3, 3, dtype=torch.float64)

@@ -13,6 +13,7 @@ from typing import Any, get_args
 import pytest
 import torch
 from jaxtyping import TypeCheckError
+from tests.for_each import for_each
 from torch import Tensor
 
 import ganneal.losses
@@ -81,7 +82,7 @@ def test_discriminator_sees_no_weight(name: str) -> None:
 
 
 @every_loss
-@pytest.mark.parametrize("batch", [1, 2, 7])
+@for_each("batch", [1, 2, 7])
 def test_gives_one_value_per_sample(name: str, batch: int) -> None:
     real, fake = torch.linspace(-1, 2, batch), torch.linspace(2, -1, batch)
     assert LOSSES[name].discriminator(real, fake).shape == (batch,)
@@ -104,7 +105,7 @@ def test_a_sample_has_the_same_loss_alone_and_in_a_batch(name: str) -> None:
 
 
 @every_loss
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@for_each("dtype", DTYPES, ids=str)
 def test_values_are_in_at_least_float32_whatever_the_weight_is_in(name: str, dtype: torch.dtype) -> None:
     expected = torch.float64 if dtype == torch.float64 else torch.float32
     logits = torch.tensor([-1.5, 0.25, 3.0], dtype=dtype)
@@ -114,7 +115,7 @@ def test_values_are_in_at_least_float32_whatever_the_weight_is_in(name: str, dty
 
 
 @every_loss
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+@for_each("dtype", [torch.bfloat16, torch.float16], ids=str)
 def test_half_precision_logits_are_computed_on_in_float32(name: str, dtype: torch.dtype) -> None:
     loss, half = LOSSES[name], torch.tensor([-1.5, 0.1, 3.3], dtype=dtype)
     assert torch.equal(loss.discriminator(half, half.flip(0)), loss.discriminator(half.float(), half.float().flip(0)))
@@ -125,7 +126,7 @@ EXTREMES = torch.tensor([0.0, 1.0, -1.0, 21.0, -21.0, 100.0, -100.0, 800.0, -800
 
 
 @every_loss
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@for_each("dtype", DTYPES, ids=str)
 def test_values_and_gradients_are_finite_up_to_logits_of_ten_thousand(name: str, dtype: torch.dtype) -> None:
     if name in OVERFLOWS:
         pytest.skip(f"{name} has exponential terms")
@@ -138,7 +139,7 @@ def test_values_and_gradients_are_finite_up_to_logits_of_ten_thousand(name: str,
 
 
 @every_loss
-@pytest.mark.parametrize("weight", [1.0, 0.01])
+@for_each("weight", [1.0, 0.01])
 def test_nan_in_gives_nan_out(name: str, weight: float) -> None:
     clean, broken = torch.zeros(3), torch.tensor([0.0, math.nan, 0.0])
     others = slice(None, None, 2)
@@ -153,7 +154,7 @@ def test_nan_in_gives_nan_out(name: str, weight: float) -> None:
 
 
 @every_loss
-@pytest.mark.parametrize(("num_real", "num_fake"), [(3, 1), (1, 3), (4, 2)])
+@for_each(("num_real", "num_fake"), [(3, 1), (1, 3), (4, 2)])
 def test_unequal_batches_are_refused(name: str, num_real: int, num_fake: int) -> None:
     # under the shape checker its own error comes first
     with pytest.raises((ValueError, TypeCheckError)):
@@ -182,7 +183,7 @@ ACTIVE = torch.linspace(0.05, 0.95, 19, dtype=torch.float64)
 
 @every_loss
 @both_placements
-@pytest.mark.parametrize("weight", [1.0, 0.5, 0.01])
+@for_each("weight", [1.0, 0.5, 0.01])
 def test_raising_fake_logits_lowers_the_generator_loss(name: str, weight_on: WeightOn, weight: float) -> None:
     _, grad = generator(placed(name, weight_on), ACTIVE, weight)
     assert (grad < 0).all()
@@ -208,7 +209,7 @@ def test_gradients_never_turn_for_losses_without_a_target(name: str) -> None:
 
 
 @every_loss
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@for_each("dtype", [torch.float32, torch.float64], ids=str)
 def test_weight_one_is_no_weight_bit_for_bit_wherever_it_is_placed(name: str, dtype: torch.dtype) -> None:
     fake = torch.cat([torch.linspace(-30, 30, 301), EXTREMES]).to(dtype)
     real = fake.flip(0)
@@ -223,7 +224,7 @@ def test_weight_one_is_no_weight_bit_for_bit_wherever_it_is_placed(name: str, dt
 
 @every_loss
 @both_placements
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@for_each("dtype", [torch.float32, torch.float64], ids=str)
 def test_a_weight_in_a_tensor_is_the_weight_in_a_float(name: str, weight_on: WeightOn, dtype: torch.dtype) -> None:
     loss, fake = placed(name, weight_on), torch.linspace(-30, 30, 301).to(dtype)
     for weight in (1.0, 0.3, 0.01):
@@ -284,15 +285,15 @@ def assert_pull(name: str, weight_on: WeightOn, weight: float, logits: list[floa
     torch.testing.assert_close(-grad, expected, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize(("name", "weight_on"), PULLS)
-@pytest.mark.parametrize("weight", [1.0, 0.5, 0.1, 0.01, 20.0])
+@for_each(("name", "weight_on"), PULLS)
+@for_each("weight", [1.0, 0.5, 0.1, 0.01, 20.0])
 def test_generator_gradient_is_the_pull_of_the_table(name: str, weight_on: WeightOn, weight: float) -> None:
     if (name, weight_on) == ("minimax-probability", "output") and weight > 1:
         pytest.skip("1 - w d leaves the logarithm's domain; refused, and tested so")
     assert_pull(name, weight_on, weight, [-6.0, -1.5, -0.3, 0.0, 0.04, 0.4, 0.9, 2.5, 7.0, 15.0])
 
 
-@pytest.mark.parametrize("name", ["nonsaturating", "minimax", "minimax-probability"])
+@for_each("name", ["nonsaturating", "minimax", "minimax-probability"])
 @both_placements
 def test_logistic_gradients_are_exact_in_float64_where_torch_softplus_turns_linear(
     name: str, weight_on: WeightOn
@@ -324,7 +325,7 @@ def unchecked() -> Iterator[ModuleType]:
 
 
 @every_loss
-@pytest.mark.parametrize(("num_real", "num_fake"), [(3, 1), (1, 3)])
+@for_each(("num_real", "num_fake"), [(3, 1), (1, 3)])
 def test_unequal_batches_are_refused_in_production_instead_of_broadcast(
     unchecked: ModuleType, name: str, num_real: int, num_fake: int
 ) -> None:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import pytest
 import torch
+from tests.for_each import for_each
 from torch import Tensor, nn
 
 from ganneal.logits import discriminator_output
@@ -202,13 +203,13 @@ def copied(module: nn.Module) -> dict[str, Tensor]:
     return {key: value.clone() for key, value in module.state_dict().items()}
 
 
-@pytest.mark.parametrize("name", MODELS)
+@for_each("name", MODELS)
 def test_every_registered_family_is_tested_here(name: str) -> None:
     assert CASES.get(name)
     assert all(type(case.model) is type(MODELS[name]) for case in CASES[name])
 
 
-@pytest.mark.parametrize("name", MODELS)
+@for_each("name", MODELS)
 def test_a_registered_family_is_a_frozen_value(name: str) -> None:
     model = MODELS[name]
     assert isinstance(model, Model) and isinstance(hash(model), int)
@@ -328,7 +329,7 @@ def test_samples_are_independent_in_eval_mode(case: Case) -> None:
         assert not torch.equal(before[1], after[1])
 
 
-@pytest.mark.parametrize("case", DENOISING, ids=name_of)
+@for_each("case", DENOISING, ids=name_of)
 def test_time_and_noisier_sample_matter_to_their_own_sample(case: Case) -> None:
     pair = build(case)
     latents, samples, (t, noisier) = inputs(pair)
@@ -343,7 +344,7 @@ def test_time_and_noisier_sample_matter_to_their_own_sample(case: Case) -> None:
     assert pair.generator.shape == case.shape
 
 
-@pytest.mark.parametrize("case", DENOISING, ids=name_of)
+@for_each("case", DENOISING, ids=name_of)
 def test_times_that_are_none_are_refused(case: Case) -> None:
     pair = build(case)
     latents, samples, (t, noisier) = inputs(pair)
@@ -370,7 +371,7 @@ def test_gradients_reach_every_parameter_of_the_player_that_moves_and_none_of_th
     assert all(parameter.grad is None for parameter in pair.discriminator.parameters())
 
 
-@pytest.mark.parametrize("case", CONDITIONAL, ids=name_of)
+@for_each("case", CONDITIONAL, ids=name_of)
 def test_another_class_of_one_sample_changes_that_sample_alone(case: Case) -> None:
     pair = build(case)
     latents, samples, _ = inputs(pair)
@@ -382,7 +383,7 @@ def test_another_class_of_one_sample_changes_that_sample_alone(case: Case) -> No
         assert not torch.equal(before[1], after[1])
 
 
-@pytest.mark.parametrize("case", CONDITIONAL, ids=name_of)
+@for_each("case", CONDITIONAL, ids=name_of)
 def test_spectral_norms_of_conditional_players_are_at_most_one_after_warming_up(case: Case) -> None:
     pair = without_zeros(build(case))
     latents, samples, condition = inputs(pair)
@@ -401,7 +402,7 @@ def test_spectral_norms_of_conditional_players_are_at_most_one_after_warming_up(
     assert len(normalized) == sum(isinstance(m, NORMALIZED) for m in discriminator.modules())
 
 
-@pytest.mark.parametrize("case", CONDITIONAL, ids=name_of)
+@for_each("case", CONDITIONAL, ids=name_of)
 def test_labels_that_are_no_classes_are_refused(case: Case) -> None:
     pair = build(case)
     latents, samples, _ = inputs(pair)
@@ -414,7 +415,7 @@ def test_labels_that_are_no_classes_are_refused(case: Case) -> None:
                 player(x, labels)
 
 
-@pytest.mark.parametrize("case", CONDITIONAL, ids=name_of)
+@for_each("case", CONDITIONAL, ids=name_of)
 def test_labels_matter(case: Case) -> None:
     pair = build(case)
     latents, samples, _ = inputs(pair)

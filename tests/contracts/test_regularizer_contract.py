@@ -6,6 +6,7 @@ from dataclasses import FrozenInstanceError, fields
 
 import pytest
 import torch
+from tests.for_each import for_each
 from torch import Tensor, nn
 
 from ganneal.clocks import Counters
@@ -117,7 +118,7 @@ def test_what_changes_images_refuses_points(name: str) -> None:
         REGULARIZERS[name].build(build(POINTS))
 
 
-@pytest.mark.parametrize(("name", "shape"), PAIRS)
+@for_each(("name", "shape"), PAIRS)
 def test_terms_are_finite_float32_scalars_or_none(name: str, shape: tuple[int, ...]) -> None:
     pair = build(shape)
     d_term = discriminator_term(name, discriminator_context(name, pair))
@@ -128,7 +129,7 @@ def test_terms_are_finite_float32_scalars_or_none(name: str, shape: tuple[int, .
         assert value is None or (value.shape == () and value.dtype == torch.float32 and value.isfinite())
 
 
-@pytest.mark.parametrize(("name", "shape"), PAIRS)
+@for_each(("name", "shape"), PAIRS)
 def test_a_due_term_has_finite_gradients_that_are_not_all_zero(name: str, shape: tuple[int, ...]) -> None:
     pair = build(shape)
     value = discriminator_term(name, discriminator_context(name, pair))
@@ -141,7 +142,7 @@ def test_a_due_term_has_finite_gradients_that_are_not_all_zero(name: str, shape:
         assert any(gradient.any() for gradient in reached)
 
 
-@pytest.mark.parametrize("name", OF_THE_GENERATOR)
+@for_each("name", OF_THE_GENERATOR)
 @both_kinds
 def test_a_generators_term_reaches_the_generator_and_the_regularizers_own_network(
     name: str, shape: tuple[int, ...]
@@ -173,7 +174,7 @@ def test_terms_repeat_with_their_generator_and_leave_the_world_alone(name: str) 
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.parametrize(("name", "shape"), PAIRS)
+@for_each(("name", "shape"), PAIRS)
 def test_only_a_regularizer_that_says_so_looks_between_reals_and_fakes(name: str, shape: tuple[int, ...]) -> None:
     pair, inside = build(shape), []
     context = discriminator_context(name, pair)

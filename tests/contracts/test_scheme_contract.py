@@ -7,6 +7,7 @@ from itertools import combinations
 from typing import Any, get_args
 
 import pytest
+from tests.for_each import for_each
 
 from ganneal import schemes, steps, weights
 from ganneal.schemes import SCHEMES, Scheme
@@ -21,7 +22,7 @@ def flat(scheme: Scheme) -> tuple[tuple[Step, ...], ...]:
     return tuple(tuple(scheme(round)) for round in ROUNDS)
 
 
-@pytest.mark.parametrize(("one", "other"), list(combinations(SCHEMES, 2)))
+@for_each(("one", "other"), list(combinations(SCHEMES, 2)))
 def test_no_two_registered_schemes_flatten_alike(one: str, other: str) -> None:
     assert flat(SCHEMES[one]) != flat(SCHEMES[other])
 

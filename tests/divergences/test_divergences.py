@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.for_each import for_each
 from torch import Tensor
 
 from ganneal.divergences import DIVERGENCES, FDivergence, TailWeights, power, total_variation_term, verify_divergence
@@ -96,7 +97,7 @@ def test_the_slope_of_the_fake_term_in_the_tails_is_the_tail_weights(name: str) 
         assert slope.item() == pytest.approx(expected, abs=1e-6)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("name", "other"),
     [
         ("kl", "reverse_kl"),
@@ -125,7 +126,7 @@ def test_curvature_of_jensen_shannon_is_one_over_the_hyperbolic_cosine() -> None
     torch.testing.assert_close(DIVERGENCES["js"].curvature(GRID), 1 / torch.cosh(GRID / 2), rtol=1e-14, atol=0)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("name", "terms"),
     [
         ("srkl", ((2.0, "reverse_kl"), (-1.0, "js"))),
@@ -192,7 +193,7 @@ def test_total_variation_is_bounded_by_a_half_and_saturates() -> None:
     assert term.tolist() == [-0.5, 0.0, 0.5] and "total_variation" not in DIVERGENCES
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("change", "message"),
     [
         (

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from tests.for_each import for_each
 
 from ganneal.divergences import DIVERGENCES
 from ganneal.losses import LOSSES, Hybrid
@@ -81,14 +82,14 @@ def test_every_registered_loss_is_in_the_tables() -> None:
     assert set(D_LOSSES) == set(LOSSES) and set(G_LOSSES) | {"minimax-probability"} == set(LOSSES)
 
 
-@pytest.mark.parametrize("name", D_LOSSES)
+@for_each("name", D_LOSSES)
 def test_discriminator_losses(name: str) -> None:
     found = LOSSES[name].discriminator(tensor(REAL), tensor(FAKE)).mean().item()
     assert found == pytest.approx(D_LOSSES[name](REAL, FAKE).mean(), rel=1e-12)
 
 
-@pytest.mark.parametrize("weight", [1.0, W])
-@pytest.mark.parametrize("name", G_LOSSES)
+@for_each("weight", [1.0, W])
+@for_each("name", G_LOSSES)
 def test_generator_losses(name: str, weight: float) -> None:
     found = LOSSES[name].generator(tensor(FAKE), tensor(REAL), weight=weight).mean().item()
     assert found == pytest.approx(G_LOSSES[name](weight * FAKE, weight * REAL).mean(), rel=1e-12)
@@ -122,8 +123,8 @@ def integral(function: Callable[[Array], Array], end: float) -> float:
     return float((NODE_WEIGHTS * half * function(np.exp(t)) * np.exp(t)).sum())
 
 
-@pytest.mark.parametrize("d", [-2.1, -0.4, 0.9, 2.3])
-@pytest.mark.parametrize("name", SECOND)
+@for_each("d", [-2.1, -0.4, 0.9, 2.3])
+@for_each("name", SECOND)
 def test_divergences_from_their_second_derivative(name: str, d: float) -> None:
     """f'(u) is the integral of f'' from 1, f(u) of (u - v) f''(v); a(d) = f'(e^d), b(d) = e^d f'(e^d) - f(e^d)."""
     row, second, u = DIVERGENCES[name], SECOND[name], np.exp(d)
@@ -139,7 +140,7 @@ def test_divergences_from_their_second_derivative(name: str, d: float) -> None:
     assert row.fake_slope(logits).item() == pytest.approx(u**2 * second(np.array([u]))[0], rel=1e-12)
 
 
-@pytest.mark.parametrize("name", SECOND)
+@for_each("name", SECOND)
 def test_tails_from_the_second_derivative(name: str) -> None:
     """u^-L at 1e-8 and 1e-9, u^(R - 3) at 1e8 and 1e9."""
     slopes = [
@@ -149,9 +150,7 @@ def test_tails_from_the_second_derivative(name: str) -> None:
     assert (left, right - 3) == pytest.approx((slopes[0], slopes[1]), abs=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("f", "g"), [("kl", "neyman_chi2"), ("skl", "jeffreys"), ("pearson_chi2", "squared_hellinger")]
-)
+@for_each(("f", "g"), [("kl", "neyman_chi2"), ("skl", "jeffreys"), ("pearson_chi2", "squared_hellinger")])
 def test_hybrids(f: str, g: str) -> None:
     loss, small_real, small_fake = Hybrid(discriminator=f, generator=g), REAL / 3, FAKE / 3
     u, v = np.exp(small_real), np.exp(small_fake)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.for_each import for_each
 
 from ganneal.optim import (
     ConjugateGradient,
@@ -76,8 +77,8 @@ def walked(lr: float, maximize: bool = False, **options: Any) -> Vector:
     return torch.cat([parameter.detach() for parameter in parameters]).numpy()
 
 
-@pytest.mark.parametrize("together", [False, True], ids=["tensor", "global"])
-@pytest.mark.parametrize("rule", RULES)
+@for_each("together", [False, True], ids=["tensor", "global"])
+@for_each("rule", RULES)
 def test_conjugate_gradients(rule: str, together: bool) -> None:
     scope = "global" if together else "tensor"
     plain = walk(rule, lr=0.01, c=1.0, mu=2.0, cap=0.5, least=-math.inf, decay=0.0, together=together)
@@ -90,7 +91,7 @@ def test_conjugate_gradients(rule: str, together: bool) -> None:
     np.testing.assert_allclose(found, other, rtol=1e-11)
 
 
-@pytest.mark.parametrize("rule", RULES)
+@for_each("rule", RULES)
 def test_the_published_variant(rule: str) -> None:
     """The first step ascends; later u = b D - g moves, and D <- b u - g is kept, with g without weight decay."""
     lr, decay = 0.01, 0.2
@@ -124,7 +125,7 @@ def test_the_references_rmsprop_adds_eps_before_the_root() -> None:
     np.testing.assert_allclose(parameter.detach().numpy(), x, rtol=1e-11)
 
 
-@pytest.mark.parametrize("ticks", [0, 1, 7, 99, 150, 200, 9_999, 10_000, 25_000])
+@for_each("ticks", [0, 1, 7, 99, 150, 200, 9_999, 10_000, 25_000])
 def test_learning_rate_rules(ticks: int) -> None:
     share = min(max((ticks - 50) / 150, 0.0), 1.0)
     expected = {

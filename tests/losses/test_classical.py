@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from tests.for_each import for_each
 from torch import Tensor
 
 from ganneal.losses import (
@@ -31,7 +32,7 @@ def gradient(loss: Loss, fake: Tensor, weight: float = 1.0) -> Tensor:
     return grad
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("name", "value"),
     [
         *((name, 1.99673557739) for name in LOGISTIC),
@@ -45,7 +46,7 @@ def test_discriminator_loss_on_the_check_batch(name: str, value: float) -> None:
     assert LOSSES[name].discriminator(REAL, FAKE).mean().item() == pytest.approx(value, rel=DIGITS)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("name", "value"),
     [
         ("nonsaturating", 0.775313349812),
@@ -67,13 +68,13 @@ def test_nonsaturating_gradient_on_the_check_batch() -> None:
     assert (gradient(NonSaturating(), FAKE) / 3).tolist() == pytest.approx(expected, rel=1e-14)
 
 
-@pytest.mark.parametrize("name", LOGISTIC)
+@for_each("name", LOGISTIC)
 def test_undecided_logistic_discriminator_loses_two_log_two(name: str) -> None:
     zero = torch.zeros(3, dtype=torch.float64)
     assert LOSSES[name].discriminator(zero, zero).tolist() == pytest.approx([2 * math.log(2)] * 3, rel=1e-15)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("name", "optimum"),
     [("nonsaturating", math.log(0.7 / 0.2)), ("lsgan", 0.7 / (0.7 + 0.2)), ("hinge", 1.0)],
 )
@@ -86,7 +87,7 @@ def test_discriminator_loss_is_least_at_its_optimal_critic(name: str, optimum: f
     assert all(value > at_optimum for value in elsewhere)
 
 
-@pytest.mark.parametrize("name", LOGISTIC)
+@for_each("name", LOGISTIC)
 def test_logistic_discriminator_loss_is_linear_where_it_is_badly_wrong(name: str) -> None:
     real = torch.tensor([-100.0], requires_grad=True)
     fake = torch.tensor([100.0], requires_grad=True)
@@ -106,7 +107,7 @@ def test_minimax_generator_saturates_on_the_worst_fakes() -> None:
     assert gradient(Minimax(), torch.tensor([-80.0])).item() == pytest.approx(-math.exp(-80), rel=1e-5)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("name", "slope"),
     [("nonsaturating", -1.0), ("lsgan", -1e4 - 1), ("wgan", -1.0), ("hinge", -1.0), ("hinge-hinged", -1.0)],
 )
@@ -114,7 +115,7 @@ def test_no_clamp_stops_the_pull_on_hopeless_fakes(name: str, slope: float) -> N
     assert gradient(LOSSES[name], torch.tensor([-1e4])).item() == slope
 
 
-@pytest.mark.parametrize(("name", "slope"), [("nonsaturating", 1.0), ("lsgan", 1e4), ("wgan", 1.0), ("hinge", 1.0)])
+@for_each(("name", "slope"), [("nonsaturating", 1.0), ("lsgan", 1e4), ("wgan", 1.0), ("hinge", 1.0)])
 def test_no_clamp_stops_a_hopelessly_wrong_discriminator(name: str, slope: float) -> None:
     real, fake = torch.tensor([-1e4], requires_grad=True), torch.tensor([1e4], requires_grad=True)
     value = LOSSES[name].discriminator(real, fake)
@@ -123,7 +124,7 @@ def test_no_clamp_stops_a_hopelessly_wrong_discriminator(name: str, slope: float
     assert (d_real.item(), d_fake.item()) == (-slope - (name == "lsgan"), slope)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("name", "slope"),
     [
         ("nonsaturating", 0.5),
@@ -140,7 +141,7 @@ def test_small_weights_make_the_generator_loss_linear(name: str, slope: float) -
     assert pull.tolist() == pytest.approx([slope] * 11, abs=1e-8)  # the next term is weight * t
 
 
-@pytest.mark.parametrize("weight", [1.0, 0.1, 0.01])
+@for_each("weight", [1.0, 0.1, 0.01])
 def test_least_squares_target_moves_to_one_over_the_weight(weight: float) -> None:
     around = torch.tensor([0.99, 1.0, 1.01], dtype=torch.float64) / weight
     below, at, above = gradient(LeastSquares(), around, weight).tolist()
@@ -155,8 +156,8 @@ def test_hinged_generator_stops_exactly_at_its_margin(weight: float) -> None:
     assert below == pytest.approx(-weight) and (at, above) == (0.0, 0.0)
 
 
-@pytest.mark.parametrize("loss", [Wasserstein, Hinge])
-@pytest.mark.parametrize("weight", [1.0, 0.3, 20.0])
+@for_each("loss", [Wasserstein, Hinge])
+@for_each("weight", [1.0, 0.3, 20.0])
 def test_placement_of_the_weight_does_not_matter_for_linear_losses(
     loss: type[Wasserstein] | type[Hinge], weight: float
 ) -> None:
@@ -179,7 +180,7 @@ def test_minimax_on_the_probability_at_weight_one_is_minimax(weight_on: WeightOn
     assert torch.equal(MinimaxProbability(weight_on).generator(fake), Minimax(weight_on).generator(fake))
 
 
-@pytest.mark.parametrize("weight", [1.01, 20.0, 2])
+@for_each("weight", [1.01, 20.0, 2])
 def test_minimax_on_the_probability_refuses_weights_above_one(weight: float) -> None:
     with pytest.raises(ValueError, match=rf"weight must be at most 1.*got {weight}; use .*'minimax'"):
         MinimaxProbability().generator(FAKE, weight=weight)
@@ -194,7 +195,7 @@ def test_registered_hinges_differ_in_the_generator_only() -> None:
     assert linear.generator(FAKE).tolist() == [1.5, -0.25, -3.0]
 
 
-@pytest.mark.parametrize("targets", [(0.0, 1.0, 1.0), (-1.0, 1.0, 1.0), (0.0, 1.0, 1.5), (1.0, 0.0, 0.0)])
+@for_each("targets", [(0.0, 1.0, 1.0), (-1.0, 1.0, 1.0), (0.0, 1.0, 1.5), (1.0, 0.0, 0.0)])
 def test_least_squares_with_its_own_targets_is_least_at_their_mean_under_the_densities(targets: tuple) -> None:
     a, b, c = targets
     loss, p, q = LeastSquares(*targets), 0.7, 0.2
@@ -209,7 +210,7 @@ def test_least_squares_with_its_own_targets_is_least_at_their_mean_under_the_den
     assert slope < 0
 
 
-@pytest.mark.parametrize("targets", [(-1.0, 1.0, 0.0), (0.0, 1.0, 0.5), (1.0, 0.0, 0.5)])
+@for_each("targets", [(-1.0, 1.0, 0.0), (0.0, 1.0, 0.5), (1.0, 0.0, 0.5)])
 def test_a_generator_target_short_of_the_real_one_is_warned_of(targets: tuple) -> None:
     with pytest.warns(UserWarning, match="generator_target .* is short of real_target .*: fakes .* away from the data"):
         loss = LeastSquares(*targets)

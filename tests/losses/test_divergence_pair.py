@@ -6,6 +6,7 @@ from itertools import product
 
 import pytest
 import torch
+from tests.for_each import for_each
 
 from ganneal.divergences import DIVERGENCES, FDivergence
 from ganneal.losses import (
@@ -33,7 +34,7 @@ every_pair = pytest.mark.parametrize(("f", "g"), PAIRS, ids=[f"{f}-{g}" for f, g
 P, Q = Normal1D(-0.3, 0.9), Normal1D(0.4, 1.1)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("name", "value"),
     [
         ("kl", 5.69756416667),
@@ -76,7 +77,7 @@ def test_every_pair_is_least_at_the_log_ratio_and_follows_its_second_divergence(
     assert tuple(followed) == pytest.approx(tuple(descended), abs=1e-8, rel=1e-8)
 
 
-@pytest.mark.parametrize("name", DIVERGENCES)
+@for_each("name", DIVERGENCES)
 def test_discriminator_loss_at_the_optimum_is_minus_the_divergence(name: str) -> None:
     loss, x = Hybrid(name, name), nodes(P, Q)
     best, zero = normal_log_ratio(P, Q)(x), torch.zeros_like(x)
@@ -128,7 +129,7 @@ def outcome(loss: Loss, real: torch.Tensor, fake: torch.Tensor) -> list[torch.Te
 
 
 @every_pair
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
+@for_each("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
 def test_capped_every_pair_is_finite_with_a_pull_at_logits_of_ten_thousand(f: str, g: str, dtype: torch.dtype) -> None:
     far = torch.tensor([0.0, 1.0, -1.0, 21.0, -21.0, 100.0, -100.0, 1e4, -1e4]).to(dtype)
     real, fake = torch.cartesian_prod(far, far).unbind(1)
@@ -138,14 +139,14 @@ def test_capped_every_pair_is_finite_with_a_pull_at_logits_of_ten_thousand(f: st
     assert (d_real <= 0).all() and (d_fake >= 0).all() and (g_fake <= 0).all()
 
 
-@pytest.mark.parametrize(("f", "g"), [("js", "js"), ("js", "srkl"), ("js", "reverse_kl")])
+@for_each(("f", "g"), [("js", "js"), ("js", "srkl"), ("js", "reverse_kl")])
 def test_pairs_without_exponentials_are_finite_without_a_cap(f: str, g: str) -> None:
     far = torch.tensor([0.0, 800.0, -800.0, 1e4, -1e4])
     real, fake = torch.cartesian_prod(far, far).unbind(1)
     assert all(value.isfinite().all() for value in outcome(Hybrid(f, g), real, fake))
 
 
-@pytest.mark.parametrize("name", DIVERGENCES)
+@for_each("name", DIVERGENCES)
 def test_the_generators_gradient_keeps_its_precision_in_float32_on_the_worst_fakes(name: str) -> None:
     far = torch.tensor([-40.0, -20.0, -17.5, -3.0, -1.0, -1e-3, 0.0, 2.0, 15.0], requires_grad=True)
     (slope,) = torch.autograd.grad(-Hybrid("js", name).generator(far).sum(), far)
@@ -154,7 +155,7 @@ def test_the_generators_gradient_keeps_its_precision_in_float32_on_the_worst_fak
     assert ((slope - expected).abs() <= 1e-5 * expected + cancelled).all()
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("arguments", "message"),
     [
         ({"d_divergence": "jss"}, "unknown divergence 'jss'. Did you mean 'js'?"),

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.for_each import for_each
 from torch import Tensor
 
 from ganneal.divergences import DIVERGENCES
@@ -49,7 +50,7 @@ def test_every_registered_h_is_a_loss_and_increases() -> None:
     assert {loss.h for loss in LOSSES.values() if isinstance(loss, FromMonotone)} == set(MONOTONE.values())
 
 
-@pytest.mark.parametrize("name", [name for name in LOSSES if not LOSSES[name].needs_real])
+@for_each("name", [name for name in LOSSES if not LOSSES[name].needs_real])
 def test_every_registered_generator_loss_is_minus_an_increasing_function_of_its_output(name: str) -> None:
     # up to its target or margin, the best output there is: 1 for least squares and the hinge
     top = 1.0 if name in ("lsgan", "hinge-hinged") else 15.0
@@ -57,7 +58,7 @@ def test_every_registered_generator_loss_is_minus_an_increasing_function_of_its_
     assert (LOSSES[name].generator(d).diff() < 0).all()
 
 
-@pytest.mark.parametrize("name", DIVERGENCES)
+@for_each("name", DIVERGENCES)
 def test_the_fake_term_of_every_divergence_increases_and_gives_back_its_second_derivative(name: str) -> None:
     row = DIVERGENCES[name]
     slope = row.fake_slope(torch.linspace(-20, 20, 401, dtype=torch.float64))
@@ -85,7 +86,7 @@ CANONICAL: list[tuple[str, MonotoneFunction, Callable[[Tensor], Tensor]]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "h", "expected"), CANONICAL, ids=[name for name, *_ in CANONICAL])
+@for_each(("name", "h", "expected"), CANONICAL, ids=[name for name, *_ in CANONICAL])
 def test_an_increasing_function_descends_the_divergence_of_the_table(
     name: str, h: MonotoneFunction, expected: Callable[[Tensor], Tensor]
 ) -> None:
@@ -117,7 +118,7 @@ def test_a_dip_anywhere_is_refused_naming_where(at: float) -> None:
     assert abs(place - at) < 0.3
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("h", "place"),
     [
         (torch.sin, r"-17\.28"),
@@ -134,7 +135,7 @@ def test_flat_falling_and_undefined_functions_are_refused(h: MonotoneFunction, p
         FromMonotone(h)
 
 
-@pytest.mark.parametrize("name", DIVERGENCES)
+@for_each("name", DIVERGENCES)
 def test_f_itself_at_a_frozen_ratio_is_refused(name: str) -> None:
     # h(d) = -f(e^d) turns at u = 1, for f has its minimum there
     with pytest.raises(ValueError, match=r" at 0\.00 to "):
@@ -157,7 +158,7 @@ FLOWS: dict[str, MonotoneFunction] = {
 }
 
 
-@pytest.mark.parametrize("name", FLOWS)
+@for_each("name", FLOWS)
 def test_samples_that_follow_an_increasing_function_never_raise_reverse_kl(name: str) -> None:
     # x' = v = h'(log r) grad log r with r = p/q; d/dt KL(q || p) = -E_q[v' + v grad log p] = -E_q[h' |grad log r|^2]
     p, q = Normal1D(0, 1), Normal1D(0.6, 0.9)
@@ -185,7 +186,7 @@ def test_exponential_pulls_at_every_output_it_can_represent(cap: float | None) -
     assert loss.isfinite().all() and slope.isfinite().all() and (slope < 0).all()
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("part", "message"),
     [
         (lambda: ShiftedSoftplus(0.0), "shift must be above 0, got 0.0; use the loss 'minimax'"),

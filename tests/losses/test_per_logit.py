@@ -1,7 +1,7 @@
 """A loss on several logits a sample is the mean over places of the loss at each, summed over heads."""
 
-import pytest
 import torch
+from tests.for_each import for_each
 from torch import Tensor
 
 from ganneal.logits import DiscriminatorOutput, PatchDiscriminator, discriminator_output, per_sample
@@ -19,7 +19,7 @@ def logits(seed: int) -> Tensor:
     return torch.randn(BATCH, HEADS, PLACES, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@for_each("name", LOSSES)
 def test_one_logit_a_sample_goes_through_bit_for_bit(name: str) -> None:
     loss: Loss = LOSSES[name]
     real, fake = logits(0)[:, 0, 0].float(), logits(1)[:, 0, 0].float()
@@ -28,7 +28,7 @@ def test_one_logit_a_sample_goes_through_bit_for_bit(name: str) -> None:
     assert torch.equal(PerLogit(loss).generator(*outputs, weight=0.3), loss.generator(*outputs, weight=0.3))
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@for_each("name", LOSSES)
 def test_several_logits_are_so_many_samples_of_each_head(name: str) -> None:
     loss: Loss = LOSSES[name]
     real, fake = logits(0), logits(1)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tests.for_each import for_each
 from torch import Tensor
 
 from ganneal.losses import (
@@ -19,7 +20,7 @@ FAKE = torch.tensor([-1.5, 0.25, 3.0], dtype=torch.float64)
 NAMES = ("rpgan", "rplsgan", "ragan", "rahinge")
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("name", "d_loss", "g_loss"),
     [
         ("rpgan", 1.37018974464, 1.28685641130),
@@ -35,29 +36,27 @@ def test_losses_on_the_check_batch(name: str, d_loss: float, g_loss: float | Non
     assert LOSSES[name].generator(FAKE, REAL).mean().item() == pytest.approx(g_loss or by_hand, rel=1e-11)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@for_each("name", NAMES)
 def test_the_generators_loss_is_the_discriminators_with_the_sides_exchanged(name: str) -> None:
     loss = LOSSES[name]
     torch.testing.assert_close(loss.generator(FAKE, REAL).mean(), loss.discriminator(FAKE, REAL).mean())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@for_each("name", NAMES)
 def test_a_constant_added_to_every_output_changes_nothing(name: str) -> None:
     loss = LOSSES[name]
     torch.testing.assert_close(loss.discriminator(REAL + 7, FAKE + 7), loss.discriminator(REAL, FAKE))
     torch.testing.assert_close(loss.generator(FAKE + 7, REAL + 7), loss.generator(FAKE, REAL))
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("weight", [0.5, 0.01, 3.0])
+@for_each("name", NAMES)
+@for_each("weight", [0.5, 0.01, 3.0])
 def test_a_weight_on_the_output_multiplies_both_sides(name: str, weight: float) -> None:
     loss = LOSSES[name]
     torch.testing.assert_close(loss.generator(FAKE, REAL, weight=weight), loss.generator(weight * FAKE, weight * REAL))
 
 
-@pytest.mark.parametrize(
-    "kind", [RelativisticPaired, RelativisticPairedSquares, RelativisticAverage, RelativisticAverageHinge]
-)
+@for_each("kind", [RelativisticPaired, RelativisticPairedSquares, RelativisticAverage, RelativisticAverageHinge])
 def test_a_weight_on_the_loss_multiplies_it(kind: type) -> None:
     on: WeightOn = "loss"
     torch.testing.assert_close(kind(weight_on=on).generator(FAKE, REAL, weight=0.3), 0.3 * kind().generator(FAKE, REAL))

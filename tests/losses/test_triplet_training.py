@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.for_each import for_each
 from torch import Tensor, nn
 
 from ganneal.augment import AUGMENTATIONS
@@ -97,8 +98,8 @@ SCHEMES = {
 }
 
 
-@pytest.mark.parametrize("name", SCHEMES)
-@pytest.mark.parametrize("stop", [1, 2, 3, 4])
+@for_each("name", SCHEMES)
+@for_each("stop", [1, 2, 3, 4])
 def test_a_run_resumed_at_any_step_ends_with_the_same_bits(name: str, stop: int) -> None:
     experiment = related(scheme=SCHEMES[name], g_batch_size=2 * BATCH, augmentation=AUGMENTATIONS["diffaugment"])
     whole, first, second = trained(experiment), Run(experiment), Run(experiment)
@@ -123,7 +124,7 @@ def test_one_level_of_weight_one_is_the_common_scheme_and_a_weight_scales_the_pu
     assert torch.equal(pulls[1], 0.25 * pulls[0])
 
 
-@pytest.mark.parametrize(
+@for_each(
     "changes",
     [
         {"normalization": NORMALIZATIONS["spectral"]},
@@ -146,7 +147,7 @@ def test_the_loss_is_named_like_any_other() -> None:
     assert [name for name, loss in EVERY_LOSS.items() if compares_pairs(loss)] == ["triplet"]  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("changes", "message"),
     [
         ({"model": DCGAN(width=2)}, "loss Triplet compares pairs .*--model relation"),

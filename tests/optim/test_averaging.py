@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.for_each import for_each
 from torch import Tensor, nn
 
 from ganneal.models.parts.spectral import spectral_norm
@@ -35,7 +36,7 @@ def floats(module: nn.Module) -> dict[str, Tensor]:
     return {key: value.clone() for key, value in module.state_dict().items() if value.is_floating_point()}
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("half_life", "batch", "decay"),
     [
         (5e5, 512, 0.999290469),
@@ -197,7 +198,7 @@ def test_bad_half_lives_are_refused(half_life: float) -> None:
         Averaging(half_life=half_life)
 
 
-@pytest.mark.parametrize("rampup", [0.0, -0.05, float("nan")])
+@for_each("rampup", [0.0, -0.05, float("nan")])
 def test_bad_rampups_are_refused(rampup: float) -> None:
     with pytest.raises(ValueError, match=f"rampup must be above 0 or None, got {rampup}"):
         Averaging(rampup=rampup)

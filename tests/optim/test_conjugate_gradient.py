@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.for_each import for_each
 from torch import Tensor
 from torch.nn import Parameter
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -102,8 +103,8 @@ def test_worked_check_of_the_ascending_player() -> None:
 
 
 @every_rule
-@pytest.mark.parametrize("c", [1.0, 0.75])
-@pytest.mark.parametrize(("cap", "floor"), [(0.5, None), (0.5, -0.5), (0.5, 0.0), (None, None), (2.0, 1.0)])
+@for_each("c", [1.0, 0.75])
+@for_each(("cap", "floor"), [(0.5, None), (0.5, -0.5), (0.5, 0.0), (None, None), (2.0, 1.0)])
 def test_directions_are_those_of_the_definition(rule: str, c: float, cap: float | None, floor: float | None) -> None:
     gradients = noise(8)
     weights, directions = walk(gradients, beta_rule=rule, beta_coeff=c, beta_max=cap, beta_min=floor)
@@ -129,7 +130,7 @@ def test_one_beta_for_all_is_that_of_the_long_vector(rule: str) -> None:
 
 
 @every_rule
-@pytest.mark.parametrize("scope", ["tensor", "global"])
+@for_each("scope", ["tensor", "global"])
 def test_tensor_by_tensor_is_the_same_walk(rule: str, scope: BetaScope) -> None:
     both = [walk(noise(5), beta_rule=rule, beta_scope=scope, foreach=foreach) for foreach in (False, True)]
     torch.testing.assert_close(*both, rtol=1e-12, atol=1e-14)
@@ -222,7 +223,7 @@ def test_the_first_step_descends(rule: str) -> None:
 
 
 @every_rule
-@pytest.mark.parametrize("scope", ["tensor", "global"])
+@for_each("scope", ["tensor", "global"])
 @settings(deadline=None, max_examples=20)
 @given(seed=st.integers(0, 10**6), scale=st.floats(1e-3, 1e3), steps=st.integers(1, 12))
 def test_directions_stay_within_twice_the_longest_gradient(
@@ -284,8 +285,8 @@ def test_under_weights_that_change_beta_compares_the_weighted_gradients() -> Non
 
 
 @every_rule
-@pytest.mark.parametrize("scope", ["tensor", "global"])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@for_each("scope", ["tensor", "global"])
+@for_each("dtype", [torch.float32, torch.float64], ids=str)
 def test_a_loaded_state_goes_on_bit_for_bit(rule: str, scope: BetaScope, dtype: torch.dtype) -> None:
     def go(optimizer: ConjugateGradient, weights: list[Parameter], gradients: Gradients) -> None:
         for step in gradients:
@@ -349,7 +350,7 @@ def test_a_tensor_without_gradient_keeps_its_state_and_place() -> None:
 
 
 @every_rule
-@pytest.mark.parametrize("scope", ["tensor", "global"])
+@for_each("scope", ["tensor", "global"])
 def test_a_group_added_later_starts_with_plain_descent_and_leaves_the_others_alone(rule: str, scope: BetaScope) -> None:
     gradients = noise(4)
     a, late = Parameter(torch.ones(4, 3, dtype=torch.float64)), Parameter(torch.ones(5, dtype=torch.float64))
@@ -416,7 +417,7 @@ def test_state_is_no_more_than_adams() -> None:
 
 
 @every_rule
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+@for_each("dtype", [torch.bfloat16, torch.float16], ids=str)
 def test_low_precision_keeps_beta(rule: str, dtype: torch.dtype) -> None:
     """beta, read from a step of rate 0, is that of the same rounded gradients in float32."""
     gradients = [[g.to(dtype).float() for g in step] for step in noise(2)]
@@ -466,7 +467,7 @@ def test_the_counter_of_reads_counts() -> None:
 
 
 @every_rule
-@pytest.mark.parametrize("scope", ["tensor", "global"])
+@for_each("scope", ["tensor", "global"])
 def test_a_step_reads_nothing_back_from_the_device(rule: str, scope: BetaScope) -> None:
     weights = [Parameter(torch.ones(3, 2)), Parameter(torch.ones(4))]
     optimizer = ConjugateGradient(weights, 0.1, beta_rule=rule, beta_scope=scope, beta_min=-0.5, weight_decay=0.1)
@@ -479,7 +480,7 @@ def test_a_step_reads_nothing_back_from_the_device(rule: str, scope: BetaScope) 
 
 
 @every_rule
-@pytest.mark.parametrize("scope", ["tensor", "global"])
+@for_each("scope", ["tensor", "global"])
 def test_a_step_runs_where_nothing_can_be_read(rule: str, scope: BetaScope) -> None:
     """Tensors on the meta device have no values: reading one would raise."""
     weights = [Parameter(torch.ones(3, 2, device="meta")), Parameter(torch.ones(4, device="meta"))]
@@ -507,7 +508,7 @@ def test_tensors_of_two_precisions_go_together() -> None:
 
 
 @every_rule
-@pytest.mark.parametrize("scope", ["tensor", "global"])
+@for_each("scope", ["tensor", "global"])
 def test_zero_gradients_give_beta_0_and_no_nan(rule: str, scope: BetaScope) -> None:
     zero, one = [torch.zeros(3, dtype=torch.float64)], [torch.ones(3, dtype=torch.float64)]
     weights, (direction,) = walk([zero, zero, one, one, zero], beta_rule=rule, beta_scope=scope)
@@ -579,7 +580,7 @@ def test_it_fits_a_generator_to_a_pool_as_any_optimizer() -> None:
     assert float((generator(latents) - pool).detach().square().mean()) < 1e-6
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("options", "message"),
     [
         ({"lr": -1e-3}, "lr must be a finite number >= 0, got -0.001; use maximize=True"),
@@ -605,7 +606,7 @@ def test_bad_options_are_refused_for_all_and_for_a_group(options: dict[str, Any]
             ConjugateGradient([weight], **options)
 
 
-@pytest.mark.parametrize("spelled", ["hs-dy", "HS_DY", "Hs-Dy"])
+@for_each("spelled", ["hs-dy", "HS_DY", "Hs-Dy"])
 def test_rules_are_named_in_any_case(spelled: str) -> None:
     weights, _ = walk(noise(3), beta_rule=spelled)
     torch.testing.assert_close(weights, walk(noise(3), beta_rule="HS_DY")[0])

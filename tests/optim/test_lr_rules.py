@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.for_each import for_each
 
 from ganneal.clocks import Clock, Counters, RuleClock
 from ganneal.optim import (
@@ -32,7 +33,7 @@ every_rule = pytest.mark.parametrize("name", LR_RULES)
 every_clock = pytest.mark.parametrize("clock", CLOCKS)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("ticks", "factor"), [(0, 1.0), (20, 1.0), (21, 1 - 0.9 / 80), (60, 0.55), (100, 0.1), (101, 0.1), (10**9, 0.1)]
 )
 def test_linear_decay_waits_falls_evenly_and_stays(ticks: int, factor: float) -> None:
@@ -40,7 +41,7 @@ def test_linear_decay_waits_falls_evenly_and_stays(ticks: int, factor: float) ->
     assert rule.at(ticks) == pytest.approx(factor, rel=1e-14)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("ticks", "factor"),
     [
         (0, 0.0),
@@ -58,7 +59,7 @@ def test_cosine_warms_up_and_falls_by_half_a_cosine(ticks: int, factor: float) -
     assert rule.at(ticks) == pytest.approx(factor, rel=1e-14)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("ticks", "factor"),
     [(0, 0.2), (20, 0.2), (40, 0.2 + 0.8 * (1 - 0.5**0.5) / 2), (60, 0.6), (100, 1.0), (10**9, 1.0)],
 )
@@ -91,7 +92,7 @@ def test_constant_never_changes() -> None:
 
 
 @every_clock
-@pytest.mark.parametrize(("own", "ticks"), [("d_updates", 2), ("g_updates", 3)])
+@for_each(("own", "ticks"), [("d_updates", 2), ("g_updates", 3)])
 def test_a_players_own_updates_are_its_own(clock: RuleClock, own: Clock, ticks: int) -> None:
     counters = Counters(num_real=1, d_updates=2, g_updates=3, seconds=4.0)
     expected = {"num_real": 1, "d_updates": 2, "g_updates": 3, "own_updates": ticks}
@@ -101,7 +102,7 @@ def test_a_players_own_updates_are_its_own(clock: RuleClock, own: Clock, ticks: 
 S = (0, 1, 99, 9999)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("rule", "factors"),
     [
         (Constant(), (1, 1, 1, 1)),
@@ -123,9 +124,7 @@ def test_step_decay_falls_exactly_at_its_steps() -> None:
     assert [StepDecay().at(s) for s in (9_999, 10_000, 19_999, 20_000)] == pytest.approx([1, 0.9, 0.9, 0.81])
 
 
-@pytest.mark.parametrize(
-    "rule", [Power(0.75), StepDecay(every=2), ExponentialDecay(0.9), Cosine(end=8, start=2)], ids=repr
-)
+@for_each("rule", [Power(0.75), StepDecay(every=2), ExponentialDecay(0.9), Cosine(end=8, start=2)], ids=repr)
 def test_torchs_scheduler_takes_a_rule(rule: LRRule) -> None:
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.25)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, rule.at)
@@ -143,7 +142,7 @@ def test_two_time_scales_are_named_by_player() -> None:
     assert d_rule == g_rule == Power(0.75)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("make", "message"),
     [
         (lambda: two_time_scale(d_eta=0.5), "d_eta must be above 0.5 and below 1, got 0.5"),
@@ -177,15 +176,15 @@ def test_factors_stay_between_final_and_one_and_never_rise_after_the_start(
     assert final - rounding <= later <= earlier + rounding <= 1 + 2 * rounding
 
 
-@pytest.mark.parametrize("rule", SHAPED)
-@pytest.mark.parametrize(("start", "end"), [(-1, 10), (10, 10), (11, 10), (0, 0), (0, -5)])
+@for_each("rule", SHAPED)
+@for_each(("start", "end"), [(-1, 10), (10, 10), (11, 10), (0, 0), (0, -5)])
 def test_bad_spans_are_refused(rule: type[LinearDecay] | type[Cosine], start: int, end: int) -> None:
     with pytest.raises(ValueError, match=f"0 <= start < end, got start={start}, end={end}"):
         rule(start=start, end=end)
 
 
-@pytest.mark.parametrize("rule", SHAPED)
-@pytest.mark.parametrize("final", [-0.5, float("nan")])
+@for_each("rule", SHAPED)
+@for_each("final", [-0.5, float("nan")])
 def test_a_final_factor_below_zero_or_undefined_is_refused(
     rule: type[LinearDecay] | type[Cosine], final: float
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.for_each import for_each
 from torch import Tensor
 from torch.nn import Parameter
 
@@ -57,8 +58,8 @@ def torchs_own(config: OptimizerConfig, weights: list[Parameter]) -> torch.optim
     raise AssertionError(config)
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=repr)
-@pytest.mark.parametrize("steps", [1, 5])
+@for_each("config", CONFIGS, ids=repr)
+@for_each("steps", [1, 5])
 def test_steps_are_those_of_torchs_plain_loop(config: OptimizerConfig, steps: int) -> None:
     ours, theirs = parameters(), parameters()
     walk(config.build(ours), ours, range(steps))
@@ -67,7 +68,7 @@ def test_steps_are_those_of_torchs_plain_loop(config: OptimizerConfig, steps: in
         torch.testing.assert_close(one, other, rtol=1e-13, atol=1e-15)  # fused kernels round in another order
 
 
-@pytest.mark.parametrize("config", [*CONFIGS, *INSIDE], ids=repr)
+@for_each("config", [*CONFIGS, *INSIDE], ids=repr)
 def test_first_step_is_the_papers(config: Any) -> None:
     weights, before = parameters(), parameters()
     walk(config.build(weights), weights, range(1))
@@ -155,7 +156,7 @@ def test_a_changed_rate_of_the_group_is_the_rate_of_the_next_step(name: str) -> 
 
 
 @every_optimizer
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@for_each("dtype", [torch.float32, torch.float64], ids=str)
 def test_state_round_trips_in_the_middle_of_a_walk(name: str, dtype: torch.dtype) -> None:
     config, weights = OPTIMIZERS[name], parameters(dtype)
     optimizer = config.build(weights)
@@ -168,19 +169,19 @@ def test_state_round_trips_in_the_middle_of_a_walk(name: str, dtype: torch.dtype
     assert all(torch.equal(one, other) for one, other in zip(weights, copies, strict=True))
 
 
-@pytest.mark.parametrize("config", [Adam, SGD, RMSProp])
+@for_each("config", [Adam, SGD, RMSProp])
 def test_the_rule_is_kept_with_the_optimizer(config: Any) -> None:
     assert config(rule=Cosine(end=10)).rule.at(5) == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize("config", [Adam, SGD, RMSProp])
-@pytest.mark.parametrize("lr", [-1e-4, float("nan"), float("inf")])
+@for_each("config", [Adam, SGD, RMSProp])
+@for_each("lr", [-1e-4, float("nan"), float("inf")])
 def test_bad_learning_rates_are_refused(config: Any, lr: float) -> None:
     with pytest.raises(ValueError, match=f"lr must be a finite number >= 0, got {lr}"):
         config(lr=lr)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("make", "message"),
     [
         (lambda: Adam(beta1=2.0), "beta1 must be at least 0 and below 1, got 2"),

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.for_each import for_each
 from torch import Tensor
 from torch.nn import Parameter
 
@@ -43,8 +44,8 @@ def start() -> Parameter:
     return Parameter(torch.zeros(400, dtype=torch.float64))
 
 
-@pytest.mark.parametrize("rule", BETA_RULES)
-@pytest.mark.parametrize("agreement", [0.0, 0.3, 1.0])
+@for_each("rule", BETA_RULES)
+@for_each("agreement", [0.0, 0.3, 1.0])
 def test_under_a_constant_weight_it_walks_as_far_as_under_the_annealed_ones(rule: Any, agreement: float) -> None:
     config = PacedCG(CG(lr=0.1, beta_rule=rule, beta_min=-0.5), LEVELS, Geometric())
     counts = range(1, LEVELS + 1)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.for_each import for_each
 
 from ganneal.storage.atomic import replaced_folder, write_bytes
 
@@ -29,7 +30,7 @@ def test_a_file_is_written_with_its_folders_and_nothing_beside_it(tmp_path: Path
     assert contents(tmp_path) == {"a/b/file.bin": NEW}
 
 
-@pytest.mark.parametrize("data", [b"", b"x", NEW])
+@for_each("data", [b"", b"x", NEW])
 def test_a_file_is_replaced_whole(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "file.bin").write_bytes(OLD)
     write_bytes(tmp_path / "file.bin", data)
@@ -113,8 +114,8 @@ def test_a_filled_folder_takes_the_place_of_the_old_one(tmp_path: Path, existing
     assert os.listdir(tmp_path / "deep") == ["final"]
 
 
-@pytest.mark.parametrize("error", [OSError, ValueError, KeyboardInterrupt, SystemExit])
-@pytest.mark.parametrize("existing", [True, False])
+@for_each("error", [OSError, ValueError, KeyboardInterrupt, SystemExit])
+@for_each("existing", [True, False])
 def test_an_error_in_the_block_keeps_the_old_folder_and_nothing_else(
     tmp_path: Path, error: type[BaseException], existing: bool
 ) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.for_each import for_each
 
 import ganneal
 from ganneal.data import Ring
@@ -119,7 +120,7 @@ def test_a_card_of_a_tensor_that_no_memory_holds_is_refused(run: Path) -> None:
 LINES = {"no JSON": b"{", "no UTF-8": b'{"a": "\xff"}', "no row": b"3", "a row without a place": b'{"d_loss": 1.0}'}
 
 
-@pytest.mark.parametrize("line", LINES.values(), ids=LINES)
+@for_each("line", LINES.values(), ids=LINES)
 def test_a_damaged_line_of_the_record_is_named_and_only_a_last_one_is_passed_over(line: bytes, tmp_path: Path) -> None:
     row = b'{"num_real": 1, "seconds": 0.5}\n'
     directory = RunDirectory(tmp_path)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.for_each import for_each
 
 from ganneal.augment import AUGMENTATIONS, PROBABILITIES
 from ganneal.data import DATASETS, Arrays, Gaussian
@@ -76,19 +77,19 @@ def through_json(value: Any) -> Any:
     return json.loads(json.dumps(encode(value), allow_nan=False))
 
 
-@pytest.mark.parametrize(("kind", "name"), NAMES)
+@for_each(("kind", "name"), NAMES)
 def test_every_registered_part_round_trips(kind: str, name: str) -> None:
     part = REGISTRIES[kind][name]
     assert decode(through_json(part), types_in(part)) == part
 
 
-@pytest.mark.parametrize("part", CHANGED, ids=lambda part: type(part).__name__)
+@for_each("part", CHANGED, ids=lambda part: type(part).__name__)
 def test_changed_parts_round_trip(part: Any) -> None:
     decoded = decode(through_json(part), types_in(part))
     assert decoded == part and repr(decoded) == repr(part)
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@for_each("name", EXPERIMENTS)
 def test_every_named_experiment_round_trips(name: str) -> None:
     experiment = EXPERIMENTS[name]()
     types = {*types_in(experiment), Experiment, Budget, Records, Divergence}
@@ -112,12 +113,8 @@ class Holder:
     value: Any
 
 
-@pytest.mark.parametrize(
-    "value", [Path("x"), {1, 2}, b"x", 1j, object(), Holder, print], ids=lambda value: type(value).__name__
-)
-@pytest.mark.parametrize(
-    "wrap", [lambda value: value, Holder, lambda value: (1, [value])], ids=["bare", "field", "list"]
-)
+@for_each("value", [Path("x"), {1, 2}, b"x", 1j, object(), Holder, print], ids=lambda value: type(value).__name__)
+@for_each("wrap", [lambda value: value, Holder, lambda value: (1, [value])], ids=["bare", "field", "list"])
 def test_what_is_not_json_is_refused_with_its_type(value: Any, wrap: Callable[[Any], Any]) -> None:
     with pytest.raises(ValueError) as error:
         encode(wrap(value))
@@ -161,7 +158,7 @@ def test_difference_tells_none_from_absent() -> None:
     assert difference({}, {"a": None}) == ["a: absent -> None"]
 
 
-@pytest.mark.parametrize(("kind", "name"), NAMES)
+@for_each(("kind", "name"), NAMES)
 def test_a_part_does_not_differ_from_its_saved_self(kind: str, name: str) -> None:
     part = REGISTRIES[kind][name]
     assert difference(through_json(part), encode(part)) == []

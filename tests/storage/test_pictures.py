@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from tests.for_each import for_each
 
 from ganneal.storage.pictures import (
     CHECK_SIDE,
@@ -74,8 +75,8 @@ def test_values_beyond_one_saturate() -> None:
     assert to_uint8(images).flatten().tolist() == [0, 0, 0, 255, 255, 255]
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize(
+@for_each("channels", [1, 3])
+@for_each(
     ("count", "columns", "rows", "across"),
     [(1, None, 1, 1), (4, None, 2, 2), (5, None, 2, 3), (7, None, 3, 3), (64, None, 8, 8), (5, 5, 1, 5), (5, 2, 3, 2)],
 )
@@ -92,7 +93,7 @@ def test_tiles_lie_row_by_row_two_pixels_apart(
     assert len(cells) == rows * across and all((cell == 255).all() for cell in cells[count:])
 
 
-@pytest.mark.parametrize(("size", "factor"), [(1, 48), (8, 6), (16, 3), (28, 2), (32, 2), (47, 2), (48, 1), (64, 1)])
+@for_each(("size", "factor"), [(1, 48), (8, 6), (16, 3), (28, 2), (32, 2), (47, 2), (48, 1), (64, 1)])
 def test_small_tiles_are_enlarged_by_a_whole_factor(size: int, factor: int) -> None:
     levels = np.random.default_rng(0).integers(0, 256, (2, 3, size, size), dtype=np.uint8)
     cells = tiles_of(image_grid(shown(levels)), size * factor, size * factor)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.for_each import for_each
 
 from ganneal.storage.streams import Stream, lenient_streams, silence
 
@@ -18,7 +19,7 @@ def encoded(encoding: str) -> tuple[io.BytesIO, io.TextIOWrapper]:
     return held, io.TextIOWrapper(held, encoding=encoding, newline="")
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("encoding", "expected"),
     [
         ("utf-8", "é ≤ 日\\udce9".encode()),
