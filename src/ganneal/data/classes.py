@@ -144,7 +144,8 @@ def paired_classes(ours: Sequence[str], theirs: Sequence[str], *, called: tuple[
         words = "by number" if all(map(is_number, ours)) else "by name"
         return Pairing(tuple(number[name] for name in theirs), words)
     plain = [str(index) for index in range(len(ours))]
-    if len(ours) == len(theirs) and plain in (list(ours), list(theirs)) and _only_one_names(ours, theirs):
+    one_names = all(map(is_number, ours)) != all(map(is_number, theirs))
+    if one_names and len(ours) == len(theirs) and plain in (list(ours), list(theirs)):
         named = theirs if plain == list(ours) else ours
         first = ", ".join(f"{index} = {shown(name)}" for index, name in enumerate(named[:LISTED]))
         return Pairing(tuple(range(len(ours))), f"by index, as only one side has names: {first}")
@@ -170,10 +171,6 @@ def paired_in_order(ours: Sequence[str], theirs: Sequence[str], *, called: tuple
             f"list the classes of the data in that order, as dataset.json does."
         )
     return found.words
-
-
-def _only_one_names(ours: Sequence[str], theirs: Sequence[str]) -> bool:
-    return all(map(is_number, ours)) != all(map(is_number, theirs))
 
 
 def _only(ours: Sequence[str], theirs: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -2,8 +2,9 @@
 
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 import numpy as np
 
@@ -40,21 +41,23 @@ _PREFIX: ContextVar[str | None] = ContextVar("prefix", default=PYTHON)
 
 
 @contextmanager
-def spelled(prefix: str | None) -> Iterator[None]:
-    """Within the block, options are called by ``prefix`` and their name; None where none can be given."""
-    token = _PREFIX.set(prefix)
+def _within(variable: ContextVar[Any], value: Any) -> Iterator[None]:
+    token = variable.set(value)
     try:
         yield
     finally:
-        _PREFIX.reset(token)
+        variable.reset(token)
 
 
-@contextmanager
-def spelled_for_held_out() -> Iterator[None]:
+def spelled(prefix: str | None) -> AbstractContextManager[None]:
+    """Within the block, options are called by ``prefix`` and their name; None where none can be given."""
+    return _within(_PREFIX, prefix)
+
+
+def spelled_for_held_out() -> AbstractContextManager[None]:
     """Within the block, options are those of a run's held-out data, where they were those of its data."""
     before = _PREFIX.get()
-    with spelled(HELD_OUT if before == TRAINING else before):
-        yield
+    return spelled(HELD_OUT if before == TRAINING else before)
 
 
 def way(field: str, *values: object) -> str | None:
@@ -81,14 +84,9 @@ Listener = Callable[[str, int, int], None]
 _LISTENER: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 
-@contextmanager
-def reporting(listener: Listener) -> Iterator[None]:
+def reporting(listener: Listener) -> AbstractContextManager[None]:
     """Within the block, ``listener`` hears of every long reading."""
-    token = _LISTENER.set(listener)
-    try:
-        yield
-    finally:
-        _LISTENER.reset(token)
+    return _within(_LISTENER, listener)
 
 
 def report(what: str, done: int, total: int) -> None:

@@ -61,12 +61,6 @@ def without_places(encoded: Any, part: Any) -> Any:
     return {key: value for key, value in inner.items() if key != own or encoded.get("type") != type(part).__name__}
 
 
-def resolved(part: AnyPart) -> AnyPart:
-    """``part`` with every place that is found as an absolute path without links."""
-    found = {name: found_at(place) for name, place in places(part).items()}
-    return with_places(part, {name: str(place) for name, place in found.items() if place is not None})
-
-
 def found_at(place: str) -> Path | None:
     """The absolute path of what `find_data` finds; None where it finds nothing."""
     try:

@@ -99,7 +99,7 @@ class Sampler:
         # Rank r of n takes the r-th part of the global batch: together they read what one process would have read.
         position += rank * count
         index, drawn = self._rows(position, count)
-        rows = self._taken(index) if self.resident is None else self.resident[index]
+        rows = torch.from_numpy(self.dataset.samples[index.numpy()]) if self.resident is None else self.resident[index]
         samples = self._moved(self.moves.apply(rows, drawn))
         chosen = None if self.labels is None else self._moved(self.labels[index])
         if isinstance(self.dataset.samples, LazyImages):
@@ -127,10 +127,6 @@ class Sampler:
             # A class with fewer images than are asked for begins again with its first.
             images[places] = self.dataset.samples[np.fromiter(islice(cycle(rows), len(places)), dtype=np.int64)]
         return torch.from_numpy(images).float().div_(127.5).sub_(1.0)
-
-    def _taken(self, index: Tensor) -> Tensor:
-        """A copy of those samples, in memory."""
-        return torch.from_numpy(self.dataset.samples[index.numpy()])
 
     def _moved(self, rows: Tensor) -> Tensor:
         """On the device; an accelerator is not waited for, which copies from pinned memory alone allow."""

@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from ganneal.data.decode.npy import array_names, holds_statistics, read_member
+from ganneal.data.decode.npy import array_headers, holds_statistics, read_member
 from ganneal.metrics.moments import Moments
 from ganneal.storage.atomic import write_bytes
 
@@ -76,7 +76,7 @@ class StoredMoments:
 
 def holds_moments(path: str | Path) -> bool:
     """Whether ``path`` is an ``.npz`` file with ``mu`` and ``sigma``."""
-    return Path(path).suffix.lower() == ".npz" and Path(path).is_file() and holds_statistics(array_names(Path(path)))
+    return Path(path).suffix.lower() == ".npz" and Path(path).is_file() and holds_statistics(array_headers(Path(path)))
 
 
 def write_moments(path: Path, moments: Moments, card: StatisticsCard) -> None:

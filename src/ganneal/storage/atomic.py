@@ -41,24 +41,32 @@ def sync(path: Path) -> None:
 
 
 def write_bytes(path: Path, data: bytes, *, shared: bool = False) -> None:
-    """Write ``data`` to ``path``: to a temporary file beside it, synced, then renamed.
+    """Write ``data`` to ``path``, as `replaced_file` has it.
+
+    Raises:
+        OSError: The disk is full or read-only; ``path`` is as it was and the temporary file is gone.
+    """
+    with replaced_file(path, shared=shared) as temporary:
+        temporary.write_bytes(data)
+
+
+@contextmanager
+def replaced_file(path: Path, *, shared: bool = False) -> Iterator[Path]:
+    """A new file beside ``path`` to fill, which is synced and takes its name when the block ends without an error.
 
     Args:
         shared: Several processes may write this path at once; each then has a temporary file of its own.
-    Raises:
-        OSError: The disk is full or read-only; ``path`` is as it was and the temporary file is gone.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # Where several processes may write one file, each has a temporary file of its own and the last rename wins.
     own = f".{os.getpid()}" if shared else ""
     temporary = path.with_name(f".{path.name}{own}.tmp")
     try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        yield temporary
+        # Before the rename: a system may write the new name first and, without power, keep it without its bytes.
+        sync(temporary)
         os.replace(temporary, path)
-    except OSError:
+    except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     sync(path.parent)

@@ -1,7 +1,6 @@
 """The JSON files of a run: an object, or a row a line."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +32,11 @@ def read_description(path: Path) -> dict[str, Any]:
     content = read_json(path)
     if not isinstance(content.get("experiment"), dict):
         raise ValueError(f"{path} is damaged (it describes no experiment); restore it, or use another run directory.")
-    if not _are_places(content.get("places", {})):
+    places = content.get("places", {})
+    records = places.values() if isinstance(places, dict) else [None]
+    if not all(isinstance(one, dict) and all(isinstance(text, str) for text in one.values()) for one in records):
         raise ValueError(f"{path} is damaged (it says no places of data); restore it, or use another run directory.")
     return content
-
-
-def _are_places(content: Any) -> bool:
-    records = content.values() if isinstance(content, dict) else [None]
-    return all(isinstance(one, dict) and all(isinstance(text, str) for text in one.values()) for one in records)
 
 
 def append_line(path: Path, content: dict[str, Any]) -> None:
@@ -55,7 +51,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     Raises:
         ValueError: Another line is damaged; the message names the file and the line.
     """
-    return _lines(path, _object)
+    return _lines(path, "it is no object")
 
 
 def read_record(path: Path) -> list[dict[str, Any]]:
@@ -64,30 +60,21 @@ def read_record(path: Path) -> list[dict[str, Any]]:
     Raises:
         ValueError: As `read_lines`, or ``num_real`` or ``seconds`` is missing.
     """
-    return _lines(path, _placed)
+    return _lines(path, "it is no row of a record: num_real and seconds are missing", "num_real", "seconds")
 
 
-def _lines(path: Path, checked: Callable[[Any], dict[str, Any]]) -> list[dict[str, Any]]:
+def _lines(path: Path, otherwise: str, *numbers: str) -> list[dict[str, Any]]:
+    """The objects of ``path``, each with these ``numbers``; ``otherwise`` says what is wrong with another."""
     lines = path.read_bytes().splitlines() if path.exists() else []
     read = []
     for number, line in enumerate(lines, 1):
         try:
-            read.append(checked(json.loads(line.decode())))
+            row = json.loads(line.decode())
+            if not isinstance(row, dict) or not all(isinstance(row.get(key), int | float) for key in numbers):
+                raise ValueError(otherwise)
+            read.append(row)
         except (ValueError, RecursionError) as error:
             # A kill in the middle of writing a row leaves a part of it at the end; any other damage is not ours.
             if number < len(lines):
                 raise ValueError(f"{path} is damaged in line {number} ({error}); remove that line.") from error
     return read
-
-
-def _object(row: Any) -> dict[str, Any]:
-    if not isinstance(row, dict):
-        raise ValueError("it is no object")
-    return row
-
-
-def _placed(row: Any) -> dict[str, Any]:
-    """``row``, which says where in the run it belongs."""
-    if not isinstance(row, dict) or not all(isinstance(row.get(key), int | float) for key in ("num_real", "seconds")):
-        raise ValueError("it is no row of a record: num_real and seconds are missing")
-    return row

@@ -100,8 +100,13 @@ def scatter(real: Float[Tensor, "count 2"] | None, generated: Float[Tensor, "bat
     return Image.fromarray(np.asarray(canvas.buffer_rgba()).copy())
 
 
-def save_png(picture: Image.Image, path: Path) -> None:
-    """Write ``picture`` as PNG, atomically."""
+def png_bytes(picture: Image.Image) -> bytes:
+    """``picture`` as the content of a PNG file."""
     buffer = io.BytesIO()
     picture.save(buffer, format="PNG")
-    write_bytes(path, buffer.getvalue())
+    return buffer.getvalue()
+
+
+def save_png(picture: Image.Image, path: Path) -> None:
+    """Write ``picture`` as PNG, atomically."""
+    write_bytes(path, png_bytes(picture))

@@ -154,7 +154,7 @@ def test_what_a_killed_process_left_is_no_hindrance(source: Zip, own_store: Path
     source.load()
     (data,), (description,) = own_store.glob("*.bin"), own_store.glob("*.json")
     description.unlink()
-    data.rename(own_store / f".{data.stem}.tmp")
+    data.rename(own_store / f".{data.name}.tmp")
     assert levels(source.load()) == list(range(COUNT))
     assert not list(own_store.glob(".*.tmp"))
 

@@ -116,16 +116,16 @@ def test_faces_need_no_attributes(tmp_path: Path) -> None:
     root = written(tmp_path / "celeba")
     shutil.rmtree(root / "Anno")
     assert CelebA(str(root), attribute=None, size=8).load().labels is None
-    listing = CelebA(str(root)).listing()
-    assert listing.labels is None and "attribute 'Male' needs list_attr_celeba.txt or " in listing.unusable
+    classes = CelebA(str(root)).listing().classes
+    assert classes.labels is None and "attribute 'Male' needs list_attr_celeba.txt or " in classes.unusable
 
 
 def test_a_list_and_faces_that_disagree_are_refused_or_passed_over(tmp_path: Path) -> None:
     root = written(tmp_path / "celeba")
     listed = root / "Anno" / "list_attr_celeba.txt"
     listed.write_text("\n".join(listed.read_text().splitlines()[:-5]))  # the first face alone
-    listing = CelebA(str(root)).listing()
-    assert listing.labels is None and "has no label for 2 of 3 images, the first '000002.jpg'" in listing.unusable
+    classes = CelebA(str(root)).listing().classes
+    assert classes.labels is None and "has no label for 2 of 3 images, the first '000002.jpg'" in classes.unusable
     assert CelebA(str(root), on_damaged="skip").listing().names == ["000001.jpg"]
 
 

@@ -25,7 +25,8 @@ listing = source_at(sys.argv[1]).listing()
 listed = process_time() - start
 found = survey(source_at(sys.argv[1]))
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-figures = [len(listing.names), listing.num_classes, found.side, listed, process_time() - start, (peak - before) / 1e6]
+seconds, megabytes = process_time() - start, (peak - before) / 1e6
+figures = [len(listing.names), listing.classes.num_classes, found.side, listed, seconds, megabytes]
 print(json.dumps(figures))
 """
 

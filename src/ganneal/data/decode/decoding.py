@@ -5,12 +5,13 @@ import os
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -25,6 +26,10 @@ DECODED_TOGETHER = 64
 """Images decoded between two writes."""
 FEWEST_FOR_PROCESSES = 20_000
 """Small images keep one core busy with Python itself, which threads share; processes take seconds to start."""
+
+
+_Item = TypeVar("_Item")
+_Outcome = TypeVar("_Outcome")
 
 
 @contextmanager
@@ -48,29 +53,33 @@ def decode_chunk(read: Reader, names: Sequence[str], format: Format) -> tuple[np
     return rows, damaged
 
 
-def chunks(count: int) -> list[range]:
+def chunks(count: int) -> list[slice]:
     """0..count-1 in parts of at most `DECODED_TOGETHER`."""
-    return [range(start, min(start + DECODED_TOGETHER, count)) for start in range(0, count, DECODED_TOGETHER)]
+    return [slice(start, min(start + DECODED_TOGETHER, count)) for start in range(0, count, DECODED_TOGETHER)]
+
+
+def in_turn(pool: ThreadPoolExecutor, work: Callable[[_Item], _Outcome], items: Iterable[_Item]) -> Iterator[_Outcome]:
+    """What ``work`` makes of each of ``items``, a few of which are worked on ahead."""
+    waiting: deque[Future[_Outcome]] = deque()
+    for item in items:
+        waiting.append(pool.submit(work, item))
+        # A window, not all at once: what is taken and what is finished wait in memory until their turn comes.
+        if len(waiting) > 2 * cores():
+            # In order, whichever is finished first: rows must lie as the samples are numbered.
+            yield waiting.popleft().result()
+    for future in waiting:
+        yield future.result()
 
 
 def decoded_chunks(listing: Listing, format: Format) -> Iterator[tuple[np.ndarray, dict[str, str]]]:
-    """Every chunk in order, a few ahead at a time, on threads."""
+    """Every chunk in order, decoded on threads."""
+    parts = chunks(len(listing.names))
+    # The threads end before the container is closed: one that still read from it could bring the process down.
     with listing.container.open() as read, quiet(), ThreadPoolExecutor(cores()) as pool:
-        parts = chunks(len(listing.names))
-        # A window, not all at once: finished chunks wait in memory until their turn comes.
-        window = 2 * cores()
-        futures = [pool.submit(_chunk, read, listing.names, part, format) for part in parts[:window]]
-        for number in range(len(parts)):
-            # In order, whichever chunk is finished first: rows must lie as the samples are numbered.
-            result = futures.pop(0).result()
-            if number + window < len(parts):
-                futures.append(pool.submit(_chunk, read, listing.names, parts[number + window], format))
-            report("decoding images", parts[number].stop, len(listing.names))
+        made = in_turn(pool, lambda part: decode_chunk(read, listing.names[part], format), parts)
+        for part, result in zip(parts, made, strict=True):
+            report("decoding images", part.stop, len(listing.names))
             yield result
-
-
-def _chunk(read: Reader, names: Sequence[str], part: range, format: Format) -> tuple[np.ndarray, dict[str, str]]:
-    return decode_chunk(read, names[part.start : part.stop], format)
 
 
 def decode_to_memory(listing: Listing, format: Format) -> tuple[np.ndarray, dict[str, str]]:

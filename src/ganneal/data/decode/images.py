@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ganneal.data.decode.kinds import ending, formats
+from ganneal.registry import check_choices
 from ganneal.storage.pictures import single_image
 
 DEEP_MODES = frozenset({"I;16", "I;16B", "I;16L", "I;16N", "I", "F"})
@@ -109,9 +110,7 @@ class Reading:
         if self.channels is not None and self.channels not in CHANNELS:
             raise ValueError(f"channels must be 1 (grey), 3 (RGB) or 4 (RGBA), got {self.channels}.")
         check_levels(self.levels)
-        for name, known in (("fit", get_args(Fit)), ("on_damaged", get_args(OnDamaged))):
-            if (value := getattr(self, name)) not in known:
-                raise ValueError(f"{name} must be one of {', '.join(map(repr, known))}, got {value!r}.")
+        check_choices(self)
 
 
 def shown(name: str) -> str:

@@ -1,14 +1,14 @@
 """Labels as data sets give them, read as classes: numbered from 0, with names where the labels say any."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ganneal.data.decode.images import shown
-from ganneal.data.protocol import Dataset
+from ganneal.data.protocol import Dataset, Origin
 
 VALUES_NAMED = 3
 """Values that a message shows."""
@@ -29,10 +29,13 @@ class ClassLabels:
     """What the classes are, where it takes a word: the folders in which folder."""
 
 
-def classed(samples: Any, classes: ClassLabels, description: dict[str, Any]) -> Dataset:
+def classed(
+    samples: Any, classes: ClassLabels, description: Mapping[str, Any], origin: Origin | None = None
+) -> Dataset:
     """The data set of ``samples`` with their classes."""
-    named = {"classes": list(classes.names)} if classes.names else {}
-    return Dataset(samples, classes.labels, classes.num_classes, description | named, classes.unusable)
+    named = {"classes": list(classes.names), "classes_are": classes.origin}
+    description = {**description, **{key: value for key, value in named.items() if value}}
+    return Dataset(samples, classes.labels, classes.num_classes, description, classes.unusable, origin)
 
 
 class _Unusable(Exception):

@@ -58,7 +58,7 @@ class LazyImages:
         return [self._pool.submit(self._row, int(row)) for row in rows]
 
     def _row(self, row: int) -> np.ndarray:
-        labels = self.listing.labels
+        labels = self.listing.classes.labels
         for offset in range(len(self)):
             other = (row + offset) % len(self)
             if labels is not None and labels[other] != labels[row]:  # it would be shown under a false label

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
-import numpy as np
-
 from ganneal.data.decode.images import OnDamaged, shown
 from ganneal.data.decode.kinds import by_ending, image_endings
 from ganneal.data.decode.labels import ClassLabels, read_labels
@@ -51,10 +49,7 @@ class Listing:
     names: Sequence[str]
     stamp: str
     """Changes when an image does; says nothing of labels."""
-    labels: np.ndarray | None = None
-    num_classes: int = 0
-    unusable: str = ""
-    """Why labels that were found are no classes."""
+    classes: ClassLabels = ClassLabels()
     description: Mapping[str, Any] = field(default_factory=dict)
     damaged: Mapping[str, str] = field(default_factory=dict)
     """Files that are seen to be unusable without decoding them, which ``names`` leaves out, each with the reason."""
@@ -65,26 +60,16 @@ class Listing:
 
     def classed(self, classes: ClassLabels) -> "Listing":
         """The same with the class of each image, or the reason why there are none."""
-        named: dict[str, Any] = {"classes": list(classes.names)} if classes.names else {}
-        return replace(
-            self,
-            labels=classes.labels,
-            num_classes=classes.num_classes,
-            unusable=classes.unusable,
-            description={**self.description, **named} | ({"classes_are": classes.origin} if classes.origin else {}),
-        )
+        return replace(self, classes=classes)
 
     def without(self, damaged: Mapping[str, str]) -> "Listing":
         """The same without the images in ``damaged``, which is remembered."""
         if not damaged:
             return self
         kept = [index for index, name in enumerate(self.names) if name not in damaged]
-        return replace(
-            self,
-            names=[self.names[index] for index in kept],
-            labels=None if self.labels is None else self.labels[kept],
-            damaged={**self.damaged, **damaged},
-        )
+        labels = None if self.classes.labels is None else self.classes.labels[kept]
+        names, classes = [self.names[index] for index in kept], replace(self.classes, labels=labels)
+        return replace(self, names=names, classes=classes, damaged={**self.damaged, **damaged})
 
 
 def folder_description(path: Path, count: int) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ganneal.data.decode.decoding import decode_to_memory
 from ganneal.data.decode.images import Format, OnDamaged, Reading, shown
+from ganneal.data.decode.labels import classed
 from ganneal.data.decode.lazy import LazyImages
 from ganneal.data.decode.listing import FILES_NAMED, Listing, settle
 from ganneal.data.decode.remarks import left_out_remarks, remarks
@@ -63,7 +64,7 @@ def finished(
     kept = listing.without(damaged)
     left_out = {"passed_over": len(every), "damaged": {shown(name): every[name] for name in list(every)[:FILES_NAMED]}}
     description = {**kept.description, "count": len(kept.names)} | (left_out if every else {})
-    return Dataset(samples, kept.labels, kept.num_classes, description, kept.unusable, kept.origin)
+    return classed(samples, kept.classes, description, kept.origin)
 
 
 def _samples(listing: Listing, format: Format, on_damaged: OnDamaged) -> tuple[np.ndarray | LazyImages, dict[str, str]]:

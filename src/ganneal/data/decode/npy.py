@@ -3,6 +3,7 @@
 import io
 import zipfile
 from collections.abc import Collection
+from contextlib import suppress
 from math import prod
 from pathlib import Path
 from typing import NamedTuple
@@ -51,18 +52,19 @@ def read_header(file: io.BufferedIOBase) -> ArrayHeader:
     return header
 
 
-def array_headers(path: Path) -> dict[str, ArrayHeader]:
-    """The headers of the arrays of numbers in an .npz archive by their names; none where it is damaged."""
-    headers = {}
+def array_headers(path: Path) -> dict[str, ArrayHeader | None]:
+    """The headers of the arrays in an .npz archive by their names; None of what holds no numbers.
+
+    A damaged archive has none: reading it says what is wrong.
+    """
+    headers: dict[str, ArrayHeader | None] = {}
     try:
         with zipfile.ZipFile(path) as archive:
             for entry in archive.infolist():
-                with archive.open(entry) as member:
-                    try:
-                        headers[entry.filename.removesuffix(".npy")] = read_header(member)  # type: ignore[arg-type]
-                    except ValueError:  # no array, or one of objects
-                        continue
-    except Exception:  # a damaged archive makes zipfile raise almost any type; reading it says what is wrong
+                headers[name := entry.filename.removesuffix(".npy")] = None
+                with suppress(Exception), archive.open(entry) as member:
+                    headers[name] = read_header(member)  # type: ignore[arg-type]
+    except Exception:  # a damaged archive makes zipfile raise almost any type
         return {}
     return headers
 
@@ -70,15 +72,6 @@ def array_headers(path: Path) -> dict[str, ArrayHeader]:
 def holds_statistics(held: Collection[str]) -> bool:
     """Whether arrays of these names are the mean and the covariance of features, as pytorch-fid and ADM call them."""
     return {"mu", "sigma"} <= set(held)
-
-
-def array_names(path: Path) -> list[str]:
-    """The names of all arrays in an .npz archive, of objects too; none where it is damaged."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return [name.removesuffix(".npy") for name in archive.namelist()]
-    except Exception:  # a damaged archive makes zipfile raise almost any type; reading it says what is wrong
-        return []
 
 
 def read_member(archive: zipfile.ZipFile, name: str) -> np.ndarray:

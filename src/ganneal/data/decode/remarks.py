@@ -42,7 +42,8 @@ def remarks(found: Survey, reading: Reading, listing: Listing) -> list[str]:
         _colours(found, format),
         _sizes(found, format, reading.size is None),
         _crop(found, format),
-        *_kinds(found, format),
+        _said(found, lambda header: header.transparent, _laid_on_white(format)),
+        _said(found, lambda header: header.several, "hold several pictures, of which the first is read"),
     ]
     return [*(text for text in every if text is not None), *_of_levels(found, reading, listing)]
 
@@ -110,14 +111,6 @@ def _crop(found: Survey, format: Format) -> str | None:
         f"the crop to {shape} cuts off more than a third of {count:,} of {_of(found)}, {100 * most:.0f} % at most"
         f"{_hint(way('fit', 'pad'), 'keeps whole images')}."
     )
-
-
-def _kinds(found: Survey, format: Format) -> list[str | None]:
-    """Remarks on what a file holds that an image of training has not."""
-    return [
-        _said(found, lambda header: header.transparent, _laid_on_white(format)),
-        _said(found, lambda header: header.several, "hold several pictures, of which the first is read"),
-    ]
 
 
 def _laid_on_white(format: Format) -> str:

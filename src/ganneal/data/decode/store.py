@@ -26,7 +26,7 @@ from ganneal.data.decode.images import Format
 from ganneal.data.decode.listing import Listing, stamp
 from ganneal.data.messages import report
 from ganneal.machine import cores
-from ganneal.storage.atomic import write_bytes
+from ganneal.storage.atomic import replaced_file, write_bytes
 from ganneal.storage.cache import cache_folder
 from ganneal.storage.encoding import encode
 
@@ -119,23 +119,16 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _write(folder: Path, key: str, shape: tuple[int, ...], write: Writer) -> None:
-    temporary = folder / f".{key}.tmp"
-    try:
-        temporary.write_bytes(b"")
+    with replaced_file(folder / f"{key}.bin") as temporary:
+        temporary.touch()
         damaged = write(temporary)
-        with open(temporary, "r+b") as file:
-            os.fsync(file.fileno())
-        # Rows are on the disk before the description that vouches for them, so a power cut leaves no half set.
         rows = temporary.stat().st_size // prod(shape)
         # A checksum for each block: a bad disk or a file that was written over is noticed before training sees its
         # pixels.
-        content = {"rows": rows, "damaged": damaged, "blocks": _checksums(temporary)}
+        body = json.dumps({"rows": rows, "damaged": damaged, "blocks": _checksums(temporary)})
         (folder / f"{key}.json").unlink(missing_ok=True)
-        os.replace(temporary, folder / f"{key}.bin")
-        body = json.dumps(content)
-        write_bytes(folder / f"{key}.json", json.dumps({"sha256": _hash(body), "body": body}).encode())
-    finally:
-        temporary.unlink(missing_ok=True)
+    # Rows are on the disk before the description that vouches for them, so a power cut leaves no half set.
+    write_bytes(folder / f"{key}.json", json.dumps({"sha256": _hash(body), "body": body}).encode())
 
 
 def _compact(path: Path, damaged: list[bool], format: Format) -> None:

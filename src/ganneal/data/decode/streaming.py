@@ -1,15 +1,14 @@
 """A stream of encoded images, read once and in order into the store of decoded ones, from where training takes them."""
 
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ganneal.data.decode.decoding import DECODED_TOGETHER, decode_chunk, quiet
+from ganneal.data.decode.decoding import DECODED_TOGETHER, decode_chunk, in_turn, quiet
 from ganneal.data.decode.images import Format, shown
 from ganneal.data.decode.listing import stamp, version
 from ganneal.data.decode.store import kept_rows, store_limit
@@ -103,9 +102,8 @@ def _write(path: Path, part: HubSplit, images: str | None, labels: str | None, f
         for rows, classes, damaged in _decoded(_batches(stream, part), images, labels, format):
             # A stream cannot be read again, so damaged rows are left out as it goes, and their numbers kept for the
             # message.
-            whole = [f"row {count + index}" not in damaged for index in range(len(rows))]
-            file.write(rows[whole].data)
-            found["damaged"] |= damaged
+            file.write(rows[[str(index) not in damaged for index in range(len(rows))]].data)
+            found["damaged"] |= {f"row {count + int(index)}": reason for index, reason in damaged.items()}
             if labels is not None:
                 found["labels"] += classes
             count += len(rows)
@@ -140,28 +138,16 @@ def _batches(stream: Any, part: HubSplit) -> Iterator[dict[str, list[Any]]]:
 def _decoded(
     batches: Iterator[dict[str, list[Any]]], images: str, labels: str | None, format: Format
 ) -> Iterator[tuple[np.ndarray, list[Any], dict[str, str]]]:
-    """Rows, labels and what is damaged, batch by batch in order, decoded on threads while the next ones come."""
+    """Rows, labels and what is damaged by its place in the batch, in order, decoded while the next ones come."""
 
-    def decode(start: int, values: list[Any]) -> tuple[np.ndarray, dict[str, str]]:
-        names = [f"row {start + index}" for index in range(len(values))]
-        by_name = dict(zip(names, values, strict=True))
-        return decode_chunk(lambda name: content(by_name[name]), names, format)
+    def decode(batch: dict[str, list[Any]]) -> tuple[np.ndarray, list[Any], dict[str, str]]:
+        values = batch[images]
+        places = list(map(str, range(len(values))))
+        rows, damaged = decode_chunk(lambda place: content(values[int(place)]), places, format)
+        return rows, [] if labels is None else batch[labels], damaged
 
-    waiting: deque[tuple[Future[tuple[np.ndarray, dict[str, str]]], list[Any]]] = deque()
     with ThreadPoolExecutor(cores()) as pool:
-        start = 0
-        for batch in batches:
-            values = batch[images]
-            waiting.append((pool.submit(decode, start, values), [] if labels is None else batch[labels]))
-            start += len(values)
-            # As many batches ahead as keep the threads busy, and no more: encoded images wait in memory.
-            if len(waiting) > 2 * cores():
-                future, classes = waiting.popleft()
-                rows, damaged = future.result()
-                yield rows, classes, damaged
-        for future, classes in waiting:
-            rows, damaged = future.result()
-            yield rows, classes, damaged
+        yield from in_turn(pool, decode, batches)
 
 
 def _check_room(size: int, part: HubSplit) -> None:

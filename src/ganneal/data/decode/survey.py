@@ -5,7 +5,7 @@ decoded, and reading all pixels twice would take as long as an epoch.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -53,13 +53,6 @@ class ImageHeader(NamedTuple):
         """Share of the area that the crop in the middle to the shape of ``width`` x ``height`` cuts off."""
         less, more = sorted((self.width * height, self.height * width))
         return (more - less) / more  # one rounding, so that 2 to 3 lose a third of a square and not more
-
-
-def read_headers(listing: Listing, names: Iterable[str]) -> Iterator[tuple[str, ImageHeader | Damaged]]:
-    """The header of each image of ``names``, or why it cannot be read."""
-    with listing.container.open() as read, quiet():
-        for name in names:
-            yield name, _header(read, name)
 
 
 def _header(read: PartReader, name: str) -> ImageHeader | Damaged:
@@ -207,13 +200,14 @@ def survey_files(listing: Listing, most: int | None = None) -> Survey:
     most = most or (MOST_HEADERS if listing.container.single else FEWER_HEADERS)
     # Evenly spread: names are sorted, often by class, so the first ones would be of one class.
     names = listing.names[:: max(1, -(-len(listing.names) // most))]
-    for name, found in read_headers(listing, names):
-        if isinstance(found, Damaged):
-            damaged[name] = str(found)
-            continue
-        headers[found] += 1
-        if found.deep:
-            deep.append(name)
-        if found.cut:
-            cut.append(name)
-    return Survey(len(listing.names), headers, listing.num_classes, damaged, tuple(deep), tuple(cut))
+    with listing.container.open() as read, quiet():
+        for name in names:
+            if isinstance(found := _header(read, name), Damaged):
+                damaged[name] = str(found)
+                continue
+            headers[found] += 1
+            if found.deep:
+                deep.append(name)
+            if found.cut:
+                cut.append(name)
+    return Survey(len(listing.names), headers, listing.classes.num_classes, damaged, tuple(deep), tuple(cut))

@@ -28,7 +28,7 @@ def work(order: dict[str, Any]) -> None:
     with container.open() as read, open(Path(order["path"]), "r+b") as file, quiet():
         file.seek(order["start"] * row)
         for part in chunks(len(names)):
-            rows, damaged = decode_chunk(read, names[part.start : part.stop], format)
+            rows, damaged = decode_chunk(read, names[part], format)
             file.write(rows.data)
             print(json.dumps({"done": len(rows), "damaged": damaged}), flush=True)
 

@@ -130,7 +130,7 @@ def _in_bytes(images: np.ndarray, levels: Levels | None, name: str) -> np.ndarra
     if images.dtype == np.uint8 and levels is None:
         remark_on_black(images, name)
         return images
-    low, high = _range(images)
+    low, high = float(images.min()), float(images.max())
     if not np.isfinite([low, high]).all():
         wrong = sum(not np.isfinite(image).all() for image in images)
         raise ValueError(
@@ -149,12 +149,6 @@ def _in_bytes(images: np.ndarray, levels: Levels | None, name: str) -> np.ndarra
     for start in range(0, len(images), SCALED_TOGETHER):
         scaled[start : start + SCALED_TOGETHER] = eight_bits(images[start : start + SCALED_TOGETHER], levels)
     return scaled
-
-
-def _range(images: np.ndarray) -> tuple[float, float]:
-    """The lowest and the highest value of all."""
-    blocks = [images[start : start + SCALED_TOGETHER] for start in range(0, len(images), SCALED_TOGETHER)]
-    return float(np.min([block.min() for block in blocks])), float(np.max([block.max() for block in blocks]))
 
 
 def _usual_levels(low: float, high: float) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from ganneal.data.decode.images import OnDamaged, shown
 from ganneal.data.decode.labels import ClassLabels
@@ -46,20 +46,16 @@ class CelebA(Encoded):
         images = _beside(root, IMAGES)
         distributed, images = images is not None, images or root
         found = list_folder(images) if images.is_dir() else list_zip(images)
-        listing = replace(found.classed(ClassLabels()), description={})  # those of a sub-folder are not the faces'
+        listing = replace(found, classes=ClassLabels(), description={})  # those of a sub-folder are not the faces'
         listing = _of_part(listing, _beside(root, PARTITION_LISTS), self.split, root)
         if self.attribute is not None:
             listing = _with_attribute(listing, _beside(root, ATTRIBUTES), self.attribute, self.on_damaged, root)
         count = len(listing.names)
-        own = self._described(count) if distributed else folder_description(root, count)
-        return replace(listing, description={**listing.description, **own})
-
-    def _described(self, count: int) -> dict[str, Any]:
-        return {
-            "name": "CelebA" if self.split is None else f"CelebA ({self.split})",
-            "count": count,
-            "licence": "non-commercial research only; cite Liu et al., 2015",
-        }
+        if not distributed:
+            return replace(listing, description=folder_description(root, count))
+        name, licence = "CelebA", "non-commercial research only; cite Liu et al., 2015"
+        name += "" if self.split is None else f" ({self.split})"
+        return replace(listing, description={"name": name, "count": count, "licence": licence})
 
 
 def is_celeba(root: Path) -> bool:

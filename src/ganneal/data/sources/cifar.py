@@ -36,13 +36,13 @@ def _from_pickle(name: str, content: bytes, key: str) -> tuple[np.ndarray, np.nd
     images, labels = batch.get("data"), batch.get(key)
     if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 2 or images.shape[1] != PIXELS:
         raise ValueError(f"{name} must hold 'data', uint8 [N, {PIXELS}]; download it again.")
-    if not isinstance(labels, list) or len(labels) != len(images) or not all(map(_is_class, labels)):
+    if (
+        not isinstance(labels, list)
+        or len(labels) != len(images)
+        or not all(isinstance(number, int) and 0 <= number < 2**31 for number in labels)
+    ):
         raise ValueError(f"{name} must hold {key!r}, a number for each of its {len(images)} images.")
     return images.reshape(-1, *SHAPE), np.array(labels)
-
-
-def _is_class(number: Any) -> bool:
-    return isinstance(number, int) and 0 <= number < 2**31
 
 
 def _class_names(files: Mapping[str, bytes], text: str, pickled: str, key: str, count: int) -> list[str]:

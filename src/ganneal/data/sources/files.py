@@ -8,7 +8,7 @@ import numpy as np
 
 from ganneal.data.decode.images import ImageSize, Reading, image_size, shown
 from ganneal.data.decode.loading import Encoded
-from ganneal.data.decode.npy import ArrayHeader, array_headers, array_names, holds_statistics
+from ganneal.data.decode.npy import ArrayHeader, array_headers, holds_statistics
 from ganneal.data.finding import NAMED_SETS
 from ganneal.data.messages import remark, spelled_for_held_out, way
 from ganneal.data.protocol import Dataset, Source
@@ -71,11 +71,8 @@ def _in_folder(path: Path, size: ImageSize | None) -> Source | None:
     """The source for an original data set's folder; None for a folder of images."""
     if any(path.glob("train-images*idx3-ubyte*")):
         return Idx(str(path))
-    if (
-        (path / "data_batch_1").is_file()
-        or (path / "data_batch_1.bin").is_file()
-        or any(path.glob("cifar-10-*.tar.gz"))
-    ):
+    unpacked = any((path / f"data_batch_1{kind}").is_file() for kind in ("", ".bin"))
+    if unpacked or any(path.glob("cifar-10-*.tar.gz")):
         return Cifar10(str(path))
     if (path / "train").is_file() or (path / "train.bin").is_file() or any(path.glob("cifar-100-*.tar.gz")):
         return Cifar100(str(path))
@@ -92,18 +89,18 @@ def _in_folder(path: Path, size: ImageSize | None) -> Source | None:
 
 def holds_images(path: Path) -> bool:
     """Whether the .npz file ``path`` has an array that may be images."""
-    return bool(_may_be_images(array_headers(path)))
+    return bool(_may_be_images({name: header for name, header in array_headers(path).items() if header is not None}))
 
 
 def _in_npz(path: Path) -> Source:
-    held, labels = array_headers(path), dict(KEYS)
+    names, labels = array_headers(path), dict(KEYS)
+    held = {name: header for name, header in names.items() if header is not None}
     found = _may_be_images(held)
     if len(found) > 1:
         raise ValueError(
             f"{shown(str(path))} holds several arrays that may be the images: {', '.join(map(shown, found))}; save the "
             f"one that you mean alone, under the name {KEYS[0][0]!r}."
         )
-    names = array_names(path)
     if held and not found and not {*labels, "images"} & set(names):  # one of objects is told when it is read
         raise ValueError(_without_images(path, held))
     images = found[0] if found else "images"  # of a damaged file: reading it says what is wrong

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from ganneal.data.decode.images import Format, shown
 from ganneal.data.decode.labels import ClassLabels, read_labels
 from ganneal.data.decode.listing import Listing, PartReader, check_found, folder_description, stamp, version
-from ganneal.data.decode.loading import Encoded, finished, load_images
+from ganneal.data.decode.loading import Encoded, finished
 from ganneal.data.decode.streaming import read_stream
 from ganneal.data.identity import files_at
 from ganneal.data.messages import way
@@ -64,9 +64,7 @@ class Hub(Encoded):
         return HubSplit(self.name, self.config, self.split, self.revision)
 
     def load(self) -> Dataset:
-        if self.streaming:
-            return self._stream()
-        return load_images(self, self.listing())
+        return self._stream() if self.streaming else super().load()
 
     def listing(self) -> Listing:
         """The images and labels, without decoding; rows by number, so not of a stream."""
@@ -97,8 +95,7 @@ class Hub(Encoded):
         if self.size is None or self.channels is None:
             raise ValueError(
                 f"size and channels must be given with streaming=True, before the first image has come, got "
-                f"{self.size} and {self.channels}; for example {way('size', 32)} and "
-                f"{way('channels', 3)}."
+                f"{self.size} and {self.channels}; for example {way('size', 32)} and {way('channels', 3)}."
             )
         format = Format(self.size, self.channels, self.fit, self.levels)
         found = read_stream(self.part, self.image_column, self.label_column, format)

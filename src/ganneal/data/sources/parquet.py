@@ -1,10 +1,10 @@
 """Images in parquet files, as Hugging Face keeps data sets: a column of encoded images, perhaps one of labels."""
 
 import json
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import Any, ClassVar
@@ -30,21 +30,17 @@ class _Groups:
 
     def __init__(self, paths: Sequence[str], column: str):
         self.paths, self.column = paths, column
-        self._held: OrderedDict[tuple[int, int], list[bytes | None]] = OrderedDict()
+        # The group used longest ago goes; threads that read neighbouring rows keep theirs.
+        self._group = lru_cache(HELD)(self._load)
         self._lock = Lock()
 
     def read(self, name: str, most: int = -1) -> bytes:
         """The image of a name that ends in file/group/row."""
         file, group, row = map(int, name.rpartition(" ")[2].split("/"))
+        # Parquet compresses a group of rows as one, so one image costs the whole group. Without the lock every thread
+        # that misses the same group would decompress it.
         with self._lock:
-            # Parquet compresses a group of rows as one, so one image costs the whole group.
-            if (file, group) not in self._held:
-                self._held[file, group] = self._load(file, group)
-                # The group used longest ago goes; threads that read neighbouring rows keep theirs.
-                if len(self._held) > HELD:
-                    self._held.popitem(last=False)
-            self._held.move_to_end((file, group))
-            content = self._held[file, group][row]
+            content = self._group(file, group)[row]
         if content is None:
             raise Damaged("there are no bytes in that row")
         return content
@@ -162,11 +158,8 @@ def _opened(file: Path) -> Iterator[Any]:
     try:
         with parquet.ParquetFile(file) as opened:
             yield opened
-    except (
-        OSError,
-        ArrowException,
-        UnicodeDecodeError,
-    ) as error:  # pages are read, and found to be damaged, later than the file is opened
+    # Pages are read, and found to be damaged, later than the file is opened.
+    except (OSError, ArrowException, UnicodeDecodeError) as error:
         raise ValueError(f"{shown(str(file))} is no whole parquet file ({error}); make it again.") from error
 
 

@@ -1,7 +1,5 @@
 """Any set of images as a zip in the layout of the StyleGAN tools."""
 
-import io
-import os
 import zipfile
 from pathlib import Path
 
@@ -10,7 +8,8 @@ import numpy as np
 from ganneal.data.decode.dataset_json import LABELS, label_file
 from ganneal.data.messages import report
 from ganneal.data.protocol import Dataset
-from ganneal.storage.pictures import single_image
+from ganneal.storage.atomic import replaced_file
+from ganneal.storage.pictures import png_bytes, single_image
 
 PER_FOLDER = 1_000
 EARLIEST = (1980, 1, 1, 0, 0, 0)
@@ -26,27 +25,17 @@ def write_zip(data: Dataset, path: Path) -> None:
     """
     if not data.is_images:
         raise ValueError(f"data must be images, got points of shape {data.shape}.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        # Stored, not deflated: PNG is compressed already, and stored entries are read faster.
-        with zipfile.ZipFile(temporary, "w") as archive:
-            names = [_add(archive, data, index) for index in range(len(data))]
-            labels = None if data.labels is None else data.labels.tolist()
-            content = label_file(names, labels, data.description.get("classes") or ())
-            archive.writestr(zipfile.ZipInfo(LABELS, EARLIEST), content)
-        with open(temporary, "r+b") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    # Stored, not deflated: PNG is compressed already, and stored entries are read faster.
+    with replaced_file(path, shared=True) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        names = [_add(archive, data, index) for index in range(len(data))]
+        labels = None if data.labels is None else data.labels.tolist()
+        content = label_file(names, labels, data.description.get("classes") or ())
+        archive.writestr(zipfile.ZipInfo(LABELS, EARLIEST), content)
 
 
 def png(pixels: np.ndarray) -> bytes:
     """One image uint8 ``[C, H, W]`` as the bytes of a PNG file, without loss."""
-    encoded = io.BytesIO()
-    single_image(pixels).save(encoded, "PNG")
-    return encoded.getvalue()
+    return png_bytes(single_image(pixels))
 
 
 def _add(archive: zipfile.ZipFile, data: Dataset, index: int) -> str:

@@ -58,17 +58,15 @@ class Inspection:
     """From images to normal pixels of `START_STD`, the start of functional gradients here."""
 
 
-def survey(source: Source, most: int | None = None) -> Survey:
+def survey(source: Source) -> Survey:
     """Look at the images of ``source``, which are not decoded where they are files.
 
-    Args:
-        most: Headers to read, evenly spread; None for `MOST`, or `FEWER`.
     Raises:
         ValueError: They are no images, or not one can be read.
     """
     if isinstance(source, Encoded):
         listing = source.listing()
-        found = survey_files(listing, most)
+        found = survey_files(listing)
         if not found.headers:
             damaged = {**listing.damaged, **found.damaged}
             settle(damaged, len(damaged), listing.place, "fail")
