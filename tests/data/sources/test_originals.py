@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ganneal.cli import main
-from ganneal.data import Arrays, Cifar10, Cifar100, Dataset, Idx, Source, StackedMNIST
+from ganneal.data import Arrays, Cifar10, Cifar100, Dataset, Idx, ImageNetBatches, Source, StackedMNIST
 from ganneal.data.decode.pickles import load_pickle
 from ganneal.data.sources.mnist import read_idx
 from ganneal.data.tools.download import DOWNLOADS
@@ -288,6 +288,13 @@ def test_a_damaged_archive_is_named(tmp_path: Path, content: Any) -> None:
     path.write_bytes(path.read_bytes()[:5000] if content == "cut" else content)
     with pytest.raises(ValueError, match="cifar.tar.gz is neither a folder nor a whole tar archive"):
         Cifar10(str(path)).load()
+
+
+@pytest.mark.parametrize("source", [Cifar10(), Cifar100(), Idx(), ImageNetBatches()])
+def test_a_split_that_is_none_of_the_set_is_refused(source: Any) -> None:
+    object.__setattr__(source, "split", "valid")  # the types that are checked in tests would refuse it before
+    with pytest.raises(ValueError, match="split must be one of train, (test|val), got 'valid'"):
+        source.__post_init__()
 
 
 def test_an_archive_whose_checksum_is_wrong_is_not_read(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from ganneal.data.decode.pickles import load_batch
 from ganneal.data.finding import find_data
 from ganneal.data.protocol import Dataset
 from ganneal.data.sources.archive import Zip
+from ganneal.registry import check_choices
 
 SHAPE = (3, 32, 32)
 PIXELS = 3 * 32 * 32
@@ -106,6 +107,9 @@ class Cifar10:
     """The archive or its folder; the name ``cifar10`` stands for the set wherever `find_data` finds it."""
     split: Literal["train", "test"] = "train"
 
+    def __post_init__(self) -> None:
+        check_choices(self)
+
     def load(self) -> Dataset:
         if (place := _archive(find_data(self.path), "cifar-10-")).suffix == ".zip":
             return self._in_zip(place)
@@ -152,6 +156,9 @@ class Cifar100:
     split: Literal["train", "test"] = "train"
     labels: Literal["fine", "coarse"] = "fine"
     """The 100 classes or the 20 groups of five that they form."""
+
+    def __post_init__(self) -> None:
+        check_choices(self)
 
     def load(self) -> Dataset:
         place = _archive(find_data(self.path), "cifar-100-")

@@ -19,6 +19,7 @@ from ganneal.data.decode.store import kept_rows, store_limit
 from ganneal.data.finding import find_data
 from ganneal.data.messages import report
 from ganneal.data.protocol import Dataset
+from ganneal.registry import check_choices
 
 MOVED_TOGETHER = 4_096
 """Images that are moved at a time."""
@@ -39,6 +40,9 @@ class ImageNetBatches:
 
     path: str = "imagenet64"
     split: Literal["train", "val"] = "train"
+
+    def __post_init__(self) -> None:
+        check_choices(self)
 
     def load(self) -> Dataset:
         files = batch_files(find_data(self.path), self.split)

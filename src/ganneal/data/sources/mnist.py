@@ -15,7 +15,7 @@ from ganneal.data.decode.members import read_members, unzipped
 from ganneal.data.finding import find_data
 from ganneal.data.protocol import Dataset, Source
 from ganneal.data.sources.arrays import Arrays
-from ganneal.registry import check_at_least_one
+from ganneal.registry import check_at_least_one, check_choices
 
 PREFIXES = {"train": "train", "test": "t10k"}
 
@@ -72,6 +72,9 @@ class Idx:
     """The folder that holds them; ``mnist`` and ``fashion-mnist`` stand for these sets wherever `find_data` finds them.
     """
     split: Literal["train", "test"] = "train"
+
+    def __post_init__(self) -> None:
+        check_choices(self)
 
     def load(self) -> Dataset:
         place = find_data(self.path)
