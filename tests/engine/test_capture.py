@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -175,6 +176,13 @@ def graphed_here(module: Any, examples: tuple[Any, ...], allow_unused_input: boo
     return lambda *inputs: Replay.apply(*tree_leaves(inputs), *parameters)
 
 
+class Whole:
+    """A rule whose weights are whole numbers."""
+
+    def __call__(self, counts: Sequence[int], round: int) -> tuple[float, ...]:
+        return (3,) * (len(counts) - 1) + (1,)
+
+
 PUSHED = FunctionalGradient(steps=2, pool_size=24, epochs=1)
 ADA = Transforms(probability=Adaptive(target=-0.5, speed=64, every=8, boundary=0.0), cutout=True)
 
@@ -189,6 +197,7 @@ ADA = Transforms(probability=Adaptive(target=-0.5, speed=64, every=8, boundary=0
         {"model": MLP(width=8, depth=2), "scheme": PUSHED, "accumulate": 2},
         {"model": DCGAN(width=2), "batch_size": 4, "augmentation": ADA, "loss": RelativisticPaired()},
         {"model": DCGAN(width=2), "scheme": PUSHED, "batch_size": 8, "augmentation": AUGMENTATIONS["diffaugment"]},
+        {"model": MLP(width=8, depth=2), "scheme": Nested(2, weights=Whole())},
     ],
     ids=[
         "spectral, penalty",
@@ -198,6 +207,7 @@ ADA = Transforms(probability=Adaptive(target=-0.5, speed=64, every=8, boundary=0
         "pushed, accumulated",
         "augmented",
         "pushed, augmented",
+        "whole weights",
     ],
 )
 def test_graphs_leave_no_trace_of_their_warm_up(monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]) -> None:

@@ -37,7 +37,7 @@ class Recording:
 
     def __call__(self, *inputs: Any) -> tuple[Tensor, ...]:
         self.module.settle()  # an unrecorded pass may have moved them
-        # a number would become a constant of the recording: every weight of a schedule another one
+        # A number would become a constant of the recording: every weight of a schedule would need its own.
         inputs = tree_map(self._as_tensor, inputs)
         with torch.autocast(self.module.random.device.type, enabled=False), warnings.catch_warnings():
             # what compiles looks for a gradient at its inputs, some of which are no leaves
@@ -47,14 +47,21 @@ class Recording:
         return tuple(output.clone() for output in outputs)  # the next replay writes over them
 
     def _as_tensor(self, value: Any) -> Any:
-        return torch.full((), value, device=self.module.random.device) if isinstance(value, float) else value
+        if not isinstance(value, int | float):
+            return value
+        # Of floats, for whole weights too: a rule of one's own may give 1 and then 0.5.
+        return torch.full((), float(value), device=self.module.random.device)
 
     def _graph(self, inputs: tuple[Any, ...]) -> Any:
         shapes = tuple(tensor.shape for tensor in tree_leaves(inputs))
         if shapes not in self.graphs:
+            # Making a graph runs the pass several times first, which moves batch-norm statistics and u: put back below.
             buffers = list(self.module.buffers())
             kept = [buffer.clone() for buffer in buffers]
+            # The graph reads its inputs from the examples' memory for ever: copies, which no caller writes to.
             examples = tree_map(lambda tensor: tensor.detach().clone().requires_grad_(tensor.requires_grad), inputs)
+            # A shallow copy shares parameters and buffers; torch replaces `forward` on the module that it is given, and
+            # another shape needs it as it was.
             self.graphs[shapes] = torch.cuda.make_graphed_callables(
                 copy(self.module), examples, allow_unused_input=True
             )
@@ -70,6 +77,5 @@ def passes_of(
 ) -> Passes:
     """The passes of a run, recorded as its ``capture`` says."""
     how = experiment.capture
-    if how == "none":
-        return Passes(experiment, pair, random, sight)
-    return Passes(experiment, pair, random, sight, record=lambda module: Recording(module, how))
+    record = None if how == "none" else lambda module: Recording(module, how)
+    return Passes(experiment, pair, random, sight, record)

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from ganneal.chain import PoolFit, SamplePool
-from ganneal.engine.run import Run
-from ganneal.engine.updates import Gradients, accumulate, averaged, distance, is_measured, log, optimize, rate
+from ganneal.engine.run import Run, channels_last
+from ganneal.engine.updates import Gradients, accumulate, averaged, log, optimize_generator, rate
 from ganneal.logits import upcast
 from ganneal.models.parts.freezing import in_mode
 from ganneal.randomness import unnamed
@@ -28,7 +28,7 @@ from ganneal.task import Condition, RealView
 
 PROJECTION_STD = 0.01
 """Of the entries of the matrix whose products with latents are an untrained generator's targets: 0.1 at 100 latents."""
-DECAY, MOST_DECAYS = 0.1, 3
+DECAY, MOST_DECAYS = 0.1, 3  # the authors' code: a tenth of the rate, three times in a stage at most
 """A fit's learning rate is lowered when the mean loss of an epoch is above that of the one before."""
 
 
@@ -48,21 +48,23 @@ class FakeBatch(NamedTuple):
 @torch.no_grad()
 def make_fakes(source: Fakes, run: Run, real: RealView) -> FakeBatch:
     """As many fakes as there are real samples, with the condition they are judged under."""
-    count, task, random = len(real.samples), run.experiment.task, run.random["task"]
+    count = len(real.samples)
     match source:
         case Fresh():
-            latents = run.draw_latents(count)
-            condition = task.fake_condition(count, run.pair.num_classes, real, random)
+            latents, condition = run.draw_input(count, real)
             draws = draws_of_fakes(run)
+            # In train mode, as in its own moves: batch norm of the generator follows these passes too.
             return FakeBatch(run.passes.make(latents, condition), condition, latents, draws)
         case Replay(pushes=pushes):
-            latents = run.draw_latents(count)
-            condition = task.fake_condition(count, run.pair.num_classes, real, random)
+            latents, condition = run.draw_input(count, real)
+            # In eval mode, since the pushes follow the generator as it will be sampled (ICFG: G_t = G_{t-1} + a push).
             samples = made(run, latents, condition)
             pushed = run.chain.walk(samples, condition, run.passes.stored_outputs, pushes)
             return FakeBatch(pushed, condition, None, Draws())
         case Pool():
             pool = the_pool(run, "fakes from Pool()")
+            # Every rank holds the whole pool and draws the same order, of which it takes its own part; no sample stands
+            # twice in a batch.
             order = torch.randperm(len(pool.samples), generator=run.random["pool"], device=run.device)
             chosen = order[: count * run.ranks.count].tensor_split(run.ranks.count)[run.ranks.rank]
             return FakeBatch(pool.samples[chosen], tuple(each[chosen] for each in pool.condition), None, Draws())
@@ -75,6 +77,7 @@ def draws_of_fakes(run: Run) -> Draws:
 
 def fake_again(run: Run, draws: Draws, latents: Tensor, condition: Condition) -> Tensor:
     """Fakes of other ``latents``, made with the random draws and the precision of those made after ``draws``."""
+    # The same noise inside the network: what a latent penalty compares then differs by the latents alone.
     with draws.repeated(), run.autocast():
         return run.experiment.task.fake(run.generator, latents, condition, run.random["task"])
 
@@ -93,27 +96,28 @@ def the_pool(run: Run, who: str) -> SamplePool:
 @torch.no_grad()
 def made(run: Run, latents: Tensor, condition: Condition) -> Tensor:
     """The generator's samples as they will be drawn after training: in eval mode, its buffers left alone."""
-    chunk, parts = run.chain.chunk, []
+    chunk, parts = run.chain.chunk, []  # a pool of thousands is made in batches that training's memory holds
     with in_mode(run.generator, "eval"), run.autocast():
         for start in range(0, len(latents), chunk):
             piece = slice(start, start + chunk)
             given = tuple(each[piece] for each in condition)
             parts.append(run.experiment.task.fake(run.generator, latents[piece], given, run.random["task"]))
+    # In float32: a push adds a small step to a sample, which bfloat16's 8 bits would swallow.
     return upcast(torch.cat(parts))
 
 
 @torch.no_grad()
 def draw_pool(step: DrawPool, run: Run) -> None:
     """Fresh latents and labels, with the generator's samples of them or their random projections."""
-    task, random = run.experiment.task, run.random["task"]
-    count, gather = run.ranks.share(step.size), run.ranks.gather
+    task, count, gather = run.experiment.task, run.ranks.share(step.size), run.ranks.gather
     with run.drawing():
-        real = task.real_view(run.next_batch(count), random) if task.needs_real else None
-        latents = run.draw_latents(count)
-        condition = tuple(map(gather, task.fake_condition(count, run.pair.num_classes, real, random)))
-        latents = gather(latents)
+        real = task.real_view(run.next_batch(count), run.random["task"]) if task.needs_real else None
+        latents, condition = run.draw_input(count, real)
+        # Each rank draws its share and then holds the whole pool, [size, ...]: a fit shuffles all of it.
+        latents, condition = gather(latents), tuple(map(gather, condition))
         samples = _projected(run, latents) if step.projected else _shared(run, partial(made, run), latents, condition)
-    run.pool, run.fit = SamplePool(latents, condition, _as_images(samples)), None
+    # Another pool is another regression: its fit begins with a fresh optimizer and the full learning rate.
+    run.pool, run.fit = SamplePool(latents, condition, channels_last(samples)), None
     run.counters.g_num_real += step.size if task.needs_real else 0
 
 
@@ -123,6 +127,7 @@ def _shared(run: Run, work: Callable[[Tensor, Condition], Tensor], samples: Tens
         return work(samples, condition)
     dealt = run.ranks.dealt(len(samples), run.chain.chunk * run.ranks.count).to(samples.device)
     own = dealt[run.ranks.rank]
+    # Ranks work through chunk after chunk in step: gathered they stand rank by rank, and are put back in order.
     gathered = run.ranks.gather(work(samples[own], tuple(each[own] for each in condition)))
     whole = torch.empty_like(gathered)
     whole[dealt.flatten()] = gathered
@@ -131,13 +136,9 @@ def _shared(run: Run, work: Callable[[Tensor, Condition], Tensor], samples: Tens
 
 def _projected(run: Run, latents: Tensor) -> Tensor:
     """clamp(W z) to [-1, 1] with W random and independent of the data."""
-    size = (latents.shape[1], prod(run.pair.shape))
+    size = (latents.shape[1], prod(run.pair.shape))  # W is [latent size, numbers of a sample]
     matrix = PROJECTION_STD * torch.randn(size, generator=run.random["pool"], device=run.device)
     return (latents @ matrix).clamp(-1, 1).view(len(latents), *run.pair.shape)
-
-
-def _as_images(samples: Tensor) -> Tensor:
-    return samples.contiguous(memory_format=torch.channels_last) if samples.dim() == 4 else samples
 
 
 def store_discriminator(step: StoreDiscriminator, run: Run) -> None:
@@ -154,18 +155,20 @@ def push_pool(step: PushPool, run: Run) -> None:
     pool, by = the_pool(run, str(step)), run.chain.at(step.level)
     with run.autocast(), run.drawing():
         # x <- x + step_size * (the push at x): for functional gradients the schedule's weight is in the step size.
+        # A scheme may push by another step than the one stored for drawing; those that ship never do.
         by = by._replace(step_size=step.step_size)
         move = partial(run.chain.move, outputs_of=run.passes.stored_outputs, by=by)
         moved = _shared(run, move, pool.samples, pool.condition)
+    # A wait for the device, once a push: one NaN in the pool would reach the generator and every later round.
     if not moved.isfinite().all():
         raise TrainingStopped(
             f"training stopped: push {step.level} of round {run.cursor.round} made samples that are NaN or infinite, "
             f"at {run.counters.num_real:,} real images; lower --scheme.step-size or the discriminator's learning rate. "
             f"Checkpoints before this point are untouched."
         )
-    lengths = (moved - pool.samples).flatten(1).norm(dim=1)
+    lengths = (moved - pool.samples).flatten(1).norm(dim=1)  # [size], metered as each rank's share of them
     run.meters.add("push", lengths.tensor_split(run.ranks.count)[run.ranks.rank])
-    pool.samples = _as_images(moved)
+    pool.samples = channels_last(moved)
 
 
 def fit_generator(step: FitGenerator, run: Run) -> None:
@@ -176,10 +179,11 @@ def fit_generator(step: FitGenerator, run: Run) -> None:
     pool = the_pool(run, str(step))
     if pool.skipped:  # the players had lost touch when this pool was pushed, and the run is to go on all the same
         return
-    run.chain.leave(run.generator)
+    run.chain.leave(run.generator)  # what is drawn meanwhile is the generator of before, with its pushes
     fit = run.fit = run.fit or PoolFit(run.experiment.g_optimizer.build(run.g_parameters))
     order = torch.randperm(len(pool.samples), generator=run.random["pool"], device=run.device)
     losses = [_fit_batch(step, run, pool, fit, chosen) for chosen in order.split(run.experiment.batch_size)]
+    # Each rank has the sum over its own samples, and `mean` averages over ranks: together the mean over the pool.
     mean = run.ranks.mean(torch.stack(losses).sum()) * run.ranks.count / len(order)
     log(step, run, "fit_loss", mean)
     now = mean.item()  # waits for the device, once an epoch: the next learning rate depends on it
@@ -190,23 +194,20 @@ def fit_generator(step: FitGenerator, run: Run) -> None:
 
 def _fit_batch(step: FitGenerator, run: Run, pool: SamplePool, fit: PoolFit, chosen: Tensor) -> Tensor:
     """One optimizer step; the batch's summed loss."""
-    before = [p.detach().clone() for p in run.g_parameters] if is_measured(run) else None
     gradients: Gradients | None = None
     losses = []
     if run.ranks.count > 1:
+        # From here on this rank's part: gradients of its mean, averaged over ranks, are those of the batch's mean.
         chosen = chosen[run.ranks.dealt(len(chosen), run.chain.chunk * run.ranks.count)[run.ranks.rank]]
-    parts = chosen.split(run.chain.chunk)
+    parts = chosen.split(run.chain.chunk)  # micro-batches as large as those of the discriminator's moves
     for part in parts:
         with run.drawing():
             condition = tuple(each[part] for each in pool.condition)
             loss = run.passes.fit_loss(pool.latents[part], condition, pool.samples[part])
+            # The sum over samples becomes a mean over the batch; over the numbers of a sample it stays a sum.
             gradients = accumulate(gradients, loss / len(chosen), run.g_parameters, len(parts))
         losses.append(loss.detach())
     gradients = averaged(gradients, run.g_parameters, run)
     lr = rate(run.experiment.g_optimizer, run, own="g_updates") * DECAY**fit.decays
-    optimize(fit.optimizer, lr, run.g_parameters, gradients)
-    if before is not None:
-        run.round_steps.append(distance(before, run.g_parameters))
-        log(step, run, "g_step", run.round_steps[-1])
-    run.counters.g_updates += 1
+    optimize_generator(step, run, fit.optimizer, lr, gradients)
     return torch.stack(losses).sum()

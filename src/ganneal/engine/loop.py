@@ -30,11 +30,11 @@ from ganneal.engine.updates import (
     Gradients,
     accumulate,
     averaged,
-    distance,
     gradient_norm,
     is_measured,
     log,
     optimize,
+    optimize_generator,
     rate,
 )
 from ganneal.experiment import Budget
@@ -70,7 +70,7 @@ def apply(step: Step, run: Run) -> None:
         case FitGenerator():
             fit_generator(step, run)
         case _:
-            assert_never(step)
+            assert_never(step)  # the union of steps is closed: a type checker names a kind that has no case here
 
 
 def update_discriminator(step: UpdateDiscriminator, run: Run) -> None:
@@ -81,6 +81,7 @@ def update_discriminator(step: UpdateDiscriminator, run: Run) -> None:
     for _ in range(parts):
         with run.drawing():
             loss = _discriminator_loss(step, run, count)
+            # A loss is the mean over its micro-batch: divided by their number they add up to the mean over the batch.
             gradients = accumulate(gradients, loss / parts, run.d_parameters, parts)
     # Gradients are summed over micro-batches first, so that accumulation costs one exchange between ranks.
     gradients = averaged(gradients, run.d_parameters, run)
@@ -92,11 +93,13 @@ def update_discriminator(step: UpdateDiscriminator, run: Run) -> None:
     if (probability := experiment.augmentation.probability_now(run.augmentation_state, run.counters)) is not None:
         run.meters.add("augmentation", torch.as_tensor(probability))
     run.counters.d_updates += 1
-    run.counters.num_real += experiment.batch_size
+    run.counters.num_real += experiment.batch_size  # of all ranks together
 
 
 def _discriminator_loss(step: UpdateDiscriminator, run: Run, count: int) -> Tensor:
     experiment, random = run.experiment, run.random["task"]
+    # Reals before fakes: the order of the draws is part of a run's bits, and a class-conditional fake may take the
+    # label of the real sample beside it.
     with run.autocast():
         real = experiment.task.real_view(run.next_batch(count), random)
         fake = make_fakes(step.fakes, run, real)
@@ -109,16 +112,19 @@ def _discriminator_loss(step: UpdateDiscriminator, run: Run, count: int) -> Tens
     loss, real_logits, fake_logits, features = run.passes.discriminator_loss(seen, of_fakes(fake.samples), earlier)
     if run.earlier is not None:
         run.earlier.keep("discriminator", real.samples, fake.samples)
+    # An adaptive augmentation follows the discriminator's sign on reals, after this pass: it changes the next one.
     experiment.augmentation.observe(real_logits.detach(), run.augmentation_state, output_of(experiment.loss))
     log(step, run, "d_loss", loss)
     run.meters.add("d_real", real_logits)
     run.meters.add("d_fake", fake_logits)
     of_real, of_fake = (earlier[:1], (real.samples,)) if earlier else ((), ())  # partners, where pairs are judged
+    # Regularizers call the raw discriminator, outside of what may be recorded and of mixed precision: a penalty on an
+    # input gradient differentiates twice, and loses that gradient's digits in bfloat16.
     context = Context(
         discriminator=lambda x: run.logits_of(x, (*of_real, *real.condition)),
         fake_discriminator=lambda x: run.logits_of(x, (*of_fake, *fake.condition)),
         real=real.samples,
-        fake=fake.samples.to(real.samples.dtype),
+        fake=fake.samples.to(real.samples.dtype),  # made in bfloat16 perhaps; lines to the reals are of their precision
         real_logits=real_logits,
         fake_logits=fake_logits,
         counters=run.counters,
@@ -156,8 +162,7 @@ def update_generator(step: UpdateGenerator, run: Run) -> None:
     # Pushed samples belong to the generator as it was: the chain keeps a copy of it before this step changes it.
     # Under nested training no discriminator is stored, and this does nothing.
     run.chain.leave(run.generator)
-    before = [p.detach().clone() for p in run.g_parameters] if is_measured(run) else None  # for the length of the step
-    parameters = run.g_parameters + run.network_parameters
+    parameters = run.g_parameters + run.network_parameters  # one backward pass for both, an optimizer for each
     gradients: Gradients | None = None
     # Frozen, the discriminator passes gradients on to the samples, gathers none, and keeps its batch-norm statistics.
     with frozen(run.discriminator, keep_buffers=experiment.keep_d_buffers):
@@ -167,27 +172,22 @@ def update_generator(step: UpdateGenerator, run: Run) -> None:
                 gradients = accumulate(gradients, loss / parts, parameters, parts)
     gradients = averaged(gradients, parameters, run)
     own, networks = gradients[: len(run.g_parameters)], gradients[len(run.g_parameters) :]
-    if before is not None:
+    if is_measured(run):
         log(step, run, "g_grad_norm", gradient_norm(own))
     g_lr = rate(experiment.g_optimizer, run, own="g_updates")
-    optimize(run.g_optimizer, g_lr, run.g_parameters, own)
+    optimize_generator(step, run, run.g_optimizer, g_lr, own)
     if run.network_optimizer is not None:
         optimize(run.network_optimizer, g_lr, run.network_parameters, networks)
-    if before is not None:
-        run.round_steps.append(distance(before, run.g_parameters))
-        log(step, run, "g_step", run.round_steps[-1])
-    run.counters.g_updates += 1
     run.counters.g_num_real += experiment.generator_reals
 
 
 def _generator_loss(step: UpdateGenerator, run: Run, count: int) -> Tensor:
-    experiment, task, random = run.experiment, run.experiment.task, run.random["task"]
+    experiment, real = run.experiment, None
     with run.autocast():
-        real = None
         if experiment.generator_reals:  # real images a step: 0 unless the loss compares fakes with reals
-            real = task.real_view(run.next_batch(count), random)
-        latents = run.draw_latents(count)
-        condition = task.fake_condition(count, run.pair.num_classes, real, random)
+            real = experiment.task.real_view(run.next_batch(count), run.random["task"])
+        # New latents in each of the j updates of level j (Algorithm 3); the discriminator's fakes are not used again.
+        latents, condition = run.draw_input(count, real)
     # Kept so that a penalty in latent space can generate again with the same noise inside the network.
     draws = draws_of_fakes(run)
     earlier = () if run.earlier is None or real is None else run.earlier.of("generator", real.samples)
@@ -217,6 +217,7 @@ def _generator_loss(step: UpdateGenerator, run: Run, count: int) -> Tensor:
 
 def _close_measured_round(run: Run) -> None:
     """Log how far the generator moved in the round just ended, per discriminator update."""
+    # The cursor stands in the next round already.
     d_updates = sum(isinstance(step, UpdateDiscriminator) for step in run.experiment.scheme(run.cursor.round - 1))
     run.meters.add("g_step_per_d_update", torch.stack(run.round_steps).sum() / max(d_updates, 1))
     run.round_steps.clear()
@@ -231,8 +232,9 @@ def training_rows(run: Run, interrupted: Callable[[], bool] = lambda: False) -> 
     """
     budget, every = run.experiment.budget, run.experiment.records.log_every
     while (stopped := _reached(budget, run)) is None:
-        if run.ranks.greatest(interrupted()):
+        if run.ranks.greatest(interrupted()):  # a signal to any rank ends all of them at the same step
             return
+        # Both clocks stop at `yield`: what the caller measures, draws and saves is no training time.
         started, worked = perf_counter(), process_time()
         step, following = run.cursor.step, run.cursor.following
         with run.moving():
@@ -242,6 +244,7 @@ def training_rows(run: Run, interrupted: Callable[[], bool] = lambda: False) -> 
             run.update_average()
         if run.cursor.advance() and run.round_steps:
             _close_measured_round(run)
+        # A multiple of `every` was passed: a batch may be larger than `every`, or no divisor of it.
         due = run.counters.num_real // every > run.logged_at // every
         if due and run.device.type == "cuda":
             torch.cuda.synchronize(run.device)  # what was given to the device is training's time, and not yet done
@@ -251,7 +254,7 @@ def training_rows(run: Run, interrupted: Callable[[], bool] = lambda: False) -> 
             run.counters.seconds = run.ranks.greatest(run.counters.seconds)
         if budget.cpu_seconds is not None:
             run.counters.cpu_seconds = run.ranks.greatest(run.counters.cpu_seconds)
-        if due and run.cursor.at_rest and budget.reached(run.counters) is None:
+        if due and run.cursor.at_rest and budget.reached(run.counters) is None:  # else the last row has it all
             yield _row(run)
     if run.meters.values:
         yield _row(run) | {"stopped": stopped}
@@ -264,6 +267,7 @@ def _reached(budget: Budget, run: Run) -> str | None:
 def _row(run: Run) -> Row:
     run.logged_at = run.counters.num_real
     row: dict[str, Any] = {**run.counters.as_dict(), "round": run.cursor.round}
+    # The rates that the last steps were made with; functional gradients have an optimizer for each fit.
     g_optimizer = run.g_optimizer if run.fit is None else run.fit.optimizer
     row["d_lr"], row["g_lr"] = (optimizer.param_groups[0]["lr"] for optimizer in (run.d_optimizer, g_optimizer))
     return row | run.meters.read(run.ranks)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +30,17 @@ Seen = tuple[Tensor, Condition]
 """Samples and their condition as a discriminator sees them."""
 Earlier = tuple[Tensor, Tensor] | tuple[()]
 """Reals and fakes of the move before, where a loss compares with them."""
+
+
+class Beside(NamedTuple):
+    """What the generator's loss compares fakes with, as a discriminator sees it; nothing for most losses."""
+
+    real: OptionalReals = ()
+    given: Condition = ()
+    """Of the reals."""
+    earlier: Earlier = ()
+
+
 Call = Callable[..., tuple[Tensor, ...]]
 """A `Pass` or its recording."""
 
@@ -45,6 +56,7 @@ class Sight:
         self, task: Task, augmented: Callable[[Tensor], Tensor], random: torch.Generator, condition: Condition
     ):
         self.task, self.condition = task, condition
+        # Drawn at the first call: consistency terms (zCR, bCR) compare outputs under one augmentation, not two.
         self.augmented = Shared(augmented, random)
 
     def __call__(self, samples: Tensor, change: Change = unchanged) -> tuple[Tensor, Condition]:
@@ -72,6 +84,7 @@ class EarlierBatches:
         """
         if player in self.kept:
             return self.kept[player]
+        # Rolled by one place, no sample is compared with itself.
         return real.roll(1, 0), (real if fakes is None else fakes).roll(1, 0)
 
     def keep(self, player: Player, real: Tensor, fakes: Tensor) -> None:
@@ -90,6 +103,8 @@ class EarlierBatches:
 class Pass(nn.Module):
     """A pass of the players as a function of tensors, with the precision of an experiment."""
 
+    # A module that holds the players themselves: a recording finds in it the parameters and buffers that it reads, and
+    # its backward pass reaches them.
     def __init__(self, experiment: Experiment, pair: ModelPair, random: torch.Generator):
         super().__init__()
         self.generator, self.discriminator = pair.generator, pair.discriminator
@@ -105,6 +120,7 @@ class Pass(nn.Module):
     def become_recorded(self) -> None:
         """Leave everything where it is from now on: recorded code reads and writes the tensors of its first call."""
         self.recorded = True
+        # Power iteration puts a new tensor in the place of u; what was recorded would go on reading the old one.
         self.spectral = [(m, m.u) for m in self.modules() if isinstance(m, SpectralWeight)]
 
     def autocast(self) -> AbstractContextManager[Any]:
@@ -118,35 +134,31 @@ class Pass(nn.Module):
 
     def fake(self, latents: Tensor, condition: Condition, noise: Condition) -> Tensor:
         """The task's, with its noise given."""
-        if self.noisy is None:
+        with self.autocast():
+            # Noise comes in as an argument: a recording would replay the numbers that were drawn when it was made.
+            if self.noisy is not None:
+                return self.noisy.fake_with(self.generator, latents, condition, noise)
             return self.task.fake(self.generator, latents, condition, self.random)
-        return self.noisy.fake_with(self.generator, latents, condition, noise)
 
     def outputs_on(self, views: tuple[SideGroup, ...], sides: dict[Side, Seen]) -> list[DiscriminatorOutput]:
         """Raw outputs on each of ``views``: a sample under its condition, its partners first where it has any."""
         outputs = []
         with self.autocast():
+            # Each view in a pass of its own: reals and fakes in one batch would share batch norm's statistics.
             for first, *partners in views:
                 samples, condition = sides[first]
                 beside = (sides[other][0] for other in partners)
                 outputs.append(discriminator_output(self.discriminator, samples, *beside, *condition))
         return outputs
 
-    def generator_loss(
-        self,
-        weight: float | Tensor,
-        fake: Tensor,
-        condition: Condition,
-        real: OptionalReals,
-        given: Condition,
-        earlier: Earlier = (),
-    ) -> Tensor:
+    def generator_loss(self, weight: float | Tensor, fake: Tensor, condition: Condition, beside: Beside) -> Tensor:
         """The generator's loss of ``fake``."""
-        sides: dict[Side, Seen] = {"fake": (fake, condition), **_earlier(earlier)}
-        if real:
-            sides["real"] = (*real, given)
+        sides: dict[Side, Seen] = {"fake": (fake, condition), **_earlier(beside.earlier)}
+        if beside.real:
+            sides["real"] = (*beside.real, beside.given)
         outputs = [output.logits for output in self.outputs_on(self.views_of_generator, sides)]
-        # a float, or a 0-dim tensor where it would be a constant of the recording
+        # A float, or a 0-dim tensor where it would be a constant of the recording. The loss multiplies by it per
+        # sample; the mean over the batch comes after.
         loss = self.loss.generator(*outputs, weight=weight).mean()
         self.settle()
         return loss
@@ -157,15 +169,14 @@ class Pass(nn.Module):
             for weight, place in self.spectral:
                 if weight.u is not place:
                     place.copy_(weight.u)
-                    weight.u = place  # power iteration made a new tensor; recorded code reads and writes the old one
+                    weight.u = place
 
 
 class MakeFakes(Pass):
     """Fakes; with a graph, the first half of `GeneratorLoss`, where they are augmented before they are judged."""
 
     def forward(self, latents: Tensor, condition: Condition, noise: Condition) -> tuple[Tensor]:
-        with self.autocast():
-            fake = self.fake(latents, condition, noise)
+        fake = self.fake(latents, condition, noise)
         self.settle()
         return (fake,)
 
@@ -178,7 +189,7 @@ class DiscriminatorLoss(Pass):
         self, real: Tensor, given: Condition, fake: Tensor, condition: Condition, earlier: Earlier = ()
     ) -> tuple[Tensor, ...]:
         sides: dict[Side, Seen] = {"real": (real, given), "fake": (fake, condition)}
-        outputs = self.outputs_on(self.views_of_discriminator, sides | _earlier(earlier))
+        outputs = self.outputs_on(self.views_of_discriminator, sides | _earlier(earlier))  # reals first: order of draws
         loss = self.loss.discriminator(*(output.logits for output in outputs)).mean()
         self.settle()
         of_reals, of_fakes = outputs[:2]
@@ -189,43 +200,26 @@ class GeneratorLoss(Pass):
     """The generator's loss through a frozen discriminator, and the fakes; reals where the loss needs them."""
 
     def forward(
-        self,
-        weight: float | Tensor,
-        latents: Tensor,
-        condition: Condition,
-        noise: Condition,
-        real: OptionalReals,
-        given: Condition,
-        earlier: Earlier = (),
+        self, weight: float | Tensor, latents: Tensor, condition: Condition, noise: Condition, beside: Beside
     ) -> tuple[Tensor, Tensor]:
-        with self.autocast():
-            fake = self.fake(latents, condition, noise)
-        return self.generator_loss(weight, fake, condition, real, given, earlier), fake
+        fake = self.fake(latents, condition, noise)
+        return self.generator_loss(weight, fake, condition, beside), fake
 
 
 class GeneratorLossOfFakes(Pass):
     """The second half of `GeneratorLoss`."""
 
-    def forward(
-        self,
-        weight: float | Tensor,
-        fake: Tensor,
-        condition: Condition,
-        real: OptionalReals,
-        given: Condition,
-        earlier: Earlier = (),
-    ) -> tuple[Tensor]:
-        return (self.generator_loss(weight, fake, condition, real, given, earlier),)
+    def forward(self, weight: float | Tensor, fake: Tensor, condition: Condition, beside: Beside) -> tuple[Tensor]:
+        return (self.generator_loss(weight, fake, condition, beside),)
 
 
 class FitLoss(Pass):
     """Half the squared distances of the generator's samples from their targets, summed."""
 
     def forward(self, latents: Tensor, condition: Condition, noise: Condition, targets: Tensor) -> tuple[Tensor]:
-        with self.autocast():
-            fake = self.fake(latents, condition, noise)
+        fake = self.fake(latents, condition, noise)
         self.settle()
-        return (half_squares(fake, targets),)
+        return (half_squares(fake, targets),)  # out of autocast: a sum of thousands of squares in float32
 
 
 class StoredOutputs(Pass):
@@ -248,13 +242,14 @@ class StandIn(StoredOutputs):
         self.discriminator.requires_grad_(False)
         for module in self.discriminator.modules():
             if isinstance(module, SpectralWeight):
-                module.held = True
+                module.held = True  # a stored discriminator is never trained: its u stays
         self.loaded: nn.Module | None = None
 
     def load(self, stored: nn.Module) -> None:
         """Take weights, buffers and modes of ``stored``, which do not change any more."""
         if stored is self.loaded:
             return
+        # Into the tensors that the recording reads; other tensors would need a recording for each level.
         own, others = ([*module.parameters(), *module.buffers()] for module in (self.discriminator, stored))
         with torch.no_grad():
             torch._foreach_copy_(own, others)
@@ -291,7 +286,7 @@ class Passes:
         self.generator_loss_of_fakes = as_called(GeneratorLossOfFakes(*parts))
         self.loss_of_fit = as_called(FitLoss(*parts))
         self.stored = StoredOutputs(*parts) if record is None else StandIn(*parts)
-        self.stored_outputs_of = as_called(self.stored)
+        self.stored_outputs_of = as_called(self.stored)  # in eval mode perhaps, and without gradients of weights
 
     def _noise(self, condition: Condition) -> Condition:
         return () if self.noisy is None else self.noisy.noise(condition, self.random)
@@ -325,18 +320,18 @@ class Passes:
         self, weight: float, latents: Tensor, condition: Condition, real: RealView | None, earlier: Earlier = ()
     ) -> tuple[Tensor, Tensor]:
         """The generator's loss and the fakes, both with a graph; the discriminator is frozen."""
+        # A task may need reals for its condition alone (DDGAN's x_{t+1}): the loss is not given those.
         needed = real if real is not None and self.needs_real else None
         noise = self._noise(condition)
         if self.whole:
-            reals = self._reals(needed)
-            loss, fake = self.whole_generator_loss(weight, latents, condition, noise, *reals, *self._seen(earlier))
+            loss, fake = self.whole_generator_loss(weight, latents, condition, noise, self._beside(needed, earlier))
             return loss, fake
         (fake,) = self.make_fakes_with_graph(latents, condition, noise)
         shown = self.sight(condition)(fake)  # before the reals: the order of their draws
-        return self.generator_loss_of_fakes(weight, *shown, *self._reals(needed), *self._seen(earlier))[0], fake
+        return self.generator_loss_of_fakes(weight, *shown, self._beside(needed, earlier))[0], fake
 
-    def _reals(self, view: RealView | None) -> tuple[OptionalReals, Condition]:
+    def _beside(self, view: RealView | None, earlier: Earlier) -> Beside:
         if view is None:
-            return (), ()
+            return Beside((), (), *self._seen(earlier))
         shown, given = self.sight(view.condition)(view.samples)
-        return (shown,), given
+        return Beside((shown,), given, *self._seen(earlier))

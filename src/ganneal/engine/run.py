@@ -29,18 +29,19 @@ from ganneal.ranks import ALONE, GlobalDraws, Ranks, joined
 from ganneal.regularizers.reconstruction import with_own_term
 from ganneal.schemes import Scheme
 from ganneal.steps import Step, StoreDiscriminator
-from ganneal.task import Condition
+from ganneal.task import Condition, RealView
 
 
 class Cursor:
     """Where a run stands in its scheme: ``index`` steps of ``round`` are done."""
 
-    def __init__(self, scheme: Scheme, round: int = 0, index: int = 0):
+    def __init__(self, scheme: Scheme):
         self.scheme = scheme
-        self.seek(round, index)
+        self.seek(0, 0)
 
     def seek(self, round: int, index: int) -> None:
         """Go to a step."""
+        # Two numbers are the whole place of a run in its scheme: a scheme is a function of the round alone.
         self.round, self.index = round, index
         self._steps = self._round(round)
         self.levels = max(step.level for step in self._steps)
@@ -64,6 +65,7 @@ class Cursor:
         """The step after it, of the next round where this one ends."""
         if self.index + 1 < len(self._steps):
             return self._steps[self.index + 1]
+        # Across rounds: a run of generator steps that goes on in the next round is averaged once, where it ends.
         return self._round(self.round + 1)[0]
 
     @property
@@ -92,6 +94,8 @@ class Meters:
 
     def read(self, ranks: Ranks = ALONE) -> dict[str, float]:
         """The mean of everything under each name since the last reading, over all ``ranks``."""
+        # Values of a batch and means of one may stand under a name; each number counts once. `item` waits for the
+        # device, here and nowhere else between two rows.
         means = {
             name: torch.cat([v.flatten() for v in kept]).float().mean().item() for name, kept in self.values.items()
         }
@@ -109,6 +113,11 @@ class Meters:
             kept[:] = [value.tensor_split(ranks.count)[ranks.rank] if value.dim() else value for value in kept]
 
 
+def channels_last(samples: Tensor) -> Tensor:
+    """Images in the memory order of the players, whose convolutions would otherwise reorder them; points unchanged."""
+    return samples.contiguous(memory_format=torch.channels_last) if samples.dim() == 4 else samples
+
+
 class Run:
     """One training run in memory; a directory on disk mirrors it (`storage.run_directory.RunDirectory`).
 
@@ -116,7 +125,7 @@ class Run:
     """
 
     def __init__(self, experiment: Experiment, dataset: Dataset | None = None, ranks: Ranks = ALONE):
-        if experiment.threads is not None:
+        if experiment.threads is not None:  # first, as sums over threads decide the bits of everything that follows
             torch.set_num_threads(experiment.threads)
         self.experiment = experiment
         self.ranks = ranks
@@ -134,6 +143,7 @@ class Run:
         self._build(dataset)
         self.average = deepcopy(self.generator).requires_grad_(False).eval()
         self.averaged_at = 0  # in real images, as the half-life
+        # Without those of a pretrained part that its model freezes.
         self.d_parameters = [p for p in self.discriminator.parameters() if p.requires_grad]
         self.g_parameters = [p for p in self.generator.parameters() if p.requires_grad]
         self.d_optimizer = experiment.d_optimizer.build(self.d_parameters)
@@ -144,6 +154,7 @@ class Run:
         self.augmentation_state = experiment.augmentation.init_state()
         self.random = {name: random_stream(experiment.seed, name, self.device) for name in RANDOM_STREAMS}
         self.passes = passes_of(experiment, self.pair, self.random["task"], self.sight)
+        # Samples that one discriminator sees at once: batch norm in it makes a push depend on them.
         together = ranks.share(experiment.batch_size // experiment.accumulate)
         self.chain = Chain(experiment.push, experiment.loss, together)
         self.pool: SamplePool | None = None
@@ -161,11 +172,13 @@ class Run:
     def _build(self, dataset: Dataset) -> None:
         """Both players, the regularizer and its network, for samples and classes as those of ``dataset``."""
         experiment = self.experiment
+        # Layers draw their initial weights from torch's own generator; the caller's numbers stay as they were.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(experiment.seed, "initial weights"))
             self.pair = built_players(experiment, dataset.shape, experiment.task.num_classes(dataset))
             check(experiment, DataAndPlayers(dataset, self.pair))
             self.pair.load_files()
+            # Seeded anew, so that a spectral norm's first u does not depend on how many numbers the players drew.
             torch.manual_seed(derive_seed(experiment.seed, "initial normalization and regularizer"))
             self.pair.discriminator = experiment.normalization.apply(self.discriminator)
             self.regularizer = with_own_term(experiment.regularizer, self.discriminator)
@@ -191,6 +204,7 @@ class Run:
 
     def logits_of(self, samples: Tensor, condition: Condition) -> Tensor:
         """The discriminator's raw outputs in training, for what differentiates them twice: on augmented ``samples``."""
+        # Augmented anew, unlike `Context.real_again`: a penalty's points are samples of their own.
         shown, given = self.sight(condition)(samples)
         return self.discriminator(shown, *given)
 
@@ -201,6 +215,7 @@ class Run:
     def augmented(self, samples: Tensor) -> Tensor:
         """``samples`` as a discriminator sees them in training."""
         change, random = self.experiment.augmentation, self.random["augmentation"]
+        # bfloat16 has 8 bits: interpolated pixels and sums of colours would lose what an 8-bit image has.
         with self.full_precision():
             return change(samples, random, self.augmentation_state, self.counters)
 
@@ -220,10 +235,8 @@ class Run:
         """This rank's ``count`` of the next samples of the data stream, from which every rank takes as many."""
         ranks = self.ranks
         batch = self.data.batch(self.data_position, count * ranks.count, rank=ranks.rank, ranks=ranks.count)
-        self.data_position += count * ranks.count
-        if batch.samples.dim() == 4:
-            return batch._replace(samples=batch.samples.contiguous(memory_format=torch.channels_last))
-        return batch
+        self.data_position += count * ranks.count  # of the global batch, so that a run may resume on other ranks
+        return batch._replace(samples=channels_last(batch.samples))
 
     @contextmanager
     def moving(self) -> Iterator[None]:
@@ -240,6 +253,12 @@ class Run:
     def draw_latents(self, count: int) -> Tensor:
         """Fresh latents for training."""
         return self.pair.latent.sample(count, self.random["latents"])
+
+    def draw_input(self, count: int, real: RealView | None) -> tuple[Tensor, Condition]:
+        """What ``count`` fakes are made of: fresh latents, and a condition, which may be that of the ``real`` batch."""
+        latents = self.draw_latents(count)
+        task = self.experiment.task
+        return latents, task.fake_condition(count, self.pair.num_classes, real, self.random["task"])
 
     def skip_fit(self) -> None:
         """Leave the generator as it is in the fits to the present pool."""
@@ -263,24 +282,24 @@ class Run:
             case "generator":
                 if self.experiment.averaging.statistics != "recompute" or not batch_norms(self.average):
                     return self.drawing_from(self.average)
+                # A copy, whose running statistics are then replaced: those of the average itself are part of the run.
                 average = self.drawing_from(deepcopy(self.average))
                 return average.with_statistics("standing", self.experiment.generator_batch)
             case "pushed":
                 generator = self.generator if self.chain.generator is None else self.chain.generator
-                return self.drawing_from(deepcopy(generator), self._pushes())
+                # The discriminators saw augmented samples: pushes take the augmentation along, as it stands now.
+                change, state = self.experiment.augmentation, self.augmentation_state
+                pushes = ChainPushes(replace(self.chain), change, state, self.counters)
+                return self.drawing_from(deepcopy(generator), pushes)  # a copy, as drawing puts it in eval mode
 
     def drawing_from(self, generator: nn.Module, pushes: Pushes | None = None) -> TrainedGenerator:
         """``generator``, one of this run's shape, to draw samples from; its classes as often as the data has them."""
         counts = class_counts(self.data.dataset.labels, self.pair.num_classes)
         return TrainedGenerator(generator, self.pair, self.experiment.task, pushes=pushes, class_counts=counts)
 
-    def _pushes(self) -> ChainPushes:
-        """The pushes of the chain, with the augmentation as it stands."""
-        state = self.augmentation_state
-        return ChainPushes(replace(self.chain), self.experiment.augmentation, state, self.counters)
-
     def state_dict(self) -> dict[str, Any]:
         """Everything that decides what happens next, as tensors and plain types."""
+        # The run's own tensors, which the next step changes in place: whoever keeps them for later copies them.
         return {
             "generator": self.generator.state_dict(),
             "discriminator": self.discriminator.state_dict(),
@@ -299,6 +318,7 @@ class Run:
             "cursor": (self.cursor.round, self.cursor.index),
             "data_position": self.data_position,
             "counters": self.counters.as_dict(),
+            # What is metered and not logged yet: the row after a resumption is that of an undisturbed run.
             "meters": dict(self.meters.values),
             "earlier": None if self.earlier is None else self.earlier.state_dict(),
             "round_steps": self.round_steps,
@@ -318,7 +338,7 @@ class Run:
         self.counters = Counters(**state["counters"])
         self.meters = Meters()
         self.meters.values.update({name: list(values) for name, values in state["meters"].items()})
-        self.meters.deal(self.ranks)
+        self.meters.deal(self.ranks)  # the checkpoint has all samples' values, of however many ranks there were
         if self.earlier is not None:
             self.earlier.load_state_dict(state["earlier"], str(self.device))
         self.round_steps = list(state["round_steps"])
@@ -328,6 +348,7 @@ class Run:
         """Take players, optimizers and regularizer from an earlier `state_dict`; clocks, data and randomness go on."""
         self.load_players(state)
         self._load_chain(state)
+        # Optimizers too: moments of the weights of after the collapse would push the restored ones the same way.
         self.d_optimizer.load_state_dict(deepcopy(state["d_optimizer"]))  # torch adopts the tensors it is given
         self.g_optimizer.load_state_dict(deepcopy(state["g_optimizer"]))
         self.regularizer_state = deepcopy(state["regularizer"])
@@ -355,6 +376,7 @@ class Run:
         """Whether every weight and statistic of what is trained and of the average is a number."""
         modules = (*self.modules, self.average)
         tensors = [t for module in modules for t in module.state_dict().values() if t.is_floating_point()]
+        # NaN and infinity survive a norm, so that one wait for the device answers for millions of numbers.
         return bool(torch.stack(torch._foreach_norm(tensors)).isfinite().all())
 
     def digest(self) -> str:
