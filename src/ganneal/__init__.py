@@ -31,24 +31,6 @@ if TYPE_CHECKING:
     from ganneal.inference.loading import load
     from ganneal.training.session import train
 
-_MODULES = (
-    "augment",
-    "data",
-    "divergences",
-    "experiments",
-    "losses",
-    "metrics",
-    "models",
-    "normalization",
-    "optim",
-    "plan",
-    "regularizers",
-    "schemes",
-    "steps",
-    "stop",
-    "task",
-    "weights",
-)
 _NAMES = {
     "Budget": "ganneal.experiment",
     "Experiment": "ganneal.experiment",
@@ -84,10 +66,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f"ganneal.{name}")
+    # Asked only for names that are not there yet: an imported module is an attribute of the package from then on.
     if name in _NAMES:
         return getattr(import_module(_NAMES[name]), name)
+    if name in __all__:
+        return import_module(f"ganneal.{name}")
     raise AttributeError(f"module 'ganneal' has no attribute {name!r}")
 
 

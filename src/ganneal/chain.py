@@ -53,6 +53,7 @@ class Chain:
     def leave(self, generator: nn.Module) -> None:
         """``generator`` is about to move: keep it as it is, where there is a chain behind it."""
         if self.stored and self.generator is None:
+            # In eval mode, as the fakes of the chain were made.
             self.generator = deepcopy(generator).requires_grad_(False).eval()
 
     def at(self, level: int) -> Stored:
@@ -95,6 +96,7 @@ class Chain:
         for start in range(0, len(samples), self.chunk):
             piece = slice(start, start + self.chunk)
             given = tuple(each[piece] for each in condition)
+            # In train mode, the default, batch norm would move its running statistics: a stored one stays as stored.
             with frozen(by.discriminator, keep_buffers=True), in_mode(by.discriminator, self.push.d_norm_mode):
                 outputs = lambda x, given=given: outputs_of(by.discriminator, x, given)  # noqa: E731
                 moved.append(self.push(outputs, samples[piece], by.step_size, self.loss))
@@ -110,6 +112,7 @@ class Chain:
     def load_state_dict(self, state: dict[str, Any], generator: nn.Module, discriminator: nn.Module) -> None:
         """Continue from a `state_dict`; ``generator`` and ``discriminator`` give the shapes."""
         self.stored, self.generator = {}, None
+        # A state has weights alone; the networks to put them in are copies of the players at hand.
         for level, (step_size, weights) in state["stored"].items():
             self.store(level, discriminator, step_size)
             self.stored[level].discriminator.load_state_dict(weights)
@@ -137,16 +140,12 @@ class SamplePool:
 
     def state_dict(self) -> dict[str, Any]:
         """As tensors and plain types."""
-        return {
-            "latents": self.latents,
-            "condition": self.condition,
-            "samples": self.samples,
-            "skipped": self.skipped,
-        }
+        return dict(vars(self))
 
 
 def half_squares(samples: Tensor, targets: Tensor) -> Tensor:
     """1/2 ||samples - targets||^2, summed over the batch."""
+    # With the 1/2 one step of the fit on pushed samples is a step along the push itself: J^T (target - G(z)).
     return 0.5 * (upcast(samples) - targets).square().sum()
 
 

@@ -46,11 +46,6 @@ class DataAndPlayers:
     dataset: Dataset
     pair: ModelPair
 
-    @property
-    def batch_norms(self) -> bool:
-        """Whether the discriminator normalises over its batch."""
-        return any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in self.pair.discriminator.modules())
-
 
 DRAWING = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, NoiseInjection)
 """Layers that draw in training."""
@@ -69,6 +64,7 @@ def check(experiment: Experiment, met: ThisMachine | DataAndPlayers | None = Non
         found += [refusals(experiment) for refusals in OF_MACHINE]
     if isinstance(met, DataAndPlayers):
         found += [refusals(experiment, met) for refusals in OF_DATA_AND_PLAYERS]
+    # Generators, read in order: the first refusal is told, and none after it need make sense.
     for refusal in chain.from_iterable(found):
         raise ValueError(refusal)
 
@@ -110,12 +106,14 @@ def _batches(experiment: Experiment) -> Refusals:
 
 
 def _pools(experiment: Experiment) -> Refusals:
+    # Round 1: round 0 may begin with projections, as functional gradients do.
     for step in experiment.scheme(1):
         if isinstance(step, DrawPool) and step.size % experiment.ranks:
             yield (
                 f"the pool's size must be a multiple of devices x nodes = {experiment.ranks}, got {step.size}; use "
                 f"--scheme.pool-size {step.size // experiment.ranks * experiment.ranks or experiment.ranks}."
             )
+        # A batch of fakes is taken from the pool without repetition.
         if isinstance(step, DrawPool) and step.size < experiment.batch_size:
             yield (
                 f"pool_size must be at least batch_size={experiment.batch_size}, got {step.size}; use ten batches, "
@@ -125,6 +123,7 @@ def _pools(experiment: Experiment) -> Refusals:
 
 def _steps_that_are_made(experiment: Experiment) -> Refusals:
     """Options of steps that the scheme never makes."""
+    # Refused, not ignored: whoever sets one of them believes that it acts.
     if experiment.divergence.on_diverge == "skip" and not experiment.makes(FitGenerator):
         yield (
             f"divergence.on_diverge 'skip' leaves out fits of the generator, and {experiment.scheme} makes none; use "
@@ -159,6 +158,7 @@ def _pushed_samples(experiment: Experiment) -> Refusals:
             f"push.delta follows the generator's loss, and that of {name} judges fakes against reals, which a push has "
             f"not; use --push.delta one."
         )
+    # delta of a divergence is a function of e^D = p/q: of a hinge or Wasserstein output it would be any number.
     if getattr(experiment.push.delta, "reads_log_ratio", False) and output_of(loss) not in (LOG_RATIO, UNKNOWN):
         yield (
             f"push.delta reads the discriminator's output as a log ratio, which it is not under the loss {name}; use "
@@ -177,6 +177,7 @@ def _gradients_of_samples(experiment: Experiment) -> Refusals:
             "regularizer penalises the discriminator's input gradient, and normalization divides by it: its slope is "
             "bounded already, and the penalty would need third derivatives; use one of the two."
         )
+    # A point between two samples can have one label only.
     if experiment.regularizer.on_lines and not experiment.task.paired:
         yield (
             "regularizer mixes each real sample with a fake, and task.paired=False gives them different labels; "
@@ -200,6 +201,7 @@ def _capture(experiment: Experiment) -> Refusals:
     instead = "use capture='none'"
     if experiment.capture == "graph" and not experiment.device.startswith("cuda"):
         yield f"capture 'graph' needs device='cuda', got device={experiment.device!r}; {instead}, or 'compile'."
+    # What compiles or records a pass differentiates it once; these outputs contain a derivative already.
     if experiment.normalization.per_sample_gradients:
         yield f"capture holds no second derivatives, which normalization {experiment.normalization} needs; {instead}."
     players = (getattr(experiment.model, player, None) for player in ("generator", "discriminator"))
@@ -228,6 +230,7 @@ class _NotRecorded(Ranks):
 def _reads_other_ranks(loss: Loss) -> bool:
     """Whether ``loss`` takes a mean over ranks, or what others have: it is asked with outputs of two samples."""
     outputs = torch.zeros(2)
+    # Found by trying, so that a loss of one's own need not declare it.
     try:
         with joined(_NotRecorded(0, 2)):
             loss.discriminator(*[outputs] * len(views_of_discriminator(loss)))
@@ -250,6 +253,7 @@ def _kind_of_device(experiment: Experiment) -> Refusals:
 
 def _processes(experiment: Experiment) -> Refusals:
     """Processes that were started, or must be, in another number than the experiment has."""
+    # Too many would each train the whole run by itself, and write into one directory.
     several, started = experiment.ranks > 1, os.environ.get("WORLD_SIZE", "1")
     # Without several, the same names may be anybody's: a cluster sets RANK and WORLD_SIZE for jobs of one process too.
     launcher = "RANK" if several else "TORCHELASTIC_RUN_ID"
@@ -274,7 +278,7 @@ def _processes(experiment: Experiment) -> Refusals:
 
 def _devices(experiment: Experiment) -> Refusals:
     if experiment.ranks == 1:
-        device_named(experiment.device)
+        device_named(experiment.device)  # raises by itself
     elif experiment.device == "cuda" and torch.cuda.device_count() < experiment.devices:
         yield (
             f"devices must be at most the GPUs of this machine, {torch.cuda.device_count()}, got {experiment.devices}; "
@@ -290,7 +294,7 @@ def device_named(name: str) -> torch.device:
     """
     try:
         device = torch.device(name)
-        torch.Generator(device)
+        torch.Generator(device)  # asks for the device itself: torch.device takes the name of one that is not here
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0].split(". ")[0].rstrip(".")
         raise ValueError(f"device must be one that torch has here, as 'cpu', got {name!r} ({reason}).") from error
@@ -301,6 +305,7 @@ def device_named(name: str) -> torch.device:
 
 
 def _data(experiment: Experiment, met: DataAndPlayers) -> Refusals:
+    # The endless stream would give it all the same, with some samples twice in every batch.
     if len(met.dataset) < experiment.batch_size:
         yield (
             f"batch_size must not exceed the data, got {experiment.batch_size} with {len(met.dataset)} samples; "
@@ -319,6 +324,7 @@ def _data(experiment: Experiment, met: DataAndPlayers) -> Refusals:
 
 def _times(experiment: Experiment, met: DataAndPlayers) -> Refusals:
     """A task of several noise levels and players that take one go together."""
+    # DDGAN's players are G(z, t, x_{t+1}) and D(x_t, t, x_{t+1}); all others take samples, and labels perhaps.
     task, model = type(experiment.task).__name__, type(experiment.model).__name__
     if experiment.task.denoises and not met.pair.denoises:
         yield (
@@ -330,15 +336,11 @@ def _times(experiment: Experiment, met: DataAndPlayers) -> Refusals:
             f"model {model} takes a time and a noisier sample, which the task {task} does not give; use the task "
             f"'denoising', or another model."
         )
-    if experiment.task.denoises and _moves_samples(experiment):
+    if experiment.task.denoises and experiment.makes(DrawPool, StoreDiscriminator):
         yield (
             f"scheme pushes finished samples by discriminators, and those of the task {task} judge one step of a "
             f"diffusion; use a scheme as Alternating or Nested."
         )
-
-
-def _moves_samples(experiment: Experiment) -> bool:
-    return any(isinstance(step, DrawPool | StoreDiscriminator) for step in experiment.scheme(0))
 
 
 def _pairs(experiment: Experiment, met: DataAndPlayers) -> Refusals:
@@ -356,7 +358,7 @@ def _pairs(experiment: Experiment, met: DataAndPlayers) -> Refusals:
             f"model {model} has a discriminator of pairs, and the loss {loss} judges single samples; use the loss "
             f"'triplet' (--loss triplet), or another model."
         )
-    if _moves_samples(experiment):
+    if experiment.makes(DrawPool, StoreDiscriminator):
         yield (
             f"scheme pushes single samples, and the discriminator of {model} judges pairs; use a scheme as Alternating "
             f"or Nested."
@@ -370,6 +372,7 @@ def _pairs(experiment: Experiment, met: DataAndPlayers) -> Refusals:
 
 def _samples_compared(experiment: Experiment, met: DataAndPlayers) -> Refusals:
     """A discriminator that compares the samples of a batch needs whole groups of them."""
+    # Minibatch deviation compares a sample with others of its group: a part of a group would see other statistics.
     together, parts = met.pair.judged_together, experiment.accumulate * experiment.ranks
     for name, size in (("batch_size", experiment.batch_size), ("g_batch_size", experiment.generator_batch)):
         count = size // parts
@@ -382,8 +385,10 @@ def _samples_compared(experiment: Experiment, met: DataAndPlayers) -> Refusals:
 
 
 def _batch_norm(experiment: Experiment, met: DataAndPlayers) -> Refusals:
+    # Under batch norm the gradient of the summed outputs in one sample has parts from the outputs of all others.
+    mixes = any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in met.pair.discriminator.modules())
     for name, part in (("regularizer", experiment.regularizer), ("normalization", experiment.normalization)):
-        if part.per_sample_gradients and met.batch_norms:
+        if part.per_sample_gradients and mixes:
             yield (
                 f"{name} takes the discriminator's gradient sample by sample, and batch norm in it mixes the samples; "
                 f"use another norm there, with DCGAN d_norm='layer', 'instance' or 'none' (--model.d-norm layer)."
@@ -399,6 +404,7 @@ def _network_of_regularizer(experiment: Experiment, met: DataAndPlayers) -> Refu
 
 
 def _draws_of_layers(experiment: Experiment, met: DataAndPlayers) -> Refusals:
+    # Ranks draw as one process by looking at each call as it is made (`GlobalDraws`); a recording replays past it.
     if experiment.capture == "none" or experiment.ranks == 1:
         return
     for layer in (*met.pair.generator.modules(), *met.pair.discriminator.modules()):

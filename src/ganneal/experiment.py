@@ -13,7 +13,7 @@ from typing import Any, Literal
 from ganneal.augment import Augmentation, Unchanged
 from ganneal.clocks import Counters
 from ganneal.data import Source
-from ganneal.data.classes import Classes, check_classes
+from ganneal.data.classes import Classes
 from ganneal.data.moves import Moves
 from ganneal.data.places import without_places
 from ganneal.losses import Loss, NonSaturating, output_of
@@ -30,6 +30,7 @@ from ganneal.stop import Divergence
 from ganneal.storage.encoding import difference, encode
 from ganneal.task import Task, Unconditional
 
+# Some change bits all the same (device, devices, threads): they are recorded, and other threads are warned of.
 OPERATION = frozenset({"budget", "records", "divergence", "device", "devices", "nodes", "threads", "capture"})
 """The fields a resumed run may change."""
 
@@ -75,6 +76,7 @@ class Budget:
         for field in fields(self):
             limit, value = getattr(self, field.name), getattr(counters, field.name)
             if limit is not None and value >= limit:
+                # Asked after whole steps, so that a run may end up to a batch past its limit: said, not hidden.
                 over = value - limit
                 shown = f"{over:,}" if isinstance(over, int) else f"{over:.3g}"
                 return f"{field.name} reached {limit:,}" + (f" ({shown} over)" if over else "")
@@ -135,11 +137,7 @@ class Records:
             )
         if self.wandb is not None and not self.wandb.strip():
             raise ValueError(f"records.wandb must name a W&B project, got {self.wandb!r}; leave it out for none.")
-        check_classes("records.classes", self.classes)
-        if self.on_collapse not in ("warn", "stop", "rollback"):
-            raise ValueError(f"records.on_collapse must be 'warn', 'stop' or 'rollback', got {self.on_collapse!r}.")
-        if self.sampler not in ("generator", "pushed", None):
-            raise ValueError(f"records.sampler must be 'generator' or 'pushed', got {self.sampler!r}; use 'generator'.")
+        check_choices(self, "records.")
 
 
 @dataclass(frozen=True)
@@ -199,6 +197,8 @@ class Experiment:
 
     def __post_init__(self) -> None:
         for name, kind in KINDS.items():
+            # A protocol can be asked for its members only; a class in the place of an instance has them too, and fails
+            # when it is used.
             if not isinstance(getattr(self, name), kind):
                 raise ValueError(
                     f"{name} must be a {kind.__name__}, got {getattr(self, name)!r}; use a registered part, as "
@@ -235,9 +235,9 @@ class Experiment:
         """Real images of one generator update; 0 where neither the loss nor the task looks at any."""
         return self.generator_batch if self.loss.needs_real or self.task.needs_real else 0
 
-    def makes(self, kind: type[Step]) -> bool:
-        """Whether the scheme's second round, where everything is under way, has steps of ``kind``."""
-        return any(isinstance(step, kind) for step in self.scheme(1))
+    def makes(self, *kinds: type[Step]) -> bool:
+        """Whether the scheme's second round, where everything is under way, has steps of one of the ``kinds``."""
+        return any(isinstance(step, kinds) for step in self.scheme(1))
 
     @property
     def losing_touch(self) -> Divergence:
@@ -259,6 +259,7 @@ class Experiment:
     def trained(self, encoded: Mapping[str, Any]) -> dict[str, Any]:
         """The identity fields among those of an encoded experiment like this one."""
         kept = {key: value for key, value in encoded.items() if key not in OPERATION and key != "name"}
+        # A folder of images that was moved holds the same images: a place is no part of what is trained.
         kept["data"] = without_places(encoded.get("data"), self.data)
         if kept.get("init_from") is not None and (start := Path(kept["init_from"]).expanduser()).exists():
             kept["init_from"] = str(start.resolve())
@@ -267,10 +268,9 @@ class Experiment:
     def changes_from(self, stored: Mapping[str, Any]) -> list[str]:
         """What differs between the identity of an encoded experiment and this one's, a line each."""
         before = self.trained(stored)
+        # Through JSON, as the stored one went: tuples are lists there.
         now = json.loads(json.dumps(self.identity()))
         if before.get("init_from") is not None and now["init_from"] is not None:
-            del (
-                before["init_from"],
-                now["init_from"],
-            )  # a run may have moved: `run_data.check_identity` asks which it is
+            # A run may have moved: `run_data.check_identity` asks which it is.
+            del before["init_from"], now["init_from"]
         return difference(before, now)

@@ -53,6 +53,7 @@ def discriminator_output(discriminator: nn.Module, samples: Tensor, *condition: 
 
 def per_sample(values: Tensor) -> PerSample:
     """One value for each sample: the mean over places, summed over heads; ``[batch]`` stays as it is."""
+    # A mean over places, whose number depends on the image size; a sum over heads, each a discriminator of its own.
     return values if values.dim() == 1 else values.mean(2).sum(1)
 
 
@@ -76,12 +77,14 @@ def growth(d: Tensor, rate: float, cap: float | None = None) -> Tensor:
     t = rate * d
     if cap is None:
         return _expm1(t) / rate
+    # Clamped before the exponential: `where` alone multiplies the infinite slope of the branch not taken by 0: NaN.
     below = _expm1(t.clamp(max=cap))
     return torch.where(t > cap, below + (below + 1) * (t - cap), below) / rate
 
 
 def _expm1(t: Tensor) -> Tensor:
     """e^t - 1, whose derivative is e^t far below 0 too: torch's is (e^t - 1) + 1, in float32 nothing below -17."""
+    # Each branch is clamped to its own side, so that its slope is finite where the other one counts.
     return torch.where(t < -1, t.clamp(max=-1).exp() - 1, torch.expm1(t.clamp(min=-1)))
 
 
@@ -96,6 +99,7 @@ def value_and_input_gradient(discriminator: Discriminator, x: Samples) -> tuple[
     x = x if x.requires_grad else x.detach().requires_grad_()
     with torch.enable_grad():
         logits = discriminator(x)
+        # Of the sum: row i is the gradient of output i alone, as long as no layer mixes the samples of a batch.
         (gradient,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
     return logits, gradient
 
@@ -119,6 +123,7 @@ def input_gradient(discriminator: Discriminator, x: Samples) -> Samples:
 
 def squared_input_gradient(discriminator: Discriminator, x: Samples) -> PerSample:
     r""":math:`\|\nabla_x D(x)\|^2` with a graph to the discriminator's parameters."""
+    # Without a root, so that no slope is infinite where the gradient is 0; the square is what R1 and R2 take.
     return input_gradient(discriminator, x).square().flatten(1).sum(1)
 
 

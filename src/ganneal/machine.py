@@ -23,12 +23,14 @@ def this_machine() -> Machine:
     import torch  # processes that only decode images count cores and need none of it
 
     if torch.cuda.is_available():
+        # Older GPUs emulate bfloat16, slower than float32.
         return Machine(True, torch.cuda.is_bf16_supported(including_emulation=False))
     return Machine(False, processor_computes_bfloat16())
 
 
 def processor_computes_bfloat16() -> bool | None:
     """Whether the CPU has arithmetic of its own for bfloat16; None where it cannot be told."""
+    # torch has no public question for it; on other systems than Linux the file is missing.
     try:
         lines = CPU_INFO.read_text("utf-8").splitlines()
     except OSError:

@@ -24,6 +24,8 @@ class MomentDecays:
         >>> [round(length, 6) for length in MomentDecays(0.5, 0.999).lengths([2.0, 2.0])]
         [1.0, 1.0]
         """
+        # Adam's step m / sqrt(v) with gradients that differ by their weight alone. Its eps is left out: it acts on
+        # gradients near 1e-8 only.
         means = _repeated(self.beta1, weights)
         squares = _repeated(self.beta2, [weight * weight for weight in weights])
         return [mean / sqrt(square) for mean, square in zip(means, squares, strict=True)]
@@ -31,6 +33,7 @@ class MomentDecays:
 
 def _repeated(decay: float, values: Sequence[float]) -> list[float]:
     """The moving average after each of ``values``, once they have been repeated for ever."""
+    # A round of n values maps the average a to decay^n a + first: its fixed point is where endless rounds end.
     first = list(_average(decay, values, 0.0))[-1]
     return list(_average(decay, values, first / (1 - decay ** len(values))))
 

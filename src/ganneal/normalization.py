@@ -81,6 +81,8 @@ class Spectral:
                     "normalization Spectral found a layer whose weight is parametrized already; use the normalization "
                     "'none' for a model that normalises by itself."
                 )
+            # A weight of zeros has no singular value to divide by: NaN in the first pass. On the meta device, where
+            # sizes alone are tried, weights have no values.
             if not layer.weight.is_meta and not layer.weight.any():
                 raise ValueError(
                     f"normalization Spectral divides by singular values, and the weight of {name} is initialised at 0; "
@@ -106,6 +108,7 @@ def gran(logits: PerSample, gradient_norm: PerSample, *, scale: float = 1.0, eps
     References:
         Bhaskara et al., GraN-GAN: Piecewise Gradient Normalization for Generative Adversarial Networks, 2022.
     """
+    # eps keeps it finite where D is flat, as a piecewise linear one may be on whole regions.
     return scale * logits * gradient_norm / (gradient_norm.square() + eps)
 
 
@@ -119,7 +122,9 @@ class GradientNormalized(nn.Module):
     def forward(self, x: Float[Tensor, "batch ..."], *condition: Tensor) -> PerSample:
         with torch.autocast(x.device.type, enabled=False):
             x = x if x.dtype == torch.float64 else x.float()
+            # With a graph through the gradient itself: the player's loss differentiates the norm as well.
             logits, gradient = value_and_input_gradient(lambda points: self.net(points, *condition), x)
+            # The norm is 1e-15 at least, so that an output of 0 over a slope of 0 is 0 and not NaN.
             output = self.of(logits, norm(gradient.square().flatten(1).sum(1)))
         # The input gradient was taken with gradients switched on: a caller without them must be given no graph.
         return output if torch.is_grad_enabled() else output.detach()

@@ -54,6 +54,7 @@ class Stage:
 
     def passes(self, batch_size: int) -> int:
         """Passes of one batch through a discriminator, forward and back to the input, that move samples."""
+        # Rounded up: the last batch of a pool costs a pass whether it is full or not.
         return self.replayed + self.pool_pushes * ceil(self.pool_size / batch_size)
 
     def fit_updates(self, batch_size: int) -> int:
@@ -87,6 +88,7 @@ class Plan:
         Args:
             g_cost: Cost of one generator update over that of one discriminator update.
         """
+        # For `Nested` (K c_D + (N_d + 1) / 2 c_G) / (K c_D + c_G), here from the counts of any scheme.
         d_steps = self.d_updates / sum(level.d_updates > 0 for level in self.levels)
         per_d_update = 1 + g_cost * self.g_updates / self.d_updates
         # Alternating makes one generator update for every d_steps of the discriminator.
@@ -107,13 +109,12 @@ LETTERS: dict[type[Step], str] = {
 
 
 def _symbols(steps: Sequence[Step]) -> str:
-    runs = []
-    for letter, group in groupby(LETTERS[type(step)] for step in steps):
-        count = len(list(group))
-        runs.append(
-            letter * count if len(letter) == 1 and count <= 10 else f"{letter}x{count}" if count > 1 else letter
-        )
-    return " ".join(runs)
+    runs = [(letter, len(list(group))) for letter, group in groupby(LETTERS[type(step)] for step in steps)]
+    # "GGG" shows a level at a glance; "Gx12" once there are too many to count by eye.
+    return " ".join(
+        f"{letter}x{count}" if count > 10 or (count > 1 and len(letter) > 1) else letter * count
+        for letter, count in runs
+    )
 
 
 def plan(scheme: Scheme, round: int = 0, moments: MomentDecays | None = None) -> Plan:
@@ -135,8 +136,8 @@ def plan(scheme: Scheme, round: int = 0, moments: MomentDecays | None = None) ->
     d_updates = sum(isinstance(step, UpdateDiscriminator) for step in steps)
     if not weights or not d_updates:
         raise ValueError(f"round {round} of {scheme} has {d_updates} discriminator and {g_updates} generator updates.")
-    # Adam divides by the root of the mean square of its gradients: with a long memory a weight w makes a step of w /
-    # rms.
+    # Adam divides by the root of the mean square of its gradients: with a long memory a weight w makes a step of
+    # w / rms. An entry for each update, so that in rms^2 = sum_j j w_j^2 / sum_j j level j counts j times.
     rms = sqrt(sum(w * w for w in weights) / len(weights))
     lengths = [weight / rms for weight in weights] if moments is None else moments.lengths(weights)
     return Plan(
@@ -156,6 +157,7 @@ def _weight(step: Step, updates: bool) -> float | None:
     match step:
         case UpdateGenerator(weight=weight):
             return weight
+        # In a round of pushes the step size of a stored discriminator takes the place of a weight.
         case StoreDiscriminator(step_size=step_size) if not updates:
             return step_size
         case _:
@@ -163,26 +165,26 @@ def _weight(step: Step, updates: bool) -> float | None:
 
 
 def _levels(steps: Sequence[Step], updates: bool, lengths: Sequence[float]) -> tuple[LevelPlan, ...]:
-    by_level: dict[int, list[Step]] = {}
-    walked: dict[int, list[float]] = {}
+    by_level: dict[int, list[tuple[Step, float | None, float]]] = {}
     following = iter(lengths)
     for step in steps:
         if not isinstance(step, DrawPool | FitGenerator):  # whose levels are not those of the game
-            by_level.setdefault(step.level, []).append(step)
-            if _weight(step, updates) is not None:
-                walked.setdefault(step.level, []).append(next(following))
+            weight = _weight(step, updates)
+            walked = 0.0 if weight is None else next(following)
+            by_level.setdefault(step.level, []).append((step, weight, walked))
     levels = []
     for level, members in sorted(by_level.items()):
-        own = [weight for step in members if (weight := _weight(step, updates)) is not None]
-        nominal = sum(walked[level]) / len(own) if own else 0.0
-        judged = sum(isinstance(step, UpdateDiscriminator) for step in members)
-        moved = sum(isinstance(step, UpdateGenerator) for step in members)
-        mean = sum(own) / len(own) if own else 0.0
+        own = [weight for _, weight, _ in members if weight is not None]
+        judged, moved = (
+            sum(isinstance(step, kind) for step, _, _ in members) for kind in (UpdateDiscriminator, UpdateGenerator)
+        )
+        mean, nominal = (sum(values) / max(len(own), 1) for values in (own, [walked for _, _, walked in members]))
         levels.append(LevelPlan(level, judged, moved, mean, sum(own), nominal))
     return tuple(levels)
 
 
 def _stage(steps: Sequence[Step]) -> Stage | None:
+    # By level: a discriminator stored twice at one level takes the place of the first.
     stored = {step.level for step in steps if isinstance(step, StoreDiscriminator)}
     if not stored:
         return None

@@ -15,7 +15,7 @@ from torch import Tensor
 from ganneal.divergences import DIVERGENCES
 from ganneal.logits import PerSample, Samples, upcast
 from ganneal.losses import Loss
-from ganneal.registry import lookup
+from ganneal.registry import check_choices, lookup
 
 
 @runtime_checkable
@@ -52,6 +52,7 @@ class OfLoss:
     reads_loss = True
 
     def potential(self, logits: PerSample, loss: Loss) -> PerSample:
+        # At weight 1: a schedule's weight is in the step size, and would bend delta here a second time.
         return -loss.generator(logits)
 
 
@@ -78,6 +79,7 @@ class OfDivergence:
 
     def potential(self, logits: PerSample, loss: Loss) -> PerSample:
         outputs = upcast(logits)
+        # Detached, delta is a factor: the gradient of slope times D is delta(x) grad D(x), without one of delta itself.
         slope = DIVERGENCES[self.divergence].fake_slope(outputs.detach().clamp(-self.limit, self.limit))
         return slope * outputs
 
@@ -103,8 +105,7 @@ class Push:
     def __post_init__(self) -> None:
         if not isinstance(self.delta, Delta):
             raise ValueError(f"delta must be a Delta, got {self.delta!r}; use a registered one, as DELTAS['one'].")
-        if self.d_norm_mode not in ("train", "eval"):
-            raise ValueError(f"d_norm_mode must be 'train' or 'eval', got {self.d_norm_mode!r}; use 'train'.")
+        check_choices(self)
 
     def __call__(
         self, discriminator: Callable[[Tensor], Tensor], samples: Samples, step_size: float, loss: Loss
@@ -115,8 +116,10 @@ class Push:
             discriminator: Samples to raw outputs, its parameters frozen.
         """
         points = samples.detach().requires_grad_()
-        with torch.enable_grad():
+        with torch.enable_grad():  # callers push inside `no_grad`, as sampling does
             potential = self.delta.potential(discriminator(points), loss)
             # The sum's gradient is that of each sample alone, as long as nothing in D mixes samples (batch norm does).
             (direction,) = torch.autograd.grad(potential.sum(), points)
+        # Upwards: D is larger where data are likelier. Nothing keeps samples within [-1, 1] between pushes, nor in the
+        # authors' code.
         return points.detach() + step_size * (direction.sign() if self.sign else direction)

@@ -16,7 +16,10 @@ OF_SAMPLES = ("latents", "task", "penalty", "augmentation")
 
 def derive_seed(seed: int, name: str) -> int:
     """A seed for the stream ``name``, independent of the other streams under the same ``seed``."""
+    # SeedSequence mixes its words: seeds 0 and 1, or two names, give unrelated streams. A CRC of the name, because
+    # Python's own hash of text is another one in each process.
     sequence = np.random.SeedSequence([seed, zlib.crc32(name.encode())])
+    # 63 bits, which fit a signed integer.
     return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
@@ -35,6 +38,7 @@ def unnamed(device: torch.device) -> torch.Generator:
 @contextmanager
 def unnamed_draws(random: torch.Generator) -> Iterator[None]:
     """Draws without a named generator on the device of ``random``, as dropout's, come from it meanwhile."""
+    # Layers such as dropout take no generator: torch's own is set to the stream, and set back with the place it had.
     shared = unnamed(random.device)
     outside = shared.get_state()
     shared.set_state(random.get_state())

@@ -60,7 +60,7 @@ class Ranks:
     def average_(self, x: Tensor) -> Tensor:
         """`mean` without a graph in the place of ``x``, which is contiguous."""
         with self.losing():
-            dist.all_reduce(x)
+            dist.all_reduce(x)  # a sum, then divided: gloo, the backend of CPUs, has no average
         return x.div_(self.count)
 
     def gather(self, x: Tensor) -> Tensor:
@@ -81,6 +81,7 @@ class Ranks:
         """What the first rank gives, on every rank; any picklable value."""
         if self.count == 1:
             return value
+        # Pickled by torch: what is sent comes from the processes of this run alone.
         told = [value]
         with self.losing():
             dist.broadcast_object_list(told, src=0, group=self.control, device=torch.device("cpu"))
@@ -89,9 +90,11 @@ class Ranks:
     def dealt(self, count: int, chunk: int) -> Tensor:
         """Which of ``count`` samples are each rank's, ``[ranks, share]``: its part of every chunk of ``chunk``."""
         parts = torch.arange(count).split(chunk)
+        # From every chunk and not a block each: a chunk is what one process would have pushed together.
         return torch.cat([part.view(self.count, self.share(len(part))) for part in parts], dim=1)
 
     def _reduced(self, values: list[float], how: Any) -> list[float]:
+        # On the CPU, so that no GPU is waited for, and in float64, as Python's floats are.
         numbers = torch.tensor(values, dtype=torch.float64)
         with self.losing():
             dist.all_reduce(numbers, how, group=self.control)
@@ -112,6 +115,7 @@ class Ranks:
 
 
 ALONE = Ranks()
+# A variable of the module: losses and penalties are pure functions of outputs, with no argument for the processes.
 _joined = ALONE
 
 
@@ -148,10 +152,12 @@ class _Mean(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, among: Ranks) -> Tensor:
         ctx.among = among
+        # A copy, since the reduction works in place; contiguous, since it sends memory as it lies.
         return among.average_(x.detach().clone(memory_format=torch.contiguous_format))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, None]:
+        # `apply` again and not a plain reduction, so that it can be differentiated a second time.
         return _Mean.apply(gradients[0], ctx.among), None
 
 
@@ -190,7 +196,7 @@ class GlobalDraws(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        if func is F.dropout:
+        if func is F.dropout:  # it draws from torch's own generator, which has no argument to know it by
             return self._dropout(*args, **(kwargs or {}))
         if not kwargs:  # most calls, in few instructions
             return func(*args)
@@ -202,6 +208,7 @@ class GlobalDraws(TorchFunctionMode):
                 f"draws that ranks share must be made by torch.rand, torch.randn or torch.randint, got "
                 f"{getattr(func, '__name__', func)}; use one of them, or one process."
             )
+        # torch takes the size as a keyword, as one tuple, or as numbers one after the other.
         if "size" in kwargs:
             size = kwargs.pop("size")
         elif func is torch.randint:
@@ -219,6 +226,7 @@ class GlobalDraws(TorchFunctionMode):
             return F.dropout(input, p, training, inplace)
         channels_last = input.dim() == 4 and input.is_contiguous(memory_format=torch.channels_last)
         order = torch.channels_last if channels_last else torch.contiguous_format
+        # torch fills a mask in memory order: in another order the same numbers would fall on other pixels.
         whole = input.new_empty((self.ranks.count * len(input), *input.shape[1:])).contiguous(memory_format=order)
         mask = self._own(F.dropout(whole.fill_(1.0), p, training=True))
         return input.mul_(mask) if inplace else input * mask

@@ -9,7 +9,8 @@ from dataclasses import fields
 from difflib import get_close_matches
 from importlib import import_module
 from math import isfinite
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 Registered = TypeVar("Registered")
 
@@ -20,6 +21,7 @@ def nearest(name: str, known: Mapping[str, object]) -> str:
     >>> nearest("lsgn", {"lsgan": 1, "wgan": 2})
     "Did you mean 'lsgan'? Known: lsgan, wgan."
     """
+    # Below difflib's usual 0.6, so that "hinge" is near "hinge-hinged".
     close = get_close_matches(name, known, n=1, cutoff=0.4)
     question = f"Did you mean {close[0]!r}? " if close else ""
     return f"{question}Known: {', '.join(known)}."
@@ -36,12 +38,14 @@ def lookup(kind: str, registry: Mapping[str, Registered], name: str) -> Register
     return registry[name]
 
 
-def check_choices(part: Any) -> None:
-    """Refuse a field of the dataclass ``part`` that is none of the words its type allows."""
+def check_choices(part: Any, prefix: str = "") -> None:
+    """Refuse a field of the dataclass ``part`` that is none of the words its type allows, nor None where it may be."""
     for field in fields(part):
-        allowed, value = get_args(field.type), getattr(part, field.name)
-        if get_origin(field.type) is Literal and value not in allowed:
-            raise ValueError(f"{field.name} must be one of {', '.join(allowed)}, got {value!r}.")
+        value, union = getattr(part, field.name), get_origin(field.type) in (Union, UnionType)
+        kinds = get_args(field.type) if union else (field.type,)
+        allowed = next((get_args(kind) for kind in kinds if get_origin(kind) is Literal), None)
+        if allowed is not None and value not in allowed and not (value is None and NoneType in kinds):
+            raise ValueError(f"{prefix}{field.name} must be one of {', '.join(allowed)}, got {value!r}.")
 
 
 def check_at_least_one(**sizes: int) -> None:
@@ -68,6 +72,7 @@ def optional_module(name: str, user: str, extra: str, instead: str = "") -> Any:
         import_module(name.partition(".")[0])  # by itself: a part of it may be imported already
         return import_module(name)
     except ImportError as error:
+        # What is missing may be a dependency of the module and not the module itself: it is named as Python names it.
         lacking = (error.name or name).partition(".")[0]
         raise ValueError(
             f"{user} needs {lacking}, which is not installed: pip install 'ganneal[{extra}]'{instead}."

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Literal, Protocol, runtime_checkable
 
+from ganneal.registry import check_choices
 from ganneal.steps import (
     DrawPool,
     FitGenerator,
@@ -51,15 +52,18 @@ class Scheme(Protocol):
         ...
 
 
-def _check_d_steps(d_steps: int) -> None:
+def _check_counts(d_steps: int, pool_size: int = 1) -> None:
     if d_steps < 1:
         raise ValueError(
             f"d_steps must be at least 1, got {d_steps}; use 1, the generator needs a discriminator that moves."
         )
+    if pool_size < 1:
+        raise ValueError(f"pool_size must be at least 1, got {pool_size}; use ten batches, as the usual 640.")
 
 
 def _check_weights(weights: Weights, counts: Sequence[int]) -> None:
     """A rule that does not fit fails here, not in round 1000."""
+    # 0 is refused too: under Adam a gradient of zeros still moves the weights, by the momentum of earlier ones.
     values = weights(counts, 0)
     if len(values) != len(counts) or not all(isfinite(weight) and weight > 0 for weight in values):
         raise ValueError(
@@ -78,10 +82,10 @@ class Alternating:
     d_steps: int = 1
 
     def __post_init__(self) -> None:
-        _check_d_steps(self.d_steps)
+        _check_counts(self.d_steps)
 
     def __call__(self, round: int) -> Iterator[Step]:
-        yield from (UpdateDiscriminator(),) * self.d_steps
+        yield from (UpdateDiscriminator(),) * self.d_steps  # one object several times: steps are frozen
         yield UpdateGenerator()
 
 
@@ -113,7 +117,7 @@ class Nested:
             raise ValueError(
                 f"levels must be at most {MOST_LEVELS}, got {self.levels}; use a few, as the paper's 4 to 20."
             )
-        _check_d_steps(self.d_steps)
+        _check_counts(self.d_steps)
         _check_weights(self.weights, range(1, self.levels + 1))
 
     def __call__(self, round: int) -> Iterator[Step]:
@@ -162,20 +166,18 @@ class FunctionalGradient:
             raise ValueError(
                 f"steps must be at least 1, at most {MOST_LEVELS}, got {self.steps}; use a few, as the usual 15."
             )
-        _check_d_steps(self.d_steps)
+        _check_counts(self.d_steps, self.pool_size)
         if not (isfinite(self.step_size) and self.step_size > 0):
             raise ValueError(f"step_size must be a finite number above 0, got {self.step_size}; use 0.1 to 2.5.")
-        if self.pool_size < 1:
-            raise ValueError(f"pool_size must be at least 1, got {self.pool_size}; use ten batches, as the usual 640.")
         if self.epochs < 0:
             raise ValueError(f"epochs must be at least 0, got {self.epochs}; use 0 to never fit the generator.")
-        if self.fakes not in ("replay", "pool"):
-            raise ValueError(f"fakes must be 'replay' or 'pool', got {self.fakes!r}; use 'replay' for new latents.")
+        check_choices(self)
         _check_weights(self.weights, (1,) * self.steps)
 
     def __call__(self, round: int) -> Iterator[Step]:
         if self.epochs and round == 0 and self.projected_start:
             yield DrawPool(self.pool_size, projected=True)
+        # Without the projections round 0 has no pool yet: the generator goes into the first chain as it is.
         if round or self.projected_start:
             yield from (FitGenerator(level=epoch) for epoch in range(1, self.epochs + 1))
         # Here a weight scales how far samples move, not a loss: the generator is fitted to where they end.
@@ -187,6 +189,8 @@ class FunctionalGradient:
                 yield from self._move_along(sizes)
 
     def _replay(self, sizes: Sequence[float]) -> Iterator[Step]:
+        # As the authors' PyTorch code: level m pushes a fresh batch by m - 1 discriminators, T (T - 1) / 2 pushes of a
+        # batch in a round for each of the d_steps.
         for level, size in enumerate(sizes, start=1):
             yield from (UpdateDiscriminator(level=level, fakes=Replay(level - 1)),) * self.d_steps
             yield StoreDiscriminator(size, level)
@@ -195,6 +199,7 @@ class FunctionalGradient:
             yield from (PushPool(size, level) for level, size in enumerate(sizes, start=1))
 
     def _move_along(self, sizes: Sequence[float]) -> Iterator[Step]:
+        # The input pool of the ICML paper: its current samples are the fakes, and at the end the targets of the fit.
         yield DrawPool(self.pool_size)
         for level, size in enumerate(sizes, start=1):
             yield from (UpdateDiscriminator(level=level, fakes=Pool()),) * self.d_steps
@@ -206,6 +211,7 @@ SCHEMES: dict[str, Scheme] = {
     "cts": Alternating(),
     "nts": Nested(),
     "nats": Nested(weights=Geometric(first=1.0, last=0.01)),
+    # Controls. Reversed weights have three to four times the mass sum_j j w_j, matched ones the same mass, level.
     "nats-reversed": Nested(weights=Reversed()),
     "nats-matched": Nested(weights=MatchedConstant()),
     "cfg": FunctionalGradient(),

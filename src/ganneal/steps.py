@@ -25,6 +25,7 @@ class Replay:
     pushes: int
 
 
+# Where its fakes come from is all that tells a discriminator's move of functional gradients from one of CTS or NATS.
 Fakes = Fresh | Pool | Replay
 """The generated samples that a discriminator update sees."""
 
@@ -73,6 +74,7 @@ class PushPool:
 class StoreDiscriminator:
     """Keep a copy of the discriminator as number ``level`` together with the step size of its push."""
 
+    # Kept with the copy: replays, and whoever draws samples after training, repeat the push as it was made.
     step_size: float
     level: int = 1
 

@@ -41,12 +41,10 @@ class NonFinite:
     """Stop when a loss or a mean output is NaN or infinite; the state is not saved, the last checkpoint stands."""
 
     def __call__(self, row: Row) -> Stop | None:
+        # The means over all steps since the last row: one NaN among them is enough.
         for key in ("d_loss", "g_loss", "fit_loss", "d_real", "d_fake"):
             if key in row and not isfinite(row[key]):
-                return Stop(
-                    f"{key} is {row[key]}; {REMEDY}",
-                    save=False,
-                )
+                return Stop(f"{key} is {row[key]}; {REMEDY}", save=False)
         return None
 
 
@@ -78,6 +76,7 @@ class Divergence:
     def reason(self, row: Row) -> str | None:
         """What is wrong in ``row``, or None."""
         limit = inf if self.limit is None else self.limit
+        # In both directions, as the authors' PyTorch code; their C++ code stops at a positive difference only.
         gap = row.get("d_real", 0.0) - row.get("d_fake", 0.0)
         if not abs(gap) > limit:  # NaN is `NonFinite`'s
             return None
@@ -85,4 +84,5 @@ class Divergence:
 
     def __call__(self, row: Row) -> Stop | None:
         reason = self.reason(row)
+        # Unlike a NaN this state can be looked at, and its samples may still be good: it is saved.
         return None if reason is None or self.on_diverge != "stop" else Stop(reason, save=True)

@@ -22,6 +22,7 @@ class Weights(Protocol):
 def _between(first: float, last: float, count: int, at: Callable[[float], float]) -> tuple[float, ...]:
     """``count`` values ``at`` even steps from 0 to 1, both ends to the bit."""
     inner = (at(j / (count - 1)) for j in range(1, count - 1))
+    # A single level takes `first`, not the mean of both ends: nested training of one level is CTS at w = [1].
     return (float(first), *inner, float(last))[:count]
 
 
@@ -65,8 +66,7 @@ class Geometric:
         _check_endpoints(self.first, self.last)
 
     def __call__(self, counts: Sequence[int], round: int) -> tuple[float, ...]:
-        # As a product of powers rather than by a ratio to the power j: symmetric, so that the rule reversed gives the
-        # same bits backwards.
+        # A product of two powers and not a power of w_N / w_1, which overflows for weights far enough apart.
         return _between(self.first, self.last, len(counts), lambda t: self.first ** (1 - t) * self.last**t)
 
 
@@ -116,6 +116,7 @@ class Reversed:
     of: Weights = Geometric()
 
     def __call__(self, counts: Sequence[int], round: int) -> tuple[float, ...]:
+        # The values backwards and not the rule's ends exchanged, whose values in between round differently.
         return self.of(counts, round)[::-1]
 
 
@@ -134,11 +135,12 @@ class MatchedConstant:
     of: Weights = Geometric()
 
     def __call__(self, counts: Sequence[int], round: int) -> tuple[float, ...]:
-        mass = sum(n * w for n, w in zip(counts, self.of(counts, round), strict=True))
         # Level j uses its weight n_j times: the mass is what SGD would walk in a round.
+        mass = sum(n * w for n, w in zip(counts, self.of(counts, round), strict=True))
         return (mass / sum(counts),) * len(counts)
 
 
+# None changes with the round: a schedule anneals within a round and begins again in the next one.
 WEIGHTS: dict[str, Weights] = {
     "ones": Ones(),
     "geometric": Geometric(),

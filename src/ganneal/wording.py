@@ -14,7 +14,7 @@ def number(value: float | None, digits: int = 3) -> str:
     """
     if value is None or not isfinite(value):
         return "–"
-    if value == int(value) and abs(value) < 1e15:
+    if value == int(value) and abs(value) < 1e15:  # above it a float holds no longer every whole number
         return f"{int(value):,}"
     if abs(value) >= 10**digits:
         return f"{value:,.0f}"
@@ -83,7 +83,7 @@ def with_options(command: str, options: Mapping[str, str]) -> str:
     words = shlex.split(command)
     for option, value in options.items():
         places = [at for at, word in enumerate(words) if word == option or word.startswith(f"{option}=")]
-        for at in reversed(places):
+        for at in reversed(places):  # from the end: deleting moves what comes after; `--name value` is two words
             del words[at : at + 1 + (words[at] == option)]
         at = places[0] if places else len(words)
         words[at:at] = [option, value]
