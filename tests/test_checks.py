@@ -1,9 +1,11 @@
 """Refusals of combinations: each is made by the one entry, and by no dataclass, engine or session before it."""
 
 import ast
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -202,6 +204,16 @@ def test_what_goes_together_is_let_through() -> None:
     for scheme in ("cts", "nats"):
         check(points(scheme=SCHEMES[scheme]), met(points()))
     check(points(scheme=CFG, regularizer=REGULARIZERS["r1"], records=Records(sampler="pushed")), met(points()))
+
+
+def test_several_processes_need_a_program_that_can_be_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RANK", "TORCHELASTIC_RUN_ID", "SLURM_NTASKS"):
+        monkeypatch.delenv(name, raising=False)
+    check(points(devices=2), ThisMachine())
+    monkeypatch.setattr(sys, "argv", [""])
+    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
+    with pytest.raises(ValueError, match="devices must be 1 in a notebook or an interactive session, got 2"):
+        check(points(devices=2), ThisMachine())
 
 
 def test_an_experiment_refuses_single_fields_alone() -> None:

@@ -5,6 +5,7 @@ neither), and where a run has its data and players. What a single field may be i
 """
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -274,6 +275,16 @@ def _processes(experiment: Experiment) -> Refusals:
             f"devices must be started once, but SLURM runs this command in {os.environ['SLURM_NTASKS']} tasks; use one "
             f"task a machine and srun torchrun --nproc-per-node {experiment.devices} -m ganneal.cli train ..."
         )
+    elif several and "RANK" not in os.environ and not _has_a_program():
+        yield (
+            f"devices must be 1 in a notebook or an interactive session, got {experiment.devices}: each process runs "
+            f"the program from its beginning. Use `ganneal train`, or a script."
+        )
+
+
+def _has_a_program() -> bool:
+    """Whether this process runs a file, or the text behind ``-c``, that can be run again."""
+    return hasattr(sys.modules["__main__"], "__file__") or sys.argv[:1] == ["-c"]
 
 
 def _devices(experiment: Experiment) -> Refusals:

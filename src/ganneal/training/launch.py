@@ -69,11 +69,6 @@ def _meeting(devices: int) -> tuple[dist.Store, int, int]:
         store, rank, ranks = next(rendezvous("env://", timeout=PATIENCE))
         store.set(f"joined-{rank}", "")
         return store, rank, ranks
-    if not hasattr(sys.modules["__main__"], "__file__") and sys.argv[:1] != ["-c"]:
-        raise ValueError(
-            f"devices must be 1 in a notebook or an interactive session, got {devices}: each process runs the program "
-            f"from its beginning. Use `ganneal train`, or a script."
-        )
     store = dist.TCPStore(LOCALHOST, 0, devices, is_master=True, timeout=PATIENCE, wait_for_workers=False)
     if "OMP_NUM_THREADS" not in os.environ:  # each process would take every core
         os.environ["OMP_NUM_THREADS"] = str(max(1, cores() // devices))
