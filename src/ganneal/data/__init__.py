@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ganneal.data.sources.parquet import Parquet
     from ganneal.data.sources.toys import Gaussian, Grid, Mixture, Ring
 
+# Names by the module that defines them; a module is imported when the first of its names is asked for (PEP 562).
 _MODULES = {
     "decode.images": "Reading",
     "decode.loading": "Encoded",
@@ -52,6 +53,7 @@ _MODULES = {
 }
 _PLACES = {name: module for module, names in _MODULES.items() for name in names.split()}
 
+# Written out, as type checkers read it without running this module.
 __all__ = [
     "DATASETS",
     "Arrays",

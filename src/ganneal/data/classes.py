@@ -26,6 +26,7 @@ def class_counts(labels: np.ndarray | None, num_classes: int) -> list[int]:
     """Samples of each of ``num_classes`` classes; empty where there are no classes."""
     if labels is None or not num_classes:
         return []
+    # minlength, so that classes beyond the largest label count too, with 0 samples.
     return np.bincount(labels, minlength=num_classes).tolist()
 
 
@@ -35,8 +36,10 @@ def populated(dataset: Dataset) -> Dataset:
     The description keeps the names of the others. Classes without a name are known by their numbers of before.
     """
     counts = np.array(class_counts(dataset.labels, dataset.num_classes))
+    # True of an empty array too: data without classes is left as it is.
     if counts.all():
         return dataset
+    # As objects: numpy's own text type would give every name the room of the longest.
     names, there = np.array(dataset.class_names, dtype=object), counts > 0
     return replace(
         dataset,
@@ -120,6 +123,7 @@ def with_classes_of(names: Sequence[str], dataset: Dataset, *, called: tuple[str
         raise ValueError(f"{called[1]} must have labels, as {called[0]} has classes, and there are none{why}.")
     own = populated(dataset)
     found = paired_classes(names, own.class_names, called=called)
+    # A look-up table: place c is the number that the other side's class c has among ``names``.
     labels = np.array(found.places, dtype=np.int64)[own.labels]
     description = {**own.description, "classes": list(names)}
     return replace(own, labels=labels, num_classes=len(names), description=description), found.words
@@ -139,12 +143,14 @@ def paired_classes(ours: Sequence[str], theirs: Sequence[str], *, called: tuple[
     (2, 0, 1)
     """
     ours, theirs = composed(ours), composed(theirs)
+    # Folders are sorted as text, 10 before 2, and arrays as numbers: equal names decide, whatever their order.
     if set(ours) == set(theirs):
         number = {name: index for index, name in enumerate(ours)}
         words = "by number" if all(map(is_number, ours)) else "by name"
         return Pairing(tuple(number[name] for name in theirs), words)
     plain = [str(index) for index in range(len(ours))]
     one_names = all(map(is_number, ours)) != all(map(is_number, theirs))
+    # Order is trusted only where one side has no names at all: two lists of names that differ are two sets of classes.
     if one_names and len(ours) == len(theirs) and plain in (list(ours), list(theirs)):
         named = theirs if plain == list(ours) else ours
         first = ", ".join(f"{index} = {shown(name)}" for index, name in enumerate(named[:LISTED]))
@@ -165,6 +171,7 @@ def paired_in_order(ours: Sequence[str], theirs: Sequence[str], *, called: tuple
     if not ours or not theirs:
         return None
     found = paired_classes(ours, theirs, called=called)
+    # Weights know a class by the number of its row: in another order each class would get the embedding of another.
     if found.places != tuple(range(len(ours))):
         raise ValueError(
             f"classes must be in the same order in {called[0]} and {called[1]}, got {few(ours)} and {few(theirs)}; "
@@ -205,6 +212,7 @@ def drawn_classes(
     References:
         Madow and Madow, On the Theory of Systematic Sampling, 1944.
     """
+    # float32 counts exactly up to 2^24 only, and these are summed up.
     weights = torch.tensor(counts, dtype=torch.float64)
     if classes == "uniform":
         weights = (weights > 0).double()
@@ -214,6 +222,7 @@ def drawn_classes(
     # to within one sample, where independent draws would add their own variance to every metric.
     points = (start + torch.arange(count, dtype=torch.float64)) * (upper[-1] / count)
     last = int(weights.nonzero()[-1])
+    # Right of equal bounds, so that a class without a sample, whose bound is that of the class before it, is never met.
     labels = torch.searchsorted(upper, points, right=True).clamp_max(last)  # rounding may reach the end
     # Sorted by class so far: a batch would hold a few classes only.
     return labels[torch.randperm(count, generator=random, device=random.device).to(labels.device)]

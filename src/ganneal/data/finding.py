@@ -20,6 +20,7 @@ class Form(NamedTuple):
 
     def below(self, folder: Path) -> Path | None:
         """Where it lies in ``folder``; None where it does not."""
+        # A folder that is merely called mnist is not MNIST: one of the files has to be in it.
         place = folder / self.name
         there = any(any(place.glob(pattern)) for pattern in self.held) if self.held else place.exists()
         return place if there else None
@@ -78,11 +79,14 @@ def find_data(path: str | Path) -> Path:
     """
     check_named(path)
     name, root = str(path), os.environ.get("GANNEAL_DATA")
+    # The present folder comes first: a path that leads somewhere as it stands is meant so.
     folders = [Path(), *([Path(root).expanduser()] if root else [])]
     if (known := NAMED_SETS.get(name)) is None:
+        # Joined to an absolute path a folder drops out, so GANNEAL_DATA moves relative paths only.
         places = [folder / Path(path).expanduser() for folder in folders]
         found = [place for place in places if place.exists()]
     else:
+        # Only names of known sets are looked for among the downloads: any other path would be found there by accident.
         folders.append(fetched_folder(""))
         places = [folder / name for folder in folders]
         # Folder by folder, so that what lies beside the user comes before what was downloaded once.

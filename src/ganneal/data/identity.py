@@ -63,6 +63,7 @@ def identify(dataset: Dataset) -> Identity:
     Classes without a sample are not trained, and no part of it.
     """
     dataset = populated(dataset)
+    # The files before the pixels, which another version of Pillow may decode to other bits.
     hashes = sample_hashes(dataset) if dataset.origin is None else dataset.origin.hashes()
     if dataset.labels is None:
         return Identity(len(dataset), tuple(dataset.shape), hashes=hashes)
@@ -76,10 +77,12 @@ def identify(dataset: Dataset) -> Identity:
 
 def content_hash(dataset: Dataset) -> str:
     """SHA-256 of the samples' bytes with their type and shape; labels are not part of it."""
+    # In blocks: a memory map is hashed without ever being in memory as a whole.
     return _hash_of_rows(dataset, (slice(start, start + 4_096) for start in range(0, len(dataset), 4_096)))
 
 
 def _hash_of_rows(dataset: Dataset, parts: Iterator[Any]) -> str:
+    # Type and shape go in first: the same bytes may be two images or eight.
     digest = hashlib.sha256(f"{dataset.samples.dtype} {dataset.samples.shape}".encode())
     for part in parts:
         digest.update(np.ascontiguousarray(dataset.samples[part]).data)
@@ -132,6 +135,7 @@ class Files:
         return {what: listed.hexdigest(), **self._bytes()}
 
     def _bytes(self) -> dict[str, str]:
+        # In Python's integers, which no sum overflows, whatever numpy type the sizes have.
         ends = list(accumulate(map(int, self.sizes)))
         total = ends[-1] if ends else 0
         if len(ends) <= MOST_FILES and total <= MOST_BYTES_READ:
@@ -142,9 +146,11 @@ class Files:
         """File, start and length of each part that is read, evenly spread over all bytes."""
         # Even spacing over bytes, not over files: large files hold most of the data and get most of the looks.
         wanted = np.arange(MOST_PARTS) * (total / MOST_PARTS)
+        # The first file that ends behind the position; an empty file never is, as it ends where the one before it does.
         for position, file in zip(wanted, np.searchsorted(ends, wanted, side="right").tolist(), strict=True):
             size = int(self.sizes[file])
             start = int(position) - (ends[file] - size)
+            # Moved back where the file ends sooner, so that every part has its full length where the file has.
             yield file, max(0, min(start, size - PART_BYTES)), PART_BYTES
 
     def _hash(self, parts: Iterator[tuple[int, int, int]]) -> str:
@@ -194,8 +200,10 @@ def data_changes(before: Identity, now: Identity, then: str = "when the run bega
     if before.shape != now.shape:
         found.append(f"shape {_by(before.shape)} {then}, {_by(now.shape)} {today}")
     found += _classes(before, now)
+    # Other counts or classes make other hashes too, which would tell nothing new.
     if found:
         return found
+    # A dict as an ordered set: a hash that only one side has is a difference too.
     named = dict.fromkeys((*before.hashes, *now.hashes))
     hashes = [(name, before.hashes.get(name, ""), now.hashes.get(name, "")) for name in named]
     return [

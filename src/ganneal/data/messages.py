@@ -18,6 +18,7 @@ class Remark(UserWarning):
 
 def remark(text: str, *, stacklevel: int = 1) -> None:
     """Say ``text`` as a warning; the command line prints it."""
+    # One level more for this function itself, so that the warning shows its caller's line.
     warnings.warn(text, Remark, stacklevel=stacklevel + 1)
 
 
@@ -28,6 +29,7 @@ def remark_on_black(samples: np.ndarray, place: str, *, stacklevel: int = 1) -> 
         samples: uint8 images, of which an evenly spread part is looked at.
     """
     some = samples[:: max(1, -(-len(samples) // LOOKED_AT))]
+    # Floats in [0, 1] that were cast to bytes have just these two levels.
     if some.size and some.max() <= 1:
         text = f"the levels of {len(some):,} of {len(samples):,} images in {place} are 0 to {some.max()} of 255"
         remark(f"{text}: they are black; scale them to 0 to 255.", stacklevel=stacklevel + 1)
@@ -37,6 +39,7 @@ PYTHON = ""
 TRAINING, HELD_OUT, OWN = "--data.", "--records.held-out.", "--"
 """Prefixes of the options: of a run's data, of its held-out data, and of a command that reads images itself."""
 
+# A context variable rather than an argument of all readers in between; a new thread begins with the default.
 _PREFIX: ContextVar[str | None] = ContextVar("prefix", default=PYTHON)
 
 

@@ -22,6 +22,7 @@ def is_part(value: Any) -> bool:
 
 def place_of(part: Any) -> str | None:
     """The name of the field of ``part`` that says where it lies; None where it has none."""
+    # A field of that name that holds None, or anything but text, names no place.
     name = getattr(part, "place_field", "path")
     return name if isinstance(name, str) and isinstance(getattr(part, name, None), str) else None
 
@@ -45,6 +46,7 @@ def with_places(part: AnyPart, given: Mapping[str, str], prefix: str = "") -> An
     for field in fields(part):  # type: ignore[arg-type]
         value, name = getattr(part, field.name), prefix + field.name
         changed = with_places(value, given, f"{name}.")
+        # By identity: a part without such a place comes back as the same object, and nothing is copied for it.
         if is_part(value) and changed is not value:
             changes[field.name] = changed
         elif field.name == place_of(part) and name in given:
@@ -58,6 +60,7 @@ def without_places(encoded: Any, part: Any) -> Any:
         return encoded
     own = place_of(part)
     inner = {key: without_places(value, getattr(part, key, None)) for key, value in encoded.items()}
+    # A part of another type may call something else by that name: its field stays.
     return {key: value for key, value in inner.items() if key != own or encoded.get("type") != type(part).__name__}
 
 
@@ -79,6 +82,7 @@ def recorded(place: str, directory: Path) -> dict[str, str]:
     """What a run in ``directory`` writes down of a place, to find it again: as given, absolute, and from the run."""
     if (found := found_at(place)) is None:
         return {"given": place}
+    # Both without links: a relative path that leads through a link does not lead back.
     relative = os.path.relpath(found, directory.resolve())
     return {"given": place, "absolute": str(found), "relative": relative}
 

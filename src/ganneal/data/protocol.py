@@ -30,6 +30,7 @@ class Dataset:
     points (shown as they are). Rows are taken from it: `lazy.LazyImages` decodes those that are asked for.
     """
 
+    # Not np.ndarray: `lazy.LazyImages` has the rows, shape and dtype of an array and is none.
     samples: Any
     labels: np.ndarray | None = None
     """int64 ``[N]`` in 0..num_classes-1, or None."""
@@ -55,6 +56,7 @@ class Dataset:
             raise ValueError(
                 f"labels must have one entry per sample, got {len(self.labels)} labels for {len(self.samples)} samples."
             )
+        # One label too high would read beyond an embedding, which a GPU answers with an assertion far from here.
         if self.labels is not None and not 0 <= self.labels.min() <= self.labels.max() < self.num_classes:
             raise ValueError(
                 f"labels must be in 0..num_classes-1, got {self.labels.min()} to {self.labels.max()} with "
@@ -79,6 +81,7 @@ class Dataset:
     @property
     def is_images(self) -> bool:
         """Whether the samples are images rather than points."""
+        # The type alone tells images from points: bytes are shown scaled, float32 as it is.
         return self.samples.dtype == np.uint8
 
 

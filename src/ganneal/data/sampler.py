@@ -57,6 +57,7 @@ class Sampler:
         """All samples on the device, uint8 ``[N, C, H, W]`` or float32 ``[N, D]``."""
         # Labels are a few bytes each and are always in memory, beside the samples where these are.
         self.labels = None if dataset.labels is None else torch.tensor(dataset.labels, device=self._place)
+        # The order and moves of one pass, 14 bytes a sample, drawn anew where a batch reaches the next.
         self._epoch: tuple[int, Tensor, DrawnMoves] | None = None
 
     @property
@@ -82,6 +83,7 @@ class Sampler:
             # A position counts samples since the start: it gives the pass and the place in it for any batch size.
             epoch, start = divmod(position, len(self.dataset))
             order, moves = self._order(epoch)
+            # A slice ends with its pass; what is missing then comes from the start of the next.
             part = slice(start, start + count)
             indices.append(order[part])
             drawn.append(moves.at(part))
@@ -99,6 +101,7 @@ class Sampler:
         # Rank r of n takes the r-th part of the global batch: together they read what one process would have read.
         position += rank * count
         index, drawn = self._rows(position, count)
+        # Indexing by an array copies, so whatever is done in place below leaves the data as they are.
         rows = torch.from_numpy(self.dataset.samples[index.numpy()]) if self.resident is None else self.resident[index]
         samples = self._moved(self.moves.apply(rows, drawn))
         chosen = None if self.labels is None else self._moved(self.labels[index])
@@ -119,6 +122,7 @@ class Sampler:
         # The first pass's order, so that the grid shows images as training meets them and is the same for every batch
         # size.
         order = self._order(0)[0].numpy(force=True)
+        # [N], in the order of the pass.
         labels = np.asarray(self.dataset.labels)[order]
         images = np.empty((len(classes), *self.dataset.shape), dtype=np.uint8)
         for wanted in set(classes):
@@ -140,6 +144,7 @@ def fits(dataset: Dataset, device: torch.device) -> bool:
     """Whether all of ``dataset`` should lie on ``device``: an accelerator with `RESIDENT_SHARE` of memory for it."""
     if device.type != "cuda" or isinstance(dataset.samples, LazyImages):
         return False
+    # The first of (free, total): other processes on the device have their share already.
     return dataset.samples.nbytes <= RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]
 
 

@@ -47,6 +47,7 @@ def classified(
         skip: As `labelled` has it.
     """
     place, outer = str(listing.place), wrapping(listing.names)
+    # The folders down to ``outer``, from the top: of 'a/b/' these are '', 'a/' and 'a/b/'.
     above = [outer[:end] for end in (0, *(i + 1 for i, sign in enumerate(outer) if sign == "/"))]
     # The outermost list counts: it may speak of all images, an inner one of those below it only.
     prefix = next((folder for folder in above if folder + LABELS in lists), None)
@@ -68,6 +69,7 @@ def classified(
 
 def _file(name: str, prefix: str, there: Collection[str]) -> str:
     """The file that a list in the folder ``prefix`` means: from there or from the top, with slashes of any system."""
+    # Lists made on Windows have backslashes, others begin with './'; a name that is there as written goes first.
     plain = name.replace("\\", "/").removeprefix("./")
     return next((path for path in (prefix + name, name, prefix + plain, plain) if path in there), prefix + name)
 
@@ -85,6 +87,7 @@ def classes_of_folders(names: Sequence[str], folders: Collection[str], place: st
         names, folders = ([path.replace("\\", "/") for path in paths] for paths in (names, folders))
     outer = wrapping(names)
     inner = [name[len(outer) :] for name in names]
+    # The first folder below ``outer`` is the class, deeper ones are parts of it.
     tops = sorted({name.partition("/")[0] for name in inner if "/" in name})
     if not tops or all(SHARD.fullmatch(name) for name in inner):
         return ClassLabels()
@@ -98,9 +101,11 @@ def classes_of_folders(names: Sequence[str], folders: Collection[str], place: st
         differ = f"the folders {both} in {where} differ only in case, spaces or Unicode form"
         return ClassLabels(unusable=f"{differ}; put their images into one, or rename one")
     number = {name: index for index, name in enumerate(classes)}
+    # By the composed form: macOS writes decomposed names, so that parts of one class may come in two spellings.
     own = {top: number[unicodedata.normalize("NFC", top)] for top in tops}
     labels = np.array([own[name.partition("/")[0]] for name in inner], dtype=np.int64)
     named = tuple(map(normal_name, classes))
+    # Of a very long name `shown` leaves the middle out.
     if len(set(named)) < len(named):
         return ClassLabels(unusable=f"names of folders in {where} are too long to be told apart; rename them")
     return ClassLabels(labels, len(classes), named, origin=_origin(inner, where if outer else ""))
@@ -114,8 +119,10 @@ def _ambiguity(inner: Sequence[str], tops: Sequence[str], where: str, zipped: bo
             f"{len(stray):,} of {len(inner):,} images lie in no class folder of {where}, the first "
             f"{shown(stray[0])!r}; move them into one of {few(tops, 5)}, or away"
         )
+    # The part to suggest is the training one, where there is one.
     first = next((top for top in tops if top.casefold().startswith("train")), tops[0])
     give = "give a zip of one of them" if zipped else f"give one of them, as {where}/{shown(first)}"
+    # A single folder called test may well be a class; two such names side by side are a split.
     if sum(SPLIT_NAME.fullmatch(top.casefold()) is not None for top in tops) > 1:
         return f"the folders {few(tops, 5)} in {where} are parts of a data set, no classes, and all are read; {give}"
     shared = _shared(inner)
@@ -132,6 +139,7 @@ def _shared(inner: Sequence[str]) -> set[str]:
     below: dict[str, set[str]] = {}
     for name in inner:
         top, second, *deeper = name.split("/", 2)
+        # An image lies right in this folder, so the folders beside it are not the classes of a part.
         if not deeper:
             return set()
         below.setdefault(top, set()).add(second)

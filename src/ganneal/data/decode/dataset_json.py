@@ -15,6 +15,7 @@ LARGEST_JSON = 2**30
 
 def label_file(names: Iterable[str], labels: Sequence[int] | None, classes: Sequence[str] = ()) -> bytes:
     """The file's content: the class of each image by its name, and the names of the classes where they have any."""
+    # int() because json does not take numpy's integers.
     pairs = None if labels is None else [[name, int(label)] for name, label in zip(names, labels, strict=True)]
     return json.dumps({"labels": pairs} | ({"classes": list(classes)} if classes else {})).encode()
 
@@ -37,6 +38,7 @@ def parse_labels(read: Callable[[], bytes], source: str) -> Listed:
         ValueError: It is damaged, of another kind, or labels an image twice differently.
     """
     try:
+        # Read within the block, as a damaged archive fails in as many ways as a damaged list.
         content = json.loads(read())
         pairs, names = content["labels"], content.get("classes") or ()
         if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):

@@ -35,6 +35,7 @@ _Outcome = TypeVar("_Outcome")
 @contextmanager
 def quiet() -> Iterator[None]:
     """Without Pillow's remarks on odd files, which name none: what is wrong enough is an error."""
+    # It changes the whole process, so it stands around the decoding threads and not in each of them.
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")
         yield
@@ -42,6 +43,7 @@ def quiet() -> Iterator[None]:
 
 def decode_chunk(read: Reader, names: Sequence[str], format: Format) -> tuple[np.ndarray, dict[str, str]]:
     """The images ``names`` in order, uint8 ``[n, C, size, size]``, and why some cannot be read, whose rows are 0."""
+    # Zeros, not empty memory: the row of a damaged image must hold nothing of what was there before.
     rows = np.zeros((len(names), *format.shape), dtype=np.uint8)
     damaged = {}
     for row, name in zip(rows, names, strict=True):
@@ -91,6 +93,7 @@ def decode_to_memory(listing: Listing, format: Format) -> tuple[np.ndarray, dict
         samples[start : start + len(rows)] = rows
         damaged |= wrong
         start += len(rows)
+    # Selecting copies, so it is done only where something is damaged: else the set would be in memory twice.
     return (samples[[name not in damaged for name in listing.names]] if damaged else samples), damaged
 
 
@@ -105,6 +108,7 @@ def decode_to_file(listing: Listing, format: Format, path: Path) -> dict[str, st
     if len(listing.names) >= FEWEST_FOR_PROCESSES and cores() > 1:
         return _on_processes(listing, format, path)
     damaged: dict[str, str] = {}
+    # Not "wb", which would cut the file that has its full length already.
     with open(path, "r+b") as file:
         for rows, wrong in decoded_chunks(listing, format):
             file.write(rows.data)
@@ -117,6 +121,7 @@ def _on_processes(listing: Listing, format: Format, path: Path) -> dict[str, str
     # Each process writes a stretch of the file of its own, so none waits for another and the file is the same for any
     # number of them.
     bounds = [round(count * index / workers) for index in range(workers + 1)]
+    # One thread listens to each process, and this one alone counts and reports.
     said: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
     running = [_start(listing, format, path, start, stop) for start, stop in zip(bounds[:-1], bounds[1:], strict=True)]
     damaged: dict[str, str] = {}
@@ -126,6 +131,7 @@ def _on_processes(listing: Listing, format: Format, path: Path) -> dict[str, str
                 pool.submit(_listen, process, said)
             done = ended = 0
             while ended < workers:
+                # None stands for the end of one process's output.
                 if (message := said.get()) is None:
                     ended += 1
                     continue
@@ -164,6 +170,7 @@ def _start(listing: Listing, format: Format, path: Path, start: int, stop: int) 
         "names": list(listing.names[start:stop]),
     }
     try:
+        # Not as arguments, whose length the system limits: the order may hold a million names.
         json.dump(order, process.stdin)
         process.stdin.close()
     except BrokenPipeError:  # it ended already; its status says so later
@@ -178,4 +185,5 @@ def _listen(process: subprocess.Popen[str], said: SimpleQueue[dict[str, Any] | N
             for line in process.stdout:
                 said.put(json.loads(line))
     finally:
+        # Also after a line that is no JSON, lest the caller wait for this process for ever.
         said.put(None)

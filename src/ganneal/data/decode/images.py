@@ -49,7 +49,9 @@ def height_and_width(size: ImageSize) -> tuple[int, int]:
     Raises:
         ValueError: ``size`` is no number of pixels and no two of them.
     """
+    # Six digits are more than any picture has on a side.
     written = re.fullmatch(r"(\d{1,6})(?:x(\d{1,6}))?", str(size).lower())
+    # A single number is both sides.
     width, height = (int(side or written[1]) for side in written.groups()) if written is not None else (0, 0)
     if not (width and height):
         raise ValueError(
@@ -147,8 +149,10 @@ def open_image(read: Reader, name: str) -> Iterator[Image.Image]:
     except Damaged:
         raise
     except UnidentifiedImageError as error:
+        # Pillow's own message names the buffer in memory by its address.
         raise Damaged("it is empty or no image") from error
     except Exception as error:  # damaged files make Pillow and zipfile raise almost any type
+        # Pillow's OSErrors are sentences; the text of a KeyError is the bare key, which needs its type beside it.
         raise Damaged(f"{error}" if isinstance(error, OSError) else f"{type(error).__name__}: {error}") from error
 
 
@@ -193,8 +197,10 @@ def _flat(image: Image.Image, mode: str, levels: Levels | None) -> Image.Image:
 
 def _fitted(image: Image.Image, size: tuple[int, int], fit: Fit) -> Image.Image:
     """``image`` with the width and height ``size``."""
+    # Of the size already: nothing is resampled, and the pixels are those of the file.
     if image.size == size:
         return image
+    # Pillow widens the filter where it makes images smaller, so nothing aliases, whatever the ratio.
     match fit:
         case "crop":
             # Crops and resizes in one pass, so the crop is exact to a fraction of a pixel.

@@ -51,6 +51,7 @@ def ending(name: str) -> str:
 
 def hidden(name: str) -> bool:
     """Whether a file or a folder above it is hidden, or left there by an operating system."""
+    # '.' and '..' begin with a dot too and hide nothing.
     parts = name.split("/")
     return any(p.lower() in SYSTEM_FILES or (p.startswith(".") and p not in (".", "..")) for p in parts)
 
@@ -58,6 +59,7 @@ def hidden(name: str) -> bool:
 @cache
 def image_endings() -> Mapping[str, str]:
     """Pillow's format of each ending that is read here, as far as this installation of Pillow can."""
+    # Pillow loads its five most usual formats by itself and the others only when asked.
     Image.init()
     readable = {*SIGNED_FORMATS, *UNSIGNED}
     return {suffix: kind for suffix, kind in Image.EXTENSION.items() if kind in readable}
@@ -81,6 +83,7 @@ def _signature() -> re.Pattern[bytes]:
     kinds = [kind for kind in SIGNED_FORMATS if kind != "MPO"]
     there = set(image_endings().values())
     known = [pattern for kind, pattern in zip(kinds, SIGNATURES, strict=True) if kind in there]
+    # DOTALL, as any byte of a length in the middle may be that of a line break.
     return re.compile(b"|".join(b"(?:%s)" % pattern for pattern in known), re.DOTALL)
 
 
@@ -105,6 +108,7 @@ def by_ending(left_out: Mapping[str, int]) -> str:
     'no ending 5, .txt 2'
     """
     counts = Counter(left_out).most_common()
+    # Cut, as the 'ending' of a file with a dot near its start is most of its name.
     shown = [f"{suffix.encode('unicode_escape').decode()[:12] or 'no ending'} {count:,}" for suffix, count in counts]
     if len(shown) > ENDINGS_NAMED:
         shown[ENDINGS_NAMED:] = [f"others {sum(count for _, count in counts[ENDINGS_NAMED:]):,}"]

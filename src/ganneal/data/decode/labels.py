@@ -75,6 +75,7 @@ def is_number(text: str) -> bool:
     >>> [is_number(text) for text in ("10", "007", "-1", "1.0")]
     [True, False, False, False]
     """
+    # With leading zeros it is a name: 7 and 007 may be two classes.
     return text.isascii() and text.isdecimal() and text == str(int(text))
 
 
@@ -111,12 +112,14 @@ def _array(values: Sequence[Any]) -> np.ndarray:
     if lacking:
         raise _Unusable(f"{len(lacking):,} of {len(values):,} images have none, the first is image {lacking[0]}")
     words = [isinstance(value, str | bytes) for value in values]
+    # numpy would make text of the numbers without a word.
     if any(words) and not all(words):
         raise _Unusable(f"they are words beside numbers, as {values[words.index(True)]!r}")
     try:
         given = np.asarray(values)
     except (ValueError, OverflowError) as error:  # lists of several lengths
         raise _Unusable(f"they are lists of several lengths ({error})") from error
+    # numpy keeps whole numbers beyond 64 bits as Python's own.
     if given.dtype.kind == "O" and all(isinstance(value, int) for value in values):
         raise _Unusable("they are beyond 64 bits")
     return given
@@ -125,6 +128,7 @@ def _array(values: Sequence[Any]) -> np.ndarray:
 def _from_one_hot(given: np.ndarray) -> np.ndarray:
     """The position of the 1 in each row."""
     if given.ndim == 2 and given.dtype.kind in "biuf" and bool(((given == 0) | (given == 1)).all()):
+        # Rows with several ones, or none, are attributes and no classes.
         if bool((given.sum(1) == 1).all()):
             return given.argmax(1)
         raise _Unusable(f"they are rows of {given.shape[1]} zeros and ones, of which not each has exactly one 1")
@@ -135,6 +139,7 @@ def _text(given: np.ndarray) -> np.ndarray:
     words = [word.decode("utf-8", "replace") if isinstance(word, bytes) else str(word) for word in given.tolist()]
     if "" in words:
         raise _Unusable(f"{words.count('')} of {len(words):,} images have none, the first is image {words.index('')}")
+    # Each word once: a million labels have few different ones.
     if all(map(is_number, set(words))):
         return _whole(_array([int(word) for word in words]))
     return np.array([normal_name(word) for word in words])
@@ -156,6 +161,7 @@ def _whole(given: np.ndarray) -> np.ndarray:
 
 def _of_numbers(numbers: np.ndarray, names: Sequence[str]) -> ClassLabels:
     if names:
+        # A name for each number is needed; classes without a sample may have one too.
         if numbers.max(initial=0) >= len(names):
             raise _Unusable(f"{int(numbers.max())} is beyond the {len(names):,} classes that are named")
         return ClassLabels(numbers, len(names), _distinct(names))

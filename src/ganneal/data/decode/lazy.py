@@ -22,6 +22,7 @@ class LazyImages:
     def __init__(self, listing: Listing, format: Format, on_damaged: OnDamaged):
         self.listing, self.format, self.on_damaged = listing, format, on_damaged
         self.shape = (len(listing.names), *format.shape)
+        # Open for as long as this object lives: opening a zip reads the whole list in it.
         self._resources = ExitStack()
         self._read = self._resources.enter_context(listing.container.open())
         self._pool = self._resources.enter_context(ThreadPoolExecutor(cores()))
@@ -32,6 +33,7 @@ class LazyImages:
 
     def __getitem__(self, index: Any) -> np.ndarray:
         """Rows, decoded on all cores; a damaged one is an error, or the next whole one of its class if passed over."""
+        # Whatever numpy takes for an index, slices and masks too, as numbers of rows.
         rows = np.arange(len(self))[index]
         if rows.ndim == 0:
             return self._row(int(rows))
@@ -59,6 +61,7 @@ class LazyImages:
 
     def _row(self, row: int) -> np.ndarray:
         labels = self.listing.classes.labels
+        # The next whole image stands in for a damaged one, so that batches keep their size and positions their meaning.
         for offset in range(len(self)):
             other = (row + offset) % len(self)
             if labels is not None and labels[other] != labels[row]:  # it would be shown under a false label

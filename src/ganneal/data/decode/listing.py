@@ -109,6 +109,7 @@ def _pass_over(what: str) -> str:
 
 def damage_report(damaged: Mapping[str, str], count: int, place: Path) -> str:
     """What is wrong with which of ``count`` images, on one line, with the ways out."""
+    # Without a single whole image, passing over the damaged ones is no way out and is not offered.
     rest = len(damaged) < count
     if len(damaged) == 1:
         ((name, reason),) = damaged.items()
@@ -150,9 +151,11 @@ def labelled(listing: Listing, listed: Mapping[str, Any], names: Sequence[str], 
         skip: Leave out images without a label, and pass over labels without an image.
     """
     unlabelled = [name for name in listing.names if listed.get(name) is None]
+    # A list that has a label for not one image is of another set: skipping would leave nothing.
     if not skip or len(unlabelled) == len(listing.names):
         if reason := _disagreement(listing, listed, unlabelled, source):
             return listing.classed(ClassLabels(unusable=reason))
+    # As damaged ones, so that they are reported by name with this reason.
     listing = listing.without({name: f"{source} has no label for it" for name in unlabelled})
     values = [listed[name] for name in listing.names]
     return listing.classed(read_labels(values, source, len(values), names))

@@ -34,10 +34,12 @@ def load_images(reading: Reading, listing: Listing) -> Dataset:
         ValueError: There are damaged images and they are not to be passed over, or no others; or there are images whose
             range of levels has to be given.
     """
+    # Headers first: the size and channels of the whole set must be known before its first image is decoded.
     found = survey_files(listing)
     if found.headers:
         format = found.format(reading)
         for text in remarks(found, reading, listing):
+            # Level 3 is the line that called the source's load().
             remark(text, stacklevel=3)
     else:
         format = Format(1, 1)  # not one can be read: each is named below
@@ -76,9 +78,11 @@ def _samples(listing: Listing, format: Format, on_damaged: OnDamaged) -> tuple[n
     limit = store_limit()
     if size > limit:
         _say_why(f"{size / 1e9:.1f} GB of decoded images are above the limit of {limit / 1e9:g} GB", size)
+        # What is damaged shows when an image is asked for.
         return LazyImages(listing, format, on_damaged), {}
     try:
         return kept_images(listing, format)
+    # A cache that is full or may not be written is no reason not to train.
     except OSError as error:
         _say_why(f"decoded images cannot be kept in {cache_folder() / 'images'} ({error.strerror or error})", size)
     if size <= SHARE_OF_MEMORY * free_memory():

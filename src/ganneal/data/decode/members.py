@@ -32,10 +32,12 @@ def read_members(place: Path, names: Collection[str]) -> dict[str, bytes]:
         return {file.name: file.read_bytes() for file in reversed(files)}  # the first of two of one name counts
     found: dict[str, bytes] = {}
     try:
+        # "r:" is a plain tar: the compression is undone here, with a bound on what is read at once.
         with _opened(place) as file, tarfile.open(fileobj=_Pieces(file), mode="r:") as archive:  # type: ignore[call-overload]
             # One pass in the archive's order: a compressed tar has no list, and going back would unpack it again.
             for member in archive:
                 name = member.name.rpartition("/")[2]
+                # Regular files only: a link in an archive may lead anywhere.
                 if name in names and name not in found and member.isfile():
                     found[name] = _read(archive, member)
             # gzip, bzip2 and xz compare their checksum at the end of the file, which the tar ends before.
@@ -53,6 +55,7 @@ def _opened(place: Path) -> io.BufferedIOBase:
     """The archive without its layer of compression."""
     with open(place, "rb") as file:
         start = file.read(6)
+    # By content, as archives are renamed, and browsers unpack gzip without changing the name.
     for beginning, opener in COMPRESSED.items():
         if start.startswith(beginning):
             return opener(place)
@@ -91,6 +94,7 @@ def unzipped(name: str, content: bytes) -> bytes:
     """
     if not content.startswith(b"\x1f\x8b"):
         return content
+    # 16 more asks zlib for gzip's header and checksum in place of its own.
     unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
     try:
         # With a limit, unlike gzip.decompress, which a bomb of a few kilobytes would fill the memory with.

@@ -35,12 +35,14 @@ def read_header(file: io.BufferedIOBase) -> ArrayHeader:
     Raises:
         ValueError: There is none, or it says what no array of numbers has.
     """
+    # Version 3 differs in the encoding of field names alone, which arrays of plain numbers lack.
     width = {b"\x93NUMPY\x01\x00": 2, b"\x93NUMPY\x02\x00": 4}.get(file.read(8))
     if width is None:
         raise ValueError("it does not begin as an array of numbers does")
     length = file.read(width)
     if len(length) < width or int.from_bytes(length, "little") > LONGEST_HEADER:
         raise ValueError("its header is cut off, or longer than any")
+    # A buffer with the header alone: numpy's reader cannot go on beyond it.
     text = io.BytesIO(length + file.read(int.from_bytes(length, "little")))
     read = {2: np.lib.format.read_array_header_1_0, 4: np.lib.format.read_array_header_2_0}[width]
     try:
@@ -84,6 +86,7 @@ def read_member(archive: zipfile.ZipFile, name: str) -> np.ndarray:
     entry = archive.getinfo(f"{name}.npy")
     with archive.open(entry) as member:
         header = read_header(member)  # type: ignore[arg-type]
+        # Two claims, the array's and the archive's, must agree before anything is allocated for them.
         if header.size != entry.file_size - member.tell():
             raise ValueError(f"{name} must have {header.size:,} bytes for {header.shape}, its file says otherwise")
     # numpy allocates the whole array from the header before it reads: a bomb of 1 kB could claim gigabytes.

@@ -29,6 +29,7 @@ class _Type:
             raise pickle.UnpicklingError(f"arrays of {self.dtype} are not read")
 
     def __setstate__(self, state: Any) -> None:
+        # Version and byte order, then what only structured, nested or padded types have set.
         _, order, *rest = state
         if _text(order) not in BIG_ENDIAN or any(value not in (None, -1, 0) for value in rest):
             raise pickle.UnpicklingError("a dtype has more than a byte order")
@@ -45,6 +46,7 @@ class _Array:
         pass
 
     def __setstate__(self, state: Any) -> None:
+        # The state as numpy writes it: version, shape, type, whether columns come first, bytes.
         _, shape, kind, by_columns, content = state
         if not isinstance(kind, _Type) or not isinstance(content, bytes):
             raise pickle.UnpicklingError("an array is not made of bytes")
@@ -60,6 +62,7 @@ class _Bytes:
     def __new__(cls, text: Any, encoding: Any) -> Any:
         if encoding not in ("latin1", b"latin1"):
             raise pickle.UnpicklingError(f"the encoding {encoding!r} is not read")
+        # Not an object of this class: the pickle calls it as it would call the function, and takes the result.
         return text.encode("latin1")
 
 
@@ -133,8 +136,10 @@ def load_pickle(name: str, content: bytes | BinaryIO) -> Any:
         if isinstance(content, bytes):
             _check_claims(content)
             return _plain(_Unpickler(io.BytesIO(content), encoding="bytes").load(), {})
+        # Mapped, so that going through the operations takes no memory for a file of gigabytes.
         with mmap.mmap(content.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
             _check_claims(mapped)
+        # Bytes, as Python 2 wrote pixels as text: any encoding of text would refuse or change them.
         return _plain(_Unpickler(content, encoding="bytes").load(), {})
     except Exception as error:  # a damaged pickle makes the reader raise almost any type
         raise ValueError(f"{name} cannot be read as a pickle of arrays ({error}); download it again.") from error

@@ -81,6 +81,7 @@ def _sizes(found: Survey, format: Format, open_size: bool) -> str | None:
     sizes, (_, to_height, to_width) = found.sizes, format.shape
     if len(sizes) == 1:
         ((width, height),) = sizes
+        # A size that somebody has asked for takes no remark.
         if not open_size or (width, height) == (to_width, to_height):
             return None
         return f"images of {width} x {height} px are made {to_width} x {to_height} px{_other_size()}."
@@ -102,6 +103,7 @@ def _other_size() -> str:
 
 def _crop(found: Survey, format: Format) -> str | None:
     _, height, width = format.shape
+    # A camera's 3 to 2 loses exactly a third to a square, the limit: the usual photograph takes no remark.
     count = _count(found, lambda header: header.lost_to(width, height) > MOST_LOST)
     if format.fit != "crop" or not count:
         return None
@@ -185,6 +187,7 @@ def suggested(found: Range) -> tuple[float, float]:
     low, high = int(found.low), int(found.high)
     # The highest level of as many bits: cameras of 10, 12 or 14 bits write into 16.
     most = 2 ** max(high, 1).bit_length() - 1
+    # A narrow band, such as one range of temperatures, would become a few greys of all that the bits hold.
     return (0, most) if low >= 0 and high - low >= most // 2 else (low, high)
 
 
@@ -209,6 +212,7 @@ def _of_deep(levels: Range, count: int, found: Survey, reading: Reading) -> list
     images += f"{levels.high:g} in {levels.count:,} of them"
     option = way("levels", *suggested(levels))
     if reading.levels is None and not levels.fits:
+        # Where all images are deep, passing over them would leave none.
         if reading.on_damaged == "fail" or count == found.looked_at:
             give = "the levels that become black and white" if option is None else option
             raise ValueError(f"{images}, which 16 bits do not hold; give {give}.")

@@ -31,6 +31,7 @@ from ganneal.storage.cache import cache_folder
 from ganneal.storage.encoding import encode
 
 Writer = Callable[[Path], dict[str, Any]]
+# Part of every key: raised where decoding changes, so that what was kept before is not found any more.
 VERSION = 1
 READ_BYTES = 2**24
 LIMIT_GIGABYTES = 32.0
@@ -93,6 +94,7 @@ def kept_rows(key: str, shape: tuple[int, ...], size: int, write: Writer) -> tup
     folder.mkdir(parents=True, exist_ok=True)
     # Several runs often start at once on the same images: one decodes, the others wait and find the result.
     with _locked(folder / f"{key}.lock"):
+        # Asked again under the lock, as the process that was waited for may have written it.
         if (found := _read(folder, key, shape)) is not None:
             return found
         _make_room(folder, size)
@@ -136,10 +138,12 @@ def _compact(path: Path, damaged: list[bool], format: Format) -> None:
     rows = len(damaged) - sum(damaged)
     if rows < len(damaged):
         samples = np.memmap(path, np.uint8, "r+", shape=(len(damaged), *format.shape))
+        # Rows move towards the start only, so none is overwritten before it has moved.
         for target, source in enumerate(np.flatnonzero(~np.array(damaged))):
             if target != source:
                 samples[target] = samples[source]
         samples.flush()
+        # Unmapped before the file is cut: touching a map beyond the end of its file ends the process.
         del samples
         os.truncate(path, rows * prod(format.shape))
 
@@ -176,6 +180,7 @@ def _read(folder: Path, key: str, shape: tuple[int, ...]) -> tuple[np.ndarray, d
         content: dict[str, Any] = json.loads(outer["body"])
         if _checksums(data) != content["blocks"]:
             return None
+        # A file without bytes cannot be mapped.
         if not content["rows"]:
             return np.empty((0, *shape), np.uint8), content["damaged"]
         # A map, not an array: processes on one machine share the same pages, a set may be larger than the memory, and a
@@ -185,8 +190,10 @@ def _read(folder: Path, key: str, shape: tuple[int, ...]) -> tuple[np.ndarray, d
         return None
     try:
         os.utime(description)  # it was used: others go first when room is needed
+    # A cache of somebody else's may allow reading alone.
     except OSError:
         pass
+    # A plain array over the same map: slices of the subclass would be maps again, and slower to make.
     return np.asarray(mapped), content["damaged"]
 
 

@@ -62,7 +62,9 @@ def read_stream(part: HubSplit, images: str | None, labels: str | None, format: 
         return _write(path, part, images, labels, format)
 
     try:
+        # 0 bytes, as nobody knows how many images will come; `_check_room` watches while they do.
         samples, notes = kept_rows(key, format.shape, 0, write)
+    # It is an OSError too, and must not be taken for one of the store.
     except StreamBroken:
         raise
     except OSError as error:
@@ -123,6 +125,7 @@ def _batches(stream: Any, part: HubSplit) -> Iterator[dict[str, list[Any]]]:
     count, batches = 0, iter(stream.iter(batch_size=DECODED_TOGETHER))
     while True:
         try:
+            # Only the fetching is guarded: errors of whoever takes the batches are none of the stream.
             batch = next(batches)
         except StopIteration:
             return
@@ -142,6 +145,7 @@ def _decoded(
 
     def decode(batch: dict[str, list[Any]]) -> tuple[np.ndarray, list[Any], dict[str, str]]:
         values = batch[images]
+        # The place in the batch is the name of a row here; the number in the stream is counted by the caller.
         places = list(map(str, range(len(values))))
         rows, damaged = decode_chunk(lambda place: content(values[int(place)]), places, format)
         return rows, [] if labels is None else batch[labels], damaged

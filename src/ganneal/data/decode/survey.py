@@ -82,6 +82,7 @@ def _of(image: Image.Image) -> ImageHeader:
         grey=mode in GREY_MODES or (mode in ("P", "PA") and _grey_palette(image)),
         transparent=mode in ALPHA_MODES or "transparency" in image.info,
         deep=mode in DEEP_MODES,
+        # The arguments of Pillow's decoder: RGB;16B and its like are 16 bits, of which it reads the upper byte.
         cut=mode not in DEEP_MODES and any(";16" in str(tile[3]) for tile in getattr(image, "tile", ())),
         several=image.format != STILL and _several(image),
     )
@@ -157,6 +158,7 @@ class Survey:
     @property
     def side(self) -> int:
         """The median shorter side."""
+        # The upper of the two in the middle where their number is even.
         return self.sides[self.looked_at // 2]
 
     @property
@@ -197,6 +199,7 @@ def survey_files(listing: Listing, most: int | None = None) -> Survey:
     headers: Counter[ImageHeader] = Counter()
     damaged: dict[str, str] = {}
     deep, cut = [], []
+    # Where neighbours come along, as a group of parquet rows does, each header may cost a hundred images.
     most = most or (MOST_HEADERS if listing.container.single else FEWER_HEADERS)
     # Evenly spread: names are sorted, often by class, so the first ones would be of one class.
     names = listing.names[:: max(1, -(-len(listing.names) // most))]

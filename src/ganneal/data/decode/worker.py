@@ -26,10 +26,12 @@ def work(order: dict[str, Any]) -> None:
     names = order["names"]
     row = prod(format.shape)
     with container.open() as read, open(Path(order["path"]), "r+b") as file, quiet():
+        # Rows have one size, so each process knows its place before any image is decoded.
         file.seek(order["start"] * row)
         for part in chunks(len(names)):
             rows, damaged = decode_chunk(read, names[part], format)
             file.write(rows.data)
+            # Flushed, as a pipe is buffered in blocks and progress would come in leaps.
             print(json.dumps({"done": len(rows), "damaged": damaged}), flush=True)
 
 

@@ -33,6 +33,7 @@ class ZipImages:
 
     @contextmanager
     def open(self) -> Iterator[PartReader]:
+        # ZipFile locks each seek and read of the file that its members share, so threads may read at once.
         with zipfile.ZipFile(self.path) as archive:
 
             def read(name: str, most: int = -1) -> bytes:
@@ -75,6 +76,7 @@ def list_zip(path: Path, on_damaged: OnDamaged = "fail") -> Listing:
         size = path.stat().st_size
         entries, left_out = _sorted_out(archive, size)
         names, damaged = [], {}
+        # The order in the archive is that in which somebody's tool packed it.
         for name in sorted(entries):
             if reason := _refused(entries[name], LARGEST_FILE, size):
                 damaged[name] = reason
@@ -93,6 +95,7 @@ def list_zip(path: Path, on_damaged: OnDamaged = "fail") -> Listing:
             left_out=left_out,
             origin=Known("names, sizes and checksums of the images in the zip", checksums),
         )
+        # With the slash before it, so that my-dataset.json is none.
         lists = [name for name in archive.NameToInfo if f"/{name}".endswith(f"/{LABELS}") and not hidden(name)]
         folders = {name[: name.rfind("/") + 1] for name in archive.NameToInfo if not hidden(name)}
         return classified(listing, folders, lists, lambda name: _label_file(archive, name, size), on_damaged == "skip")
@@ -107,6 +110,7 @@ def _sorted_out(archive: zipfile.ZipFile, size: int) -> tuple[dict[str, zipfile.
         if name.endswith("/") or hidden(name):  # is_dir fails for an empty name
             continue
         if is_image(name, lambda entry=entry: _start(archive, entry, size)):
+            # Of two entries of one name the later one counts, which is the one that zipfile reads by that name.
             entries[name] = entry
         elif name.rpartition("/")[2] != LABELS:
             left_out[ending(name)] += 1

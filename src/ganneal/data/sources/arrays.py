@@ -93,6 +93,7 @@ class Arrays:
                 raise ValueError(
                     f"{path} is not an .npz archive, or is damaged ({error}); make it again with numpy.savez."
                 ) from error
+            # numpy.savez keeps each array as a file of its name with this ending.
             held = [name.removesuffix(".npy") for name in archive.namelist()]
             if self.images not in held:
                 option = way("images", "NAME")
@@ -132,6 +133,7 @@ def _in_bytes(images: np.ndarray, levels: Levels | None, name: str) -> np.ndarra
         return images
     low, high = float(images.min()), float(images.max())
     if not np.isfinite([low, high]).all():
+        # One image at a time: a mask over the whole array would take a byte for every number.
         wrong = sum(not np.isfinite(image).all() for image in images)
         raise ValueError(
             f"{name} must be finite, got NaN or infinite values in {wrong:,} of {len(images):,}; remove these "
@@ -213,5 +215,7 @@ class Refitted:
             remark(f"images of {width} x {height} px are made {made_width} x {made_height} px ({self.fit}).")
         made = np.empty((len(data), *format.shape), np.uint8)
         for index in range(len(data)):
+            # Row by row, as the samples may be a memory map larger than the memory.
             made[index] = refitted(np.asarray(data.samples[index]), format)
+        # Hashes of the files would not show the crop or size: the new bytes tell these samples from others.
         return replace(data, samples=made, origin=None)

@@ -64,6 +64,7 @@ def is_celeba(root: Path) -> bool:
 
 
 def _beside(root: Path, names: tuple[str, ...]) -> Path | None:
+    # The first that is there: a folder stands before the zip that it may have been unpacked from.
     return next((root / name for name in names if (root / name).exists()), None)
 
 

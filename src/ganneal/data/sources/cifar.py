@@ -43,6 +43,7 @@ def _from_pickle(name: str, content: bytes, key: str) -> tuple[np.ndarray, np.nd
         or not all(isinstance(number, int) and 0 <= number < 2**31 for number in labels)
     ):
         raise ValueError(f"{name} must hold {key!r}, a number for each of its {len(images)} images.")
+    # A row has 1,024 red, then green, then blue pixels, so channels come first without moving anything.
     return images.reshape(-1, *SHAPE), np.array(labels)
 
 
@@ -63,6 +64,7 @@ def _dataset(
 ) -> Dataset:
     samples = np.concatenate(images)
     numbers = np.concatenate(labels).astype(np.int64)
+    # Beside their length binary batches have no mark of damage; shifted records show as labels out of range.
     if numbers.max(initial=0) >= num_classes:
         raise ValueError(
             f"labels of {name} in {shown(str(place))} must be below {num_classes}, got {numbers.max()}; download it "

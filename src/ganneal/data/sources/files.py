@@ -59,6 +59,7 @@ def source_at(place: str | Path, size: ImageSize | None = None) -> Source:
             return _in_npz(path)
         case ".npy":
             return Arrays(str(path))
+        # Before the next case, which its name would suit as well.
         case ".gz" | ".tgz" | ".tar" if "cifar-100" in path.name:
             return Cifar100(str(path))
         case ".gz" | ".tgz" | ".tar" if "cifar" in path.name:
@@ -69,6 +70,7 @@ def source_at(place: str | Path, size: ImageSize | None = None) -> Source:
 
 def _in_folder(path: Path, size: ImageSize | None) -> Source | None:
     """The source for an original data set's folder; None for a folder of images."""
+    # The particular before the general: to `Folder` these files would be no images.
     if any(path.glob("train-images*idx3-ubyte*")):
         return Idx(str(path))
     unpacked = any((path / f"data_batch_1{kind}").is_file() for kind in ("", ".bin"))
@@ -153,6 +155,7 @@ def read_as(source: Source, reading: Reading) -> Source:
     Raises:
         ValueError: ``source`` holds 8-bit arrays, and levels are given.
     """
+    # The source takes what it has fields for; the rest is done to its arrays afterwards.
     own = {field.name for field in fields(source)} if is_dataclass(source) else set()
     given = {field.name: getattr(reading, field.name) for field in fields(reading) if field.name in own}
     if reading.levels is not None and "levels" not in own:

@@ -149,6 +149,8 @@ def _walk(root: Path) -> _FolderContent:
             if hidden(entry.name):
                 continue
             if _is_folder(entry):
+                # Each way down knows the folders above it alone: one folder by two links is read twice, and only a loop
+                # is cut.
                 queue.append((entry.path, f"{name}/", above | {this}))
             elif is_image(name, lambda entry=entry: _start(entry)):
                 _note(entry, name, found)

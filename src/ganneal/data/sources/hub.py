@@ -72,6 +72,7 @@ class Hub(Encoded):
             raise ValueError("streaming must be False where images are looked at one by one; only training streams.")
         rows, place = load_split(self.part), Path(self.name)
         column = image_column(rows.features, self.image_column, self.part)
+        # Rows have no names of their own; the reader takes the number off again.
         names = [f"row {number}" for number in range(len(rows))]
         check_found(names, {}, place)
         # The library memory-maps these files, so their versions tell whether the rows have changed.
@@ -88,6 +89,7 @@ class Hub(Encoded):
         labels, several = label_column(rows.features, self.label_column, self.part)
         if labels is None:
             return listing.classed(ClassLabels(unusable=several))
+        # The one column as Arrow: the images beside it stay unread.
         values = rows.select_columns([labels]).with_format("arrow")[:].column(0).to_pylist()
         return _labelled(listing, values, list(getattr(rows.features[labels], "names", ())), labels)
 

@@ -89,6 +89,7 @@ def _records(files: list[Path], side: int) -> np.ndarray:
     width = 3 * side * side
     # Labels lie beside their pixels, so that one memory map holds both and they cannot come from different writings.
     dtype = np.dtype([("label", "<u2"), ("pixels", "u1", (3, side, side))])
+    # From lists and file sizes, before anything is unpacked: it decides between memory and the store.
     size = sum(_claimed(path) for path in files)
 
     def write(path: Path) -> dict[str, str]:
@@ -190,6 +191,7 @@ def _of_pickle(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     pixels, given = batch.get("data"), batch.get("labels")
     if not isinstance(given, np.ndarray) and not (isinstance(given, list) and all(isinstance(n, int) for n in given)):
         raise ValueError("it must hold 'labels', numbers")
+    # A list in the published files, an array where somebody has written them again.
     labels = np.asarray(given)
     if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.ndim != 2:
         raise ValueError("it must hold 'data', uint8 [N, 3 size size]")
@@ -205,6 +207,7 @@ def _whole(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # damaged archives make zipfile and numpy raise almost any type
+        # Raised as it is where an inner block has named the file already.
         if isinstance(error, ValueError) and str(error).startswith(shown(path.name)):
             raise
         raise ValueError(f"{shown(path.name)} cannot be read ({error}); download it again.") from error

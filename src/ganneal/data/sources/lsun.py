@@ -31,6 +31,7 @@ class LmdbImages:
         with _environment(self.root) as environment:
 
             def read(name: str, most: int = -1) -> bytes:
+                # A transaction for each read, as no two threads may share one.
                 with environment.begin() as view:
                     content = view.get(name.encode("latin1"))
                 if content is None:
@@ -59,6 +60,7 @@ class LSUN(Encoded):
         names = _keys(root)
         check_found(names, {}, root)
         return Listing(
+            # Resolved: the same folder by another path must not be opened a second time.
             LmdbImages(str(root.resolve())),
             root,
             names,

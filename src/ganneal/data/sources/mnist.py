@@ -44,6 +44,7 @@ def read_idx(name: str, content: bytes) -> np.ndarray:
             f"{name} must have {prod(shape):,} bytes after its header, which says {shape}, got "
             f"{len(content) - header:,}; download it again."
         )
+    # Shares the memory of the file's bytes, read-only.
     return np.frombuffer(content, dtype=np.uint8, offset=header).reshape(shape)
 
 
@@ -94,6 +95,7 @@ def _labels(files: dict[str, bytes], prefix: str, place: Path, count: int) -> Cl
         source, content = _find(files, "labels", prefix, place)
         return read_labels(read_idx(source, content), f"{source} of {shown(str(place))}", count)
     except ValueError as error:
+        # Images whose labels are absent or do not fit are still images.
         return ClassLabels(unusable=str(error).rstrip("."))
 
 

@@ -114,6 +114,7 @@ def _listed(
             columns = opened.schema_arrow.names
             lookup(f"column of {shown(file.name)}", dict.fromkeys(columns), images)
             rows = _rows(opened, file)
+            # The end of the name is the address that `_Groups.read` takes off again.
             names += [f"{shown(file.name)} {number}/{group}/{row}" for group, n in enumerate(rows) for row in range(n)]
             if labels in columns:
                 values += opened.read(columns=[labels]).column(0).to_pylist()
@@ -166,6 +167,7 @@ def _opened(file: Path) -> Iterator[Any]:
 def _class_names(metadata: dict[bytes, bytes] | None, labels: str | None) -> list[str]:
     """The names that Hugging Face's description of the columns gives the classes."""
     try:
+        # Hugging Face keeps its description as JSON in the file's own metadata.
         features = json.loads((metadata or {})[b"huggingface"])["info"]["features"]
         return [str(name) for name in features[labels]["names"]]
     except (KeyError, TypeError, ValueError):

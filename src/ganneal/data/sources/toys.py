@@ -25,6 +25,7 @@ class Mixture:
     def log_prob(self, x: PointBatch) -> Float[Tensor, " n"]:
         """Log density of the mixture at ``x``, in nats."""
         modes, dim = self.means.shape
+        # [n, modes]
         squared = (x[:, None, :] - self.means.to(x)).square().sum(2)
         normaliser = dim * (log(self.std) + 0.5 * log(2 * pi)) + log(modes)
         # In logarithms: far from all modes every density underflows.
@@ -32,6 +33,7 @@ class Mixture:
 
     def score(self, x: PointBatch) -> PointBatch:
         """Gradient of the log density in ``x``."""
+        # [n, modes, dim]
         difference = self.means.to(x) - x[:, None, :]
         # How likely each mode has made x; the score is the mean pull towards the modes under these shares.
         share = torch.softmax(-difference.square().sum(2) / (2 * self.std**2), dim=1)
@@ -42,6 +44,7 @@ class Mixture:
         random = np.random.default_rng(seed)
         modes = random.integers(len(self.means), size=count)
         noise = random.standard_normal((count, self.means.shape[1]))
+        # In float64, rounded to float32 once at the end.
         points = self.means.numpy()[modes] + self.std * noise
         return points.astype(np.float32), modes.astype(np.int64)
 
@@ -97,6 +100,7 @@ class Grid:
     @property
     def mixture(self) -> Mixture:
         """The exact density."""
+        # Symmetric about 0, so that the mixture has mean 0.
         ticks = (torch.arange(self.side, dtype=torch.float64) - (self.side - 1) / 2) * self.spacing
         return Mixture(torch.cartesian_prod(ticks, ticks), self.std)
 

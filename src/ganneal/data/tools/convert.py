@@ -35,6 +35,7 @@ def write_zip(data: Dataset, path: Path) -> None:
 
 def png(pixels: np.ndarray) -> bytes:
     """One image uint8 ``[C, H, W]`` as the bytes of a PNG file, without loss."""
+    # Lossless, so that what is read again has the same bytes and trains to the same weights.
     return png_bytes(single_image(pixels))
 
 

@@ -54,6 +54,7 @@ def import_datasets() -> Any:
 def is_saved(folder: Path) -> bool:
     """Whether ``save_to_disk`` wrote ``folder``: one set, or several splits."""
     one = (folder / "state.json").is_file() and (folder / "dataset_info.json").is_file()
+    # A single set has a state, several splits have one file that lists them.
     return one or (folder / "dataset_dict.json").is_file()
 
 
@@ -156,6 +157,7 @@ def _in_words(part: HubSplit) -> Iterator[None]:
     """What `datasets` says is wrong, in one line that names ``part``."""
     try:
         yield
+    # Its message says what is missing and how it comes here; more words would hide that.
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -207,6 +209,7 @@ def label_column(features: Mapping[str, Any], given: str | None, part: HubSplit)
                 f"({_shown_kind(features[given])}) of {part}; class_encode_column({given!r}) makes class labels of it."
             )
         return given, ""
+    # ClassLabel alone, of the library's kinds, has names.
     classes = [name for name in suited if hasattr(features[name], "names")]
     if len(classes) > 1:
         several = f"label_column must name one of {', '.join(classes)}, the class labels of {part}"

@@ -96,6 +96,7 @@ def _rows(samples: Any, count: int, seed: int) -> np.ndarray:
     count = min(count, len(samples), _most(prod(samples.shape[1:])))
     rows = np.arange(len(samples))
     if count < len(samples):
+        # Sorted, so that a memory map is read from front to back.
         rows = np.sort(np.random.default_rng(seed).choice(len(samples), count, replace=False))
     return np.asarray(samples[rows]).reshape(count, prod(samples.shape[1:]))
 
@@ -103,10 +104,12 @@ def _rows(samples: Any, count: int, seed: int) -> np.ndarray:
 def _distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """``[n, m]``, float64, from |a|^2 + |b|^2 - 2 a.b over blocks of columns."""
     squares = np.zeros((len(first), len(second)))
+    # Both sets as float64 would take gigabytes; a block of columns of each does not.
     for start in range(0, first.shape[1], COLUMNS):
         a, b = (_scaled(rows[:, start : start + COLUMNS]) for rows in (first, second))
         # In float64, on values in [-1, 1]: the differences that are lost matter for near pairs, not for a median.
         squares += (a * a).sum(1)[:, None] + (b * b).sum(1) - 2 * (a @ b.T)
+    # Rounding leaves equal rows a tiny negative square, whose root would be NaN.
     return np.sqrt(squares.clip(0))
 
 
