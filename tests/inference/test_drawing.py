@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 import ganneal
@@ -392,3 +393,15 @@ def test_too_few_samples_for_single_classes_are_refused(run: Path) -> None:
 def test_images_of_files_are_not_drawn(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "--real", "a", "--fake", "b", "--truncation", "1"]) == 2
     assert "leave them out with --real and --fake" in capsys.readouterr().err
+
+
+def test_the_raw_generator_is_the_one_as_trained_and_its_values_say_so(run: Path, tmp_path: Path) -> None:
+    raw, averaged = ganneal.load(run, sampler="raw"), ganneal.load(run)
+    stored = load_file(run / "final" / "generator-raw.safetensors")
+    assert all(torch.equal(value, stored[name]) for name, value in raw.generator.state_dict().items())
+    assert (raw.sampler, averaged.sampler) == ("raw", "generator") and not torch.equal(
+        raw.sample(2), averaged.sample(2)
+    )
+    settings = Settings((METRICS["kernel"],), count=4, seeds=(0,))
+    (record,) = evaluate_run(run, checkpoints=("last",), settings=settings, sampler="raw")
+    assert (record.protocol.sampler, record.protocol.generator_weights) == ("raw", "raw")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from ganneal.cli.command import Command, say
 from ganneal.cli.fields import ARGUMENT, Typed
@@ -13,7 +13,7 @@ from ganneal.data.messages import OWN, spelled
 from ganneal.evaluation.records import keep_records, records_as_text
 from ganneal.evaluation.stored import LINE_ON_FID, Settings, evaluate_images, evaluate_run
 from ganneal.evaluation.suited import EVALUATION_SEEDS
-from ganneal.inference.generator import Truncation, TruncationForm
+from ganneal.inference.generator import SamplerName, Truncation, TruncationForm
 from ganneal.inference.zoo import is_named, refuse
 from ganneal.metrics.extractors import EXTRACTORS, ExtractorConfig
 from ganneal.metrics.measures import DEFAULT_METRICS, METRICS
@@ -69,8 +69,9 @@ class EvaluateCommand(Command):
     """Names of metrics."""
     count: int = 10_000
     """Samples drawn from a run."""
-    sampler: Literal["generator", "pushed"] | None = None
-    """What they are drawn from; left out, what the run was followed by."""
+    sampler: SamplerName | None = None
+    """What they are drawn from: the averaged generator, the generator as trained (raw), or that one with its pushes;
+    left out, what the run was followed by."""
     statistics: Statistics | None = None
     """What the generator's batch norm runs on; left out, the running statistics, or what the run's averaging says."""
     truncation: float | None = None

@@ -8,7 +8,7 @@ from ganneal.cli.command import Command
 from ganneal.cli.fields import ARGUMENT, Typed
 
 if TYPE_CHECKING:
-    from ganneal.inference.generator import TrainedGenerator
+    from ganneal.inference.generator import TrainedGenerator, Truncation
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,11 @@ class SampleCommand(Command):
     """Directory of the run, as `ganneal train` wrote it; or zoo:NAME, see `ganneal zoo`."""
     checkpoint: str = "last"
     """last | best, the weights of the best evaluation; or a snapshot by its number of real images."""
-    count: int = 64
-    """Number of samples."""
+    count: int | None = None
+    """Number of samples; left out, 64, or 8 for each of several truncations."""
     out: str = "samples.png"
     """A .png: one image as it is, several as a grid for the eye. As data, bit for bit, with the classes of labelled
-    samples: an .npz, a .zip, or a folder (no ending) of PNG files."""
+    samples: an .npz, a .zip, or a folder (no ending) of PNG files. With --interpolate a film: .mp4, .gif or .webp."""
     overwrite: bool = False
     """Replace the file, or the earlier samples in the folder; other files in the folder stay."""
     seed: int = 0
@@ -35,33 +35,113 @@ class SampleCommand(Command):
     """Draw classes as often as the data has them, or all alike."""
     per_class: int | None = None
     """Draw so many samples of each class, of all or of those of --class, a row for each class; in place of --count."""
-    truncation: float | None = None
-    """Redraw the entries of the latents that are beyond it, for typical samples rather than varied ones."""
+    interpolate: int | None = None
+    """Walk through so many samples and back to the first: a film that repeats, or a .png with a row for each stretch.
+    Latents move on great circles; classes move too, unless one --class holds them. An .mp4 needs ffmpeg."""
+    frames: int | None = None
+    """Frames from one sample of --interpolate to the next; left out, a second of film, or 8 in a .png."""
+    fps: int = 25
+    """Frames a second of a film."""
+    truncation: tuple[float, ...] = ()
+    """Redraw the entries of the latents that are beyond it, for typical samples rather than varied ones. Several, as
+    0.5 0.7 1, make a .png with a row for each, of the same latents."""
     truncation_form: Literal["resample", "scale"] = "resample"
     """Redraw entries beyond the truncation, or multiply all of them by it."""
     statistics: Literal["running", "standing", "batch"] | None = None
     """What the generator's batch norm runs on: statistics of training, ones computed anew over 32 batches, or those of
     the samples at hand; left out, as the run says."""
-    sampler: Literal["generator", "pushed"] | None = None
-    """The averaged generator, or the one that functional gradients trained with its pushes; left out, as the run."""
+    sampler: Literal["generator", "raw", "pushed"] | None = None
+    """The averaged generator, the generator as trained (raw), or that one with the pushes of functional gradients; left
+    out, as the run."""
+    raw: bool = False
+    """Draw from the generator that is not averaged, as --sampler raw."""
     columns: int | None = None
     """Columns of the grid; left out, it is square, or as wide as --per-class."""
 
     def __call__(self, typed: str) -> None:
         """Draw and write."""
-        from ganneal.data.classes import few
-        from ganneal.inference.generator import Truncation
+        from ganneal.inference.film_files import check_film
         from ganneal.inference.loading import load
-        from ganneal.inference.sample_files import DrawnSamples, check_out, check_outside, write_samples
+        from ganneal.inference.sample_files import check_out, check_outside
         from ganneal.inference.zoo import run_path
 
         path = Path(self.out)
-        check_out(path, overwrite=self.overwrite)
+        self._check()
+        if self.interpolate is None:
+            check_out(path, overwrite=self.overwrite)
+        else:
+            check_film(path, self.fps, overwrite=self.overwrite)
         check_outside(path, run_path(self.run))
-        cut = None if self.truncation is None else Truncation(self.truncation, self.truncation_form)
-        generator = load(self.run, checkpoint=self.checkpoint, sampler=self.sampler, statistics=self.statistics)
-        labels = self._labels(generator)
-        count = self.count if labels is None else len(labels)
+        sampler = "raw" if self.raw else self.sampler
+        generator = load(self.run, checkpoint=self.checkpoint, sampler=sampler, statistics=self.statistics)
+        if self.interpolate is not None:
+            self._film(generator, path, self.interpolate)
+        elif len(self.truncation) > 1:
+            self._sweep(generator, path)
+        else:
+            self._samples(generator, path)
+
+    def _check(self) -> None:
+        """Refuse options that do not go together."""
+        if self.raw and self.sampler not in (None, "raw"):
+            raise ValueError(f"--raw and --sampler {self.sampler} are two generators; give one of them.")
+        taken = {"--count": self.count, "--per-class": self.per_class, "--columns": self.columns}
+        given = [option for option, value in taken.items() if value is not None]
+        several = len(self.truncation) > 1
+        if self.interpolate is not None and (given or several):
+            wrong = given[0] if given else "several values of --truncation"
+            raise ValueError(f"--interpolate draws one film; leave {wrong} out.")
+        if self.interpolate is None and (self.frames is not None or self.fps != 25):
+            raise ValueError("--frames and --fps are of a film; add --interpolate N.")
+        if several and (self.per_class is not None or self.columns is not None):
+            raise ValueError("several values of --truncation have a row each; leave --per-class and --columns out.")
+        if several and Path(self.out).suffix.lower() != ".png":
+            raise ValueError(f"several values of --truncation make a sheet; end out in .png, got {self.out!r}.")
+
+    def _cuts(self) -> "list[Truncation | None]":
+        """The truncations; none at all is one, of everything."""
+        from ganneal.inference.generator import Truncation
+
+        return [Truncation(bound, self.truncation_form) for bound in self.truncation] or [None]
+
+    def _film(self, generator: "TrainedGenerator", path: Path, stops: int) -> None:
+        from ganneal.inference.film_files import write_film
+        from ganneal.inference.walk import LatentWalk
+
+        sheet = path.suffix.lower() == ".png"
+        steps = self.frames if self.frames is not None else 8 if sheet else self.fps
+        labels = self._labels(generator, stops)
+        walk = LatentWalk(stops, steps, self.seed, self.drawn, *self._cuts())
+        count = write_film(walk(generator, labels), path, fps=self.fps, overwrite=self.overwrite)
+        shown = f"{stops} rows of {steps}" if sheet else f"{count / self.fps:.3g} s at {self.fps} frames a second"
+        print(f"{count} frames, {shown}, through {stops} samples and back: {self.out}")
+
+    def _sweep(self, generator: "TrainedGenerator", path: Path) -> None:
+        import torch
+
+        from ganneal.inference.sample_files import check_finite
+        from ganneal.storage.pictures import image_grid, save_png
+
+        if len(generator.shape) != 3:
+            raise ValueError("several values of --truncation need images; give one of them for points.")
+        count = 8 if self.count is None else self.count
+        labels = self._labels(generator, count)
+        # The same seed gives the same latents and classes under every truncation.
+        how = {"labels": labels, "classes": self.drawn}
+        rows = [generator.sample(count, self.seed, truncation=cut, **how) for cut in self._cuts()]
+        check_finite(samples := torch.cat(rows))
+        save_png(image_grid(samples, count), path)
+        values = ", ".join(f"{value:g}" for value in self.truncation)
+        print(f"{count} samples for each truncation, from above {values}: {self.out}")
+
+    def _samples(self, generator: "TrainedGenerator", path: Path) -> None:
+        from ganneal.data.classes import few
+        from ganneal.inference.sample_files import DrawnSamples, write_samples
+
+        count = 64 if self.count is None else self.count
+        labels = self._labels(generator, count)
+        count = count if labels is None else len(labels)
+        (cut,) = self._cuts()
         latents, condition, random = generator.draw(count, self.seed, labels=labels, classes=self.drawn, truncation=cut)
         samples = generator.finish(latents, condition, random)
         drawn = DrawnSamples(samples, generator.labels_of(condition), generator.data_class_names, generator.num_classes)
@@ -71,15 +151,15 @@ class SampleCommand(Command):
         if self.per_class is not None and labels is not None and path.suffix.lower() == ".png" and count > 1:
             print(f"a row for each class: {few([generator.class_names[c] for c in labels[:: self.per_class]])}")
 
-    def _labels(self, generator: "TrainedGenerator") -> list[int] | None:
-        """The class of each sample; None leaves them to the generator."""
+    def _labels(self, generator: "TrainedGenerator", count: int) -> list[int] | None:
+        """The class of each of ``count`` samples, or of --per-class; None leaves them to the generator."""
         if self.drawn == "uniform" and (self.classes or self.per_class is not None):
             raise ValueError(
                 "classes says how classes are drawn; leave it out where --class or --per-class chooses them."
             )
         chosen = [generator.class_of(given) for given in self.classes]
         if self.per_class is None:
-            return [chosen[i % len(chosen)] for i in range(self.count)] if chosen else None
+            return [chosen[i % len(chosen)] for i in range(count)] if chosen else None
         if self.per_class < 1:
             raise ValueError(f"per_class must be at least 1, got {self.per_class}.")
         if not generator.num_classes:

@@ -25,7 +25,7 @@ def records_as_text(records: Sequence[Record]) -> str:
 
 def _how(protocol: MetricProtocol) -> str:
     """How samples were drawn, where it is not the usual way."""
-    pushed = ", pushed" if protocol.sampler == "pushed" else ""
+    pushed = {"pushed": ", pushed", "raw": ", not averaged"}.get(protocol.sampler, "")
     statistics = f", {protocol.statistics} statistics" if protocol.statistics not in (None, "running") else ""
     cut = "" if protocol.truncation is None else f", truncation {protocol.truncation:g} ({protocol.truncation_form})"
     classes = ", uniform classes" if protocol.classes == "uniform" else ""

@@ -98,7 +98,7 @@ def evaluate_run(
     Args:
         checkpoints: Names of weights, as `ganneal.load` takes them; None for the last and, where there are any, the
             best ones.
-        sampler: "generator" or "pushed", as `ganneal.load` takes it; None takes the run's own.
+        sampler: "generator", "raw" or "pushed", as `ganneal.load` takes it; None takes the run's own.
         statistics: What batch norm runs on, as `ganneal.load` takes it.
         truncation: Of the latents; None for all of them.
         data_path, held_out_path: Where the data, and the held-out data, lie now; None looks where the run knows them.
@@ -351,7 +351,7 @@ def _sampling_of(
         "statistics": generator.statistics,
         "truncation": None if truncation is None else truncation.bound,
         "truncation_form": None if truncation is None else truncation.form,
-        "generator_weights": "ema" if generator.pushes is None else "raw",
+        "generator_weights": "ema" if generator.sampler == "generator" else "raw",
         "sampler": generator.sampler,
         "sampler_steps": 1 + generator.num_pushes,
         "classes": classes if generator.num_classes else "none",

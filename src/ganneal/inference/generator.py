@@ -68,7 +68,8 @@ class Truncation:
         return drawn.clamp(-self.bound, self.bound).to(like)
 
 
-SamplerName = Literal["generator", "pushed"]
+SamplerName = Literal["generator", "raw", "pushed"]
+"""The averaged generator, the generator as trained, or that one followed by the pushes of stored discriminators."""
 
 
 @runtime_checkable
@@ -110,7 +111,10 @@ class TrainedGenerator:
         pushes: Pushes | None = None,
         *,
         class_counts: Sequence[int] = (),
+        averaged: bool = True,
     ):
+        self.averaged = averaged
+        """Whether its weights are the average over training."""
         self.generator = generator.eval().requires_grad_(False)
         self.latent, self.shape, self.num_classes = pair.latent, pair.shape, pair.num_classes
         self.task = task
@@ -189,8 +193,10 @@ class TrainedGenerator:
 
     @property
     def sampler(self) -> SamplerName:
-        """Which of the two samplers this is."""
-        return "generator" if self.pushes is None else "pushed"
+        """Which of the samplers this is."""
+        if self.pushes is not None:
+            return "pushed"
+        return "generator" if self.averaged else "raw"
 
     @property
     def num_pushes(self) -> int:

@@ -15,7 +15,7 @@ from ganneal.storage.json_files import CARD, read_description
 from ganneal.storage.run_directory import RunDirectory
 from ganneal.storage.weight_files import players_of, pushes_of, read_weights
 
-SAMPLERS = ("generator", "pushed", None)
+SAMPLERS = (*get_args(SamplerName), None)
 
 
 def load(
@@ -30,15 +30,17 @@ def load(
     Args:
         checkpoint: "last" is ``final/``, or the newest checkpoint where that is newer; "best" is ``best/``, the weights
             at the best evaluation during training; a number is the snapshot kept after so many real images.
-        sampler: "generator" is the averaged generator alone; "pushed" the generator that was trained by functional
-            gradients with the pushes of the stored discriminators. None takes the one that the run was followed by.
+        sampler: "generator" is the averaged generator alone; "raw" the generator as trained, without averaging;
+            "pushed" the one that was trained by functional gradients with the pushes of the stored discriminators. None
+            takes the one that the run was followed by.
         statistics: What batch norm runs on: "running", as kept in training; "standing", averaged over 32 passes of
             training's batch, as BigGAN is sampled; "batch", that of the samples drawn together. None is "standing"
             for the average of a run with ``averaging.statistics="recompute"``, else "running".
     Raises:
         FileNotFoundError: ``path`` holds no run, or one without these weights yet.
-        ValueError: The run keeps no such snapshot, uses a part that is not registered, stored no discriminators and
-            should push, or has no batch norm and is given ``statistics``; or the zoo has no generator of that name.
+        ValueError: The run keeps no such snapshot or no generator without averaging, uses a part that is not
+            registered, stored no discriminators and should push, or has no batch norm and is given ``statistics``; or
+            the zoo has no generator of that name.
     """
     for name, value, allowed in (
         ("sampler", sampler, SAMPLERS),
@@ -53,6 +55,8 @@ def load(
                 from ganneal.inference.pushing import followed
 
                 generator, own = followed(found), None
+            case "raw":
+                generator, own = found.alone(averaged=False), None
             case _:
                 generator, own = found.alone(), found.own_statistics()
         if (chosen := statistics or (own if generator.statistics else None)) is None:

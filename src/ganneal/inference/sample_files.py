@@ -64,8 +64,9 @@ def check_out(path: Path, *, overwrite: bool) -> None:
     suffix = path.suffix.lower()
     if suffix not in ENDINGS:
         lossy = " A lossy format would change the pixels." if suffix in (".jpg", ".jpeg", ".webp", ".gif") else ""
+        film = " A film needs --interpolate N." if suffix in (".mp4", ".webp", ".gif") else ""
         raise ValueError(
-            f"out must end in .png, .npz or .zip, or be a folder without an ending, got {str(path)!r}.{lossy}"
+            f"out must end in .png, .npz or .zip, or be a folder without an ending, got {str(path)!r}.{lossy}{film}"
         )
     if suffix == "":
         _check_folder(path, overwrite)
@@ -92,6 +93,16 @@ def check_outside(path: Path, run: Path) -> None:
                 )
 
 
+def check_finite(samples: Tensor) -> None:
+    """Refuse samples that are no numbers.
+
+    Raises:
+        ValueError: One is NaN or infinite.
+    """
+    if not samples.isfinite().all():
+        raise ValueError("the generator makes samples that are no numbers; use an earlier checkpoint, or train again.")
+
+
 def write_samples(drawn: DrawnSamples, path: Path, *, columns: int | None = None, overwrite: bool = False) -> None:
     """Write ``drawn`` to ``path`` in the form that its ending names.
 
@@ -103,8 +114,7 @@ def write_samples(drawn: DrawnSamples, path: Path, *, columns: int | None = None
         OSError: It cannot be written.
     """
     check_out(path, overwrite=overwrite)
-    if not drawn.samples.isfinite().all():
-        raise ValueError("the generator makes samples that are no numbers; use an earlier checkpoint, or train again.")
+    check_finite(drawn.samples)
     suffix = path.suffix.lower()
     if not drawn.are_images and suffix not in (".png", ".npz"):
         raise ValueError(f"out must end in .png or .npz for points, got {str(path)!r}.")

@@ -128,8 +128,18 @@ class TrainedRun:
             model = self.part("model", (MODELS,))
             return model.build(tuple(self.card["data"]["shape"]), self.card["data"]["num_classes"])
 
-    def alone(self) -> TrainedGenerator:
-        """The averaged generator."""
-        pair = self.pair("generator")
-        pair.generator.load_state_dict(self.weights("generator"))
-        return TrainedGenerator(pair.generator, pair, self.part("task", (TASKS,)), self.card)
+    def alone(self, *, averaged: bool = True) -> TrainedGenerator:
+        """The averaged generator, or the generator as trained.
+
+        Raises:
+            ValueError: The run keeps no generator without averaging, as those of the zoo.
+        """
+        name = "generator" if averaged else "generator-raw"
+        if name not in self.files:
+            raise ValueError(
+                f"the run at {self.path} keeps no generator without averaging; leave --raw (sampler 'raw') out to draw "
+                f"from the averaged one."
+            )
+        pair = self.pair(name)
+        pair.generator.load_state_dict(self.weights(name))
+        return TrainedGenerator(pair.generator, pair, self.part("task", (TASKS,)), self.card, averaged=averaged)

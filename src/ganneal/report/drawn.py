@@ -13,7 +13,7 @@ from torch import Tensor
 from ganneal.data import Dataset
 from ganneal.evaluation.run_data import training_data
 from ganneal.inference.loading import TrainedGenerator
-from ganneal.inference.playground.drawing import great_circle
+from ganneal.inference.walk import great_circle
 from ganneal.metrics import pixel_features
 from ganneal.metrics.distances import nearest_distances
 from ganneal.report.figures import MUTED, Chart, series

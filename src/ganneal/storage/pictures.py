@@ -33,18 +33,27 @@ def single_image(pixels: np.ndarray) -> Image.Image:
     return Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
 
 
+def shown_pixels(images: Float[Tensor, "batch channels height width"], smallest: int) -> np.ndarray:
+    """Images as uint8 for the eye: transparency laid on a checkerboard, each pixel enlarged by a whole factor.
+
+    Args:
+        smallest: Longer side that images are enlarged to, or beyond it.
+    """
+    pixels = to_uint8(images)
+    if pixels.shape[1] == 4:
+        pixels = on_checkerboard(pixels)
+    factor = max(1, ceil(smallest / max(pixels.shape[2:])))
+    return pixels.repeat(factor, axis=2).repeat(factor, axis=3)
+
+
 def image_grid(images: Float[Tensor, "batch channels height width"], columns: int | None = None) -> Image.Image:
     """Images side by side, row by row, two pixels apart; as square as can be where ``columns`` is None.
 
     Images with transparency are laid on a checkerboard.
     """
-    tiles = to_uint8(images)
-    if tiles.shape[1] == 4:
-        tiles = on_checkerboard(tiles)
+    tiles = shown_pixels(images, SMALLEST_TILE)
     count, channels, height, width = tiles.shape
-    factor = max(1, ceil(SMALLEST_TILE / max(height, width)))
-    tiles = tiles.repeat(factor, axis=2).repeat(factor, axis=3)
-    height, width, gap = height * factor, width * factor, 2
+    gap = 2
     if columns is not None and columns < 1:
         raise ValueError(f"columns must be at least 1, got {columns}; leave it out for a square grid.")
     columns = min(columns or ceil(sqrt(count)), count)

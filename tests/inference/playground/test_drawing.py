@@ -2,16 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from math import pi
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
-from ganneal.inference.playground.drawing import ANY_CLASS, EVERY_CLASS, Controls, Playground, great_circle
+from ganneal.inference.playground.drawing import ANY_CLASS, EVERY_CLASS, Controls, Playground
 from ganneal.models import DCGAN, DenoisingMLP, Model
 from ganneal.storage.pictures import image_grid
 
@@ -27,30 +24,6 @@ def tile(picture: Image.Image, row: int, column: int, side: int = 48) -> np.ndar
     """One image of a grid, as `image_grid` lays them out."""
     top, left = (2 + each * (side + 2) for each in (row, column))
     return np.asarray(picture)[top : top + side, left : left + side].astype(int)
-
-
-@given(st.integers(2, 9), st.floats(0.01, pi - 0.01), st.floats(0.1, 5.0))
-def test_a_great_circle_keeps_length_and_goes_by_equal_angles(steps: int, angle: float, length: float) -> None:
-    start = torch.tensor([length, 0.0, 0.0], dtype=torch.float64)
-    end = length * torch.tensor([np.cos(angle), 0.0, np.sin(angle)], dtype=torch.float64)
-    points = great_circle(start, end, steps)
-    torch.testing.assert_close(points.norm(dim=1), torch.full((steps,), length, dtype=torch.float64))
-    reached = torch.atan2(points[:, 2], points[:, 0])
-    torch.testing.assert_close(reached, torch.linspace(0, angle, steps, dtype=torch.float64), rtol=1e-6, atol=1e-6)
-
-
-def test_lengths_between_unequal_ends_are_between_theirs_and_ends_are_exact() -> None:
-    start, end = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 3.0])
-    points = great_circle(start, end, 5)
-    torch.testing.assert_close(points[[0, -1]], torch.stack([start, end]))
-    lengths = points.norm(dim=1)
-    assert lengths.min() >= 1 - 1e-6 and lengths.max() <= 3 + 1e-6
-
-
-@pytest.mark.parametrize("end", [[2.0, 2.0], [-1.0, -1.0]])
-def test_ends_on_one_line_are_joined_by_it(end: list[float]) -> None:
-    points = great_circle(torch.ones(2), torch.tensor(end), 3)
-    torch.testing.assert_close(points, torch.stack([torch.ones(2), (1 + torch.tensor(end)) / 2, torch.tensor(end)]))
 
 
 def test_a_grid_is_what_the_command_line_samples(colours: Playground) -> None:

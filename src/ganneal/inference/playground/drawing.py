@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
 from ganneal.inference import loading as sampling
 from ganneal.inference.generator import SamplerName, TrainedGenerator
+from ganneal.inference.walk import great_circle
 from ganneal.models import Normal
 from ganneal.storage.pictures import class_rows, picture
 from ganneal.task import Condition
@@ -120,21 +120,3 @@ def _first(
     labels = None if label is None else [label] * controls.count
     latents, condition, random = generator.draw(controls.count, seed, labels=labels, truncation=controls.truncation)
     return latents[0], tuple(each[:1] for each in condition), random
-
-
-def great_circle(start: Float[Tensor, " size"], end: Float[Tensor, " size"], steps: int) -> Float[Tensor, "steps size"]:
-    """Points from ``start`` to ``end`` at equal angles, of lengths between theirs; straight if they are on one line.
-
-    Normal latents of many entries are nearly all of one length; a straight way would lead through shorter ones, which
-    no generator has seen.
-
-    References:
-        White, Sampling Generative Networks, 2016, sec. 2.1; Shoemake, Animating Rotation with Quaternion Curves, 1985.
-    """
-    a, b = start.double(), end.double()
-    cosine = (a @ b / (a.norm() * b.norm()).clamp_min(1e-300)).clamp(-1, 1)
-    angle = torch.acos(cosine)
-    t = torch.linspace(0, 1, steps, dtype=torch.float64)[:, None]
-    if torch.sin(angle) < 1e-6:
-        return ((1 - t) * a + t * b).to(start)
-    return ((torch.sin((1 - t) * angle) * a + torch.sin(t * angle) * b) / torch.sin(angle)).to(start)
