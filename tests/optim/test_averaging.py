@@ -74,9 +74,10 @@ def test_without_rampup_the_half_life_holds_from_the_first_batch() -> None:
     assert Averaging(half_life=10_000, rampup=None).decay(64, 0) == pytest.approx(0.5 ** (64 / 10_000))
 
 
+@pytest.mark.parametrize("since", [0, 64])  # 64: two runs of generator updates without real images between them
 @pytest.mark.parametrize("rampup", [None, 0.05])
-def test_half_life_zero_copies_bit_for_bit(rampup: float | None) -> None:
-    decay = Averaging(half_life=0, rampup=rampup).decay(64, 0)
+def test_half_life_zero_copies_bit_for_bit(rampup: float | None, since: int) -> None:
+    decay = Averaging(half_life=0, rampup=rampup).decay(64, since)
     assert decay == 0.0
     average, current = network(0), shifted(network(1), 3)
     average_(average, current, decay)

@@ -53,13 +53,13 @@ class Averaging:
         >>> round(Averaging(half_life=5e5, rampup=None).decay(512, 0), 9)
         0.999290469
         """
-        if num_real < self.start:
-            # A decay of 0 makes the average a copy.
+        if num_real < self.start or self.half_life == 0:
+            # A decay of 0 makes the average a copy, also where no real image was seen since the last update.
             return 0.0
         # At the start the half-life is a share of what has been seen, so that the first, useless weights are soon
         # forgotten.
         half_life = self.half_life if self.rampup is None else min(self.half_life, self.rampup * num_real)
-        # By images and not by updates: another batch size gives the same average. A half-life of 0 is a copy.
+        # By images and not by updates: another batch size gives the same average.
         return 0.5 ** ((num_real - since) / max(half_life, 1e-8))
 
 
