@@ -4,7 +4,7 @@ Each player has an instance of its own. There is no line search and no restart: 
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Literal
 
@@ -25,13 +25,13 @@ class _Members:
     """Tensors of one group that have a direction to go on from, as parallel lists that kernels walk together."""
 
     options: dict[str, Any]
-    parameters: list[Tensor] = field(default_factory=list)
-    gradients: list[Tensor] = field(default_factory=list)
+    parameters: list[Tensor]
+    gradients: list[Tensor]
     """What the step follows and beta compares: with weight decay."""
-    stored: list[Tensor] = field(default_factory=list)
+    stored: list[Tensor]
     """What the next step will compare with: the same, but for ``compat="published"``."""
-    previous: list[Tensor] = field(default_factory=list)
-    directions: list[Tensor] = field(default_factory=list)
+    previous: list[Tensor]
+    directions: list[Tensor]
 
 
 class ConjugateGradient(torch.optim.Optimizer):
@@ -141,7 +141,7 @@ class ConjugateGradient(torch.optim.Optimizer):
 
     def _gather(self, group: dict[str, Any]) -> list[_Members]:
         """The tensors of ``group`` that go on, by what kernels can walk together; first steps are made here."""
-        parts: dict[object, _Members] = {}
+        parts: dict[object, list[tuple[Tensor, ...]]] = {}
         for parameter in group["params"]:
             if parameter.grad is None:
                 continue
@@ -153,13 +153,9 @@ class ConjugateGradient(torch.optim.Optimizer):
             state["step"] += 1
             # Kernels over many tensors want them on one device; without them each tensor is a part of its own.
             together = parameter if group["foreach"] is False else parameter.device
-            members = parts.setdefault(together, _Members(group))
-            members.parameters.append(parameter)
-            members.gradients.append(gradient)
-            members.stored.append(stored)
-            members.previous.append(state["prev_grad"])
-            members.directions.append(state["direction"])
-        return list(parts.values())
+            row = (parameter, gradient, stored, state["prev_grad"], state["direction"])
+            parts.setdefault(together, []).append(row)
+        return [_Members(group, *map(list, zip(*rows, strict=True))) for rows in parts.values()]
 
 
 def check_options(options: Mapping[str, Any]) -> None:

@@ -62,8 +62,8 @@ class Constant:
 
 
 @dataclass(frozen=True)
-class LinearDecay:
-    """Constant until ``start``, then linear down to ``final`` (a factor) at ``end``."""
+class _Decay:
+    """What falls from 1 to ``final`` between two places of the clock."""
 
     end: int = 1_000_000
     start: int = 0
@@ -72,26 +72,23 @@ class LinearDecay:
 
     def __post_init__(self) -> None:
         _check_span(self.start, self.end, final=self.final)
+
+
+@dataclass(frozen=True)
+class LinearDecay(_Decay):
+    """Constant until ``start``, then linear down to ``final`` (a factor) at ``end``."""
 
     def at(self, ticks: int) -> float:
         return 1.0 + (self.final - 1.0) * _progress(ticks, self.start, self.end)
 
 
 @dataclass(frozen=True)
-class Cosine:
+class Cosine(_Decay):
     """Linear warm-up from 0 over ``start`` ticks, then half a cosine down to ``final`` (a factor) at ``end``.
 
     References:
         Loshchilov and Hutter, SGDR, 2017, Eq. 5 without restarts.
     """
-
-    end: int = 1_000_000
-    start: int = 0
-    final: float = 0.0
-    clock: RuleClock = "num_real"
-
-    def __post_init__(self) -> None:
-        _check_span(self.start, self.end, final=self.final)
 
     def at(self, ticks: int) -> float:
         if ticks < self.start:
