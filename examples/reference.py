@@ -148,7 +148,7 @@ def entry(module: str, name: str) -> Entry:
     for place, node in enumerate(tree.body):
         if name in _defined(node):
             after = tree.body[place + 1] if place + 1 < len(tree.body) else None
-            return Entry(name, _call(node, name), _first_line(_docstring(node, after)))
+            return Entry(name, _call(node, name, tree), _first_line(_docstring(node, after)))
     origin = _imported(tree)[name]
     is_module = not origin and any((PACKAGE / there).exists() for there in (name, f"{name}.py"))
     return Entry(name, name, _first_line(ast.get_docstring(source(name)))) if is_module else entry(origin, name)
@@ -171,14 +171,29 @@ def _first_line(docstring: str | None) -> str:
     return re.sub(r":math:`([^`]*)`", r"`\1`", paragraph).replace("``", "`").replace("|", "\\|")
 
 
-def _call(node: ast.stmt, name: str) -> str:
+def _call(node: ast.stmt, name: str, tree: ast.Module) -> str:
     """The name with its parameters, or with the fields of a dataclass, and their defaults."""
     if isinstance(node, ast.FunctionDef):
         return f"{name}({', '.join(_parameters(node.args))})"
-    if isinstance(node, ast.ClassDef) and any("dataclass" in ast.unparse(d) for d in node.decorator_list):
-        fields = [part for part in node.body if isinstance(part, ast.AnnAssign)]
-        return f"{name}({', '.join(_with_default(ast.unparse(field.target), field.value) for field in fields)})"
+    if isinstance(node, ast.ClassDef) and _is_dataclass(node):
+        shown = (_with_default(field, default) for field, default in _fields(node, tree).items())
+        return f"{name}({', '.join(shown)})"
     return name
+
+
+def _is_dataclass(node: ast.ClassDef) -> bool:
+    return any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list)
+
+
+def _fields(node: ast.ClassDef, tree: ast.Module) -> dict[str, ast.expr | None]:
+    """Names and defaults of the fields of a dataclass, those of its bases in the same module first."""
+    found: dict[str, ast.expr | None] = {}
+    bases = [ast.unparse(base) for base in node.bases]
+    for base in tree.body:
+        if isinstance(base, ast.ClassDef) and base.name in bases and _is_dataclass(base):
+            found |= _fields(base, tree)
+    own = [part for part in node.body if isinstance(part, ast.AnnAssign)]
+    return found | {ast.unparse(field.target): field.value for field in own}
 
 
 def _parameters(arguments: ast.arguments) -> list[str]:
