@@ -15,7 +15,7 @@ from ganneal.cli import main
 from ganneal.data import DATASETS, CelebA, Cifar10, Idx, find_data
 from ganneal.data.finding import NAMED_SETS, fetched_folder
 from ganneal.data.tools.download import DOWNLOADS
-from ganneal.evaluation.run_data import training_data
+from ganneal.evaluation.read_again import training_data
 from ganneal.experiments import EXPERIMENTS
 from ganneal.storage.run_directory import RunDirectory
 

@@ -16,7 +16,7 @@ from ganneal.cli import main
 from ganneal.data import Arrays, Folder, Ring
 from ganneal.data.identity import identify
 from ganneal.data.messages import Remark
-from ganneal.evaluation.run_data import training_data
+from ganneal.evaluation.read_again import training_data
 from ganneal.evaluation.stored import Settings, evaluate_run
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.metrics.extractors import Pixels, ResNet

@@ -1,5 +1,6 @@
 """Which weights of a run are measured, and once for those that are the same."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from ganneal.data import Ring
 from ganneal.evaluation.stored import Settings, evaluate_run
 from ganneal.experiment import Budget, Experiment, Records
-from ganneal.metrics.measures import METRICS
+from ganneal.metrics.measures import METRICS, SlicedWasserstein
 from ganneal.models import MLP
 from ganneal.training.session import train
 
@@ -25,3 +26,7 @@ def test_the_same_weights_under_a_third_name_have_their_own_values_and_no_others
     assert [record.place.checkpoint for record in found] == ["last", "64", "128"]
     assert (third.value, third.seeds) == (last.value, (0, 1)) and earlier.value != last.value
     assert said[-1] == "128: the same weights as last"
+    # Two settings of one metric are two values, each over the seeds.
+    both = replace(settings, metrics=(SlicedWasserstein(8), SlicedWasserstein(128)))
+    few, many = evaluate_run(tmp_path / "run", checkpoints=("last",), settings=both)
+    assert (many.values, many.seeds, few.seeds) == (last.values, (0, 1), (0, 1)) and few.value != many.value

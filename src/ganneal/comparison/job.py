@@ -9,7 +9,8 @@ from time import monotonic, sleep
 from traceback import print_exception
 from typing import Any, Literal
 
-from ganneal.evaluation.run_data import KnownData, training_data
+from ganneal.evaluation.read_again import training_data
+from ganneal.evaluation.run_data import KnownData
 from ganneal.evaluation.suited import FRESH_SEED
 from ganneal.experiment import Budget, Experiment
 from ganneal.inference.loading import TrainedGenerator, load

@@ -1,20 +1,19 @@
-"""The data of a run: written down when it begins, compared whenever they are read again, found where they are now."""
+"""The data of a run: written down when it begins, compared when it goes on, kept apart from its own files."""
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from ganneal.data import DATASETS, Dataset, Reading, Source, load_like
+from ganneal.data import Dataset, Source
 from ganneal.data.classes import class_names_of, paired_in_order, populated
-from ganneal.data.decode.images import image_size, shown
+from ganneal.data.decode.images import shown
 from ganneal.data.identity import Identity, data_changes, identify
 from ganneal.data.places import candidates, file_hashes, found_at, places, recorded, with_places, without_places
 from ganneal.experiment import Experiment
-from ganneal.metrics.extractors import EXTRACTORS, ExtractorConfig, Pixels, Points
+from ganneal.metrics.extractors import EXTRACTORS, ExtractorConfig
 from ganneal.storage.encoding import decode, difference, encode
 from ganneal.storage.json_files import CARD, read_description
 from ganneal.storage.run_directory import OWN_FOLDERS, RunDirectory
@@ -31,10 +30,6 @@ HOW_TO_TRAIN = (
     f"accept_changed_data=True, which the run records."
 )
 OTHER_DIRECTORY = "bring them back, or train into another directory (--out)"
-HOW_TO_MEASURE = (
-    f"Bring the data back, name their place (--data.path PATH, of held-out data --held-out.path PATH), or measure "
-    f"against what is there with {ACCEPT}, which every record then says."
-)
 
 
 class Compared(NamedTuple):
@@ -43,14 +38,6 @@ class Compared(NamedTuple):
     identity: Identity
     changes: list[str]
     """In words, how it differs from what the run knew; empty where it does not."""
-
-
-class ReadData(NamedTuple):
-    """A set of data of a run, read again."""
-
-    dataset: Dataset
-    changes: list[str]
-    """In words, how it differs from what the run was trained on."""
 
 
 class KnownData:
@@ -325,121 +312,3 @@ def check_apart(experiment: Experiment, directory: RunDirectory) -> None:
 
 def _holds_files(folder: Path) -> bool:
     return folder.is_dir() and any(not entry.name.startswith(".") for entry in folder.iterdir())
-
-
-def named(directory: RunDirectory) -> str | None:
-    """What the run in ``directory`` calls its data, wherever they lie by now."""
-    return (KnownData.of_weights(directory).content or {}).get("data", {}).get("name")
-
-
-def reading_of(directory: RunDirectory, given: Reading | None = None) -> Reading:
-    """How other images are read as the data of the run in ``directory`` are: their size, crop and levels.
-
-    Args:
-        given: What is to be otherwise; where it has the values of `Reading()`, the run's hold.
-    Raises:
-        ValueError: It asks for a size or channels, which are the run's.
-    """
-    given = given or Reading()
-    if (given.size, given.channels) != (None, None):
-        raise ValueError(
-            f"size and channels are those of the run's images, got size={given.size} and channels={given.channels}; "
-            f"leave them out."
-        )
-    content = KnownData.of_weights(directory).content or {}
-    shape, stored = content["data"]["shape"], content["experiment"].get("data", {})
-    channels, size = (shape[0], image_size(*shape[1:])) if len(shape) == 3 else (None, None)
-    how = {name: stored[name] for name in ("fit", "on_damaged", "levels") if name in stored}
-    how |= {name: value for name, value in asdict(given).items() if value != getattr(Reading(), name)}
-    if how.get("levels") is not None:
-        how["levels"] = tuple(how["levels"])  # a list in JSON
-    return Reading(size=size, channels=channels, **how)
-
-
-def training_data(directory: RunDirectory, *, path: str | None = None, accept: bool = False) -> ReadData:
-    """The data of the run in ``directory``, wherever they lie by now.
-
-    Args:
-        path: Where to look, and nowhere else.
-        accept: Take other data than those the run was trained on, where there are no others.
-    Raises:
-        FileNotFoundError: There is no run, or nothing at ``path``, or where the run knows of.
-        ValueError: The data are not those of the run, or their source is not registered.
-    """
-    return _read_again(KnownData.of_weights(directory), "data", path, accept, lambda source: source.load())
-
-
-def held_out_data(
-    directory: RunDirectory, like: Dataset, *, path: str | None = None, accept: bool = False
-) -> ReadData | None:
-    """The held-out data of a run, read like the data ``like``; None where it has none. See `training_data`."""
-    known = KnownData.of_weights(directory)
-    if known.stored("held_out") is None:
-        return None
-    return _read_again(known, "held_out", path, accept, lambda source: load_like(source, like))
-
-
-def _read_again(
-    known: KnownData, key: SourceField, path: str | None, accept: bool, read: Callable[[Source], Dataset]
-) -> ReadData:
-    directory = known.directory
-    source: Source = decode(known.stored(key), {type(one) for one in DATASETS.values()})
-    others: list[ReadData] = []
-    errors: list[Exception] = []
-    for at in _sources(source, known.places_of(SOURCE_FIELDS[key]), path, directory, key):
-        try:
-            dataset = read(at)
-        except (ValueError, OSError) as error:  # something else lies where the data may have been moved to
-            errors.append(error)
-            continue
-        changes = known.changes(key, dataset)
-        if not changes:
-            return ReadData(dataset, [])
-        others.append(ReadData(dataset, changes))
-    if not others:
-        raise errors[0]
-    if not accept:
-        raise ValueError(refusal(directory, key, others[0].changes, HOW_TO_MEASURE))
-    return others[0]
-
-
-def followed_features(directory: RunDirectory) -> ExtractorConfig | None:
-    """The network that suited the run in ``directory`` as it began; None for pixels, whose size follows the samples."""
-    suited = KnownData.of_weights(directory).suited_extractor()
-    return None if isinstance(suited, Pixels | Points) else suited
-
-
-def own_extractor(directory: RunDirectory) -> ExtractorConfig | None:
-    """The extractor that the run in ``directory`` names, its weights found again; None where it names none.
-
-    Raises:
-        ValueError: It is not registered, or its file holds other weights than when the run began.
-    """
-    known = KnownData.of_weights(directory)
-    encoded = (known.content or {}).get("experiment", {}).get("records", {}).get("extractor")
-    extractor = decode(encoded, {type(one) for one in EXTRACTORS.values()})
-    found = {name: str(places[0]) for name, places in known.places_of(EXTRACTOR).items() if places}
-    extractor = with_places(extractor, found)
-    known.check_extractor(extractor, "bring them back, or name an extractor (--extractor)")
-    return extractor
-
-
-def _sources(
-    source: Source, known: Mapping[str, list[Path]], path: str | None, directory: RunDirectory, key: SourceField
-) -> Iterator[Source]:
-    """``source`` at the places where it may lie, the most likely first."""
-    named = places(source)
-    option = {"data": "--data.path", "held_out": "--held-out.path"}[key]
-    if path is not None:
-        if len(named) != 1:
-            raise ValueError(f"{option} must be left out: the {SOURCE_WORDS[key]} of {directory.path} are no files.")
-        yield with_places(source, dict.fromkeys(named, path))
-        return
-    if lacking := [place for name, place in named.items() if name in known and not known[name]]:
-        raise FileNotFoundError(
-            f"the {SOURCE_WORDS[key]} of {directory.path} are not where they were, {shown(lacking[0])}, nor beside the "
-            f"run; name their place ({option} PATH)."
-        )
-    # Place by place, the most likely first; a part with fewer candidates stays at its last one.
-    for index in range(max((len(found) for found in known.values()), default=1)):
-        yield with_places(source, {name: str(found[min(index, len(found) - 1)]) for name, found in known.items()})

@@ -11,6 +11,14 @@ from ganneal.data import Dataset, Reading
 from ganneal.data.classes import Classes, check_classes, class_counts, populated, with_classes_of
 from ganneal.data.messages import way
 from ganneal.evaluation.measuring import Counts, Say, measurable, measured, once
+from ganneal.evaluation.read_again import (
+    followed_features,
+    held_out_data,
+    named,
+    own_extractor,
+    reading_of,
+    training_data,
+)
 from ganneal.evaluation.real_side import (
     RealFile,
     evidence_of,
@@ -19,14 +27,6 @@ from ganneal.evaluation.real_side import (
     labels_of,
     read_real,
     real_side,
-)
-from ganneal.evaluation.run_data import (
-    followed_features,
-    held_out_data,
-    named,
-    own_extractor,
-    reading_of,
-    training_data,
 )
 from ganneal.evaluation.suited import EVALUATION_SEEDS, as_stored, check_fresh
 from ganneal.inference import zoo
@@ -368,5 +368,6 @@ def _joined(records: Sequence[Record], place: Place) -> list[Record]:
     """The records of several evaluation seeds as one each, in the order in which they first came."""
     groups: dict[str, list[Record]] = {}
     for record in records:
-        groups.setdefault(record.name, []).append(replace(record, place=place))
+        # By the whole protocol: two settings of one metric share a name, and their values no mean.
+        groups.setdefault(repr(record.protocol), []).append(replace(record, place=place))
     return [over_seeds(group) for group in groups.values()]

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from torch import Tensor
 
 from ganneal.data import Dataset
-from ganneal.evaluation.run_data import training_data
+from ganneal.evaluation.read_again import training_data
 from ganneal.inference.loading import TrainedGenerator
 from ganneal.inference.walk import great_circle
 from ganneal.metrics import pixel_features
