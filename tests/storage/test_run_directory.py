@@ -3,12 +3,14 @@
 import multiprocessing
 import os
 import platform
+import subprocess
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import ganneal
 from ganneal.storage.run_directory import DirectoryInUse, RunDirectory, provenance
 
 
@@ -82,6 +84,15 @@ def test_two_processes_never_hold_one_directory(tmp_path: Path) -> None:
         process.join(60)
     assert [process.exitcode for process in processes] == [0, 0]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_commit_is_the_last_of_the_whole_package() -> None:
+    package = Path(ganneal.__file__).parent
+    command = ["git", "-C", str(package.parent), "log", "-1", "--format=%H", "--", package.name]
+    told = subprocess.run(command, capture_output=True, text=True)
+    if told.returncode or not told.stdout:
+        pytest.skip("the package lies in no git checkout")
+    assert provenance()["commit"] == told.stdout.strip()
 
 
 def test_the_processor_is_named_as_the_system_names_it(monkeypatch: pytest.MonkeyPatch) -> None:

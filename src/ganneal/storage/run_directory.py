@@ -47,7 +47,7 @@ CHECKPOINT_NAME = re.compile(r"(\d{12})-([0-9a-f]{16})\.pt")
 def _commit() -> str | None:
     """The last commit of this package's files, where it runs from a git checkout."""
     try:
-        command = ["git", "-C", str(Path(__file__).parent), "log", "-1", "--format=%H", "--", "."]
+        command = ["git", "-C", str(Path(__file__).parents[1]), "log", "-1", "--format=%H", "--", "."]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip() or None
     except (OSError, subprocess.SubprocessError):
         return None
