@@ -76,6 +76,7 @@ def _early(series: Series) -> bool:
 
 def too_strong(series: Series) -> RuleFinding | None:
     """D ranks 99 % of held-out reals above the samples, at three evaluations in a row."""
+    # Ranks and not logits: they have no unit, so one threshold suits every loss.
     recent, patience = series["d_accuracy"][-3:], 3
     if len(recent) < patience or min(recent) < 0.99:
         return None
@@ -98,6 +99,7 @@ def too_strong(series: Series) -> RuleFinding | None:
 def vanishing_gradient(series: Series) -> RuleFinding | None:
     """The generator's gradient has been below a thousandth of its largest for five rows."""
     norms, rows = series["g_grad_norm"], 5
+    # As many rows before the last five as are in them, or the largest so far would be one of a few noisy ones.
     if len(norms) < 2 * rows:
         return None
     usual, recent = max(norms[:-rows]), max(norms[-rows:])
@@ -120,6 +122,7 @@ def mode_loss(series: Series) -> RuleFinding | None:
     best, now = max(coverage[:-1]), coverage[-1]
     if now >= 0.5 * best:
         return None
+    # Below half of its best some kinds of samples are gone, below a tenth nearly all of them are.
     collapsed = now < 0.1 * best
     text = (
         f"Coverage of the real samples fell from {best:.2f} to {now:.2f}: the generator "
@@ -139,12 +142,14 @@ def near_duplicates(series: Series) -> RuleFinding | None:
     shares = series["duplicates"]
     if len(shares) < 2 or _early(series):  # the first is that of the untrained generator
         return None
+    # A record without that column is taken to be of data without copies.
     expected = series["duplicates_expected"][-1] if series["duplicates_expected"] else EXPECTED
     compared = series["compared"][-1] if series["compared"] else inf
     # Few samples reach a large share by chance, and data with copies of its own make near duplicates look normal.
     most = max(0.2, BY_CHANCE / compared) + max(0.0, expected - EXPECTED)
     if shares[-1] <= most:
         return None
+    # A generator that has not begun makes near duplicates only; to lose variety it must have had some.
     collapsed = shares[-1] > 0.8 and min(shares) <= most
     text = (
         f"{100 * shares[-1]:.0f} % of the samples lie closer to another sample than 99 % of real ones lie to "
@@ -156,6 +161,7 @@ def near_duplicates(series: Series) -> RuleFinding | None:
 
 def oscillation(series: Series) -> RuleFinding | None:
     """The distance has turned up or down by half or more at each of the last five evaluations."""
+    # Six evaluations have five steps between them, and four places where the direction may turn.
     recent, swing, turns = series["distance"][-6:], 1.5, 4
     if len(recent) < turns + 2 or min(recent) <= 0:
         return None
@@ -177,6 +183,7 @@ def nan_risk(series: Series) -> RuleFinding | None:
     """A player's gradient is a thousand times its median: NaN is near."""
     for key, what in (("d_grad_norm", "discriminator's gradient"), ("g_grad_norm", "generator's gradient")):
         norms = series[key]
+        # A median of fewer is whatever the first updates happened to be.
         if len(norms) <= 5:
             continue
         # The median, as one early spike would lift a mean.
@@ -190,6 +197,7 @@ def nan_risk(series: Series) -> RuleFinding | None:
     return None
 
 
+# In the order in which verdicts are shown; names are those of the verdicts in health.jsonl.
 HEALTH_RULES: dict[str, HealthRule] = {
     rule.name: rule
     for rule in (
@@ -226,12 +234,14 @@ class Watch:
         self.distance = distance
         self.series: dict[str, list[float]] = defaultdict(list)
         self.standing: dict[str, Verdict] = {}
+        # The verdicts that rows of before lead to are dropped: they stand in the record already.
         for row in rows:
             self(row)
 
     def __call__(self, row: Row) -> list[Verdict]:
         """The verdicts that are new with ``row``, and a good one for each that is over."""
         for column, value in row.items():
+            # A value that is no number would spoil every maximum and every comparison from then on.
             if isinstance(value, int | float) and isfinite(value):
                 # Rules know the distance by one name, whatever its extractor.
                 self.series["distance" if column == self.distance else column].append(value)
@@ -241,11 +251,13 @@ class Watch:
         """The alarm in `COLLAPSING` that stands at the evaluation in ``row``, whether it is new or not."""
         for name, rule in self.rules.items():
             verdict = self.standing.get(name)
+            # Only at an evaluation: between two of them the verdict rests on values that were acted on already.
             if name in COLLAPSING and rule.key in row and verdict is not None and verdict.severity == "alarm":
                 return verdict
         return None
 
     def _change(self, rule: HealthRule) -> Verdict | None:
+        # Popped whatever comes of it, and put back only while the rule still finds something.
         verdict, before = rule(self.series), self.standing.pop(rule.name, None)
         if verdict is not None:
             self.standing[rule.name] = verdict

@@ -27,6 +27,7 @@ class RealEvidence(NamedTuple):
 
 def once(say: Say) -> Say:
     """``say`` that says nothing twice: what holds for one seed holds for the next."""
+    # A set, as warnings come in any order where several seeds and checkpoints are measured.
     said: set[str] = set()
 
     def new(text: str) -> None:
@@ -65,15 +66,18 @@ def measurable(
     able, lines = [], []
     for metric in metrics:
         by_class = getattr(metric, "by_class", False)
+        # Two of each side for a metric that says nothing: a single sample has no spread.
         needs = Counts(*getattr(metric, "fewest", lambda dimensions: (2, 2))(extractor.dimensions))
         given = classes if by_class else {"": samples(metric)}
         few = {name: have for name, have in given.items() if have.real < needs.real or have.fake < needs.fake}
         if not few:
             able.append(metric)
             continue
+        # One class with its numbers is named and the others are counted: a thousand classes would fill the screen.
         (name, have), others = next(iter(few.items())), len(few) - 1
         of = f" of the class {name}" * by_class + f", and of {others:,} more too few" * (others > 0)
         ways = " and ".join(["more real ones"] * (have.real < needs.real) + [more] * (have.fake < needs.fake))
+        # A covariance of d features is singular up to d samples, so fewer features are a way out there.
         if needs.real > extractor.dimensions and (fewer := fewer_features(shape, min(have))):
             ways += f", or fewer features ({fewer})"
         if METRICS["kernel"] not in metrics:
@@ -83,6 +87,7 @@ def measurable(
             f"{' of each class' * by_class} for the {extractor.dimensions:,} features of {extractor.name}, got "
             f"{have.real:,} and {have.fake:,}{of}; give {ways}."
         )
+    # Said before anything is drawn, as an error: nothing would be left to measure.
     if lines and not able:
         raise ValueError("\n  ".join(["nothing can be measured:", *lines]))
     return tuple(able), lines
@@ -102,6 +107,7 @@ def measured(
     for metric in metrics:
         started = perf_counter()
         try:
+            # Real samples first, as everywhere in this package.
             values = metric(real.evidence, fake, held_out)
         except ValueError as error:  # minutes of drawing are behind it, and other metrics may be measured
             say(f"warning: no {metric_name(metric)}: {error}")
@@ -138,6 +144,7 @@ def measured(
                     standard_error=value.standard_error,
                     extra=value.extra,
                     environment=environment,
+                    # In every record, so that a value against other data is never taken for one of the run.
                     warnings=value.warnings + (CHANGED,) * bool(real.reference.changed),
                 )
             )

@@ -46,9 +46,11 @@ def reading_of(directory: RunDirectory, given: Reading | None = None) -> Reading
             f"size and channels are those of the run's images, got size={given.size} and channels={given.channels}; "
             f"leave them out."
         )
+    # Samples of this run have one shape, whatever the other images have.
     content = KnownData.of_weights(directory).content or {}
     shape, stored = content["data"]["shape"], content["experiment"].get("data", {})
     channels, size = (shape[0], image_size(*shape[1:])) if len(shape) == 3 else (None, None)
+    # A real side that is cropped in another way than the training data would measure the crop.
     how = {name: stored[name] for name in ("fit", "on_damaged", "levels") if name in stored}
     how |= {name: value for name, value in asdict(given).items() if value != getattr(Reading(), name)}
     if how.get("levels") is not None:
@@ -93,9 +95,11 @@ def _read_again(
             errors.append(error)
             continue
         changes = known.changes(key, dataset)
+        # The first place that holds exactly the data of the run; any other is remembered for the message.
         if not changes:
             return ReadData(dataset, [])
         others.append(ReadData(dataset, changes))
+    # Nothing could be read at all: the error of the most likely place says why.
     if not others:
         raise errors[0]
     if not accept:
@@ -106,6 +110,7 @@ def _read_again(
 def followed_features(directory: RunDirectory) -> ExtractorConfig | None:
     """The network that suited the run in ``directory`` as it began; None for pixels, whose size follows the samples."""
     suited = KnownData.of_weights(directory).suited_extractor()
+    # A size of pixels was chosen for the number of samples during training, and more may be drawn now.
     return None if isinstance(suited, Pixels | Points) else suited
 
 

@@ -45,6 +45,8 @@ class RealSides(NamedTuple):
 
     def of(self, metrics: Sequence[Metric]) -> Iterator[tuple[RealEvidence, tuple[Metric, ...]]]:
         """Each side with the metrics that take it: mean and covariance go before images where they are enough."""
+        # A published file of mu and sigma has the numbers that others compare with, so it goes before the images beside
+        # it.
         by_moments = tuple(metric for metric in metrics if self.statistics is not None and takes_moments(metric))
         others = tuple(metric for metric in metrics if metric not in by_moments)
         for side, own in ((self.statistics, by_moments), (self.images, others)):
@@ -75,6 +77,7 @@ class RealFile(NamedTuple):
                 images that were cropped in another way.
         """
         card = None if self.stored is None else self.stored.card
+        # Moments without a card say nothing of the images they are of: then the shape of the samples is believed.
         own = self.dataset.shape if self.dataset is not None else card.shape if card is not None else shape
         if tuple(own) != tuple(shape):
             way = "bring both to one size and number of channels"
@@ -86,6 +89,7 @@ class RealFile(NamedTuple):
                 f"real must be of the shape of the generated samples, {tuple(shape)}, got {tuple(own)} in {self.path}; "
                 f"{way}."
             )
+        # The middle of a photograph and its whole squeezed together have other features, and no size tells them apart.
         if card is not None and card.transform != UNTOUCHED and not card.transform.startswith(_how(reading)):
             raise ValueError(
                 f"real must be cropped as the generated images, {_how(reading)!r}, got {card.transform!r} in "
@@ -104,6 +108,7 @@ class RealFile(NamedTuple):
     def count_for(self, metric: Metric, built: Extractor) -> int:
         """Real samples that a metric is given; as many as it may need where nobody says how many there are."""
         if self.stored is not None and takes_moments(metric):
+            # One more than features is the least with a covariance of full rank.
             return self.stored.count or built.dimensions + 1
         assert self.dataset is not None
         return len(self.dataset)
@@ -131,6 +136,7 @@ class RealFile(NamedTuple):
         if self.dataset is not None:
             images = real_side(self.dataset, built, self.transform, name, changed, split)
         if (stored := self.stored) is not None:
+            # Without samples: only metrics that take moments are given this side.
             evidence = Evidence(torch.zeros(0, len(stored.mean), dtype=torch.float64), stored=stored)
             card = stored.card
             of, how = (Path(self.path).name, "unknown") if card is None else (card.dataset, card.transform)
@@ -141,8 +147,10 @@ class RealFile(NamedTuple):
 
     def _check_beside(self, stored: StoredMoments, images: Evidence, built: Extractor) -> None:
         """Refuse a mean and a covariance that are no such network's of the images beside them."""
+        # Moments of another network with as many features would pass every check of shapes and give a number.
         own = Moments.of(images.features)
         distance, variance = gaussian_distance(stored, own), float(stored.covariance.trace())
+        # Of the same network and images the distance is about 0; the trace is the scale on which it is large.
         if distance > variance:
             raise ValueError(
                 f"mu and sigma in {self.path} are not of {built.name}: their distance to its features of the images "
@@ -165,6 +173,7 @@ def read_real(path: str | Path, reading: Reading, real_count: int | None = None)
             raise ValueError(f"real_count is for a file of mu and sigma, and {path} is none, got {real_count}.")
         return RealFile(str(path), *images_at("real", path, reading))
     stored = read_moments(path, real_count)
+    # A file may hold both, as the reference batches of ADM do.
     if not holds_images(Path(path)):
         return RealFile(str(path), None, stored=stored)
     return RealFile(str(path), *images_at("real", path, reading), stored)
@@ -194,6 +203,7 @@ def extractor_for(
     if dataset is None:
         assert stored is not None
         return _statistics_extractor(stored, file.path, given, shape), file
+    # What a person names, then what the run was measured with, then what suits the data.
     config = given or own or suited_extractor(dataset, count, followed)
     if (given or own) is None and (better := better_features(shape, config)):
         say(better)
@@ -206,6 +216,7 @@ def extractor_for(
 
 def _not_of(stored: StoredMoments, built: Extractor, given: ExtractorConfig | None) -> str:
     """Why a mean and a covariance beside images are not taken to be of the network; empty where they are."""
+    # Images are there too, so nothing has to be guessed about a network that nobody has named.
     if given is None:
         return "nobody says which network they are of; name it with --extractor"
     if built.dimensions != len(stored.mean):
@@ -234,6 +245,7 @@ def _statistics_extractor(
     config = given or decode(card.config, {type(one) for one in EXTRACTORS.values()})
     built = config.build(shape)
     facts = extractor_facts(built)
+    # By the weights' hash and preprocessing, not by name: either moves every feature.
     differing = [name for name, old in card.extractor.items() if facts.get(name) != old]
     if changes := [f"{name}: {card.extractor[name]} there, {facts.get(name)} here" for name in differing]:
         leave = "leave --extractor out to measure with the network of the file" if given else "restore its weights"
@@ -268,6 +280,7 @@ def statistics_of(
     dataset, transform = images_at("path", path, reading or Reading())
     config = extractor or suited_extractor(dataset, len(dataset))
     built = config.build(dataset.shape)
+    # n samples span n - 1 dimensions about their mean, so a covariance of d features needs d + 1 of them.
     if len(dataset) <= built.dimensions:
         fewer = fewer_features(dataset.shape, len(dataset))
         raise ValueError(
@@ -290,6 +303,7 @@ def images_at(name: str, path: str | Path, reading: Reading) -> tuple[Dataset, s
     if not isinstance(source, Encoded):
         return _of_arrays(source, reading)
     listing = source.listing()
+    # All headers, not a sample: one image of another size would be resampled without a word.
     sizes = survey_files(listing, len(listing.names)).sizes
     if reading.size is None and sizes:
         reading = replace(reading, size=_own_size(name, path, sizes))
@@ -298,6 +312,7 @@ def images_at(name: str, path: str | Path, reading: Reading) -> tuple[Dataset, s
 
 def _of_arrays(source: Source, reading: Reading) -> tuple[Dataset, str]:
     """Images that are one array; levels are for the other side where these are bytes already."""
+    # Levels scale what is not 8 bits yet, and only one side may be so.
     if not isinstance(source, Arrays) or source.unscaled()[0].dtype == np.uint8:
         reading = replace(reading, levels=None)
     read = read_as(source, reading)
@@ -305,11 +320,13 @@ def _of_arrays(source: Source, reading: Reading) -> tuple[Dataset, str]:
         return read.load(), UNTOUCHED
     data = read.source.load()
     made = read.refit(data)
+    # (C, H, W) backwards and without C: width and height, the order in which files say them.
     return made, _transform(replace(reading, size=image_size(*made.shape[1:])), [data.shape[:0:-1]])
 
 
 def _transform(reading: Reading, sizes: Iterable[tuple[int, ...]]) -> str:
     """What makes images of one size of those of these widths and heights."""
+    # Images that have the wanted size already are untouched.
     kept = set() if reading.size is None else {height_and_width(reading.size)[::-1]}
     return f"{_how(reading)}, Lanczos to {reading.size}" if set(sizes) - kept else UNTOUCHED
 
@@ -333,11 +350,13 @@ def _how(reading: Reading) -> str:
 
 def labels_of(dataset: Dataset) -> torch.Tensor | None:
     """The classes of the samples; None without any."""
+    # Shares memory with the data's own labels, which nothing writes into.
     return None if dataset.labels is None else torch.from_numpy(dataset.labels)
 
 
 def evidence_of(extracted: Extracted, labels: torch.Tensor | None) -> Evidence:
     """Features in float64, with logits and labels where there are any."""
+    # Networks give float32; a covariance summed up in it has too few digits for a small distance.
     return Evidence(extracted.features.double(), extracted.logits, labels)
 
 

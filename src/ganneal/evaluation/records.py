@@ -11,6 +11,7 @@ from ganneal.storage.atomic import write_bytes
 
 def records_as_text(records: Sequence[Record]) -> str:
     """The records as aligned text, one checkpoint after the other."""
+    # Over all checkpoints, so that their values stand below each other.
     width = max(len(record.name) for record in records)
     lines = []
     for checkpoint in dict.fromkeys(record.place.checkpoint for record in records):
@@ -48,6 +49,7 @@ def _value(record: Record) -> str:
 
 def keep_records(records: Sequence[Record], path: Path) -> None:
     """Add the records to those of the file, in place of earlier ones of the same name, checkpoint and way to sample."""
+    # What is measured again replaces what was measured before, and everything else in the file stays.
     new = {_key(record.as_dict()): record.line() for record in records}
     kept = []
     for line in path.read_bytes().splitlines() if path.exists() else ():

@@ -62,6 +62,7 @@ class KnownData:
             FileNotFoundError: There is no run.
         """
         card = directory.path / "final" / CARD
+        # A folder with weights alone, as models are handed on, has a card that describes the run as well.
         if directory.description.exists() or not card.exists():
             card = directory.description
         if not card.exists():
@@ -83,6 +84,7 @@ class KnownData:
     def changes(self, key: SourceField, dataset: Dataset) -> list[str]:
         """In words, how ``dataset`` differs from what the run had; by count and shape alone for weights that ship."""
         described, now = (self.content or {}).get(key) or {}, identify(dataset)
+        # The cards of weights that ship have count and shape of the data and no hashes.
         if self.file.name == CARD and "identity" not in described and "count" in described:
             before, now = Identity(described["count"], tuple(described["shape"])), Identity(now.count, now.shape)
         else:
@@ -132,6 +134,8 @@ class KnownData:
         kept = self.content.get("places", {})
         if not _same_part(self.content["experiment"].get("records", {}).get("extractor"), extractor):
             return
+        # By content: another file under the same name gives other features, and a column of the log would jump in the
+        # middle.
         for name, sha256 in file_hashes(extractor).items():
             before = kept.get(f"{EXTRACTOR}.{name}", {}).get("sha256", sha256)
             if before != sha256:
@@ -142,6 +146,7 @@ class KnownData:
 
     def suited_extractor(self) -> ExtractorConfig | None:
         """What a run that names no extractor was followed with; None where it names one, or has not begun."""
+        # Part of the record and not of the experiment: it was chosen from what is installed on that machine.
         encoded = (self.content or {}).get("suited_extractor")
         return decode(encoded, {type(one) for one in EXTRACTORS.values()})
 
@@ -184,6 +189,7 @@ def how_to_start_from(directory: RunDirectory, command: str | None) -> str:
     if not directory.list_checkpoints() and not (directory.path / "final" / CARD).exists():
         return ""
     path = str(directory.path)
+    # The command is to work as it is printed, so it names a folder that is not there yet.
     free = next(name for number in count(2) if not Path(name := f"{path}-{number}").exists())
     if command is None:
         return f"\nTo start another run from its weights: init_from={path!r}, into another directory."
@@ -199,6 +205,7 @@ def check_identity(directory: RunDirectory, experiment: Experiment, command: str
         ValueError: An identity field differs, the message shows which; or nothing says what the checkpoints are.
     """
     if not directory.description.exists():
+        # Weights without a description could be anybody's; to go on with them would be a guess.
         if directory.list_checkpoints():
             raise ValueError(
                 f"{directory.path} has checkpoints and no {directory.description.name}, which says what is trained on "
@@ -213,6 +220,7 @@ def check_identity(directory: RunDirectory, experiment: Experiment, command: str
         changes.append(f"init_from: {known.get('absolute', known['given'])} -> {Path(start).resolve()}")
     if changes:
         listed = "\n  ".join(changes)
+        # Weights of another network cannot be a start for this one, so that way is offered only where they fit.
         same_model = content["experiment"].get("model", {}).get("type") == type(experiment.model).__name__
         raise ValueError(
             f"{directory.path} holds a run of another experiment:\n  {listed}\n"
@@ -255,6 +263,7 @@ def all_places(experiment: Experiment) -> dict[str, str]:
 def recorded_places(experiment: Experiment, directory: RunDirectory) -> dict[str, dict[str, str]]:
     """Where the things of an experiment lie, for `experiment.json`."""
     hashes = {f"{EXTRACTOR}.{name}": sha256 for name, sha256 in file_hashes(experiment.records.extractor).items()}
+    # The hash with the place, as a file of weights may be replaced where it lies.
     found = {
         name: recorded(place, directory.path) | ({"sha256": hashes[name]} if name in hashes else {})
         for name, place in all_places(experiment).items()
@@ -290,11 +299,13 @@ def check_apart(experiment: Experiment, directory: RunDirectory) -> None:
     Raises:
         ValueError: The run would write into its data, or over them.
     """
+    # Without links, so that a link into the data is seen as the place it leads to.
     out = directory.path.resolve()
     for key, field in SOURCE_FIELDS.items():
         for name, place in places(experiment).items():
             if not name.startswith(f"{field}.") or (lies := found_at(place)) is None:
                 continue
+            # Data in samples/ or best/ of the run would be replaced by its own pictures and weights.
             if lies == out or any(lies.is_relative_to(out / own) for own in OWN_FOLDERS):
                 raise ValueError(
                     f"out must not be where the {SOURCE_WORDS[key]} lie, got {shown(str(out))} for the run and "

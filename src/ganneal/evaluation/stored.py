@@ -65,6 +65,7 @@ class Settings:
             raise ValueError(f"count must be at least 2, got {self.count}.")
         check_classes("classes", self.classes)
         check_fresh(self.seeds)
+        # The same seed twice is the same samples twice: an interval over them would be too narrow.
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds must be one or more different numbers, got {self.seeds}.")
 
@@ -116,6 +117,7 @@ def evaluate_run(
     """
     settings, say = settings or Settings(), once(say)
     directory = RunDirectory(zoo.run_path(path))
+    # Only where there are any: a run that was never evaluated has no best weights.
     names = checkpoints or ("last", *(("best",) if (directory.path / "best" / CARD).exists() else ()))
     # All are loaded before anything is measured: a missing checkpoint must not cost an hour first.
     generators = {
@@ -125,17 +127,21 @@ def evaluate_run(
         data, held_out, changed = _data_of(directory, data_path, held_out_path, accept_changed_data, say)
         reading, file = Reading(), RealFile(str(directory.path), data)
     else:
+        # Tests of memorisation compare with what was trained on, and ``real`` is not that.
         held_out, changed, reading = None, (), reading_of(directory, reading)
         file = read_real(real, reading, real_count)
     first = next(iter(generators.values()))
+    # Before anything is drawn, which may take minutes.
     file.check(first.shape, settings.metrics, reading)
     dataset, classes_paired = _check_classes(settings, list(generators.values()), file.dataset, say)
+    # Moments without images are of the network that their file names, not of the run's.
     own = None if dataset is None else own_extractor(directory)
     file, followed = file._replace(dataset=dataset), followed_features(directory)
     built, file = extractor_for(file, extractor, own, first.shape, settings.count, say, followed)
     classes = {} if dataset is None else _drawn_of_classes(settings, first, dataset)
     settings = _measurable(settings, file, settings.count, classes, first.shape, built, _MORE, say)
     say(file.through(built))
+    # Data that changed must not carry the name of the run's in a table.
     called = named(directory) if real is None and not changed else None
     sides = file.sides(built, "train" if real is None else Path(real).stem, called, changed)
     unseen = None if held_out is None else real_side(held_out, built).evidence
@@ -150,10 +156,12 @@ def evaluate_run(
             continue
         made[name] = []
         for seed, samples, labels, metrics, about in _samples_of(name, generator, settings, truncation, say):
+            # A diverged run has no value, not even of the seeds before: their mean would be of chosen seeds.
             if not samples.isfinite().all():
                 say(f"warning: no values of the {name} weights, whose samples are no numbers")
                 made[name] = []
                 break
+            # The same extractor object on both sides, so that no setting of it can differ.
             fake = evidence_of(built(as_stored(samples)), labels)
             about |= {"classes_paired": classes_paired}
             for side, own_metrics in sides.of(metrics):
@@ -171,6 +179,7 @@ def _samples_of(
             equal = labels is not None
             count = len(labels) if equal else settings.count
             say(f"{name}: {count:,} samples of seed {seed}{' in equal shares of the classes' if equal else ''}")
+            # Not used where labels are given; it must be one of its words all the same.
             classes = "data" if equal else settings.classes
             samples = generator.sample(count, seed, labels=labels, classes=classes, truncation=truncation)
             about = _sampling_of(generator, truncation, "equal shares" if equal else settings.classes)
@@ -232,10 +241,12 @@ def evaluate_images(
 
 def _draws(settings: Settings, generator: TrainedGenerator) -> list[tuple[torch.Tensor | None, tuple[Metric, ...]]]:
     """What each draw of samples is for: their labels where they are in equal shares, and metrics."""
+    # Without classes a metric of single classes stays with the others and says itself that it lacks labels.
     by_class = [metric for metric in settings.metrics if getattr(metric, "by_class", False) and generator.num_classes]
     others = tuple(metric for metric in settings.metrics if metric not in by_class)
     draws: list[tuple[torch.Tensor | None, tuple[Metric, ...]]] = [(None, others)] if others else []
     if by_class:
+        # Rounded down: no class gets one more than another.
         each = settings.count // generator.num_classes
         if each < 1:
             raise ValueError(
@@ -267,6 +278,7 @@ def _check_classes(
         say(f"warning: the data has no classes{why}; classes are drawn as often as the run's own data had them")
         return dataset, None
     dataset, words = with_classes_of(first.class_names, dataset, called=("the run", "the data"))
+    # Drawn as the data has them: else a generator without fault would differ from data of unequal classes.
     for generator in generators:
         generator.class_counts = class_counts(dataset.labels, dataset.num_classes)
     say(f"classes of the run and of the data are paired {words}")
@@ -285,6 +297,7 @@ def _paired_files(
             say(f"warning: no {', '.join(map(metric_name, by_class))}, as {side} has no classes")
             others = tuple(metric for metric in settings.metrics if metric not in by_class)
             return replace(settings, metrics=others), reals, fakes, None
+    # A class without a real sample cannot be measured and must not need a partner among the fakes.
     reals = populated(reals)
     fakes, words = with_classes_of(reals.class_names, fakes, called=("real", "fake"))
     say(f"classes of real and fake are paired {words}")
@@ -314,6 +327,7 @@ def _measurable(
     say: Say,
 ) -> Settings:
     """The settings without the metrics for which images are missing, or too few samples are there."""
+    # Precision, kernel distance and the like need single samples, which a mean and covariance no longer have.
     without = [metric for metric in settings.metrics if file.lacks_images_for(metric)]
     if without:
         names = ", ".join(map(metric_name, without))

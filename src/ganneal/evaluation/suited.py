@@ -25,6 +25,7 @@ def check_fresh(seeds: Sequence[int]) -> None:
     Raises:
         ValueError: `SELECTION_SEED` is among ``seeds``.
     """
+    # best/ is the smallest of many noisy values on these samples: on them it is biased downwards.
     if SELECTION_SEED in seeds:
         raise ValueError(
             f"seeds must not hold {SELECTION_SEED}: its samples chose the best weights, whose value on them is too "
@@ -55,6 +56,7 @@ def suited_extractor(
         flattered: Whether the discriminator saw features of EfficientNet-Lite0, in which distances flatter the
             generator: photographs are then compared by the CIFAR-10 classifier.
     """
+    # Another network in the middle of a log would look as if training had jumped.
     if before is not None and not (isinstance(before, EfficientNetLite0) and weights_path() is None):
         return before
     if not dataset.is_images:
@@ -63,7 +65,9 @@ def suited_extractor(
     if channels == 3 and SMALL_PHOTOGRAPHS <= side < PHOTOGRAPHS:
         return CifarCNN()
     if channels == 3 and side >= PHOTOGRAPHS and weights_path() is not None:
+        # A projected discriminator trains on these very features; distances in them reward what it has taught.
         return CifarCNN() if flattered else EfficientNetLite0()
+    # Both sides need their samples a dimension, so the smaller one decides.
     fewest = min(count, len(dataset), REAL_COUNT)
     sizes = [size for size in PIXEL_SIZES if fewest >= SAMPLES_PER_DIMENSION * channels * size**2]
     return Pixels(sizes[0] if sizes else PIXEL_SIZES[-1])
@@ -73,6 +77,7 @@ def better_features(shape: Sequence[int], chosen: ExtractorConfig) -> str | None
     """How to compare photographs of ``shape`` by more than the pixels of ``chosen``; None where there is no more."""
     if not isinstance(chosen, Pixels) or len(shape) != 3 or shape[0] != 3 or min(shape[1:]) < PHOTOGRAPHS:
         return None
+    # They are installed and were not chosen: somebody asked for pixels.
     if weights_path() is not None:
         return None
     return f"images are compared by averaged pixels alone; {INSTALL} adds features of photographs (efficientnet-lite0)."
@@ -88,4 +93,5 @@ def fewer_features(shape: Sequence[int], count: int) -> str | None:
 
 def as_stored(samples: Tensor) -> Tensor:
     """Generated samples as files hold them: images quantised to uint8, points as they are."""
+    # As real images are bytes: levels between two of them would tell the sides apart and move a distance near 0.
     return torch.from_numpy(to_uint8(samples)) if samples.dim() == 4 else samples

@@ -35,11 +35,15 @@ class Variety:
     @classmethod
     def of(cls, real: Float64[Tensor, "n d"], count: int, seed: int) -> "Variety | None":
         """For ``count`` generated samples, with as many of ``real`` in an order of ``seed``; None of too few."""
+        # As many on both sides: the chance of a close neighbour grows with the number of candidates.
         kept = min(len(real), count, MOST_COMPARED)
         if kept <= NEIGHBOUR:
             return None
+        # By chance and not the first ones, as data are often sorted by class.
         chosen = real[torch.randperm(len(real), generator=torch.Generator().manual_seed(seed))[:kept]]
+        # [k, 5], sorted; without itself, whose distance of 0 would be the nearest.
         reach, _ = nearest_distances(chosen, chosen, k=NEIGHBOUR, exclude_self=True)
+        # At or below it lie 1 % of the real samples, and more where copies among the data tie at distance 0.
         close = float(reach[:, 0].quantile(NEAR_DUPLICATES))
         return cls(chosen, reach[:, -1], close, float((reach[:, 0] <= close).double().mean()))
 
@@ -48,8 +52,10 @@ class Variety:
 
         Coverage is `metrics.neighbours.density_coverage`'s, whose radii need no second computation here.
         """
+        # A last part with fewer samples is left out, as its neighbours would be farther.
         parts = [part for part in fake.split(len(self.real)) if len(part) == len(self.real)]
         assert parts
+        # A real sample is covered where a generated one lies within its own neighbourhood (Naeem et al., 2020).
         covered = [(nearest_distances(self.real, part)[0][:, 0] < self.radii).double().mean() for part in parts]
         nearest = [nearest_distances(part, part, exclude_self=True)[0][:, 0] for part in parts]
         return {
