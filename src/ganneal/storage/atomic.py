@@ -33,6 +33,7 @@ def check_free(path: Path, overwrite: bool) -> None:
 
 def sync(path: Path) -> None:
     """Have the disk hold what was written to a file, or which files a folder holds."""
+    # For reading, as a folder can be opened in no other way; fsync asks for no more.
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -69,6 +70,7 @@ def replaced_file(path: Path, *, shared: bool = False) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    # The folder holds the new name: without this a power cut may bring back the old one.
     sync(path.parent)
 
 
@@ -78,6 +80,7 @@ def replaced_folder(path: Path) -> Iterator[Path]:
     # A rename cannot replace a folder that holds files, so the old one steps aside first; both renames can be told
     # apart after a crash.
     temporary, old = path.with_name(f".{path.name}.tmp"), path.with_name(f".{path.name}.old")
+    # Both there means that the second rename was reached: then ``path`` is new and whole, and the old one goes.
     if old.exists() and not path.exists():  # an earlier process died between the two renames
         os.replace(old, path)
     for leftover in (temporary, old):

@@ -11,4 +11,5 @@ def cache_folder() -> Path:
     """What GANNEAL_CACHE names, else ``ganneal`` below XDG_CACHE_HOME or ``~/.cache``; it may not exist yet."""
     if named := os.environ.get("GANNEAL_CACHE"):
         return Path(named).expanduser()
+    # An empty variable counts as none, as the XDG base directory specification says.
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "ganneal"

@@ -11,12 +11,14 @@ def encode(value: Any) -> Any:
     Raises:
         ValueError: A field holds something that is neither a dataclass nor a plain type.
     """
+    # is_dataclass is true of the class itself too.
     if is_dataclass(value) and not isinstance(value, type):
         return {"type": type(value).__name__} | {f.name: encode(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, tuple | list):
         return [encode(item) for item in value]
     if isinstance(value, dict):
         return {str(key): encode(item) for key, item in value.items()}
+    # NaN and infinity pass: Python's json writes and reads them by these names, beyond the standard.
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise ValueError(
@@ -41,6 +43,7 @@ def decode(data: Any, types: Iterable[type]) -> Any:
             )
         arguments = {key: decode(item, known.values()) for key, item in data.items() if key != "type"}
         try:
+            # Through the constructor, so that what a file says is checked as what a person types.
             return known[data["type"]](**arguments)
         except TypeError as error:
             raise ValueError(f"{data['type']} cannot have these fields: {error}.") from error

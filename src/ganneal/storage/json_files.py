@@ -18,6 +18,7 @@ def read_json(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text("utf-8"))
         if not isinstance(content, dict):
             raise ValueError("it holds no object")
+    # RecursionError is how json answers brackets that are nested a thousand deep.
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is damaged ({error}); restore it, or use another run directory.") from error
     return content
@@ -41,6 +42,7 @@ def read_description(path: Path) -> dict[str, Any]:
 
 def append_line(path: Path, content: dict[str, Any]) -> None:
     """Add ``content`` to a file of rows, which is made where there is none."""
+    # Not atomic, which would write all rows again: a row that a kill cuts off is left out by `read_lines`.
     with open(path, "a", encoding="utf-8") as file:
         file.write(json.dumps(content) + "\n")
 
@@ -65,6 +67,7 @@ def read_record(path: Path) -> list[dict[str, Any]]:
 
 def _lines(path: Path, otherwise: str, *numbers: str) -> list[dict[str, Any]]:
     """The objects of ``path``, each with these ``numbers``; ``otherwise`` says what is wrong with another."""
+    # As bytes, so that a line that is no UTF-8 is the damage of that line alone.
     lines = path.read_bytes().splitlines() if path.exists() else []
     read = []
     for number, line in enumerate(lines, 1):

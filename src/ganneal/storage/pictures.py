@@ -30,6 +30,7 @@ CHECK_SIDE = 8
 
 def single_image(pixels: np.ndarray) -> Image.Image:
     """One image uint8 ``[C, H, W]`` at its own size: no frame, nothing enlarged, transparency kept."""
+    # Pillow takes channels last, in one block of memory.
     return Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
 
 
@@ -68,6 +69,7 @@ def image_grid(images: Float[Tensor, "batch channels height width"], columns: in
 def on_checkerboard(images: np.ndarray) -> np.ndarray:
     """RGBA images uint8 ``[n, 4, H, W]`` laid on a grey checkerboard, as RGB."""
     rows, columns = (np.arange(length) // CHECK_SIDE for length in images.shape[2:])
+    # [H, W], broadcast over images and colours.
     board = np.where((rows[:, None] + columns) % 2, CHECKS[1], CHECKS[0])
     colours, alpha = images[:, :3].astype(np.float32), images[:, 3:].astype(np.float32) / 255
     return (colours * alpha + board * (1 - alpha)).round().astype(np.uint8)
@@ -95,6 +97,7 @@ def class_rows(num_classes: int, count: int) -> tuple[list[int], int]:
 
 def scatter(real: Float[Tensor, "count 2"] | None, generated: Float[Tensor, "batch 2"] | None = None) -> Image.Image:
     """Real points in the plane, generated ones over them, axes to scale; either may be None."""
+    # Not pyplot, which keeps every figure until it is told and chooses a backend for the whole process.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -106,6 +109,7 @@ def scatter(real: Float[Tensor, "count 2"] | None, generated: Float[Tensor, "bat
             axes.scatter(*points.T.numpy(), s=4, color=colour, alpha=0.7, label=label)
     axes.legend(loc="upper right", markerscale=3)
     canvas.draw()
+    # A copy, as the buffer is the canvas's own and goes with it.
     return Image.fromarray(np.asarray(canvas.buffer_rgba()).copy())
 
 

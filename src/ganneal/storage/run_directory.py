@@ -47,6 +47,7 @@ CHECKPOINT_NAME = re.compile(r"(\d{12})-([0-9a-f]{16})\.pt")
 def _commit() -> str | None:
     """The last commit of this package's files, where it runs from a git checkout."""
     try:
+        # Only commits that touched these files: a change of the tests trains to the same weights.
         command = ["git", "-C", str(Path(__file__).parents[1]), "log", "-1", "--format=%H", "--", "."]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip() or None
     except (OSError, subprocess.SubprocessError):
@@ -74,6 +75,7 @@ def provenance() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": _processor(),
+        # Another number of threads adds in another order and gives other bits.
         "threads": torch.get_num_threads(),
         "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
@@ -130,6 +132,7 @@ class RunDirectory:
             except (FileNotFoundError, FileExistsError):  # its last holder is just leaving no trace
                 continue
             try:
+                # The system releases it however the process ends; a file with a process number would outlive a kill.
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 # Between opening and locking, the last holder may have removed the file: a lock on a file that is gone
                 # locks nobody out.
@@ -204,6 +207,7 @@ class RunDirectory:
             os.truncate(self.metrics, whole)
         if not self.health.exists():
             return
+        # A verdict has the clock of its row, so a row that went takes its verdicts along.
         places = {(row["num_real"], row["seconds"]) for row in self.rows()}
         kept = [v for v in read_record(self.health) if (v["num_real"], v["seconds"]) in places]
         content = "".join(json.dumps(verdict) + "\n" for verdict in kept).encode()
@@ -222,6 +226,7 @@ class RunDirectory:
             OSError: It could not be written; earlier checkpoints are untouched.
         """
         steps = int(state["counters"]["d_updates"] + state["counters"]["g_updates"])
+        # In bytes, not rows: a resumed run cuts the record there, whatever was written after it.
         size = self.metrics.stat().st_size if self.metrics.exists() else 0
         content = {
             "format": CHECKPOINT_FORMAT,
@@ -266,6 +271,7 @@ class RunDirectory:
         if not found or not self.description.exists():
             return None
         if card.exists():
+            # A run that went on after it had ended has checkpoints that are newer than final/.
             counters = read_json(card).get("counters", {})
             if int(found[0].name[:12]) <= counters.get("d_updates", 0) + counters.get("g_updates", 0):
                 return None
@@ -303,6 +309,7 @@ def read_checkpoint(path: Path, changes: Changes | None = None) -> dict[str, Any
     """
     data = path.read_bytes()
     named = CHECKPOINT_NAME.fullmatch(path.name)
+    # Before torch reads it: a file with a changed number in it would load as well as any.
     if named is None or hashlib.sha256(data).hexdigest()[:16] != named[2]:
         raise ValueError(f"its {len(data)} bytes are not the ones that were written (truncated, or changed since)")
     try:

@@ -24,6 +24,7 @@ class Stream:
         self._stream = io.StringIO() if stream is None else stream
 
     def __getattr__(self, name: str) -> Any:
+        # Everything else, as fileno and isatty, is that of the stream itself.
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
@@ -84,6 +85,7 @@ def lenient_streams() -> Iterator[Streams]:
 def silence(number: int) -> None:
     """Have the file descriptor ``number`` take everything and keep nothing."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
+    # Under the same number, so that whoever holds the descriptor writes into nothing.
     os.dup2(nowhere, number)
     os.close(nowhere)
 
@@ -102,4 +104,5 @@ def _keep_numbers() -> None:
         try:
             os.fstat(number)
         except OSError:
+            # Inherited, or processes that are started would find the number closed again.
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)

@@ -71,6 +71,7 @@ def export(
             data = save({k: v.detach().cpu().contiguous() for k, v in weights.items()})
             card["sha256"][f"{name}.safetensors"] = hashlib.sha256(data).hexdigest()
             write_bytes(filled / f"{name}.safetensors", data)
+        # Last, as it holds the hashes of all others.
         write_bytes(filled / CARD, json.dumps(card, indent=2).encode())
     return folder
 
@@ -105,6 +106,7 @@ def players_of(state: Mapping[str, Any]) -> dict[str, StateDict]:
     if not chain["stored"]:
         return found
     links = chain["stored"].items()
+    # One file for all of them, with the level before each name.
     together = {f"{level}.{key}": value for level, (_, weights) in links for key, value in weights.items()}
     return found | {
         "generator-pushed": chain["generator"] or state["generator"],
