@@ -40,11 +40,13 @@ class DiffAugment(Augmentation):
             rows, columns = (whole(images, random, 0, side - 1) for side in (height, width))
             everyone = torch.ones(len(images), 1, 1, 1, dtype=torch.bool, device=images.device)
             images = cut_out(images, rows, columns, everyone)
+        # Gathering writes another memory order than the one that the networks and their inputs have.
         return images.contiguous(memory_format=torch.channels_last)
 
 
 def _colored(images: Tensor, random: torch.Generator) -> Tensor:
     images = images + uniform(images, random, -0.5, 0.5)
     images = saturated(images, uniform(images, random, 0.0, 2.0))
+    # Contrast is about the mean of each image, over its pixels and channels, as in the published code.
     mean = images.mean((1, 2, 3), keepdim=True)
     return mean + uniform(images, random, 0.5, 1.5) * (images - mean)

@@ -25,6 +25,7 @@ def at_least_single(images: Images) -> Images:
 
 def uniform(images: Tensor, random: torch.Generator, low: float = 0.0, high: float = 1.0) -> PerImage:
     """One number in [low, high) for each image."""
+    # On the images' own device, in the order of the calls: another order gives other bits at the same seed.
     return low + (high - low) * torch.rand(len(images), 1, 1, 1, generator=random, device=images.device)
 
 
@@ -68,6 +69,7 @@ def shifted(images: Images, down: Int[Tensor, " batch"], right: Int[Tensor, " ba
     """Each image moved by whole pixels; what comes in is its reflection, or 0."""
     sources, inside = [], []
     for size, move in ((images.shape[2], down), (images.shape[3], right)):
+        # Where each pixel comes from, [batch, size].
         index = torch.arange(size, device=images.device)[None] - move[:, None]
         sources.append(reflected(index, size))
         inside.append((index >= 0) & (index < size))
@@ -82,6 +84,7 @@ def eighth(size: int) -> int:
 
 def flip_and_shift(images: Images, random: torch.Generator) -> Images:
     """Mirrored with probability 1/2, then shifted by up to an eighth of the side with reflection: CR's change."""
+    # Flip before shift, as the consistency terms of CR and bCR have it.
     flipped = mirrored(images, uniform(images, random) < 0.5)
     down, right = (whole(images, random, -eighth(side), eighth(side)) for side in images.shape[2:])
     return shifted(flipped, down, right, reflect=True)
@@ -92,6 +95,7 @@ def cut_out(images: Images, rows: Int[Tensor, " batch"], columns: Int[Tensor, " 
     near = []
     for side, center in zip(images.shape[2:], (rows, columns), strict=True):
         size = int(side / 2 + 0.5)
+        # The place within the square, [batch, side]; beyond the border the square is cut.
         place = torch.arange(side, device=images.device)[None] - center[:, None] + size // 2
         near.append((place >= 0) & (place < size))
     square = near[0][:, None, :, None] & near[1][:, None, None, :]
@@ -107,6 +111,7 @@ def transformed(images: Images, matrix: Float[Tensor, "batch 2 3"]) -> Images:
     ys, xs = torch.meshgrid(y, x, indexing="ij")
     places = torch.stack([xs.flatten(), ys.flatten(), torch.ones_like(xs).flatten()]).to(matrix)
     centre = torch.tensor([[width - 1], [height - 1]], device=images.device) / 2
+    # [batch, 2, 3] @ [3, H W] -> [batch, 2, H W].
     column, row = (matrix @ places + centre.to(matrix)).unbind(1)
     left, top = column.floor(), row.floor()
     flat, total = images.flatten(2), images.new_zeros(())
@@ -126,6 +131,7 @@ def with_colours(images: Images, change: Callable[[Images], Images]) -> Images:
 
 def saturated(images: Images, factor: PerImage) -> Images:
     """Each pixel's distance from its grey times ``factor``."""
+    # The plain mean of the colours, not the luminance: both papers turn and stretch about the axis (1, 1, 1).
     grey = images.mean(1, keepdim=True)
     return grey + factor * (images - grey)
 

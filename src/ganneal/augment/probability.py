@@ -102,6 +102,7 @@ class Adaptive:
         assert boundary is not None  # refused before anything is trained
         # Of all ranks: each alone would adapt to its own part of the batch, and their probabilities would drift apart.
         real_logits = collective.gather(real_logits)
+        # The paper's r_t: the share of reals that D calls real, minus the share that it calls fake.
         state["signs"] = (real_logits - boundary).sign().float().sum() + state["signs"]
         state["count"] += len(real_logits)
         if state["count"] < self.every:

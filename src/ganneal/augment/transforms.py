@@ -79,12 +79,14 @@ class Transforms(Augmentation):
             for part in self._geometry(images, random, p):
                 # All geometry is one matrix and one resampling: each further one would blur the image again.
                 matrix = matrix @ part
+            # Without the last row, which is (0, 0, 1) for every product.
             images = transformed(images, matrix[:, :2])
         if self.color:
             images = with_colours(images, lambda colours: self._colored(colours, random, p))
         if self.cutout:
             rows, columns = (whole(images, random, 0, side - 1) for side in images.shape[2:])
             images = cut_out(images, rows, columns, uniform(images, random) < p)
+        # Gathering writes another memory order than the one that the networks and their inputs have.
         return images.contiguous(memory_format=torch.channels_last)
 
     def _geometry(self, images: Tensor, random: torch.Generator, p: Tensor | float) -> Iterator[Tensor]:
@@ -100,9 +102,12 @@ class Transforms(Augmentation):
         either = 1 - (1 - p) ** 0.5  # two rotations: one of them at least with probability p
         # Drawn from all cases, the identity among them, and then skipped with probability 1 - p, as in ADA.
         mirror = by_chance(1 - 2 * chosen_of(2), 1.0)
+        # Each part is a matrix for every image, [batch, 3, 3].
         yield _scale(mirror, torch.ones_like(mirror))
         yield _rotation(by_chance(pi / 2 * chosen_of(4), 0.0))
+        # Whole pixels, so that this change blurs nothing.
         right, down = ((uniform(images, random, -0.125, 0.125) * side).round() for side in (width, height))
+        # One draw for both directions: a shift is one change.
         moved = uniform(images, random) < p
         yield _move(right * moved, down * moved)
         # Lognormal, so that twice and half the size are as likely.
@@ -111,6 +116,7 @@ class Transforms(Augmentation):
         yield _rotation(by_chance(uniform(images, random, -pi, pi), 0.0, either))
         # Between two rotations, so that the stretch has any direction.
         stretched = by_chance(normal(images, random, 0.2 * log(2)).exp(), 1.0)
+        # The area stays the same.
         yield _scale(stretched, 1 / stretched)
         yield _rotation(by_chance(uniform(images, random, -pi, pi), 0.0, either))
         right, down = (normal(images, random, 0.125) * side for side in (width, height))
@@ -121,7 +127,9 @@ class Transforms(Augmentation):
         def by_chance(value: Tensor, neutral: float) -> Tensor:
             return torch.where(uniform(images, random) < p, value, neutral)
 
+        # Brightness, then contrast, luma flip, hue and saturation, as in the paper.
         images = images + by_chance(normal(images, random, 0.2 * self.color), 0.0)
+        # Powers of two, 2^N(0, 0.5): half and double the contrast are as likely.
         images = images * by_chance(normal(images, random, 0.5 * self.color * log(2)).exp(), 1.0)
         flipped = by_chance(whole(images, random, 0, 1).float().view(-1, 1, 1, 1), 0.0)
         # Brightness mirrored about mid-grey, 0 here, while colours stay: a reflection along the grey axis.

@@ -35,6 +35,7 @@ class Denoising:
     paired = True
 
     def __post_init__(self) -> None:
+        # Made for its checks: a schedule that cannot be is refused where it is named.
         _ = self.diffusion
 
     @property
@@ -50,6 +51,7 @@ class Denoising:
         clean = batch.samples
         # One time for each sample, not for the batch: every update teaches all steps of the chain.
         t = torch.randint(self.steps, (len(clean),), generator=random, device=random.device).to(clean.device)
+        # Two draws: one for all noise up to x_t, one for the step after it.
         now, noisier = self.diffusion.pair(clean, t, _normal(clean, random), _normal(clean, random))
         return RealView(now, (t, noisier))
 
@@ -86,6 +88,7 @@ class Denoising:
         """
         if labels is not None:
             raise ValueError("labels must be left out: this generator was trained without classes.")
+        # 62 bits: two of a million samples share a seed once in ten million times.
         return (torch.randint(2**62, (count,), generator=random, device=random.device),)
 
     def sample(self, generator: nn.Module, latents: Tensor, condition: Condition, random: torch.Generator) -> Tensor:
@@ -115,6 +118,7 @@ class Denoising:
     def denoised(self, generator: nn.Module, latents: Sequence[Tensor], noise: Sequence[Tensor]) -> Tensor:
         """The sampling chain as a function of what it is made of, as `drawn` has it."""
         x = noise[0]
+        # x is x_{t+1} as each pass begins, for t = T - 1 down to 1.
         for index, step in enumerate(range(self.steps - 1, 0, -1)):
             t = torch.full(x.shape[:1], step, device=x.device)
             x = self.diffusion.posterior(generator(latents[index], t, x), x, t, noise[index + 1])
@@ -129,4 +133,5 @@ def _normal(like: Tensor, random: torch.Generator) -> Tensor:
 
 def _drawn(streams: list[torch.Generator], shape: Sequence[int], like: Tensor) -> Tensor:
     """Standard normal noise, each sample's from its own stream."""
+    # On the CPU, whose generators give the same bits beside every accelerator.
     return torch.stack([torch.randn(*shape, generator=stream) for stream in streams]).to(like)

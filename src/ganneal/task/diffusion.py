@@ -98,12 +98,14 @@ class Diffusion:
 
 def _at(table: Tensor, t: Times, samples: Tensor) -> Tensor:
     """The entries for each sample, to be multiplied with them."""
+    # [batch, 1, ...]
     return table[t].view(-1, *(1,) * (samples.dim() - 1))
 
 
 @cache
 def _tables(diffusion: Diffusion, dtype: torch.dtype, device: torch.device) -> Tables:
     steps = diffusion.steps
+    # [T + 1], from nearly clean to the end of the process.
     times = FIRST_TIME + (1 - FIRST_TIME) * torch.arange(steps + 1, dtype=torch.float64) / steps
     remaining = diffusion.remaining(times)
     # Variances multiply along the way, so a step's beta is what is lost between two times.
@@ -122,4 +124,5 @@ def _tables(diffusion: Diffusion, dtype: torch.dtype, device: torch.device) -> T
         from_noisier=(1 - before) * (1 - later).sqrt() / (1 - after),
         deviation=(later * (1 - before) / (1 - after)).sqrt(),
     )
+    # Rounded only here: where little noise has entered, 1 - left has hardly a digit in float32.
     return Tables(*(table.to(device=device, dtype=dtype) for table in tables))

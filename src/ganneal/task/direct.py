@@ -23,6 +23,7 @@ class OnePassTask:
     def fake(self, generator: nn.Module, latents: Tensor, condition: Condition, random: torch.Generator) -> Tensor:
         return generator(latents, *condition)
 
+    # One pass is the whole chain.
     sample = fake
 
 
@@ -80,6 +81,7 @@ class Labelled(OnePassTask):
     def fake_condition(self, count: int, num_classes: int, real: RealView | None, random: torch.Generator) -> Condition:
         if real is not None and self.paired:
             return real.condition
+        # Uniform, as the published conditional GANs draw fakes, however often the data has each class.
         return (torch.randint(num_classes, (count,), generator=random, device=random.device),)
 
     def sample_condition(
@@ -87,6 +89,7 @@ class Labelled(OnePassTask):
     ) -> Condition:
         if labels is None:
             return self.fake_condition(count, num_classes, None, random)
+        # Refused here, as a label too high would read beyond the embedding.
         if labels.shape != (count,) or labels.min() < 0 or labels.max() >= num_classes:
             raise ValueError(
                 f"labels must be {count} whole numbers in 0..{num_classes - 1}, got {labels.numel()} with the values "
