@@ -21,6 +21,7 @@ from ganneal.cli.sample import SampleCommand
 from ganneal.cli.train import EXPERIMENT_PARTS
 from ganneal.experiments import EXPERIMENTS
 from ganneal.losses import LOSSES
+from ganneal.optim import OPTIMIZERS
 from ganneal.regularizers import REGULARIZERS, Sum
 from ganneal.schemes import SCHEMES
 
@@ -176,6 +177,16 @@ def test_an_experiments_schedule_is_planned_by_its_name(cli: Cli) -> None:
     _, of_experiment, _ = cli("plan", "digits-nats")
     _, of_scheme, _ = cli("plan", "nats", "--beta1", "0.5", "--beta2", "0.999")  # the decays of its Adam
     assert of_experiment == of_scheme
+
+
+def test_an_optimizer_without_moving_averages_is_planned_as_a_dry_run_does(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = replace(EXPERIMENTS["digits-nats"](), g_optimizer=OPTIMIZERS["sgd"])
+    monkeypatch.setitem(EXPERIMENTS, "mine", lambda: mine)
+    _, planned, _ = cli("plan", "mine")
+    assert "averages with beta1" not in planned
+    assert f"first round:\n{planned}" in cli("train", "mine", "--dry-run")[1]
 
 
 def test_planning_takes_another_weight_rule_and_its_fields(cli: Cli) -> None:

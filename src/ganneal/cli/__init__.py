@@ -12,6 +12,7 @@ from ganneal import __version__
 from ganneal.storage.streams import lenient_streams, silence, unread
 from ganneal.training.interruption import Interrupted
 
+# Commands are imported when they are called: most need torch, and `ganneal --help` does not wait for it.
 if TYPE_CHECKING:
     from ganneal.cli.command import Command
 
@@ -55,6 +56,7 @@ def _show_warning(message: Warning | str, category: type[Warning], *place: objec
 def _advice(name: str, number: int) -> str:
     """What to do about an error of the operating system in the command ``name``."""
     match number:
+        # A file may also be too large for the limit of `ulimit -f` or for the file system, as 4 GB are for FAT32.
         case errno.ENOSPC | errno.EDQUOT | errno.EFBIG:
             first = "Free some room there"
         case errno.EROFS:
@@ -83,6 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
             try:
                 status = _run(sys.argv[1:] if arguments is None else arguments)
             finally:
+                # The last buffered lines are written only here, so a full disk may show only here, after an error too.
                 streams.out.end()
             if streams.out.lost is not None:
                 print(
@@ -94,6 +97,8 @@ def main(arguments: list[str] | None = None) -> int:
         except BrokenPipeError:
             for number in unread():
                 silence(number)
+            # The status that a shell gives a program which the signal ended, as in `yes
+            #  head`.
             return 128 + signal.SIGPIPE
     # who closes standard error does not want to hear; there is nobody to tell of it either
     unprinted = streams.out.lost or (streams.err.lost if sys.stderr is not None else None)
@@ -102,6 +107,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _found(name: str, rest: list[str]) -> "tuple[type[Command], str, list[str]]":
     """The command called ``name``, or the one inside it that ``rest`` begins with; its whole name; the words after."""
+    # Found by name alone, lest a list of the classes import every command.
     command: type[Command] = getattr(import_module(f"ganneal.cli.{name}"), f"{name.capitalize()}Command")
     if not command.commands or not rest or rest[0].startswith("-"):
         return command, name, rest
@@ -130,17 +136,20 @@ def _run(arguments: list[str]) -> int:
         from ganneal.data.messages import spelled
 
         with warnings.catch_warnings(), spelled(command.prefix):
+            # Put back at the end of the block: tests and notebooks call `main` within a process that goes on.
             warnings.showwarning = _show_warning
             from ganneal.cli.help import help_asked
 
             if text := help_asked(command, name, rest if rest or name not in BARE else ["--help"]):
                 print(text)
                 return 0
+            # The record of a run holds the line as a shell takes it, so that it can be pasted.
             return command.parse(rest, name)(shlex.join(["ganneal", *arguments])) or 0
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:
+        # A pipe that breaks elsewhere, as to a worker process, is an error like any other.
         if isinstance(error, BrokenPipeError) and unread():
             raise
         if error.errno is None:  # our own, which says what to do
@@ -150,5 +159,6 @@ def _run(arguments: list[str]) -> int:
         return 1
     except (Interrupted, KeyboardInterrupt) as error:
         print(f"\n{error}" if str(error) else "\ninterrupted", file=sys.stderr)
+        # 130 after Ctrl-C, 143 after SIGTERM, as a shell says it.
         return 128 + getattr(error, "signum", signal.SIGINT)
     return 0

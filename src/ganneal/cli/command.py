@@ -21,6 +21,7 @@ class Command(ABC):
     The command NAME is the class ``NameCommand`` of the module of its name.
     """
 
+    # What belongs to the class is a ClassVar, lest a dataclass take it for a field, that is for an option.
     parts: ClassVar[Parts] = {}
     """The options that take the name of a registered part."""
     usage: ClassVar[Sequence[str]] = ()
@@ -45,6 +46,7 @@ class Command(ABC):
         Raises:
             ValueError: They describe none.
         """
+        # Where the first word decides on the defaults of all options, none can be read before it.
         first = next(iter(arguments), "")
         if cls.opens and (not arguments or first.startswith("-")):
             raise ValueError(f"the {cls.opens} must come first, got {first!r}: `ganneal {name} --help` shows the way.")

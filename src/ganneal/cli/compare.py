@@ -87,6 +87,7 @@ class CompareCommand(Command):
     @cached_property
     def folder(self) -> str:
         """The study's directory; named by the first arm where none is given."""
+        # A path of images is no name of a folder; the name of its run is.
         label, name = _named(self.arms[0])
         if label is None:
             label = name if name in EXPERIMENTS else run_name(name)
@@ -101,6 +102,7 @@ class CompareCommand(Command):
         stored = stored_choices(self.folder)
         models: dict[str, list[Model]] = {}
         for text in self.arms:
+            # Arms are measured alike only at one size of images, so all on one path share what is chosen for it.
             models.setdefault(_named(text)[1], []).append(named_model([*self.changes, *_own(text)]))
         found = {name: automatic_choices(name, stored.get(name), used) for name, used in models.items()}
         return {name: chosen for name, chosen in found.items() if chosen is not None}
@@ -109,6 +111,7 @@ class CompareCommand(Command):
         """An arm from ``[LABEL=]EXPERIMENT[,OPTION=VALUE | ,SWITCH]...`` and the options that all arms share."""
         label, name = _named(text)
         experiment = resolve(name, self.chosen.get(name))
+        # An arm's own changes come last, so that they win.
         arguments = [*self.changes, *_own(text)]
         _refuse_what_the_study_sets(arguments)
         return Arm(experiment.name if label is None else label, configure(experiment, arguments, name))
@@ -134,6 +137,7 @@ class CompareCommand(Command):
         arms = tuple(self._arm(text) for text in self.arms)
         if self.controls:
             arms = with_controls(arms, clock)
+        # After the controls, which are copies of the annealed arm's experiment.
         arms = tuple(arm.with_threads(executor.threads) for arm in arms)
         first = self.baseline or (first_control(arms) if self.controls else arms[0].name)
         start = f"LABEL=EXPERIMENT,init-from={first}"
@@ -165,6 +169,7 @@ def _named(text: str) -> tuple[str | None, str]:
 
 def _own(text: str) -> list[str]:
     """The changes of an arm as options."""
+    # A comma ends a change, so no value here can hold one; give such an option for all arms.
     changes = text.split(",")[1:]
     if not all(change and not change.startswith("-") for change in changes):
         raise ValueError(f"changes of an arm are OPTION=VALUE, or a SWITCH as flip, without dashes, got {text!r}.")

@@ -58,9 +58,11 @@ def with_families(model: Model, arguments: Sequence[str]) -> tuple[Model, list[s
     ``--model.generator`` the other way round: a `Pair` where it is none yet.
     """
     players = {path: EXPERIMENT_PARTS[path] for path in ("model.generator", "model.discriminator")}
+    # The whole family first, wherever it was typed: both players are then taken from it.
     options, rest = switch_parts(ModelOption(model), arguments, {"model": EXPERIMENT_PARTS["model"]})
     named = {path.partition(".")[2] for path in players for each in rest if each.partition("=")[0] == f"--{path}"}
     if not all(isinstance(getattr(options.model, player, None), Model) for player in named):
+        # As a `Pair` of the family with itself, whose sides can be exchanged one by one.
         options = ModelOption(Pair(options.model, options.model))
     options, rest = switch_parts(options, rest, players)
     return options.model, rest
@@ -72,6 +74,7 @@ def configure(experiment: Experiment, arguments: Sequence[str], name: str) -> Ex
     Raises:
         ValueError: An argument names no part and no field, or a value that does not fit.
     """
+    # Before the other parts, since --model.generator is an option only once the model is a pair.
     model, rest = with_families(experiment.model, arguments)
     return parse(replace(experiment, model=model), rest, f"train {shlex.quote(name)}", EXPERIMENT_PARTS)
 

@@ -60,6 +60,7 @@ class InspectCommand(ReadingOptions, Command):
     def __call__(self, typed: str) -> None:
         """Print what there is, and draw the sheet."""
         with _progress():
+            # An inspection lists damaged images; it never stops at one.
             found, data = inspect(self.source(self.path, "skip"))
         print(inspection_as_text(found))
         if self.sheet is not None:
@@ -83,6 +84,7 @@ class ConvertCommand(ReadingOptions, Command):
         if not self.out.endswith(".zip"):
             raise ValueError(f"out must end in .zip, got {self.out!r}.")
         with _progress():
+            # Folders of classes may be empty; such a class gets no number in the zip.
             data = populated(self.source(self.path, self.on_damaged).load())
             write_zip(data, Path(self.out))
         why = f": {data.unusable}" if data.unusable else ""
@@ -143,6 +145,7 @@ class FetchDataCommand(Command):
 
     def __call__(self, typed: str) -> None:
         """Download, check and say what to do next."""
+        # Names of sets on the hub are OWNER/NAME; those that ganneal knows have no slash.
         if "/" in self.name:
             return self._from_hub()
         if self.config is not None or self.revision is not None:

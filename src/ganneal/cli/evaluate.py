@@ -120,6 +120,7 @@ class EvaluateCommand(Command):
     def __call__(self, typed: str) -> None:
         """Measure, write and print."""
         self._check()
+        # Every name is looked up before anything is loaded: a misspelt one must not cost a measurement.
         metrics = tuple(lookup("metric", METRICS, name) for name in self.metrics)
         records = self._measured(Settings(metrics, self.count, self.seeds, self.classes))
         if not records:
@@ -143,6 +144,7 @@ class EvaluateCommand(Command):
             "real_count": self.real_count,
             "say": say,
         }
+        # Messages advise options of reading images only where this command takes them: with --real.
         with spelled(None if self.real is None else OWN):
             if self.run is None:
                 assert self.real is not None and self.fake is not None

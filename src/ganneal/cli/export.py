@@ -36,6 +36,7 @@ class ExportCommand(Command):
         from ganneal.registry import lookup
 
         suffix = lookup("format", FORMATS, self.format).suffix
+        # The name after "zoo:", or that of the folder; resolved, as the folder "." has none.
         path = self.out or Path(Path(self.run.rpartition(":")[2]).resolve().name + suffix)
         generator = load(self.run, checkpoint=self.checkpoint, sampler=self.sampler, statistics=self.statistics)
         done = write_export(generator, path, format=self.format, overwrite=self.overwrite)

@@ -26,6 +26,7 @@ class FetchCommand(Command):
 
         from ganneal.metrics.extractors.inception_file import FID_FILE, fetch_inception
 
+        # On standard error and gone at the end, so that the output is the one line with the place of the file.
         columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task("inception", total=FID_FILE.size)

@@ -72,6 +72,9 @@ class Option:
     def kinds(self) -> tuple[Any, ...]:
         """The type of each word of the value; for any number of words, the one type and an ellipsis."""
         others = [one for one in get_args(self.hint) if one is not NoneType]
+        # A value of float
+        #  str
+        #  None may be the word None; the other words are tried as the union of the rest.
         bare = reduce(or_, others) if self.optional else self.hint
         return get_args(bare) if get_origin(bare) is tuple else (bare,)
 
@@ -83,6 +86,7 @@ class Option:
     @property
     def count(self) -> int | None:
         """The number of words of the value; None for any number."""
+        # A switch has one kind and no word.
         return None if ... in self.kinds else len(self.kinds) - self.switch
 
     @property
@@ -108,8 +112,10 @@ class Option:
             raise ValueError(f"{name} needs a {needed}")
         if not all(word.strip() for word in words):
             raise ValueError(f"{name} needs a value, got the empty {words[0]!r}.")
+        # Only an option that may be left out can be put back to that, as over a value of an experiment.
         if self.optional and list(words) == ["None"]:
             return None
+        # tuple[int, ...] reads each word as the one kind; tuple[float, float] takes exactly two.
         kinds = self.kinds[:1] * len(words) if self.count is None else self.kinds
         try:
             values = tuple(_value(kind, word) for kind, word in zip(kinds, words, strict=True))
@@ -170,9 +176,11 @@ def options_of(options: Any) -> Iterator[Option]:
     hints = get_type_hints(kind, include_extras=True)
     for field in fields(kind):
         default = field.default if options is kind else getattr(options, field.name)
+        # Annotated[hint, Typed(...)] keeps the hint in __origin__ and the rest in __metadata__.
         settings = getattr(hints[field.name], "__metadata__", ())
         hint = hints[field.name].__origin__ if settings else hints[field.name]
         yield Option(kind, (field.name,), hint, default, *settings)
+        # The parts in place decide which options there are, so they are taken from the values, not from the types.
         for steps, part in parts_in(default).items():
             for inner in options_of(part):
                 yield replace(inner, path=(field.name, *steps, *inner.path))
@@ -180,6 +188,7 @@ def options_of(options: Any) -> Iterator[Option]:
 
 def parts_in(value: Any) -> dict[tuple[str, ...], Any]:
     """The dataclasses in a field, by the steps that lead to them: itself, or the numbers of several."""
+    # `is_dataclass` says yes to a class too, which holds no values.
     if is_dataclass(value) and not isinstance(value, type):
         return {(): value}
     several = value if isinstance(value, tuple) else ()

@@ -39,6 +39,7 @@ class GamesCommand(Match, Command):
     @classmethod
     def begun(cls, first: str) -> "GamesCommand":
         """Of the game of that name."""
+        # The game in place decides on the options that begin with --game.
         return cls(first, lookup("game", GAMES, first))
 
     @classmethod

@@ -45,9 +45,11 @@ def _width() -> int:
 
 def help_asked(command: type[Command], name: str, words: Sequence[str]) -> str | None:
     """The help that the ``words`` after the command's ``name`` ask for, if any."""
+    # Anywhere in the line, even as the value of an option: who asks for help wants nothing to run.
     if {"-h", "--help"} & set(words) or ("--help-all" in words and not _is_long(command)):
         return help_of(command, name)
     if "--help-all" in words:
+        # Read as if it were called, so that the options of parts named in the line are listed.
         return help_on_all(command.parse([word for word in words if word != "--help-all"], name), name)
     return None
 
@@ -70,6 +72,7 @@ def help_on_all(command: Command, name: str) -> str:
     """Every option of the command called ``name`` with its value, a table for each part."""
     options, parts = command.everything()
     groups: dict[str, dict[str, str]] = defaultdict(dict)
+    # A command that hands its options on to an experiment has some of its own as well.
     for option in [] if options is command else options_of(command):
         groups[""].update(_rows(option, {}))
     for option in options_of(options):
@@ -96,6 +99,7 @@ def _text(command: type[Command], name: str, sections: Mapping[str, str]) -> str
 
 def _rows(option: Option, parts: Parts, *, every: bool = False) -> Iterator[tuple[str, str]]:
     """What is typed for a field and what it means; ``every`` form of a switch, and a value that is no default too."""
+    # The option that exchanges a part takes a registered name; its fields are rows of their own.
     _, registry = parts.get(".".join(option.path), ("", {}))
     names = tuple(registry)
     if option.typed.place != "option" or not (names or option.plain):
@@ -108,6 +112,7 @@ def _rows(option: Option, parts: Parts, *, every: bool = False) -> Iterator[tupl
 
 def _default(option: Option, every: bool) -> str:
     default = option.default
+    # On the short help an empty value and a switch say nothing that the text beside them does not.
     if default is MISSING or not every and (default in (None, "", ()) or isinstance(default, bool)):
         return ""
     return f"(default {' '.join(map(str, default)) if isinstance(default, tuple) else default})"

@@ -42,8 +42,10 @@ def parse(
     changes, bare, rest = _given(rest, {name: o for o in known if o.typed.place == "option" for name in o.flags})
     for option in known:
         if option.typed.place == "rest":
+            # As they were typed, for a second parser that knows them: that of an experiment.
             changes[option.path], rest = tuple(rest), []
         elif option.typed.place == "argument" and bare:
+            # Arguments are filled in the order of the fields; one of any number of words takes all that are left.
             changes[option.path] = option.read(bare[: option.count], option.path[-1].upper())
             bare = [] if option.count is None else bare[option.count :]
         elif option.default is MISSING and option.path not in changes:
@@ -70,6 +72,7 @@ def switch_parts(options: Any, arguments: Sequence[str], parts: Parts) -> tuple[
     chosen, bare, rest = _given(arguments, named)
     for (kind, registry), option in zip(parts.values(), named.values(), strict=True):
         if option.path in chosen:
+            # Only to refuse a place that the parts in place do not have, with what they do have.
             _get(options, option.path)
             options = _changed(options, {option.path: lookup(kind, registry, chosen[option.path])})
     # Words before the options, lest one be read as the value of an option that it did not follow.
@@ -82,7 +85,9 @@ def _given(arguments: Sequence[str], named: Mapping[str, Option]) -> tuple[dict[
     bare, rest = list[str](), list[str]()
     for typed, name, words in _chunks(arguments):
         if option := named.get(name):
+            # The last of several wins, so that a line of the shell's history can be changed at its end.
             changes[option.path] = option.read(words[: option.count], name)
+            # Words after those that the option takes are arguments: `sample --overwrite runs/a`.
             bare += [] if option.count is None else words[option.count :]
         else:
             (rest if name else bare).extend(typed)
@@ -95,6 +100,7 @@ def _chunks(arguments: Sequence[str]) -> Iterator[tuple[list[str], str, list[str
     for argument in arguments:
         if _is_option(argument):
             yield typed, name, words
+            # Both spellings from here on: --a=b is --a b, and --a_b, copied from a field, is --a-b.
             name, equals, value = argument.partition("=")
             typed, name, words = [], name.replace("_", "-"), [value] if equals else []
         else:
@@ -105,6 +111,7 @@ def _chunks(arguments: Sequence[str]) -> Iterator[tuple[list[str], str, list[str
 
 def _is_option(word: str) -> bool:
     try:
+        # -1e-3 and -inf are numbers for Python, hence values.
         float(word)
     except ValueError:
         return word.startswith("-") and len(word) > 1
@@ -124,6 +131,7 @@ def _get(options: Any, path: Sequence[str]) -> Any:
         ValueError: There is none; the message says what is there.
     """
     for name in path:
+        # A number is a step into a tuple of parts, as the terms of a sum.
         if name.isdecimal():
             held = {steps[0]: part for steps, part in parts_in(options).items() if steps}
             if name not in held:
@@ -149,7 +157,7 @@ def _changed(options: Any, changes: Mapping[FieldPath, Any]) -> Any:
             values[name] = value
     # All at once, since fields may only fit together: each step in between would be checked by __post_init__.
     for name, deeper in inner.items():
-        values[name] = _changed(values.get(name, _get(options, [name])), deeper)
+        values[name] = _changed(_get(options, [name]), deeper)
     if isinstance(options, tuple):
         return tuple(values.get(str(number), part) for number, part in enumerate(options))
     return options(**values) if isinstance(options, type) else replace(options, **values)
@@ -158,6 +166,7 @@ def _changed(options: Any, changes: Mapping[FieldPath, Any]) -> Any:
 def _unknown(options: Any, name: str, command: str) -> str:
     """What is wrong with the option ``name``."""
     known = [flag for option in options_of(options) if option.plain for flag in option.flags]
+    # A part that no name exchanges, or one of several, has options only for its fields.
     inside = [flag for flag in known if flag.startswith(f"{name}.")]
     if inside:
         return f"{name} needs a field, as {inside[0]}."

@@ -49,6 +49,7 @@ class PlanCommand(Command):
     @classmethod
     def begun(cls, first: str) -> "PlanCommand":
         """The plan of the scheme of that name, or of the experiment of that name."""
+        # A scheme is planned without torch, which experiments need.
         if first in SCHEMES:
             return cls(first, SCHEMES[first])
         from ganneal.experiments import EXPERIMENTS
@@ -56,8 +57,10 @@ class PlanCommand(Command):
         if first not in EXPERIMENTS:
             raise ValueError(f"unknown scheme or experiment {first!r}. {nearest(first, SCHEMES | EXPERIMENTS)}")
         experiment = EXPERIMENTS[first]()
-        own = getattr(experiment.g_optimizer, "moments", None) or MomentDecays(0.0, 0.999)
-        return cls(first, experiment.scheme, batch_size=experiment.batch_size, beta1=own.beta1, beta2=own.beta2)
+        # An optimizer without moving averages, as SGD, has no decays to take over.
+        own = getattr(experiment.g_optimizer, "moments", None)
+        decays = {} if own is None else {"beta1": own.beta1, "beta2": own.beta2}
+        return cls(first, experiment.scheme, batch_size=experiment.batch_size, **decays)
 
     @classmethod
     def more(cls) -> Mapping[str, str]:

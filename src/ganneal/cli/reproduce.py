@@ -66,6 +66,7 @@ class ReproduceCommand(Command):
     def __call__(self, typed: str) -> None:
         """Run or print."""
         if self.table is None:
+            # Without a table other options would be passed over in silence.
             if self != ReproduceCommand():
                 raise ValueError("the table must come first: ganneal reproduce TABLE --scale SCALE [options].")
             print(tables_and_scales())
@@ -89,6 +90,7 @@ class ReproduceCommand(Command):
     def _page_file(self) -> Path:
         if self.page is not None:
             return self.page
+        # In a checkout of the repository the page belongs to the documentation.
         return Path("docs") / PAGE if Path("docs").is_dir() else self.results / PAGE
 
     def _reproduce(self, typed: str) -> None:
@@ -100,6 +102,7 @@ class ReproduceCommand(Command):
         extractor = None if self.extractor is None else lookup("extractor", EXTRACTORS, self.extractor)
         executor, paths = LocalProcesses(self.jobs), _paths(self.data)
         rows = [planned(row, scale, paths, extractor) for row in chosen_rows(table, self.rows)]
+        # Every option has been read by here, so that a wrong one fails in a plan as in a run.
         if self.plan:
             print(planned_rows(table, rows, scale))
             return

@@ -34,6 +34,7 @@ class TheoryCommand(Command):
         for name, statement in chosen.items():
             value = statement.measure()
             verdict = "holds" if statement.holds(value) else "DOES NOT HOLD"
+            # At once, since some statements train a network for ten seconds.
             print(f"{name:<{width}}  {value:<9.3g} {statement.bound:<14} {verdict:<5}  {statement.says}", flush=True)
         if self.figures is not None:
             from ganneal.theory.figures import write_figures

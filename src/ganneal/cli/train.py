@@ -70,6 +70,8 @@ class TrainCommand(Command):
     @cached_property
     def chosen(self) -> dict[str, Choice] | None:
         """What is chosen automatically: as a run there has it, else now."""
+        # What was chosen lies in the run's directory, whose name depends on the seed: it is needed before the rest.
+        # A seed that is no number is refused where it is parsed.
         seed = peek(self.changes, "--seed") or ""
         stored = RunDirectory(self.out or _directory(run_name(self.experiment), int(seed) if seed.isdecimal() else 0))
         return automatic_choices(self.experiment, stored.automatic_choices(), [named_model(self.changes)])
@@ -83,9 +85,11 @@ class TrainCommand(Command):
     def __call__(self, typed: str) -> int:
         """Train, or print what would be done."""
         experiment, directory = self.resolved, self.out or _directory(self.resolved.name, self.resolved.seed)
+        # Of several processes one speaks. The output of a dry run is the answer; a training has only its messages.
         if self.chosen is not None and leads(experiment):
             print(choices_as_text(self.chosen, experiment), file=sys.stdout if self.dry_run else sys.stderr)
         if self.dry_run:
+            # Here and below, lest --help wait for the engine.
             from ganneal.training.dry_run import dry_run
 
             starts, text = dry_run(
@@ -109,6 +113,7 @@ def _listed() -> str:
     """The experiments on each data set, which a description names before its first comma or bracket."""
     groups: dict[str, list[str]] = {}
     for name, make in EXPERIMENTS.items():
+        # "MNIST" of "MNIST (28 px), nested annealed training."
         groups.setdefault(re.split(r",| \(", getdoc(make) or "")[0], []).append(name)
     return "\n".join(paragraph(f"{title}: {', '.join(names)}") for title, names in groups.items())
 
