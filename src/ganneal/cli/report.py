@@ -18,10 +18,21 @@ class ReportCommand(Command):
     """The page; left out, it is report.html in the one directory."""
     data_path: Annotated[str | None, Typed(name="data.path", value="PATH")] = None
     """Where the data of one run lies now; left out, it is looked for where it was, and where it lay from the run."""
+    watch: bool = False
+    """Serve the page of one run to this machine alone until Ctrl-C; it renews itself as the run trains."""
+    port: int | None = None
+    """Of --watch; left out, the first that is free from 8000 on."""
 
     def __call__(self, typed: str) -> None:
-        """Write, and say where the page is."""
+        """Write, and say where the page is; or serve it."""
         from ganneal.report import write_report
+        from ganneal.report.watch import watch
 
+        if self.watch:
+            if len(self.runs) != 1 or self.out is not None or self.data_path is not None:
+                raise ValueError("--watch serves the page of one run; give one, and leave --out and --data.path out.")
+            return watch(self.runs[0], self.port, lambda text: print(text, flush=True))
+        if self.port is not None:
+            raise ValueError(f"--port is of the page that --watch serves, got {self.port}; add --watch.")
         path = write_report(self.runs, self.out, data_path=self.data_path)
         print(f"report, {path.stat().st_size / 1e6:.1f} MB: {path}")

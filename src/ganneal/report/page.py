@@ -55,14 +55,19 @@ def policy(script: str) -> str:
     )
 
 
-def render(template: str, **content: Any) -> str:
-    """The page of ``template``; everything but our own markup is escaped."""
+def render(template: str, live: str = "", **content: Any) -> str:
+    """The page of ``template``; everything but our own markup is escaped.
+
+    Args:
+        live: A line on top of a page that is served and renewed.
+    """
     script = _resource("script.js").strip()
     return (
         _environment()
         .get_template(template)
         .render(
             **content,
+            live=live,
             # Style and script stand in the page, which so needs no second file and can be sent or kept as one.
             style=Markup(_resource("style.css").replace("/* dark */", DARK)),
             script=Markup(script),

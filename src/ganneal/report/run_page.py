@@ -23,6 +23,7 @@ from ganneal.report.verdicts import history, measurements, verdicts
 from ganneal.wording import duration, number
 
 SHOWN_POINTS = 1_500
+WHILE_TRAINING = "Not drawn while this page renews itself, as it takes the weights: `ganneal report` draws it."
 
 
 @dataclass(frozen=True)
@@ -153,11 +154,12 @@ def _some(dataset: Dataset | None) -> np.ndarray:
     return dataset.samples[evenly(range(len(dataset)), SHOWN_POINTS)][:, :2]
 
 
-def run_page(path: str | Path, data_path: str | None = None) -> str:
+def run_page(path: str | Path, data_path: str | None = None, *, live: str = "") -> str:
     """The HTML of the run at ``path``.
 
     Args:
         data_path: Where its data lies; None looks where it was, and where it lay from the run.
+        live: A line on top of the page of a running training, which leaves out everything that takes the weights.
 
     Raises:
         FileNotFoundError: There is no run, or one without samples.
@@ -176,10 +178,11 @@ def run_page(path: str | Path, data_path: str | None = None) -> str:
         curves=curves(run),
         round=round,
         levels=level_figures(run, round) if round else [],
-        drawn=draw_sections(run, data_path),
+        drawn=GeneratorSections(note=WHILE_TRAINING) if live else draw_sections(run, data_path),
         history=history(run),
         measurements=measurements(run),
         command=command(run),
         provenance=run_provenance(run),
         configuration=flatten(run.experiment),
+        live=live,
     )
