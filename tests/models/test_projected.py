@@ -206,5 +206,5 @@ def test_a_small_generator_is_loaded_beside_a_far_larger_discriminator() -> None
     weights = model.build((3, 64, 64)).generator.state_dict()
     parts = {"model": encode(model), "task": encode(Unconditional())}
     card: dict[str, Any] = {"experiment": parts, "data": {"shape": [3, 64, 64], "num_classes": 0}}
-    run = TrainedRun(Path("run"), Path("run/card.json"), card, (), lambda name: weights)
+    run = TrainedRun(Path("run"), Path("run/card.json"), card, ("generator",), lambda name: weights)
     assert run.alone().sample(2, seed=0).shape == (2, 3, 64, 64)
