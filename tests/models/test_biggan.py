@@ -9,10 +9,9 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ganneal.models import BigGAN, ModelPair
-from ganneal.models.biggan import BigGANGenerator, SharedEmbedding
 from ganneal.models.parts.attention import SelfAttention
-from ganneal.models.parts.conditional import ConditionalBatchNorm
-from ganneal.models.parts.residual import DiscriminatorBlock, GeneratorBlock
+from ganneal.models.parts.conditional import ConditionalBatchNorm, SharedEmbedding
+from ganneal.models.parts.residual import DiscriminatorBlock, GeneratorBlock, ResidualGenerator
 from ganneal.models.parts.spectral import SpectralWeight
 from ganneal.normalization import Spectral
 
@@ -101,7 +100,7 @@ def test_a_chunk_of_the_latents_reaches_its_own_block_only() -> None:
     torch.manual_seed(0)
     pair = SMALL.build((3, 64, 64), 3)
     generator = pair.generator.eval()
-    assert isinstance(generator, BigGANGenerator)
+    assert isinstance(generator, ResidualGenerator)
     seen: list[list[Tensor]] = []
     for block in generator.blocks:
         block.register_forward_hook(lambda _, given, __: seen[-1].append(given[1]))
@@ -170,7 +169,7 @@ def test_initial_weights() -> None:
             torch.testing.assert_close(gram, torch.eye(len(gram)), atol=1e-5, rtol=0)
             assert layer.bias is None or not layer.bias.any()
     normal = replace(SMALL, init="normal", g_spectral=False).build((3, 64, 64), 200).generator
-    assert isinstance(normal, BigGANGenerator) and isinstance(normal.shared, SharedEmbedding)
+    assert isinstance(normal, ResidualGenerator) and isinstance(normal.shared, SharedEmbedding)
     for weight in (normal.shared.weight, normal.linear.weight):
         assert weight.std().item() == pytest.approx(0.02, rel=0.05)
 

@@ -15,8 +15,8 @@ from ganneal.metrics.extractors import efficientnet
 from ganneal.metrics.extractors.efficientnet import EFFICIENTNET_STAGES, LiteMaps, read_lite, weights_path
 from ganneal.models import DCGAN, DDGAN, SNGAN, FastGAN, Pair, Projected
 from ganneal.models.dcgan import DCGANGenerator
+from ganneal.models.parts.residual import ResidualGenerator
 from ganneal.models.projected import ProjectedDiscriminator, RandomMixing
-from ganneal.models.sngan import SNGANGenerator
 from ganneal.storage.encoding import encode
 from ganneal.task import Unconditional
 
@@ -186,7 +186,7 @@ def test_a_pair_has_the_generator_of_one_family_and_the_discriminator_of_the_oth
     assert isinstance(pair.generator, DCGANGenerator) and isinstance(pair.discriminator, ProjectedDiscriminator)
     assert pair.latent.sample(2, torch.Generator()).shape == (2, 7) and pair.shape == (3, 32, 32)
     labelled = Pair(SNGAN(g_width=8, d_width=8), SNGAN(g_width=16, d_width=16)).build((3, 32, 32), 3)
-    assert isinstance(labelled.generator, SNGANGenerator) and labelled.num_classes == 3
+    assert isinstance(labelled.generator, ResidualGenerator) and labelled.num_classes == 3
     assert labelled.generator.linear.out_features == 8 * 16
 
 

@@ -13,13 +13,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganneal.models import DDGAN, SNGAN, BigGAN, Model, ModelPair
-from ganneal.models.biggan import BigGANGenerator
 from ganneal.models.ddgan_discriminator import TimedDiscriminatorBlock as DiffusedBlock
 from ganneal.models.ddgan_generator import DDGANGenerator
 from ganneal.models.parts.attention import SelfAttention
 from ganneal.models.parts.conditional import ConditionalBatchNorm, ProjectionHead
 from ganneal.models.parts.ddgan_blocks import PixelAttention
-from ganneal.models.parts.residual import DiscriminatorBlock, GeneratorBlock
+from ganneal.models.parts.residual import DiscriminatorBlock, GeneratorBlock, ResidualGenerator
 
 IMAGENET = BigGAN(width=96, latent_size=120, shared_size=128, hierarchical=True, attention=64)
 STUDIO = replace(IMAGENET, layout="studio", norm_eps=1e-4)
@@ -244,7 +243,7 @@ def test_latents_are_split_and_classes_embedded_as_published(
     row = ROWS[name]
     pair = on_meta(row)
     generator, head = pair.generator, pair.discriminator.head
-    assert isinstance(generator, BigGANGenerator) and isinstance(head, ProjectionHead)
+    assert isinstance(generator, ResidualGenerator) and isinstance(head, ProjectionHead)
     assert pair.latent.sample(1, torch.Generator()).shape == (1, latents)
     assert (generator.chunk, generator.linear.in_features) == (chunk, chunk or latents)
     assert (generator.shared is None) == (shared is None)

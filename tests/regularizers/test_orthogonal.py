@@ -13,7 +13,7 @@ from ganneal.engine import loop as engine
 from ganneal.engine.run import Run
 from ganneal.experiment import Budget, Experiment
 from ganneal.models import MLP, BigGAN
-from ganneal.models.biggan import BigGANGenerator
+from ganneal.models.parts.residual import ResidualGenerator
 from ganneal.normalization import Spectral
 from ganneal.optim import SGD, LinearDecay
 from ganneal.regularizers import GeneratorContext, Orthogonal, Sum, correlation
@@ -73,7 +73,7 @@ def test_weights_are_those_that_are_trained_without_the_shared_class_vector() ->
     model = BigGAN(width=2, latent_size=8, shared_size=4, hierarchical=True)
     pair = model.build((3, 32, 32), num_classes=3)
     generator, discriminator = pair.generator, Spectral().apply(pair.discriminator)
-    assert isinstance(generator, BigGANGenerator) and generator.shared is not None
+    assert isinstance(generator, ResidualGenerator) and generator.shared is not None
     for player in (generator, discriminator):
         value = Orthogonal(1.0, 1.0).generator_term(context(player), {})
         assert value is not None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 PixelValues = Float[Tensor, "n _ _ _"]
@@ -25,26 +25,20 @@ def half_pixel_bilinear(pixels: PixelValues, size: int) -> PixelValues:
 
 def corner_bilinear(pixels: PixelValues, size: int) -> PixelValues:
     """Bilinear at source = target * in / out, without the half-pixel shift, as TensorFlow 1 (rule "tf-legacy")."""
+    # One axis at a time: bilinear interpolation is the product of two linear ones.
     return _corner_interpolated(_corner_interpolated(pixels, size, dim=2), size, dim=3)
 
 
 def _corner_interpolated(pixels: PixelValues, size: int, dim: int) -> PixelValues:
     length = pixels.shape[dim]
-    # One axis at a time: bilinear interpolation is the product of two linear ones.
-    low, high, share = _corner_neighbours(length, size)
-    share = share.to(pixels).reshape([size if axis == dim else 1 for axis in range(4)])
-    return torch.lerp(
-        pixels.index_select(dim, low.to(pixels.device)), pixels.index_select(dim, high.to(pixels.device)), share
-    )
-
-
-def _corner_neighbours(length: int, size: int) -> tuple[Int[Tensor, " size"], Int[Tensor, " size"], Tensor]:
     # TensorFlow 1 took pixel corners for pixel centres, which shifts an image enlarged by s by (s - 1) / (2 s) of its
-    # own pixels.
+    # own pixels. On the CPU, as MPS has no float64.
     source = torch.arange(size, dtype=torch.float64) * (length / size)
     low = source.long()
+    share = (source - low).to(pixels).reshape([size if axis == dim else 1 for axis in range(4)])
     # Beyond the last pixel TensorFlow repeats it.
-    return low, (low + 1).clamp(max=length - 1), source - low
+    before, after = (at.to(pixels.device) for at in (low, (low + 1).clamp(max=length - 1)))
+    return torch.lerp(pixels.index_select(dim, before), pixels.index_select(dim, after), share)
 
 
 def antialiased_bicubic(pixels: PixelValues, size: int) -> PixelValues:

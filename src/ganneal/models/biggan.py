@@ -1,22 +1,15 @@
 """BigGAN for 32 to 256 px and more: residual players, batch norm that follows classes and chunks of the latents."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from math import prod
-from typing import Literal, NamedTuple
+from typing import Literal
 
-import torch
-import torch.nn.functional as F
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from ganneal.models.parts.attention import SelfAttention
-from ganneal.models.parts.checks import checked_labels
-from ganneal.models.parts.conditional import ConditionalBatchNorm
+from ganneal.models.parts.conditional import Conditioning
 from ganneal.models.parts.grid import grid_of
 from ganneal.models.parts.initialization import InitName, initialize, layers, zero_biases
-from ganneal.models.parts.recomputation import through
-from ganneal.models.parts.residual import GeneratorBlock, ResidualDiscriminator, conv3
+from ganneal.models.parts.residual import ResidualDiscriminator, ResidualGenerator, ResidualLayout
 from ganneal.models.parts.spectral import spectral_norm
 from ganneal.models.protocol import ModelPair, Normal, Shape
 from ganneal.registry import check_at_least_one, check_choices
@@ -24,122 +17,26 @@ from ganneal.registry import check_at_least_one, check_choices
 BigGANLayoutName = Literal["brock", "studio"]
 
 
-class BigGANLayout(NamedTuple):
-    """Channels in units of the width."""
-
-    generator: tuple[int, ...]
-    """After the linear layer, and after each block."""
-    discriminator: tuple[int, ...]
-    """After each block."""
-    downs: int
-    """Blocks of the discriminator that halve the size."""
-
-
 # The two public codes disagree at 32 px in the discriminator and at 64 px in the generator, so a score names its
 # layout.
-BIGGAN_LAYOUTS: dict[BigGANLayoutName, dict[int, BigGANLayout]] = {
+BIGGAN_LAYOUTS: dict[BigGANLayoutName, dict[int, ResidualLayout]] = {
     "brock": {
-        32: BigGANLayout((4, 4, 4, 4), (4, 4, 4, 4), 2),
-        64: BigGANLayout((16, 16, 8, 4, 2), (1, 2, 4, 8, 16), 4),
-        128: BigGANLayout((16, 16, 8, 4, 2, 1), (1, 2, 4, 8, 16, 16), 5),
-        256: BigGANLayout((16, 16, 8, 8, 4, 2, 1), (1, 2, 4, 8, 8, 16, 16), 6),
+        32: ResidualLayout((4, 4, 4, 4), (4, 4, 4, 4), 2),
+        64: ResidualLayout((16, 16, 8, 4, 2), (1, 2, 4, 8, 16), 4),
+        128: ResidualLayout((16, 16, 8, 4, 2, 1), (1, 2, 4, 8, 16, 16), 5),
+        256: ResidualLayout((16, 16, 8, 8, 4, 2, 1), (1, 2, 4, 8, 8, 16, 16), 6),
     },
     "studio": {
-        32: BigGANLayout((4, 4, 4, 4), (2, 2, 2, 2), 2),
-        64: BigGANLayout((16, 8, 4, 2, 1), (1, 2, 4, 8, 16), 4),
-        128: BigGANLayout((16, 16, 8, 4, 2, 1), (1, 2, 4, 8, 16, 16), 5),
+        32: ResidualLayout((4, 4, 4, 4), (2, 2, 2, 2), 2),
+        64: ResidualLayout((16, 8, 4, 2, 1), (1, 2, 4, 8, 16), 4),
+        128: ResidualLayout((16, 16, 8, 4, 2, 1), (1, 2, 4, 8, 16, 16), 5),
     },
 }
 
 
-def _doublings(layout: BigGANLayout) -> int:
+def _doublings(layout: ResidualLayout) -> int:
     """How often the generator doubles the size: once a block."""
     return len(layout.generator) - 1
-
-
-class SharedEmbedding(nn.Embedding):
-    """One vector for each class, given to all of a generator's conditional norms; never normalised or regularised."""
-
-
-class Conditioning(NamedTuple):
-    """What a generator's norms follow."""
-
-    num_classes: int
-    shared_size: int
-    """Of the class vector that all norms share; 0 gives each norm a table of its own."""
-    chunk: int
-    """Latents given to each block, and to the linear layer; 0 gives all of them to the linear layer."""
-    eps: float
-    """Of batch norm."""
-
-    def norm(self, channels: int) -> nn.Module:
-        """Batch norm before a convolution of ``channels`` inputs."""
-        if self.shared_size or self.chunk:
-            inputs = self.shared_size + self.chunk  # c = [class vector, chunk of the latents]
-            # Without biases: batch norm's 1 and 0 are in the conditional norm already.
-            gain, bias = (nn.Linear(inputs, channels, bias=False) for _ in range(2))
-        elif self.num_classes:
-            # Tables start as every embedding here does; the conditional norm adds the 1, so that scales start near it.
-            gain, bias = (nn.Embedding(self.num_classes, channels) for _ in range(2))
-        else:
-            return nn.BatchNorm2d(channels, eps=self.eps)
-        return ConditionalBatchNorm(channels, gain, bias, self.eps)
-
-
-class BigGANGenerator(nn.Module):
-    """Latents, and labels where there are classes, to images in [-1, 1]."""
-
-    def __init__(
-        self,
-        latent_size: int,
-        base: tuple[int, int],
-        widths: tuple[int, ...],
-        channels: int,
-        given: Conditioning,
-        attention: int | None,
-        *,
-        recompute: bool = False,
-    ):
-        super().__init__()
-        self.recompute = recompute
-        self.num_classes, self.chunk = given.num_classes, given.chunk
-        self.shared = SharedEmbedding(given.num_classes, given.shared_size) if given.shared_size else None
-        # Hierarchical latents: this layer has the first chunk only, the blocks have the rest.
-        self.linear = nn.Linear(given.chunk or latent_size, widths[0] * prod(base))
-        self.unflatten = nn.Unflatten(1, (widths[0], *base))
-        self.blocks = nn.ModuleList(
-            GeneratorBlock(i, o, (given.norm(i), given.norm(o))) for i, o in zip(widths, widths[1:], strict=False)
-        )
-        # Block i leads to the base's size times 2^(i + 1).
-        self.attention_after = None if attention is None else (attention // min(base)).bit_length() - 2
-        self.attention = None if self.attention_after is None else SelfAttention(widths[self.attention_after + 1])
-        # The last norm has an affine map of its own and follows nothing.
-        self.norm, self.last = nn.BatchNorm2d(widths[-1], eps=given.eps), conv3(widths[-1], channels)
-
-    def forward(
-        self, latents: Float[Tensor, "batch size"], labels: Tensor | None = None
-    ) -> Float[Tensor, "batch channels height width"]:
-        # One condition a block, or none where the network has neither classes nor chunks.
-        first, *conditions = self._conditions(latents, labels)
-        h = self.unflatten(self.linear(first))
-        for index, block in enumerate(self.blocks):
-            h = through(block, h, *conditions[index : index + 1], recompute=self.recompute)
-            if self.attention is not None and index == self.attention_after:
-                h = through(self.attention, h, recompute=self.recompute)
-        return self.last(F.relu(self.norm(h), inplace=True)).tanh()
-
-    def _conditions(self, latents: Tensor, labels: Tensor | None) -> Iterator[Tensor]:
-        """The linear layer's latents, then each block's condition where there is one."""
-        # Hierarchical latents: the first chunk is the image's start, each further one steers the norms of one block.
-        first, *rest = latents.split(self.chunk, dim=1) if self.chunk else (latents,)
-        yield first
-        if self.num_classes:
-            classes = checked_labels(labels, self.num_classes, latents)
-            vectors = classes if self.shared is None else self.shared(classes)
-            # Class vector and chunk side by side; without hierarchical latents every block has the class vector alone.
-            yield from ((torch.cat([vectors, part], 1) for part in rest) if rest else (vectors for _ in self.blocks))
-        else:
-            yield from rest
 
 
 @dataclass(frozen=True)
@@ -196,7 +93,7 @@ class BigGAN:
         latent_size = given.chunk * len(layout.generator) or self.latent_size
         size = min(shape[1:])
         self._check_attention(size, min(base), layout.downs)
-        generator = BigGANGenerator(
+        generator = ResidualGenerator(
             latent_size, base, g_widths, channels, given, self.attention, recompute=self.recompute
         )
         extra: dict[int, nn.Module] = {}

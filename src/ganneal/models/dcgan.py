@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ganneal.models.parts.checks import checked_labels
 from ganneal.models.parts.doubling import UpConvolution
-from ganneal.models.parts.grid import grid_of
+from ganneal.models.parts.grid import doubling_widths, grid_of
 from ganneal.models.protocol import ModelPair, Normal, Shape
 from ganneal.registry import check_at_least_one, check_choices
 
@@ -171,7 +171,7 @@ class DCGAN:
     def build(self, shape: Shape, num_classes: int = 0) -> ModelPair:
         channels, base, doublings = grid_of("DCGAN", shape, DCGAN_DOUBLINGS)
         # Channels double as the size halves, up to 512 at the default width.
-        widths = [min(self.width * 2**i, 8 * self.width) for i in range(doublings)]
+        widths = doubling_widths(self.width, doublings)
         return ModelPair(
             DCGANGenerator(self.latent_size, base, widths, channels, self.g_norm, self.upsampling, num_classes),
             DCGANDiscriminator(base, widths, channels, self.d_norm, num_classes),

@@ -14,8 +14,8 @@ from ganneal.models.parts.cfg import (
     normal_convolution,
     uniform_norm,
     up_convolution,
-    widths,
 )
+from ganneal.models.parts.grid import doubling_widths
 from ganneal.models.protocol import ModelPair, Normal, Shape
 from ganneal.registry import check_at_least_one, check_choices
 
@@ -89,7 +89,7 @@ class DCGANExt:
 
     def build(self, shape: Shape, num_classes: int = 0) -> ModelPair:
         base, depth = base_and_depth("DCGANExt", shape, num_classes, self.depth)
-        of = widths(self.width, depth)
+        of = doubling_widths(self.width, depth)
         return ModelPair(
             DCGANExtGenerator(self.latent_size, base, of, shape[0], self.g_norm),
             DCGANExtDiscriminator(base, of, shape[0], self.d_norm),

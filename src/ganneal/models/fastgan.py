@@ -5,7 +5,7 @@ The discriminator is in `fastgan_discriminator`.
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -19,7 +19,7 @@ from ganneal.models.parts.doubling import UpConvolution
 from ganneal.models.parts.grid import DoublingGrid, grid_of
 from ganneal.models.parts.spectral import CONVOLUTIONS, spectral_norm
 from ganneal.models.protocol import FeatureMaps, ModelPair, Normal, Shape
-from ganneal.registry import check_at_least_one
+from ganneal.registry import check_at_least_one, check_choices
 
 FastGANLayout = Literal["liu", "sauer"]
 FASTGAN_WIDTHS = (16, 8, 4, 2, 2, 1, Fraction(1, 2), Fraction(1, 4), Fraction(1, 8))
@@ -138,8 +138,7 @@ class FastGAN:
 
     def __post_init__(self) -> None:
         check_at_least_one(width=self.width, latent_size=self.latent_size)
-        if self.layout not in get_args(FastGANLayout):
-            raise ValueError(f"layout must be one of {', '.join(get_args(FastGANLayout))}, got {self.layout!r}.")
+        check_choices(self)
         if not self.reconstruction >= 0:
             raise ValueError(f"reconstruction must be at least 0 (no decoders), got {self.reconstruction}.")
 

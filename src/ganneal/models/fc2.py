@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from ganneal.models.dcgan import NormName
 from ganneal.models.dcgan_ext import DCGANExtDiscriminator
-from ganneal.models.parts.cfg import base_and_depth, check_depth, kaiming_linear, widths
+from ganneal.models.parts.cfg import base_and_depth, check_depth, kaiming_linear
+from ganneal.models.parts.grid import doubling_widths
 from ganneal.models.protocol import ModelPair, Normal, Shape
 from ganneal.registry import check_at_least_one, check_choices
 
@@ -51,7 +52,7 @@ class FC2:
         base, depth = base_and_depth("FC2", shape, num_classes, self.depth)
         return ModelPair(
             FC2Generator(self.latent_size, self.hidden, shape),
-            DCGANExtDiscriminator(base, widths(self.width, depth), shape[0], self.d_norm),
+            DCGANExtDiscriminator(base, doubling_widths(self.width, depth), shape[0], self.d_norm),
             Normal(self.latent_size),
             shape,
         )

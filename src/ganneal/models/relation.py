@@ -8,7 +8,7 @@ from torch import nn
 from ganneal.losses import PairwiseCritic
 from ganneal.models.dcgan import DCGAN_DOUBLINGS, DCGANDiscriminator, DCGANGenerator, NormName
 from ganneal.models.parts.checks import check_unconditional
-from ganneal.models.parts.grid import grid_of
+from ganneal.models.parts.grid import doubling_widths, grid_of
 from ganneal.models.protocol import ModelPair, Normal, Shape
 from ganneal.registry import check_at_least_one, check_choices
 
@@ -38,7 +38,7 @@ class Relation:
     def build(self, shape: Shape, num_classes: int = 0) -> ModelPair:
         check_unconditional("Relation", num_classes)
         channels, base, doublings = grid_of("Relation", shape, DCGAN_DOUBLINGS)
-        widths = [min(self.width * 2**i, 8 * self.width) for i in range(doublings)]
+        widths = doubling_widths(self.width, doublings)
         generator = DCGANGenerator(self.latent_size, base, widths, channels, self.g_norm)
         # DCGAN's layers but the last, which would make one number of the features.
         *layers, _ = DCGANDiscriminator(base, widths, channels, self.d_norm).net.children()

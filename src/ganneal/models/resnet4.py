@@ -19,8 +19,8 @@ from ganneal.models.parts.cfg import (
     normal_convolution,
     shortcut,
     uniform_norm,
-    widths,
 )
+from ganneal.models.parts.grid import doubling_widths
 from ganneal.models.protocol import ModelPair, Normal, Shape
 from ganneal.registry import check_at_least_one, check_choices
 
@@ -120,7 +120,7 @@ class ResNet4:
 
     def build(self, shape: Shape, num_classes: int = 0) -> ModelPair:
         base, depth = base_and_depth("ResNet4", shape, num_classes, self.depth, least=4)
-        of = widths(self.width, depth)
+        of = doubling_widths(self.width, depth)
         return ModelPair(
             ResNet4Generator(self.latent_size, base, of, shape[0], self.g_norm),
             ResNet4Discriminator(base, of, shape[0], self.d_norm),

@@ -1,40 +1,29 @@
 """The residual networks of spectral normalisation, and their class-conditional form with projection."""
 
 from dataclasses import dataclass
-from math import prod, sqrt
-from typing import NamedTuple
+from math import sqrt
 
-import torch.nn.functional as F
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
-from ganneal.models.parts.checks import checked_labels
-from ganneal.models.parts.conditional import ConditionalBatchNorm
+from ganneal.models.parts.conditional import Conditioning, class_tables
 from ganneal.models.parts.grid import DoublingGrid, grid_of
 from ganneal.models.parts.initialization import initialize
-from ganneal.models.parts.recomputation import through
-from ganneal.models.parts.residual import DiscriminatorBlock, GeneratorBlock, ResidualDiscriminator, Upsampling, conv3
+from ganneal.models.parts.residual import (
+    DiscriminatorBlock,
+    GeneratorBlock,
+    ResidualDiscriminator,
+    ResidualGenerator,
+    ResidualLayout,
+    Upsampling,
+)
 from ganneal.models.protocol import ModelPair, Normal, Shape
 from ganneal.registry import check_at_least_one, check_choices
 
-
-class SNGANLayout(NamedTuple):
-    """Channels as published, at one size."""
-
-    generator: tuple[int, ...]
-    """After the linear layer, and after each block."""
-    discriminator: tuple[int, ...]
-    """After each block."""
-    downs: int
-    """Number of the discriminator's blocks that halve the size, from the first on. A block behind them that keeps its
-    width too has no shortcut convolution."""
-
-
 SNGAN_LAYOUTS = {
-    32: SNGANLayout((256, 256, 256, 256), (128, 128, 128, 128), 2),
-    48: SNGANLayout((512, 256, 128, 64), (64, 128, 256, 512, 1024), 4),
-    64: SNGANLayout((1024, 512, 256, 128, 64), (64, 128, 256, 512, 1024), 5),
-    128: SNGANLayout((1024, 1024, 512, 256, 128, 64), (64, 128, 256, 512, 1024, 1024), 5),
+    32: ResidualLayout((256, 256, 256, 256), (128, 128, 128, 128), 2),
+    48: ResidualLayout((512, 256, 128, 64), (64, 128, 256, 512, 1024), 4),
+    64: ResidualLayout((1024, 512, 256, 128, 64), (64, 128, 256, 512, 1024), 5),
+    128: ResidualLayout((1024, 1024, 512, 256, 128, 64), (64, 128, 256, 512, 1024, 1024), 5),
 }
 
 
@@ -42,7 +31,7 @@ SNGAN_DOUBLINGS = {4: 64, 5: 128}
 """Doublings of the generator, and the published size whose layout other sizes of so many take; three are below."""
 
 
-def layout_of(grid: DoublingGrid) -> SNGANLayout:
+def layout_of(grid: DoublingGrid) -> ResidualLayout:
     """The published layout of the size, or of another one with as many doublings: of 48 px for three.
 
     A discriminator never halves an odd side.
@@ -55,51 +44,13 @@ def layout_of(grid: DoublingGrid) -> SNGANLayout:
     return layout if even else layout._replace(downs=min(layout.downs, grid.doublings))
 
 
-def conditional_norm(channels: int, num_classes: int) -> nn.Module:
-    """Batch norm, with classes one scale and shift for each, from a table; scales start N(1, 0.02²), shifts at 0."""
-    if not num_classes:
-        return nn.BatchNorm2d(channels)
-    gain, bias = nn.Embedding(num_classes, channels), nn.Embedding(num_classes, channels)
+def started_tables(num_classes: int, channels: int) -> tuple[nn.Embedding, nn.Embedding]:
+    """The gain and the bias of each class; scales start N(1, 0.02²), shifts at 0."""
+    gain, bias = class_tables(num_classes, channels)
     # The conditional norm adds 1 to its gain, so scales start about 1.
     nn.init.normal_(gain.weight, std=0.02)
     nn.init.zeros_(bias.weight)
-    return ConditionalBatchNorm(channels, gain, bias)
-
-
-class SNGANGenerator(nn.Module):
-    """Latents, and labels where there are classes, to images in [-1, 1]."""
-
-    def __init__(
-        self,
-        latent_size: int,
-        base: tuple[int, int],
-        widths: tuple[int, ...],
-        channels: int,
-        num_classes: int,
-        upsampling: Upsampling,
-        *,
-        recompute: bool = False,
-    ):
-        super().__init__()
-        self.num_classes, self.recompute = num_classes, recompute
-        self.linear = nn.Linear(latent_size, widths[0] * prod(base))
-        self.unflatten = nn.Unflatten(1, (widths[0], *base))
-        self.blocks = nn.ModuleList(
-            # The first norm sees the block's inputs, the second its outputs.
-            GeneratorBlock(i, o, (conditional_norm(i, num_classes), conditional_norm(o, num_classes)), upsampling)
-            for i, o in zip(widths, widths[1:], strict=False)
-        )
-        self.norm, self.last = nn.BatchNorm2d(widths[-1]), conv3(widths[-1], channels)
-
-    def forward(
-        self, latents: Float[Tensor, "batch size"], labels: Tensor | None = None
-    ) -> Float[Tensor, "batch channels height width"]:
-        condition = (checked_labels(labels, self.num_classes, latents),) if self.num_classes else ()
-        h = self.unflatten(self.linear(latents))
-        for block in self.blocks:
-            h = through(block, h, *condition, recompute=self.recompute)
-        # The last norm is unconditional in cGAN-PD too.
-        return self.last(F.relu(self.norm(h))).tanh()
+    return gain, bias
 
 
 @dataclass(frozen=True)
@@ -135,13 +86,13 @@ class SNGAN:
         layout = layout_of(grid)
         g_widths = scaled_widths("g_width", self.g_width, layout.generator, layout.generator[0])
         d_widths = scaled_widths("d_width", self.d_width, layout.discriminator, layout.discriminator[-1])
-        generator = SNGANGenerator(
+        generator = ResidualGenerator(
             self.latent_size,
             grid.base,
             g_widths,
             grid.channels,
-            num_classes,
-            self.upsampling,
+            Conditioning(num_classes, tables=started_tables),
+            upsampling=self.upsampling,
             recompute=self.recompute,
         )
         discriminator = ResidualDiscriminator(
@@ -162,7 +113,7 @@ def scaled_widths(name: str, width: int | None, published: tuple[int, ...], refe
     return tuple(width * channels // reference for channels in published)
 
 
-def _initialize(generator: SNGANGenerator, discriminator: ResidualDiscriminator) -> None:
+def _initialize(generator: ResidualGenerator, discriminator: ResidualDiscriminator) -> None:
     """Glorot uniform, by sqrt(2) larger in the blocks' 3x3 convolutions; the generator's tables stay as they are."""
     # First everything with gain 1, then the blocks' convolutions again with the gain of a ReLU.
     initialize(discriminator, "xavier")

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ganneal.clocks import Clock, Counters
 from ganneal.logits import upcast
-from ganneal.models.biggan import SharedEmbedding
+from ganneal.models.parts.conditional import SharedEmbedding
 from ganneal.models.parts.spectral import TRANSPOSED
 from ganneal.optim.lr_rules import Constant, LRRule
 from ganneal.regularizers.protocol import (

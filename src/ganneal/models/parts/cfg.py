@@ -57,11 +57,6 @@ def _initialize(layer: nn.Conv2d | nn.ConvTranspose2d) -> None:
         nn.init.zeros_(layer.bias)
 
 
-def widths(width: int, depth: int) -> list[int]:
-    """Doubling from the image's end, at most 8 times ``width``."""
-    return [min(width * 2**i, 8 * width) for i in range(depth)]
-
-
 def check_depth(depth: int | None) -> None:
     """Refuse a depth below 1."""
     if depth is not None and depth < 1:

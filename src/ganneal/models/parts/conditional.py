@@ -1,5 +1,8 @@
 """Class-conditional parts: batch norm whose scale and shift follow a condition, and the projection discriminator."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -30,6 +33,41 @@ class ConditionalBatchNorm(nn.Module):
         scale, shift = (part(condition)[:, :, None, None].to(normed.dtype) for part in (self.gain, self.bias))
         # (1 + scale) normed + shift, in two passes over memory.
         return torch.addcmul(normed + shift, normed, scale)
+
+
+class SharedEmbedding(nn.Embedding):
+    """One vector for each class, given to all of a generator's conditional norms; never normalised or regularised."""
+
+
+def class_tables(num_classes: int, channels: int) -> tuple[nn.Embedding, nn.Embedding]:
+    """The gain and the bias of each class, as torch starts embeddings."""
+    return nn.Embedding(num_classes, channels), nn.Embedding(num_classes, channels)
+
+
+class Conditioning(NamedTuple):
+    """What a generator's norms follow."""
+
+    num_classes: int
+    shared_size: int = 0
+    """Of the class vector that all norms share; 0 gives each norm a table of its own."""
+    chunk: int = 0
+    """Latents given to each block, and to the linear layer; 0 gives all of them to the linear layer."""
+    eps: float = 1e-5
+    """Of batch norm."""
+    tables: Callable[[int, int], tuple[nn.Embedding, nn.Embedding]] = class_tables
+    """Makes the tables of a norm."""
+
+    def norm(self, channels: int) -> nn.Module:
+        """Batch norm before a convolution of ``channels`` inputs."""
+        if self.shared_size or self.chunk:
+            inputs = self.shared_size + self.chunk  # c = [class vector, chunk of the latents]
+            # Without biases: batch norm's 1 and 0 are in the conditional norm already.
+            gain, bias = (nn.Linear(inputs, channels, bias=False) for _ in range(2))
+        elif self.num_classes:
+            gain, bias = self.tables(self.num_classes, channels)
+        else:
+            return nn.BatchNorm2d(channels, eps=self.eps)
+        return ConditionalBatchNorm(channels, gain, bias, self.eps)
 
 
 class ProjectionHead(nn.Module):

@@ -26,6 +26,11 @@ class DoublingGrid(NamedTuple):
         return self.base[0] << level, self.base[1] << level
 
 
+def doubling_widths(width: int, count: int) -> list[int]:
+    """``count`` numbers of channels, doubling from the image's end, at most 8 times ``width``."""
+    return [min(width * 2**i, 8 * width) for i in range(count)]
+
+
 def grid_of(family: str, shape: Shape, doublings: Sequence[int], bases: range = BASE) -> DoublingGrid:
     """The grid of images of ``shape``, with the most ``doublings`` that leave a shorter side of ``bases``.
 
