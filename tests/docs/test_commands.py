@@ -25,6 +25,7 @@ from PIL import Image
 from ganneal.cli import COMMANDS, main
 from ganneal.cli.data import DataCommand
 from ganneal.data import DATASETS
+from ganneal.storage.encoding import encode
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -277,6 +278,31 @@ def check(
         if (said := said_of(command, monkeypatch, capsys))
     ]
     assert not refused, "\n".join(refused)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in (LOG, REFERENCE)], ids=lambda page: page.name)
+def test_no_training_of_a_page_meets_the_run_of_another(
+    page: Path, places: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    begun_runs: list[tuple[str, Any, str]] = []
+
+    def keep(experiment: Any, out: Any, **_: Any) -> NoReturn:
+        begun_runs.append((str(out), experiment, command))
+        raise AtTheDoor
+
+    monkeypatch.chdir(places)
+    with monkeypatch.context() as patched:
+        patched.setattr("ganneal.training.session.train", keep)
+        for command in commands(page):
+            if command.startswith("ganneal train") and "--help" not in command and "--dry-run" not in command:
+                parse_ganneal(words(command)[1:], capsys)
+    met = [
+        f"{command} goes into {out}, where {before} began another run; give it an --out"
+        for number, (out, experiment, command) in enumerate(begun_runs)
+        for other, earlier, before in begun_runs[:number]
+        if out == other and experiment.changes_from(encode(earlier))
+    ]
+    assert not met, "\n".join(met)
 
 
 def begun(command: str, table: dict[str, str]) -> str:
