@@ -117,6 +117,7 @@ REACHED_BY = {
     "training/forewarning.py": "train compare",
     "training/launch.py": "train",
     "reproduction/": "reproduce",
+    "inference/drawing.py": "sample",
     "inference/sample_files.py": "sample",
     "training/session.py": "train",
     **{f"cli/{name}.py": name for name in COMMANDS},

@@ -117,20 +117,11 @@ class SampleCommand(Command):
         print(f"{count} frames, {shown}, through {stops} samples and back: {self.out}")
 
     def _sweep(self, generator: "TrainedGenerator", path: Path) -> None:
-        import torch
+        from ganneal.inference.drawing import write_truncations
 
-        from ganneal.inference.sample_files import check_finite
-        from ganneal.storage.pictures import image_grid, save_png
-
-        if len(generator.shape) != 3:
-            raise ValueError("several values of --truncation need images; give one of them for points.")
         count = 8 if self.count is None else self.count
         labels = self._labels(generator, count)
-        # The same seed gives the same latents and classes under every truncation.
-        how = {"labels": labels, "classes": self.drawn}
-        rows = [generator.sample(count, self.seed, truncation=cut, **how) for cut in self._cuts()]
-        check_finite(samples := torch.cat(rows))
-        save_png(image_grid(samples, count), path)
+        write_truncations(generator, path, self._cuts(), count, self.seed, labels=labels, classes=self.drawn)
         values = ", ".join(f"{value:g}" for value in self.truncation)
         print(f"{count} samples for each truncation, from above {values}: {self.out}")
 
@@ -152,16 +143,6 @@ class SampleCommand(Command):
             print(f"a row for each class: {few([generator.class_names[c] for c in labels[:: self.per_class]])}")
 
     def _labels(self, generator: "TrainedGenerator", count: int) -> list[int] | None:
-        """The class of each of ``count`` samples, or of --per-class; None leaves them to the generator."""
-        if self.drawn == "uniform" and (self.classes or self.per_class is not None):
-            raise ValueError(
-                "classes says how classes are drawn; leave it out where --class or --per-class chooses them."
-            )
-        chosen = [generator.class_of(given) for given in self.classes]
-        if self.per_class is None:
-            return [chosen[i % len(chosen)] for i in range(count)] if chosen else None
-        if self.per_class < 1:
-            raise ValueError(f"per_class must be at least 1, got {self.per_class}.")
-        if not generator.num_classes:
-            raise ValueError("per_class must be left out: this generator was trained without classes; use count.")
-        return [c for c in chosen or range(generator.num_classes) for _ in range(self.per_class)]
+        from ganneal.inference.drawing import labels_for
+
+        return labels_for(generator, count, self.classes, self.per_class, drawn=self.drawn)
