@@ -17,7 +17,7 @@ from ganneal.data import Dataset
 from ganneal.experiment import Experiment
 from ganneal.losses import Loss, compares_pairs, output_of, views_of_discriminator, views_of_generator
 from ganneal.losses.outputs import LOG_RATIO, UNKNOWN
-from ganneal.models import MODELS, ModelPair, Shape
+from ganneal.models import MODELS, Model, ModelPair, Shape
 from ganneal.models.fastgan import NoiseInjection
 from ganneal.models.parts.checks import can_make
 from ganneal.ranks import Ranks, joined
@@ -205,14 +205,19 @@ def _capture(experiment: Experiment) -> Refusals:
     # What compiles or records a pass differentiates it once; these outputs contain a derivative already.
     if experiment.normalization.per_sample_gradients:
         yield f"capture holds no second derivatives, which normalization {experiment.normalization} needs; {instead}."
-    players = (getattr(experiment.model, player, None) for player in ("generator", "discriminator"))
-    if any(getattr(family, "recompute", False) for family in (experiment.model, *players)):
-        yield f"capture keeps activations, got {experiment.model} with recompute=True; {instead}."
+    if _recomputes(experiment.model):
+        yield f"capture keeps activations, got {experiment.model}, which computes them twice; {instead}."
     if experiment.ranks > 1 and _reads_other_ranks(experiment.loss):
         yield (
             f"capture with several processes holds losses of single samples, got {experiment.loss}, which averages "
             f"over all {experiment.ranks}; {instead}, or one process."
         )
+
+
+def _recomputes(family: Model | None) -> bool:
+    """Whether ``family``, or one that it is put together from, computes activations again in the backward pass."""
+    parts = (getattr(family, player, None) for player in ("generator", "discriminator"))
+    return getattr(family, "recompute", False) or any(_recomputes(part) for part in parts if part is not None)
 
 
 class _Exchange(Exception):

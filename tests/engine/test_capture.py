@@ -23,7 +23,7 @@ from ganneal.engine.run import Run
 from ganneal.experiment import Budget, Records
 from ganneal.experiments import ring_cts
 from ganneal.losses import LOSSES, RelativisticPaired
-from ganneal.models import DCGAN, MLP, SNGAN
+from ganneal.models import DCGAN, DDGAN, MLP, SNGAN, Pair, Projected
 from ganneal.normalization import NORMALIZATIONS
 from ganneal.regularizers import GradientPenalty
 from ganneal.schemes import FunctionalGradient, Nested
@@ -238,6 +238,8 @@ def test_graphs_leave_no_trace_of_their_warm_up(monkeypatch: pytest.MonkeyPatch,
             "capture with several processes holds losses of single samples",
         ),
         ({"model": SNGAN(recompute=True)}, "capture keeps activations"),
+        ({"model": DDGAN(checkpointing=True)}, "capture keeps activations"),
+        ({"model": Pair(Projected(SNGAN(recompute=True)))}, "capture keeps activations"),
     ],
 )
 def test_what_cannot_be_recorded_is_refused(changes: dict[str, Any], message: str) -> None:

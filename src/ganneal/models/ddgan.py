@@ -64,6 +64,11 @@ class DDGAN:
             raise ValueError(f"multipliers must be whole numbers above 0, one a size, got {self.multipliers}.")
         check_choices(self)
 
+    @property
+    def recompute(self) -> bool:
+        """``checkpointing`` by the name that other families have for it, which recorded passes refuse."""
+        return self.checkpointing
+
     def build(self, shape: Shape, num_classes: int = 0) -> ModelPair:
         check_unconditional("DDGAN", num_classes)
         if len(shape) == 3:
