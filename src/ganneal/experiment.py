@@ -7,6 +7,7 @@ device, threads), which it may.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
@@ -98,6 +99,9 @@ class Records:
     """Samples per evaluation; 0 never evaluates."""
     evaluate_share: float = 0.1
     """Largest part of the time that evaluations may take; those that would take more are put off."""
+    early_seconds: tuple[float, ...] = ()
+    """Seconds of training after which a picture and an evaluation come beside those by images; these may take a quarter
+    of the time. None of them makes the log the same on every machine."""
     extractor: ExtractorConfig | None = None
     """Network whose features are compared; None takes the one that suits the data (`evaluation.suited`)."""
     held_out: Source | None = None
@@ -130,6 +134,10 @@ class Records:
         ):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"records.{name} must be at least 0 ({none}), got {getattr(self, name)}.")
+        if any(not 0 < seconds < inf for seconds in self.early_seconds):
+            raise ValueError(
+                f"records.early_seconds must be finite and above 0, got {self.early_seconds}; leave it out for none."
+            )
         if not 0 < self.evaluate_share <= 1:
             raise ValueError(
                 f"records.evaluate_share must be above 0, at most 1, got {self.evaluate_share}; 0.1 is a tenth of the "
@@ -138,6 +146,11 @@ class Records:
         if self.wandb is not None and not self.wandb.strip():
             raise ValueError(f"records.wandb must name a W&B project, got {self.wandb!r}; leave it out for none.")
         check_choices(self, "records.")
+
+
+    def is_early(self, before: float, now: float) -> bool:
+        """Whether one of ``early_seconds`` came when the seconds of training went from ``before`` to ``now``."""
+        return any(before < seconds <= now for seconds in self.early_seconds)
 
 
 @dataclass(frozen=True)

@@ -117,8 +117,13 @@ class Study:
         return _budget(self.clock, self.amount)
 
     def experiment(self, arm: Arm, seed: int, used: Budget | None) -> Experiment:
-        """The experiment of one run; ``used`` is the budget of an arm that is like another."""
-        return replace(arm.experiment, seed=seed, budget=self.budget() if used is None else used)
+        """The experiment of one run; ``used`` is the budget of an arm that is like another.
+
+        It is measured at its own points alone: those by the clock fall elsewhere on a busier machine.
+        """
+        records = replace(arm.experiment.records, early_seconds=())
+        budget = self.budget() if used is None else used
+        return replace(arm.experiment, seed=seed, budget=budget, records=records)
 
     def equal_in(self, arm: Arm) -> str:
         """In words, what the arm's budget is equal in."""

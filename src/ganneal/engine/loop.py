@@ -226,11 +226,13 @@ def _close_measured_round(run: Run) -> None:
 def training_rows(run: Run, interrupted: Callable[[], bool] = lambda: False) -> Iterator[Row]:
     """Step until the budget is reached or ``interrupted()``; yield a log row every ``records.log_every`` real images.
 
+    One comes at each of ``records.early_seconds`` too.
     Rows and budgets of a scheme that stores discriminators wait for the end of its round, where their chain is whole.
     The last row carries ``stopped``, the budget that was reached. An interruption yields no row: everything pending
     stays in the run, so that a saved and resumed run writes the same rows as an undisturbed one.
     """
-    budget, every = run.experiment.budget, run.experiment.records.log_every
+    budget, records = run.experiment.budget, run.experiment.records
+    every, row_seconds = records.log_every, run.counters.seconds
     while (stopped := _reached(budget, run)) is None:
         if run.ranks.greatest(interrupted()):  # a signal to any rank ends all of them at the same step
             return
@@ -250,11 +252,14 @@ def training_rows(run: Run, interrupted: Callable[[], bool] = lambda: False) -> 
             torch.cuda.synchronize(run.device)  # what was given to the device is training's time, and not yet done
         run.counters.seconds += perf_counter() - started
         run.counters.cpu_seconds += process_time() - worked
-        if budget.seconds is not None:  # every rank is to find the budget reached at the same step
+        # Every rank is to find the budget reached, or a row due, at the same step.
+        if budget.seconds is not None or records.early_seconds:
             run.counters.seconds = run.ranks.greatest(run.counters.seconds)
         if budget.cpu_seconds is not None:
             run.counters.cpu_seconds = run.ranks.greatest(run.counters.cpu_seconds)
+        due = due or records.is_early(row_seconds, run.counters.seconds)
         if due and run.cursor.at_rest and budget.reached(run.counters) is None:  # else the last row has it all
+            row_seconds = run.counters.seconds
             yield _row(run)
     if run.meters.values:
         yield _row(run) | {"stopped": stopped}

@@ -14,6 +14,9 @@ from ganneal.models import DCGAN, Model
 from ganneal.schemes import Nested
 from ganneal.weights import Geometric
 
+FIRST_LOOKS = (30.0, 60.0, 120.0, 240.0, 480.0)
+"""Seconds after which somebody who trains on their own images sees the first pictures and distances."""
+
 
 def image_choices(path: str, models: Sequence[Model] = (DCGAN(),)) -> dict[str, Choice]:
     """What `images` chooses for the images at ``path`` on this machine, for networks of ``models``, and why."""
@@ -50,7 +53,12 @@ def images(path: str, chosen: Mapping[str, Any] | None = None) -> Experiment:
         precision=chosen["precision"],
         device=chosen["device"],
         budget=Budget(num_real=2_000_000),
-        records=Records(log_every=500, sample_every=10_000, evaluate_count=chosen["records.evaluate_count"]),
+        records=Records(
+            log_every=500,
+            sample_every=10_000,
+            evaluate_count=chosen["records.evaluate_count"],
+            early_seconds=FIRST_LOOKS,
+        ),
     )
 
 

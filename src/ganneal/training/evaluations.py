@@ -20,6 +20,8 @@ from ganneal.training.evaluator import Evaluator
 from ganneal.training.forewarning import sees_photographs
 
 MOST_ROLLBACKS = 3
+EARLY_SHARE = 0.25
+"""Part of the time that evaluations at `Records.early_seconds` may take: who has just begun wants to know."""
 
 
 class Evaluations:
@@ -49,6 +51,7 @@ class Evaluations:
         self.output = output_of(run.experiment.loss)
         self.watching = Watch(self.name, output=self.output)
         self.evaluated_at = 0
+        self.evaluated_seconds = 0.0
         self.spent = 0.0
         """Seconds of evaluations during training."""
         self.last_cost = 0.0
@@ -80,7 +83,8 @@ class Evaluations:
         for row in rows:
             self.last_cost = row.get("evaluation_cost", self.last_cost)
             if "evaluating_seconds" in row:
-                self.evaluated_at, self.spent = row["num_real"], row["evaluating_seconds"]
+                self.evaluated_at, self.evaluated_seconds = row["num_real"], row["seconds"]
+                self.spent = row["evaluating_seconds"]
             if row["num_real"] and self.name in row:
                 self.best = min(row[self.name], self.best if self.best is not None else row[self.name])
             self.rollbacks = row.get("rollbacks", self.rollbacks)
@@ -88,9 +92,9 @@ class Evaluations:
 
     def follow(self, row: Row) -> Stop | None:
         """Evaluate into ``row`` if it is time, keep the best weights, judge; a `Stop` if a collapse ends the run."""
-        if "stopped" in row or (self._due() and self._affordable()):
+        if "stopped" in row or self._due():
             row |= self.measure()
-            self.evaluated_at = self.run.counters.num_real
+            self.evaluated_at, self.evaluated_seconds = self.run.counters.num_real, self.run.counters.seconds
             self.spent += self.last_cost
             row["evaluating_seconds"] = self.spent
             self._keep_best(row)
@@ -117,14 +121,18 @@ class Evaluations:
         return verdicts
 
     def _due(self) -> bool:
-        every = self.records.evaluate_every
-        return bool(every) and self.run.counters.num_real // every > self.evaluated_at // every
+        every, counters = self.records.evaluate_every, self.run.counters
+        by_images = bool(every) and counters.num_real // every > self.evaluated_at // every
+        early = self.records.is_early(self.evaluated_seconds, counters.seconds)
+        return (by_images and self._affordable(self.records.evaluate_share)) or (
+            early and self._affordable(max(self.records.evaluate_share, EARLY_SHARE))
+        )
 
-    def _affordable(self) -> bool:
+    def _affordable(self, share: float) -> bool:
         spent = self.spent + self.last_cost
         # A share of all time so far, the next evaluation included at the cost of the last: what came too often early on
         # is skipped until training has caught up.
-        return spent <= self.records.evaluate_share * (self.run.counters.seconds + spent)
+        return spent <= share * (self.run.counters.seconds + spent)
 
     def _keep_best(self, row: Row) -> None:
         value = row.get(self.name)

@@ -260,11 +260,11 @@ class Session:
     def loop(self, interruption: Interruption) -> Stop | None:
         """Drain the engine until its budget, a stop rule or a signal ends it."""
         rules = (NonFinite(), self.experiment.losing_touch)
-        previous = self.run.logged_at
+        previous, before = self.run.logged_at, self._row_seconds()
         for row in engine.training_rows(self.run, interruption):
             with broadcasting(self.run.ranks) as told:
-                now = self.run.counters.num_real
-                if passed(self.records.sample_every, previous, now):
+                now, seconds = self.run.counters.num_real, self.run.counters.seconds
+                if passed(self.records.sample_every, previous, now) or self.records.is_early(before, seconds):
                     self._draw()
                 # Before the row is written, as evaluations and rollbacks add to it.
                 collapse, rolled_back = self._follow(row)
@@ -275,12 +275,17 @@ class Session:
                     self._keep()
                 if stop is None and monotonic() - self.saved_at >= self.records.checkpoint_seconds:
                     self.save()
-                previous = now
+                previous, before = now, seconds
                 # The other ranks step on only when they know what the first one decided: they must make the same moves.
                 told.append(Decision(stop is not None, skip_fit, rolled_back))
             if stop is not None:
                 return stop
         return None
+
+    def _row_seconds(self) -> float:
+        """Seconds of training at the last row: what was due since then comes at the next one."""
+        rows = self.directory.rows() if self.records.early_seconds else []
+        return rows[-1]["seconds"] if rows else 0.0
 
     def _follow(self, row: Row) -> tuple[Stop | None, bytes | None]:
         """Whether a collapse ends the run, and the state that it was rolled back to, for the other ranks."""
