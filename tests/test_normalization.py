@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ganneal.data import Digits, Ring
 from ganneal.engine import loop as engine
 from ganneal.engine.run import Run
+from ganneal.engine.updates import optimize
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.losses import LOSSES
 from ganneal.models import DCGAN, MLP, R3GAN, SNGAN
@@ -30,7 +31,7 @@ from ganneal.normalization import (
     gradient_normalized,
     gran,
 )
-from ganneal.optim import SGD, Adam
+from ganneal.optim import OPTIMIZERS, SGD, Adam
 from ganneal.regularizers import REGULARIZERS
 from ganneal.schemes import Nested
 from ganneal.steps import UpdateDiscriminator, UpdateGenerator
@@ -271,6 +272,21 @@ def test_a_change_of_weight_or_vector_between_frozen_passes_is_seen() -> None:
     first = frozen_and_free()[0]
     net.train()(x)  # u moves on
     assert same() and not torch.equal(first, frozen_and_free()[0])
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_optimizer_step_between_frozen_passes_is_seen_without_a_pass_of_its_own(name: str) -> None:
+    """As where passes are replayed: no Python of the discriminator runs in its move."""
+    net, x = Spectral().apply(piecewise_linear()), torch.randn(4, 3, dtype=torch.float64)
+    parameters = list(net.parameters())
+    with frozen(net, keep_buffers=True):
+        before = net(x)
+    optimize(OPTIMIZERS[name].build(parameters), 0.1, parameters, [torch.randn_like(p) for p in parameters])
+    with frozen(net, keep_buffers=True):
+        after = net(x)
+    assert not torch.equal(before, after)
+    with torch.no_grad():
+        assert torch.equal(after, net.eval()(x))
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])

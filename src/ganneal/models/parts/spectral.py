@@ -32,7 +32,8 @@ class SpectralWeight(nn.Module):
         if not self.held or weight.requires_grad or _is_recording(weight):
             self._kept = None
             return self.normalized(weight)
-        content = (weight.data_ptr(), weight._version)  # changes in place, by an optimizer or a state dict, raise it
+        # Changes in place raise the version: those of a state dict by themselves, those of an optimizer in the engine.
+        content = (weight.data_ptr(), weight._version)
         if (kept := self._kept) is None or kept[0] is not weight or kept[1] != content or kept[2] is not self.u:
             kept = self._kept = (weight, content, self.u, self.normalized(weight))
         return kept[3]
