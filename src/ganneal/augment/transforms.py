@@ -24,25 +24,22 @@ from ganneal.clocks import Counters
 from ganneal.losses.outputs import LOG_RATIO, Output
 
 
-def _rows(*numbers: Tensor) -> Tensor:
-    """3x3 matrices ``[batch, 3, 3]`` from the six upper entries, each ``[batch, 1, 1, 1]``."""
-    zero, one = torch.zeros_like(numbers[0]), torch.ones_like(numbers[0])
-    return torch.cat([*numbers, zero, zero, one], dim=1).view(-1, 3, 3)
+def _matrix(like: Tensor, *upper: Tensor | float) -> Tensor:
+    """3x3 matrices ``[batch, 3, 3]`` from the six upper entries, numbers or ``[batch, 1, 1, 1]`` as ``like``."""
+    entries = (*upper, 0.0, 0.0, 1.0)
+    return torch.cat([e if isinstance(e, Tensor) else torch.full_like(like, e) for e in entries], 1).view(-1, 3, 3)
 
 
-def _scale(x: Tensor, y: Tensor) -> Tensor:
-    zero = torch.zeros_like(x)
-    return _rows(x, zero, zero, zero, y, zero)
+def _scale(x: Tensor, y: Tensor | float) -> Tensor:
+    return _matrix(x, x, 0.0, 0.0, 0.0, y, 0.0)
 
 
 def _rotation(angle: Tensor) -> Tensor:
-    zero = torch.zeros_like(angle)
-    return _rows(angle.cos(), -angle.sin(), zero, angle.sin(), angle.cos(), zero)
+    return _matrix(angle, angle.cos(), -angle.sin(), 0.0, angle.sin(), angle.cos(), 0.0)
 
 
 def _move(x: Tensor, y: Tensor) -> Tensor:
-    zero, one = torch.zeros_like(x), torch.ones_like(x)
-    return _rows(one, zero, x, zero, one, y)
+    return _matrix(x, 1.0, 0.0, x, 0.0, 1.0, y)
 
 
 @dataclass(frozen=True)
@@ -103,7 +100,7 @@ class Transforms(Augmentation):
         # Drawn from all cases, the identity among them, and then skipped with probability 1 - p, as in ADA.
         mirror = by_chance(1 - 2 * chosen_of(2), 1.0)
         # Each part is a matrix for every image, [batch, 3, 3].
-        yield _scale(mirror, torch.ones_like(mirror))
+        yield _scale(mirror, 1.0)
         yield _rotation(by_chance(pi / 2 * chosen_of(4), 0.0))
         # Whole pixels, so that this change blurs nothing.
         right, down = ((uniform(images, random, -0.125, 0.125) * side).round() for side in (width, height))

@@ -4,7 +4,7 @@ A field called ``path`` names a place; a source that calls it otherwise says so 
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -89,11 +89,7 @@ def recorded(place: str, directory: Path) -> dict[str, str]:
 
 def candidates(record: Mapping[str, str], directory: Path) -> list[Path]:
     """Where the thing of `recorded` may be by now, the most likely first: moved with the run, as it was, as given."""
-    there: list[Callable[[], Path | None]] = [
-        lambda: (directory.resolve() / record["relative"]) if "relative" in record else None,
-        lambda: Path(record["absolute"]) if "absolute" in record else None,
-        lambda: found_at(record["given"]),
-    ]
-    # Looked up only when it is needed, and each place once.
-    found = [place.resolve() for look in there if (place := look()) is not None and place.exists()]
-    return list(dict.fromkeys(found))
+    wanted = [directory.resolve() / record["relative"]] if "relative" in record else []
+    wanted += [Path(record["absolute"])] if "absolute" in record else []
+    wanted += [given] if (given := found_at(record["given"])) is not None else []
+    return list(dict.fromkeys(place.resolve() for place in wanted if place.exists()))

@@ -76,6 +76,16 @@ def holds_statistics(held: Collection[str]) -> bool:
     return {"mu", "sigma"} <= set(held)
 
 
+def check_not_swollen(entry: zipfile.ZipInfo, size: int) -> None:
+    """Refuse an array of more bytes than its part of the archive can become.
+
+    Raises:
+        ValueError: ``size`` is above that.
+    """
+    if size > entry.compress_size * MOST_DEFLATED:
+        raise ValueError(f"{entry.filename} claims {size:,} bytes, as a decompression bomb does")
+
+
 def read_member(archive: zipfile.ZipFile, name: str) -> np.ndarray:
     """The array ``name`` of an .npz archive; memory is taken only for what the archive can hold.
 
@@ -90,8 +100,7 @@ def read_member(archive: zipfile.ZipFile, name: str) -> np.ndarray:
         if header.size != entry.file_size - member.tell():
             raise ValueError(f"{name} must have {header.size:,} bytes for {header.shape}, its file says otherwise")
     # numpy allocates the whole array from the header before it reads: a bomb of 1 kB could claim gigabytes.
-    if entry.file_size > entry.compress_size * MOST_DEFLATED:
-        raise ValueError(f"{name} claims {entry.file_size:,} bytes, as a decompression bomb does")
+    check_not_swollen(entry, entry.file_size)
     with archive.open(entry) as member:
         array = np.lib.format.read_array(member, allow_pickle=False)
         member.read(1)  # the end, where the checksum is compared

@@ -56,18 +56,16 @@ class ImageHeader(NamedTuple):
 
 
 def _header(read: PartReader, name: str) -> ImageHeader | Damaged:
-    try:
-        # A million whole files would be read from the disk for a few hundred bytes of each.
-        with open_image(lambda name: read(name, BEGINNING), name) as image:
-            if image.format not in SEVERAL:
-                return _of(image)
-    except Damaged:  # its header may be longer
-        pass
-    try:
-        with open_image(read, name) as image:
-            return _of(image)
-    except Damaged as error:
-        return error
+    damaged = Damaged()
+    # The beginning first: a million whole files would be read from the disk for a few hundred bytes of each.
+    for most in (BEGINNING, -1):
+        try:
+            with open_image(lambda name, most=most: read(name, most), name) as image:
+                if most < 0 or image.format not in SEVERAL:
+                    return _of(image)
+        except Damaged as error:  # of the beginning: the header may be longer
+            damaged = error
+    return damaged
 
 
 def _of(image: Image.Image) -> ImageHeader:

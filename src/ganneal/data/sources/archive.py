@@ -14,7 +14,6 @@ from ganneal.data.decode.images import OnDamaged, shown
 from ganneal.data.decode.kinds import START, ending, hidden, is_image
 from ganneal.data.decode.listing import Listing, PartReader, check_found, folder_description, stamp
 from ganneal.data.decode.loading import Encoded
-from ganneal.data.decode.npy import MOST_DEFLATED
 from ganneal.data.finding import find_data
 from ganneal.data.identity import Known
 
@@ -140,19 +139,9 @@ def _refused(entry: zipfile.ZipInfo, largest: int, size: int) -> str | None:
         return "it is encrypted"
     if ".." in entry.filename.split("/") or entry.filename.startswith("/"):
         return "its name leads out of the archive"
-    if entry.file_size > largest or _swells(entry):
+    if entry.file_size > largest:
         return f"it claims {entry.file_size:,} bytes, as a decompression bomb does"
     # No entry is longer than its archive; zipfile reserves memory for what a forged or damaged one claims.
     if entry.compress_size > size:
         return f"it claims {entry.compress_size:,} bytes of an archive of {size:,}"
     return None
-
-
-def _swells(entry: zipfile.ZipInfo) -> bool:
-    """Whether it claims more than its packed bytes can become."""
-    match entry.compress_type:
-        case zipfile.ZIP_STORED:
-            return entry.file_size > entry.compress_size
-        case zipfile.ZIP_DEFLATED:
-            return entry.file_size > MOST_DEFLATED * entry.compress_size
-    return False

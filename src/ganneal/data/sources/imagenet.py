@@ -13,7 +13,7 @@ import numpy as np
 from ganneal.data.decode.images import shown
 from ganneal.data.decode.listing import stamp, version
 from ganneal.data.decode.loading import SHARE_OF_MEMORY, SMALL_SET, free_memory
-from ganneal.data.decode.npy import MOST_DEFLATED, read_header, read_member
+from ganneal.data.decode.npy import check_not_swollen, read_header, read_member
 from ganneal.data.decode.pickles import load_batch
 from ganneal.data.decode.store import kept_rows, store_limit
 from ganneal.data.finding import find_data
@@ -161,7 +161,7 @@ def _of_npz(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
             count, width = _header(member)
             if len(labels) != count:
                 raise ValueError(f"{len(labels):,} labels for {count:,} images")
-            _check_claim(archive, "data", count * width)
+            check_not_swollen(archive.getinfo("data.npy"), count * width)
             for start in range(0, count, MOVED_TOGETHER):
                 stop = min(start + MOVED_TOGETHER, count)
                 # A block of the compressed member at a time; seeking in it would start again from its beginning.
@@ -169,12 +169,6 @@ def _of_npz(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
                 yield labels[start:stop], np.frombuffer(content, np.uint8).reshape(stop - start, width)
             if member.read(1):  # at the end, where the checksum is compared too
                 raise ValueError("more bytes than its header says")
-
-
-def _check_claim(archive: zipfile.ZipFile, name: str, size: int) -> None:
-    """Refuse an array of more bytes than its part of the archive can become."""
-    if size > archive.getinfo(f"{name}.npy").compress_size * MOST_DEFLATED:
-        raise ValueError(f"{name} claims {size:,} bytes, as a decompression bomb does")
 
 
 def _header(member: Any) -> tuple[int, int]:

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError
@@ -60,18 +59,11 @@ DOWNLOADS: dict[str, Download] = {
 }
 
 
-def fetch_files(
-    download: Download,
-    out: Path,
-    *,
-    address: str | None = None,
-    progress: Callable[[str, int], None] = lambda name, done: None,
-) -> list[Path]:
+def fetch_files(download: Download, out: Path, *, address: str | None = None) -> list[Path]:
     """Download every file into the folder ``out``; one that is there already and whole is left as it is.
 
     Args:
         address: A mirror that ends where file names begin; what comes is checked all the same.
-        progress: Called with a file's name and the bytes of it that have come.
     Raises:
         OSError: There is no connection, or no such file; files before it stay.
         ValueError: What came is another file, which is not written.
@@ -84,7 +76,7 @@ def fetch_files(
         if path.is_file() and hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() == md5:
             continue
         url = (address or download.address) + name
-        content = downloaded(url, name, LARGEST_DOWNLOAD, partial(progress, name))
+        content = downloaded(url, name, LARGEST_DOWNLOAD)
         found = hashlib.md5(content, usedforsecurity=False).hexdigest()
         if found != md5:
             raise ValueError(f"{url} is not the published {name}: its MD5 must be {md5}, got {found}; try a mirror.")
@@ -92,7 +84,7 @@ def fetch_files(
     return paths
 
 
-def downloaded(url: str, name: str, most: int, progress: Callable[[int], None]) -> bytes:
+def downloaded(url: str, name: str, most: int, progress: Callable[[int], None] = lambda done: None) -> bytes:
     """The content of ``url``, at most a byte more than ``most``: enough to see that it is too long.
 
     Args:

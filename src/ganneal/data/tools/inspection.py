@@ -87,7 +87,7 @@ def _of_arrays(shape: tuple[int, ...], num_classes: int) -> Survey:
     return Survey(count, {ImageHeader(width, height, mode, channels == 1): count}, num_classes)
 
 
-def inspect(source: Source, *, seed: int = 0) -> tuple[Inspection, Dataset]:
+def inspect(source: Source) -> tuple[Inspection, Dataset]:
     """Look at every image of ``source``; damaged ones are passed over and named.
 
     Raises:
@@ -113,11 +113,8 @@ def inspect(source: Source, *, seed: int = 0) -> tuple[Inspection, Dataset]:
         duplicates,
         mean,
         std,
-        pairwise_distances(data.samples, seed=seed) if len(data) > 1 else None,
-        *(
-            pairwise_distances(data.samples, noise_like(data.shape, std=std, seed=seed), seed=seed)
-            for std in (1.0, START_STD)
-        ),
+        pairwise_distances(data.samples) if len(data) > 1 else None,
+        *(pairwise_distances(data.samples, noise_like(data.shape, std=std)) for std in (1.0, START_STD)),
     )
     return found, data
 
