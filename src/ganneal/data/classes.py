@@ -97,6 +97,7 @@ def composed(names: Sequence[str]) -> list[str]:
     >>> composed(["a\\u0301", "b"]) == ["\\u00e1", "b"]
     True
     """
+    # Where two names become one they stay as they are: a class must not swallow another.
     found = [unicodedata.normalize("NFC", name) for name in names]
     return found if len(set(found)) == len(names) else list(names)
 

@@ -220,6 +220,7 @@ def _by(shape: Sequence[int]) -> str:
 def _classes(before: Identity, now: Identity) -> list[str]:
     """The classes that were renamed, removed or added, or that have another number of samples."""
     old, new = (dict(zip(one.classes, one.class_counts, strict=True)) for one in (before, now))
+    # In the order of the classes, so that the message reads as the folders are sorted.
     removed, added = [name for name in old if name not in new], [name for name in new if name not in old]
     renamed = []
     for name in list(removed):

@@ -42,6 +42,7 @@ def parse_labels(read: Callable[[], bytes], source: str) -> Listed:
         content = json.loads(read())
         pairs, names = content["labels"], content.get("classes") or ()
         if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+            # Caught below, where the message gets the place of the list.
             raise TypeError("its classes are no list of names")
         if pairs is None:
             return Listed(None)

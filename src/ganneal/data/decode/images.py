@@ -87,6 +87,7 @@ class Format:
 
 def check_levels(levels: Levels | None) -> None:
     """Refuse a range of levels that is none."""
+    # One chain, which NaN fails as well as infinite or exchanged levels.
     if levels is not None and not -np.inf < levels[0] < levels[1] < np.inf:
         raise ValueError(f"levels must be two numbers, the lower one first, got {levels[0]:g} and {levels[1]:g}.")
 

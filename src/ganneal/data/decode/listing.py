@@ -117,6 +117,7 @@ def damage_report(damaged: Mapping[str, str], count: int, place: Path) -> str:
             f"cannot read the image {shown(name)}: {reason} (in {shown(place.name)}); remove or replace the "
             f"file{_pass_over('it') if rest else ''}."
         )
+    # A few by name and all by number: a damaged disk would fill the screen.
     named = "; ".join(f"the image {shown(name)}: {reason}" for name, reason in list(damaged.items())[:FILES_NAMED])
     more = f"; and {len(damaged) - FILES_NAMED:,} more" if len(damaged) > FILES_NAMED else ""
     return (

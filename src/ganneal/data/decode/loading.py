@@ -85,6 +85,7 @@ def _samples(listing: Listing, format: Format, on_damaged: OnDamaged) -> tuple[n
     # A cache that is full or may not be written is no reason not to train.
     except OSError as error:
         _say_why(f"decoded images cannot be kept in {cache_folder() / 'images'} ({error.strerror or error})", size)
+    # A quarter, as training, evaluation and the system want memory too.
     if size <= SHARE_OF_MEMORY * free_memory():
         return decode_to_memory(listing, format)
     return LazyImages(listing, format, on_damaged), {}

@@ -101,6 +101,7 @@ def read_member(archive: zipfile.ZipFile, name: str) -> np.ndarray:
             raise ValueError(f"{name} must have {header.size:,} bytes for {header.shape}, its file says otherwise")
     # numpy allocates the whole array from the header before it reads: a bomb of 1 kB could claim gigabytes.
     check_not_swollen(entry, entry.file_size)
+    # Opened again: a member can be read forwards only, or from its start.
     with archive.open(entry) as member:
         array = np.lib.format.read_array(member, allow_pickle=False)
         member.read(1)  # the end, where the checksum is compared

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+# '|' is of single bytes, which have no order; '=' is that of the machine at hand.
 BIG_ENDIAN = {"|": False, "<": False, "=": sys.byteorder == "big", ">": True}
 NUMBER_KINDS = "biuf"
 PLACES = frozenset(("PUT", "BINPUT", "LONG_BINPUT"))
@@ -66,6 +67,7 @@ class _Bytes:
         return text.encode("latin1")
 
 
+# numpy 2 writes numpy._core, numpy 1 wrote numpy.core.
 ANSWERS: dict[tuple[str, str], Any] = {
     ("numpy.core.multiarray", "_reconstruct"): _Array,
     ("numpy._core.multiarray", "_reconstruct"): _Array,

@@ -168,6 +168,7 @@ def found_range(listing: Listing, names: Sequence[str]) -> Range | None:
                     # Scientific images often mark missing pixels by NaN or infinity.
                     finite = values[np.isfinite(values)]
                     ranges.append((finite.min(), finite.max(), values.dtype.kind == "f"))
+            # The smallest of no finite levels at all is a ValueError too.
             except (Damaged, ValueError):  # decoding all of them says what is wrong
                 continue
     if not ranges:

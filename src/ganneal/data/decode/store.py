@@ -48,6 +48,7 @@ def store_limit() -> int:
         gigabytes = float(given)
     except ValueError:
         gigabytes = -1.0
+    # Not `< 0`, which NaN would pass.
     if not gigabytes >= 0:
         raise ValueError(f"GANNEAL_CACHE_GB must be a number of gigabytes, 0 to keep nothing, got {given!r}.")
     return int(gigabytes * 1e9)

@@ -16,6 +16,7 @@ from ganneal.data.sources.parquet import ParquetImages
 from ganneal.data.tools.huggingface import HubSplit
 from ganneal.storage.encoding import decode
 
+# The only types that an order may name: nothing else is built from what comes on standard input.
 CONTAINERS = (FolderImages, ZipImages, LmdbImages, ParquetImages, HubImages, HubSplit)
 
 

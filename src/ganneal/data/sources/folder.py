@@ -140,6 +140,7 @@ def _walk(root: Path) -> _FolderContent:
         this = (status.st_dev, status.st_ino)
         if this in above:  # a link to a folder that this one is in
             continue
+        # Not at the top: a path right to a run is refused before, with the reason.
         if prefix and any(entry.name in MARKS for entry in inside):
             found.runs.append(prefix)
             continue

@@ -109,6 +109,7 @@ def _records(files: list[Path], side: int) -> np.ndarray:
             reason = f"cannot be kept ({error.strerror or error})"
     else:
         reason = f"are above the limit of {store_limit() / 1e9:g} GB"
+    # Memory is the last resort of a large set: without room there, the caller is told before hours of reading.
     if size > SMALL_SET and size > SHARE_OF_MEMORY * free_memory():
         raise ValueError(
             f"{size / 1e9:.1f} GB of images {reason}, nor held in memory; set GANNEAL_CACHE to a folder with room "

@@ -56,6 +56,7 @@ def _dataset(name: str, mixture: Mixture, num_samples: int, seed: int) -> Datase
 
 
 def _check(std: float, num_samples: int, **counts: int) -> None:
+    # Not `<= 0`, which NaN would pass.
     if not std > 0:
         raise ValueError(f"std must be above 0, got {std}.")
     check_at_least_one(num_samples=num_samples, **counts)

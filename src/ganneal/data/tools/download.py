@@ -101,6 +101,7 @@ def downloaded(url: str, name: str, most: int, progress: Callable[[int], None] =
                 data += part
                 progress(len(data))
     except (OSError, ValueError, HTTPException) as error:  # ValueError: not an address at all
+        # The error of HTTP is an open response as well.
         if isinstance(error, HTTPError):
             error.close()
         raise OSError(

@@ -211,6 +211,7 @@ def label_column(features: Mapping[str, Any], given: str | None, part: HubSplit)
         return given, ""
     # ClassLabel alone, of the library's kinds, has names.
     classes = [name for name in suited if hasattr(features[name], "names")]
+    # None of several is taken by guess: sets with coarse and fine labels have both.
     if len(classes) > 1:
         several = f"label_column must name one of {', '.join(classes)}, the class labels of {part}"
         return None, f"{several}, as --data.label-column {classes[0]}"
@@ -245,6 +246,7 @@ def content(value: Any) -> bytes:
         Damaged: There is none.
     """
     if isinstance(value, dict):
+        # The library keeps the path of a local file where it has not taken in its bytes.
         inside, path = value.get("bytes"), value.get("path")
         value = Path(path).read_bytes() if inside is None and path else inside
     if value is None:

@@ -84,6 +84,7 @@ def _of_arrays(shape: tuple[int, ...], num_classes: int) -> Survey:
         raise ValueError(f"data must be images, got points of shape {shape[1:]}; name an experiment for points.")
     count, channels, height, width = shape
     mode = "L" if channels == 1 else "RGB"
+    # One header stands for all: an array has one size and one kind of pixels.
     return Survey(count, {ImageHeader(width, height, mode, channels == 1): count}, num_classes)
 
 
@@ -99,6 +100,7 @@ def inspect(source: Source) -> tuple[Inspection, Dataset]:
     if not data.is_images:
         raise ValueError(f"data must be images, got points of shape {data.shape}.")
     damaged = damaged | data.description.get("damaged", {})
+    # The description names the first five alone, and counts all.
     num_damaged = max(len(damaged), data.description.get("passed_over", 0))
     mean, std, duplicates = _pixels(data)
     found = Inspection(
