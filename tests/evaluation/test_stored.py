@@ -1,11 +1,13 @@
 """Which weights of a run are measured, and once for those that are the same."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ganneal.data import Ring
+from ganneal.evaluation.records import keep_records
 from ganneal.evaluation.stored import Settings, evaluate_run
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.metrics.measures import METRICS, SlicedWasserstein
@@ -30,3 +32,9 @@ def test_the_same_weights_under_a_third_name_have_their_own_values_and_no_others
     both = replace(settings, metrics=(SlicedWasserstein(8), SlicedWasserstein(128)))
     few, many = evaluate_run(tmp_path / "run", checkpoints=("last",), settings=both)
     assert (many.values, many.seeds, few.seeds) == (last.values, (0, 1), (0, 1)) and few.value != many.value
+    # What is measured again is replaced; with another setting it stands beside the first.
+    file = tmp_path / "evaluation.jsonl"
+    other = replace(last, protocol=replace(last.protocol, resize="another"))
+    for record in (last, other, last, many):
+        keep_records([record], file)
+    assert [json.loads(line)["resize"] for line in file.read_text().splitlines()] == ["another", last.protocol.resize]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def _value(record: Record) -> str:
 
 
 def keep_records(records: Sequence[Record], path: Path) -> None:
-    """Add the records to those of the file, in place of earlier ones of the same name, checkpoint and way to sample."""
+    """Add the records to those of the file, in place of earlier ones of the same checkpoint and protocol."""
     # What is measured again replaces what was measured before, and everything else in the file stays.
     new = {_key(record.as_dict()): record.line() for record in records}
     kept = []
@@ -62,8 +63,10 @@ def keep_records(records: Sequence[Record], path: Path) -> None:
     write_bytes(path, "".join(f"{line}\n" for line in (*kept, *new.values())).encode())
 
 
-def _key(line: dict[str, Any]) -> tuple[Any, ...]:
-    """What a value was measured of and against."""
-    how = (line.get("sampler", "generator"), line.get("statistics") or "running", line.get("classes"))
-    how += ((line.get("reference") or {}).get("sha256"),)
-    return line["name"], line["checkpoint"], *how, line.get("truncation"), line.get("truncation_form")
+def _key(line: dict[str, Any]) -> tuple[str, ...]:
+    """What a value was measured of, against and how."""
+    # All of the protocol, as a resize or another setting of a metric leaves its name the same.
+    protocol = {field.name: line.get(field.name) for field in fields(MetricProtocol)}
+    # The same data under another name or place are the same.
+    protocol["reference"] = (line.get("reference") or {}).get("sha256")
+    return line["name"], str(line["checkpoint"]), json.dumps(protocol, sort_keys=True)
