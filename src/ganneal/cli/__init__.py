@@ -97,22 +97,22 @@ def main(arguments: list[str] | None = None) -> int:
         except BrokenPipeError:
             for number in unread():
                 silence(number)
-            # The status that a shell gives a program which the signal ended, as in `yes
-            #  head`.
+            # The status that a shell gives a program which the signal ended, as before `| head`.
             return 128 + signal.SIGPIPE
-    # who closes standard error does not want to hear; there is nobody to tell of it either
+    # Who closes standard error does not want to hear, and there is nobody to tell of it either.
     unprinted = streams.out.lost or (streams.err.lost if sys.stderr is not None else None)
     return status or int(unprinted is not None)
 
 
 def _found(name: str, rest: list[str]) -> "tuple[type[Command], str, list[str]]":
     """The command called ``name``, or the one inside it that ``rest`` begins with; its whole name; the words after."""
+    from ganneal.registry import lookup
+
+    lookup("command", COMMANDS, name)
     # Found by name alone, lest a list of the classes import every command.
     command: type[Command] = getattr(import_module(f"ganneal.cli.{name}"), f"{name.capitalize()}Command")
     if not command.commands or not rest or rest[0].startswith("-"):
         return command, name, rest
-    from ganneal.registry import lookup
-
     inner, *rest = rest
     return lookup(f"{name} command", command.commands, inner), f"{name} {inner}", rest
 
@@ -126,11 +126,6 @@ def _run(arguments: list[str]) -> int:
         print(f"ganneal {__version__}")
         return 0
     name, *rest = arguments
-    if name not in COMMANDS:
-        from ganneal.registry import nearest
-
-        print(f"error: unknown command {name!r}. {nearest(name, COMMANDS)}", file=sys.stderr)
-        return 2
     try:
         command, name, rest = _found(name, rest)
         from ganneal.data.messages import spelled
@@ -161,4 +156,3 @@ def _run(arguments: list[str]) -> int:
         print(f"\n{error}" if str(error) else "\ninterrupted", file=sys.stderr)
         # 130 after Ctrl-C, 143 after SIGTERM, as a shell says it.
         return 128 + getattr(error, "signum", signal.SIGINT)
-    return 0

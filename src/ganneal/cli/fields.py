@@ -72,9 +72,7 @@ class Option:
     def kinds(self) -> tuple[Any, ...]:
         """The type of each word of the value; for any number of words, the one type and an ellipsis."""
         others = [one for one in get_args(self.hint) if one is not NoneType]
-        # A value of float
-        #  str
-        #  None may be the word None; the other words are tried as the union of the rest.
+        # Of an optional value None is a word by itself; every other word is read by the union of the rest.
         bare = reduce(or_, others) if self.optional else self.hint
         return get_args(bare) if get_origin(bare) is tuple else (bare,)
 
