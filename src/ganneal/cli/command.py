@@ -11,6 +11,7 @@ from ganneal.cli.options import Parts, parse
 
 def say(text: str) -> None:
     """Tell the person at work, beside the output."""
+    # At once: hours of work may be followed through a pipe or a file.
     print(text, file=sys.stderr, flush=True)
 
 

@@ -148,8 +148,10 @@ class CompareCommand(Command):
 
     def __call__(self, typed: str) -> None:
         """Run and print the table."""
+        # First, since the arms share the threads that it has for each run.
         executor = self._executor()
         study = self._study(executor)
+        # Before anything runs, as each choice can still be given otherwise.
         for name, settings in self.chosen.items():
             say(f"{name}: {choices_as_text(settings)}")
         try:

@@ -102,6 +102,7 @@ class StatisticsCommand(ReadingOptions, Command):
     parts = {"extractor": ("extractor", EXTRACTORS)}
     prefix = OWN
 
+    # It may be left out for --help-all alone, which lists the options of the extractor in place.
     path: Annotated[str | None, ARGUMENT] = None
     """A folder, .zip, .npz, .npy, MNIST's files or CIFAR's archive."""
     size: ImageSize | None = field(default=None, kw_only=True)

@@ -106,8 +106,8 @@ class EvaluateCommand(Command):
             )
         if self.run is None and (self.statistics is not None or self.truncation is not None or self.classes != "data"):
             raise ValueError(
-                "statistics, truncation and classes are of a generator that draws; leave them out with --real and "
-                "--fake."
+                "--statistics, --truncation and --classes are for a run, whose generator draws; leave them out with "
+                "--real and --fake."
             )
         if self.real is not None and (self.accept_changed_data or self.data_path or self.held_out_path):
             raise ValueError(
@@ -133,6 +133,7 @@ class EvaluateCommand(Command):
             print(f"records: {Path(out)}")
         elif self.run is not None:
             print("records are not kept of what ships: --out FILE keeps them")
+        # Values of other networks are no FID, and their reader is told how to get one.
         if not any(record.name.startswith("FID") for record in records):
             print(LINE_ON_FID)
 

@@ -27,6 +27,7 @@ class GamesCommand(Match, Command):
 
     name: Annotated[str, Typed("argument", value="GAME")]
     game: Game
+    # Said again for the names alone, which the help lists.
     methods: Annotated[tuple[str, ...], Typed(names=tuple(METHODS))] = field(default=Match.methods, kw_only=True)
     out: str = "games.png"
     """Where the picture goes."""

@@ -91,6 +91,7 @@ def _arguments(command: type[Command]) -> list[Option]:
 
 
 def _text(command: type[Command], name: str, sections: Mapping[str, str]) -> str:
+    # Brackets around what may be left out, as manual pages have them.
     words = [_value(o) if o.default is MISSING else f"[{_value(o)}]" for o in _arguments(command)]
     calls = [f"ganneal {name} {way}".rstrip() for way in command.usage or [" ".join([*words, "[options]"])]]
     usage = "usage: " + "\n       ".join(calls)

@@ -38,6 +38,7 @@ def parse(
     """
     # Parts first, wherever they were typed: their fields are the options of the second pass.
     options, rest = switch_parts(options, arguments, parts or {})
+    # Of the parts now in place; fields that words cannot make have no option.
     known = [option for option in options_of(options) if option.plain]
     changes, bare, rest = _given(rest, {name: o for o in known if o.typed.place == "option" for name in o.flags})
     for option in known:

@@ -67,6 +67,7 @@ class SampleCommand(Command):
 
         path = Path(self.out)
         self._check()
+        # What the file forbids is said before the weights are loaded.
         if self.interpolate is None:
             check_out(path, overwrite=self.overwrite)
         else:
@@ -133,6 +134,7 @@ class SampleCommand(Command):
         labels = self._labels(generator, count)
         count = count if labels is None else len(labels)
         (cut,) = self._cuts()
+        # Drawn and finished apart, since the classes that were drawn belong into the file.
         latents, condition, random = generator.draw(count, self.seed, labels=labels, classes=self.drawn, truncation=cut)
         samples = generator.finish(latents, condition, random)
         drawn = DrawnSamples(samples, generator.labels_of(condition), generator.data_class_names, generator.num_classes)
