@@ -1,17 +1,17 @@
-"""The four clocks every run counts, which every rule and budget can read, and the reals beside them. Pure Python."""
+"""The five clocks every run counts, which budgets can read, and the reals beside them. Pure Python."""
 
 from dataclasses import asdict, dataclass
 from typing import Literal
 
 Clock = Literal["num_real", "d_updates", "g_updates"]
-"""A deterministic clock; ``seconds`` is left out because nothing that trains may depend on it."""
+"""A deterministic clock; the two of time are left out because nothing that trains may depend on them."""
 
 RuleClock = Literal[Clock, "own_updates"]
 """What a player's learning-rate rule may count: the clocks, or the updates of the player itself."""
 
-BudgetClock = Literal[Clock, "seconds"]
+BudgetClock = Literal[Clock, "seconds", "cpu_seconds"]
 """What a budget may be in, and what runs may be compared at."""
-CLOCKS: tuple[BudgetClock, ...] = ("num_real", "d_updates", "g_updates", "seconds")
+CLOCKS: tuple[BudgetClock, ...] = ("num_real", "d_updates", "g_updates", "seconds", "cpu_seconds")
 
 
 @dataclass

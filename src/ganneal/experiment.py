@@ -147,7 +147,6 @@ class Records:
             raise ValueError(f"records.wandb must name a W&B project, got {self.wandb!r}; leave it out for none.")
         check_choices(self, "records.")
 
-
     def is_early(self, before: float, now: float) -> bool:
         """Whether one of ``early_seconds`` came when the seconds of training went from ``before`` to ``now``."""
         return any(before < seconds <= now for seconds in self.early_seconds)

@@ -119,7 +119,7 @@ def test_help_names_every_experiment_and_the_flags_are_the_frozen_ones(cli: Cli)
     assert cli() == cli("ring-cts", "--help") == (status, out, err)
     options = set(re.findall(r"(?m)^ +(--[a-z-]+)", out)) | set(re.findall(r"   (--[a-z-]+)", out))
     assert options == {
-        *("--num-real", "--d-updates", "--seconds", "--g-updates"),
+        *("--num-real", "--d-updates", "--seconds", "--cpu-seconds", "--g-updates"),
         *("--seeds", "--controls", "--baseline", "--jobs", "--cluster", "--out", "--help-all"),
     }
 
@@ -201,7 +201,7 @@ def test_runs_at_once_share_the_threads_unless_an_arm_says(
         (("ring-cts",), "must say what the arms are equal in, got 0 of them"),
         (("ring-cts", *CLOCK, "--seconds", "3"), "must say what the arms are equal in, got 2 of them"),
         (("ring-cts", "--num-real", "many"), "--num-real must be a number, got 'many'"),
-        (("ring-cts", "--num-real", "1.5"), "whole but for seconds, got 1.5 num_real"),
+        (("ring-cts", "--num-real", "1.5"), "whole but for times, got 1.5 num_real"),
         (("ring-cts", "--seconds", "nan"), "amount must be above 0, finite"),
         (("ring-cts", "--seconds", "-1"), "amount must be above 0, finite"),
         (("ring-cts", *CLOCK, "--seeds", "0"), "--seeds must be a number of seeds of at least 1"),
@@ -279,16 +279,16 @@ def test_all_arms_on_a_path_share_choices_that_the_study_keeps(
     np.savez(tmp_path / "mine.npz", images=images)
     asked: list[str] = []
     choose = named.image_choices
-    monkeypatch.setattr(named, "image_choices", lambda path, models: asked.append(path) or choose(path))
+    monkeypatch.setattr(named, "image_choices", lambda path, networks: asked.append(path) or choose(path))
     tiny = [option for option in TINY if option not in ("--data.num-samples", "200", "--batch-size", "16")]
-    arguments = ("a=mine.npz,scheme.levels=2", "mine.npz,loss=hinge", *CLOCK, "--seeds", "1", *tiny)
+    arguments = ("a=mine.npz,recipe=nats,scheme.levels=2", "mine.npz,loss=hinge", *CLOCK, "--seeds", "1", *tiny)
     status, out, err = cli(*arguments)
     assert status == 0 and asked == ["mine.npz"] and "mine.npz: chosen from the data" in err
     kept = json.loads((tmp_path / "runs/compare-a/study.json").read_text())["chosen"]["mine.npz"]
-    assert (kept["batch_size"]["value"], kept["batch_size"]["reason"]) == (8, "few images: 40")
+    assert (kept["recipe"]["value"], kept["count"]["value"]) == ("dcgan", 40)
 
-    other = replace(choose("mine.npz")["batch_size"], value=4)
-    monkeypatch.setattr(named, "image_choices", lambda path, models: choose(path) | {"batch_size": other})
+    other = {"count": replace(choose("mine.npz")["count"], value=4)}
+    monkeypatch.setattr(named, "image_choices", lambda path, networks: choose(path) | other)
     assert cli(*arguments)[:2] == (0, out) and len(here) == 2
     status, _, err = cli(*arguments[:1], "b=mine.npz", *arguments[1:])
     assert status == 0, err
@@ -315,15 +315,15 @@ def test_a_folder_keeps_what_was_chosen_though_its_images_and_the_machine_change
 
     draw(40, 8)
     before = settings()
-    (tmp_path / "runs" / "compare-mine-nats").mkdir(parents=True)
+    (tmp_path / "runs" / "compare-mine").mkdir(parents=True)
     chosen_then = encode({"mine": named.image_choices("mine")})
     study = {"format": 1, "chosen": chosen_then}
-    (tmp_path / "runs" / "compare-mine-nats" / "study.json").write_text(json.dumps(study))
+    (tmp_path / "runs" / "compare-mine" / "study.json").write_text(json.dumps(study))
     draw(600, 32)
     machine = Machine(accelerator=False, bfloat16=True)
     assert settings() == before == (8, 3, 8, "float32", True)
     assert settings("--data.size", "16") == (16, *before[1:])
-    assert settings("--out", "other") == (32, 3, 64, "bf16", True)
+    assert settings("--out", "other") == (32, 3, 16, "bf16", True)
 
 
 def test_a_stopped_comparison_says_where_it_is_kept_and_how_it_ended(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,7 +79,6 @@ def test_whatever_is_chosen_can_be_built_and_has_a_reason(
     chosen = choose(surveyed(count, sides, grey), Machine(accelerator, accelerator))
     size, channels = chosen["data.size"].value, chosen["data.channels"].value
     assert channels == (1 if grey else 3)
-    assert 1 <= chosen["batch_size"].value <= min(64, max(count, len(sides)))
     assert all(choice.reason for choice in chosen.values())
     assert json.loads(json.dumps([choice.value for choice in chosen.values()])) == [c.value for c in chosen.values()]
     DCGAN(width=1, latent_size=1).build((channels, size, size))
@@ -159,7 +158,7 @@ def test_arrays_are_found_under_their_usual_names(tmp_path: Path) -> None:
 # The command
 
 QUICK = (
-    *("--model.width", "2", "--model.latent-size", "2", "--scheme.levels", "1", "--budget.d-updates", "2"),
+    *("--model.width", "2", "--model.latent-size", "2", "--budget.d-updates", "2"),
     *("--records.no-tensorboard", "--records.evaluate-count", "0", "--records.sample-count", "4", "--threads", "1"),
 )
 
@@ -186,25 +185,26 @@ def test_a_path_alone_trains_with_reasons_and_remembers_them(ganneal: Any, tmp_p
     status, said = ganneal("mine", *QUICK)
     assert status == 0
     assert "--data.size " in said and "16  (shorter side 17 px, the largest of DCGAN below it)" in said
-    assert "--model.width " in said and "64 -> 2 as given  (usual)" in said
-    chosen = stored("runs/mine-nats")["chosen"]
+    assert "--model.width " in said and "64 -> 2 as given  (for 16 px on a CPU)" in said
+    chosen = stored("runs/mine")["chosen"]
     assert chosen["data.size"] == {
         "type": "Choice",
         "value": 16,
         "reason": "shorter side 17 px, the largest of DCGAN below it",
     }
-    assert stored("runs/mine-nats")["experiment"]["batch_size"] == chosen["batch_size"]["value"] == 8
+    assert chosen["recipe"]["value"] == "dcgan" and "--recipe nats" in said
+    assert stored("runs/mine")["experiment"]["batch_size"] == 8
 
 
 def test_on_resume_nothing_is_chosen_again(ganneal: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pictures(tmp_path / "mine", [(16, 16)] * 16)
     assert ganneal("mine", "--seed", "3", *QUICK)[0] == 0
-    before = stored("runs/mine-nats-seed3")
+    before = stored("runs/mine-seed3")
     monkeypatch.setattr(sys.modules["ganneal.experiments.images"], "this_machine", lambda: GPU)
-    monkeypatch.setattr(named, "image_choices", lambda path, models: pytest.fail("it chose again"))
+    monkeypatch.setattr(named, "image_choices", lambda path, networks: pytest.fail("it chose again"))
     status, said = ganneal("mine", "--seed", "3", *QUICK, "--budget.d-updates", "4")
     assert status == 0 and "resuming" in said
-    after = stored("runs/mine-nats-seed3")
+    after = stored("runs/mine-seed3")
     assert after["chosen"] == before["chosen"] and after["experiment"]["precision"] == "float32"
 
 
@@ -268,14 +268,14 @@ def part_of(path: Path, out: Path, count: int = 80) -> str:
     + [("sngan", 20, 32), ("biggan", 300, 64)],  # below the smallest network; at most 64 px on a CPU
 )
 def test_the_size_is_the_largest_that_the_chosen_network_makes(model: str, side: int, size: int) -> None:
-    choice = choose(surveyed(100, [side]), CPU, [MODELS[model]])["data.size"]
+    choice = choose(surveyed(100, [side]), CPU, lambda recipe: [MODELS[model]])["data.size"]
     assert choice.value == size
     assert size == side or f"{side} px" in choice.reason
 
 
 def test_arms_of_a_comparison_get_a_size_that_all_their_networks_make() -> None:
-    assert choose(surveyed(100, [60]), CPU, [DCGAN(), MODELS["sngan"]])["data.size"].value == 56
-    assert choose(surveyed(100, [30]), CPU, [DCGAN(), MODELS["sngan"]])["data.size"].value == 32
+    assert choose(surveyed(100, [60]), CPU, lambda recipe: [DCGAN(), MODELS["sngan"]])["data.size"].value == 56
+    assert choose(surveyed(100, [30]), CPU, lambda recipe: [DCGAN(), MODELS["sngan"]])["data.size"].value == 32
 
 
 def test_looking_for_a_size_draws_no_random_numbers() -> None:

@@ -18,7 +18,6 @@ from ganneal.data.messages import TRAINING
 from ganneal.experiments import EXPERIMENTS, Choice, run_name
 from ganneal.experiments.named import automatic_choices, choices_as_text, resolve
 from ganneal.inference.zoo import refuse
-from ganneal.models import Model
 from ganneal.registry import nearest
 from ganneal.storage.encoding import encode
 from ganneal.training.interruption import Interrupted
@@ -42,7 +41,10 @@ class CompareCommand(Command):
     g_updates: Annotated[float | None, Typed(value="N")] = None
     """Clock: generator updates."""
     seconds: Annotated[float | None, Typed(value="S")] = None
-    """Clock: training time. The arms are equal in one of these four."""
+    """Clock: training time."""
+    cpu_seconds: Annotated[float | None, Typed(value="S")] = None
+    """Clock: processor time of training, for a machine that does other work too. The arms are equal in one of these
+    five."""
     seeds: Annotated[str, Typed(value="N")] = "3"
     """Number of seeds, 0 to N-1, or a list as 0,3,7."""
     controls: bool = False
@@ -100,21 +102,28 @@ class CompareCommand(Command):
         The size is one that the networks of all its arms make.
         """
         stored = stored_choices(self.folder)
-        models: dict[str, list[Model]] = {}
+        arms: dict[str, list[list[str]]] = {}
         for text in self.arms:
             # Arms are measured alike only at one size of images, so all on one path share what is chosen for it.
-            models.setdefault(_named(text)[1], []).append(named_model([*self.changes, *_own(text)]))
-        found = {name: automatic_choices(name, stored.get(name), used) for name, used in models.items()}
-        return {name: chosen for name, chosen in found.items() if chosen is not None}
+            arms.setdefault(_named(text)[1], []).append([*self.changes, *_own(text)])
+
+        def found(name: str) -> dict[str, Choice] | None:
+            return automatic_choices(
+                name, stored.get(name), lambda recipe: [named_model(given, recipe) for given in arms[name]]
+            )
+
+        return {name: chosen for name in arms if (chosen := found(name)) is not None}
 
     def _arm(self, text: str) -> Arm:
         """An arm from ``[LABEL=]EXPERIMENT[,OPTION=VALUE | ,SWITCH]...`` and the options that all arms share."""
         label, name = _named(text)
-        experiment = resolve(name, self.chosen.get(name))
+        chosen = self.chosen.get(name)
+        experiment = resolve(name, chosen)
         # An arm's own changes come last, so that they win.
         arguments = [*self.changes, *_own(text)]
         _refuse_what_the_study_sets(arguments)
-        return Arm(experiment.name if label is None else label, configure(experiment, arguments, name))
+        configured = configure(experiment, arguments, name, chosen)
+        return Arm(configured.name if label is None else label, configured)
 
     def _clock(self) -> tuple[BudgetClock, float]:
         given: list[BudgetClock] = [clock for clock in CLOCKS if getattr(self, clock) is not None]

@@ -1,19 +1,23 @@
 """From words on the command line to an experiment; shared by the commands that train."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ganneal.augment import AUGMENTATIONS, PROBABILITIES
-from ganneal.cli.options import Parts, parse, switch_parts
+from ganneal.cli.options import Parts, options_on, parse, peek, switch_parts
 from ganneal.data import DATASETS
 from ganneal.experiment import Experiment
+from ganneal.experiments import RECIPES, Choice, Recipe
+from ganneal.experiments.fitting import fitted_to
+from ganneal.experiments.named import surroundings
 from ganneal.losses import EVERY_LOSS, MONOTONE
 from ganneal.metrics.extractors import EXTRACTORS
-from ganneal.models import DCGAN, MODELS, Model, Pair
+from ganneal.models import MODELS, Model, Pair
 from ganneal.normalization import NORMALIZATIONS
 from ganneal.optim import LR_RULES, OPTIMIZERS
 from ganneal.push import DELTAS
+from ganneal.registry import lookup
 from ganneal.regularizers import REGULARIZERS
 from ganneal.schemes import SCHEMES
 from ganneal.task import TASKS
@@ -68,17 +72,46 @@ def with_families(model: Model, arguments: Sequence[str]) -> tuple[Model, list[s
     return options.model, rest
 
 
-def configure(experiment: Experiment, arguments: Sequence[str], name: str) -> Experiment:
+def named_recipe(arguments: Sequence[str]) -> str | None:
+    """The recipe that ``arguments`` name, if any."""
+    return peek(arguments, "--recipe")
+
+
+@dataclass(frozen=True)
+class RecipeOption:
+    """The recipe, as an option of its own."""
+
+    recipe: Recipe | None = None
+
+
+def configure(
+    experiment: Experiment, arguments: Sequence[str], name: str, chosen: Mapping[str, Choice] | None = None
+) -> Experiment:
     """``experiment``, which is called ``name``, with the parts and fields named in ``arguments`` changed.
 
+    A recipe comes before the parts, and a part before its fields, wherever they stand. Networks of a recipe, and all
+    networks for images at a path, get the sizes that suit the machine.
+
+    Args:
+        chosen: What was chosen for images at a path; None for named experiments.
     Raises:
         ValueError: An argument names no part and no field, or a value that does not fit.
     """
+    option, rest = switch_parts(RecipeOption(), arguments, {"recipe": ("recipe", RECIPES)})
+    if option.recipe is not None:
+        experiment = replace(option.recipe(experiment), name=f"{experiment.name}-{named_recipe(arguments)}")
     # Before the other parts, since --model.generator is an option only once the model is a pair.
-    model, rest = with_families(experiment.model, arguments)
-    return parse(replace(experiment, model=model), rest, f"train {shlex.quote(name)}", EXPERIMENT_PARTS)
+    model, rest = with_families(experiment.model, rest)
+    experiment = replace(experiment, model=model)
+    called = f"train {shlex.quote(name)}"
+    if chosen is not None or option.recipe is not None:
+        # The images and the device first: the sizes of networks follow from them, and may be given too.
+        seen = parse(experiment, options_on(rest, "data", "device"), called, EXPERIMENT_PARTS)
+        experiment = fitted_to(experiment, surroundings(seen, chosen))
+    return parse(experiment, rest, called, EXPERIMENT_PARTS)
 
 
-def named_model(arguments: Sequence[str]) -> Model:
-    """The networks that ``arguments`` name with ``--model``, else those of `images`, before the rest is parsed."""
-    return with_families(DCGAN(), arguments)[0]
+def named_model(arguments: Sequence[str], recipe: str) -> Model:
+    """The networks that ``arguments`` name with ``--model``, else those of the recipe they name, or of ``recipe``."""
+    model = lookup("recipe", RECIPES, named_recipe(arguments) or recipe).model
+    return with_families(model, arguments)[0]

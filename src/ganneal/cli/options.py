@@ -125,6 +125,16 @@ def peek(arguments: Sequence[str], flag: str) -> str | None:
     return found[-1] if found else None
 
 
+def options_on(arguments: Sequence[str], *heads: str) -> list[str]:
+    """The words of ``arguments`` that belong to the options called ``heads`` and to those inside them."""
+    return [
+        word
+        for typed, name, _ in _chunks(arguments)
+        if name.removeprefix("--").partition(".")[0] in heads
+        for word in typed
+    ]
+
+
 def _get(options: Any, path: Sequence[str]) -> Any:
     """The value at ``path`` in ``options``.
 

@@ -11,12 +11,12 @@ from typing import Annotated, Any
 
 from ganneal.cli.command import Command
 from ganneal.cli.configure import EXPERIMENT_PARTS, configure, named_model
-from ganneal.cli.fields import ARGUMENT, REST
+from ganneal.cli.fields import ARGUMENT, REST, Typed
 from ganneal.cli.help import aligned_table, paragraph
 from ganneal.cli.options import Parts, peek
 from ganneal.data.messages import TRAINING
 from ganneal.experiment import Experiment
-from ganneal.experiments import EXPERIMENTS, Choice, run_name
+from ganneal.experiments import EXPERIMENTS, RECIPES, Choice, run_name
 from ganneal.experiments.named import automatic_choices, choices_as_text, resolve
 from ganneal.storage.encoding import encode
 from ganneal.storage.run_directory import RunDirectory
@@ -42,6 +42,8 @@ class TrainCommand(Command):
     prefix = TRAINING
 
     experiment: Annotated[str, ARGUMENT]
+    recipe: Annotated[str | None, Typed(value="NAME", names=tuple(RECIPES))] = None
+    """Network, loss, optimizers and more that go together; any other option changes a part of it."""
     out: str | None = None
     """Run directory; left out, runs/EXPERIMENT."""
     dry_run: bool = False
@@ -73,14 +75,23 @@ class TrainCommand(Command):
         # What was chosen lies in the run's directory, whose name depends on the seed: it is needed before the rest.
         # A seed that is no number is refused where it is parsed.
         seed = peek(self.changes, "--seed") or ""
-        stored = RunDirectory(self.out or _directory(run_name(self.experiment), int(seed) if seed.isdecimal() else 0))
-        return automatic_choices(self.experiment, stored.automatic_choices(), [named_model(self.changes)])
+        name = run_name(self.experiment) + (f"-{self.recipe}" if self.recipe else "")
+        stored = RunDirectory(self.out or _directory(name, int(seed) if seed.isdecimal() else 0))
+        found = automatic_choices(
+            self.experiment, stored.automatic_choices(), lambda recipe: [named_model(self._given, recipe)]
+        )
+        return found if found is None or self.recipe is None else found | {"recipe": Choice(self.recipe, "as given")}
+
+    @property
+    def _given(self) -> list[str]:
+        """The options that make the experiment."""
+        return [*(() if self.recipe is None else ("--recipe", self.recipe)), *self.changes]
 
     @cached_property
     def resolved(self) -> Experiment:
         """The experiment with all changes."""
         begun = resolve(self.experiment, self.chosen)
-        return configure(begun, self.changes, self.experiment)
+        return configure(begun, self._given, self.experiment, self.chosen)
 
     def __call__(self, typed: str) -> int:
         """Train, or print what would be done."""

@@ -1,4 +1,4 @@
-"""What a study shows: means with intervals, last beside best, all four clocks, a verdict only where one is earned."""
+"""What a study shows: means with intervals, last beside best, all clocks, a verdict only where one is earned."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -75,8 +75,7 @@ class Results:
             f"{content['metric'] or 'value'}, last",
             "best",
             "last/best, geometric",
-            *(clock.replace("_", " ") for clock in CLOCKS),
-            "CPU seconds",
+            *(clock.replace("_", " ").replace("cpu", "CPU") for clock in CLOCKS),
             "G step per D update",
         ]
         rows = [_row(arm, len(content["seeds"])) for arm in content["arms"]]
@@ -166,7 +165,7 @@ def _arm(study: Study, arm: Arm, runs: Sequence[Outcome], *, measured: bool) -> 
         "last": _summary(_standing(study, runs, "last")) if measured else None,
         "best": _summary(_standing(study, with_best, "best")) if measured else None,
         **_decay([run for run in runs if run["status"] == "finished"]),
-        "clocks": {clock: _mean(_values(counted, clock)) for clock in (*CLOCKS, "g_num_real", "cpu_seconds")},
+        "clocks": {clock: _mean(_values(counted, clock)) for clock in (*CLOCKS, "g_num_real")},
         "g_step_per_d_update": _mean(_values(counted, "g_step_per_d_update")),
         "verdict": None,
     }
@@ -257,7 +256,7 @@ def _row(arm: Mapping[str, Any], seeds: int) -> list[str]:
         span(arm["last"], seeds),
         span(arm["best"], seeds),
         _ratio(arm["decay"], arm["decay_interval"]),
-        *(_clock(clock, arm["clocks"][clock]) for clock in (*CLOCKS, "cpu_seconds")),
+        *(_clock(clock, arm["clocks"][clock]) for clock in CLOCKS),
         number(arm["g_step_per_d_update"]),
     ]
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import inf
-from typing import Any, Literal
+from typing import Any
 
 from ganneal.checks import check
 from ganneal.clocks import CLOCKS, BudgetClock
@@ -17,7 +17,6 @@ from ganneal.schemes import Alternating, FunctionalGradient, Nested, Scheme
 from ganneal.storage.encoding import difference, encode
 from ganneal.weights import MatchedConstant, Ones, Reversed
 
-LikeClock = Literal[BudgetClock, "cpu_seconds"]
 TAKEN = (STUDY, "results.json", "table.md", "report.html")
 """What stands beside the folders of the arms."""
 MATCHED_STEP, MATCHED_CONSTANT = MATCHED = ("matched-step", "matched-constant")
@@ -27,7 +26,7 @@ REVERSED = "cfg-reversed"
 LONGEST_ARM_NAME = 200
 WEIGHT_ROUNDING = 1e-9
 """Weights that differ by less, relatively, are one weight: powers of a constant come out so."""
-SHORT_CLOCK_WORDS: dict[LikeClock, str] = {
+SHORT_CLOCK_WORDS: dict[BudgetClock, str] = {
     "num_real": "real images",
     "d_updates": "D updates",
     "g_updates": "G updates",
@@ -41,7 +40,7 @@ class Like:
     """A budget taken from another arm: as much of ``clock`` as its run of the same seed used."""
 
     arm: str
-    clock: LikeClock
+    clock: BudgetClock
 
 
 @dataclass(frozen=True)
@@ -93,8 +92,8 @@ class Study:
             raise ValueError(f"seeds must be one or more different numbers of at least 0, got {self.seeds}.")
         if self.clock not in CLOCKS:
             raise ValueError(f"clock must be one of {', '.join(CLOCKS)}, got {self.clock!r}.")
-        if not 0 < self.amount < inf or (self.clock != "seconds" and self.amount != int(self.amount)):
-            raise ValueError(f"amount must be above 0, finite, whole but for seconds, got {self.amount} {self.clock}.")
+        if not 0 < self.amount < inf or (not self.clock.endswith("seconds") and self.amount != int(self.amount)):
+            raise ValueError(f"amount must be above 0, finite, whole but for times, got {self.amount} {self.clock}.")
         if self.baseline not in names:
             raise ValueError(f"baseline must be one of the arms {', '.join(names)}, got {self.baseline!r}.")
         for arm in self.arms:
@@ -173,7 +172,7 @@ def count(amount: float) -> str:
     return f"{int(amount):,}" if amount == int(amount) else f"{amount:,}"
 
 
-def _budget(clock: LikeClock, amount: float) -> Budget:
+def _budget(clock: BudgetClock, amount: float) -> Budget:
     return Budget(**{clock: amount if clock.endswith("seconds") else int(amount)})  # type: ignore[arg-type]
 
 
@@ -248,7 +247,7 @@ def is_annealed(scheme: Scheme) -> bool:
 def controls(annealed: Arm, clock: BudgetClock) -> tuple[Arm, ...]:
     """What a claim for annealing must be held against; the first is what the others are compared with.
 
-    For nested training: common training at the study's clock, and at the other of D updates and seconds that
+    For nested training: common training at the study's clock, and at the other of D updates and time that
     ``annealed`` used; nested training without annealing; and the control of the same total generator step. For
     functional gradients: those without annealing, with a constant step of the same sum, and with the weights reversed.
 
@@ -273,7 +272,7 @@ def _nested_controls(nats: Arm, scheme: Nested, clock: BudgetClock) -> tuple[Arm
     # cheaper, equal in seconds it sees more data. Both stand in the table.
     common: Scheme = Alternating(d_steps=scheme.d_steps)
     matched = MATCHED_CONSTANT if moment_decays(nats.experiment.g_optimizer) is None else MATCHED_STEP
-    by_time = clock == "seconds"
+    by_time = clock.endswith("seconds")
     other: BudgetClock = "d_updates" if by_time else "seconds"
     cts = replace(nats.experiment, scheme=common)
     return (

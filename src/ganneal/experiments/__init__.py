@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from ganneal.experiment import Experiment
-from ganneal.experiments.automatic import Choice
 from ganneal.experiments.cifar10 import cifar10_cfg, cifar10_cfg_annealed, cifar10_cts, cifar10_nats, cifar10_nts
 from ganneal.experiments.cifar10_residual import (
     cifar10_biggan_cts,
@@ -21,6 +20,7 @@ from ganneal.experiments.ddgan import (
     ring_ddgan_nats,
 )
 from ganneal.experiments.digits import digits_cts, digits_nats, digits_nts, digits_relation
+from ganneal.experiments.fitting import Choice
 from ganneal.experiments.high_resolution import (
     celeba256_cfg_annealed,
     celeba_cts,
@@ -30,6 +30,7 @@ from ganneal.experiments.high_resolution import (
 )
 from ganneal.experiments.images import image_choices, images, run_name
 from ganneal.experiments.mnist import mnist_cfg, mnist_cfg_annealed, mnist_cts, mnist_li_cfg, mnist_nats, mnist_nts
+from ganneal.experiments.recipes import RECIPES, Recipe
 from ganneal.experiments.ring import ring_cfg, ring_cts, ring_labelled_nats, ring_nats, ring_nts
 
 EXPERIMENTS: dict[str, Callable[[], Experiment]] = {
@@ -74,7 +75,9 @@ EXPERIMENTS: dict[str, Callable[[], Experiment]] = {
 
 __all__ = [
     "EXPERIMENTS",
+    "RECIPES",
     "Choice",
+    "Recipe",
     "celeba256_cfg_annealed",
     "celeba_cts",
     "celeba_nats",

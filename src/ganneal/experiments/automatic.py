@@ -1,44 +1,51 @@
 """Settings chosen from the data and the machine, each with its reason; plain values that a run directory remembers."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from ganneal.data.decode.survey import Survey
+from ganneal.experiments.fitting import Choice
+from ganneal.experiments.recipes import RECIPES
 from ganneal.machine import Machine
-from ganneal.models import DCGAN, Model
+from ganneal.models import Model
 from ganneal.models.parts.checks import largest_size
 
 LARGEST_ON_CPU, LARGEST_ON_GPU = 64, 256
-DEFAULT_BATCH, SMALLEST_BATCH = 64, 8
-BATCHES_A_PASS = 8
-"""At least so many where batches are not below the smallest, or a small set would be seen whole in every update."""
 FEW = 10_000
 EVALUATED = 2_000
 
 
-@dataclass(frozen=True)
-class Choice:
-    """A value and why."""
-
-    value: Any
-    reason: str
+def networks_of(recipe: str) -> Sequence[Model]:
+    """The networks of a recipe alone."""
+    return [RECIPES[recipe].model]
 
 
-def choose(data: Survey, machine: Machine, models: Sequence[Model] = (DCGAN(),)) -> dict[str, Choice]:
-    """The settings for training ``models`` on ``data`` with this machine, by their option on the command line."""
-    size = _size(data, machine, models)
-    narrow = not machine.accelerator and size.value > 32
+def choose(
+    data: Survey, machine: Machine, networks: Callable[[str], Sequence[Model]] = networks_of
+) -> dict[str, Choice]:
+    """The settings for training on ``data`` with this machine, by their option on the command line.
+
+    Args:
+        networks: The networks that are to be trained, for the name of the recipe that is chosen.
+    """
+    recipe = _recipe(data, machine)
     return {
-        "data.size": size,
+        "recipe": recipe,
+        "data.size": _size(data, machine, networks(recipe.value)),
         "data.channels": _channels(data),
-        "model.width": Choice(32, f"half the usual width: {size.value} px on a CPU") if narrow else Choice(64, "usual"),
-        "batch_size": _batch(data),
         "precision": _precision(machine),
         "flip": _flip(data),
         "device": Choice("cuda", "there is a GPU") if machine.accelerator else Choice("cpu", "there is no GPU"),
         "records.evaluate_count": _evaluated(data.count),
+        **{name: Choice(value, "found") for name, value in (("count", data.count), ("side", data.side))},
     }
+
+
+FACTS = ("count", "side")
+"""Choices that are no options: number and side of the images. The batch and the networks follow from them."""
+
+
+def _recipe(data: Survey, machine: Machine) -> Choice:
+    return Choice("dcgan", "the most updates in the time; nested annealed training: --recipe nats")
 
 
 def _precision(machine: Machine) -> Choice:
@@ -77,14 +84,6 @@ def _size(data: Survey, machine: Machine, models: Sequence[Model]) -> Choice:
     if data.side > largest:
         return Choice(size, f"{shown}; at most {largest} px on a {'GPU' if machine.accelerator else 'CPU'}")
     return Choice(size, f"{shown}, the largest of {names} below it")
-
-
-def _batch(data: Survey) -> Choice:
-    most = data.count // BATCHES_A_PASS
-    if most >= DEFAULT_BATCH:
-        return Choice(DEFAULT_BATCH, "usual")
-    fitting = max(SMALLEST_BATCH, 1 << max(most, 1).bit_length() - 1)
-    return Choice(min(fitting, data.count), f"few images: {data.count:,}")
 
 
 def _flip(data: Survey) -> Choice:

@@ -1,6 +1,6 @@
 """Somebody's own images: settings that follow from the data and the machine."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,20 +8,24 @@ from typing import Any
 from ganneal.data import Encoded, Source, source_at
 from ganneal.data.tools.inspection import survey
 from ganneal.experiment import Budget, Experiment, Records
-from ganneal.experiments.automatic import Choice, choose
+from ganneal.experiments.automatic import choose, networks_of
+from ganneal.experiments.fitting import Choice, Surroundings, fitted_to
+from ganneal.experiments.recipes import RECIPES
 from ganneal.machine import this_machine
-from ganneal.models import DCGAN, Model
-from ganneal.schemes import Nested
-from ganneal.weights import Geometric
+from ganneal.models import Model
 
 FIRST_LOOKS = (30.0, 60.0, 120.0, 240.0, 480.0)
 """Seconds after which somebody who trains on their own images sees the first pictures and distances."""
 
 
-def image_choices(path: str, models: Sequence[Model] = (DCGAN(),)) -> dict[str, Choice]:
-    """What `images` chooses for the images at ``path`` on this machine, for networks of ``models``, and why."""
+def image_choices(path: str, networks: Callable[[str], Sequence[Model]] = networks_of) -> dict[str, Choice]:
+    """What `images` chooses for the images at ``path`` on this machine, and why.
+
+    Args:
+        networks: The networks that are to be trained, for the name of the recipe that is chosen.
+    """
     source = source_at(path)
-    choices = choose(survey(source), this_machine(), models)
+    choices = choose(survey(source), this_machine(), networks)
     if not isinstance(source, Encoded):
         del choices["data.size"], choices["data.channels"]
     return choices
@@ -29,11 +33,11 @@ def image_choices(path: str, models: Sequence[Model] = (DCGAN(),)) -> dict[str, 
 
 def run_name(path: str) -> str:
     """The name of the experiment, and of its run directory where none is given."""
-    return f"{Path(path).resolve().stem}-nats"
+    return Path(path).resolve().stem
 
 
 def images(path: str, chosen: Mapping[str, Any] | None = None) -> Experiment:
-    """The images at ``path``, nested annealed training.
+    """The images at ``path``, trained by a recipe that suits them.
 
     Args:
         chosen: Values by option, as an earlier `image_choices` had them; None chooses now.
@@ -43,12 +47,11 @@ def images(path: str, chosen: Mapping[str, Any] | None = None) -> Experiment:
     """
     if chosen is None:
         chosen = {option: choice.value for option, choice in image_choices(path).items()}
-    return Experiment(
+    recipe = RECIPES[chosen["recipe"]]
+    experiment = Experiment(
         name=run_name(path),
         data=_formatted(source_at(path), chosen),
-        model=DCGAN(width=chosen["model.width"]),
-        scheme=Nested(levels=5, weights=Geometric()),
-        batch_size=chosen["batch_size"],
+        model=recipe.model,
         flip=chosen["flip"],
         precision=chosen["precision"],
         device=chosen["device"],
@@ -60,6 +63,8 @@ def images(path: str, chosen: Mapping[str, Any] | None = None) -> Experiment:
             early_seconds=FIRST_LOOKS,
         ),
     )
+    experiment = recipe(experiment)
+    return fitted_to(experiment, Surroundings.of(experiment, chosen["side"], chosen["count"]))
 
 
 def _formatted(source: Source, chosen: Mapping[str, Any]) -> Source:

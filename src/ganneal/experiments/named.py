@@ -1,12 +1,13 @@
 """Experiments by a name or by a path of images, with what is chosen automatically there, and why."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ganneal.experiment import Experiment
 from ganneal.experiments import EXPERIMENTS
-from ganneal.experiments.automatic import Choice
+from ganneal.experiments.automatic import FACTS, networks_of
+from ganneal.experiments.fitting import Choice, Surroundings, fitting
 from ganneal.experiments.images import image_choices, images
 from ganneal.inference.zoo import refuse
 from ganneal.models import Model
@@ -15,16 +16,25 @@ from ganneal.registry import nearest
 HEADING = "chosen from the data and this machine; each can be given on the command line:"
 
 
-def automatic_choices(name: str, stored: Mapping[str, Any] | None, models: Sequence[Model]) -> dict[str, Choice] | None:
-    """What is chosen for the images at the path ``name``: as ``stored``, else now for ``models``.
+def automatic_choices(
+    name: str, stored: Mapping[str, Any] | None, networks: Callable[[str], Sequence[Model]] = networks_of
+) -> dict[str, Choice] | None:
+    """What is chosen for the images at the path ``name``: as ``stored``, else now. None for named experiments.
 
-    None for named experiments.
+    Args:
+        networks: The networks that are to be trained, for the name of the recipe that is chosen.
     """
     if name in EXPERIMENTS or not Path(name).exists():
         return None
     if stored is not None:
         return {option: Choice(choice["value"], choice["reason"]) for option, choice in stored.items()}
-    return image_choices(name, models)
+    return image_choices(name, networks)
+
+
+def surroundings(experiment: Experiment, chosen: Mapping[str, Choice] | None) -> Surroundings:
+    """What sizes follow from: the images and the device of ``experiment``, and what was ``chosen`` for its images."""
+    found = {} if chosen is None else {fact: chosen[fact].value for fact in FACTS}
+    return Surroundings.of(experiment, **found)
 
 
 def resolve(name: str, chosen: Mapping[str, Choice] | None = None) -> Experiment:
@@ -47,11 +57,14 @@ def resolve(name: str, chosen: Mapping[str, Choice] | None = None) -> Experiment
 
 def choices_as_text(chosen: Mapping[str, Choice], experiment: Experiment | None = None) -> str:
     """A line for each choice, with what ``experiment`` has in its place."""
-    width = max(map(len, chosen))
+    shown = {option: choice for option, choice in chosen.items() if option not in FACTS}
+    if experiment is not None:
+        shown |= fitting(experiment, surroundings(experiment, chosen))
+    width = max(map(len, shown))
     lines = []
-    for option, choice in chosen.items():
-        value: Any = choice.value if experiment is None else experiment
-        for step in option.split(".") if experiment is not None else ():
+    for option, choice in shown.items():
+        value: Any = choice.value if experiment is None or option == "recipe" else experiment
+        for step in option.split(".") if value is experiment else ():
             value = getattr(value, step, None)
         instead = "" if value == choice.value else f" -> {value} as given"
         flag = option.replace("_", "-")

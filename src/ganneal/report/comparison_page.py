@@ -91,7 +91,7 @@ def _parted(summary: Mapping[str, Any] | None) -> tuple[str, str]:
 
 def _clocks(values: Mapping[str, Any]) -> tuple[str, ...]:
     found = []
-    for name in (*CLOCKS, "cpu_seconds"):
+    for name in CLOCKS:
         value = values.get(name)
         timed = name in ("seconds", "cpu_seconds")
         found.append("–" if value is None else duration(value) if timed else f"{value:,.0f}")

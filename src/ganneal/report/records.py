@@ -15,7 +15,7 @@ from ganneal.storage.json_files import read_json, read_lines
 STUDY = "study.json"
 """The file that makes a folder a comparison."""
 LOGGED = frozenset(
-    (*CLOCKS, "cpu_seconds", "round", "d_lr", "g_lr", "d_loss", "g_loss", "d_real", "d_fake", "d_penalty", "g_penalty")
+    (*CLOCKS, "round", "d_lr", "g_lr", "d_loss", "g_loss", "d_real", "d_fake", "d_penalty", "g_penalty")
     + (
         "g_step",
         "g_step_per_d_update",
