@@ -414,3 +414,9 @@ def test_the_functional_gradient_is_that_of_each_sample_alone() -> None:
     _, gradient = functional_value_and_input_gradient(quadratic, REAL)
     alone = torch.func.vmap(torch.func.grad(lambda x: quadratic(x[None])[0]))(REAL)
     torch.testing.assert_close(gradient, alone)
+
+
+def test_a_vector_as_centre_has_no_side() -> None:
+    x = torch.ones(2, 3)
+    with pytest.raises(ValueError, match="one_sided must be False for a tensor as center"):
+        centered_gp(lambda points: points.sum(1), x, center=torch.ones(3), one_sided=True)

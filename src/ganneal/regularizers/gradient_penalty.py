@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass
 
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from ganneal import ranks as collective
-from ganneal.logits import norm, squared_input_gradient
 from ganneal.optim.lr_rules import Constant, LRRule
 from ganneal.regularizers.penalties import Line, PenaltyPoints, centered_gp, even_center
 from ganneal.regularizers.protocol import (
@@ -35,7 +33,7 @@ class GradientPenalty(Regularizer):
     interval: int = 1
     scale_by_interval: bool = True
     largest: bool = False
-    """The largest of the batch in place of the mean."""
+    """The largest of the batch in place of the mean; of each micro-batch, where gradients are accumulated."""
     even: bool = False
     r"""Experimental: the centre as a vector of that length with equal components, :math:`\|g - \varepsilon\|^2`."""
     rule: LRRule = Constant()
@@ -65,12 +63,8 @@ class GradientPenalty(Regularizer):
         # Points are drawn anew at each update: the penalty is an expectation over the line, not a condition at fixed
         # places.
         points = self.points(context.real, context.fake, context.random)
-        if self.one_sided:
-            # At a flat D the norm's slope is 0 and not infinite, see `logits.norm`.
-            excess = F.relu(norm(squared_input_gradient(discriminator, points)) - self.center).square()
-        else:
-            # A vector as centre also asks for a direction, the same for all samples.
-            center = even_center(self.center, points) if self.even else self.center
-            excess = centered_gp(discriminator, points, center=center)
+        # A vector as centre also asks for a direction, the same for all samples.
+        center = even_center(self.center, points) if self.even else self.center
+        excess = centered_gp(discriminator, points, center=center, one_sided=self.one_sided)
         # The largest of all processes' samples: each process alone would penalise a maximum of its own.
         return strength * (collective.gather(excess).max() if self.largest else excess.mean())

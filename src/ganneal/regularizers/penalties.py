@@ -149,7 +149,7 @@ def wgan_lp(discriminator: Discriminator, real: Samples, fake: Samples, *, share
         Petzka et al., On the Regularization of Wasserstein GANs, 2018, Eq. 8.
     """
     # Slopes below 1 are free: Lipschitz continuity asks for no more.
-    return F.relu(norm(squared_input_gradient(discriminator, line_points(real, fake, share))) - 1).square()
+    return centered_gp(discriminator, line_points(real, fake, share), center=1.0, one_sided=True)
 
 
 def zero_gp(discriminator: Discriminator, real: Samples, fake: Samples, *, share: Share) -> PerSample:
@@ -161,8 +161,12 @@ def zero_gp(discriminator: Discriminator, real: Samples, fake: Samples, *, share
     return squared_input_gradient(discriminator, line_points(real, fake, share))
 
 
-def centered_gp(discriminator: Discriminator, points: Samples, *, center: float | Tensor) -> PerSample:
+def centered_gp(
+    discriminator: Discriminator, points: Samples, *, center: float | Tensor, one_sided: bool = False
+) -> PerSample:
     r""":math:`(\|g\| - \varepsilon)^2` for a number ``center``, :math:`\|g - \varepsilon\|^2` for a tensor.
+
+    With ``one_sided`` norms below a number are free.
 
     Experimental for other centres than 0 and 1: Li-CFG is known from its abstract and a summary, so which of the two
     its authors use is not.
@@ -172,9 +176,13 @@ def centered_gp(discriminator: Discriminator, points: Samples, *, center: float 
     """
     gradient = input_gradient(discriminator, points)
     if isinstance(center, Tensor):
+        if one_sided:
+            raise ValueError("one_sided must be False for a tensor as center: a vector has no positive side.")
         # No root here, so a flat D has a finite slope as it is.
         return (gradient - center.to(gradient)).square().flatten(1).sum(1)
     squared = gradient.square().flatten(1).sum(1)
+    if one_sided:
+        return F.relu(norm(squared) - center).square()
     # At centre 0 the square would undo the root: both are left out, and with them the root's slope at 0.
     return (norm(squared) - center).square() if center else squared
 
