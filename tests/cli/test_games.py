@@ -8,9 +8,7 @@ import pytest
 from PIL import Image
 
 from ganneal.cli import main
-from ganneal.optim import CG, SGD, Adam
-from ganneal.theory.games import GAMES, METHODS, Consensus, Extragradient
-from ganneal.theory.games.match import Match
+from ganneal.theory.games import GAMES, METHODS
 
 FLAGS = """
 --help --methods --steps --order --lr --y-lr --adam-lr --decay --momentum --gamma --beta-coeff --beta-min --out
@@ -70,23 +68,6 @@ def test_the_same_command_writes_the_same_bytes(capsys, tmp_path: Path) -> None:
     for out in ("a.png", "b.png"):
         run(capsys, "bilinear", "--steps", "10", "--methods", "sgd", "prp", "--out", out)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
-
-
-def test_options_reach_the_methods_they_are_for() -> None:
-    options = Match(adam_lr=0.3, momentum=0.7, gamma=0.2, beta_coeff=0.5, beta_min=-0.5)
-    assert options.configured("sgd", 0.1) == SGD(0.1)
-    assert options.configured("momentum", 0.1) == SGD(0.1, momentum=0.7)
-    assert options.configured("adam", 0.1) == Adam(0.3)
-    assert options.configured("hs-dy", 0.1) == CG(0.1, "HS_DY", beta_coeff=0.5, beta_min=-0.5)
-    assert options.configured("extragradient", 0.1) == Extragradient(0.1)
-    assert options.configured("consensus", 0.1) == Consensus(0.1, 0.2)
-
-
-def test_order_decay_and_both_rates_reach_the_players() -> None:
-    options = Match(methods=("sgd",), steps=2, order="simultaneous", lr=0.2, y_lr=0.1, decay=1.0)
-    path = options.played(GAMES["bilinear"])["sgd"]
-    assert path.x.rates.tolist() == pytest.approx([0.2, 0.1]) and path.y.rates.tolist() == pytest.approx([0.1, 0.05])
-    assert path.x.points[1].item() == pytest.approx(0.8) and path.y.points[1].item() == pytest.approx(1.1)
 
 
 @pytest.mark.parametrize("game", GAMES)
