@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ganneal.data import Batch, Dataset
+from ganneal.data import Batch
 from ganneal.task.diffusion import Diffusion
-from ganneal.task.protocol import Condition, RealView
+from ganneal.task.protocol import Condition, RealView, Task
 
 
 @dataclass(frozen=True)
-class Denoising:
+class Denoising(Task):
     """Players of one step of a diffusion, ``G(z, t, x_{t+1})`` and ``D(x_t, t, x_{t+1})``.
 
     The generator's output is a guess of x_0, which becomes a fake x_t through the posterior given x_{t+1}. Both sides
@@ -32,7 +32,6 @@ class Denoising:
     beta_max: float = 20.0
     needs_real = True
     denoises = True
-    paired = True
 
     def __post_init__(self) -> None:
         # Made for its checks: a schedule that cannot be is refused where it is named.
@@ -42,9 +41,6 @@ class Denoising:
     def diffusion(self) -> Diffusion:
         """Where the noise comes in."""
         return Diffusion(self.steps, self.beta_min, self.beta_max)
-
-    def num_classes(self, dataset: Dataset) -> int:
-        return 0
 
     def real_view(self, batch: Batch, random: torch.Generator) -> RealView:
         """x_t under the condition (t, x_{t+1}), t uniform in 0..T-1 for each sample."""
@@ -86,8 +82,7 @@ class Denoising:
 
         Under the same seed other latents give another sample of the same noise.
         """
-        if labels is not None:
-            raise ValueError("labels must be left out: this generator was trained without classes.")
+        super().sample_condition(labels, count, num_classes, random)
         # 62 bits: two of a million samples share a seed once in ten million times.
         return (torch.randint(2**62, (count,), generator=random, device=random.device),)
 

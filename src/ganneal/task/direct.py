@@ -1,57 +1,22 @@
 """Tasks whose samples are one pass of the generator: without labels and with them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ganneal.data import Batch, Dataset
 from ganneal.data.decode.images import shown
-from ganneal.task.protocol import Condition, RealView
-
-
-class OnePassTask:
-    """The base of tasks whose samples are one pass of the generator under the condition."""
-
-    needs_real = False
-    denoises = False
-
-    def changed(self, condition: Condition, change: Callable[[Tensor], Tensor]) -> Condition:
-        return condition
-
-    def fake(self, generator: nn.Module, latents: Tensor, condition: Condition, random: torch.Generator) -> Tensor:
-        return generator(latents, *condition)
-
-    # One pass is the whole chain.
-    sample = fake
+from ganneal.task.protocol import Condition, RealView, Task
 
 
 @dataclass(frozen=True)
-class Unconditional(OnePassTask):
+class Unconditional(Task):
     """Images or points without labels."""
 
-    paired = True
-
-    def num_classes(self, dataset: Dataset) -> int:
-        return 0
-
-    def real_view(self, batch: Batch, random: torch.Generator) -> RealView:
-        return RealView(batch.samples, ())
-
-    def fake_condition(self, count: int, num_classes: int, real: RealView | None, random: torch.Generator) -> Condition:
-        return ()
-
-    def sample_condition(
-        self, labels: Tensor | None, count: int, num_classes: int, random: torch.Generator
-    ) -> Condition:
-        if labels is not None:
-            raise ValueError("labels must be left out: this generator was trained without classes.")
-        return ()
-
 
 @dataclass(frozen=True)
-class Labelled(OnePassTask):
+class Labelled(Task):
     """Class-conditional players, ``G(z, y)`` and ``D(x, y)``.
 
     In the generator's moves labels are uniform. In the discriminator's moves fakes carry the labels of the real batch,

@@ -41,49 +41,47 @@ class Noisy(Protocol):
 
 @runtime_checkable
 class Task(Protocol):
-    """Everything about a run that depends on what is being modelled; all randomness comes from ``random``."""
+    """Everything about a run that depends on what is being modelled; all randomness comes from ``random``.
 
-    @property
-    def needs_real(self) -> bool:
-        """Whether the generator's moves need a real batch."""
-        ...
+    Subclass it: the bodies below are those of samples without a condition, each made in one pass.
+    """
 
-    @property
-    def denoises(self) -> bool:
-        """Whether the condition is a time and a noisier sample, and a sample is made in several passes."""
-        ...
-
-    @property
-    def paired(self) -> bool:
-        """Whether fake i of a discriminator's move carries the condition of real i, as line penalties assume."""
-        ...
+    needs_real: bool = False
+    """Whether the generator's moves need a real batch."""
+    denoises: bool = False
+    """Whether the condition is a time and a noisier sample, and a sample is made in several passes."""
+    paired: bool = True
+    """Whether fake i of a discriminator's move carries the condition of real i, as line penalties assume."""
 
     def num_classes(self, dataset: Dataset) -> int:
         """The number of classes the players are built for; 0 for none."""
-        ...
+        return 0
 
     def real_view(self, batch: Batch, random: torch.Generator) -> RealView:
         """What the discriminator sees of ``batch``."""
-        ...
+        return RealView(batch.samples, ())
 
     def fake_condition(self, count: int, num_classes: int, real: RealView | None, random: torch.Generator) -> Condition:
         """The condition of ``count`` fakes; ``real`` is given in the discriminator's moves and where needed."""
-        ...
+        return ()
 
     def changed(self, condition: Condition, change: Callable[[Tensor], Tensor]) -> Condition:
         """``condition`` for samples that ``change`` was made to: what it holds of a sample's kind is changed alike."""
-        ...
+        return condition
 
     def fake(self, generator: nn.Module, latents: Tensor, condition: Condition, random: torch.Generator) -> Tensor:
         """What the discriminator sees of the generator, with a graph to its parameters."""
-        ...
+        return generator(latents, *condition)
 
     def sample_condition(
         self, labels: Tensor | None, count: int, num_classes: int, random: torch.Generator
     ) -> Condition:
         """The condition for drawing ``count`` samples, of the classes ``labels`` where they are given."""
-        ...
+        if labels is not None:
+            raise ValueError("labels must be left out: this generator was trained without classes.")
+        return ()
 
     def sample(self, generator: nn.Module, latents: Tensor, condition: Condition, random: torch.Generator) -> Tensor:
         """Finished samples: the sampling chain of a trained generator."""
-        ...
+        # One pass is the whole chain.
+        return self.fake(generator, latents, condition, random)
