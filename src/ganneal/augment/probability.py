@@ -1,5 +1,6 @@
 """How often a random change is made: on a schedule, or adapted to how much the discriminator overfits."""
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -15,50 +16,43 @@ from ganneal.optim.lr_rules import Constant, LRRule
 
 @runtime_checkable
 class Probability(Protocol):
-    """The probability of each change, in [0, 1]."""
+    """The probability of each change, in [0, 1]. Subclass it: all but `now` have the bodies of one without state."""
 
     def init_state(self) -> AugmentState:
         """State at the start of a run."""
-        ...
+        return {}
 
     @property
     def reads_boundary(self) -> bool:
         """Whether it needs the loss to have an output between real and fake."""
-        ...
+        return False
 
+    @abstractmethod
     def now(self, state: AugmentState, counters: Counters) -> Tensor | float:
         """The probability at this point of training."""
         ...
 
     def observe(self, real_logits: Tensor, state: AugmentState, output: Output = LOG_RATIO) -> None:
         """Take note of the discriminator's outputs on augmented reals; ``output`` is their meaning under the loss."""
-        ...
 
 
 @dataclass(frozen=True)
-class Scheduled:
+class Scheduled(Probability):
     """``highest`` times the factor of ``rule``."""
 
     highest: float = 0.5
     rule: LRRule = Constant()
-    reads_boundary = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.highest <= 1:
             raise ValueError(f"highest must be a probability in 0..1, got {self.highest}.")
 
-    def init_state(self) -> AugmentState:
-        return {}
-
     def now(self, state: AugmentState, counters: Counters) -> float:
         return self.highest * self.rule.at(counters.read(self.rule.clock, own="d_updates"))
 
-    def observe(self, real_logits: Tensor, state: AugmentState, output: Output = LOG_RATIO) -> None:
-        return None
-
 
 @dataclass(frozen=True)
-class Adaptive:
+class Adaptive(Probability):
     """Raised while the discriminator's sign on reals, r = E[sign D(x)], is above ``target``, lowered while below.
 
     Every ``every`` real images the probability moves by their number over ``speed``; from 0 to 1 takes ``speed`` images
