@@ -254,19 +254,14 @@ def refusal(directory: RunDirectory, key: SourceField, changes: list[str], advic
     return f"the {SOURCE_WORDS[key]} of {directory.path} are not those that the run began with:\n  {listed}\n{advice}"
 
 
-def all_places(experiment: Experiment) -> dict[str, str]:
-    """Every place that an experiment names, by the dotted name of its field."""
-    found = places(experiment)
-    return found if experiment.init_from is None else found | {"init_from": experiment.init_from}
-
-
 def recorded_places(experiment: Experiment, directory: RunDirectory) -> dict[str, dict[str, str]]:
     """Where the things of an experiment lie, for `experiment.json`."""
     hashes = {f"{EXTRACTOR}.{name}": sha256 for name, sha256 in file_hashes(experiment.records.extractor).items()}
+    named = places(experiment) | ({} if experiment.init_from is None else {"init_from": experiment.init_from})
     # The hash with the place, as a file of weights may be replaced where it lies.
     found = {
         name: recorded(place, directory.path) | ({"sha256": hashes[name]} if name in hashes else {})
-        for name, place in all_places(experiment).items()
+        for name, place in named.items()
     }
     before = read_description(directory.description).get("places", {}) if directory.description.exists() else {}
     if "absolute" not in found.get("init_from", {"absolute": ""}) and "init_from" in before:
