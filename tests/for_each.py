@@ -69,6 +69,8 @@ def _own(fixtures: Mapping[str, Any], patch: pytest.MonkeyPatch, number: int) ->
     if isinstance(folder := own.get("tmp_path"), Path):
         own["tmp_path"] = folder / str(number)
         own["tmp_path"].mkdir()
+        if Path.cwd() == folder:  # a fixture went there
+            patch.chdir(own["tmp_path"])
     if "capsys" in own:
         own["capsys"].readouterr()
     return own

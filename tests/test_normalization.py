@@ -44,7 +44,7 @@ FAKE = torch.tensor([[0.2, -1.0], [1.5, 1.0]], dtype=torch.float64)
 BY_GRADIENT = ("gradient", "gran")
 LAYER_NORM = DCGAN(width=4, latent_size=4, d_norm="layer")
 
-every_normalization = pytest.mark.parametrize("name", NORMALIZATIONS)
+every_normalization = for_each("name", NORMALIZATIONS)
 
 
 @pytest.fixture(autouse=True)

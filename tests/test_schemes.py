@@ -133,7 +133,7 @@ def test_registered_names_are_the_papers_schemes_and_its_controls() -> None:
 A_FIX = r"\b(use|give|choose|pass|set)\b"
 
 
-a_count = pytest.mark.parametrize(
+a_count = for_each(
     ("argument", "make"),
     [
         ("levels", lambda bad: Nested(levels=bad)),

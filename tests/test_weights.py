@@ -177,7 +177,7 @@ def test_finite_positive_endpoints_give_finite_positive_weights_however_far_apar
 NOT_A_WEIGHT = [0.0, -0.0, -1.0, math.nan, math.inf, -math.inf]
 A_FIX = r"\b(use|give|choose|pass|drop|replace)\b"
 
-a_weight = pytest.mark.parametrize(
+a_weight = for_each(
     ("argument", "make"),
     [
         ("first", lambda bad: Geometric(first=bad)),

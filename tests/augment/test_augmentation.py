@@ -26,7 +26,7 @@ from ganneal.regularizers import REGULARIZERS
 from ganneal.schemes import Nested
 from ganneal.steps import UpdateDiscriminator, UpdateGenerator
 
-every_augmentation = pytest.mark.parametrize("name", AUGMENTATIONS)
+every_augmentation = for_each("name", AUGMENTATIONS)
 CHANGING = [name for name in AUGMENTATIONS if name != "none"]
 ALWAYS = replace(Transforms(), probability=Scheduled(1.0), cutout=True)
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.for_each import for_each
 
 import ganneal
 from ganneal.cli import COMMANDS, main
@@ -88,14 +89,14 @@ TINY_DIGITS = (
 # Help
 
 
-@pytest.mark.parametrize("arguments", [(), ("--help",), ("-h",)])
+@for_each("arguments", [(), ("--help",), ("-h",)])
 def test_help_names_every_command(cli: Cli, arguments: tuple[str, ...]) -> None:
     status, out, err = cli(*arguments)
     assert (status, err) == (0, "")
     assert all(re.search(rf"^  {command} ", out, re.MULTILINE) for command in COMMANDS)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@for_each("command", COMMANDS)
 def test_every_command_helps(cli: Cli, command: str) -> None:
     status, out, err = cli(command, "--help")
     assert (status, err) == (0, "")
@@ -141,7 +142,7 @@ def test_plan_of_four_levels_prints_the_papers_sequence_and_weights(cli: Cli) ->
     assert "4 D, 10 G\n" in out
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("levels", "g_updates", "cost"),
     [(4, 10, "1.75"), (5, 15, "2"), (10, 55, "3.25"), (15, 120, "4.5"), (20, 210, "5.75")],
 )
@@ -167,7 +168,7 @@ def test_many_levels_are_legal_and_print_on_a_screen(cli: Cli, levels: int) -> N
     assert len(out.splitlines()) < 40 and max(map(len, out.splitlines())) < 200
 
 
-@pytest.mark.parametrize("name", SCHEMES)
+@for_each("name", SCHEMES)
 def test_every_scheme_is_planned_by_name(cli: Cli, name: str) -> None:
     status, out, _ = cli("plan", name)
     assert status == 0 and "updates per round" in out
@@ -227,7 +228,7 @@ def test_run_directory_follows_the_seed_or_is_given(cli: Cli) -> None:
     assert "run directory: here\n" in cli("train", "digits-nats", "--dry-run", "--out=here")[1]
 
 
-@pytest.mark.parametrize(
+@for_each(
     "arguments",
     [
         ("--loss", "lsgan", "--loss.weight-on", "loss"),
@@ -242,7 +243,7 @@ def test_a_part_is_switched_and_its_fields_overridden_in_any_order(cli: Cli, arg
     assert field(out, "loss") == "LeastSquares" and field(out, "loss.weight_on") == "loss"
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("option", "value", "printed"),
     [
         ("--seed", "7", "7"),
@@ -267,7 +268,7 @@ def test_a_field_of_the_part_in_place_is_set(cli: Cli, option: str, value: str, 
     assert field(out, option.removeprefix("--").replace("-", "_")) == printed
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("arguments", "expected"),
     [
         (
@@ -335,7 +336,7 @@ TOGETHER = [
 """Every registered part once, those of different places in one command."""
 
 
-@pytest.mark.parametrize("parts", TOGETHER, ids=lambda parts: " ".join(parts.values()))
+@for_each("parts", TOGETHER, ids=lambda parts: " ".join(parts.values()))
 def test_every_field_of_every_registered_part_has_a_flag(cli: Cli, parts: Mapping[str, str]) -> None:
     options = {path: f"--{path.replace('_', '-')}" for path in parts}
     chosen = [word for path, name in parts.items() for word in (*OUTER.get(path, ()), options[path], name)]
@@ -351,7 +352,7 @@ def test_every_field_of_every_registered_part_has_a_flag(cli: Cli, parts: Mappin
 # Errors
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("arguments", "nearest"),
     [
         (("trian", "digits-nats"), "train"),
@@ -387,8 +388,8 @@ def test_an_unknown_flag_fails_naming_the_nearest(cli: Cli, option: str, nearest
     assert option in err and nearest in err
 
 
-@pytest.mark.parametrize("command", ["train", "plan"])
-@pytest.mark.parametrize(
+@for_each("command", ["train", "plan"])
+@for_each(
     ("option", "value", "message"),
     [
         ("--scheme.levels", "0", "levels must be at least 1, got 0; use Alternating(), --scheme cts"),
@@ -408,7 +409,7 @@ def test_levels_and_weights_that_make_no_schedule_are_refused(
     assert message in err
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("arguments", "message"),
     [
         (("train", "digits-nats", "--batch-size", "0"), "batch_size must be at least 1, got 0"),
@@ -588,7 +589,7 @@ def test_terms_of_a_sum_are_set_one_by_one(cli: Cli) -> None:
     assert found.regularizer == Sum(expected) and found.seed == 3
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("wrong", "said"),
     [
         (["r1-r2", "--regularizer.terms.2.coefficient", "1"], "no part of that number, only: 0 (GradientPenalty), 1"),
@@ -602,7 +603,7 @@ def test_terms_that_are_not_there_are_named(cli: Cli, wrong: list[str], said: st
     assert status == 2 and said in err
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("wrong", "said"),
     [
         (["--data.size", "9"], "shape must be"),

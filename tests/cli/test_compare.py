@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.for_each import for_each
 
 from ganneal.cli import compare as command
 from ganneal.cli import main
@@ -179,7 +180,7 @@ def test_runs_at_once_share_the_threads_unless_an_arm_says(
 # What is refused
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("arguments", "message"),
     [
         (("--num-real", "64"), "the arms must come first"),

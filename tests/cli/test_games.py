@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests.for_each import for_each
 
 from ganneal.cli import main
 from ganneal.theory.games import GAMES, METHODS
@@ -49,7 +50,7 @@ def test_the_toys_table_is_printed_with_methods_of_one_path_in_one_line(capsys, 
         assert image.format == "PNG" and np.asarray(image.convert("L")).std() > 10
 
 
-@pytest.mark.parametrize("game", GAMES)
+@for_each("game", GAMES)
 def test_every_game_is_played_and_drawn(capsys, tmp_path: Path, game: str) -> None:
     status, out, err = run(capsys, game, "--steps", "12", "--methods", "sgd", "hz")
     assert (status, err) == (0, "") and "\nsgd " in out and "\nhz " in out
@@ -70,7 +71,7 @@ def test_the_same_command_writes_the_same_bytes(capsys, tmp_path: Path) -> None:
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
-@pytest.mark.parametrize("game", GAMES)
+@for_each("game", GAMES)
 def test_flags_are_the_frozen_ones(capsys, game: str) -> None:
     _, out, _ = run(capsys, game, "--help-all")
     assert set(re.findall(r" (--[a-z][a-z0-9.-]+)", out)) == set(f"{FLAGS} {OWN_FLAGS[game]}".split())
@@ -84,7 +85,7 @@ def test_short_help_names_every_game_method_and_flag(capsys) -> None:
         assert set(GAMES) | set(METHODS) | set(FLAGS.split()) - {"--help"} <= words
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("arguments", "message"),
     [
         (("bilnear",), "unknown game 'bilnear'. Did you mean 'bilinear'?"),

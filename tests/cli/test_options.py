@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
+from tests.for_each import for_each
 
 from ganneal.cli import COMMANDS
 from ganneal.cli.command import Command
@@ -51,7 +52,7 @@ class Open:
     changes: Annotated[tuple[str, ...], REST] = ()
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("words", "changes"),
     [
         ("x", {}),
@@ -92,7 +93,7 @@ def test_values_of_an_instance_are_the_defaults() -> None:
     assert parse(begun, ["--rate", "1"], "t") == Everything("x", number=5, rate=1.0, parts=())
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("words", "message"),
     [
         ([], "RUN is missing: `ganneal t --help` says what it is."),
@@ -137,7 +138,7 @@ def commands() -> dict[str, type[Command]]:
     return found
 
 
-@pytest.mark.parametrize(("name", "command"), commands().items())
+@for_each(("name", "command"), commands().items())
 def test_every_help_has_one_style(name: str, command: type[Command], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     text = help_of(command, name)

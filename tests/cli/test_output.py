@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.for_each import for_each
 
 from ganneal.cli import COMMANDS, main
 
@@ -112,7 +113,7 @@ def test_odd_names_and_terminals_lose_nothing(
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="no full device")
-@pytest.mark.parametrize("name", CALLS)
+@for_each("name", CALLS)
 def test_a_full_disk_under_the_output_is_told_by_the_status_and_nothing_else_is_lost(
     name: str, odd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.for_each import for_each
 
 from ganneal.comparison import executors
 from ganneal.comparison.cluster import RayCluster, _on_worker
@@ -46,7 +47,7 @@ def recorded(job: Job) -> int:
     return file.stat().st_size if file.exists() else 0
 
 
-@pytest.mark.parametrize(("slots", "processors", "threads"), [(1, 8, 8), (2, 8, 4), (3, 8, 2), (9, 8, 1)])
+@for_each(("slots", "processors", "threads"), [(1, 8, 8), (2, 8, 4), (3, 8, 2), (9, 8, 1)])
 def test_processes_share_the_processors(
     slots: int, processors: int, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -66,7 +67,7 @@ def test_no_slots_are_refused(slots: int) -> None:
         LocalProcesses(slots)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("exitcode", "said"),
     [
         (0, None),

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.for_each import for_each
 
 from ganneal.comparison import job as jobs
 from ganneal.comparison.job import FRESH_SEED, OUTCOME_FIELDS, Job, failed, read_outcome, run
@@ -271,7 +272,7 @@ def test_an_interruption_is_passed_on_and_the_job_goes_on_later(
 # Damage and company
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"status": "finished"}', "\x00\x00"])
+@for_each("content", ["", "{", "[]", "null", '{"status": "finished"}', "\x00\x00"])
 def test_a_damaged_outcome_is_named(content: str, ring: Make, tmp_path: Path) -> None:
     job = make_job(ring(), tmp_path)
     assert job.outcome() is None

@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.for_each import for_each
 
 from ganneal.comparison.study import (
     Arm,
@@ -37,12 +38,12 @@ Make = Callable[..., Any]
 # What a study refuses
 
 
-@pytest.mark.parametrize("name", ["nats", "N_d = 10", "été", "a.b", "r1+ema", "x" * 200])
+@for_each("name", ["nats", "N_d = 10", "été", "a.b", "r1+ema", "x" * 200])
 def test_names_that_fit_a_folder_and_a_table_are_taken(name: str, ring: Make) -> None:
     assert Arm(name, ring()).name == name
 
 
-@pytest.mark.parametrize(
+@for_each(
     "name",
     ["", "a/b", ".hidden", ".", "a|b", "a\nb", "a\0b", "x" * 201, "study.json", "results.json", "table.md"]
     + ["report.html"],
@@ -52,7 +53,7 @@ def test_names_that_would_break_a_folder_or_a_table_are_refused(name: str, ring:
         Arm(name, ring())
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("changes", "message"),
     [
         ({"arms": ()}, "arms must be one or more with different names"),
@@ -94,7 +95,7 @@ def test_an_arm_is_like_one_with_a_budget_of_its_own(like: Like, study: Make, ri
         study(arms=arms, baseline="c")
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("changes", "said"),
     [
         ({"data": Ring(num_samples=300)}, "data.num_samples: 200 -> 300"),
@@ -112,7 +113,7 @@ def test_arms_that_are_not_measured_alike_are_refused(
 # Budgets
 
 
-@pytest.mark.parametrize("clock", ["num_real", "d_updates", "g_updates", "seconds"])
+@for_each("clock", ["num_real", "d_updates", "g_updates", "seconds"])
 def test_the_studys_clock_is_the_only_budget_of_an_arm(clock: str, study: Make) -> None:
     made = study(clock=clock, amount=7.0)
     given = made.experiment(made.arm("nats"), 3, None)
@@ -130,7 +131,7 @@ def test_an_arm_like_another_has_what_the_other_used(study: Make, ring: Make, ou
     assert made.equal_in(made.arm("cts")) == "seconds of nats, seed by seed"
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("amount", "clock", "words"),
     [
         (1e6, "num_real", "1,000,000 real images"),
@@ -164,12 +165,12 @@ CONSTANT = [Ones(), Geometric(1, 1), Geometric(0.3, 0.3), Linear(0.7, 0.7), Expl
 CONSTANT += [Reversed(Ones()), MatchedConstant(Linear())]
 
 
-@pytest.mark.parametrize("weights", ANNEALED, ids=str)
+@for_each("weights", ANNEALED, ids=str)
 def test_weights_that_differ_by_level_are_annealed(weights: Any) -> None:
     assert is_annealed(Nested(5, weights=weights))
 
 
-@pytest.mark.parametrize("weights", CONSTANT, ids=str)
+@for_each("weights", CONSTANT, ids=str)
 def test_one_constant_weight_is_not_annealed_whatever_rule_gives_it(weights: Any, ring: Make) -> None:
     scheme = Nested(5, weights=weights)
     assert not is_annealed(scheme)
@@ -183,7 +184,7 @@ def test_rounding_anneals_nothing(weight: float, levels: int) -> None:
         assert not is_annealed(Nested(levels, weights=rule))
 
 
-@pytest.mark.parametrize("scheme", [Alternating(), Nested(1, weights=Geometric()), Nested(5)])
+@for_each("scheme", [Alternating(), Nested(1, weights=Geometric()), Nested(5)])
 def test_common_and_plain_nested_training_are_not_annealed(scheme: Scheme) -> None:
     assert not is_annealed(scheme)
 
@@ -206,7 +207,7 @@ def test_equal_updates_are_the_other_control_of_a_study_by_time(ring: Make) -> N
     assert found["cts-equal-updates"].like == Like("mine", "d_updates") and "cts-equal-seconds" not in found
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("levels", "optimizer", "annealed", "plain"),
     [
         # Adam-nominal generator steps per discriminator update with weights 1 to 0.01 and without, to three digits
@@ -295,7 +296,7 @@ def test_under_conjugate_gradients_a_constant_weight_is_the_control(ring: Make) 
     assert control.experiment.g_optimizer == PacedCG(CG(lr=0.1), 4, Geometric())
 
 
-@pytest.mark.parametrize("weights", [Geometric(), Reversed(), Linear(20, 1)], ids=str)
+@for_each("weights", [Geometric(), Reversed(), Linear(20, 1)], ids=str)
 def test_controls_of_functional_gradients_are_plain_constant_and_reversed(weights: Any, ring: Make) -> None:
     scheme = FunctionalGradient(steps=4, pool_size=16, weights=weights)
     annealed = Arm("annealed", ring(scheme=scheme))
@@ -318,7 +319,7 @@ def test_plain_functional_gradients_have_no_controls(ring: Make) -> None:
             controls(Arm("a", ring(scheme=scheme)), "num_real")
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("optimizer", "loss", "said"),
     [
         (Adam(), NonSaturating(weight_on="loss"), []),
@@ -347,7 +348,7 @@ def test_a_control_that_is_there_already_is_not_added(ring: Make) -> None:
     assert found[1] is own
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("own", "said"),
     [
         (lambda ring: Arm("cts", ring(scheme=Alternating(), flip=True)), r"flip: False -> True"),

@@ -29,8 +29,8 @@ COUPLES_SAMPLES = frozenset({"ragan", "rahinge"})
 PULLS_BACK = frozenset({"lsgan", "rplsgan"})
 """Losses with a target: beyond it the sign of the gradient turns."""
 
-every_loss = pytest.mark.parametrize("name", LOSSES)
-both_placements = pytest.mark.parametrize("weight_on", PLACEMENTS)
+every_loss = for_each("name", LOSSES)
+both_placements = for_each("weight_on", PLACEMENTS)
 
 
 def placed(name: str, weight_on: WeightOn) -> Loss:

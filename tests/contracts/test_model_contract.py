@@ -139,7 +139,7 @@ def name_of(case: Case) -> str:
     return f"{case.model}-{'x'.join(map(str, case.shape))}-{case.num_classes}"
 
 
-every_case = pytest.mark.parametrize("case", ALL, ids=name_of)
+every_case = for_each("case", ALL, ids=name_of)
 
 
 class Beside(nn.Module):

@@ -13,9 +13,9 @@ from ganneal.clocks import Counters
 from ganneal.models import DCGAN, MLP, ModelPair
 from ganneal.regularizers import REGULARIZERS, Context, Discriminator, GeneratorContext, Regularizer
 
-every_regularizer = pytest.mark.parametrize("name", REGULARIZERS)
+every_regularizer = for_each("name", REGULARIZERS)
 POINTS, IMAGES = (2,), (1, 8, 8)
-both_kinds = pytest.mark.parametrize("shape", [POINTS, IMAGES], ids=["points", "images"])
+both_kinds = for_each("shape", [POINTS, IMAGES], ids=["points", "images"])
 BATCH = 6
 WARM = 1000
 """Discriminator updates after which every term is due."""

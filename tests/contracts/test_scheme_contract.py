@@ -15,7 +15,7 @@ from ganneal.steps import Step
 
 ROUNDS = range(3)
 
-every_scheme = pytest.mark.parametrize("scheme", SCHEMES.values(), ids=list(SCHEMES))
+every_scheme = for_each("scheme", SCHEMES.values(), ids=list(SCHEMES))
 
 
 def flat(scheme: Scheme) -> tuple[tuple[Step, ...], ...]:

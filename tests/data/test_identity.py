@@ -13,6 +13,7 @@ import pyarrow
 import pytest
 from PIL import Image
 from pyarrow import parquet
+from tests.for_each import for_each
 
 from ganneal.data import LSUN, Arrays, Dataset, Digits, Folder, Parquet, Ring, Source, Zip, identity
 from ganneal.data.identity import Files, Identity, data_changes, identify
@@ -84,7 +85,7 @@ KINDS: dict[str, Callable[[Path], Source]] = {
 }
 
 
-@pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
+@for_each("make", KINDS.values(), ids=KINDS)
 def test_a_copy_elsewhere_is_the_same_data_and_another_byte_is_not(
     make: Callable[[Path], Source], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

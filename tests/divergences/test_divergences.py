@@ -15,7 +15,7 @@ from ganneal.divergences import DIVERGENCES, FDivergence, TailWeights, power, to
 from ganneal.logits import growth
 
 GRID = torch.linspace(-6, 6, 97, dtype=torch.float64)
-every_row = pytest.mark.parametrize("name", DIVERGENCES)
+every_row = for_each("name", DIVERGENCES)
 
 LOG2 = math.log(2)
 TABLE: dict[str, tuple[float, float, float, float]] = {

@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pytest
+from tests.for_each import for_each
 
 from ganneal.cli import COMMANDS
 from ganneal.cli.command import Command
@@ -289,7 +289,7 @@ def test_environment_variables_that_sentences_name_are_read() -> None:
     assert named_ones and named_ones <= read
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("where", "text", "missing"),
     [
         ("cli/sample.py:1", "give --channels 3.", {"channels"}),

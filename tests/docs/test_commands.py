@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.for_each import for_each
 
 from ganneal.cli import COMMANDS, main
 from ganneal.cli.data import DataCommand
@@ -358,7 +359,7 @@ def test_a_command_runs_to_its_end(
         torch.set_num_threads(threads)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("command", "why"),
     [
         ("ganneal train digits-nats --scheme nested", "unknown scheme 'nested'"),

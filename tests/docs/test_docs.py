@@ -6,6 +6,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from tests.for_each import for_each
 
 from ganneal.cli import COMMANDS
 from ganneal.cli.configure import EXPERIMENT_PARTS
@@ -37,7 +38,7 @@ def test_python_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.Monke
         exec(compile(block, str(page), "exec"), namespace)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+@for_each("page", PAGES, ids=lambda p: p.name)
 def test_links_lead_to_files(page: Path):
     for target in LINK.findall(page.read_text()):
         assert (page.parent / target).exists(), f"{page.name} links to {target}, which is not there"

@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from tests.for_each import for_each
 
 import ganneal
 
@@ -40,7 +41,7 @@ def examples(path: Path) -> list[doctest.DocTest]:
 MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if path.stem != "__main__" and examples(path)]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=module_name)
+@for_each("path", MODULES, ids=module_name)
 def test_examples_print_what_they_say(path: Path) -> None:
     try:
         module = import_module(module_name(path))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.for_each import for_each
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
@@ -187,7 +188,7 @@ PUSHED = FunctionalGradient(steps=2, pool_size=24, epochs=1)
 ADA = Transforms(probability=Adaptive(target=-0.5, speed=64, every=8, boundary=0.0), cutout=True)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "changes",
     [
         {"model": MLP(width=8, depth=2), "normalization": NORMALIZATIONS["spectral"], "regularizer": GradientPenalty()},
@@ -228,7 +229,7 @@ def test_graphs_leave_no_trace_of_their_warm_up(monkeypatch: pytest.MonkeyPatch,
     assert graphed.passes.loss_of_discriminator.graphs
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("changes", "message"),
     [
         ({"capture": "graph"}, "capture 'graph' needs device='cuda', got device='cpu'; use capture='none'"),
@@ -249,6 +250,6 @@ def test_what_cannot_be_recorded_is_refused(changes: dict[str, Any], message: st
     checks.check(replace(experiment, capture="none"))
 
 
-@pytest.mark.parametrize("name", [name for name in LOSSES if name not in ("ragan", "rahinge")])
+@for_each("name", [name for name in LOSSES if name not in ("ragan", "rahinge")])
 def test_losses_of_single_samples_are_recorded_on_every_process(name: str) -> None:
     checks.check(replace(ring_cts(), capture="compile", devices=2, loss=LOSSES[name]))

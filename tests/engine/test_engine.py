@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from tests.for_each import for_each
 from torch import Tensor, nn
 
 from ganneal.checks import check
@@ -181,8 +182,8 @@ def differences(left: Any, right: Any, path: str = "") -> list[str]:
 # The common scheme is nested training with one level; nested training is nested annealed training with weights one.
 
 
-@pytest.mark.parametrize("k", [1, 4])
-@pytest.mark.parametrize("name", LOSSES)
+@for_each("k", [1, 4])
+@for_each("name", LOSSES)
 def test_one_level_of_weight_one_is_the_common_scheme_bit_for_bit(name: str, k: int) -> None:
     experiment = ring(loss=LOSSES[name], budget=Budget(g_updates=2))
     common = trained(replace(experiment, scheme=Alternating(d_steps=k)))
@@ -200,7 +201,7 @@ def test_one_level_is_the_common_scheme_for_networks_with_buffers_too(k: int) ->
     assert common.digest() == nested.digest()
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@for_each("name", LOSSES)
 def test_explicit_weights_of_one_are_nested_training_bit_for_bit(name: str) -> None:
     experiment = ring(loss=LOSSES[name], budget=Budget(d_updates=4))
     explicit = trained(replace(experiment, scheme=Nested(levels=3, weights=Explicit((1.0, 1.0, 1.0)))))
@@ -209,7 +210,7 @@ def test_explicit_weights_of_one_are_nested_training_bit_for_bit(name: str) -> N
     assert differences(state_of(explicit), state_of(ones)) == []
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@for_each("name", LOSSES)
 def test_a_weight_other_than_one_reaches_every_loss(name: str) -> None:
     experiment = ring(loss=LOSSES[name], g_optimizer=SGD(lr=0.1), budget=Budget(g_updates=1))
     one = trained(replace(experiment, scheme=Nested(levels=1, weights=Explicit((1.0,)))))
@@ -242,7 +243,7 @@ def test_each_generator_update_of_a_level_has_the_levels_weight() -> None:
 # Counts
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("scheme", "d_updates", "g_updates"),
     [
         (Alternating(), 1, 1),
@@ -254,7 +255,7 @@ def test_each_generator_update_of_a_level_has_the_levels_weight() -> None:
     ],
     ids=str,
 )
-@pytest.mark.parametrize("rounds", [1, 3])
+@for_each("rounds", [1, 3])
 def test_the_engine_makes_each_rounds_updates(scheme: Scheme, d_updates: int, g_updates: int, rounds: int) -> None:
     run = Run(ring(scheme=scheme, budget=Budget(g_updates=rounds * g_updates)))
     row = last_row(run)
@@ -466,8 +467,8 @@ def by_hand(experiment: Experiment, iterations: int, d_steps: int, **adam: Any) 
     return run
 
 
-@pytest.mark.parametrize("d_steps", [1, 2])
-@pytest.mark.parametrize("make", [ring, digits])
+@for_each("d_steps", [1, 2])
+@for_each("make", [ring, digits])
 def test_the_engine_gives_the_bits_of_a_plain_loop(make: Callable[..., Experiment], d_steps: int) -> None:
     experiment = make(scheme=Alternating(d_steps=d_steps), budget=Budget(g_updates=8))
     expected = by_hand(experiment, 8, d_steps, fused=True)
@@ -547,7 +548,7 @@ class Watched:
         return self.factor
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("clock", "d_ticks", "g_ticks"),
     [
         ("own_updates", [0, 1, 2], [0, 1, 2]),
@@ -582,7 +583,7 @@ def test_a_learning_rate_that_has_reached_zero_stops_its_player_only() -> None:
     assert not same_bits(generator, weights_of(run.generator))
 
 
-@pytest.mark.parametrize("optimizer", [SGD, Adam, RMSProp])
+@for_each("optimizer", [SGD, Adam, RMSProp])
 def test_a_rules_factor_is_the_learning_rate_times_the_factor(optimizer: Any) -> None:
     whole = trained(ring(g_optimizer=optimizer(lr=0.005)))
     half = trained(ring(g_optimizer=optimizer(lr=0.01, rule=Watched(0.5))))
@@ -640,9 +641,9 @@ def test_the_penalty_of_wgan_gp_takes_part_in_the_discriminators_update(make: Ca
     torch.testing.assert_close(weights_of(run.discriminator), expected, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("accumulate", [1, 2])
-@pytest.mark.parametrize("config", [SGD(lr=0.1), Adam(lr=0.01), RMSProp(lr=0.01)], ids=lambda c: type(c).__name__)
-@pytest.mark.parametrize("name", ["none", "r1"])
+@for_each("accumulate", [1, 2])
+@for_each("config", [SGD(lr=0.1), Adam(lr=0.01), RMSProp(lr=0.01)], ids=lambda c: type(c).__name__)
+@for_each("name", ["none", "r1"])
 def test_updates_do_not_depend_on_how_gradients_lie_in_memory(name: str, config: Any, accumulate: int) -> None:
     """Second derivatives of convolutions come in another memory format than the weights; fused optimizers ignore it."""
     experiment = digits(model=LAYER_NORM, regularizer=REGULARIZERS[name], d_optimizer=config, accumulate=accumulate)
@@ -697,7 +698,7 @@ def test_clipping_holds_after_every_discriminator_update(parts: int) -> None:
 PER_SAMPLE = [name for name, regularizer in REGULARIZERS.items() if regularizer.per_sample_gradients]
 
 
-@pytest.mark.parametrize("name", PER_SAMPLE)
+@for_each("name", PER_SAMPLE)
 def test_penalties_on_single_samples_refuse_batch_norm_in_the_discriminator(name: str) -> None:
     with pytest.raises(ValueError, match=r"regularizer .*batch norm.*use .*d_norm='layer'"):
         Run(digits(regularizer=REGULARIZERS[name]))
@@ -892,7 +893,7 @@ def test_every_row_has_all_four_clocks() -> None:
 # Budgets
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("budget", "reached", "stopped"),
     [
         (Budget(num_real=100), (112, 7, 12), "num_real reached 100 (12 over)"),
@@ -990,8 +991,8 @@ RESUMED = {
 STEPS_OF_TWO_ROUNDS = 2 * (3 + 6)
 
 
-@pytest.mark.parametrize("precision", ["float32", "bf16"])
-@pytest.mark.parametrize("case", RESUMED)
+@for_each("precision", ["float32", "bf16"])
+@for_each("case", RESUMED)
 def test_a_run_resumed_at_any_step_of_a_round_ends_with_the_same_bits_and_rows(case: str, precision: str) -> None:
     """Resumed at each step it makes the next with the same bits, and so, step by step, all that follow."""
     experiment = replace(RESUMED[case], precision=precision)
@@ -1016,7 +1017,7 @@ def test_a_run_resumed_at_any_step_of_a_round_ends_with_the_same_bits_and_rows(c
     assert to_the_end.digest() == undisturbed.digest()
 
 
-@pytest.mark.parametrize("steps", [0, 4, 10])
+@for_each("steps", [0, 4, 10])
 def test_a_state_loaded_into_a_used_run_takes_it_back(steps: int) -> None:
     experiment = RESUMED["batch norm and flips"]
     run = Run(experiment)
@@ -1123,7 +1124,7 @@ def test_a_penalty_between_reals_and_fakes_needs_paired_labels() -> None:
         check(ring(task=Labelled(paired=False), regularizer=REGULARIZERS["wgan-gp"]))
 
 
-@pytest.mark.parametrize("name", ["wgan-gp", "wgan-lp", "zero-gp", "eps-gp", "max-gp"])
+@for_each("name", ["wgan-gp", "wgan-lp", "zero-gp", "eps-gp", "max-gp"])
 def test_points_between_a_real_and_a_fake_are_judged_under_the_class_of_both(name: str) -> None:
     run = Run(ring(task=Labelled(), regularizer=REGULARIZERS[name]))
     seen: list[tuple[Tensor, Tensor]] = []
@@ -1203,7 +1204,7 @@ class Steps:
         yield from self.steps
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("step", "missing"),
     [
         (PushPool(step_size=1.0), "DrawPool"),
@@ -1225,7 +1226,7 @@ def test_more_samples_in_a_batch_than_in_the_data_are_refused() -> None:
     assert trained(ring(batch_size=200, budget=Budget(d_updates=1))).counters.num_real == 200
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@for_each("name", LOSSES)
 def test_every_loss_trains_in_mixed_precision_close_to_full_precision(name: str) -> None:
     full, mixed = (
         last_row(Run(digits(loss=LOSSES[name], precision=precision, scheme=nats(2), budget=Budget(g_updates=3))))
@@ -1236,9 +1237,9 @@ def test_every_loss_trains_in_mixed_precision_close_to_full_precision(name: str)
         assert mixed[key] != full[key]
 
 
-@pytest.mark.parametrize("player", ["d_optimizer", "g_optimizer"])
-@pytest.mark.parametrize("scheme", [Alternating(), Nested(levels=3), nats(3)], ids=repr)
-@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@for_each("player", ["d_optimizer", "g_optimizer"])
+@for_each("scheme", [Alternating(), Nested(levels=3), nats(3)], ids=repr)
+@for_each("precision", ["float32", "bf16"])
 def test_conjugate_gradients_move_either_player_by_the_gradients_it_is_given(
     precision: str, scheme: Any, player: str
 ) -> None:
@@ -1274,7 +1275,7 @@ def test_a_round_without_steps_is_refused_by_its_number() -> None:
         rows(Run(ring(scheme=Resting())))
 
 
-@pytest.mark.parametrize("device", ["gpu", "meta", "cuda:77"])
+@for_each("device", ["gpu", "meta", "cuda:77"])
 def test_a_device_that_is_not_there_is_refused_by_its_name(device: str) -> None:
     with pytest.raises(ValueError, match=rf"device must be one that torch has here, as 'cpu', got '{device}'"):
         Run(ring(device=device))
@@ -1285,7 +1286,7 @@ def test_threads_below_one_are_refused() -> None:
         ring(threads=0)
 
 
-@pytest.mark.parametrize("name", ["scheme", "loss", "model", "regularizer", "task", "data", "d_optimizer"])
+@for_each("name", ["scheme", "loss", "model", "regularizer", "task", "data", "d_optimizer"])
 def test_a_name_where_a_part_belongs_is_refused(name: str) -> None:
     experiment = ring()
     object.__setattr__(experiment, name, "hinge")  # the shape checker of the tests would refuse it before
@@ -1293,7 +1294,7 @@ def test_a_name_where_a_part_belongs_is_refused(name: str) -> None:
         experiment.__post_init__()
 
 
-@pytest.mark.parametrize("name", ["evaluate_every", "evaluate_count", "checkpoint_seconds"])
+@for_each("name", ["evaluate_every", "evaluate_count", "checkpoint_seconds"])
 def test_negative_records_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=rf"records\.{name} must be at least 0 .*, got -1"):
         replace(Records(), **{name: -1})
@@ -1353,8 +1354,8 @@ def test_fakes_of_other_classes_are_penalised_under_their_own_labels() -> None:
     assert not torch.equal(fake[1], real[1])
 
 
-@pytest.mark.parametrize("name", ["lecam", "cr", "bcr", "zcr", "ver", "r1-r2", "eps-gp", "max-gp", "orthogonal"])
-@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@for_each("name", ["lecam", "cr", "bcr", "zcr", "ver", "r1-r2", "eps-gp", "max-gp", "orthogonal"])
+@for_each("precision", ["float32", "bf16"])
 def test_every_regularizer_trains_in_both_precisions(name: str, precision: Any) -> None:
     part = replace(LeCam(), start=0) if name == "lecam" else REGULARIZERS[name]
     run = Run(digits(model=LAYER_NORM, regularizer=part, precision=precision, budget=Budget(g_updates=2)))

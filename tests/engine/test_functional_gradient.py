@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.for_each import for_each
 from torch import Tensor, nn
 
 import ganneal
@@ -237,8 +238,8 @@ class ByHand:
         return int(np.prod(self.run.pair.shape))
 
 
-@pytest.mark.parametrize("fakes", ["replay", "pool"])
-@pytest.mark.parametrize("make", [ring, digits])
+@for_each("fakes", ["replay", "pool"])
+@for_each("make", [ring, digits])
 def test_weights_of_one_are_a_plain_loop_without_weights_bit_for_bit(make: Any, fakes: Any) -> None:
     scheme = replace(SMALL, fakes=fakes, weights=Explicit((1.0, 1.0, 1.0)))
     run = Run(make(scheme=scheme))
@@ -344,8 +345,8 @@ def test_one_batch_is_alive_at_a_time() -> None:
 # Nothing else moves
 
 
-@pytest.mark.parametrize("fakes", ["replay", "pool"])
-@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@for_each("fakes", ["replay", "pool"])
+@for_each("precision", ["float32", "bf16"])
 def test_pushes_and_fits_leave_every_weight_and_buffer_of_every_discriminator(precision: Any, fakes: Any) -> None:
     run = Run(digits(precision=precision, scheme=replace(SMALL, fakes=fakes), budget=Budget(d_updates=99)))
     moved = {"pushes": 0, "fits": 0}
@@ -613,7 +614,7 @@ def divergence(mean: float, std: float) -> float:
     return log(std / 0.8) + (0.8**2 + (1 - mean) ** 2) / (2 * std**2) - 0.5
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("weights", "mean", "std", "left", "monotone"),
     [
         (Ones(), 0.882700, 0.802638, 0.010690, True),
@@ -648,8 +649,8 @@ def test_a_chain_of_ideal_discriminators_moves_a_gaussian_as_the_closed_form_say
 # What cannot be
 
 
-@pytest.mark.parametrize("fakes", ["replay", "pool"])
-@pytest.mark.parametrize("part", [REGULARIZERS["zcr"], Sum((REGULARIZERS["r1"], REGULARIZERS["zcr"]))], ids=["", "sum"])
+@for_each("fakes", ["replay", "pool"])
+@for_each("part", [REGULARIZERS["zcr"], Sum((REGULARIZERS["r1"], REGULARIZERS["zcr"]))], ids=["", "sum"])
 def test_regularizers_that_need_the_fakes_latents_refuse_pushed_ones(part: Any, fakes: Any) -> None:
     experiment = ring(regularizer=part, scheme=replace(SMALL, fakes=fakes))
     with pytest.raises(ValueError, match="needs the latents of the .*fakes.*use a scheme with fresh fakes"):
@@ -699,7 +700,7 @@ def test_a_push_to_nan_is_an_error_that_says_where_and_leaves_the_pool() -> None
     assert torch.equal(run.pool.samples, kept)
 
 
-@pytest.mark.parametrize("loss", ["wgan", "lsgan", "hinge"])
+@for_each("loss", ["wgan", "lsgan", "hinge"])
 def test_a_factor_that_reads_a_log_ratio_is_refused_under_a_loss_that_makes_none(loss: str) -> None:
     with pytest.raises(ValueError, match="reads the discriminator's output as a log ratio.*use --push.delta one"):
         Run(ring(loss=LOSSES[loss], push=Push(DELTAS["kl"])))
@@ -723,7 +724,7 @@ def test_skipping_fits_of_a_scheme_without_any_is_refused() -> None:
 QUIET = Records(log_every=BATCH, evaluate_count=0, sample_count=4, tensorboard=False)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "changes",
     [
         {},
@@ -773,7 +774,7 @@ def test_an_evaluation_says_which_sampler_it_measured(tmp_path: Path) -> None:
         assert protocols == {(sampler, steps, weights)}
 
 
-@pytest.mark.parametrize("choice", ["stop", "warn", "skip"])
+@for_each("choice", ["stop", "warn", "skip"])
 def test_what_happens_when_the_players_lose_touch(choice: Any, tmp_path: Path) -> None:
     experiment = ring(records=QUIET, divergence=Divergence(1e-9, choice))
     if choice == "stop":

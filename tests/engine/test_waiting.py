@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-import pytest
 import torch
+from tests.for_each import for_each
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ganneal.engine import loop as engine
@@ -42,7 +42,7 @@ RING = replace(
 )
 
 
-@pytest.mark.parametrize(
+@for_each(
     "experiment",
     [
         replace(RING, regularizer=GradientPenalty(), normalization=Spectral()),

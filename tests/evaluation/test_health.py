@@ -6,9 +6,9 @@ from dataclasses import asdict
 from math import inf, nan, nextafter
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.for_each import for_each
 
 from ganneal.evaluation.health import (
     COLLAPSING,
@@ -46,7 +46,7 @@ def severity(verdict: Verdict | None) -> str | None:
 # All of them
 
 
-@pytest.mark.parametrize("name", HEALTH_RULES)
+@for_each("name", HEALTH_RULES)
 def test_nothing_is_said_of_an_empty_record(name: str) -> None:
     rule = HEALTH_RULES[name]
     assert isinstance(rule, HealthRule) and rule.name == name and rule.key in COLUMNS
@@ -81,7 +81,7 @@ GIVEN: list[tuple[HealthRule, Sequence[float]]] = [
 ]
 
 
-@pytest.mark.parametrize(("rule", "values"), GIVEN, ids=lambda x: getattr(x, "name", ""))
+@for_each(("rule", "values"), GIVEN, ids=lambda x: getattr(x, "name", ""))
 def test_every_verdict_says_what_is_wrong_what_helps_and_its_figure(rule: HealthRule, values: Sequence[float]) -> None:
     verdict = judged(rule, values)
     assert verdict is not None and verdict.name == rule.name
@@ -96,8 +96,8 @@ def test_every_verdict_says_what_is_wrong_what_helps_and_its_figure(rule: Health
     assert json.loads(json.dumps(verdict.as_dict(), allow_nan=False)) == asdict(verdict)
 
 
-@pytest.mark.parametrize("rule", [HEALTH_RULES["mode-loss"], HEALTH_RULES["duplicates"]], ids=lambda rule: rule.name)
-@pytest.mark.parametrize(("updates", "said"), [(5.0, False), (99.0, False), (100.0, True), (1e6, True), (None, True)])
+@for_each("rule", [HEALTH_RULES["mode-loss"], HEALTH_RULES["duplicates"]], ids=lambda rule: rule.name)
+@for_each(("updates", "said"), [(5.0, False), (99.0, False), (100.0, True), (1e6, True), (None, True)])
 def test_of_variety_nothing_is_said_before_the_players_have_moved(
     rule: HealthRule, updates: float | None, said: bool
 ) -> None:
@@ -120,7 +120,7 @@ def test_only_a_collapse_is_acted_upon() -> None:
 # One by one
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("values", "said"),
     [
         ([0.99, 0.99, 0.99], True),
@@ -138,14 +138,14 @@ def test_a_discriminator_is_too_strong_at_three_evaluations_in_a_row(values: lis
     assert (judged(HEALTH_RULES["discriminator-too-strong"], values) is not None) == said
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@for_each("name", LOSSES)
 def test_a_strong_critic_of_distances_is_no_fault(name: str) -> None:
     watch = Watch("FD-x", output=output_of(LOSSES[name]))
     said = [verdict.name for _ in range(4) for verdict in watch({"d_accuracy": 1.0, "FD-x": 3.0})]
     assert said == ([] if name == "wgan" else ["discriminator-too-strong"])
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("distance", "said"),
     [
         ([9.0, 4.0, 3.0], "the distance to the data still fell at this point"),
@@ -161,7 +161,7 @@ def test_a_strong_discriminator_is_not_said_to_teach_little_while_the_distance_f
     assert verdict is not None and said in verdict.text
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("values", "said"),
     [
         ([1.0] * 5 + [below(1e-3)] * 5, True),
@@ -182,7 +182,7 @@ def test_a_gradient_has_vanished_when_five_rows_are_below_a_thousandth_of_the_la
     assert severity(judged(HEALTH_RULES["vanishing-generator-gradient"], values)) == ("warning" if said else None)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("values", "expected"),
     [
         ([0.8], None),
@@ -205,7 +205,7 @@ def test_modes_are_lost_below_half_the_best_coverage_and_collapsed_below_a_tenth
     assert severity(judged(HEALTH_RULES["mode-loss"], values)) == expected
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("values", "expected"),
     [
         ([1.0], None),
@@ -225,7 +225,7 @@ def test_duplicates_are_named_beyond_a_fifth_after_the_untrained_generator(
     assert severity(judged(HEALTH_RULES["duplicates"], values)) == expected
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("values", "said"),
     [
         ([2.0, 3.0, 2.0, 3.0, 2.0, 3.0], True),
@@ -247,8 +247,8 @@ def test_five_swings_in_a_row_up_and_down_by_half_again_are_an_oscillation(value
     assert (judged(HEALTH_RULES["oscillation"], values) is not None) == said
 
 
-@pytest.mark.parametrize("key", ["d_grad_norm", "g_grad_norm"])
-@pytest.mark.parametrize(
+@for_each("key", ["d_grad_norm", "g_grad_norm"])
+@for_each(
     ("values", "said"),
     [
         ([1.0] * 5 + [above(1e3)], True),
@@ -270,7 +270,7 @@ def test_not_a_number_is_near_when_a_gradient_is_a_thousand_times_its_median(
         assert verdict.figure == values[-1] and ("generator" in verdict.figure_name) == (key == "g_grad_norm")
 
 
-@pytest.mark.parametrize("rule", HEALTH_RULES.values(), ids=list(HEALTH_RULES))
+@for_each("rule", HEALTH_RULES.values(), ids=list(HEALTH_RULES))
 @settings(max_examples=50)
 @given(values=st.lists(st.just(0.0) | st.floats(1e-30, 1e30), max_size=14), power=st.integers(-20, 20))
 def test_verdicts_on_norms_and_distances_do_not_depend_on_their_unit(

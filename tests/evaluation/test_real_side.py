@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.for_each import for_each
 
 import ganneal
 from ganneal.cli import main
@@ -175,7 +176,7 @@ def test_statistics_that_the_images_beside_them_contradict_are_refused(project: 
 # Test sets
 
 
-@pytest.mark.parametrize("fit", FITS)
+@for_each("fit", FITS)
 def test_a_test_set_is_cropped_and_resized_as_the_data_of_the_run(project: Path, tmp_path: Path, fit: Any) -> None:
     converted = str(tmp_path / "test.zip")
     assert main(["data", "convert", str(project / "test"), converted, "--size", "8", "--fit", fit]) == 0
@@ -223,7 +224,7 @@ def test_statistics_and_evaluate_as_commands(
     assert sorted(line["reference"]["split"] for line in frechet) == ["stats", "test"]
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("arguments", "said"),
     [
         (["data", "statistics", "{photos}", "--size", "8", "--out", "a.zip"], "out must end in .npz"),

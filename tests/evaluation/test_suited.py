@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.for_each import for_each
 
 from ganneal.cli import main
 from ganneal.data import Dataset
@@ -44,7 +45,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Without:
     return have
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("shape", "with_them", "without"),
     [
         ((3, 32, 32), CifarCNN(), CifarCNN()),
@@ -87,7 +88,7 @@ def test_photographs_are_not_compared_by_the_network_that_the_discriminator_look
     assert sees_photographs(replace(ring_nats(), model=Projected())) and not sees_photographs(ring_nats())
 
 
-@pytest.mark.parametrize(("count", "size"), [(1_000, 16), (768, 8), (192, 4), (49, 4)])
+@for_each(("count", "size"), [(1_000, 16), (768, 8), (192, 4), (49, 4)])
 def test_fewer_features_than_samples_are_offered(count: int, size: int) -> None:
     assert fewer_features((3, 64, 64), count) == f"--extractor pixels --extractor.size {size}"
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tests.for_each import for_each
 from torch import Tensor
 
 from ganneal.evaluation.health import HEALTH_RULES, Verdict
@@ -29,8 +30,8 @@ def verdict(row: Row) -> Verdict | None:
     return HEALTH_RULES["duplicates"]({"d_updates": [1000.0], **series})
 
 
-@pytest.mark.parametrize("d", [2, 48])
-@pytest.mark.parametrize("count", [20, 60, 300])
+@for_each("d", [2, 48])
+@for_each("count", [20, 60, 300])
 def test_a_perfect_generator_gets_no_warning_of_duplicates_however_few_images_there_are(count: int, d: int) -> None:
     for seed in range(8):
         row = measured(normal(count, d, seed), normal(FAKES, d, 1000 + seed))
@@ -45,7 +46,7 @@ def test_the_mean_share_of_a_perfect_generator_is_what_is_expected(d: int) -> No
     assert abs(share.mean() - 2 / 60) < 3 * share.std() / 40**0.5
 
 
-@pytest.mark.parametrize("count", [20, 60, 300])
+@for_each("count", [20, 60, 300])
 def test_a_generator_of_one_image_and_one_that_copies_the_data_are_told(count: int) -> None:
     real, random = normal(count, 48, 0), torch.Generator().manual_seed(1)
     one = verdict(measured(real, real[:1].expand(FAKES, -1) + 1e-6 * normal(FAKES, 48, 2)))
@@ -63,7 +64,7 @@ def test_copies_in_the_data_are_expected_of_the_generator_too() -> None:
     assert measured(real, normal(400, 8, 2))["duplicates"] == 0
 
 
-@pytest.mark.parametrize(("reals", "fakes"), [(60, 2_000), (2_000, 60), (500, 500), (20, 2_000)])
+@for_each(("reals", "fakes"), [(60, 2_000), (2_000, 60), (500, 500), (20, 2_000)])
 def test_the_coverage_of_a_perfect_generator_is_that_of_equal_counts(reals: int, fakes: int) -> None:
     rows = [measured(normal(reals, 4, seed), normal(fakes, 4, 1000 + seed)) for seed in range(10)]
     equal = min(reals, fakes)

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from tests.for_each import for_each
 
 from ganneal.theory.propositions import PROPOSITIONS
 
@@ -27,7 +28,7 @@ def test_every_statement_is_on_the_page_and_holds(example: ModuleType) -> None:
     assert all(row.endswith("| yes |") for row in rows)
 
 
-@pytest.mark.parametrize("name", [name for name, statement in PROPOSITIONS.items() if not statement.slow])
+@for_each("name", [name for name, statement in PROPOSITIONS.items() if not statement.slow])
 def test_quick_statements_of_the_page_are_the_measured_ones(example: ModuleType, name: str) -> None:
     rows = example.printed(PAGE, "statements").splitlines()
     assert example.row(name) in rows, "run python examples/propositions.py"

@@ -18,6 +18,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from tests.for_each import for_each
 
 from ganneal.cli import main
 from ganneal.data import Arrays, Cifar10, Cifar100, Folder, Idx, Zip, source_at
@@ -48,7 +49,7 @@ def surveyed(count: int, sides: Sequence[int], grey: bool = False) -> Survey:
     return Survey(max(count, len(sides)), headers)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("side", "machine", "size"),
     [(28, CPU, 28), (32, CPU, 32), (63, CPU, 56), (64, CPU, 64), (256, CPU, 64), (256, GPU, 256), (4_000, GPU, 256)]
     + [
@@ -262,7 +263,7 @@ def part_of(path: Path, out: Path, count: int = 80) -> str:
     return str(out)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("model", "side", "size"),
     [("dcgan", 60, 56), ("sngan", 60, 56), ("sn-dcgan", 60, 56), ("r3gan", 60, 56), ("resnet-4", 60, 56)]
     + [("sngan", 20, 32), ("biggan", 300, 64)],  # below the smallest network; at most 64 px on a CPU

@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from tests.for_each import for_each
 from torch import Tensor, nn
 
 import ganneal
@@ -73,7 +74,7 @@ def unlabelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # Truncation
 
 
-@pytest.mark.parametrize("bound", [0.1, 0.5, 2.0])
+@for_each("bound", [0.1, 0.5, 2.0])
 def test_truncated_latents_are_normal_ones_within_the_bound(bound: float) -> None:
     random = torch.Generator().manual_seed(0)
     latents = Normal(50).sample(2_000, random)
@@ -120,7 +121,7 @@ def test_samples_are_of_truncated_latents_with_the_same_classes() -> None:
     assert torch.equal(showing().sample(50, seed=3, truncation=1), cut)
 
 
-@pytest.mark.parametrize("bound", [0.0, -1.0, float("nan"), float("inf")])
+@for_each("bound", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_truncation_that_leaves_nothing_is_refused(bound: float) -> None:
     with pytest.raises(ValueError, match=f"truncation must be a finite number above 0, got {bound}; leave it out"):
         showing().sample(2, truncation=bound)
@@ -214,7 +215,7 @@ def test_statistics_of_a_generator_without_batch_norm_are_refused() -> None:
     assert showing().statistics is None
 
 
-@pytest.mark.parametrize("rule", ["average", "copy", "recompute"])
+@for_each("rule", ["average", "copy", "recompute"])
 def test_the_average_keeps_the_statistics_that_its_rule_says(rule: Any, tmp_path: Path) -> None:
     averaging = Averaging(half_life=8, rampup=None, statistics=rule)
     run = train(digits(averaging=averaging), tmp_path / "run")
@@ -286,7 +287,7 @@ def test_samples_of_a_class_from_the_command_line(run: Path, tmp_path: Path, cap
     assert "a row for each class: one, nine, five" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("arguments", "message"),
     [
         (("--class", "10"), "class must be a name of a class, got '10'"),

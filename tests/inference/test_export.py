@@ -14,6 +14,7 @@ import onnxruntime
 import pytest
 import torch
 from PIL import Image
+from tests.for_each import for_each
 from torch import Tensor
 
 from ganneal.augment import AUGMENTATIONS
@@ -81,7 +82,7 @@ def card_of(path: Path) -> dict[str, Any]:
     return json.loads(session.get_modelmeta().custom_metadata_map["ganneal"])
 
 
-@pytest.mark.parametrize("count", [1, 3, 50])
+@for_each("count", [1, 3, 50])
 def test_onnx_runtime_draws_the_samples_of_the_original_at_any_batch_size(count: int, onnx_file: Path) -> None:
     original = trained(SMALL, (1, 8, 8))
     session = onnxruntime.InferenceSession(onnx_file)
@@ -205,7 +206,7 @@ class Off:
         return run
 
 
-@pytest.mark.parametrize(("by", "written"), [(5e-6, True), (3e-5, False), (float("nan"), False)])
+@for_each(("by", "written"), [(5e-6, True), (3e-5, False), (float("nan"), False)])
 def test_a_file_that_differs_is_not_written(
     by: float, written: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -232,7 +233,7 @@ def test_what_is_there_already_is_kept_unless_said(tmp_path: Path, monkeypatch: 
     assert path.stat().st_size > 1_000
 
 
-@pytest.mark.parametrize("missing", ["onnx", "onnxscript", "onnxruntime"])
+@for_each("missing", ["onnx", "onnxscript", "onnxruntime"])
 def test_a_missing_extra_is_named(missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(ValueError, match=rf"needs {missing}, .*pip install 'ganneal\[export\]'"):

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from tests.for_each import for_each
 
 from ganneal.data import source_at
 from ganneal.evaluation.stored import Settings, evaluate_images
@@ -49,8 +50,8 @@ def stored(path: Path) -> np.ndarray:
     return np.stack([picture[None] if picture.ndim == 2 else picture.transpose(2, 0, 1) for picture in pictures])
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize(("channels", "size"), [(3, 16), (1, 16), (3, 32), (1, 8)])
+@for_each("form", FORMS)
+@for_each(("channels", "size"), [(3, 16), (1, 16), (3, 32), (1, 8)])
 def test_every_form_of_data_holds_the_same_bytes(form: str, channels: int, size: int, tmp_path: Path) -> None:
     given = drawn(channels=channels, size=size)
     write_samples(given, tmp_path / form)
@@ -71,8 +72,8 @@ def test_one_image_is_written_as_it_is_and_several_as_a_grid(channels: int, tmp_
         assert picture.size == (2 * 50 + 2, 2 * 50 + 2)
 
 
-@pytest.mark.parametrize("real", FORMS)
-@pytest.mark.parametrize("fake", FORMS)
+@for_each("real", FORMS)
+@for_each("fake", FORMS)
 def test_the_same_samples_in_two_forms_have_no_distance(real: str, fake: str, tmp_path: Path) -> None:
     places = [tmp_path / f"{side}-{form}" for side, form in (("real", real), ("fake", fake))]
     for place in places:
@@ -94,8 +95,8 @@ def test_points_are_read_again_as_points(tmp_path: Path) -> None:
             write_samples(DrawnSamples(points), tmp_path / name)
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("names", [("cat", "dog", "eel"), HARD, ()], ids=["plain", "hard", "none"])
+@for_each("form", FORMS)
+@for_each("names", [("cat", "dog", "eel"), HARD, ()], ids=["plain", "hard", "none"])
 def test_the_class_of_each_sample_is_read_again(form: str, names: tuple[str, ...], tmp_path: Path) -> None:
     given = drawn(30, names=names, classes=0 if names else 12)
     write_samples(given, tmp_path / form)
@@ -128,7 +129,7 @@ def test_folders_of_classes_are_safe_and_all_different(names: list[str]) -> None
         assert name.split(".")[0].lower() not in ("con", "prn", "aux", "nul") and len(name.encode()) <= 255
 
 
-@pytest.mark.parametrize("form", ["one.png", "set.npz", "set.zip"])
+@for_each("form", ["one.png", "set.npz", "set.zip"])
 def test_a_file_that_is_there_is_replaced_on_request_only(form: str, tmp_path: Path) -> None:
     (tmp_path / form).write_text("mine")
     with pytest.raises(ValueError, match=r"out must be a new file.*--overwrite"):
@@ -151,7 +152,7 @@ def test_older_samples_in_a_folder_go_on_request_only_and_nothing_else_does(tmp_
     assert left == [MANIFEST, "000000.png", "000001.png", "cat", "cat/notes.txt", "notes.txt"]
 
 
-@pytest.mark.parametrize("name", ["mine.png", "000000.png", "cat/mine.jpg", "dataset.json"])
+@for_each("name", ["mine.png", "000000.png", "cat/mine.jpg", "dataset.json"])
 def test_samples_are_never_mixed_with_other_images_nor_replace_them(name: str, tmp_path: Path) -> None:
     root = tmp_path / "set"
     write_samples(drawn(3), root)
@@ -180,7 +181,7 @@ def test_an_interrupted_folder_is_known_for_what_it_is(tmp_path: Path, monkeypat
     assert np.array_equal(stored(tmp_path / "set"), to_uint8(drawn(3).samples))
 
 
-@pytest.mark.parametrize("out", ["", "fakes", "cat/fakes", "one.png"])
+@for_each("out", ["", "fakes", "cat/fakes", "one.png"])
 def test_samples_are_never_written_among_the_data_wherever_the_command_runs(out: str, tmp_path: Path) -> None:
     data, run = tmp_path / "data", tmp_path / "run"
     data.mkdir()
@@ -194,7 +195,7 @@ def test_samples_are_never_written_among_the_data_wherever_the_command_runs(out:
     check_outside(data / "fakes", tmp_path / "zoo:nowhere")
 
 
-@pytest.mark.parametrize("ending", [".jpg", ".webp", ".tar", ".npy"])
+@for_each("ending", [".jpg", ".webp", ".tar", ".npy"])
 def test_other_endings_are_refused(ending: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"out must end in \.png, \.npz or \.zip, or be a folder"):
         write_samples(drawn(), tmp_path / f"set{ending}")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests.for_each import for_each
 
 import ganneal
 from ganneal.cli import main
@@ -21,7 +22,7 @@ def test_the_zoo_has_digits_mnist_and_cifar() -> None:
     assert zoo.names() == ["cifar10-nats", "digits-nats", "mnist-nts"]
 
 
-@pytest.mark.parametrize("name", zoo.names())
+@for_each("name", zoo.names())
 def test_each_loads_and_draws_varied_images_in_range(name: str) -> None:
     generator = ganneal.load(f"zoo:{name}")
     samples = generator.sample(32, seed=1)
@@ -30,7 +31,7 @@ def test_each_loads_and_draws_varied_images_in_range(name: str) -> None:
     torch.testing.assert_close(ganneal.load(f"zoo:{name}").sample(32, seed=1), samples)
 
 
-@pytest.mark.parametrize("name", zoo.names())
+@for_each("name", zoo.names())
 def test_each_card_states_data_command_and_measured_figures(name: str) -> None:
     card = zoo.card(name)
     assert card["data"]["name"] and card["data"]["count"] > 1_000 and card["data"]["licence"]
@@ -40,7 +41,7 @@ def test_each_card_states_data_command_and_measured_figures(name: str) -> None:
     assert card["provenance"]["torch"] and card["licence"]
 
 
-@pytest.mark.parametrize("name", zoo.names())
+@for_each("name", zoo.names())
 def test_only_vectors_keep_full_precision(name: str) -> None:
     weights = load_file(zoo.place(name) / "final" / "generator.safetensors")
     assert {t.dtype for t in weights.values() if t.dim() > 1} == {torch.float16}
@@ -79,7 +80,7 @@ def test_other_data_than_it_was_made_of_are_refused(tmp_path: Path, monkeypatch:
         evaluate_run("zoo:mnist-nts", data_path="mnist.npz")
 
 
-@pytest.mark.parametrize(
+@for_each(
     "arguments",
     [
         ["report", "zoo:digits-nats"],

@@ -30,7 +30,7 @@ from ganneal.theory.normals import (
 REAL = torch.tensor([2.0, -1.0, 0.5], dtype=torch.float64)
 FAKE = torch.tensor([-1.5, 0.25, 3.0], dtype=torch.float64)
 PAIRS = list(product(DIVERGENCES, DIVERGENCES))
-every_pair = pytest.mark.parametrize(("f", "g"), PAIRS, ids=[f"{f}-{g}" for f, g in PAIRS])
+every_pair = for_each(("f", "g"), PAIRS, ids=[f"{f}-{g}" for f, g in PAIRS])
 P, Q = Normal1D(-0.3, 0.9), Normal1D(0.4, 1.1)
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.for_each import for_each
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -85,7 +86,7 @@ def test_wider_cells_only_lower_the_divergence(seed, kept):
     assert 0 <= coarse_result.js + 1e-12 <= fine_result.js + 2e-12 <= log(2) + 3e-12
 
 
-@pytest.mark.parametrize(("k", "kl", "js"), [(1, 2.079442, 0.496929), (4, 0.693147, 0.215762), (6, 0.287682, 0.095603)])
+@for_each(("k", "kl", "js"), [(1, 2.079442, 0.496929), (4, 0.693147, 0.215762), (6, 0.287682, 0.095603)])
 def test_k_of_eight_separated_modes_match_the_table(k, kl, js):
     modes = on_a_line(*((20.0 * i, 1.0) for i in range(8)))
     x = tensor([20.0 * i for i in range(k)] * 2)[:, None]
@@ -121,7 +122,7 @@ def test_samples_far_outside_fall_into_the_outer_cells_with_a_finite_price():
     assert result.js == pytest.approx(log(2), abs=1e-12)
 
 
-@pytest.mark.parametrize("position", [-40.0, -12.0, 0.0, 12.0, 40.0])
+@for_each("position", [-40.0, -12.0, 0.0, 12.0, 40.0])
 def test_tail_cells_keep_their_digits_on_both_sides(position):
     from scipy.special import log_ndtr
 
@@ -174,7 +175,7 @@ def test_samples_of_the_ring_diverge_by_the_bias_of_their_count():
     assert halved.kl_model_to_target < 0.7 * result.kl_model_to_target
 
 
-@pytest.mark.parametrize("rho", [-0.99, -0.5, 0.1, 0.9, 0.999])
+@for_each("rho", [-0.99, -0.5, 0.1, 0.9, 0.999])
 def test_the_quadrants_of_a_correlated_gaussian_hold_the_arcsine(rho):
     mixture = correlated(rho, deviations=(0.3, 5.0), mean=(2.0, -1.0))
     masses = cell_log_masses(mixture, [[2.0], [-1.0]]).exp()
@@ -182,8 +183,8 @@ def test_the_quadrants_of_a_correlated_gaussian_hold_the_arcsine(rho):
     assert_close(masses, tensor([[same, 0.5 - same], [0.5 - same, same]]), rtol=1e-11, atol=1e-14)
 
 
-@pytest.mark.parametrize("rho", [0.3, -0.95])
-@pytest.mark.parametrize("edge", [-1.3, 0.7, 2.5])
+@for_each("rho", [0.3, -0.95])
+@for_each("edge", [-1.3, 0.7, 2.5])
 def test_correlated_cells_add_up_to_their_margins_at_any_width(rho, edge):
     mixture = correlated(rho, deviations=(2.0, 0.5))
     coarse = cell_log_masses(mixture, [[edge], [edge / 3]]).exp()

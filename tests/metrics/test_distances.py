@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from tests.for_each import for_each
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -116,8 +117,8 @@ def test_balls_are_counted_as_by_the_whole_matrix(both, block, closed, data):
     assert torch.equal(of_ball, inside.sum(dim=0))
 
 
-@pytest.mark.parametrize("block", [1, 7, 1000])
-@pytest.mark.parametrize("d", [1, 3, 64])
+@for_each("block", [1, 7, 1000])
+@for_each("d", [1, 3, 64])
 def test_the_neighbour_that_made_a_radius_lies_on_the_edge(d, block):
     points = normal(24, d)
     radii = nearest_distances(points, points, k=4, exclude_self=True, block=block)[0][:, -1]
@@ -157,7 +158,7 @@ def test_no_intermediate_result_grows_with_both_sets():
     assert block**2 <= largest.elements <= block * (block + 6)  # a tile beside the k + 4 candidates so far
 
 
-@pytest.mark.parametrize(("k", "exclude_self", "most"), [(0, False, 5), (6, False, 5), (5, True, 4), (-1, True, 4)])
+@for_each(("k", "exclude_self", "most"), [(0, False, 5), (6, False, 5), (5, True, 4), (-1, True, 4)])
 def test_more_neighbours_than_there_are_are_refused(k, exclude_self, most):
     with pytest.raises(ValueError, match=f"k must be between 1 and {most}, got {k}"):
         nearest_distances(normal(5, 2), normal(5, 2), k=k, exclude_self=exclude_self)
@@ -168,7 +169,7 @@ def test_excluding_self_needs_the_points_as_queries():
         nearest_distances(normal(4, 2), normal(5, 2), exclude_self=True)
 
 
-@pytest.mark.parametrize("bad", [1e200, float("inf"), float("nan")])
+@for_each("bad", [1e200, float("inf"), float("nan")])
 def test_features_that_cannot_be_squared_are_refused(bad):
     points = normal(5, 2)
     points[3, 1] = bad

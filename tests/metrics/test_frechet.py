@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.for_each import for_each
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -51,9 +52,7 @@ def distance_by_singular_values(real: Tensor, fake: Tensor) -> float:
     return float(shift + first.square().sum() + second.square().sum() - 2 * cross)
 
 
-@pytest.mark.parametrize(
-    ("means", "deviations"), [((0, 0), (1, 1)), ((0, 3), (1, 2)), ((-1, 2), (0.1, 5)), ((1, 1), (0, 2))]
-)
+@for_each(("means", "deviations"), [((0, 0), (1, 1)), ((0, 3), (1, 2)), ((-1, 2), (0.1, 5)), ((1, 1), (0, 2))])
 def test_one_dimension_is_the_difference_of_means_and_of_deviations_squared(means, deviations):
     real, fake = (gaussian([m], [[s * s]]) for m, s in zip(means, deviations, strict=True))
     expected = (means[0] - means[1]) ** 2 + (deviations[0] - deviations[1]) ** 2
@@ -145,7 +144,7 @@ def test_rank_deficient_features_agree_with_the_nuclear_norm(seed, rank, other_r
     assert frechet_distance(x, y) == pytest.approx(distance_by_singular_values(x, y), abs=1e-7 * scale(x, y))
 
 
-@pytest.mark.parametrize(("rank", "other_rank"), [(4, 6), (32, 4), (4, 32)])
+@for_each(("rank", "other_rank"), [(4, 6), (32, 4), (4, 32)])
 def test_rounding_errors_of_rank_deficient_features_are_cut_before_the_root(rank, other_rank):
     # the square root turns each of 1e-16 into 1e-8; cut, they leave 1e-15
     for seed in range(20):
@@ -211,8 +210,8 @@ def test_features_carry_no_gradient_and_are_left_alone():
     assert_close(x.detach(), before, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize(("rows", "other_rows", "name"), [(4, 40, "real"), (40, 3, "fake"), (2, 2, "real")])
-@pytest.mark.parametrize("form", [lambda x: x, Moments.of])
+@for_each(("rows", "other_rows", "name"), [(4, 40, "real"), (40, 3, "fake"), (2, 2, "real")])
+@for_each("form", [lambda x: x, Moments.of])
 def test_as_many_features_as_rows_are_refused(form, rows, other_rows, name):
     with pytest.raises(ValueError, match=rf"{name} must have more rows than features.*d=4.*allow_singular=True"):
         frechet_distance(form(normal(rows, 4)), form(normal(other_rows, 4)))

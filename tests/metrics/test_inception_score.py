@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.for_each import for_each
 from torch import Tensor
 
 from ganneal.metrics.inception_score import InceptionScore, inception_score
@@ -37,7 +38,7 @@ def test_constant_logits_score_one():
     assert inception_score(torch.full((20, 7), 3.0)) == InceptionScore(1.0, 0.0, 1.0)
 
 
-@pytest.mark.parametrize("classes", [2, 10, 1008])
+@for_each("classes", [2, 10, 1008])
 def test_certain_and_even_over_classes_scores_their_number(classes):
     result = inception_score(sure_of(torch.arange(classes), classes), splits=1)
     assert result.mean == result.one_split == pytest.approx(classes, rel=1e-12)
@@ -69,7 +70,7 @@ def test_agrees_with_the_definition_over_splits_in_order():
     assert result.one_split == pytest.approx(by_definition(logits.numpy()), rel=1e-12)
 
 
-@pytest.mark.parametrize("row", [0, 500, 1002])
+@for_each("row", [0, 500, 1002])
 def test_every_row_counts_when_splits_do_not_divide_them(row):
     logits = normal(1003, 4)
     changed = logits.clone()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.for_each import for_each
 
 from ganneal.metrics.intervals import (
     Interval,
@@ -50,7 +51,7 @@ def test_three_seeds_in_logarithms_match_the_table():
     assert interval.sd == pytest.approx(log(2), abs=1e-15) and interval.geometric
 
 
-@pytest.mark.parametrize(("seeds", "t"), [(2, 12.7062), (3, 4.3027), (5, 2.7764), (8, 2.3646), (10, 2.2622)])
+@for_each(("seeds", "t"), [(2, 12.7062), (3, 4.3027), (5, 2.7764), (8, 2.3646), (10, 2.2622)])
 def test_half_width_is_the_published_t_quantile_in_standard_errors(seeds, t):
     interval = seed_interval(np.arange(seeds, dtype=np.float64))
     low, high = ends(interval)
@@ -100,7 +101,7 @@ def test_ratios_beyond_the_largest_float_leave_an_end_open():
     assert str(interval) == "1 [0, inf] over 2 seeds"
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("values", "text"),
     [
         ([1.0, 2.0, 4.0], "2.3 [-1.5, 6.1] over 3 seeds"),
@@ -113,7 +114,7 @@ def test_intervals_print_two_digits_of_their_half_width(values, text):
     assert str(seed_interval(values)) == text
 
 
-@pytest.mark.parametrize(("pairs", "smallest"), [(1, 1.0), (2, 0.5), (3, 0.25), (5, 0.0625), (6, 0.03125)])
+@for_each(("pairs", "smallest"), [(1, 1.0), (2, 0.5), (3, 0.25), (5, 0.0625), (6, 0.03125)])
 def test_differences_of_one_sign_reach_the_smallest_p(pairs, smallest):
     comparison = paired_comparison(np.arange(1.0, pairs + 1), np.zeros(pairs))
     assert comparison.p_sign_flip == comparison.smallest_p == smallest
@@ -289,7 +290,7 @@ def test_decay_over_seeds_is_a_geometric_mean():
     assert last_over_best_interval([3.0], [2.0]).low is None
 
 
-@pytest.mark.parametrize("last", [0.0, -1.0, float("nan"), float("inf")])
+@for_each("last", [0.0, -1.0, float("nan"), float("inf")])
 def test_ratios_of_scores_that_reach_zero_are_refused(last):
     with pytest.raises(ValueError, match=r"last must be above 0 and finite.*use last - best"):
         last_over_best(last, 1.0)
@@ -360,7 +361,7 @@ def test_a_side_that_alone_diverged_is_never_the_better_one(pairs, seeds):
     assert any(a == INF for a, _ in pairs) <= (better_one(pairs) != "a")
 
 
-@pytest.mark.parametrize("pairs", [2, 3, 5, 20])
+@for_each("pairs", [2, 3, 5, 20])
 def test_a_side_whose_every_run_diverged_is_worse_from_two_seeds_on(pairs):
     comparison = paired_comparison([INF] * pairs, [1.0] * pairs)
     assert comparison.decided and comparison.p_t == 0 and comparison.diverged == (pairs, 0)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.for_each import for_each
 from torch import Tensor
 
 from ganneal.metrics.memorisation import Authenticity, authenticity, distinct_rows, memorisation, nearest_pairs
@@ -54,7 +55,7 @@ def test_held_out_samples_as_generated_are_fresh():
     assert result.share_below_first_percentile == 0.01  # 2 of 200
 
 
-@pytest.mark.parametrize("count", [20, 60, 200])
+@for_each("count", [20, 60, 200])
 def test_the_share_below_the_first_percentile_is_expected_by_the_number_of_held_out_samples(count):
     # beside one training sample at 0 and one far off, distances are the samples themselves
     train, random = column(0, 1e6), torch.Generator().manual_seed(count)
@@ -112,7 +113,7 @@ def test_moving_rotating_and_scaling_all_sets_changes_nothing(seed):
     )
 
 
-@pytest.mark.parametrize(("d", "share"), [(1, 0.33), (2, 0.37), (16, 0.70), (64, 0.80)])
+@for_each(("d", "share"), [(1, 0.33), (2, 0.37), (16, 0.70), (64, 0.80)])
 def test_fresh_samples_have_the_known_authenticity(d, share):
     # the standard deviation over seeds is 0.03, so 0.0095 of a mean over 10
     shares = [authenticity(normal(500, d, seed=2 * i), normal(500, d, seed=2 * i + 1)).share for i in range(10)]

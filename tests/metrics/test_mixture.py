@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.for_each import for_each
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -41,7 +42,7 @@ def test_the_density_is_that_of_torchs_multivariate_normals():
     assert_close(mixture.log_prob(x), expected.log_prob(x))
 
 
-@pytest.mark.parametrize("toy", [Ring(), Grid(), Ring(modes=3, std=0.4)], ids=["ring", "grid", "wide"])
+@for_each("toy", [Ring(), Grid(), Ring(modes=3, std=0.4)], ids=["ring", "grid", "wide"])
 def test_a_toys_mixture_keeps_its_density(toy):
     x = normal(40, 2)
     assert_close(GaussianMixture.of(toy.mixture).log_prob(x), toy.mixture.log_prob(x))
@@ -103,7 +104,7 @@ def test_mahalanobis_distances_survive_an_invertible_linear_map(seed):
     assert_close(moved.mahalanobis(x @ matrix.T), mixture.mahalanobis(x), rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize(("d", "share"), [(1, 0.997300), (2, 0.988891), (3, 0.970709)])
+@for_each(("d", "share"), [(1, 0.997300), (2, 0.988891), (3, 0.970709)])
 def test_the_perfect_share_is_chi_square_at_nine(d, share):
     one = GaussianMixture.isotropic(torch.zeros(1, d), 1.0)
     assert mixture_quality(normal(2, d), one).perfect_high_quality == pytest.approx(share, abs=5e-7)
@@ -115,7 +116,7 @@ def test_in_the_plane_the_perfect_share_is_one_minus_the_rayleigh_tail():
     )
 
 
-@pytest.mark.parametrize("d", [1, 2, 3])
+@for_each("d", [1, 2, 3])
 def test_samples_of_the_mixture_reach_the_perfect_share(d):
     # four standard errors of a share at 20,000 samples
     means = 30.0 * torch.arange(4)[:, None].expand(4, d)

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from tests.for_each import for_each
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -65,7 +66,7 @@ def test_arrays_and_tensors_give_the_same_bits():
         assert torch.equal(Moments.of(other).scatter, Moments.of(x).scatter)
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+@for_each("dtype", [torch.float16, torch.bfloat16, torch.float32])
 def test_low_precision_is_raised_to_float64_before_any_sum(dtype):
     x = (normal(4000, 2) + 30).to(dtype)
     assert_close(Moments.of(x).mean, x.double().mean(dim=0), rtol=1e-14, atol=0)
@@ -146,7 +147,7 @@ def test_covariance_of_fewer_than_two_rows_is_refused(rows):
         _ = Moments.of(normal(rows, 2)).covariance
 
 
-@pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
+@for_each("bad", [float("nan"), float("inf"), float("-inf")])
 def test_rows_that_are_not_finite_are_counted_not_dropped(bad):
     x = normal(10, 3)
     x[2, 0] = x[2, 1] = x[7, 2] = bad
@@ -155,14 +156,14 @@ def test_rows_that_are_not_finite_are_counted_not_dropped(bad):
 
 
 @pytest.mark.usefixtures("no_shape_checks")
-@pytest.mark.parametrize("shape", [(), (3,), (3, 0), (2, 3, 4)])
+@for_each("shape", [(), (3,), (3, 0), (2, 3, 4)])
 def test_features_that_are_no_matrix_are_refused(shape):
     with pytest.raises(ValueError, match=r"features must have shape \[n, d\].*flatten"):
         Moments.of(torch.zeros(shape))
 
 
 @pytest.mark.usefixtures("no_shape_checks")
-@pytest.mark.parametrize(
+@for_each(
     "x",
     [
         torch.zeros(3, 2, dtype=torch.uint8),
@@ -182,7 +183,7 @@ def test_parts_of_different_width_are_refused_even_when_empty():
 
 
 @pytest.mark.usefixtures("no_shape_checks")
-@pytest.mark.parametrize(
+@for_each(
     ("n", "mean", "scatter", "message"),
     [
         (-1, torch.zeros(2).double(), torch.zeros(2, 2).double(), "n must be at least 0, got -1"),

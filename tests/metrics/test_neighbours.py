@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.for_each import for_each
 from torch import Tensor
 
 from ganneal.metrics.measures import METRICS
@@ -51,8 +52,8 @@ def by_definition(real: Tensor, fake: Tensor, k: int, closed: bool) -> tuple[flo
     return float(precision), float(recall), density, float(coverage)
 
 
-@pytest.mark.parametrize("block", [1, 7, 1000])
-@pytest.mark.parametrize(
+@for_each("block", [1, 7, 1000])
+@for_each(
     ("k", "ball", "expected"),
     [
         (1, "closed", (0.75, 1, 1.5, 1)),
@@ -102,8 +103,8 @@ def test_swapping_the_sets_swaps_precision_and_recall():
     assert forward.precision == 1 and forward.recall < 0.7  # fakes huddled in the middle are precise
 
 
-@pytest.mark.parametrize("d", [1, 8, 64])
-@pytest.mark.parametrize("k", [1, 5])
+@for_each("d", [1, 8, 64])
+@for_each("k", [1, 5])
 def test_exact_copies_of_the_real_set_lie_on_the_edges(d, k):
     # the copies are in another order, so a tile of the matrix product meets them elsewhere
     x = 3 * normal(150, d) + 10
@@ -152,14 +153,14 @@ def test_expected_coverage_by_hand_and_in_the_limit():
     assert expected_coverage(10**9, 10**9, 5) == pytest.approx(1 - 2**-5, abs=1e-8)
 
 
-@pytest.mark.parametrize(("n", "m", "k"), [(5, 5, 5), (5, 5, 0), (5, 0, 2)])
+@for_each(("n", "m", "k"), [(5, 5, 5), (5, 5, 0), (5, 0, 2)])
 def test_expected_coverage_of_impossible_counts_is_refused(n, m, k):
     with pytest.raises(ValueError, match=f"got k={k}, n={n}, m={m}"):
         expected_coverage(n, m, k)
 
 
-@pytest.mark.parametrize("metric", [precision_recall, density_coverage])
-@pytest.mark.parametrize(("n", "m", "k"), [(4, 9, 4), (9, 4, 4), (9, 9, 0)])
+@for_each("metric", [precision_recall, density_coverage])
+@for_each(("n", "m", "k"), [(4, 9, 4), (9, 4, 4), (9, 9, 0)])
 def test_neighbours_beyond_the_smaller_set_are_refused(metric, n, m, k):
     with pytest.raises(ValueError, match=f"k must be at least 1 and below both.*k={k} for n={n} real and m={m} fake"):
         metric(normal(n, 2), normal(m, 2), k=k)

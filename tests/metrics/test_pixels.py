@@ -2,6 +2,7 @@ import jaxtyping
 import numpy as np
 import pytest
 import torch
+from tests.for_each import for_each
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -24,7 +25,7 @@ def test_each_feature_is_the_mean_of_its_cell():
     assert_close(pixel_features(x), cells.flatten(start_dim=1))
 
 
-@pytest.mark.parametrize("side", [1, 8, 16])
+@for_each("side", [1, 8, 16])
 def test_images_up_to_the_size_are_only_flattened(side):
     x = images(4, 3, side, side)
     assert torch.equal(pixel_features(x), x.double().flatten(start_dim=1))
@@ -34,8 +35,8 @@ def test_only_the_longer_side_is_averaged():
     assert_close(pixel_features(images(2, 1, 8, 32)), images(2, 1, 8, 16, 2).double().mean(dim=-1).flatten(1))
 
 
-@pytest.mark.parametrize("side", [17, 28, 33])
-@pytest.mark.parametrize("size", [1, 5, 16])
+@for_each("side", [17, 28, 33])
+@for_each("size", [1, 5, 16])
 def test_constant_images_stay_constant_at_any_side_and_size(side, size):
     features = pixel_features(torch.full((2, 3, side, side), 0.25), size=size)
     assert features.shape == (2, 3 * size * size)
@@ -52,7 +53,7 @@ def test_no_images_give_no_rows():
     assert pixel_features(images(0, 1, 32, 32)).shape == (0, 256)
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@for_each("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 def test_averages_are_taken_in_float64_and_detached(dtype):
     x = images(2, 1, 64, 64).to(dtype).requires_grad_()
     features = pixel_features(x, size=1)
@@ -68,7 +69,7 @@ def test_brightening_every_pixel_moves_the_distance_by_its_square_a_feature():
 
 
 @pytest.mark.usefixtures("no_shape_checks")
-@pytest.mark.parametrize("shape", [(4,), (2, 16, 16), (1, 2, 3, 4, 5)])
+@for_each("shape", [(4,), (2, 16, 16), (1, 2, 3, 4, 5)])
 def test_other_shapes_are_refused(shape):
     with pytest.raises(ValueError, match=r"images must have shape \[n, c, h, w\], or \[n, d\]"):
         pixel_features(torch.zeros(shape))

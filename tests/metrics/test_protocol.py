@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.for_each import for_each
 
 from ganneal.metrics.extractors.inception_file import FID_FILE
 from ganneal.metrics.protocol import (
@@ -47,7 +48,7 @@ def record(value: float = 1.0, seed: int = 0, protocol: MetricProtocol = RESNET,
 # Names
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("changes", "name"),
     [
         ({}, "FID50k-train"),
@@ -62,7 +63,7 @@ def test_values_of_the_official_network_have_the_published_names(changes: dict[s
     assert replace(FID, **changes).name == name
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("changes", "name"),
     [
         ({"extractor_sha256": "0" * 64}, "FD-inception@50k"),
@@ -139,20 +140,20 @@ def test_every_field_of_the_protocol_is_tried_here() -> None:
     assert OTHER.keys() == MetricProtocol.__dataclass_fields__.keys()
 
 
-@pytest.mark.parametrize("field", OTHER)
+@for_each("field", OTHER)
 def test_protocols_are_equal_only_in_every_field(field: str) -> None:
     assert replace(RESNET) == RESNET
     assert replace(RESNET, **{field: OTHER[field]}) != RESNET
 
 
-@pytest.mark.parametrize("field", [name for name in OTHER if name not in ("part", "extractor", "n_fake")])
+@for_each("field", [name for name in OTHER if name not in ("part", "extractor", "n_fake")])
 def test_values_of_one_name_and_unequal_protocols_are_refused_a_column_naming_the_difference(field: str) -> None:
     other = record(protocol=replace(RESNET, **{field: OTHER[field]}))
     with pytest.raises(ValueError, match=rf"named FD-resnet56@50k were measured differently \({field}: .* and .*\)"):
         columns([record(), other])
 
 
-@pytest.mark.parametrize("field", ["part", "extractor", "n_fake"])
+@for_each("field", ["part", "extractor", "n_fake"])
 def test_values_of_other_names_have_other_columns(field: str) -> None:
     other = record(protocol=replace(RESNET, **{field: OTHER[field]}))
     assert list(columns([record(), other]).values()) == [[record()], [other]]
@@ -189,7 +190,7 @@ def test_each_warning_is_kept_once_in_order() -> None:
     assert merged.warnings == ("n<5d", "b", "a")
 
 
-@pytest.mark.parametrize(
+@for_each(
     "other",
     [
         record(protocol=replace(RESNET, n_fake=10_000)),

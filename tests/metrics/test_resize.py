@@ -4,6 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from tests.for_each import for_each
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -18,7 +19,7 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
     return torch.from_numpy(np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8))
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("rule", "values"),
     [
         ("pytorch-fid", (0, 0.709030, 124.856186, 248)),
@@ -33,13 +34,13 @@ def test_a_ramp_of_32_pixels_enlarged_to_299_has_the_published_programs_values(r
     assert_close(row[[0, 5, 150, 298]], torch.tensor(values), atol=2e-4, rtol=0)
 
 
-@pytest.mark.parametrize(("rule", "grey"), [("pytorch-fid", 127.5), ("tf-legacy", 0), ("clean", 127.5)])
+@for_each(("rule", "grey"), [("pytorch-fid", 127.5), ("tf-legacy", 0), ("clean", 127.5)])
 def test_stripes_halved_turn_grey_but_for_the_rule_that_drops_every_second_pixel(rule, grey):
     assert Resize(rule, 299)(STRIPES)[0, 0, 150, 150].item() == pytest.approx(grey, abs=1e-3)
 
 
-@pytest.mark.parametrize("rule", PILLOW)
-@pytest.mark.parametrize(("side", "size"), [(32, 299), (299, 64), (64, 28), (300, 299), (29, 28)])
+@for_each("rule", PILLOW)
+@for_each(("side", "size"), [(32, 299), (299, 64), (64, 28), (300, 299), (29, 28)])
 def test_antialiased_rules_are_pillows_floating_point_filters(rule, side, size):
     image = noise(1, 1, side, side).float()
     pillow = Image.fromarray(image[0, 0].numpy()).resize((size, size), PILLOW[rule])
@@ -66,15 +67,15 @@ def test_a_constant_image_stays_constant(rule, side, size, value):
     assert_close(Resize(rule, size)(image), torch.full((1, 2, size, size), float(value)), atol=1e-3, rtol=0)
 
 
-@pytest.mark.parametrize("rule", RESIZE_RULES)
+@for_each("rule", RESIZE_RULES)
 def test_an_image_of_the_size_already_is_untouched_whether_or_not_the_rule_is_applied(rule):
     image = noise(2, 3, 24, 24).float()
     assert Resize(rule, 24)(image) is image
     assert_close(RESIZE_RULES[rule](image, 24), image, atol=1e-3, rtol=0)
 
 
-@pytest.mark.parametrize("rule", RESIZE_RULES)
-@pytest.mark.parametrize("size", [16, 50])
+@for_each("rule", RESIZE_RULES)
+@for_each("size", [16, 50])
 def test_rules_commute_with_exchanging_rows_and_columns(rule, size):
     image = noise(1, 1, 33, 33).float()
     turned = Resize(rule, size)(image.mT).mT

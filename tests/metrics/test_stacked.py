@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.for_each import for_each
 
 from ganneal.metrics.stacked import stacked_labels, stacked_modes
 
@@ -23,7 +24,7 @@ def test_the_three_digits_are_the_decimals_of_the_mode():
     assert stacked_labels(torch.tensor([[1, 2, 3]], dtype=torch.int32)).tolist() == [123]
 
 
-@pytest.mark.parametrize("modes", [1, 2, 10, 250, 999, 1000])
+@for_each("modes", [1, 2, 10, 250, 999, 1000])
 def test_equal_counts_over_k_modes_diverge_by_the_log_of_what_is_missing(modes):
     result = stacked_modes(torch.arange(modes).repeat(26))
     assert result.modes == modes and result.samples == 26 * modes

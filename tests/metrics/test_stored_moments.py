@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.for_each import for_each
 
 from ganneal.metrics.frechet import frechet_distance
 from ganneal.metrics.measures import METRICS
@@ -58,7 +59,7 @@ def test_a_count_is_not_contradicted(tmp_path: Path) -> None:
         read_moments(tmp_path / "a.npz", 1)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("mu", "sigma", "said"),
     [
         (np.zeros(3), np.eye(4), r"shapes \[d\] and \[d, d\], got \[3\] and \[4, 4\]"),
@@ -80,7 +81,7 @@ def test_what_is_no_mean_and_covariance_is_refused(
         read_moments(tmp_path / "a.npz")
 
 
-@pytest.mark.parametrize("about", ["{", "[]", '{"format": 2}', '{"format": 1, "count": 3}'])
+@for_each("about", ["{", "[]", '{"format": 2}', '{"format": 1, "count": 3}'])
 def test_a_damaged_card_is_refused(tmp_path: Path, about: str) -> None:
     np.savez(tmp_path / "a.npz", mu=np.zeros(2), sigma=np.eye(2), about=np.array(about))
     with pytest.raises(ValueError, match=r"the statistics in .*a\.npz cannot be read"):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
+from tests.for_each import for_each
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -61,7 +62,7 @@ PUBLISHED = [
 ]
 
 
-@pytest.mark.parametrize(("model", "size", "num_classes", "generator", "discriminator", "g_macs", "d_macs"), PUBLISHED)
+@for_each(("model", "size", "num_classes", "generator", "discriminator", "g_macs", "d_macs"), PUBLISHED)
 def test_published_sizes(
     model: BigGAN, size: int, num_classes: int, generator: int, discriminator: int, g_macs: float, d_macs: float
 ) -> None:
@@ -174,7 +175,7 @@ def test_initial_weights() -> None:
         assert weight.std().item() == pytest.approx(0.02, rel=0.05)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("model", "size", "num_classes", "message"),
     [
         (BigGAN(), 44, 0, r"n from 3 to 6, got \(3, 44, 44\); the nearest sizes, width x height, are 40x40 or 48x48"),
@@ -190,7 +191,7 @@ def test_what_biggan_does_not_allow_is_refused(model: BigGAN, size: int, num_cla
         model.build((3, size, size), num_classes)
 
 
-@pytest.mark.parametrize(("field", "value"), [("width", 0), ("latent_size", 0), ("shared_size", -1), ("norm_eps", 0.0)])
+@for_each(("field", "value"), [("width", 0), ("latent_size", 0), ("shared_size", -1), ("norm_eps", 0.0)])
 def test_bad_fields_are_refused(field: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"{field} must be .*got {value}"):
         BigGAN(**{field: value})  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tests.for_each import for_each
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -10,7 +11,7 @@ from ganneal.models.resnet4 import DownBlock, UpBlock
 
 FAMILIES = [DCGANExt, ResNet4, FC2]
 TINY: list[Model] = [DCGANExt(width=2, latent_size=3), ResNet4(width=2, latent_size=3), FC2(5, width=2, latent_size=3)]
-every_tiny = pytest.mark.parametrize("model", TINY, ids=lambda model: type(model).__name__)
+every_tiny = for_each("model", TINY, ids=lambda model: type(model).__name__)
 
 
 def on_meta(model: Model, channels: int, size: int) -> ModelPair:
@@ -41,9 +42,7 @@ PUBLISHED = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("model", "channels", "size", "generator", "discriminator", "inert", "g_macs", "d_macs"), PUBLISHED
-)
+@for_each(("model", "channels", "size", "generator", "discriminator", "inert", "g_macs", "d_macs"), PUBLISHED)
 def test_published_sizes(
     model: Model, channels: int, size: int, generator: int, discriminator: int, inert: int, g_macs: float, d_macs: float
 ) -> None:
@@ -55,7 +54,7 @@ def test_published_sizes(
     assert million_macs(pair.discriminator, images) == pytest.approx(d_macs, abs=rounding)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("channels", "size", "generator"), [(1, 28, 716_560), (1, 32, 839_680), (3, 32, 1_890_304), (3, 64, 6_618_112)]
 )
 def test_published_sizes_of_the_fully_connected_generator(channels: int, size: int, generator: int) -> None:
@@ -118,7 +117,7 @@ def test_initial_weights_are_those_of_the_published_code() -> None:
 
 
 @every_tiny
-@pytest.mark.parametrize(("size", "channels"), [(8, 1), (16, 3), (28, 1), (32, 3), (48, 3), (56, 1), (64, 3), (112, 1)])
+@for_each(("size", "channels"), [(8, 1), (16, 3), (28, 1), (32, 3), (48, 3), (56, 1), (64, 3), (112, 1)])
 def test_every_even_size_gives_images_within_one_and_one_logit_each(model: Model, size: int, channels: int) -> None:
     torch.manual_seed(0)
     pair = model.build((channels, size, size))
@@ -144,14 +143,14 @@ def test_the_shortcut_sees_the_rectified_input() -> None:
     assert not torch.equal(first(x), first(torch.zeros_like(x)))
 
 
-@pytest.mark.parametrize("shape", [(2,), (3, 32, 27), (1, 7, 7), (3, 100, 100), (1, 1, 1)], ids=str)
+@for_each("shape", [(2,), (3, 32, 27), (1, 7, 7), (3, 100, 100), (1, 1, 1)], ids=str)
 @every_tiny
 def test_a_shape_without_a_network_is_refused_with_a_way_out(model: Model, shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"must (be \(channels, height, width\)|halve evenly).*data\.size"):
         model.build(shape)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@for_each("family", FAMILIES)
 def test_a_depth_that_does_not_divide_the_size_is_refused(family: type[DCGANExt]) -> None:
     # three halvings do not fit 28 px: the published nets pad MNIST to 32
     with pytest.raises(ValueError, match="depth must be at most 2 for 28 px.*got 3; use None"):
@@ -160,8 +159,8 @@ def test_a_depth_that_does_not_divide_the_size_is_refused(family: type[DCGANExt]
         family().build((1, 28, 28), num_classes=10)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("field", ["width", "latent_size", "depth"])
+@for_each("family", FAMILIES)
+@for_each("field", ["width", "latent_size", "depth"])
 def test_empty_layers_are_refused(family: type[DCGANExt], field: str) -> None:
     with pytest.raises(ValueError, match=f"{field} must be at least 1.* got 0"):
         family(**{field: 0})  # type: ignore[arg-type]

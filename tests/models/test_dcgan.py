@@ -7,6 +7,7 @@ from types import ModuleType
 
 import pytest
 import torch
+from tests.for_each import for_each
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -41,7 +42,7 @@ def convolutions(module: nn.Module) -> list[nn.Conv2d | nn.ConvTranspose2d]:
     return [layer for layer in module.modules() if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)]
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("model", "channels", "size", "generator", "discriminator"),
     [
         (DCGAN(), 3, 32, 1_183_619, 663_361),
@@ -65,7 +66,7 @@ def test_28_pixels_start_from_a_7_pixel_base() -> None:
     assert count(pair.discriminator) == (64 * 16 + 64) + (64 * 128 * 16 + 2 * 128) + (128 * 49 + 1)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("model", "channels", "size", "generator", "discriminator"),
     [
         (DCGAN(), 3, 32, 18.1, 17.6),
@@ -97,8 +98,8 @@ def test_layer_and_instance_norm_have_as_many_parameters_as_batch_norm(norm: Nor
     assert count(on_meta(DCGAN(g_norm=norm), 3, 64).generator) == 3_806_083
 
 
-@pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("size", [8, 28, 64])
+@for_each("norm", NORMS)
+@for_each("size", [8, 28, 64])
 def test_inner_layers_have_a_bias_only_without_norm(norm: NormName, size: int) -> None:
     pair = on_meta(DCGAN(g_norm=norm, d_norm=norm), 3, size)
     in_g = [layer.bias is not None for layer in convolutions(pair.generator)]
@@ -107,7 +108,7 @@ def test_inner_layers_have_a_bias_only_without_norm(norm: NormName, size: int) -
     assert first and last and inner == [norm == "none"] * len(inner)
 
 
-@pytest.mark.parametrize("norm", NORMS)
+@for_each("norm", NORMS)
 def test_norm_stands_after_every_inner_layer_and_only_there(norm: NormName) -> None:
     pair = on_meta(DCGAN(g_norm=norm, d_norm=norm), 3, 64)
     kinds = {"batch": nn.BatchNorm2d, "layer": nn.GroupNorm, "instance": nn.InstanceNorm2d}
@@ -141,8 +142,8 @@ def test_initial_weights_are_torch_defaults() -> None:
     assert layer.weight.std().item() == pytest.approx(bound / 3**0.5, rel=0.01)  # 131,072 draws
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("channels", [1, 3])
+@for_each("size", SIZES)
+@for_each("channels", [1, 3])
 def test_every_size_gives_images_within_one_and_one_logit_each(size: int, channels: int) -> None:
     torch.manual_seed(0)
     pair = TINY.build((channels, size, size))
@@ -152,8 +153,8 @@ def test_every_size_gives_images_within_one_and_one_logit_each(size: int, channe
     assert pair.discriminator(images).shape == (3,)
 
 
-@pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("size", [8, 28, 32])
+@for_each("norm", NORMS)
+@for_each("size", [8, 28, 32])
 def test_every_norm_runs_in_both_players(norm: NormName, size: int) -> None:
     pair = DCGAN(width=2, latent_size=4, g_norm=norm, d_norm=norm).build((3, size, size))
     logits = pair.discriminator(pair.generator(torch.randn(2, 4)))
@@ -165,7 +166,7 @@ def test_one_image_gives_one_logit_not_a_scalar() -> None:
     assert pair.discriminator.eval()(torch.zeros(1, 1, 16, 16)).shape == (1,)
 
 
-@pytest.mark.parametrize("norm", ["layer", "instance", "none"])
+@for_each("norm", ["layer", "instance", "none"])
 def test_without_batch_norm_logits_are_independent_in_training_too(norm: NormName) -> None:
     torch.manual_seed(0)
     discriminator = DCGAN(width=4, d_norm=norm).build((1, 16, 16)).discriminator.train()
@@ -183,9 +184,7 @@ def test_batch_norm_couples_the_logits_of_a_batch_in_training() -> None:
     assert discriminator(one)[0] != discriminator(other)[0]
 
 
-@pytest.mark.parametrize(
-    "shape", [(3, 60, 60), (1, 4, 4), (1, 7, 7), (3, 2048, 2048), (1, 32, 27), (32, 32), (2,)], ids=str
-)
+@for_each("shape", [(3, 60, 60), (1, 4, 4), (1, 7, 7), (3, 2048, 2048), (1, 32, 27), (32, 32), (2,)], ids=str)
 def test_a_shape_without_a_network_is_refused_with_the_rule_of_sizes(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError) as error:
         DCGAN().build(shape)
@@ -260,8 +259,8 @@ def unchecked() -> Iterator[ModuleType]:
     del sys.modules[spec.name]
 
 
-@pytest.mark.parametrize("field", ["g_norm", "d_norm"])
-@pytest.mark.parametrize("size", [8, 32])
+@for_each("field", ["g_norm", "d_norm"])
+@for_each("size", [8, 32])
 def test_an_unknown_norm_is_refused_in_production_at_every_size(unchecked: ModuleType, field: str, size: int) -> None:
     with pytest.raises(ValueError, match="norm must be one of batch, layer, instance, none, got 'group'"):
         unchecked.DCGAN(**{field: "group"}).build((1, size, size))

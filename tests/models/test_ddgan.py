@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from tests.for_each import for_each
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -75,14 +76,14 @@ def inputs(batch: int = 4) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return torch.randn(batch, 16), torch.arange(batch) % 4, noisier, samples
 
 
-@pytest.mark.parametrize(("model", "shape", "generator", "discriminator"), SIZES)
+@for_each(("model", "shape", "generator", "discriminator"), SIZES)
 def test_published_sizes(model: DDGAN, shape: tuple[int, ...], generator: int, discriminator: int) -> None:
     with torch.device("meta"):
         pair = model.build(shape)
     assert (count(pair.generator), count(pair.discriminator)) == (generator, discriminator)
 
 
-@pytest.mark.parametrize(("model", "size", "generator", "discriminator"), WORK)
+@for_each(("model", "size", "generator", "discriminator"), WORK)
 def test_published_work(model: DDGAN, size: int, generator: float, discriminator: float) -> None:
     with torch.device("meta"):
         pair = model.build((3, size, size))
@@ -238,7 +239,7 @@ def test_players_are_of_the_classes_named() -> None:
     assert pair.denoises and pair.judged_together == 4
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("model", "shape", "message"),
     [
         (
@@ -259,7 +260,7 @@ def test_shapes_that_do_not_fit_are_refused(model: DDGAN | DenoisingMLP, shape: 
         model.build(shape)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("wrong", "message"),
     [
         ({"width": 7}, "width must be even and at least 4"),

@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from tests.for_each import for_each
 from torch import Tensor, nn
 
 from ganneal.clocks import Counters
@@ -35,7 +36,7 @@ def discriminator_of(pair: ModelPair) -> FastGANDiscriminator:
     return pair.discriminator
 
 
-@pytest.mark.parametrize(("size", "parameters"), [(128, 30_435_533), (256, 30_622_319), (512, 30_668_865)])
+@for_each(("size", "parameters"), [(128, 30_435_533), (256, 30_622_319), (512, 30_668_865)])
 def test_generators_of_projected_gans_have_the_published_sizes(size: int, parameters: int) -> None:
     with torch.device("meta"):
         assert count(FastGAN(layout="sauer").build((3, size, size)).generator) == parameters
@@ -47,8 +48,8 @@ def test_the_players_have_the_published_sizes() -> None:
     assert (count(pair.generator) + SMALL_HEAD, count(pair.discriminator)) == (29_127_846, 11_526_160)
 
 
-@pytest.mark.parametrize("layout", ["liu", "sauer"])
-@pytest.mark.parametrize(
+@for_each("layout", ["liu", "sauer"])
+@for_each(
     ("shape", "logits"),
     [
         ((3, 32, 32), 50),
@@ -130,7 +131,7 @@ def test_two_processes_draw_the_noise_of_one() -> None:
     assert torch.equal(torch.cat(parts), noise(maps))
 
 
-@pytest.mark.parametrize(("size", "gates"), [(32, ["3"]), (64, ["4"]), (256, ["4", "5", "6"])])
+@for_each(("size", "gates"), [(32, ["3"]), (64, ["4"]), (256, ["4", "5", "6"])])
 def test_each_large_map_is_gated_by_the_one_four_doublings_before(size: int, gates: list[str]) -> None:
     with torch.device("meta"):
         generator = FastGAN().build((3, size, size)).generator

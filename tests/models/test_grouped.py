@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.for_each import for_each
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -32,7 +33,7 @@ class GroupedConvolutions(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize(
+@for_each(
     "changes",
     [
         {"model": R3GAN(widths=(32,), latent_size=4), "regularizer": GradientPenalty(center=0.0, points=Reals())},
@@ -40,7 +41,7 @@ class GroupedConvolutions(TorchDispatchMode):
     ],
     ids=["r3gan", "ddgan"],
 )
-@pytest.mark.parametrize("precision", ["bf16", "float32"])
+@for_each("precision", ["bf16", "float32"])
 def test_networks_make_theirs_in_float32(changes: dict[str, Any], precision: Any) -> None:
     run = Run(Experiment(name="digits", data=Digits(), batch_size=4, precision=precision, **changes))
     with GroupedConvolutions() as made:
@@ -62,7 +63,7 @@ LAYERS: list[Any] = [
 """Each with the convolution alone."""
 
 
-@pytest.mark.parametrize(("layer", "plain"), LAYERS)
+@for_each(("layer", "plain"), LAYERS)
 def test_values_are_rounded_once(layer: Any, plain: Any) -> None:
     torch.manual_seed(0)
     x = torch.randn(2, 8, 8, 8, requires_grad=True)
@@ -75,7 +76,7 @@ def test_values_are_rounded_once(layer: Any, plain: Any) -> None:
     assert torch.equal(found, expected)
 
 
-@pytest.mark.parametrize(("layer", "plain"), LAYERS)
+@for_each(("layer", "plain"), LAYERS)
 def test_nothing_is_changed_outside_mixed_precision(layer: Any, plain: Any) -> None:
     x = torch.randn(2, 8, 8, 8)
     assert torch.equal(layer(x), plain(x))

@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from tests.for_each import for_each
 from torch import Tensor, nn
 
 from ganneal.models import MLP
@@ -21,7 +22,7 @@ def by_hand(network: nn.Module, x: Tensor) -> Tensor:
     return x @ weight.T + bias
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("model", "dim", "num_classes", "generator", "discriminator"),
     [
         (MLP(), 2, 0, 33_666, 33_537),  # 2*128+128, twice 128*128+128, then 128*2+2 or 128+1
@@ -66,8 +67,8 @@ def test_every_pair_of_classes_is_told_apart() -> None:
     assert pair.generator(latents, labels).unique(dim=0).shape == (8, 2)
 
 
-@pytest.mark.parametrize("dim", [1, 2, 5])
-@pytest.mark.parametrize("batch", [1, 4])
+@for_each("dim", [1, 2, 5])
+@for_each("batch", [1, 4])
 def test_points_of_any_dimension(dim: int, batch: int) -> None:
     pair = MLP(width=4, latent_size=3).build((dim,))
     points = pair.generator(torch.randn(batch, 3))
@@ -88,7 +89,7 @@ def test_forgotten_labels_are_refused() -> None:
             player(torch.zeros(3, 2))
 
 
-@pytest.mark.parametrize("shape", [(1, 28, 28), (2, 2), ()], ids=str)
+@for_each("shape", [(1, 28, 28), (2, 2), ()], ids=str)
 def test_shapes_other_than_points_are_refused_naming_the_model_for_images(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError) as error:
         MLP().build(shape)
@@ -96,8 +97,8 @@ def test_shapes_other_than_points_are_refused_naming_the_model_for_images(shape:
     assert "'dcgan'" in str(error.value)
 
 
-@pytest.mark.parametrize("field", ["width", "depth", "latent_size"])
-@pytest.mark.parametrize("value", [0, -2])
+@for_each("field", ["width", "depth", "latent_size"])
+@for_each("value", [0, -2])
 def test_empty_networks_are_refused(field: str, value: int) -> None:
     with pytest.raises(ValueError, match=f"{field} must be at least 1, got {value}"):
         MLP(**{field: value})

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from tests.for_each import for_each
 from torch import Tensor, nn
 
 from ganneal.inference.trained_run import TrainedRun
@@ -40,7 +41,7 @@ def test_the_small_discriminators_have_the_published_sizes() -> None:
         assert player.eval().outputs(torch.zeros(1, 3, 256, 256)).logits.shape == (1, 4, 25)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("shape", "side", "seen", "places"),
     [
         ((3, 64, 64), None, (224, 224), 16),

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 import torch.nn.functional as F
+from tests.for_each import for_each
 from torch import Tensor, nn
 
 from ganneal.models import DDGAN, SNGAN, BigGAN, Model, ModelPair
@@ -93,7 +94,7 @@ ROWS = {
     ),
     "studio-128": Row(STUDIO, 128, 1000, *BIG_128, True, (70_433_988, 87_982_370)),
 }
-every_row = pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+every_row = for_each("row", ROWS.values(), ids=ROWS)
 BLOCKS = (GeneratorBlock, DiscriminatorBlock)
 
 
@@ -226,7 +227,7 @@ def test_norms_have_the_published_constants_and_the_last_one_follows_no_class(ro
     assert not any(isinstance(m, nn.BatchNorm2d) for m in pair.discriminator.modules())
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("name", "latents", "chunk", "shared", "inputs"),
     [
         ("biggan-32", 128, 0, None, None),

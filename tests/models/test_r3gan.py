@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tests.for_each import for_each
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -36,7 +37,7 @@ PUBLISHED = [
 ]
 
 
-@pytest.mark.parametrize(("model", "size", "num_classes", "generator", "discriminator", "macs"), PUBLISHED)
+@for_each(("model", "size", "num_classes", "generator", "discriminator", "macs"), PUBLISHED)
 def test_published_sizes(
     model: R3GAN, size: int, num_classes: int, generator: int, discriminator: int, macs: float
 ) -> None:
@@ -50,7 +51,7 @@ def test_published_sizes(
     assert million_macs(pair.discriminator, images, *labels) == pytest.approx(macs, rel=2e-3)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("widths", "size", "groups"),
     [
         ((768,), 32, [96] * 8),

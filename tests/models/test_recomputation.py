@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.for_each import for_each
 from torch import Tensor, nn
 
 from ganneal.data import Digits
@@ -48,8 +49,8 @@ def moved(model: Model, *, penalised: bool) -> tuple[list[Tensor], ModelPair]:
     return [fake, *logits, *torch.autograd.grad(loss, parameters)], pair
 
 
-@pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
-@pytest.mark.parametrize("penalised", [False, True])
+@for_each("model", MODELS, ids=lambda model: type(model).__name__)
+@for_each("penalised", [False, True])
 def test_outputs_gradients_and_buffers_have_the_same_bits(model: Any, penalised: bool) -> None:
     (kept, one), (again, other) = (moved(replace(model, recompute=r), penalised=penalised) for r in (False, True))
     assert all(torch.equal(a, b) for a, b in zip(kept, again, strict=True))

@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from tests.for_each import for_each
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -52,7 +53,7 @@ PUBLISHED = [
 ]
 
 
-@pytest.mark.parametrize(("model", "size", "num_classes", "generator", "discriminator", "g_macs", "d_macs"), PUBLISHED)
+@for_each(("model", "size", "num_classes", "generator", "discriminator", "g_macs", "d_macs"), PUBLISHED)
 def test_published_sizes(
     model: Model, size: int, num_classes: int, generator: int, discriminator: int, g_macs: float, d_macs: float
 ) -> None:
@@ -82,8 +83,8 @@ def test_a_generator_block_is_the_formula_with_the_shortcut_at_the_larger_size(u
     assert torch.equal(x, kept)
 
 
-@pytest.mark.parametrize("first", [True, False])
-@pytest.mark.parametrize("down", [True, False])
+@for_each("first", [True, False])
+@for_each("down", [True, False])
 def test_a_discriminator_block_is_the_formula_with_the_shortcut_at_the_larger_size(first: bool, down: bool) -> None:
     torch.manual_seed(0)
     block = DiscriminatorBlock(3, 4, 5, down=down, first=first).double()
@@ -158,7 +159,7 @@ def test_every_layer_of_sngan_starts_glorot_uniform_and_by_root_two_larger_in_th
             assert table or layer.bias.any(), name  # type: ignore[operator]  # where torch starts it
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("model", "shape", "num_classes", "message"),
     [
         (
@@ -181,9 +182,7 @@ def test_what_a_family_does_not_allow_is_refused(
         model.build(shape, num_classes)
 
 
-@pytest.mark.parametrize(
-    "labels", [torch.zeros(3, dtype=torch.int64), torch.zeros(2, 1, dtype=torch.int64), torch.zeros(2)]
-)
+@for_each("labels", [torch.zeros(3, dtype=torch.int64), torch.zeros(2, 1, dtype=torch.int64), torch.zeros(2)])
 def test_labels_are_one_whole_number_a_sample(labels: Tensor) -> None:
     with pytest.raises(
         ValueError, match=r"labels must be whole numbers, one for each of 2 samples, got (int64|float32)"

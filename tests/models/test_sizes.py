@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.for_each import for_each
 
 from ganneal.models import DCGAN, DDGAN, FC2, R3GAN, SNDCGAN, SNGAN, BigGAN, DCGANExt, FastGAN, Model, Relation, ResNet4
 from ganneal.models.parts.grid import grid_of
@@ -29,8 +30,8 @@ SMALL: dict[str, Model] = {
 SHAPES = [(3, 96, 128), (3, 64, 48), (4, 40, 40), (1, 56, 32), (4, 72, 120), (2, 80, 80), (3, 112, 160)]
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("name", SMALL)
+@for_each("shape", SHAPES, ids=str)
+@for_each("name", SMALL)
 def test_every_family_makes_and_judges_images_of_any_allowed_shape(name: str, shape: tuple[int, ...]) -> None:
     pair = SMALL[name].build(shape)
     with torch.no_grad():
@@ -54,14 +55,14 @@ def test_a_grid_is_the_size_itself_with_the_smallest_base_there_is(height: int, 
     assert all(min(height, width) >> n < 4 for n in deeper)
 
 
-@pytest.mark.parametrize("name", SMALL)
+@for_each("name", SMALL)
 def test_multiples_of_8_up_to_128_and_of_16_up_to_256_are_allowed(name: str) -> None:
     with torch.device("meta"):
         for side in (*range(32, 129, 8), *range(144, 257, 16)):
             SMALL[name].build((3, side, side))
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("shape", "nearest"),
     [
         ((3, 100, 100), "the nearest sizes, width x height, are 96x96 or 104x104: "),

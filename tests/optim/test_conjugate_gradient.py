@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from ganneal.optim import BETA_RULES, ConjugateGradient
 from ganneal.optim.conjugate_gradient import BetaScope
 
-every_rule = pytest.mark.parametrize("rule", BETA_RULES)
+every_rule = for_each("rule", BETA_RULES)
 Gradients = Sequence[Sequence[Tensor]]
 
 

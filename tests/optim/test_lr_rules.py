@@ -29,8 +29,8 @@ from ganneal.optim import (
 CLOCKS: list[RuleClock] = list(get_args(RuleClock))
 SHAPED = [LinearDecay, Cosine]
 
-every_rule = pytest.mark.parametrize("name", LR_RULES)
-every_clock = pytest.mark.parametrize("clock", CLOCKS)
+every_rule = for_each("name", LR_RULES)
+every_clock = for_each("clock", CLOCKS)
 
 
 @for_each(

@@ -14,7 +14,7 @@ from torch.nn import Parameter
 
 from ganneal.optim import OPTIMIZERS, SGD, Adam, Cosine, OptimizerConfig, RMSProp
 
-every_optimizer = pytest.mark.parametrize("name", OPTIMIZERS)
+every_optimizer = for_each("name", OPTIMIZERS)
 CONFIGS: list[OptimizerConfig] = [
     Adam(),
     Adam(lr=3e-3, beta1=0.0, beta2=0.9, eps=1e-3),

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tests.for_each import for_each
 from torch import nn
 
 from ganneal.regularizers import REGULARIZERS, WeightClipping
@@ -16,7 +17,7 @@ def test_default_is_the_limit_of_the_wasserstein_gan_paper() -> None:
     assert REGULARIZERS["clipping"] == WeightClipping(limit=0.01)
 
 
-@pytest.mark.parametrize("limit", [0.01, 0.1, 10.0])
+@for_each("limit", [0.01, 0.1, 10.0])
 def test_parameters_are_clamped_to_the_limit_and_smaller_ones_kept(limit: float) -> None:
     network = discriminator()
     before = [parameter.detach().clone() for parameter in network.parameters()]
@@ -45,7 +46,7 @@ def test_clipping_is_idempotent_and_infinity_clips_nothing() -> None:
     assert all(torch.equal(old, new) for old, new in zip(once, network.parameters(), strict=True))
 
 
-@pytest.mark.parametrize("limit", [0.0, -0.01, float("nan")])
+@for_each("limit", [0.0, -0.01, float("nan")])
 def test_limits_that_leave_no_weight_are_refused(limit: float) -> None:
     with pytest.raises(ValueError, match=f"limit must be above 0, got {limit}"):
         WeightClipping(limit)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.for_each import for_each
 from torch import Tensor
 
 from ganneal.clocks import Counters
@@ -44,7 +45,7 @@ def images() -> tuple[Tensor, Tensor]:
     return even, tilted
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("real_coefficient", "fake_coefficient", "on_reals", "on_fakes"),
     [(10.0, 0.0, True, False), (0.0, 10.0, False, True), (10.0, 10.0, True, True)],
 )
@@ -158,7 +159,7 @@ def test_fakes_without_latents_are_refused() -> None:
         LatentConsistency().discriminator_term(context(plain, REAL, REAL), {})
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("part", "field", "value"),
     [
         (Consistency, "real_coefficient", -1.0),

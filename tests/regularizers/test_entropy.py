@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from tests.for_each import for_each
 from torch import Tensor
 
 from ganneal.clocks import Counters
@@ -36,7 +37,7 @@ def test_the_bound_is_tight_where_the_encoder_is_the_posterior_and_below_it_else
         assert latent_log_density(mean, spread, z).mean().item() < tight
 
 
-@pytest.mark.parametrize("shape", [(2,), (1, 8, 8), (3, 28, 28), (1, 4, 4), (3, 32, 32)], ids=str)
+@for_each("shape", [(2,), (1, 8, 8), (3, 28, 28), (1, 4, 4), (3, 32, 32)], ids=str)
 def test_there_is_an_encoder_for_every_shape(shape: tuple[int, ...]) -> None:
     torch.manual_seed(0)
     mean, log_deviation = Encoder(shape, latent_size=5, width=4)(torch.randn(3, *shape))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.for_each import for_each
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -91,7 +92,7 @@ class Around:
         return dragan_points(real, torch.tensor([0.5, 0.2], dtype=torch.float64), noise)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("penalty", "value"),
     [
         (lambda: wgan_gp(quadratic, REAL, FAKE, share=SHARE), 0.145319433189),
@@ -106,7 +107,7 @@ def test_functions_on_the_check_set(penalty: Callable[[], Tensor], value: float)
     assert penalty().mean().item() == pytest.approx(value, rel=DIGITS)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("penalty", "value"),
     [
         (GradientPenalty(points=Between()), 10 * 0.145319433189),
@@ -123,16 +124,14 @@ def test_terms_on_the_check_set(penalty: GradientPenalty, value: float) -> None:
     assert term(penalty, quadratic, REAL, FAKE).item() == pytest.approx(value, rel=DIGITS)
 
 
-@pytest.mark.parametrize(
-    ("name", "points"), [("wgan-gp", Line()), ("wgan-lp", Line()), ("zero-gp", Line()), ("dragan", Dragan())]
-)
+@for_each(("name", "points"), [("wgan-gp", Line()), ("wgan-lp", Line()), ("zero-gp", Line()), ("dragan", Dragan())])
 def test_registered_penalties_look_where_their_papers_do(name: str, points: PenaltyPoints) -> None:
     penalty: Any = REGULARIZERS[name]
     assert (penalty.points, penalty.coefficient) == (points, 10.0)
     assert (penalty.center, penalty.one_sided) == (0.0 if name == "zero-gp" else 1.0, name == "wgan-lp")
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("norm", "name", "value"),
     [
         (5.0, "wgan-gp", 160.0),
@@ -149,7 +148,7 @@ def test_registered_penalties_look_where_their_papers_do(name: str, points: Pena
         (1.0, "dragan", 0.0),
     ],
 )
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@for_each("dtype", [torch.float32, torch.float64], ids=str)
 def test_exact_on_a_linear_discriminator_of_images(norm: float, name: str, value: float, dtype: torch.dtype) -> None:
     weight = torch.zeros(2, 3, 3, dtype=dtype)
     if norm == 5:  # sum of squares 9 + 16 over two channels
@@ -173,7 +172,7 @@ def smooth_discriminator() -> nn.Module:
     )
 
 
-@pytest.mark.parametrize("name", ["wgan-gp", "wgan-lp", "zero-gp", "r1", "r2", "dragan"])
+@for_each("name", ["wgan-gp", "wgan-lp", "zero-gp", "r1", "r2", "dragan"])
 def test_gradient_in_the_discriminators_parameters_equals_finite_differences(name: str) -> None:
     discriminator = smooth_discriminator()
     for parameter in discriminator.parameters():
@@ -192,8 +191,8 @@ def test_gradient_in_the_discriminators_parameters_equals_finite_differences(nam
     assert torch.autograd.gradcheck(value, parameters, rtol=1e-6, atol=1e-6, check_undefined_grad=False)
 
 
-@pytest.mark.parametrize("name", ["wgan-gp", "wgan-lp", "zero-gp", "r1", "r2", "dragan"])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
+@for_each("name", ["wgan-gp", "wgan-lp", "zero-gp", "r1", "r2", "dragan"])
+@for_each("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
 def test_a_flat_discriminator_has_finite_gradients(name: str, dtype: torch.dtype) -> None:
     weight = torch.zeros(3, dtype=dtype, requires_grad=True)
     real, fake = torch.randn(2, 4, 3).to(dtype)
@@ -218,7 +217,7 @@ def test_one_flat_sample_does_not_spoil_the_gradient_of_the_others() -> None:
     torch.testing.assert_close(gradient, (5 - 1) * weight.detach() / 5)  # half of 2 (||w|| - 1) w / ||w||
 
 
-@pytest.mark.parametrize("name", ["wgan-gp", "zero-gp", "dragan"])
+@for_each("name", ["wgan-gp", "zero-gp", "dragan"])
 def test_dtypes_are_kept_in_double_and_raised_from_half(name: str) -> None:
     penalty: Any = REGULARIZERS[name]
     for dtype, expected in [
@@ -258,8 +257,8 @@ def test_share_weighs_the_real_sample() -> None:
     torch.testing.assert_close(line_points(REAL, FAKE, SHARE)[0], 0.25 * REAL[0] + 0.75 * FAKE[0])
 
 
-@pytest.mark.parametrize("points", [Line(), Dragan()], ids=str)
-@pytest.mark.parametrize("shape", [(5, 2), (5, 3, 4, 4)], ids=str)
+@for_each("points", [Line(), Dragan()], ids=str)
+@for_each("shape", [(5, 2), (5, 3, 4, 4)], ids=str)
 def test_random_points_follow_the_given_generator_only(points: PenaltyPoints, shape: tuple[int, ...]) -> None:
     real, fake = torch.randn(2, *shape)
     before = torch.get_rng_state()
@@ -319,14 +318,14 @@ def test_bad_intervals_are_refused(interval: int) -> None:
         GradientPenalty(interval=interval)
 
 
-@pytest.mark.parametrize("field", ["center", "coefficient"])
-@pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
+@for_each("field", ["center", "coefficient"])
+@for_each("value", [-0.1, float("nan"), float("inf")])
 def test_bad_numbers_are_refused(field: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"{field} must be a finite number >= 0, got {value}"):
         GradientPenalty(**{field: value})  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("center", [0.0, 0.3, 1.0])
+@for_each("center", [0.0, 0.3, 1.0])
 def test_a_centre_between_gives_the_penalties_at_its_ends(center: float) -> None:
     penalty = GradientPenalty(center=center, points=Between(), coefficient=1.0)
     squared = squared_input_gradient(quadratic, line_points(REAL, FAKE, SHARE))

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.for_each import for_each
 from torch import Tensor
 
 from ganneal.clocks import Counters
@@ -90,7 +91,7 @@ def test_the_coefficient_follows_its_rule_on_images_shown() -> None:
     assert term(100) is None
 
 
-@pytest.mark.parametrize(("field", "value"), [("decay", 1.0), ("decay", -0.1), ("start", -1), ("coefficient", -1.0)])
+@for_each(("field", "value"), [("decay", 1.0), ("decay", -0.1), ("start", -1), ("coefficient", -1.0)])
 def test_bad_numbers_are_refused(field: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"{field} must be .*got {value}"):
         LeCam(**{field: value})

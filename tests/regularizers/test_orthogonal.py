@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.for_each import for_each
 from torch import Tensor, nn
 
 from ganneal.clocks import Counters
@@ -41,7 +42,7 @@ def test_the_published_gradient_of_a_matrix() -> None:
     assert gradient.tolist() == [[66.0, 88.0], [22.0, 44.0]]
 
 
-@pytest.mark.parametrize("shape", [(3, 5), (5, 3), (4, 4), (1, 6), (6, 1)])
+@for_each("shape", [(3, 5), (5, 3), (4, 4), (1, 6), (6, 1)])
 def test_gradient_is_the_formula_from_rows_or_from_columns(shape: tuple[int, int]) -> None:
     torch.manual_seed(0)
     w = torch.randn(shape, dtype=torch.float64, requires_grad=True)
@@ -103,12 +104,12 @@ def ring(**fields: Any) -> Experiment:
     return Experiment("ring", Ring(num_samples=64), MLP(width=8, depth=2), batch_size=8, **given)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("step", "player", "field"),
     [(UpdateGenerator(), "generator", "g_coefficient"), (UpdateDiscriminator(), "discriminator", "d_coefficient")],
     ids=["generator", "discriminator"],
 )
-@pytest.mark.parametrize("accumulate", [1, 2])
+@for_each("accumulate", [1, 2])
 def test_a_move_adds_the_gradient_to_its_own_player_only(step: Any, player: str, field: str, accumulate: int) -> None:
     part = replace(Orthogonal(g_coefficient=0.0), **{field: 0.25})
     plain, changed = (Run(ring(regularizer=r, accumulate=accumulate)) for r in (Sum(), Sum((part,))))

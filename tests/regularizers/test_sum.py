@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.for_each import for_each
 from torch import Tensor, nn
 
 from ganneal.clocks import Counters
@@ -123,7 +124,7 @@ def test_the_empty_sum_does_nothing(empty: Sum) -> None:
     assert torch.equal(network.weight, before)
 
 
-@pytest.mark.parametrize("name", REGULARIZERS)
+@for_each("name", REGULARIZERS)
 def test_a_sum_with_nothing_else_is_the_part_itself(name: str) -> None:
     part = REGULARIZERS[name]
     for padded in (Sum((part,)), Sum((Sum(), part)), Sum((part, Sum()))):

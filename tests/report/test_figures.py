@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.for_each import for_each
 
 from ganneal.report.figures import LOG_AXIS_RATIO, Chart, short, thin
 
@@ -69,14 +70,12 @@ def test_values_that_touch_zero_stay_on_a_linear_axis() -> None:
     assert chart.axes.get_yscale() == "linear"
 
 
-@pytest.mark.parametrize(
-    ("value", "label"), [(0.1 + 0.2, "0.3"), (-1500.0, "−1.5k"), (2.5e6, "2.5M"), (100.0, "100"), (0.0, "0")]
-)
+@for_each(("value", "label"), [(0.1 + 0.2, "0.3"), (-1500.0, "−1.5k"), (2.5e6, "2.5M"), (100.0, "100"), (0.0, "0")])
 def test_tick_labels_are_short(value: float, label: str) -> None:
     assert short(value) == label
 
 
-@pytest.mark.parametrize("values", [[14.78, 14.83], [1.0001, 1.0002], [2.0, 161.0], [0.0, 1.0]])
+@for_each("values", [[14.78, 14.83], [1.0001, 1.0002], [2.0, 161.0], [0.0, 1.0]])
 def test_no_two_ticks_of_an_axis_have_one_label(values: list[float]) -> None:
     chart = Chart("ticks")
     chart.line(np.array([0.0, 1.0]), np.array(values), 0)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.for_each import for_each
 
 from ganneal.report import write_report
 from ganneal.report.page import DARK
@@ -77,7 +78,7 @@ def pages(
 KINDS = ("digits", "ring", "comparison", "several")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@for_each("kind", KINDS)
 def test_a_page_refers_to_nothing_outside_itself(kind: str, pages: dict[str, tuple[str, Page]]) -> None:
     html, page = pages[kind]
     ids = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
@@ -89,7 +90,7 @@ def test_a_page_refers_to_nothing_outside_itself(kind: str, pages: dict[str, tup
     assert not re.search(r"https?:|@import|url\((?!#)", html)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@for_each("kind", KINDS)
 def test_the_policy_forbids_the_network_and_every_other_script(kind: str, pages: dict[str, tuple[str, Page]]) -> None:
     html, page = pages[kind]
     policy = next(m["content"] for m in page.all("meta") if m.get("http-equiv") == "Content-Security-Policy")
@@ -102,7 +103,7 @@ def test_the_policy_forbids_the_network_and_every_other_script(kind: str, pages:
     assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@for_each("kind", KINDS)
 def test_a_page_can_be_read_without_seeing_it(kind: str, pages: dict[str, tuple[str, Page]]) -> None:
     html, page = pages[kind]
     assert page.open == [] and page.all("html")[0]["lang"] == "en"
@@ -119,7 +120,7 @@ def test_a_page_can_be_read_without_seeing_it(kind: str, pages: dict[str, tuple[
     assert html.startswith("<!doctype html>")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@for_each("kind", KINDS)
 def test_pages_are_small(kind: str, pages: dict[str, tuple[str, Page]]) -> None:
     assert len(pages[kind][0]) < 1_000_000
 

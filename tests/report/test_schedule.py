@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.for_each import for_each
 
 from ganneal.report import words
 from ganneal.report.records import Row, RunRecord
@@ -36,7 +37,7 @@ def test_shades_go_from_nothing_to_full() -> None:
     assert [level.shade for level in first_round(Alternating()).levels] == [0]
 
 
-@pytest.mark.parametrize("scheme", [*SCHEMES.values(), Nested(2, weights=Reversed(Explicit((1.0, 0.5))))])
+@for_each("scheme", [*SCHEMES.values(), Nested(2, weights=Reversed(Explicit((1.0, 0.5))))])
 def test_a_scheme_is_read_back_as_it_was_written(scheme: Scheme) -> None:
     assert read_scheme(encode(scheme)) == scheme
 
@@ -63,7 +64,7 @@ def test_levels_are_drawn_for_early_middle_and_late() -> None:
     assert "late: level 1 0.8, level 2 1.6, level 3 2.4" in said
 
 
-@pytest.mark.parametrize(("scheme", "count"), [(Alternating(), 0), (Nested(1), 0), (Nested(2), 1)])
+@for_each(("scheme", "count"), [(Alternating(), 0), (Nested(1), 0), (Nested(2), 1)])
 def test_one_level_needs_no_chart_by_level_and_unmeasured_levels_show_their_weights(scheme: Any, count: int) -> None:
     assert len(level_figures(RunRecord(Path("run"), {}), first_round(scheme))) == count
 
@@ -76,7 +77,7 @@ def test_a_round_of_functional_gradients_is_drawn_with_its_pushes() -> None:
     assert figure.title == "Step size by level" and "level 3 step size 0.01" in str(figure.svg).replace(":", "")
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("weights", "said"),
     [
         (Ones(), "functional gradients, 15 pushes"),

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.for_each import for_each
 
 from ganneal.report import words
 from ganneal.report.records import RunRecord
@@ -16,7 +17,7 @@ def run_with(distances: list[float], **changes: Any) -> RunRecord:
     return RunRecord(Path("run"), {"name": "x"}, {"shape": [1, 8, 8]}, rows=rows, **changes)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("distances", "severity", "said"),
     [
         ([100.0, 10.0], "good", "fell from 100 to 10"),
@@ -47,7 +48,7 @@ def test_without_a_distance_nothing_is_said_of_progress() -> None:
     assert words.progress(RunRecord(Path("run"), {})) is None
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("rows", "outcome", "severity", "said"),
     [
         ([{"num_real": 5, "stopped": "num_real reached 5"}], None, "good", "finished: real points reached 5."),
@@ -65,7 +66,7 @@ def test_status_is_what_was_written_down(
     assert found[0] == severity and said in found[1]
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("encoded", "weights", "said"),
     [
         ({"type": "Alternating", "d_steps": 1}, (1.0,), "common training"),

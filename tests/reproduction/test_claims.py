@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from tests.for_each import for_each
 
 from ganneal.metrics.intervals import paired_comparison
 from ganneal.reproduction.claims import Claim, check_claim, check_claims
@@ -131,7 +132,7 @@ def test_a_row_that_is_missing_is_not_run() -> None:
     assert check_claim(CLAIM, {"a": entry(1.0)}).verdict == "not run"
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("outcome", "numbers"),
     [
         ({"status": "finished", "metric": "FD-x", "last": 1.0}, True),

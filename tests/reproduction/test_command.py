@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.for_each import for_each
 
 from ganneal.cli import main, reproduce
 from ganneal.data import Ring
@@ -61,7 +62,7 @@ def test_a_plan_says_what_is_reduced(cli: Cli, here: Any, tmp_path: Path) -> Non
     assert here.started == [] and list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("arguments", "said"),
     [
         (("table99", "--scale", "cpu"), "unknown table 'table99'. Did you mean 'table9'?"),

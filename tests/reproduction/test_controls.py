@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from tests.for_each import for_each
 
 from ganneal.optim import moment_decays
 from ganneal.plan import plan
@@ -16,8 +17,8 @@ ROWS = {row.arm: row for row in (*TABLES["table9"].all_rows, *TABLES["table12"].
 LOSSES: tuple[Loss4, ...] = ("original", "lsgan", "wgan", "hinge")
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("levels", [5, 10, 15, 20])
+@for_each("loss", LOSSES)
+@for_each("levels", [5, 10, 15, 20])
 def test_the_matched_step_walks_as_far_as_nats_in_nominal_steps(loss: Loss4, levels: int) -> None:
     nats, matched = (ROWS[f"{loss}-{name}-{levels}"].experiment for name in ("nats", "matched-step"))
     assert matched.scheme == Nested(levels, weights=Ones())
@@ -28,8 +29,8 @@ def test_the_matched_step_walks_as_far_as_nats_in_nominal_steps(loss: Loss4, lev
     assert replace(matched, scheme=nats.scheme, g_optimizer=nats.g_optimizer, name=nats.name) == nats
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("levels", [5, 10])
+@for_each("loss", LOSSES)
+@for_each("levels", [5, 10])
 def test_the_long_step_walks_as_far_as_nts_in_nominal_steps(loss: Loss4, levels: int) -> None:
     longer, cts = ROWS[f"{loss}-long-step-{levels}"].experiment, classical("cifar10", loss, "cts")
     assert longer.scheme == Alternating()

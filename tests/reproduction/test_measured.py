@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.for_each import for_each
 
 from ganneal.cli import main
 from ganneal.experiments import EXPERIMENTS
@@ -62,7 +63,7 @@ def test_the_inception_score_is_measured_by_its_own_network(
     assert both["last"].keys() == both["names"].keys() == {"FID", "IS"}
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("status", "last", "scores", "samples", "known"),
     [
         ("finished", {"FID": 2.0}, {"FID"}, 64, True),

@@ -3,8 +3,8 @@
 from math import inf
 from pathlib import Path
 
-import pytest
 import torch
+from tests.for_each import for_each
 
 from ganneal.plan import plan
 from ganneal.reproduction import SCALES, TABLES, Reported, TableRow, results
@@ -35,7 +35,7 @@ def test_tables_have_as_many_rows_as_were_printed() -> None:
     }
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("table", "row", "score", "text"),
     [
         ("table2", "lsun-tower/cfg-biggan", "FID", "19.76"),
@@ -86,7 +86,7 @@ def test_rows_of_one_name_are_one_experiment_in_every_table() -> None:
         assert seen.setdefault(row.name, row).experiment == row.experiment
 
 
-@pytest.mark.parametrize("scale", SCALES)
+@for_each("scale", SCALES)
 def test_every_row_can_be_reduced_to_every_scale(scale: str) -> None:
     for _, row in ROWS:
         reduction = SCALES[scale].families[row.family]

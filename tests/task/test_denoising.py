@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.for_each import for_each
 from torch import Tensor, nn
 
 import ganneal
@@ -351,8 +352,8 @@ def test_consistency_still_asks_what_a_moved_pair_is_worth() -> None:
     assert first_row(Run(digits(regularizer=REGULARIZERS["cr"], model=replace(SMALL, d_width=4))))["d_penalty"] > 0
 
 
-@pytest.mark.parametrize("name", ["diffaugment", "ada", "r3gan"])
-@pytest.mark.parametrize("generator_moves", [False, True])
+@for_each("name", ["diffaugment", "ada", "r3gan"])
+@for_each("generator_moves", [False, True])
 def test_augmentations_move_both_halves_of_a_pair_alike(name: str, generator_moves: bool) -> None:
     change = AUGMENTATIONS[name]
     if isinstance(change, Transforms):  # geometry, always; colours add the same to both
@@ -371,9 +372,9 @@ def test_augmentations_move_both_halves_of_a_pair_alike(name: str, generator_mov
         assert x.abs().max() > 0
 
 
-@pytest.mark.parametrize("precision", ["float32", "bf16"])
-@pytest.mark.parametrize("augmentation", ["none", "diffaugment"])
-@pytest.mark.parametrize("task", [Denoising(steps=3), Unconditional()])
+@for_each("precision", ["float32", "bf16"])
+@for_each("augmentation", ["none", "diffaugment"])
+@for_each("task", [Denoising(steps=3), Unconditional()])
 def test_terms_of_latent_consistency_vanish_with_the_latent_noise(
     task: Task, augmentation: str, precision: str
 ) -> None:
@@ -413,7 +414,7 @@ def test_the_latent_alone_decides_how_far_the_two_fakes_are_apart() -> None:
 # What does not go together
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("changes", "message"),
     [
         (
@@ -429,7 +430,7 @@ def test_parts_that_contradict_it_are_refused(changes: dict[str, Any], message: 
         Run(points(**changes))
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("changes", "message"),
     [
         ({"batch_size": 6}, "batch_size must be below 4 or a multiple of it .* got 6; use 8"),

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.for_each import for_each
 from torch import Tensor
 
 from ganneal.task.diffusion import Diffusion
@@ -102,7 +103,7 @@ def test_a_posterior_sample_of_the_true_clean_one_has_the_law_of_the_pair() -> N
         torch.testing.assert_close(both.T.cov()[0], torch.stack([variance, covariance]), atol=0.04, rtol=0)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("wrong", "message"),
     [
         ({"steps": 0}, "steps must be at least 1, got 0"),

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.for_each import for_each
 from torch import Tensor
 
 from ganneal.losses import LOSSES
@@ -57,7 +58,7 @@ def rate(path: Path, last: int = 200) -> float:
 # Games
 
 
-@pytest.mark.parametrize("game", EVERY_GAME, ids=str)
+@for_each("game", EVERY_GAME, ids=str)
 def test_gradients_are_those_of_the_losses(game: Game) -> None:
     random = torch.Generator().manual_seed(0)
     for _ in range(5):
@@ -67,7 +68,7 @@ def test_gradients_are_those_of_the_losses(game: Game) -> None:
         torch.testing.assert_close(game.gradients(x.detach(), y.detach()), expected, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("game", EVERY_GAME, ids=str)
+@for_each("game", EVERY_GAME, ids=str)
 def test_both_gradients_vanish_at_the_equilibrium_and_not_elsewhere(game: Game) -> None:
     assert all(bool((g == 0).all()) for g in game.gradients(*game.equilibrium))
     start_x, start_y = game.start
@@ -75,7 +76,7 @@ def test_both_gradients_vanish_at_the_equilibrium_and_not_elsewhere(game: Game) 
     assert all(len(g) == len(start) for g, start in zip(game.gradients(*game.start), game.start, strict=True))
 
 
-@pytest.mark.parametrize("game", [Toy(), Bilinear(), Bilinear((1.0, 0.3)), Quadratic(), Quadratic((2.0, 0.5), 3.0)])
+@for_each("game", [Toy(), Bilinear(), Bilinear((1.0, 0.3)), Quadratic(), Quadratic((2.0, 0.5), 3.0)])
 @given(offset=coordinate)
 def test_neither_player_gains_by_leaving_the_equilibrium_alone(game: Game, offset: float) -> None:
     x, y = game.equilibrium
@@ -93,14 +94,14 @@ def test_the_toys_saddle_has_value_100_and_curvatures_200_and_minus_2() -> None:
 # Gradient steps on the bilinear game: rotation
 
 
-@pytest.mark.parametrize(("lr", "coupling"), [(0.1, 1.0), (0.05, 3.0), (0.5, -0.4)])
+@for_each(("lr", "coupling"), [(0.1, 1.0), (0.05, 3.0), (0.5, -0.4)])
 def test_simultaneous_gradient_steps_grow_by_the_same_factor_at_every_step(lr: float, coupling: float) -> None:
     path = play(Bilinear((coupling,)), SGD(lr), steps=100, order="simultaneous")
     expected = torch.full((100,), (1 + (lr * coupling) ** 2) ** 0.5, dtype=torch.float64)
     torch.testing.assert_close(factors(path), expected, rtol=1e-13, atol=0)
 
 
-@pytest.mark.parametrize("k", [0.1, 1.0, 1.9])
+@for_each("k", [0.1, 1.0, 1.9])
 def test_alternating_gradient_steps_stay_on_an_ellipse_below_lr_2(k: float) -> None:
     # x' = x - k y, y' = y + k x' keeps x^2 + y^2 - k x y, an ellipse for k < 2
     path = play(Bilinear(start_x=0.7, start_y=-1.1), SGD(k), steps=500)
@@ -117,7 +118,7 @@ def test_alternating_gradient_steps_leave_beyond_lr_2() -> None:
     torch.testing.assert_close(factors(path)[-1].item(), 4.0, rtol=1e-9, atol=0)
 
 
-@pytest.mark.parametrize("k", [0.1, 0.5, 0.9])
+@for_each("k", [0.1, 0.5, 0.9])
 def test_extragradient_shrinks_by_the_same_factor_at_every_step(k: float) -> None:
     # 1 - ik + (ik)^2 for both players together
     path = play(Bilinear(), Extragradient(k), steps=100, order="simultaneous")
@@ -125,7 +126,7 @@ def test_extragradient_shrinks_by_the_same_factor_at_every_step(k: float) -> Non
     torch.testing.assert_close(factors(path), expected, rtol=1e-12, atol=0)
 
 
-@pytest.mark.parametrize("k", [0.1, 0.3, 0.45])
+@for_each("k", [0.1, 0.3, 0.45])
 def test_optimistic_steps_converge_at_the_root_of_their_recurrence(k: float) -> None:
     path = play(Bilinear(), Optimistic(k), steps=500, order="simultaneous")
     radius = np.abs(np.roots([1, -(1 - 2j * k), -1j * k])).max()
@@ -139,15 +140,15 @@ def test_optimistic_steps_leave_where_their_root_is_outside_the_circle() -> None
     assert below.distances[-1] < below.distances[0] and above.distances[-1] > 1e3 * above.distances[0]
 
 
-@pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize("name", ["extragradient", "optimistic"])
+@for_each("order", ORDERS)
+@for_each("name", ["extragradient", "optimistic"])
 def test_lookahead_converges_in_either_order_where_gradient_steps_do_not(name: str, order: Order) -> None:
     game = Bilinear((1.0, -0.5))
     ahead, plain = (play(game, method, steps=400, order=order) for method in (METHODS[name], SGD(0.1)))
     assert ahead.distances[-1] < 0.5 * ahead.distances[0] and plain.distances[-1] > 0.9 * plain.distances[0]
 
 
-@pytest.mark.parametrize(("k", "gamma"), [(0.1, 0.5), (0.3, 1.0), (0.2, 0.0)])
+@for_each(("k", "gamma"), [(0.1, 0.5), (0.3, 1.0), (0.2, 0.0)])
 def test_consensus_shrinks_a_rotation_by_the_same_factor_at_every_step(k: float, gamma: float) -> None:
     # the squared gradients are x^2 + y^2: 1 - k gamma - ik for both players together
     path = play(Bilinear(), Consensus(k, gamma), steps=60, order="simultaneous")
@@ -155,7 +156,7 @@ def test_consensus_shrinks_a_rotation_by_the_same_factor_at_every_step(k: float,
     torch.testing.assert_close(factors(path), expected, rtol=1e-12, atol=0)
 
 
-@pytest.mark.parametrize("game", [Toy(), Quadratic((1.0, 0.5), 0.3), DiracGAN(LOSSES["nonsaturating"], r1=0.4)])
+@for_each("game", [Toy(), Quadratic((1.0, 0.5), 0.3), DiracGAN(LOSSES["nonsaturating"], r1=0.4)])
 def test_consensus_follows_the_gradient_and_the_slope_of_half_the_squared_gradients(game: Game) -> None:
     x, y = game.start
     found = Consensus(gamma=0.7).followed(game, (x, y), (0.1, 0.1))
@@ -187,7 +188,7 @@ def test_heavy_ball_diverges_on_a_rotation_in_either_order(order: Order) -> None
 # Linear rates of the quadratic game
 
 
-@pytest.mark.parametrize(("curvature", "coupling", "lr"), [(1.0, 2.0, 0.1), (2.0, 0.5, 0.2), (0.5, 3.0, 0.05)])
+@for_each(("curvature", "coupling", "lr"), [(1.0, 2.0, 0.1), (2.0, 0.5, 0.2), (0.5, 3.0, 0.05)])
 def test_simultaneous_gradient_steps_on_a_quadratic_have_their_factor_at_every_step(
     curvature: float, coupling: float, lr: float
 ) -> None:
@@ -204,9 +205,9 @@ def matrix(curvature: float, coupling: float, lr: float, momentum: float, order:
     return np.stack([x_move, y_move + lr * coupling * seen, [1, 0, 0, 0], [0, 1, 0, 0]])
 
 
-@pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize("momentum", [0.0, 0.5])
-@pytest.mark.parametrize(("curvature", "coupling", "lr"), [(1.0, 2.0, 0.1), (2.0, 0.5, 0.2)])
+@for_each("order", ORDERS)
+@for_each("momentum", [0.0, 0.5])
+@for_each(("curvature", "coupling", "lr"), [(1.0, 2.0, 0.1), (2.0, 0.5, 0.2)])
 def test_gradient_and_heavy_ball_steps_are_the_linear_recurrence(
     curvature: float, coupling: float, lr: float, momentum: float, order: Order
 ) -> None:
@@ -218,8 +219,8 @@ def test_gradient_and_heavy_ball_steps_are_the_linear_recurrence(
         assert [path.x.points[place, 0], path.y.points[place, 0]] == pytest.approx(state[:2], rel=1e-9, abs=1e-14)
 
 
-@pytest.mark.parametrize("name", ["sgd", "extragradient", "optimistic", "prp", "fr-prp"])
-@pytest.mark.parametrize("order", ORDERS)
+@for_each("name", ["sgd", "extragradient", "optimistic", "prp", "fr-prp"])
+@for_each("order", ORDERS)
 def test_a_strongly_monotone_game_is_solved(name: str, order: Order) -> None:
     path = play(Quadratic((1.0,), 2.0), METHODS[name], steps=400, order=order)
     assert path.distances[-1] < 1e-7
@@ -266,7 +267,7 @@ def jacobian(r1: float, lr: float) -> np.ndarray:
     return np.eye(2) - lr * np.array([[0, -0.5], [0.5, r1]])
 
 
-@pytest.mark.parametrize("r1", [0.2, 0.5, 1.0, 2.0])
+@for_each("r1", [0.2, 0.5, 1.0, 2.0])
 def test_r1_makes_it_converge_at_the_rate_of_its_eigenvalues(r1: float) -> None:
     # 1 - lr (r1/2 -+ sqrt(r1^2/4 - f'(0)^2)); at r1 = 1 both are one, and the rate has a factor of n
     values = 1 - 0.2 * (r1 / 2 + np.array([1, -1]) * np.emath.sqrt(r1**2 / 4 - 0.25))
@@ -307,8 +308,8 @@ def test_prp_of_one_coordinate_is_optimistic_to_second_order() -> None:
 # Playing
 
 
-@pytest.mark.parametrize("name", METHODS)
-@pytest.mark.parametrize("order", ORDERS)
+@for_each("name", METHODS)
+@for_each("order", ORDERS)
 def test_a_path_keeps_every_place_the_gradients_followed_and_the_rates(name: str, order: Order) -> None:
     game = Quadratic((1.0, 0.5), 0.3)
     path = play(game, METHODS[name], steps=12, order=order, decay=0.5)
@@ -372,7 +373,7 @@ def test_optimistic_steps_by_hand() -> None:
 # Mistakes
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("arguments", "message"),
     [
         ({"steps": 0}, "steps must be at least 1, got 0"),
@@ -397,7 +398,7 @@ REFUSED: Sequence[tuple[type, dict[str, object], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "fields", "message"), REFUSED, ids=lambda value: str(value))
+@for_each(("kind", "fields", "message"), REFUSED, ids=lambda value: str(value))
 def test_games_and_methods_that_cannot_be_are_refused(kind: type, fields: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         kind(**fields)

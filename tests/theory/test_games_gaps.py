@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.for_each import for_each
 from torch import Tensor
 
 from ganneal.optim import CG, SGD, BetaRule
@@ -90,8 +91,8 @@ def test_no_point_within_the_radius_has_a_larger_sum_and_one_reaches_it(
     torch.testing.assert_close(mean_product(centre - radius * mean / mean.norm()), gap)
 
 
-@pytest.mark.parametrize("name", BOUNDED)
-@pytest.mark.parametrize("order", ORDERS)
+@for_each("name", BOUNDED)
+@for_each("order", ORDERS)
 @settings(max_examples=4)
 @given(
     curvatures=st.lists(st.floats(0.1, 2), min_size=1, max_size=3),
@@ -114,8 +115,8 @@ def test_the_bound_holds_on_quadratic_games(
     assert_bounded(play(game, method, steps=20, order=order, decay=decay), game, radius, beta_bound)
 
 
-@pytest.mark.parametrize("name", BOUNDED)
-@pytest.mark.parametrize("game", [Bilinear((1.0, 0.3)), DiracGAN(), DiracGAN(r1=0.5)], ids=str)
+@for_each("name", BOUNDED)
+@for_each("game", [Bilinear((1.0, 0.3)), DiracGAN(), DiracGAN(r1=0.5)], ids=str)
 def test_the_bound_holds_where_play_rotates(name: str, game: Game) -> None:
     method, beta_bound = BOUNDED[name]
     assert_bounded(play(game, method, steps=40), game, 1.0, beta_bound)
@@ -143,7 +144,7 @@ def test_the_term_in_beta_is_needed_and_does_not_vanish_with_more_steps() -> Non
     )
 
 
-@pytest.mark.parametrize("rule", RULES)
+@for_each("rule", RULES)
 def test_the_direction_is_at_most_twice_the_longest_gradient(rule: BetaRule) -> None:
     path = play(Quadratic((1.0, 0.2), 1.5), CG(0.1, rule, beta_min=-0.5), steps=60)
     for walk in (path.x, path.y):
@@ -168,7 +169,7 @@ def test_without_a_lower_bound_betas_leave_what_the_bound_needs() -> None:
     assert betas(held.x).min() >= -0.5 - 1e-9 and betas(held.x).max() <= 0.5 + 1e-9
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("arguments", "message"),
     [
         ({"beta_bound": 0.6}, "beta_bound must be between 0 and 0.5, got 0.6"),

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tests.for_each import for_each
 
 from ganneal.optim import CG, SGD, BetaRule
 from ganneal.theory.games import Method, Path, Toy, play
@@ -40,14 +41,14 @@ def path():
     return of
 
 
-@pytest.mark.parametrize(("lr", "name", "cell"), CELLS)
+@for_each(("lr", "name", "cell"), CELLS)
 def test_the_table_to_its_printed_digits(path, lr: float, name: str, cell: tuple[float, float]) -> None:
     end = path(COLUMNS[name](lr))
     assert (end.x.points[-1].item(), end.y.points[-1].item()) == pytest.approx(cell, rel=0, abs=5.01e-7)
 
 
-@pytest.mark.parametrize("lr", [1e-5, 5e-5])
-@pytest.mark.parametrize("name", COLUMNS)
+@for_each("lr", [1e-5, 5e-5])
+@for_each("name", COLUMNS)
 def test_the_approach_is_monotone_and_x_arrives_long_before_y(path, lr: float, name: str) -> None:
     walked = path(COLUMNS[name](lr))
     assert (walked.x.points.diff(dim=0) < 0).all() and (walked.y.points.diff(dim=0) > 0).all()
@@ -55,7 +56,7 @@ def test_the_approach_is_monotone_and_x_arrives_long_before_y(path, lr: float, n
     assert abs(walked.x.points[-1] / 2) < abs(walked.y.points[-1] / 4)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("lr", "rule", "coeff"),
     [(1e-5, "FR", 0.5), (1e-5, "FR", 1.0), (5e-5, "FR", 0.5), (5e-5, "FR", 1.0), (5e-5, "DY", 1.0)],
 )
@@ -96,7 +97,7 @@ WORKED_X = {
 }
 
 
-@pytest.mark.parametrize("rule", WORKED_X)
+@for_each("rule", WORKED_X)
 def test_the_worked_check(rule: BetaRule) -> None:
     path = play(Toy(start_x=1.5, start_y=-2.0), CG(1e-3, rule), steps=3)
     assert path.x.points[1:, 0].tolist() == pytest.approx(WORKED_X[rule], rel=0, abs=1e-9)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.for_each import for_each
 
 from ganneal.divergences import DIVERGENCES
 from ganneal.logits import softplus
@@ -42,15 +43,15 @@ def loss_of(name: str) -> PerSampleLoss:
     return lambda d: -DIVERGENCES[name].fake_term(d)
 
 
-@pytest.mark.parametrize("name", GRADIENTS)
-@pytest.mark.parametrize("pair", PAIRS)
+@for_each("name", GRADIENTS)
+@for_each("pair", PAIRS)
 def test_generator_gradients_of_the_table(name: str, pair: str) -> None:
     expected = GRADIENTS[name][list(PAIRS).index(pair)]
     assert generator_gradient(loss_of(name), *PAIRS[pair]) == pytest.approx(expected, rel=1e-11, abs=1e-12)
 
 
-@pytest.mark.parametrize("name", DIVERGENCES)
-@pytest.mark.parametrize("pair", PAIRS)
+@for_each("name", DIVERGENCES)
+@for_each("pair", PAIRS)
 def test_the_generator_of_every_divergence_descends_it(name: str, pair: str) -> None:
     followed = generator_gradient(loss_of(name), *PAIRS[pair])
     # a short step: Neyman's chi squared of pair C is close to where it becomes infinite, its derivatives are large
@@ -58,7 +59,7 @@ def test_the_generator_of_every_divergence_descends_it(name: str, pair: str) -> 
     assert tuple(followed) == pytest.approx(tuple(descended), abs=1e-8, rel=1e-8)
 
 
-@pytest.mark.parametrize("pair", PAIRS)
+@for_each("pair", PAIRS)
 def test_nonsaturating_training_follows_half_the_gradient_of_softened_reverse_kl(pair: str) -> None:
     followed, half = nonsaturating_theorem(*PAIRS[pair])
     assert tuple(followed) == pytest.approx(tuple(half), abs=1e-8)
@@ -73,7 +74,7 @@ def test_the_theorem_holds_for_any_normal_model(mean: float, std: float) -> None
     assert tuple(followed) == pytest.approx(tuple(half), abs=1e-7, rel=1e-7)
 
 
-@pytest.mark.parametrize("pair", PAIRS)
+@for_each("pair", PAIRS)
 def test_the_saturating_loss_follows_half_the_gradient_of_jensen_shannon(pair: str) -> None:
     expected = [value / 2 for value in GRADIENTS["js"][list(PAIRS).index(pair)]]
     assert generator_gradient(lambda d: -softplus(d), *PAIRS[pair]) == pytest.approx(expected, rel=1e-11)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.for_each import for_each
 from torch import Tensor
 
 from ganneal.data import Ring
@@ -31,7 +32,7 @@ def line(*components: tuple[float, float]) -> GaussianMixture:
     return GaussianMixture.isotropic(means[:, None], stds)
 
 
-@pytest.mark.parametrize(("dim", "ratio"), [(3_072, 1.040), (12_288, 1.0195), (196_608, 1.0048)])
+@for_each(("dim", "ratio"), [(3_072, 1.040), (12_288, 1.0195), (196_608, 1.0048)])
 def test_ratios_of_noise_levels_for_images(dim: int, ratio: float) -> None:
     assert noise_ratio(dim) == pytest.approx(ratio, abs=5e-4 if dim == 3_072 else 5e-5)
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.for_each import for_each
 from torch import Tensor
 
 from ganneal.divergences import DIVERGENCES, total_variation_term
@@ -45,13 +46,13 @@ FINITE = [
 ]
 
 
-@pytest.mark.parametrize(("name", "pair", "value"), FINITE)
+@for_each(("name", "pair", "value"), FINITE)
 def test_quadrature_gives_the_values_of_the_table(name: str, pair: str, value: float) -> None:
     assert divergence(DIVERGENCES[name], *PAIRS[pair]) == pytest.approx(value, rel=1e-11)
 
 
-@pytest.mark.parametrize("name", CLOSED_FORMS)
-@pytest.mark.parametrize("pair", PAIRS)
+@for_each("name", CLOSED_FORMS)
+@for_each("pair", PAIRS)
 def test_closed_forms_agree_with_quadrature_where_they_are_finite(name: str, pair: str) -> None:
     exact = CLOSED_FORMS[name](*PAIRS[pair])
     assert exact == pytest.approx(VALUES[name][list(PAIRS).index(pair)], rel=1e-11)
@@ -59,14 +60,14 @@ def test_closed_forms_agree_with_quadrature_where_they_are_finite(name: str, pai
         assert divergence(DIVERGENCES[name], *PAIRS[pair]) == pytest.approx(exact, rel=1e-12, abs=1e-12)
 
 
-@pytest.mark.parametrize("p_std", [math.sqrt(2), 1.5, 3.0])
+@for_each("p_std", [math.sqrt(2), 1.5, 3.0])
 def test_chi_squared_is_infinite_where_the_model_is_too_narrow(p_std: float) -> None:
     assert pearson_chi2(Normal1D(0, p_std), Normal1D(0, 1)) == math.inf
     assert CLOSED_FORMS["neyman_chi2"](Normal1D(0, 1), Normal1D(0, p_std)) == math.inf
     assert math.isfinite(pearson_chi2(Normal1D(0, 1.41), Normal1D(0, 1)))
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("pair", "value"), [("A", 0.382924922548), ("B", 0.192988495556), ("C", 0.283809098234), ("E", 0.322674568835)]
 )
 def test_total_variation_and_its_bound(pair: str, value: float) -> None:
@@ -79,7 +80,7 @@ def test_total_variation_and_its_bound(pair: str, value: float) -> None:
         assert bound == pytest.approx(value, abs=1e-6) if tight else bound < value - 1e-3
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("name", "pair", "value"),
     [
         ("kl", "A", 0.479798659973),
@@ -108,9 +109,9 @@ WRONG: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-@pytest.mark.parametrize("name", DIVERGENCES)
-@pytest.mark.parametrize("pair", ["A", "B", "C"])
-@pytest.mark.parametrize("wrong", WRONG)
+@for_each("name", DIVERGENCES)
+@for_each("pair", ["A", "B", "C"])
+@for_each("wrong", WRONG)
 def test_no_critic_exceeds_the_divergence(name: str, pair: str, wrong: str) -> None:
     best = normal_log_ratio(*PAIRS[pair])
     bound = lower_bound(DIVERGENCES[name], *PAIRS[pair], lambda x: WRONG[wrong](best(x)))
@@ -131,7 +132,7 @@ def test_the_bound_holds_for_any_two_normals_and_affine_change_of_the_optimum(
         assert bound <= divergence(row, p, q) + 1e-12
 
 
-@pytest.mark.parametrize("name", DIVERGENCES)
+@for_each("name", DIVERGENCES)
 def test_all_canonical_divergences_agree_near_identity(name: str) -> None:
     # D(N(0, 1), N(e, 1)) = e^2/2 + O(e^4)
     for distance in (0.1, 0.05):

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.for_each import for_each
 from torch import Tensor
 
 from ganneal.divergences import DIVERGENCES
@@ -95,7 +96,7 @@ def test_the_rate_of_kl_in_the_plane_is_that_of_samples_pushed_as_in_training() 
     assert (ends[1] - ends[-1]) / (2 * step) == pytest.approx(stated, rel=0.01)  # of 50,000 samples
 
 
-@pytest.mark.parametrize("factor", decrease.FACTORS)
+@for_each("factor", decrease.FACTORS)
 def test_the_direction_of_equation_2_is_the_one_that_training_pushes_along(factor: decrease.Factor) -> None:
     x = torch.linspace(-3, 3, 13, dtype=torch.float64)
     along = decrease.direction(factor, x, DATA, MODEL).detach()
@@ -147,7 +148,7 @@ def test_the_gradient_of_the_log_ratio_in_the_plane_is_the_score_difference() ->
     torch.testing.assert_close(gradient, score_difference(p, q, x), rtol=1e-11, atol=1e-11)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("loss", "best"),
     [
         (NonSaturating(), lambda d: d),
@@ -182,7 +183,7 @@ def test_agreement_counts_angle_and_length() -> None:
 # Proposition 3
 
 
-@pytest.mark.parametrize("rule", WEIGHT_RULES)
+@for_each("rule", WEIGHT_RULES)
 def test_ideal_chains_of_the_table(rule: str) -> None:
     path = annealed(WEIGHT_RULES[rule])
     values = divergences(path)
@@ -233,8 +234,8 @@ BOTH_PLACES: dict[str, tuple[Loss, Callable[[Tensor], Tensor], Callable[[Tensor]
 """a(t) with the weight on the output and on the loss, as printed."""
 
 
-@pytest.mark.parametrize("name", BOTH_PLACES)
-@pytest.mark.parametrize("place", ["output", "loss"])
+@for_each("name", BOTH_PLACES)
+@for_each("place", ["output", "loss"])
 def test_pull_of_each_loss_is_the_printed_one(name: str, place: str) -> None:
     loss, on_output, on_loss = BOTH_PLACES[name]
     expected = (on_output if place == "output" else on_loss)(logits + 0.01)
@@ -242,9 +243,9 @@ def test_pull_of_each_loss_is_the_printed_one(name: str, place: str) -> None:
     torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-13)
 
 
-@pytest.mark.parametrize("name", LOSSES)
-@pytest.mark.parametrize("place", ["output", "loss"])
-@pytest.mark.parametrize("weight", [1.0, 0.01])
+@for_each("name", LOSSES)
+@for_each("place", ["output", "loss"])
+@for_each("weight", [1.0, 0.01])
 def test_every_loss_has_the_functional_gradients_form(name: str, place: str, weight: float) -> None:
     loss = LOSSES[name]
     if hasattr(loss, "weight_on"):

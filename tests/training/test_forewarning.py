@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.for_each import for_each
 
 from ganneal import machine
 from ganneal.cli import main
@@ -28,8 +29,8 @@ def ring(scheme: Scheme, g_lr: float = 1e-3, d_lr: float = 1e-3) -> Experiment:
     return replace(ring_cts(), scheme=scheme, d_optimizer=Adam(lr=d_lr), g_optimizer=Adam(lr=g_lr))
 
 
-@pytest.mark.parametrize("lr", [1e-3, 2e-4])
-@pytest.mark.parametrize(
+@for_each("lr", [1e-3, 2e-4])
+@for_each(
     ("scheme", "steps"),
     [(Nested(4), "2.50"), (Nested(10), "5.50"), (Nested(10, weights=Geometric()), "2.87")],
     ids=["nts 4", "nts 10", "nats 10"],
@@ -39,7 +40,7 @@ def test_the_schedules_under_which_toys_collapsed_are_warned_of(scheme: Nested, 
     assert text is not None and f"the generator goes {steps} Adam learning rates" in text
 
 
-@pytest.mark.parametrize(
+@for_each(
     "scheme",
     [Alternating(), Alternating(4), Nested(4, weights=Geometric()), Nested(10, d_steps=4), Nested(10, 4, Geometric())],
     ids=["cts", "cts K=4", "nats 4", "nts 10 K=4", "nats 10 K=4"],
@@ -107,7 +108,7 @@ def test_training_says_it_when_it_begins_and_not_when_it_goes_on(
 FLAGS = "processor\t: 0\nflags\t\t: fpu avx2 {}\nbugs\t\t: avx512_bf16\n"
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("told", "computes"),
     [(FLAGS.format("amx_bf16"), True), (FLAGS.format(""), False), ("Features\t: fp asimd\n", None), (None, None)],
     ids=["units", "none", "another processor", "another system"],

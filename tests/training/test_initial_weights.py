@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.for_each import for_each
 
 import ganneal
 from ganneal.cli import main
@@ -66,7 +67,7 @@ def cats(tmp_path: Path) -> Path:
     return tmp_path / "cats"
 
 
-@pytest.mark.parametrize(
+@for_each(
     "model",
     [
         DCGAN(width=4, latent_size=8),
@@ -101,7 +102,7 @@ def test_dimensions_of_classes_are_found_in_tables_and_beside_other_inputs() -> 
     assert class_dimensions(TINY, (3, 16, 16), 0) == {"generator": {}, "discriminator": {}}
 
 
-@pytest.mark.parametrize(("names", "anew"), [(("a", "b"), False), (("b", "a"), True), (("a", "c"), True)])
+@for_each(("names", "anew"), [(("a", "b"), False), (("b", "a"), True), (("a", "c"), True)])
 def test_a_layer_that_shares_its_inputs_with_classes_is_taken_for_the_same_classes_only(
     tmp_path: Path, names: tuple[str, ...], anew: bool
 ) -> None:
@@ -144,8 +145,8 @@ def test_layers_are_matched_from_the_beginning_where_more_fit_there() -> None:
     assert {name: other is theirs[name] for name, other in matched(own, theirs).items()} == dict.fromkeys(theirs, True)
 
 
-@pytest.mark.parametrize("before", ["none", "spectral", "gradient"])
-@pytest.mark.parametrize("now", ["none", "spectral", "gradient"])
+@for_each("before", ["none", "spectral", "gradient"])
+@for_each("now", ["none", "spectral", "gradient"])
 def test_another_normalization_has_the_same_weights(tmp_path: Path, before: str, now: str) -> None:
     model = replace(TINY, d_norm="layer")
     data = images(tmp_path)
@@ -209,7 +210,7 @@ def test_weights_that_are_no_numbers_are_refused(cats: Path, tmp_path: Path) -> 
         take_weights(run, str(path))
 
 
-@pytest.mark.parametrize("given", ["nowhere", "a.npz", "zoo:nope"])
+@for_each("given", ["nowhere", "a.npz", "zoo:nope"])
 def test_what_holds_no_weights_is_answered_with_what_may_be_given(tmp_path: Path, given: str) -> None:
     np.savez(tmp_path / "a.npz", images=np.zeros(3))
     place = given if given.startswith("zoo:") else str(tmp_path / given)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests.for_each import for_each
 
 from ganneal.comparison.study import Arm
 from ganneal.data.identity import identify
@@ -128,7 +129,7 @@ def test_torchrun_starts_the_processes_itself(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "experiment.json").read_text())["experiment"]["devices"] == 2
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("backend", "said"),
     [
         (

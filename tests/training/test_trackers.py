@@ -15,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from tests.for_each import for_each
 
 import ganneal
 from ganneal.data import Digits
@@ -172,7 +173,7 @@ def test_a_resumed_run_is_the_same_run_of_wandb_and_another_project_another(
     assert server.finished == 3
 
 
-@pytest.mark.parametrize("broken", [(), ("init",), ("log",), ("finish",)], ids=" ".join)
+@for_each("broken", [(), ("init",), ("log",), ("finish",)], ids=" ".join)
 def test_a_tracker_neither_ends_nor_changes_a_training(
     broken: tuple[str, ...],
     untracked: Path,

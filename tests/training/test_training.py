@@ -20,6 +20,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from tests.for_each import for_each
 from torch import Tensor, nn
 
 import ganneal
@@ -401,7 +402,7 @@ def test_another_experiment_is_refused_with_the_difference_and_nothing_changes(
     assert files(finished) == before
 
 
-@pytest.mark.parametrize(
+@for_each(
     "change",
     [
         {"budget": Budget(g_updates=20)},
@@ -554,7 +555,7 @@ def test_resuming_keeps_the_snapshots_and_makes_the_same_later_ones(
         assert (folder / "generator.safetensors").read_bytes() == (second[count] / "generator.safetensors").read_bytes()
 
 
-@pytest.mark.parametrize("checkpoint", ["65", "first", "-1", "", "1e9"])
+@for_each("checkpoint", ["65", "first", "-1", "", "1e9"])
 def test_weights_that_are_not_kept_are_answered_with_those_that_are(tmp_path: Path, checkpoint: str) -> None:
     ganneal.train(recording(ring(), keep_every=4 * BATCH), tmp_path / "run")
     with pytest.raises(ValueError, match=r"last, best, or the number of real images of a snapshot: 64, 128; got"):
@@ -574,7 +575,7 @@ def test_the_last_weights_are_those_of_a_checkpoint_newer_than_the_final_ones(
     assert not now.has_weights_of(before)
 
 
-@pytest.mark.parametrize("place", ["final", "best", "snapshots", "snapshots/000000064", "checkpoints"])
+@for_each("place", ["final", "best", "snapshots", "snapshots/000000064", "checkpoints"])
 def test_a_folder_in_a_run_is_answered_with_the_run(tmp_path: Path, place: str) -> None:
     run = recording(ring(), keep_every=4 * BATCH, evaluate_count=200)
     ganneal.train(run, tmp_path / "run")
@@ -890,7 +891,7 @@ def test_labels_are_cut_with_the_samples_when_computed_in_parts(trained_classes:
     )
 
 
-@pytest.mark.parametrize("labels", [[0, 1], [0, 1, 8], [-1, 0, 1], [0, 1, 2, 3]])
+@for_each("labels", [[0, 1], [0, 1, 8], [-1, 0, 1], [0, 1, 2, 3]])
 def test_labels_that_do_not_fit_are_refused(labels: list[int], trained_classes: tuple[Path, Run]) -> None:
     with pytest.raises(ValueError, match=r"labels must be 3 whole numbers in 0\.\.7"):
         ganneal.load(trained_classes[0]).sample(3, labels=labels)
@@ -901,7 +902,7 @@ def test_labels_for_a_generator_without_classes_are_refused(trained_digits: tupl
         ganneal.load(trained_digits[0]).sample(2, labels=[0, 1])
 
 
-@pytest.mark.parametrize("arguments", [{"count": 0}, {"count": -1}, {"count": 1, "batch_size": 0}])
+@for_each("arguments", [{"count": 0}, {"count": -1}, {"count": 1, "batch_size": 0}])
 def test_counts_below_one_are_refused(arguments: dict[str, Any], trained_digits: tuple[Path, Run]) -> None:
     with pytest.raises(ValueError, match=r"(count|batch_size) must be at least 1, got (0|-1)"):
         ganneal.load(trained_digits[0]).sample(**arguments)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests.for_each import for_each
 
 from ganneal.data import Dataset, Folder, Zip
 
@@ -41,7 +42,7 @@ def in_zip(root: Path, files: Mapping[str, bytes]) -> Zip:
     return Zip(str(root / "set.zip"))
 
 
-both = pytest.mark.parametrize("place", [in_folder, in_zip], ids=["folder", "zip"])
+both = for_each("place", [in_folder, in_zip], ids=["folder", "zip"])
 
 
 def pictures(*names: str) -> dict[str, bytes]:
@@ -64,7 +65,7 @@ def test_class_folders_are_classes_in_the_order_of_text(tmp_path: Path, place: P
 
 
 @both
-@pytest.mark.parametrize("outer", ["images/", "set/images/", "train/"])
+@for_each("outer", ["images/", "set/images/", "train/"])
 def test_folders_that_hold_all_images_are_looked_through(tmp_path: Path, place: Place, outer: str) -> None:
     data = place(tmp_path, each(["cat", "dog"], outer)).load()
     assert data.class_names == ["cat", "dog"] and named(data) == ["cat", "cat", "dog", "dog"]
@@ -72,7 +73,7 @@ def test_folders_that_hold_all_images_are_looked_through(tmp_path: Path, place: 
 
 
 @both
-@pytest.mark.parametrize("names", [["a.png", "b.png"], ["images/a.png", "images/b.png"], ["x/y/a.png"]])
+@for_each("names", [["a.png", "b.png"], ["images/a.png", "images/b.png"], ["x/y/a.png"]])
 def test_one_folder_is_no_class(tmp_path: Path, place: Place, names: list[str]) -> None:
     data = place(tmp_path, pictures(*names)).load()
     assert data.labels is None and data.num_classes == 0 and not data.unusable
@@ -85,7 +86,7 @@ def test_folders_of_the_stylegan_tools_are_no_classes(tmp_path: Path, place: Pla
 
 
 @both
-@pytest.mark.parametrize(
+@for_each(
     ("parts", "give"),
     [
         (["train", "test"], "train"),
@@ -97,7 +98,7 @@ def test_folders_of_the_stylegan_tools_are_no_classes(tmp_path: Path, place: Pla
         (["dev", "test"], "dev"),
     ],
 )
-@pytest.mark.parametrize("below", ["cat/", ""])
+@for_each("below", ["cat/", ""])
 def test_parts_of_a_data_set_are_no_classes(
     tmp_path: Path, place: Place, parts: list[str], give: str, below: str
 ) -> None:
@@ -140,7 +141,7 @@ def test_an_image_beside_class_folders_is_named(tmp_path: Path, place: Place) ->
 
 
 @both
-@pytest.mark.parametrize("twin", ["Cat", "CAT"])
+@for_each("twin", ["Cat", "CAT"])
 def test_folders_that_differ_only_in_case_are_no_classes(tmp_path: Path, place: Place, twin: str) -> None:
     data = place(tmp_path, each(["cat", twin, "dog"])).load()
     assert data.labels is None and f"the folders {twin!r} and 'cat' in" in data.unusable
@@ -164,8 +165,8 @@ def test_a_class_folder_without_an_image_is_a_class_without_one(tmp_path: Path, 
 
 
 @both
-@pytest.mark.parametrize("top", ["", "flat/", "a/b/"])
-@pytest.mark.parametrize("written", ["{name}", "{top}{name}", "./{name}"])
+@for_each("top", ["", "flat/", "a/b/"])
+@for_each("written", ["{name}", "{top}{name}", "./{name}"])
 def test_a_list_is_found_in_the_folders_that_hold_all_images(
     tmp_path: Path, place: Place, top: str, written: str
 ) -> None:

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from tests.for_each import for_each
 
 from ganneal.data import Folder, Zip, source_at
 from ganneal.data.decode.images import Damaged, Format, Reading, decode_image, shown
@@ -55,7 +56,7 @@ def in_zip(root: Path, files: dict[str, bytes], **options: Any) -> Zip:
     return Zip(str(root / "images.zip"), **options)
 
 
-both_containers = pytest.mark.parametrize("place", [in_folder, in_zip], ids=["folder", "zip"])
+both_containers = for_each("place", [in_folder, in_zip], ids=["folder", "zip"])
 Place = Callable[..., Folder | Zip]
 
 
@@ -66,7 +67,7 @@ def pixels_of(content: bytes, size: int, channels: int, fit: Any = "crop") -> np
 # What a person sees
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
+@for_each("orientation", range(1, 9))
 def test_rotated_photographs_are_read_upright(orientation: int) -> None:
     upright = np.zeros((8, 8), dtype=np.uint8)
     upright[:2, :3] = 255
@@ -129,7 +130,7 @@ def test_sixteen_bit_colour_keeps_its_range() -> None:
     assert np.abs(pixels_of(content, 8, 3).astype(float) - levels / 257).max() <= 1
 
 
-@pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG", "TIFF"])
+@for_each("format", ["GIF", "WEBP", "PNG", "TIFF"])
 def test_the_first_picture_of_an_animation_is_the_image(format: str) -> None:
     frames = [Image.new("RGB", (8, 8), (level, level, level)) for level in (40, 120, 200)]
     content = saved(
@@ -177,7 +178,7 @@ def test_stretch_shows_everything_at_two_scales() -> None:
 
 
 @both_containers
-@pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
+@for_each("fit", ["crop", "pad", "stretch"])
 def test_every_fit_gives_one_size(tmp_path: Path, place: Place, fit: str) -> None:
     files = {f"{n}.png": encoded(random_pixels(h, w, 3)) for n, (h, w) in enumerate([(16, 16), (9, 31), (40, 5)])}
     assert place(tmp_path, files, fit=fit, size=16).load().samples.shape == (3, 3, 16, 16)
@@ -232,7 +233,7 @@ def test_damaged_images_are_passed_over_on_request_with_their_labels(tmp_path: P
 
 
 @both_containers
-@pytest.mark.parametrize("on_damaged", ["fail", "skip"])
+@for_each("on_damaged", ["fail", "skip"])
 def test_where_every_image_is_damaged_there_is_nothing_to_train_on(
     tmp_path: Path, place: Place, on_damaged: str
 ) -> None:
@@ -365,7 +366,7 @@ def test_images_without_a_label_are_named_or_passed_over(tmp_path: Path, place: 
 
 
 @both_containers
-@pytest.mark.parametrize("on_damaged", ["fail", "skip"])
+@for_each("on_damaged", ["fail", "skip"])
 def test_a_label_file_of_other_images_altogether_is_refused(tmp_path: Path, place: Place, on_damaged: str) -> None:
     data = labelled(tmp_path, place, ["a.png"], [["b.png", 1]], on_damaged=on_damaged).load()
     assert data.labels is None and "no label for 1 of 1 images" in data.unusable
@@ -378,7 +379,7 @@ def test_two_labels_for_one_image_are_refused(tmp_path: Path, place: Place) -> N
 
 
 @both_containers
-@pytest.mark.parametrize("content", [b"\xff\xfe", b'{"labels": [[1, 2]]}', b'{"labels": [["a.png"]]}', b"[" * 100_000])
+@for_each("content", [b"\xff\xfe", b'{"labels": [[1, 2]]}', b'{"labels": [["a.png"]]}', b"[" * 100_000])
 def test_a_label_file_that_is_none_is_named(tmp_path: Path, place: Place, content: bytes) -> None:
     data = place(tmp_path, {"a.png": WHOLE, "dataset.json": content}).load()
     assert data.labels is None and re.search("dataset.json in .* must be", data.unusable)
@@ -460,7 +461,7 @@ def test_the_source_of_a_path_is_by_its_kind(tmp_path: Path) -> None:
     assert source_at(in_folder(tmp_path, {"a.png": WHOLE}).path).load().shape == (3, 16, 16)
 
 
-@pytest.mark.parametrize("levels", [(1.0, 1.0), (2.0, 1.0), (0.0, float("nan")), (float("-inf"), 0.0)])
+@for_each("levels", [(1.0, 1.0), (2.0, 1.0), (0.0, float("nan")), (float("-inf"), 0.0)])
 def test_a_range_of_levels_that_is_none_is_refused(levels: tuple[float, float]) -> None:
     with pytest.raises(ValueError, match="levels must be two numbers, the lower one first"):
         Folder(levels=levels)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests.for_each import for_each
 
 from ganneal.data import Arrays, Cifar10, Cifar100, Parquet, Zip
 from ganneal.data.decode.images import Damaged, Format, decode_image
@@ -93,7 +94,7 @@ def test_a_part_of_a_tar_archive_that_claims_gigabytes_is_read_as_far_as_it_goes
         Cifar10(str(tmp_path / "cifar.tar")).load()
 
 
-@pytest.mark.parametrize("packing", ["", "gz", "bz2", "xz"])
+@for_each("packing", ["", "gz", "bz2", "xz"])
 def test_archives_are_read_through_every_packing(packing: str, tmp_path: Path) -> None:
     content = np.random.default_rng(0).bytes(3 * 2**20)  # more than is read at a time
     with tarfile.open(tmp_path / "set.tar", f"w:{packing}") as archive:  # type: ignore
@@ -176,7 +177,7 @@ def test_a_blank_image_of_many_pixels_is_read() -> None:
     assert decode_image(lambda name: picture.getvalue(), "a.png", Format(8, 1)).shape == (1, 8, 8)
 
 
-@pytest.mark.parametrize("shape", ["(0, 4, 4)", "(3, 0, 4)", "(3, 4, 0, 3)"])
+@for_each("shape", ["(0, 4, 4)", "(3, 0, 4)", "(3, 4, 0, 3)"])
 def test_an_array_without_pixels_is_named(shape: str, tmp_path: Path) -> None:
     (tmp_path / "set.npy").write_bytes(array_file(described(shape), bytes(48)))
     with pytest.raises(ValueError, match=r"set\.npy"):

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests.for_each import for_each
 
 from ganneal.data import Folder, Zip
 from ganneal.data.decode.images import Damaged, Format, decode_image
@@ -44,7 +45,7 @@ def in_zip(root: Path, files: dict[str, bytes]) -> Zip:
     return Zip(str(root / "d.zip"))
 
 
-both = pytest.mark.parametrize("place", [in_folder, in_zip], ids=["folder", "zip"])
+both = for_each("place", [in_folder, in_zip], ids=["folder", "zip"])
 Place = Callable[[Path, dict[str, bytes]], Folder | Zip]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.for_each import for_each
 
 from ganneal.data import Arrays, Dataset
 from ganneal.data.classes import EMPTY, classes_in_words, paired_classes, populated
@@ -21,7 +22,7 @@ def in_npz(path: Path, labels: Any, **more: Any) -> Dataset:
     return Arrays(str(path / "set.npz")).load()
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("labels", "names"),
     [
         (np.array([1, 0, 2, 1]), ["1", "0", "2", "1"]),
@@ -48,7 +49,7 @@ def test_labels_of_every_form_are_the_classes_they_say(tmp_path: Path, labels: n
     assert Labelled().num_classes(data) == len(set(names))
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("labels", "reason"),
     [
         (np.array([0, -1, 0, -1]), "2 of 4 are negative"),
@@ -91,7 +92,7 @@ def test_names_of_classes_lie_beside_the_labels(tmp_path: Path) -> None:
     assert beyond.labels is None and "3 is beyond the 3 classes that are named" in beyond.unusable
 
 
-@pytest.mark.parametrize("labels", [[0, None, 1, 1], [0.0, None, 1, 1], ["a", None, "b", "b"]])
+@for_each("labels", [[0, None, 1, 1], [0.0, None, 1, 1], ["a", None, "b", "b"]])
 def test_missing_labels_are_counted(labels: list[Any]) -> None:
     found = read_labels(labels, "column 'y'", 4)
     assert found.labels is None and "1 of 4 images have none, the first is image 1" in found.unusable
@@ -149,7 +150,7 @@ def test_stacked_digits_take_the_number_that_a_class_is_named(tmp_path: Path) ->
 # Which classes of two sides are the same
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("ours", "theirs", "places", "words"),
     [
         (["cat", "dog"], ["dog", "cat"], (1, 0), "by name"),
@@ -165,7 +166,7 @@ def test_classes_are_paired_by_name_where_both_sides_have_names(
     assert found.places == places and found.words == words
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("ours", "theirs", "message"),
     [
         (["cat", "dog"], ["cat", "cow"], "got dog of real only; cow of fake only"),

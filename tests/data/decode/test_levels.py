@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from tests.for_each import for_each
 
 from ganneal.cli import main
 from ganneal.data import Arrays, Folder, source_at
@@ -115,12 +116,12 @@ def test_every_command_takes_levels_and_the_one_that_warns_names_them(
 # Arrays
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("values", "levels"),
     [(np.linspace(0, 1, 1_024), (0, 1)), (np.linspace(-1, 1, 1_024), (-1, 1)), (np.linspace(0, 255, 1_024), (0, 255))]
     + [(np.arange(1_024) * 4, (0, 4_095)), (np.linspace(-3, 5, 1_024), (-3, 5))],
 )
-@pytest.mark.parametrize("suffix", ["npz", "npy"])
+@for_each("suffix", ["npz", "npy"])
 def test_the_range_of_a_whole_array_is_told_and_scaled(
     tmp_path: Path, values: np.ndarray, levels: tuple[float, float], suffix: str
 ) -> None:
@@ -215,7 +216,7 @@ def test_one_image_is_no_set_of_rows(tmp_path: Path) -> None:
     assert source_at(tmp_path / "a.npy").load().shape == (3, 64, 64)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("shape", "read"),
     [((5, 3, 3, 1), (1, 3, 3)), ((5, 1, 3, 3), (1, 3, 3)), ((5, 3, 8, 8), (3, 8, 8)), ((5, 8, 8, 3), (3, 8, 8))],
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests.for_each import for_each
 
 from ganneal.cli import main
 from ganneal.data import CelebA, Folder, Parquet, Zip, load_like
@@ -58,7 +59,7 @@ def said(source: Folder | Zip) -> list[str]:
 # The rule
 
 
-@pytest.mark.parametrize("odd", [0, 7, 14], ids=["first", "middle", "last"])
+@for_each("odd", [0, 7, 14], ids=["first", "middle", "last"])
 def test_one_odd_image_has_the_same_effect_wherever_it_stands(tmp_path: Path, odd: int) -> None:
     images = [image(32, mode="L") for _ in range(15)]
     images[odd] = image(300, 200)
@@ -250,7 +251,7 @@ COMMANDS = {
 
 
 @pytest.mark.filterwarnings("ignore:passed over")
-@pytest.mark.parametrize("command", COMMANDS)
+@for_each("command", COMMANDS)
 def test_every_option_that_a_message_names_is_one_of_the_command_that_prints_it(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

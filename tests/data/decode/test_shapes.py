@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests.for_each import for_each
 
 import ganneal
 from ganneal.cli import main
@@ -33,7 +34,7 @@ def test_a_size_is_a_side_or_width_and_height() -> None:
     assert Format("12x8", 3).shape == (3, 8, 12)
 
 
-@pytest.mark.parametrize(("fit", "left"), [("crop", 25), ("stretch", 0), ("pad", 0)])
+@for_each(("fit", "left"), [("crop", 25), ("stretch", 0), ("pad", 0)])
 def test_images_are_fitted_to_a_rectangle(fit: str, left: int) -> None:
     wide = np.zeros((100, 200, 3), np.uint8)
     wide[:, 50:150] = 255
@@ -43,9 +44,7 @@ def test_images_are_fitted_to_a_rectangle(fit: str, left: int) -> None:
     assert found.mean() / 255 == pytest.approx(share, abs=0.02)
 
 
-@pytest.mark.parametrize(
-    ("width", "height", "lost"), [(3, 2, 0.0), (4, 2, 0.25), (2, 2, 1 / 3), (6, 4, 0.0), (3, 4, 0.5)]
-)
+@for_each(("width", "height", "lost"), [(3, 2, 0.0), (4, 2, 0.25), (2, 2, 1 / 3), (6, 4, 0.0), (3, 4, 0.5)])
 def test_what_a_crop_to_a_rectangle_loses(width: int, height: int, lost: float) -> None:
     assert ImageHeader(width, height, "RGB", False).lost_to(3, 2) == pytest.approx(lost)
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from tests.for_each import for_each
 
 from ganneal.cli import main
 from ganneal.data import CelebA, Folder, source_at
@@ -50,7 +51,7 @@ def levels(samples: Any) -> list[int]:
     return [round(int(image[0, 16, 16]) / 30) for image in np.asarray(samples)]
 
 
-@pytest.mark.parametrize("layout", ["official", "flat", "kaggle"])
+@for_each("layout", ["official", "flat", "kaggle"])
 def test_faces_have_the_labels_of_the_attribute_in_every_layout(tmp_path: Path, layout: str) -> None:
     root = written(tmp_path / "celeba", layout)
     data = CelebA(str(root), split="all", size=32).load()
@@ -72,11 +73,11 @@ def test_the_middle_square_is_kept(tmp_path: Path) -> None:
     assert np.abs(middle - 180).max() <= 3
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("split", "faces"),
     [(None, [1, 2, 3]), ("train", [1, 2, 3]), ("valid", [4]), ("test", [5, 6]), ("all", [1, 2, 3, 4, 5, 6])],
 )
-@pytest.mark.parametrize("layout", ["official", "kaggle"])
+@for_each("layout", ["official", "kaggle"])
 def test_the_list_of_parts_is_followed(tmp_path: Path, layout: str, split: Any, faces: list[int]) -> None:
     data = CelebA(str(written(tmp_path / "celeba", layout)), split=split, size=32).load()
     assert levels(data.samples) == faces

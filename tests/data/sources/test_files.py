@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from tests.for_each import for_each
 
 from ganneal.data import Arrays, Folder, Sampler, Zip
 from ganneal.task import Labelled
@@ -58,7 +59,7 @@ def in_zip(root: Path, files: dict[str, bytes], **options: Any) -> Zip:
     return Zip(write_zip(root, files), **options)
 
 
-both_containers = pytest.mark.parametrize("place", [in_folder, in_zip], ids=["folder", "zip"])
+both_containers = for_each("place", [in_folder, in_zip], ids=["folder", "zip"])
 Place = Callable[..., Folder | Zip]
 
 
@@ -104,7 +105,7 @@ def test_other_sizes_are_cropped_in_the_middle_and_resized(tmp_path: Path, place
 
 
 @both_containers
-@pytest.mark.parametrize(
+@for_each(
     ("height", "width", "size"),
     [(8, 8, 8), (28, 28, 28), (30, 28, 28), (33, 50, 32), (63, 63, 56), (64, 100, 64), (1, 3, 1), (60, 61, 56)],
 )
@@ -120,7 +121,7 @@ def test_the_median_image_decides_the_size_wherever_it_stands(
 
 
 @both_containers
-@pytest.mark.parametrize("size", [5, 16])
+@for_each("size", [5, 16])
 def test_a_given_size_holds_for_all(tmp_path: Path, place: Place, size: int) -> None:
     files = {"a.png": encoded(random_pixels(8, 8)), "b.png": encoded(random_pixels(40, 16))}
     assert place(tmp_path, files, size=size).load().samples.shape == (2, 1, size, size)
@@ -191,8 +192,8 @@ DAMAGED = {
 
 
 @both_containers
-@pytest.mark.parametrize("damage", DAMAGED)
-@pytest.mark.parametrize("first", [True, False], ids=["first", "later"])
+@for_each("damage", DAMAGED)
+@for_each("first", [True, False], ids=["first", "later"])
 def test_a_damaged_image_is_named_with_the_way_out(tmp_path: Path, place: Place, damage: str, first: bool) -> None:
     name = "classes/a.png" if first else "classes/z.png"
     source = place(tmp_path, {name: DAMAGED[damage], "classes/m.png": WHOLE})
@@ -210,8 +211,8 @@ def test_no_images_is_said_with_the_place_and_the_known_types(tmp_path: Path, pl
     assert all(suffix in str(error.value) for suffix in (".png", ".jpg", ".webp"))
 
 
-@pytest.mark.parametrize("source", [Folder, Zip])
-@pytest.mark.parametrize("size", [0, -8, "0x8", "8x", "8x8x8", "wide", "8 x 8"])
+@for_each("source", [Folder, Zip])
+@for_each("size", [0, -8, "0x8", "8x", "8x8x8", "wide", "8 x 8"])
 def test_empty_sizes_are_refused(source: type[Folder] | type[Zip], size: int | str) -> None:
     with pytest.raises(
         ValueError, match=rf"size must be a side of at least 1 pixel, or WIDTHxHEIGHT .* got {size}; leave it out"
@@ -219,14 +220,14 @@ def test_empty_sizes_are_refused(source: type[Folder] | type[Zip], size: int | s
         source(size=size)
 
 
-@pytest.mark.parametrize("source", [Folder, Zip])
-@pytest.mark.parametrize("channels", [0, 2, 5])
+@for_each("source", [Folder, Zip])
+@for_each("channels", [0, 2, 5])
 def test_channels_other_than_grey_rgb_and_rgba_are_refused(source: type[Folder] | type[Zip], channels: int) -> None:
     with pytest.raises(ValueError, match=rf"channels must be 1 \(grey\), 3 \(RGB\) or 4 \(RGBA\), got {channels}"):
         source(channels=channels)
 
 
-@pytest.mark.parametrize("source", [Folder("pictures"), Zip("pictures"), Arrays("pictures")], ids=repr)
+@for_each("source", [Folder("pictures"), Zip("pictures"), Arrays("pictures")], ids=repr)
 def test_a_missing_path_names_both_places_and_the_way_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: Folder | Zip | Arrays
 ) -> None:
@@ -296,7 +297,7 @@ def test_an_image_missing_from_dataset_json_is_named(tmp_path: Path) -> None:
     assert path in data.unusable and "no label for 2 of 3 images, the first 'b.png'" in data.unusable
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("labels", "reason"),
     [
         ([0, -1], "are no classes: 1 of 2 are negative"),
@@ -316,14 +317,14 @@ def test_labels_that_are_no_classes_say_why_and_block_nothing(tmp_path: Path, la
         Labelled().num_classes(data)
 
 
-@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"labels": 3}'], ids=["cut", "list", "no-labels", "number"])
+@for_each("content", ["{", "[]", "{}", '{"labels": 3}'], ids=["cut", "list", "no-labels", "number"])
 def test_a_dataset_json_of_another_kind_is_a_value_error_naming_the_file(tmp_path: Path, content: str) -> None:
     path = write_zip(tmp_path, {"a.png": WHOLE, "dataset.json": content.encode()})
     data = Zip(path).load()
     assert data.labels is None and "dataset.json" in data.unusable
 
 
-@pytest.mark.parametrize("content", [b"", b"no zip file at all", "cut"], ids=["empty", "text", "cut"])
+@for_each("content", [b"", b"no zip file at all", "cut"], ids=["empty", "text", "cut"])
 def test_a_file_that_is_no_zip_is_named(tmp_path: Path, content: bytes | str) -> None:
     path = Path(write_zip(tmp_path, {"a.png": WHOLE}))
     path.write_bytes(path.read_bytes()[:-40] if isinstance(content, str) else content)
@@ -350,8 +351,8 @@ LAYOUTS = {
 LABELS = np.array([2, 0, 1, 1, 2], dtype=np.uint8)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("suffix", ["npz", "npy"])
+@for_each("layout", LAYOUTS)
+@for_each("suffix", ["npz", "npy"])
 def test_every_layout_is_read_as_channels_first(tmp_path: Path, layout: str, suffix: str) -> None:
     pixels, arranged = LAYOUTS[layout]
     path = tmp_path / f"images.{suffix}"
@@ -407,8 +408,8 @@ def test_a_wrong_key_is_named_with_the_right_ones(tmp_path: Path) -> None:
     assert data.labels is None and data.unusable.endswith("has no array 'kinds'; it holds x_train, y_train")
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "uint16", "bool"])
-@pytest.mark.parametrize("suffix", ["npz", "npy"])
+@for_each("dtype", ["float32", "float64", "int64", "uint16", "bool"])
+@for_each("suffix", ["npz", "npy"])
 def test_a_wrong_dtype_is_named_with_the_right_one(tmp_path: Path, dtype: str, suffix: str) -> None:
     path, pixels = tmp_path / f"images.{suffix}", random_pixels(5, 8, 8).astype(dtype)
     np.save(path, pixels) if suffix == "npy" else np.savez(path, images=pixels)
@@ -416,7 +417,7 @@ def test_a_wrong_dtype_is_named_with_the_right_one(tmp_path: Path, dtype: str, s
         Arrays(str(path), images="images", labels=None).load()
 
 
-@pytest.mark.parametrize("shape", [(5,), (5, 64), (5, 8, 8, 4), (5, 2, 8, 8), (5, 1, 1, 8, 8)], ids=str)
+@for_each("shape", [(5,), (5, 64), (5, 8, 8, 4), (5, 2, 8, 8), (5, 1, 1, 8, 8)], ids=str)
 def test_a_wrong_shape_is_named_with_the_right_ones(tmp_path: Path, shape: tuple[int, ...]) -> None:
     np.save(tmp_path / "images.npy", random_pixels(*shape))
     with pytest.raises(ValueError) as error:
@@ -451,8 +452,8 @@ def test_pickled_objects_are_refused_and_never_run(tmp_path: Path, suffix: str) 
     assert not mark.exists()
 
 
-@pytest.mark.parametrize("suffix", ["npz", "npy"])
-@pytest.mark.parametrize("damage", ["empty", "text", "cut"])
+@for_each("suffix", ["npz", "npy"])
+@for_each("damage", ["empty", "text", "cut"])
 def test_a_damaged_array_file_is_a_value_error_naming_it(tmp_path: Path, suffix: str, damage: str) -> None:
     gc.freeze()  # what is there already need not be looked through below
     path = tmp_path / f"images.{suffix}"

@@ -15,6 +15,7 @@ import pyarrow.parquet
 import pytest
 from datasets import config
 from PIL import Image
+from tests.for_each import for_each
 
 from ganneal.cli import main
 from ganneal.data import Encoded, Hub, source_at
@@ -175,7 +176,7 @@ def test_a_name_is_read_from_hugging_faces_cache_at_the_commit_asked_for(tmp_pat
         Hub("owner/pets", config="large").load()
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("changes", "kind", "message"),
     [
         (
@@ -221,8 +222,8 @@ def test_columns_that_could_be_meant_are_named(tmp_path: Path) -> None:
         Hub(str(tmp_path / "numbers")).load()
 
 
-@pytest.mark.parametrize("how", [{}, STREAM])
-@pytest.mark.parametrize("cut", [200, 0])
+@for_each("how", [{}, STREAM])
+@for_each("cut", [200, 0])
 def test_a_damaged_saved_folder_is_an_error(tmp_path: Path, cut: int, how: dict[str, Any]) -> None:
     name = saved(tmp_path / "set")
     (file,) = (tmp_path / "set").glob("*.arrow")
@@ -301,7 +302,7 @@ def test_fetch_writes_every_split_to_a_new_folder(
     assert "out must be a new folder, and data/owner-pets is there already" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("arguments", "message"),
     [
         (("owner/none",), "owner/none cannot be reached: Couldn't reach"),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.for_each import for_each
 
 from ganneal.data import ImageNetBatches, source_at
 from ganneal.data.decode import store
@@ -36,8 +37,8 @@ def written(root: Path, kind: str = "savez") -> Path:
     return root
 
 
-@pytest.mark.parametrize("kept", [True, False])
-@pytest.mark.parametrize("kind", KINDS)
+@for_each("kept", [True, False])
+@for_each("kind", KINDS)
 def test_every_image_and_label_is_read_in_order(
     tmp_path: Path, kind: str, kept: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,7 +108,7 @@ def test_a_missing_batch_is_named(tmp_path: Path) -> None:
         ImageNetBatches(str(root)).load()
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("pixels", "labels", "message"),
     [
         (PIXELS[0], LABELS[0] - LABELS[0], "must hold a label from 1 to 1,000"),
@@ -117,7 +118,7 @@ def test_a_missing_batch_is_named(tmp_path: Path) -> None:
         (PIXELS[0].astype(np.int32), LABELS[0], r"uint8 \[N, 3 size size\]"),
     ],
 )
-@pytest.mark.parametrize("kind", ["savez", "pickle-2"])
+@for_each("kind", ["savez", "pickle-2"])
 def test_a_batch_that_is_none_is_named(tmp_path: Path, kind: str, pixels: Any, labels: Any, message: str) -> None:
     root = written(tmp_path / "batches", kind)
     write(root / "train_data_batch_4", kind, pixels, labels)
@@ -125,8 +126,8 @@ def test_a_batch_that_is_none_is_named(tmp_path: Path, kind: str, pixels: Any, l
         ImageNetBatches(str(root)).load()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("damage", ["cut", "flipped", "empty"])
+@for_each("kind", KINDS)
+@for_each("damage", ["cut", "flipped", "empty"])
 def test_a_damaged_batch_is_named_or_read_as_it_was_written(tmp_path: Path, kind: str, damage: str) -> None:
     root = written(tmp_path / "batches", kind)
     path = root / ("train_data_batch_4" + ("" if kind.startswith("pickle") else ".npz"))
@@ -155,8 +156,8 @@ class Hostile:
         return os.mkdir, (str(self.mark),)
 
 
-@pytest.mark.parametrize("kind", ["savez", "pickle-2"])
-@pytest.mark.parametrize("key", ["data", "labels"])
+@for_each("kind", ["savez", "pickle-2"])
+@for_each("key", ["data", "labels"])
 def test_nothing_that_a_file_asks_for_is_run(tmp_path: Path, kind: str, key: str) -> None:
     root = written(tmp_path / "batches", kind)
     mark = tmp_path / "mark"

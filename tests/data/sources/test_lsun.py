@@ -9,6 +9,7 @@ import lmdb
 import numpy as np
 import pytest
 from PIL import Image
+from tests.for_each import for_each
 
 from ganneal.cli import main
 from ganneal.data import LSUN, Encoded, Sampler, source_at
@@ -72,7 +73,7 @@ def test_a_damaged_image_is_named_or_passed_over(tmp_path: Path) -> None:
         assert levels(LSUN(root, on_damaged="skip").load().samples) == [0, 1, 2, 3, 5, 6, 7, 8]
 
 
-@pytest.mark.parametrize("content", [b"", b"no database", bytes(8_192), None])
+@for_each("content", [b"", b"no database", bytes(8_192), None])
 def test_what_is_no_database_is_refused_by_name(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "data.mdb").write_bytes(content)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.for_each import for_each
 
 from ganneal.cli import main
 from ganneal.data import Arrays, Cifar10, Cifar100, Dataset, Idx, ImageNetBatches, Source, StackedMNIST
@@ -40,9 +41,9 @@ def write(root: Path, files: dict[str, bytes]) -> str:
 # idx
 
 
-@pytest.mark.parametrize("separator", ["-", "."])
-@pytest.mark.parametrize("zipped", [False, True])
-@pytest.mark.parametrize(("split", "prefix"), [("train", "train"), ("test", "t10k")])
+@for_each("separator", ["-", "."])
+@for_each("zipped", [False, True])
+@for_each(("split", "prefix"), [("train", "train"), ("test", "t10k")])
 def test_idx_files_are_read_exactly_under_all_their_names(
     tmp_path: Path, separator: str, zipped: bool, split: Any, prefix: str
 ) -> None:
@@ -68,7 +69,7 @@ def test_reading_idx_is_the_inverse_of_writing(shape: list[int]) -> None:
     assert np.array_equal(read_idx("a", idx(array)), array)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("content", "message"),
     [
         (b"", "is no idx file"),
@@ -93,7 +94,7 @@ def test_a_missing_idx_file_is_named(tmp_path: Path) -> None:
         Idx(write(tmp_path, {"train-labels-idx1-ubyte": idx(LABELS)})).load()
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("labels", "reason"),
     [
         (None, "has no train-labels-idx1-ubyte nor train-labels-idx1-ubyte.gz"),
@@ -201,7 +202,7 @@ def check(data: Dataset) -> None:
     assert data.labels.tolist() == np.concatenate([y for _, y in BATCHES]).tolist()
 
 
-@pytest.mark.parametrize("version", FILES)
+@for_each("version", FILES)
 def test_cifar_is_the_same_from_every_version_packed_or_not(tmp_path: Path, version: str) -> None:
     check(Cifar10(as_archive(tmp_path, FILES[version])).load())
     check(Cifar10(as_archive(tmp_path, FILES[version], mode="w")).load())
@@ -217,7 +218,7 @@ def test_the_test_batch_is_another_split(tmp_path: Path) -> None:
 NAMES = [f"kind_{n}" for n in range(100)]
 
 
-@pytest.mark.parametrize(
+@for_each(
     "meta",
     [
         {"batches.meta.txt": "\n".join([*NAMES[:10], "", ""]).encode()},
@@ -241,7 +242,7 @@ def test_classes_of_both_labels_have_their_names(tmp_path: Path, kind: Any, coun
     assert data.description["classes"] == meta[f"{kind}_label_names"] and data.num_classes == count
 
 
-@pytest.mark.parametrize(
+@for_each(
     "meta",
     [{}, {"batches.meta.txt": b"nine\n" * 9}, {"batches.meta": pickle.dumps([])}, {"batches.meta": pickle.dumps({})}],
 )
@@ -251,8 +252,8 @@ def test_batches_without_ten_names_have_numbers(tmp_path: Path, meta: dict[str, 
     assert "classes" not in data.description
 
 
-@pytest.mark.parametrize("kind", ["fine", "coarse"])
-@pytest.mark.parametrize("version", ["binary", "python2"])
+@for_each("kind", ["fine", "coarse"])
+@for_each("version", ["binary", "python2"])
 def test_cifar100_has_both_of_its_labels(tmp_path: Path, kind: Any, version: str) -> None:
     images, coarse = batch(3)
     fine = coarse * 10 + 7
@@ -266,7 +267,7 @@ def test_cifar100_has_both_of_its_labels(tmp_path: Path, kind: Any, version: str
     assert data.num_classes == {"fine": 100, "coarse": 20}[kind]
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("change", "message"),
     [
         (lambda files: files.pop("data_batch_3.bin"), "must hold data_batch_1.bin.* or data_batch_1"),
@@ -282,7 +283,7 @@ def test_damaged_binary_batches_are_named(tmp_path: Path, change: Any, message: 
         Cifar10(write(tmp_path / "folder", files)).load()
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive", "cut"])
+@for_each("content", [b"", b"no archive", "cut"])
 def test_a_damaged_archive_is_named(tmp_path: Path, content: Any) -> None:
     path = Path(as_archive(tmp_path, FILES["binary"]))
     path.write_bytes(path.read_bytes()[:5000] if content == "cut" else content)
@@ -332,8 +333,8 @@ class Asks:
         return self.call
 
 
-@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-@pytest.mark.parametrize("function", [os.mkdir, exec, eval, open, getattr, __import__], ids=lambda f: f.__name__)
+@for_each("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@for_each("function", [os.mkdir, exec, eval, open, getattr, __import__], ids=lambda f: f.__name__)
 def test_what_a_pickle_asks_for_is_not_run(tmp_path: Path, protocol: int, function: Any) -> None:
     mark = tmp_path / "mark"
     arguments = {
@@ -351,7 +352,7 @@ def test_what_a_pickle_asks_for_is_not_run(tmp_path: Path, protocol: int, functi
     assert not mark.exists()
 
 
-@pytest.mark.parametrize(
+@for_each(
     "value",
     [
         np.array([{}], dtype=object),
@@ -370,7 +371,7 @@ def test_only_plain_values_and_arrays_of_numbers_are_read(value: Any) -> None:
         load_pickle("a", pickle.dumps({"data": value}))
 
 
-@pytest.mark.parametrize(("shape", "content"), [((2**40,), b"1"), ((3,), b"1"), ((-1,), b"1"), ((1,), [{}])])
+@for_each(("shape", "content"), [((2**40,), b"1"), ((3,), b"1"), ((-1,), b"1"), ((1,), [{}])])
 def test_an_array_that_is_not_its_bytes_is_refused(shape: tuple[int], content: Any) -> None:
     array = np.zeros(1, dtype=np.uint8).__reduce__()[2]
 
@@ -390,9 +391,9 @@ def test_any_bytes_are_a_value_or_an_error(content: bytes) -> None:
         assert str(error).startswith("a cannot be read")
 
 
-@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL))
-@pytest.mark.parametrize("dtype", ["u1", "<i8", ">f4", "?"])
-@pytest.mark.parametrize("order", ["C", "F"])
+@for_each("protocol", range(pickle.HIGHEST_PROTOCOL))
+@for_each("dtype", ["u1", "<i8", ">f4", "?"])
+@for_each("order", ["C", "F"])
 def test_arrays_of_numbers_come_back_exactly(protocol: int, dtype: str, order: Any) -> None:
     array = np.asarray(np.arange(24).reshape(2, 3, 4) % 2, dtype=dtype, order=order)
     read = load_pickle("a", pickle.dumps([array, "text", None, 1.5], protocol))
@@ -402,7 +403,7 @@ def test_arrays_of_numbers_come_back_exactly(protocol: int, dtype: str, order: A
 # What `ganneal data fetch` says
 
 
-@pytest.mark.parametrize("name", DOWNLOADS)
+@for_each("name", DOWNLOADS)
 def test_commands_that_are_printed_after_fetching_find_the_files(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

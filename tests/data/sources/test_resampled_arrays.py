@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests.for_each import for_each
 
 from ganneal.cli import main
 from ganneal.data import Reading, read_as, source_at
@@ -25,7 +26,7 @@ def _folder(place: Path, pixels: np.ndarray) -> Path:
     return place
 
 
-@pytest.mark.parametrize(
+@for_each(
     "reading",
     [
         Reading(size=16),

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.for_each import for_each
 from torch import Tensor
 
 from ganneal.data import Gaussian, Grid, Mixture, Ring
@@ -14,7 +15,7 @@ from ganneal.data import Gaussian, Grid, Mixture, Ring
 TOYS = [Ring(), Ring(modes=1), Ring(modes=5, radius=2.0, std=0.3), Grid(), Grid(side=2, spacing=1.0, std=0.2)]
 TOYS_AND_GAUSSIAN = [*TOYS, Gaussian(), Gaussian(mean=(1.0, -2.0), std=0.4)]
 
-every_toy = pytest.mark.parametrize("toy", TOYS_AND_GAUSSIAN, ids=repr)
+every_toy = for_each("toy", TOYS_AND_GAUSSIAN, ids=repr)
 
 
 def integral(mixture: Mixture, values: Any) -> Tensor:
@@ -36,7 +37,7 @@ def test_density_integrates_to_one(toy: Any) -> None:
     assert integral(toy.mixture, lambda x: 1.0).item() == pytest.approx(1, abs=1e-12)
 
 
-@pytest.mark.parametrize("toy", [Ring(), Grid(), Gaussian(mean=(1.0, -2.0), std=0.4)], ids=repr)
+@for_each("toy", [Ring(), Grid(), Gaussian(mean=(1.0, -2.0), std=0.4)], ids=repr)
 def test_density_has_the_mixtures_moments(toy: Any) -> None:
     means, std = toy.mixture.means, toy.std
     for axis in (0, 1):
@@ -129,7 +130,7 @@ def test_mean_log_density_of_samples_is_minus_the_entropy(toy: Any) -> None:
     assert values.mean().item() == pytest.approx(negentropy, abs=5 * values.std().item() / len(x) ** 0.5)
 
 
-@pytest.mark.parametrize("toy", [Ring, Grid, Gaussian])
+@for_each("toy", [Ring, Grid, Gaussian])
 def test_the_seed_decides_the_samples(toy: Any) -> None:
     one, again, other = (toy(num_samples=100, seed=seed).load() for seed in (0, 0, 1))
     assert (one.samples == again.samples).all() and (one.labels == again.labels).all()
@@ -143,7 +144,7 @@ def test_single_precision_points_are_accepted() -> None:
     torch.testing.assert_close(mixture.log_prob(x).double(), mixture.log_prob(x.double()), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("toy", "field"),
     [
         (Ring, "modes"),
@@ -153,14 +154,14 @@ def test_single_precision_points_are_accepted() -> None:
         (Gaussian, "num_samples"),
     ],
 )
-@pytest.mark.parametrize("value", [0, -1])
+@for_each("value", [0, -1])
 def test_empty_toys_are_refused(toy: Any, field: str, value: int) -> None:
     with pytest.raises(ValueError, match=f"{field} must be at least 1, got {value}"):
         toy(**{field: value})
 
 
-@pytest.mark.parametrize("toy", [Ring, Grid, Gaussian])
-@pytest.mark.parametrize("std", [0.0, -1.0, float("nan")])
+@for_each("toy", [Ring, Grid, Gaussian])
+@for_each("std", [0.0, -1.0, float("nan")])
 def test_a_density_needs_a_width(toy: Any, std: float) -> None:
     with pytest.raises(ValueError, match=f"std must be above 0, got {std}"):
         toy(std=std)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from tests.for_each import for_each
 
 from ganneal.cli import main
 from ganneal.data import Arrays, Dataset, Folder, Zip, source_at
@@ -64,7 +65,7 @@ def test_the_samples_are_chosen_by_the_seed() -> None:
     assert first == again != other
 
 
-@pytest.mark.parametrize(("d1", "expected"), [(38, (1, 0.01)), (80, (1, 0.01)), (330, (20, 1))])
+@for_each(("d1", "expected"), [(38, (1, 0.01)), (80, (1, 0.01)), (330, (20, 1))])
 def test_the_papers_settings_are_suggested_where_it_gives_them(d1: float, expected: tuple[float, float]) -> None:
     assert suggest_weights(d1) == Geometric(*expected)
 
@@ -151,7 +152,7 @@ def test_converted_classes_keep_names_and_order(tmp_path: Path, capsys: pytest.C
     assert data.class_names == ["10", "2", "3"]
 
 
-@pytest.mark.parametrize(("kinds", "said"), [(5, None), (6, "and 1 other size or mode\n"), (8, "and 3 other sizes")])
+@for_each(("kinds", "said"), [(5, None), (6, "and 1 other size or mode\n"), (8, "and 3 other sizes")])
 def test_sizes_beyond_the_five_most_common_are_counted(
     kinds: int, said: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -199,8 +200,8 @@ def test_distances_of_real_images_are_the_papers(data_root: Path, name: str, d1:
 # Converting
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("labelled", [True, False])
+@for_each("channels", [1, 3])
+@for_each("labelled", [True, False])
 def test_a_converted_set_is_the_same_set(tmp_path: Path, channels: int, labelled: bool) -> None:
     random = np.random.default_rng(0)
     samples = random.integers(0, 256, (1_003, channels, 4, 4), dtype=np.uint8)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests.for_each import for_each
 
 from ganneal.cli import main
 from ganneal.data import Arrays, Folder, Zip, source_at
@@ -22,8 +23,8 @@ def test_a_crop_of_exactly_a_third_is_not_more_than_a_third() -> None:
     assert ImageHeader(301, 200, "RGB", False).lost_to(5, 5) > 1 / 3
 
 
-@pytest.mark.parametrize("levels", [None, (0.0, 1.0)])
-@pytest.mark.parametrize("value", [np.nan, np.inf])
+@for_each("levels", [None, (0.0, 1.0)])
+@for_each("value", [np.nan, np.inf])
 def test_values_that_are_no_numbers_are_counted(
     tmp_path: Path, value: float, levels: tuple[float, float] | None
 ) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from tests.for_each import for_each
 from tests.metrics.extractors.test_mobilenet import daisies
 from torch.testing import assert_close
 
@@ -45,9 +46,9 @@ def test_published_names_are_the_networks():
     assert "_blocks.15._project_conv.weight" in published_names()
 
 
-@pytest.mark.parametrize("kernel", [1, 3, 5])
-@pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("length", [7, 8, 15, 16])
+@for_each("kernel", [1, 3, 5])
+@for_each("stride", [1, 2])
+@for_each("length", [7, 8, 15, 16])
 def test_padding_keeps_the_stride_and_puts_the_odd_pixel_last(kernel: int, stride: int, length: int):
     padded = padded_as_tensorflow(torch.ones(1, 1, length, length), kernel, stride)
     assert F.conv2d(padded, torch.ones(1, 1, kernel, kernel), stride=stride).shape[2:] == (-(-length // stride),) * 2

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 import numpy as np
 import pytest
 import torch
+from tests.for_each import for_each
 from torch import Tensor, nn
 from torch.testing import assert_close
 
@@ -71,13 +72,13 @@ def test_every_registered_name_is_in_these_tests_or_has_its_own():
         assert type(EXTRACTORS[name]) is type(config)
 
 
-@pytest.mark.parametrize("config", EXTRACTORS.values(), ids=EXTRACTORS)
+@for_each("config", EXTRACTORS.values(), ids=EXTRACTORS)
 def test_configurations_can_be_compared_and_serve_as_keys(config):
     assert isinstance(config, ExtractorConfig)
     assert config == type(config)(**vars(config)) and len({config, type(config)(**vars(config))}) == 1
 
 
-@pytest.mark.parametrize("count", [0, 1, 3])
+@for_each("count", [0, 1, 3])
 def test_there_is_a_finite_float32_row_for_each_sample(built, count):
     extractor, shape = built
     features, logits = extractor(samples(count, shape))
@@ -152,14 +153,14 @@ def test_a_grey_image_counts_as_three_equal_channels(name):
     assert_close(config.build((1, *sides))(grey).features, colour.features, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["resnet20", "mobilenet-v2", "mnist-cnn", "inception", "inception-torchvision"])
-@pytest.mark.parametrize("shape", [(4, 32, 32), (2, 32, 32), (2,), (32, 32)])
+@for_each("name", ["resnet20", "mobilenet-v2", "mnist-cnn", "inception", "inception-torchvision"])
+@for_each("shape", [(4, 32, 32), (2, 32, 32), (2,), (32, 32)])
 def test_networks_of_pictures_refuse_transparency_and_points(name, shape):
     with pytest.raises(ValueError, match=f"shape must .*{name}, got {re.escape(str(shape))}"):
         EXTRACTORS[name].build(shape)
 
 
-@pytest.mark.parametrize(("name", "shape"), [("pixels", (2,)), ("random", (2,)), ("points", (1, 8, 8))])
+@for_each(("name", "shape"), [("pixels", (2,)), ("random", (2,)), ("points", (1, 8, 8))])
 def test_others_refuse_what_they_are_not_for(name, shape):
     with pytest.raises(ValueError, match=f"shape must be .* for {name}"):
         EXTRACTORS[name].build(shape)

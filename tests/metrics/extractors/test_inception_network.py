@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from tests.for_each import for_each
 from torch import Tensor, nn
 from torch.testing import assert_close
 
@@ -38,7 +39,7 @@ def test_there_are_94_units_and_as_many_numbers_as_in_the_public_file(inception_
     assert 23_885_392 - running == 23_850_960
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("name", "shape"),
     [
         ("Conv2d_1a_3x3.conv.weight", (32, 3, 3, 3)),
@@ -75,7 +76,7 @@ def test_the_768_features_have_the_values_computed_apart(inception_state, image)
     assert features.shape == (1, 768) and logits is None
 
 
-@pytest.mark.parametrize(("layer", "side"), [("64", 73), ("192", 35), ("768", 17), ("2048", 8)])
+@for_each(("layer", "side"), [("64", 73), ("192", 35), ("768", 17), ("2048", 8)])
 def test_layers_have_the_published_sizes_of_maps(inception_state, layer: Layer, side):
     network = load_network(lambda: InceptionNetwork(layer), inception_state, "random weights").eval()
     with torch.inference_mode():
@@ -100,7 +101,7 @@ def usual_epsilon(network: InceptionNetwork) -> None:
             module.eps = 1e-5
 
 
-@pytest.mark.parametrize("mistake", [count_padding, average_last_block, usual_epsilon])
+@for_each("mistake", [count_padding, average_last_block, usual_epsilon])
 def test_each_deviation_from_the_usual_network_moves_pool3_by_a_thousand_tolerances(
     inception_state, image, pool3, mistake
 ):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from tests.for_each import for_each
 from torch import Tensor
 
 from ganneal.data import Arrays
@@ -54,7 +55,7 @@ def test_features_are_64_non_negative_numbers_and_logits_their_linear_map(digits
     torch.testing.assert_close(logits, expected, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("size", [24, 32, 56])
+@for_each("size", [24, 32, 56])
 def test_digits_of_another_size_are_recognised(digits, size):
     images, labels = digits[0][:500], digits[1][:500]
     resized = torch.nn.functional.interpolate(images.float(), (size, size), mode="bilinear", antialias=True)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from tests.for_each import for_each
 from torch.testing import assert_close
 
 from ganneal.data.decode.images import Format, decode_image
@@ -29,7 +30,7 @@ def test_the_network_has_the_published_number_of_weights():
     assert count == 3_469_760 + 1280
 
 
-@pytest.mark.parametrize("length", [7, 8, 15, 16])
+@for_each("length", [7, 8, 15, 16])
 def test_a_stride_of_two_rounds_the_size_up_and_pads_even_sizes_at_the_end_only(length):
     convolution = Convolution(1, 1, 3, stride=2, linear=True)
     torch.nn.init.ones_(convolution.convolution.weight)
@@ -46,7 +47,7 @@ def test_a_stride_of_one_is_padded_on_every_side():
     assert_close(convolution(x), F.relu6(F.conv2d(x, inner.weight, inner.bias, padding=1)))
 
 
-@pytest.mark.parametrize(("inputs", "outputs", "stride", "adds"), [(8, 8, 1, True), (8, 8, 2, False), (4, 8, 1, False)])
+@for_each(("inputs", "outputs", "stride", "adds"), [(8, 8, 1, True), (8, 8, 2, False), (4, 8, 1, False)])
 def test_the_input_is_added_where_the_shape_stays(inputs, outputs, stride, adds):
     block = InvertedResidual(Convolution, inputs, outputs, 6, 3, stride)
     for parameter in block.project.parameters():

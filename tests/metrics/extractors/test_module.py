@@ -1,5 +1,6 @@
 import pytest
 import torch
+from tests.for_each import for_each
 from torch import Tensor, nn
 from torch.testing import assert_close
 
@@ -36,7 +37,7 @@ def test_the_input_is_resized_then_scaled():
     assert_close(extractor(constant).features, torch.full((2, 3), 20.0), atol=1e-4, rtol=0)
 
 
-@pytest.mark.parametrize("batch_size", [1, 3, 10, 64])
+@for_each("batch_size", [1, 3, 10, 64])
 def test_the_batch_size_is_a_matter_of_memory_only(batch_size):
     extractor = ModuleExtractor(network(), name="mine", shape=(3, 8, 8), batch_size=batch_size)
     whole = ModuleExtractor(network(), name="mine", shape=(3, 8, 8), batch_size=100)
@@ -105,8 +106,8 @@ def test_another_seed_is_another_random_network():
     assert not torch.equal(first(IMAGES).features, other(IMAGES).features) and first.sha256 != other.sha256
 
 
-@pytest.mark.parametrize("switch", [exact_float32, _legacy_exact_float32])
-@pytest.mark.parametrize("chosen", ["highest", "high", "medium"])
+@for_each("switch", [exact_float32, _legacy_exact_float32])
+@for_each("chosen", ["highest", "high", "medium"])
 def test_the_programs_choice_of_arithmetic_is_put_back_after_an_error_too(switch, chosen):
     torch.set_float32_matmul_precision(chosen)
     try:
@@ -123,7 +124,7 @@ def test_legacy_switches_turn_tf32_off_inside():
 
 
 @pytest.mark.usefixtures("no_shape_checks")
-@pytest.mark.parametrize(
+@for_each(
     ("options", "message"),
     [
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),

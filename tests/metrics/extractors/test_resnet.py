@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.for_each import for_each
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -96,7 +97,7 @@ def test_a_tensor_of_another_shape_is_refused(data_root, tmp_path):
         ResNet(20, path=str(tmp_path / "wrong.npz")).build((3, 32, 32))
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off", b"not an archive"])
+@for_each("content", [b"", b"PK\x03\x04 cut off", b"not an archive"])
 def test_a_damaged_file_is_refused_by_name(tmp_path, content):
     (tmp_path / "bad.npz").write_bytes(content)
     with pytest.raises(ValueError, match="bad.npz is no .npz archive of plain arrays, or is damaged"):
