@@ -94,7 +94,9 @@ def test_every_command_is_called_here() -> None:
     assert {arguments[0] for arguments in CALLS.values()} >= set(COMMANDS)
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", pytest.param("ascii", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "encoding", [pytest.param("utf-8", marks=pytest.mark.slow), "cp1252", pytest.param("ascii", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("name", CALLS)
 def test_odd_names_and_terminals_lose_nothing(
     name: str, encoding: str, odd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -274,7 +274,10 @@ WALKERS = {
 }
 
 
-@pytest.mark.parametrize("name", WALKERS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[] if name in ("cg HZ", "adam, short memory") else pytest.mark.slow) for name in WALKERS],
+)
 def test_the_control_walks_the_measured_step(name: str, ring: Make) -> None:
     experiment = ring(
         scheme=Nested(5, weights=Geometric()),

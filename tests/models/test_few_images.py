@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.for_each import for_each
 
 from ganneal.augment import AUGMENTATIONS
 from ganneal.data import Arrays
@@ -35,7 +34,7 @@ PLAYERS = [
     pytest.param(Projected(FAST, side=64), marks=[FROZEN, pytest.mark.slow]),
     pytest.param(Pair(DCGAN(width=2), Projected(side=64)), marks=[FROZEN, pytest.mark.slow]),
 ]
-every_player = for_each("model", PLAYERS, ids=lambda model: type(model).__name__)
+every_player = pytest.mark.parametrize("model", PLAYERS, ids=lambda model: type(model).__name__)
 
 
 @pytest.fixture(autouse=True)

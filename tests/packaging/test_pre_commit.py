@@ -23,6 +23,7 @@ def test_every_path_of_a_hook_is_there():
     assert named and [path for path in named if not (ROOT / path).exists()] == []
 
 
+@pytest.mark.slow
 def test_the_quick_tests_are_found():
     assert PYTHON == ".venv/bin/python"
     found = run_tests("--collect-only", "-p", "no:cacheprovider")

@@ -8,10 +8,10 @@ import textwrap
 from pathlib import Path
 
 import pytest
+import torch
 
 from ganneal.training.interruption import Interrupted, Interruption
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 STOPPED = (
     "from ganneal.training.interruption import Interrupted\ndef stop():\n    raise Interrupted({}, 'stopped; saved.')\n"
 )
@@ -22,21 +22,26 @@ def run(script: str, *options: str, **more: str) -> subprocess.CompletedProcess[
     return subprocess.run(command, capture_output=True, text=True, timeout=120, env=os.environ | more)
 
 
-@pytest.mark.parametrize("signum", SIGNALS)
-def test_a_script_ends_with_the_message_and_the_status_of_the_signal(signum: int) -> None:
-    done = run(STOPPED.format(int(signum)) + "import atexit\natexit.register(print, 'tidied')\nstop()\nprint('no')")
-    assert (done.returncode, done.stdout, done.stderr) == (128 + signum, "tidied\n", "stopped; saved.\n")
-
-
-def test_a_script_that_catches_it_goes_on_and_nothing_is_printed() -> None:
-    script = STOPPED.format(15) + "try:\n    stop()\nexcept Interrupted as why:\n    print(why.signum, why)"
-    done = run(script)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "15 stopped; saved.\n", "")
-
-
-def test_an_except_exception_does_not_catch_it() -> None:
-    done = run(STOPPED.format(15) + "try:\n    stop()\nexcept Exception:\n    print('swallowed')")
-    assert (done.returncode, done.stdout) == (143, "")
+@pytest.mark.parametrize("signum", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+def test_a_script_that_catches_it_goes_on_and_one_that_does_not_ends_with_the_message_and_the_status(
+    signum: int,
+) -> None:
+    script = """
+        import atexit
+        try:
+            try:
+                stop()
+            except Exception:
+                print("swallowed")
+        except Interrupted as why:
+            print(why.signum, why)
+        atexit.register(print, "tidied")
+        stop()
+        print("no")
+        """
+    done = run(STOPPED.format(int(signum)) + textwrap.dedent(script))
+    said = f"{int(signum)} stopped; saved.\ntidied\n"
+    assert (done.returncode, done.stdout, done.stderr) == (128 + signum, said, "stopped; saved.\n")
 
 
 def test_a_spawned_process_ends_with_the_message_and_the_status(tmp_path: Path) -> None:
@@ -89,33 +94,36 @@ def test_a_second_sigint_insists_without_a_traceback_too() -> None:
     assert stopped.value.signum == signal.SIGINT
 
 
-SCRIPT = """
-    import os, signal, sys
-    from dataclasses import replace
+CALL = """
     import ganneal
+    from dataclasses import replace
     from ganneal.experiment import Budget, Records
     from ganneal.experiments import EXPERIMENTS
     records = Records(evaluate_count=0, sample_count=4, tensorboard=False)
-    experiment = replace(EXPERIMENTS["ring-cts"](), budget=Budget(d_updates=4), records=records)
-    if len(sys.argv) > 2:
-        from ganneal.engine import loop as engine
-        make = engine.apply
-        def apply(*step):
-            make(*step)
-            os.kill(os.getpid(), int(sys.argv[2]))
-        engine.apply = apply
-    print(ganneal.train(experiment, sys.argv[1]).counters.d_updates)
+    experiment = replace(EXPERIMENTS["ring-cts"](), budget=Budget(d_updates=4), records=records, threads=1)
+    print(ganneal.train(experiment, "run").counters.d_updates)
+    """
+STOPPED_AT_THE_FIRST_MOVE = """
+    import os, signal
+    from ganneal.engine import loop as engine
+    make = engine.apply
+    def apply(*step):
+        make(*step)
+        os.kill(os.getpid(), signal.SIGTERM)
+    engine.apply = apply
     """
 
 
-def test_training_in_a_script_saves_and_ends_and_the_same_call_resumes(tmp_path: Path) -> None:
-    def script(*more: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", textwrap.dedent(SCRIPT), str(tmp_path / "run"), *more]
-        return subprocess.run(command, capture_output=True, text=True, timeout=300)
-
-    stopped = script(str(int(signal.SIGTERM)))
+@pytest.mark.usefixtures("empty_pictures")
+def test_training_in_a_script_saves_and_ends_and_the_same_call_resumes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    stopped = run(textwrap.dedent(STOPPED_AT_THE_FIRST_MOVE) + textwrap.dedent(CALL))
     assert (stopped.returncode, stopped.stdout) == (143, ""), stopped.stderr
     (line,) = stopped.stderr.splitlines()
     assert line.startswith("stopped by a signal; saved ") and line.endswith("The same call resumes.")
-    resumed = script()
-    assert (resumed.returncode, resumed.stdout, resumed.stderr) == (0, "4\n", "")
+    threads = torch.get_num_threads()
+    exec(textwrap.dedent(CALL), {})
+    torch.set_num_threads(threads)
+    assert capsys.readouterr() == ("4\n", "")

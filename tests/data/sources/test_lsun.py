@@ -46,6 +46,7 @@ def test_every_image_is_read_in_the_order_of_the_keys(tmp_path: Path) -> None:
     assert data.description["name"] == "bedroom_train_lmdb"
 
 
+@pytest.mark.slow
 def test_processes_read_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading, "SMALL_SET", 0)
     monkeypatch.setattr(decoding, "FEWEST_FOR_PROCESSES", 0)

@@ -190,7 +190,10 @@ def test_distances_from_both_starts_are_beside_each_other(tmp_path: Path) -> Non
     assert any(line.startswith("from start") and f"{found.d2_start.median:.1f} median" in line for line in lines)
 
 
-@pytest.mark.parametrize(("name", "d1", "d2"), [("cifar10-train.zip", 38, 62), ("celeba10k-64.zip", 80, 130)])
+@pytest.mark.parametrize(
+    ("name", "d1", "d2"),
+    [pytest.param("cifar10-train.zip", 38, 62, marks=pytest.mark.slow), ("celeba10k-64.zip", 80, 130)],
+)
 def test_distances_of_real_images_are_the_papers(data_root: Path, name: str, d1: float, d2: float) -> None:
     data = Zip(str(data_root / name)).load()
     assert median_pairwise_distance(data.samples) == pytest.approx(d1, rel=0.05)
