@@ -196,6 +196,17 @@ def test_raising_real_and_lowering_fake_logits_lowers_the_discriminator_loss(nam
 
 
 @every_loss
+def test_gradients_are_those_of_the_values(name: str) -> None:
+    """Nothing is held constant: a sample has its pull in another's loss too, where that reads a mean."""
+    loss = LOSSES[name]
+    random = torch.Generator().manual_seed(0)
+    real, fake = (torch.randn(5, generator=random, dtype=torch.float64).requires_grad_() for _ in range(2))
+    assert torch.autograd.gradcheck(lambda r, f: loss.discriminator(r, f).mean(), (real, fake))
+    given = (fake, real) if loss.needs_real else (fake,)
+    assert torch.autograd.gradcheck(lambda f, r=None: loss.generator(f, r, weight=0.7).mean(), given)
+
+
+@every_loss
 def test_gradients_never_turn_for_losses_without_a_target(name: str) -> None:
     if name in PULLS_BACK:
         pytest.skip(f"{name} pulls back beyond its target")

@@ -405,6 +405,16 @@ def test_a_fit_lowers_its_learning_rate_when_the_mean_loss_of_an_epoch_rose_at_m
     assert [later > sooner for (_, sooner), (_, later) in zip(seen, seen[1:], strict=False)] == [False, *[True] * 4]
 
 
+def test_a_fit_in_micro_batches_is_the_fit_in_whole_batches() -> None:
+    whole, in_parts = (Run(ring(accumulate=parts, g_optimizer=SGD(lr=0.1))) for parts in (1, 4))
+    for run in (whole, in_parts):
+        step_through(run, 3)  # the pool and two epochs, each ending with half a batch
+    for one, other in zip(whole.g_parameters, in_parts.g_parameters, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+    losses = [[value.item() for value in run.meters.values["fit_loss"]] for run in (whole, in_parts)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5) and len(losses[0]) == 2
+
+
 def test_the_lowered_learning_rate_is_a_tenth_and_follows_the_rule() -> None:
     run = Run(ring(g_optimizer=SGD(lr=0.5)))
     step_through(run, 2)

@@ -178,6 +178,12 @@ def test_samples_that_follow_an_increasing_function_never_raise_reverse_kl(name:
     assert (rate < 0) == (name != "f of kl, frozen")
 
 
+def test_beyond_the_cap_the_exponential_goes_on_along_its_tangent() -> None:
+    d = torch.tensor([-3.0, 1.0, 1.9, 2.0, 2.5, 4.0, 1e4], dtype=torch.float64)
+    expected = torch.where(d < 2, torch.exp(1.5 * d), math.exp(3) * (1 + 1.5 * d - 3))
+    torch.testing.assert_close(PowerOfRatio(1.5, exp_cap=3.0)(d), expected, rtol=1e-12, atol=0)
+
+
 @pytest.mark.parametrize("cap", [None, 15.0])
 def test_exponential_pulls_at_every_output_it_can_represent(cap: float | None) -> None:
     far = torch.tensor([-40.0, -20.0, 0.0, 20.0, 1e4 if cap else 50.0], requires_grad=True)

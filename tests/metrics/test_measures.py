@@ -5,7 +5,8 @@ from math import log
 import pytest
 import torch
 
-from ganneal.metrics.measures import METRICS
+from ganneal.metrics.measures import METRICS, DensityCoverage, Kernel, NeighbourDivergence, PrecisionRecall, Score
+from ganneal.metrics.neighbours import expected_coverage
 from ganneal.metrics.protocol import Evidence
 
 
@@ -38,3 +39,40 @@ def test_stacked_modes_are_read_from_three_digits_in_a_row() -> None:
     assert kl.value == pytest.approx(0.5 * log(500) + 0.5 * log(250), rel=1e-12)
     assert METRICS["stacked-modes"](fake, Evidence(torch.zeros(4, 1), logits[:, :10])) == []
     assert METRICS["stacked-modes"](fake, Evidence(torch.zeros(4, 1))) == []
+
+
+LOW, HIGH = normal(1.0, 2) - 3, normal(1.0, 3) + 3
+SORTED, TURNED = Evidence(torch.cat([LOW, HIGH])), Evidence(torch.cat([HIGH, LOW]))
+"""The same two groups in two orders: whoever takes the first samples sees two distributions far apart."""
+
+
+def test_of_too_many_samples_a_random_part_is_taken_not_the_first() -> None:
+    (kernel,) = Kernel(most=400)(SORTED, TURNED)
+    assert abs(kernel.value) < 20 < Kernel(most=400)(Evidence(LOW), Evidence(HIGH))[0].value
+    for metric in (PrecisionRecall(most=400), DensityCoverage(most=400)):
+        assert all(found.value > 0.8 for found in metric(SORTED, TURNED))
+    (divergence,) = NeighbourDivergence(most=400)(SORTED, TURNED)
+    assert divergence.value < 0.3
+
+
+def test_no_more_samples_than_asked_for_are_compared() -> None:
+    _, coverage = DensityCoverage(k=8, most=9)(SORTED, TURNED)
+    assert coverage.extra["expected"] == expected_coverage(9, 9, 8)
+
+
+def test_the_floor_of_the_distance_is_between_random_halves() -> None:
+    (found,) = METRICS["frechet"](SORTED, TURNED)
+    assert found.extra["between_halves_of_real"] < 0.2  # 36 between the first half and the second
+
+
+def test_a_score_of_samples_sorted_by_class_is_that_of_shuffled_ones() -> None:
+    logits = 100 * torch.eye(4, dtype=torch.float64).repeat_interleave(50, 0)
+    fake = Evidence(torch.zeros(200, 1), logits)
+    (found,) = Score(splits=4)(fake, fake)
+    assert found.value > 3.5
+
+
+def test_the_ball_of_precision_and_recall_is_the_one_chosen() -> None:
+    real, fake = Evidence(torch.tensor([[0.0], [1.0], [2.0], [3.0]])), Evidence(torch.tensor([[-1.0], [4.0]]))
+    values = {ball: PrecisionRecall(k=1, ball=ball)(real, fake)[0].value for ball in ("open", "closed")}
+    assert values == {"open": 0.0, "closed": 1.0}  # each fake lies on the edge of a ball

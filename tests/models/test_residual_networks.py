@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from ganneal.models import SNDCGAN, SNGAN, Model, ModelPair
 from ganneal.models.parts.checks import checked_labels
 from ganneal.models.parts.conditional import ConditionalBatchNorm, ProjectionHead
-from ganneal.models.parts.residual import DiscriminatorBlock, GeneratorBlock
+from ganneal.models.parts.residual import DiscriminatorBlock, GeneratorBlock, ResidualDiscriminator
 
 
 def on_meta(model: Model, shape: tuple[int, ...], num_classes: int = 0) -> ModelPair:
@@ -119,6 +119,15 @@ def test_projection_adds_the_class_vector_times_the_features() -> None:
     assert head.embedding is not None
     expected = features @ head.linear.weight[0] + head.linear.bias + (features * head.embedding(labels)).sum(1)
     torch.testing.assert_close(head(features, labels), expected)
+
+
+def test_a_discriminator_sums_its_last_map_over_all_pixels() -> None:
+    torch.manual_seed(0)
+    discriminator = ResidualDiscriminator((3, 8, 8), (4, 6), 1, 0, wide=False).double()
+    images = torch.randn(2, 3, 8, 8, dtype=torch.float64)
+    features = discriminator.blocks(images).relu().flatten(2).sum(2)
+    assert discriminator.blocks(images).shape == (2, 6, 4, 4)
+    torch.testing.assert_close(discriminator(images), discriminator.head.linear(features).squeeze(1))
 
 
 def test_initial_weights_are_the_published_ones() -> None:

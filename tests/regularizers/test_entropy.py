@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from tests.for_each import for_each
-from torch import Tensor
+from torch import Tensor, nn
 
 from ganneal.clocks import Counters
 from ganneal.models import MLP
@@ -64,6 +64,24 @@ def term(part: LatentEntropy, num_real: int = 0) -> Tensor | None:
         network,
     )
     return part.generator_term(context, {})
+
+
+class Itself(nn.Module):
+    """An encoder that takes a sample for its latent, with deviation 1."""
+
+    def forward(self, samples: Tensor) -> tuple[Tensor, Tensor]:
+        return samples, torch.zeros_like(samples)
+
+
+def test_the_term_is_minus_the_mean_density_and_pulls_samples_towards_their_latents() -> None:
+    latents = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
+    fake = (latents + 0.5).requires_grad_()
+    context = GeneratorContext(nn.Identity(), latents, fake, Counters(), torch.Generator(), Itself())
+    found = LatentEntropy(2.0).generator_term(context, {})
+    assert found is not None
+    torch.testing.assert_close(found, -2 * torch.distributions.Normal(fake, 1.0).log_prob(latents).sum(1).mean())
+    (gradient,) = torch.autograd.grad(found, fake)
+    torch.testing.assert_close(gradient, 2 * (fake - latents) / 6)
 
 
 def test_the_coefficient_follows_its_rule() -> None:
