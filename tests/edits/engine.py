@@ -87,7 +87,7 @@ EDITS: Edits = {
         ('self.round_steps = list(state["round_steps"])', "pass"),
         ('self.logged_at = state["logged_at"]', "pass"),
         ('self.average.load_state_dict(state["average"])', "pass"),
-        ("deepcopy(generator), self._pushes())", "deepcopy(self.average), self._pushes())"),
+        ("deepcopy(generator), pushes)", "deepcopy(self.average), pushes)"),
         ("return self.index == 0 or not self._stores", "return True"),
         ('self.fit.load_state_dict(deepcopy(state["fit"]))', "pass"),
         ('self.meters.values.update({name: list(values) for name, values in state["meters"].items()})', "pass"),

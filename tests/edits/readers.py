@@ -66,7 +66,7 @@ EDITS: Edits = {
             "eight_bits(images[start : start + SCALED_TOGETHER], levels)",
             "eight_bits(images[: SCALED_TOGETHER], levels)",
         ),
-        ("[block.max() for block in blocks]", "[block.max() for block in blocks[:1]]"),
+        ("float(images.max())", "float(images[:SCALED_TOGETHER].max())"),
     ],
     (
         "data/sources/archive.py",

@@ -67,6 +67,18 @@ def test_plain_steps_need_no_scale() -> None:
     torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-14)
 
 
+def test_a_round_counts_a_tenth_less_with_every_round_after_it() -> None:
+    ours, (grad,) = start(), gradients(1, 1.0)
+    paced = Paced(SGD(lr=0.1).build([ours]), SGD(lr=0.1, momentum=0.5).build([start()]), (1.0,))
+    ratios = [2 * (1 - 0.5**n) for n in range(1, 6)]  # of momentum's steps to plain ones under a constant gradient
+    scales = [1.0]
+    for made in range(1, 6):
+        shares = [0.9 ** (made - 1 - k) for k in range(made)]
+        scales.append(sum(s * r for s, r in zip(shares, ratios, strict=False)) / sum(shares))
+    walked = lengths(paced, ours, [grad] * 6, [1.0])
+    torch.testing.assert_close(walked, 0.1 * grad.norm() * torch.tensor(scales, dtype=torch.float64))
+
+
 def test_it_goes_on_from_its_state_to_the_bit() -> None:
     grads, config = gradients(50, 0.3), PacedCG(CG(lr=0.1), LEVELS, Geometric())
     whole, half = start(), start()
