@@ -3,7 +3,7 @@ INDEX ?=
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all browser playground-test lint bench evidence docs lock sbom dist-check clean
+.PHONY: demo quick test test-all browser playground-test lint bench evidence docs lock sbom dist-check clean
 
 .venv/.core: pyproject.toml constraints.txt
 	test -d .venv || $(PYTHON) -m venv .venv
@@ -19,7 +19,10 @@ demo: .venv/.core          ## train a GAN on real handwritten digits, two to fiv
 	$(BIN)/python examples/digit_classes.py runs/demo
 	$(BIN)/ganneal report runs/demo
 
-test: .venv/.dev           ## the suite that CI runs: under eight minutes on two cores
+quick: .venv/.dev          ## the tests of less than half a second each, for every commit
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m "not runs and not slow"
+
+test: .venv/.dev           ## the suite that CI runs: three minutes on two cores
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 # torch-fidelity for its parity test: beside the environment, for its wheel brings a package `tests` too; and without its

@@ -35,6 +35,10 @@ LONGEST = 300
 """Processor seconds of the tests of one edit; an edit that makes them run longer is caught."""
 ASLEEP = 1800
 """Seconds after which tests that wait for something are ended too."""
+MARKS = ("not runs and not slow", "runs and not slow")
+"""What is run first, and then: most edits are caught by quick tests."""
+NOTHING_TO_RUN = 5
+"""pytest's status where no test has these marks."""
 QUIET = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist")
 
 
@@ -151,7 +155,11 @@ def run_edited_here(edit: Edit, changed: dict[Place, CodeType]) -> int:
     """Status of the nearest tests with ``changed`` functions."""
     if not exchange(ROOT / SOURCE / edit.file, changed):
         return -1
-    return run_here(edit.tests, "-x")
+    for marks in MARKS:
+        if status := run_here(edit.tests, "-x", "-m", marks):
+            if status != NOTHING_TO_RUN:
+                return status
+    return 0
 
 
 @contextlib.contextmanager

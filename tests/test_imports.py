@@ -111,10 +111,12 @@ print(json.dumps(found | {{"same state": state() == before}}))
     return in_a_fresh_interpreter(script)
 
 
+@pytest.mark.runs
 def test_importing_every_module_prints_nothing_and_changes_no_global_state(found: dict[str, Any]) -> None:
     assert found["same state"] is True
 
 
+@pytest.mark.runs
 @for_each("module", INFERENCE)
 def test_loading_a_generator_loads_no_training_code(found: dict[str, Any], module: str) -> None:
     assert found[module] == []
@@ -286,6 +288,7 @@ def test_the_tree_of_the_readme_is_that_of_the_package() -> None:
     assert modules == set(TOP) - {"__init__", "__main__"}
 
 
+@pytest.mark.runs
 def test_drawing_imports_few_modules() -> None:
     script = """
 import json, sys

@@ -415,6 +415,7 @@ def test_conditions_reach_the_discriminator(name: str) -> None:
     assert not torch.equal(net(x, torch.zeros(4, dtype=torch.long)), net(x, torch.ones(4, dtype=torch.long)))
 
 
+@pytest.mark.runs
 @for_each("name", [name for name in NORMALIZATIONS if name != "none"])
 @for_each("make", [ring, digits])
 def test_training_goes_through_and_resumes_bit_for_bit_in_a_round(name: str, make: Any) -> None:

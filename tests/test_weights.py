@@ -49,6 +49,7 @@ def test_geometric_has_one_common_ratio(first: float, last: float, n: int) -> No
     assert [b / a for a, b in zip(w, w[1:], strict=False)] == pytest.approx([ratio] * (n - 1), rel=RELATIVE)
 
 
+@pytest.mark.runs
 @given(first=endpoints, last=endpoints, n=st.integers(3, 40))
 def test_linear_is_evenly_spaced(first: float, last: float, n: int) -> None:
     w = Linear(first, last)(levels(n), 0)

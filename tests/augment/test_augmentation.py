@@ -234,6 +234,7 @@ def test_the_sign_is_that_of_the_losss_own_boundary(name: str, raised: bool) -> 
     assert (float(part.now(state, Counters())) > 0) == raised
 
 
+@pytest.mark.runs
 @for_each("name", [name for name in LOSSES if output_of(LOSSES[name]).boundary is None])
 def test_adapting_to_signs_is_refused_where_only_differences_of_outputs_matter(name: str) -> None:
     experiment = replace(digits_cts(), loss=LOSSES[name], augmentation=AUGMENTATIONS["ada"])
@@ -248,6 +249,7 @@ def test_adapting_to_signs_is_refused_where_only_differences_of_outputs_matter(n
 ADAPTING = Transforms(Adaptive(target=-0.9, speed=200, every=32), cutout=True)
 
 
+@pytest.mark.runs
 def test_the_adapted_probability_is_logged_and_resumes_bit_for_bit_in_a_round() -> None:
     experiment = digits(augmentation=ADAPTING, scheme=Nested(levels=2), budget=Budget(d_updates=5), accumulate=2)
     whole = trained(experiment)
@@ -265,6 +267,7 @@ def test_the_adapted_probability_is_logged_and_resumes_bit_for_bit_in_a_round() 
         assert float(resumed.augmentation_state["probability"]) == probability
 
 
+@pytest.mark.runs
 @for_each("name", CHANGING)
 def test_augmented_training_goes_through_in_mixed_precision(name: str) -> None:
     run = trained(digits(augmentation=AUGMENTATIONS[name], precision="bf16", regularizer=REGULARIZERS["cr"]))

@@ -228,6 +228,7 @@ def test_run_directory_follows_the_seed_or_is_given(cli: Cli) -> None:
     assert "run directory: here\n" in cli("train", "digits-nats", "--dry-run", "--out=here")[1]
 
 
+@pytest.mark.runs
 @for_each(
     "arguments",
     [
@@ -243,6 +244,7 @@ def test_a_part_is_switched_and_its_fields_overridden_in_any_order(cli: Cli, arg
     assert field(out, "loss") == "LeastSquares" and field(out, "loss.weight_on") == "loss"
 
 
+@pytest.mark.runs
 @for_each(
     ("option", "value", "printed"),
     [
@@ -268,6 +270,7 @@ def test_a_field_of_the_part_in_place_is_set(cli: Cli, option: str, value: str, 
     assert field(out, option.removeprefix("--").replace("-", "_")) == printed
 
 
+@pytest.mark.runs
 @for_each(
     ("arguments", "expected"),
     [
@@ -336,6 +339,7 @@ TOGETHER = [
 """Every registered part once, those of different places in one command."""
 
 
+@pytest.mark.runs
 @for_each("parts", TOGETHER, ids=lambda parts: " ".join(parts.values()))
 def test_every_field_of_every_registered_part_has_a_flag(cli: Cli, parts: Mapping[str, str]) -> None:
     options = {path: f"--{path.replace('_', '-')}" for path in parts}
@@ -481,6 +485,7 @@ def test_the_process_exits_with_the_commands_status(module: str) -> None:
     assert "Did you mean 'plan'?" in failed.stderr
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize(
     ("arguments", "closed", "status"),
     [
@@ -571,6 +576,7 @@ FAST = {"nonsaturating", "hybrid", "ragan", "wgan"}
 """A loss of each kind; the other ones are slow. The contract of losses is tested for all."""
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[] if n in FAST else pytest.mark.slow) for n in LOSSES])
 def test_every_loss_trains_from_the_command_line(name: str, cli: Cli) -> None:
     status, _, err = cli("train", *TINY_DIGITS, "--records.evaluate-count", "16", "--loss", name, "--out", name)

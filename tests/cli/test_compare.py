@@ -249,6 +249,7 @@ def test_the_directory_of_a_run_is_refused(cli: Cli, here: list[Job], tmp_path: 
 # What comes out
 
 
+@pytest.mark.runs
 def test_the_table_is_printed_and_the_same_command_repeats_nothing(cli: Cli, here: list[Job], tmp_path: Path) -> None:
     arguments = ("a=ring-nats,scheme.levels=2", "b=ring-cts", *CLOCK, "--seeds", "2", *TINY, "--out", "out")
     status, out, err = cli(*arguments)
@@ -273,6 +274,7 @@ def test_the_table_is_printed_and_the_same_command_repeats_nothing(cli: Cli, her
     assert status == 0 and other != out and len(here) == 4
 
 
+@pytest.mark.runs
 def test_all_arms_on_a_path_share_choices_that_the_study_keeps(
     cli: Cli, here: list[Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,6 +40,7 @@ def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
 
 
+@pytest.mark.runs
 def test_the_toys_table_is_printed_with_methods_of_one_path_in_one_line(capsys, tmp_path: Path) -> None:
     status, out, err = run(capsys, "toy", "--methods", "sgd", "momentum", "fr", "--out", "new/toy.png")
     assert (status, err) == (0, "")
@@ -50,6 +51,7 @@ def test_the_toys_table_is_printed_with_methods_of_one_path_in_one_line(capsys, 
         assert image.format == "PNG" and np.asarray(image.convert("L")).std() > 10
 
 
+@pytest.mark.runs
 @for_each("game", GAMES)
 def test_every_game_is_played_and_drawn(capsys, tmp_path: Path, game: str) -> None:
     status, out, err = run(capsys, game, "--steps", "12", "--methods", "sgd", "hz")

@@ -80,6 +80,7 @@ def test_how_a_process_ended_is_told(exitcode: int, said: str | None) -> None:
     assert executors._why(exitcode) == said
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize("seeds", [(0,), pytest.param((0, 1), marks=pytest.mark.slow)])
 def test_processes_come_to_the_same_outcomes(seeds: tuple[int, ...], ring: Make, tmp_path: Path) -> None:
     executor = LocalProcesses(2)
@@ -96,6 +97,7 @@ def test_processes_come_to_the_same_outcomes(seeds: tuple[int, ...], ring: Make,
     executor.stop()  # of nothing
 
 
+@pytest.mark.runs
 def test_a_killed_process_is_told_and_the_others_save_when_they_are_stopped(ring: Make, tmp_path: Path) -> None:
     executor = LocalProcesses(2)
     lost, kept = (Job(name, 0, endless(ring()), tmp_path / name) for name in ("lost", "kept"))

@@ -323,6 +323,7 @@ def test_a_directory_that_is_not_let_go_of_is_a_failure(
     assert found["status"] == "failed" and DirectoryInUse.__name__ in found["error"]
 
 
+@pytest.mark.runs
 def test_training_uses_the_threads_of_the_experiment(ring: Make, tmp_path: Path) -> None:
     run(make_job(ring(threads=2, budget=Budget(num_real=16)), tmp_path))
     assert torch.get_num_threads() == 2

@@ -295,6 +295,7 @@ VALUES = st.one_of(st.none(), st.floats(0, 1e6, allow_subnormal=False), st.just(
 STATUS = st.sampled_from(["finished", "diverged", "failed"])
 
 
+@pytest.mark.runs
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(
     ended=st.dictionaries(

@@ -234,6 +234,7 @@ def test_the_matched_step_has_the_ratio_of_nominal_steps(
     )
 
 
+@pytest.mark.runs
 @given(st.integers(2, 12), st.floats(0.01, 0.5))
 def test_under_sgd_the_matched_constant_has_the_same_total_weight(levels: int, last: float) -> None:
     scheme = Nested(levels, weights=Geometric(1, last))
@@ -274,6 +275,7 @@ WALKERS = {
 }
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize(
     "name",
     [pytest.param(name, marks=[] if name in ("cg HZ", "adam, short memory") else pytest.mark.slow) for name in WALKERS],

@@ -383,6 +383,7 @@ def test_another_class_of_one_sample_changes_that_sample_alone(case: Case) -> No
         assert not torch.equal(before[1], after[1])
 
 
+@pytest.mark.runs
 @for_each("case", CONDITIONAL, ids=name_of)
 def test_spectral_norms_of_conditional_players_are_at_most_one_after_warming_up(case: Case) -> None:
     pair = without_zeros(build(case))
@@ -438,6 +439,7 @@ def test_state_dict_survives_a_file_bit_for_bit(case: Case) -> None:
         assert torch.equal(player.eval()(x, *condition), target.eval()(x, *condition))
 
 
+@pytest.mark.runs
 @every_case
 def test_one_step_of_each_player_takes_less_than_a_second_of_one_core(case: Case) -> None:
     pair = build(case)

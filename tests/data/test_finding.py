@@ -128,6 +128,7 @@ def test_every_experiment_starts_in_an_empty_folder_or_says_in_one_line_what_is_
     assert list(Path().iterdir()) == []
 
 
+@pytest.mark.runs
 def test_fetching_is_enough_to_train_and_to_find_the_data_again(stranger: Path) -> None:
     write_cifar10(stranger / "cifar10", few_photographs())
     write_mnist(stranger / "mnist")
@@ -137,6 +138,7 @@ def test_fetching_is_enough_to_train_and_to_find_the_data_again(stranger: Path) 
         assert len(found.dataset) == count and not found.changes
 
 
+@pytest.mark.runs
 def test_a_run_goes_on_where_its_set_moved(stranger: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     mine = stranger.parent / "mine"
     write_cifar10(mine / "cifar10", few_photographs())

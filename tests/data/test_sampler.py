@@ -159,6 +159,7 @@ SQUARE = Dataset(np.random.default_rng(0).integers(0, 256, (7, 3, 6, 9), dtype=n
 MOVES = st.fixed_dictionaries({"flip": flips, "flip_vertical": flips, "translate": st.integers(0, 5)})
 
 
+@pytest.mark.runs
 @given(seed=seeds, moves=MOVES, start=st.integers(0, 60), parts=sizes)
 def test_moved_images_are_one_stream_too(seed: int, moves: dict[str, Any], start: int, parts: list[int]) -> None:
     whole = Sampler(SQUARE, seed, **moves).batch(start, sum(parts)).samples

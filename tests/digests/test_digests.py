@@ -19,12 +19,14 @@ def found() -> dict[str, Any]:
     return json.loads(result.stdout)
 
 
+@pytest.mark.runs
 def test_configurations_differ_in_what_they_train(found: dict[str, Any]) -> None:
     made = list(found["digests"].values())
     assert len(made) >= 30
     assert len({weights for weights, _ in made}) == len(made)
 
 
+@pytest.mark.runs
 def test_weights_and_log_rows_are_the_recorded_ones(found: dict[str, Any]) -> None:
     recorded = json.loads(configurations.RECORD.read_text())
     if found["canary"] != recorded["canary"]:

@@ -139,6 +139,7 @@ def test_softened_and_symmetrised_rows_are_combinations(name: str, terms: tuple[
         torch.testing.assert_close(got, expected, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.runs
 @given(k=st.floats(-2, 5))
 def test_every_power_is_a_divergence_and_reverses_into_one(k: float) -> None:
     verify_divergence(power(k))

@@ -15,6 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
 from tests.for_each import for_each
 
 from ganneal.cli import COMMANDS
@@ -49,9 +50,10 @@ class Sentence(NamedTuple):
 def literals(path: Path) -> Iterator[Sentence]:
     """The string literals of a module; what is put into one in braces is left out."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
+    name = path.relative_to(SOURCE)
     parts = {id(value) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for value in node.values}
     for node in ast.walk(tree):
-        where = f"{path.relative_to(SOURCE)}:{getattr(node, 'lineno', 0)}"
+        where = f"{name}:{getattr(node, 'lineno', 0)}"
         if isinstance(node, ast.JoinedStr):
             pieces = [v.value if isinstance(v, ast.Constant) else "{}" for v in node.values]
             yield Sentence(where, "".join(map(str, pieces)))
@@ -59,9 +61,18 @@ def literals(path: Path) -> Iterator[Sentence]:
             yield Sentence(where, node.value)
 
 
-LITERALS = [sentence for path in sorted(SOURCE.rglob("*.py")) for sentence in literals(path)]
-TEXTS = [Sentence(str(page.relative_to(ROOT)), page.read_text(encoding="utf-8")) for page in PAGES]
-EVERYTHING = LITERALS + TEXTS
+@cache
+def every_literal() -> list[Sentence]:
+    return [sentence for path in sorted(SOURCE.rglob("*.py")) for sentence in literals(path)]
+
+
+@cache
+def texts() -> list[Sentence]:
+    return [Sentence(str(page.relative_to(ROOT)), page.read_text(encoding="utf-8")) for page in PAGES]
+
+
+def everything() -> list[Sentence]:
+    return every_literal() + texts()
 
 
 def dotted(value: Any, path: str = "") -> set[str]:
@@ -135,8 +146,9 @@ def wrong(sentence: Sentence) -> set[str]:
     return {option for option in named(sentence.text) if not all(option in each for each in lists)}
 
 
+@pytest.mark.runs
 def test_options_that_messages_name_exist_where_the_message_is_read() -> None:
-    found = {s.where: sorted(w) for s in LITERALS if not s.where.startswith(COLOURS) and (w := wrong(s))}
+    found = {s.where: sorted(w) for s in every_literal() if not s.where.startswith(COLOURS) and (w := wrong(s))}
     assert not found
 
 
@@ -145,7 +157,7 @@ def test_options_that_the_pages_name_exist() -> None:
     of_scripts = {name.replace("-", "_") for name in re.findall(r'add_argument\(\s*"--([a-z-]+)"', sources)}
     found = {
         f"{sentence.where}: {line}": sorted(missing)
-        for sentence in TEXTS
+        for sentence in texts()
         for line in sentence.text.splitlines()
         if (missing := wrong(Sentence(sentence.where, line)) - of_scripts)
     }
@@ -158,7 +170,7 @@ VALUE = re.compile(r"(?<![\w-])--([a-z][a-z0-9._-]*)[ =]([a-z][\w-]*)(?![\w=-])"
 def test_parts_that_sentences_put_behind_an_option_are_registered() -> None:
     found = {
         f"{sentence.where}: --{option} {value}"
-        for sentence in EVERYTHING
+        for sentence in everything()
         for option, value in VALUE.findall(sentence.text)
         if (path := option.replace("-", "_")) in EXPERIMENT_PARTS and value not in EXPERIMENT_PARTS[path][1]
     }
@@ -170,7 +182,7 @@ FIELD = re.compile(rf"(?<![\w./-])((?:{HEADS})\.[a-z._-]*[a-z])(?![\w(])")
 
 
 def test_fields_with_a_dash_are_written_as_options() -> None:
-    assert not [f"{s.where}: {name}" for s in LITERALS for name in FIELD.findall(s.text) if "-" in name]
+    assert not [f"{s.where}: {name}" for s in every_literal() for name in FIELD.findall(s.text) if "-" in name]
 
 
 def test_advice_to_set_a_field_is_an_option() -> None:
@@ -190,7 +202,7 @@ COMMAND = re.compile(r"`ganneal ([a-z]+)(?: ([a-z]+))?")
 
 def test_commands_that_sentences_name_exist() -> None:
     found = []
-    for sentence in EVERYTHING:
+    for sentence in everything():
         for command, second in COMMAND.findall(sentence.text):
             known = command in COMMANDS and (command != "data" or not second or second in DataCommand.commands)
             if not known:
@@ -221,7 +233,7 @@ FILES = (".py", ".pt", ".toml", ".html", ".json", ".org", ".git", ".whl", ".tar"
 def test_python_names_that_sentences_name_resolve() -> None:
     found = {
         f"{sentence.where}: {name}"
-        for sentence in EVERYTHING
+        for sentence in everything()
         for name in PYTHON_NAME.findall(sentence.text)
         if not name.endswith(FILES) and not exists(name)
     }
@@ -255,6 +267,7 @@ def raised() -> Iterator[Sentence]:
 PART = re.compile(r"(?<![\w.'])([A-Z][A-Za-z]*[a-z][A-Za-z]*)\(|(?<![\w.'])([A-Z][A-Z_]+)\[")
 
 
+@pytest.mark.runs
 def test_parts_that_errors_name_are_defined() -> None:
     known = defined() | set(vars(builtins))
     found = [
@@ -270,13 +283,13 @@ def test_extras_and_pages_that_messages_name_exist() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     found = [
         f"{sentence.where}: {name}"
-        for sentence in EVERYTHING
+        for sentence in everything()
         for name in re.findall(r"ganneal\[([a-z,]+)\]", sentence.text)
         if not set(name.split(",")) <= set(extras)
     ]
     found += [
         f"{sentence.where}: {page}"
-        for sentence in LITERALS
+        for sentence in every_literal()
         for page in re.findall(r"docs/[\w/-]+\.md", sentence.text)
         if not (ROOT / page).exists()
     ]
@@ -284,8 +297,8 @@ def test_extras_and_pages_that_messages_name_exist() -> None:
 
 
 def test_environment_variables_that_sentences_name_are_read() -> None:
-    read = {sentence.text for sentence in LITERALS}
-    named_ones = {name for s in EVERYTHING for name in re.findall(r"\bGANNEAL_[A-Z_]+\b", s.text)}
+    read = {sentence.text for sentence in every_literal()}
+    named_ones = {name for s in everything() for name in re.findall(r"\bGANNEAL_[A-Z_]+\b", s.text)}
     assert named_ones and named_ones <= read
 
 

@@ -258,6 +258,7 @@ SAID = {command: page for page in PAGES if page != REFERENCE for command in comm
 EVERYWHERE = SAID | {command: page for page in PAGES for command in commands(page)}
 
 
+@pytest.mark.runs
 def test_every_command_and_option_exists(
     places: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

@@ -30,6 +30,7 @@ def registries_restored():
         registry.update(before)  # type: ignore[arg-type]
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize("page", [p for p in PAGES if BLOCK.search(p.read_text())], ids=lambda p: p.name)
 def test_python_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, registries_restored: None):
     monkeypatch.chdir(tmp_path)
@@ -50,6 +51,7 @@ def reference(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return import_module("reference")
 
 
+@pytest.mark.runs
 def test_every_public_name_is_documented(reference: ModuleType):
     entries = [(m, reference.entry(m, name)) for m, _, _ in reference.MODULES for name in reference.public(m)]
     bare = [f"ganneal.{module}.{one.name}" for module, one in entries if not one.line and one.name != "__version__"]

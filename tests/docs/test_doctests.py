@@ -41,6 +41,7 @@ def examples(path: Path) -> list[doctest.DocTest]:
 MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if path.stem != "__main__" and examples(path)]
 
 
+@pytest.mark.runs
 @for_each("path", MODULES, ids=module_name)
 def test_examples_print_what_they_say(path: Path) -> None:
     try:

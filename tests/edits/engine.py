@@ -92,7 +92,7 @@ EDITS: Edits = {
         ('self.fit.load_state_dict(deepcopy(state["fit"]))', "pass"),
         ('self.meters.values.update({name: list(values) for name, values in state["meters"].items()})', "pass"),
     ],
-    ("randomness.py", "engine/test_engine.py"): [
+    ("randomness.py", "test_randomness.py"): [
         ("[seed, zlib.crc32(name.encode())]", "[seed]"),
         ("shared.set_state(outside)", "pass"),
         ("random.set_state(shared.get_state())", "pass"),

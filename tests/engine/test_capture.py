@@ -113,6 +113,7 @@ def check(found: dict[str, Any]) -> None:
     assert found["breaks"] == 0
 
 
+@pytest.mark.runs
 def test_moves_of_every_weight_are_one_recording_and_the_plain_moves() -> None:
     found = measured("eager", "spectral")["spectral"]
     check(found)
@@ -188,6 +189,7 @@ PUSHED = FunctionalGradient(steps=2, pool_size=24, epochs=1)
 ADA = Transforms(probability=Adaptive(target=-0.5, speed=64, every=8, boundary=0.0), cutout=True)
 
 
+@pytest.mark.runs
 @for_each(
     "changes",
     [

@@ -243,6 +243,7 @@ def test_each_generator_update_of_a_level_has_the_levels_weight() -> None:
 # Counts
 
 
+@pytest.mark.runs
 @for_each(
     ("scheme", "d_updates", "g_updates"),
     [
@@ -989,10 +990,19 @@ RESUMED = {
     ),
 }
 STEPS_OF_TWO_ROUNDS = 2 * (3 + 6)
+MIXED = ("batch norm and flips",)
+"""Cases that `make test` has in mixed precision, the others in full precision."""
 
 
-@for_each("precision", ["float32", "bf16"])
-@for_each("case", RESUMED)
+@pytest.mark.runs
+@pytest.mark.parametrize(
+    ("case", "precision"),
+    [
+        pytest.param(case, precision, marks=[] if (precision == "bf16") == (case in MIXED) else pytest.mark.slow)
+        for case in RESUMED
+        for precision in ("float32", "bf16")
+    ],
+)
 def test_a_run_resumed_at_any_step_of_a_round_ends_with_the_same_bits_and_rows(case: str, precision: str) -> None:
     """Resumed at each step it makes the next with the same bits, and so, step by step, all that follow."""
     experiment = replace(RESUMED[case], precision=precision)
@@ -1047,6 +1057,7 @@ def test_interrupting_and_going_on_in_memory_changes_nothing() -> None:
 # What looks at a run leaves it alone
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize("make", [ring, digits])
 def test_sampling_and_evaluating_between_steps_change_no_bit_of_training(make: Callable[..., Experiment]) -> None:
     experiment = make(scheme=nats(3), budget=Budget(g_updates=8), records=Records(log_every=2 * BATCH))
@@ -1101,6 +1112,7 @@ def test_labels_of_a_generators_move_are_drawn_uniformly_and_reach_both_players(
     assert len(counts) == 8 and (counts - 200).abs().max() < 5 * 14  # standard deviation sqrt(1600 / 8 * 7 / 8)
 
 
+@pytest.mark.runs
 def test_conditional_players_learn_where_each_class_is() -> None:
     experiment = ring(
         task=Labelled(),
@@ -1306,6 +1318,7 @@ def test_negative_records_are_refused(name: str) -> None:
 STATEFUL = Sum((LeCam(start=1), LatentEntropy(width=8), GradientPenalty(points=Reals(), interval=2)))
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize("make", [ring, lambda **changes: digits(model=LAYER_NORM, **changes)], ids=["ring", "digits"])
 def test_averages_and_networks_of_regularizers_resume_bit_for_bit_in_a_round(make: Callable[..., Experiment]) -> None:
     experiment = make(regularizer=STATEFUL, scheme=nats(2), budget=Budget(d_updates=4), accumulate=2)

@@ -171,6 +171,7 @@ def assert_equal_runs(found: dict[str, Any], wanted: dict[str, Any]) -> None:
         assert row == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
+@pytest.mark.runs
 def test_two_processes_train_as_one(tmp_path: Path) -> None:
     experiment = CASES["ragan"]
     one = trained(experiment, Ranks())

@@ -238,6 +238,7 @@ class ByHand:
         return int(np.prod(self.run.pair.shape))
 
 
+@pytest.mark.runs
 @for_each("fakes", ["replay", "pool"])
 @for_each("make", [ring, digits])
 def test_weights_of_one_are_a_plain_loop_without_weights_bit_for_bit(make: Any, fakes: Any) -> None:
@@ -290,6 +291,15 @@ def test_the_first_targets_are_random_projections_of_a_tenth_in_standard_deviati
     assert run.pool.samples.abs().max() <= 1
     rows = run.pool.samples.flatten(1)
     assert torch.linalg.matrix_rank(rows) == 100  # linear in the latents
+
+
+@for_each("count", [1, BATCH, BATCH + 1, POOL])
+def test_every_sample_is_pushed_whatever_is_left_for_the_last_chunk(count: int) -> None:
+    run = trained(ring())
+    samples = torch.randn(count, 2, generator=torch.Generator().manual_seed(1))
+    pushed = run.chain.walk(samples, (), run.passes.stored_outputs, 1)
+    assert pushed.shape == samples.shape and (pushed != samples).any(1).all()
+    torch.testing.assert_close(pushed[-1:], run.chain.walk(samples[-1:], (), run.passes.stored_outputs, 1))
 
 
 # Counts
@@ -445,6 +455,7 @@ CASES = {
 }
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize("all_steps", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("case", CASES)
 def test_a_run_resumed_at_any_step_of_a_round_ends_with_the_same_bits_and_rows(case: str, all_steps: bool) -> None:
@@ -470,6 +481,7 @@ def test_a_run_resumed_at_any_step_of_a_round_ends_with_the_same_bits_and_rows(c
         assert (before + rows(second), differences(state_of(second), expected)) == (expected_rows, [])
 
 
+@pytest.mark.runs
 def test_looking_at_a_run_changes_no_bit_of_training() -> None:
     experiment = digits(augmentation=DiffAugment(), budget=Budget(d_updates=4))
     undisturbed, watched = trained(experiment), Run(experiment)

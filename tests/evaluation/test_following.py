@@ -444,6 +444,7 @@ def test_an_evaluation_comes_at_the_first_row_where_it_is_due_and_can_be_afforde
             spent, last, since = row["evaluating_seconds"], row["evaluating_seconds"] - spent, number
 
 
+@pytest.mark.runs
 @HOWEVER
 @given(costs=COSTS, share=SHARES, cut=st.integers(0, 39))
 def test_a_resumed_run_is_evaluated_when_the_undisturbed_one_is(
@@ -560,6 +561,7 @@ def test_players_that_draw_from_the_global_generator_are_fixed_by_the_seed_too(t
     same_outcome(tmp_path / "resumed", tmp_path / "whole")
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize(
     "ends",
     [

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from math import inf, nan, nextafter
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.for_each import for_each
@@ -270,6 +271,7 @@ def test_not_a_number_is_near_when_a_gradient_is_a_thousand_times_its_median(
         assert verdict.figure == values[-1] and ("generator" in verdict.figure_name) == (key == "g_grad_norm")
 
 
+@pytest.mark.runs
 @for_each("rule", HEALTH_RULES.values(), ids=list(HEALTH_RULES))
 @settings(max_examples=50)
 @given(values=st.lists(st.just(0.0) | st.floats(1e-30, 1e30), max_size=14), power=st.integers(-20, 20))

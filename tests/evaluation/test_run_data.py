@@ -352,6 +352,7 @@ def test_held_out_data_that_moved_are_named(project: Path) -> None:
     assert evaluate_run(project / "other", settings=SETTINGS, held_out_path=there)[0].protocol.reference.changed == ()
 
 
+@pytest.mark.runs
 def test_a_report_shows_neighbours_among_the_data_of_the_run_only(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

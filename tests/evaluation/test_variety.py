@@ -30,6 +30,7 @@ def verdict(row: Row) -> Verdict | None:
     return HEALTH_RULES["duplicates"]({"d_updates": [1000.0], **series})
 
 
+@pytest.mark.runs
 @for_each("d", [2, 48])
 @for_each("count", [20, 60, 300])
 def test_a_perfect_generator_gets_no_warning_of_duplicates_however_few_images_there_are(count: int, d: int) -> None:
@@ -38,6 +39,7 @@ def test_a_perfect_generator_gets_no_warning_of_duplicates_however_few_images_th
         assert verdict(row) is None, row
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize("d", [2, 48])
 def test_the_mean_share_of_a_perfect_generator_is_what_is_expected(d: int) -> None:
     rows = [measured(normal(60, d, seed), normal(FAKES, d, 1000 + seed)) for seed in range(40)]
@@ -64,6 +66,7 @@ def test_copies_in_the_data_are_expected_of_the_generator_too() -> None:
     assert measured(real, normal(400, 8, 2))["duplicates"] == 0
 
 
+@pytest.mark.runs
 @for_each(("reals", "fakes"), [(60, 2_000), (2_000, 60), (500, 500), (20, 2_000)])
 def test_the_coverage_of_a_perfect_generator_is_that_of_equal_counts(reals: int, fakes: int) -> None:
     rows = [measured(normal(reals, 4, seed), normal(fakes, 4, 1000 + seed)) for seed in range(10)]

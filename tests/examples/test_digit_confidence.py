@@ -37,6 +37,7 @@ def test_one_class_has_no_entropy_and_a_coin_two_halves(example: ModuleType) -> 
     assert (found.confidence, found.entropy) == (pytest.approx(0.5), pytest.approx(math.log(2)))
 
 
+@pytest.mark.runs
 def test_the_temperature_has_the_least_cross_entropy_on_real_digits(example: ModuleType, data_root: Path) -> None:
     with np.load(data_root / "mnist.npz") as arrays:
         images, labels = arrays["x_test"][:, None], torch.from_numpy(arrays["y_test"]).long()

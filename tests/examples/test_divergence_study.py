@@ -53,6 +53,7 @@ def test_finished_runs_are_read_and_not_repeated(example: ModuleType, tmp_path: 
     assert first == again and first["std"] == 1.5 and "cpu_seconds" in first and len(calls) == 1
 
 
+@pytest.mark.runs
 def test_short_games_give_what_the_table_shows(
     example: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,6 +35,7 @@ def test_samples_end_where_the_stored_discriminators_push_them(estimated_chain: 
     assert chain.norms == tuple(push.norms.mean().item() for push in trail)
 
 
+@pytest.mark.runs
 def test_it_goes_to_the_data_and_depends_on_its_seed_alone(estimated_chain: Callable[..., Any]) -> None:
     torch.manual_seed(5)
     before = torch.get_rng_state()
@@ -45,6 +46,7 @@ def test_it_goes_to_the_data_and_depends_on_its_seed_alone(estimated_chain: Call
     assert (chain.samples.mean(0) - middle).norm() < 0.5 * (START.mean(0) - middle).norm()
 
 
+@pytest.mark.runs
 def test_a_penalty_brings_the_norm_to_its_centre(estimated_chain: Callable[..., Any]) -> None:
     for center in (0.2, 1.5):
         chain = estimated_chain(away, START, [0.0], updates=300, center=center, coefficient=100.0)

@@ -22,6 +22,7 @@ def evidence() -> ModuleType:
     return module
 
 
+@pytest.mark.runs
 def test_every_call_is_one_that_the_command_takes(evidence: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     planned = set()
     for table, rows, seeds in evidence.stages():

@@ -141,6 +141,7 @@ def test_the_best_look_has_the_least_divergence_and_a_collapse_is_one_mode_at_th
     assert diverged["present"] == {"last": None, "best": {"modes": 8, "js": 0.3}}
 
 
+@pytest.mark.runs
 def test_the_command_goes_on_and_writes_the_page(
     example: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -73,6 +73,7 @@ def test_one_small_image_among_many_does_not_decide() -> None:
     assert choose(surveyed(1_000, [9, *[64] * 99]), CPU)["data.size"].value == 64
 
 
+@pytest.mark.runs
 @given(st.integers(1, 10**7), st.lists(st.integers(1, 10**5), min_size=1, max_size=9), st.booleans(), st.booleans())
 def test_whatever_is_chosen_can_be_built_and_has_a_reason(
     count: int, sides: list[int], grey: bool, accelerator: bool

@@ -215,6 +215,7 @@ def test_statistics_of_a_generator_without_batch_norm_are_refused() -> None:
     assert showing().statistics is None
 
 
+@pytest.mark.runs
 @for_each("rule", ["average", "copy", "recompute"])
 def test_the_average_keeps_the_statistics_that_its_rule_says(rule: Any, tmp_path: Path) -> None:
     averaging = Averaging(half_life=8, rampup=None, statistics=rule)
@@ -245,6 +246,7 @@ def test_a_class_is_found_by_its_name_in_either_form_of_unicode(run: Path) -> No
     assert [generator.class_of(given) for given in ("gr\u00f6\u00dfe", "gro\u0308\u00dfe", "11")] == [0, 0, 2]
 
 
+@pytest.mark.runs
 def test_a_class_is_found_by_its_name_and_by_number_where_it_has_none(run: Path, unlabelled: Path) -> None:
     generator = ganneal.load(run)
     assert [generator.class_of(given) for given in ("zero", "nine", "three")] == [0, 9, 3]

@@ -82,6 +82,7 @@ def card_of(path: Path) -> dict[str, Any]:
     return json.loads(session.get_modelmeta().custom_metadata_map["ganneal"])
 
 
+@pytest.mark.runs
 @for_each("count", [1, 3, 50])
 def test_onnx_runtime_draws_the_samples_of_the_original_at_any_batch_size(count: int, onnx_file: Path) -> None:
     original = trained(SMALL, (1, 8, 8))
@@ -92,6 +93,7 @@ def test_onnx_runtime_draws_the_samples_of_the_original_at_any_batch_size(count:
     torch.testing.assert_close(torch.from_numpy(images), original.sample(count, seed=9), rtol=0, atol=1e-5)
 
 
+@pytest.mark.runs
 def test_the_file_names_its_inputs_and_what_was_trained_and_no_folder_of_this_machine(onnx_file: Path) -> None:
     session = onnxruntime.InferenceSession(onnx_file)
     assert [(i.name, i.shape, i.type) for i in session.get_inputs()] == [("latents", ["n", 8], "tensor(float)")]
@@ -112,6 +114,7 @@ def run_example(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
 
 
+@pytest.mark.runs
 def test_the_example_draws_without_torch_and_ganneal(onnx_file: Path, tmp_path: Path) -> None:
     done = run_example(str(onnx_file), "--count", "5", "--seed", "1", "--out", str(tmp_path / "five.png"))
     assert done.returncode == 0, done.stderr
@@ -124,6 +127,7 @@ def test_the_example_draws_without_torch_and_ganneal(onnx_file: Path, tmp_path: 
     np.testing.assert_array_equal(pixels[:48:6, :48:6], np.clip(images[0, 0] * 127.5 + 128, 0, 255).astype(np.uint8))
 
 
+@pytest.mark.runs
 def test_the_example_writes_one_image_as_it_is(onnx_file: Path, tmp_path: Path) -> None:
     done = run_example(str(onnx_file), "--count", "1", "--out", str(tmp_path / "one.png"))
     assert done.returncode == 0, done.stderr

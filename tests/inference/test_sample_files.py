@@ -120,6 +120,7 @@ def _written(path: Path) -> Path:
     return path
 
 
+@pytest.mark.runs
 @given(st.lists(st.text(max_size=8) | st.sampled_from(HARD), max_size=20, unique=True))
 def test_folders_of_classes_are_safe_and_all_different(names: list[str]) -> None:
     found = folder_names(names)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from tests.for_each import for_each
 from torch import Tensor
 
@@ -14,6 +15,7 @@ from ganneal.losses import (
     RelativisticPairedSquares,
     WeightOn,
 )
+from ganneal.ranks import Ranks, joined
 
 REAL = torch.tensor([2.0, -1.0, 0.5], dtype=torch.float64)
 FAKE = torch.tensor([-1.5, 0.25, 3.0], dtype=torch.float64)
@@ -72,6 +74,21 @@ def test_each_fake_is_pulled_by_how_far_its_partner_is_above_it() -> None:
     d_fake, d_real = slopes(RelativisticPaired(), FAKE, REAL)
     torch.testing.assert_close(d_fake, -torch.sigmoid(REAL - FAKE))
     torch.testing.assert_close(d_real, -d_fake)
+
+
+class BesideTen(Ranks):
+    """Two processes, on the other of which every mean output is 10."""
+
+    def mean(self, x: Tensor) -> Tensor:
+        return (x + 10) / 2
+
+
+def test_the_means_are_those_of_all_processes() -> None:
+    with joined(BesideTen()):
+        shared, hinged = (kind().discriminator(REAL, FAKE) for kind in (RelativisticAverage, RelativisticAverageHinge))
+    of_real, of_fake = (REAL.mean() + 10) / 2, (FAKE.mean() + 10) / 2
+    torch.testing.assert_close(shared, F.softplus(of_fake - REAL) + F.softplus(FAKE - of_real))
+    torch.testing.assert_close(hinged, F.relu(1 - REAL + of_fake) + F.relu(1 + FAKE - of_real))
 
 
 def test_gradients_pass_through_the_means() -> None:

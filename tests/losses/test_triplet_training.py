@@ -98,6 +98,7 @@ SCHEMES = {
 }
 
 
+@pytest.mark.runs
 @for_each("name", SCHEMES)
 @for_each("stop", [1, 4])
 def test_a_run_resumed_at_any_step_ends_with_the_same_bits(name: str, stop: int) -> None:
@@ -124,6 +125,7 @@ def test_one_level_of_weight_one_is_the_common_scheme_and_a_weight_scales_the_pu
     assert torch.equal(pulls[1], 0.25 * pulls[0])
 
 
+@pytest.mark.runs
 @for_each(
     "changes",
     [
@@ -161,6 +163,7 @@ def test_what_does_not_go_with_pairs_is_refused(changes: dict[str, Any], message
         Run(related(**changes))
 
 
+@pytest.mark.runs
 def test_the_critic_of_the_experiment_learns_to_tell_fakes_from_reals() -> None:
     experiment = EXPERIMENTS["digits-relation"]()
     small = replace(

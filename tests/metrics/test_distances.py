@@ -117,6 +117,7 @@ def test_balls_are_counted_as_by_the_whole_matrix(both, block, closed, data):
     assert torch.equal(of_ball, inside.sum(dim=0))
 
 
+@pytest.mark.runs
 @for_each("block", [1, 7, 1000])
 @for_each("d", [1, 3, 64])
 def test_the_neighbour_that_made_a_radius_lies_on_the_edge(d, block):

@@ -55,6 +55,7 @@ def test_held_out_samples_as_generated_are_fresh():
     assert result.share_below_first_percentile == 0.01  # 2 of 200
 
 
+@pytest.mark.runs
 @for_each("count", [20, 60, 200])
 def test_the_share_below_the_first_percentile_is_expected_by_the_number_of_held_out_samples(count):
     # beside one training sample at 0 and one far off, distances are the samples themselves

@@ -83,6 +83,7 @@ def test_published_sizes(model: DDGAN, shape: tuple[int, ...], generator: int, d
     assert (count(pair.generator), count(pair.discriminator)) == (generator, discriminator)
 
 
+@pytest.mark.runs
 @for_each(("model", "size", "generator", "discriminator"), WORK)
 def test_published_work(model: DDGAN, size: int, generator: float, discriminator: float) -> None:
     with torch.device("meta"):

@@ -48,6 +48,7 @@ def test_the_players_have_the_published_sizes() -> None:
     assert (count(pair.generator) + SMALL_HEAD, count(pair.discriminator)) == (29_127_846, 11_526_160)
 
 
+@pytest.mark.runs
 @for_each("layout", ["liu", "sauer"])
 @for_each(
     ("shape", "logits"),

@@ -99,6 +99,7 @@ def deepcopy_of(generator: torch.Generator) -> torch.Generator:
     return torch.Generator().set_state(generator.get_state())
 
 
+@pytest.mark.runs
 @every_player
 @pytest.mark.parametrize("name", LOSSES)
 def test_every_loss_trains_both_players(name: str, model: Model, images: str) -> None:
@@ -117,6 +118,7 @@ SCHEMES = {
 }
 
 
+@pytest.mark.runs
 @every_player
 @pytest.mark.parametrize("name", SCHEMES)
 def test_a_run_resumed_at_a_step_ends_with_the_same_bits(name: str, model: Model, images: str) -> None:
@@ -139,6 +141,7 @@ def test_bf16_and_accumulation_train(model: Model, images: str) -> None:
     assert run.is_finite() and {each.dtype for each in run.d_parameters} == {torch.float32}
 
 
+@pytest.mark.runs
 @FROZEN
 def test_a_step_against_the_projected_discriminator_by_hand_and_resumed_has_the_same_bits(images: str) -> None:
     experiment = few(images, model=Projected(FAST, side=64))

@@ -33,6 +33,7 @@ class GroupedConvolutions(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+@pytest.mark.runs
 @for_each(
     "changes",
     [

@@ -41,6 +41,7 @@ def test_the_small_discriminators_have_the_published_sizes() -> None:
         assert player.eval().outputs(torch.zeros(1, 3, 256, 256)).logits.shape == (1, 4, 25)
 
 
+@pytest.mark.runs
 @for_each(
     ("shape", "side", "seen", "places"),
     [
@@ -103,6 +104,7 @@ def test_folded_maps_are_those_of_the_network_and_end_where_published(lite: effi
     assert not any(each.requires_grad for each in LiteMaps(lite).parameters())
 
 
+@pytest.mark.runs
 def test_the_gradient_through_the_frozen_network_is_that_of_finite_differences() -> None:
     player = discriminator().double().eval()
     random = torch.Generator().manual_seed(1)

@@ -37,6 +37,7 @@ PUBLISHED = [
 ]
 
 
+@pytest.mark.runs
 @for_each(("model", "size", "num_classes", "generator", "discriminator", "macs"), PUBLISHED)
 def test_published_sizes(
     model: R3GAN, size: int, num_classes: int, generator: int, discriminator: int, macs: float

@@ -49,6 +49,7 @@ def moved(model: Model, *, penalised: bool) -> tuple[list[Tensor], ModelPair]:
     return [fake, *logits, *torch.autograd.grad(loss, parameters)], pair
 
 
+@pytest.mark.runs
 @for_each("model", MODELS, ids=lambda model: type(model).__name__)
 @for_each("penalised", [False, True])
 def test_outputs_gradients_and_buffers_have_the_same_bits(model: Any, penalised: bool) -> None:
@@ -78,6 +79,7 @@ def test_every_block_is_computed_twice_where_there_are_gradients(model: Any) -> 
     assert [calls.count(block) for block in blocks] == [2] * len(blocks)
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize(
     ("regularizer", "precision"),
     [

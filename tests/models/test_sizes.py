@@ -30,6 +30,7 @@ SMALL: dict[str, Model] = {
 SHAPES = [(3, 96, 128), (3, 64, 48), (4, 40, 40), (1, 56, 32), (4, 72, 120), (2, 80, 80), (3, 112, 160)]
 
 
+@pytest.mark.runs
 @for_each("shape", SHAPES, ids=str)
 @for_each("name", SMALL)
 def test_every_family_makes_and_judges_images_of_any_allowed_shape(name: str, shape: tuple[int, ...]) -> None:
@@ -55,6 +56,7 @@ def test_a_grid_is_the_size_itself_with_the_smallest_base_there_is(height: int, 
     assert all(min(height, width) >> n < 4 for n in deeper)
 
 
+@pytest.mark.runs
 @for_each("name", SMALL)
 def test_multiples_of_8_up_to_128_and_of_16_up_to_256_are_allowed(name: str) -> None:
     with torch.device("meta"):

@@ -44,8 +44,9 @@ def start() -> Parameter:
     return Parameter(torch.zeros(400, dtype=torch.float64))
 
 
+@pytest.mark.runs
+@pytest.mark.parametrize("agreement", [0.3, *(pytest.param(share, marks=pytest.mark.slow) for share in (0.0, 1.0))])
 @for_each("rule", BETA_RULES)
-@for_each("agreement", [0.0, 0.3, 1.0])
 def test_under_a_constant_weight_it_walks_as_far_as_under_the_annealed_ones(rule: Any, agreement: float) -> None:
     config = PacedCG(CG(lr=0.1, beta_rule=rule, beta_min=-0.5), LEVELS, Geometric())
     counts = range(1, LEVELS + 1)

@@ -44,6 +44,7 @@ def run(whole: Path, tmp_path: Path) -> Path:
     return shutil.copytree(whole, tmp_path / "run")
 
 
+@pytest.mark.runs
 def test_a_byte_of_the_weights_that_changed_is_noticed(run: Path) -> None:
     weights, card = (run / "final" / name for name in ("generator.safetensors", "card.json"))
     changed = bytearray(weights.read_bytes())
@@ -75,6 +76,7 @@ CARDS: dict[str, Callable[[dict[str, Any]], object]] = {
 }
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize("change", CARDS.values(), ids=CARDS)
 def test_a_card_that_does_not_fit_its_weights_is_named(change: Callable[[dict[str, Any]], object], run: Path) -> None:
     card = run / "final" / "card.json"
@@ -85,6 +87,7 @@ def test_a_card_that_does_not_fit_its_weights_is_named(change: Callable[[dict[st
         ganneal.load(run)
 
 
+@pytest.mark.runs
 def test_networks_are_built_up_to_a_size_that_follows_from_the_weights(run: Path) -> None:
     built: list[int] = []
     build = MLP.build
@@ -108,6 +111,7 @@ def test_networks_are_built_up_to_a_size_that_follows_from_the_weights(run: Path
     assert 0 < sum(built) < 1.2 * FREE_PARAMETERS
 
 
+@pytest.mark.runs
 def test_a_card_of_a_tensor_that_no_memory_holds_is_refused(run: Path) -> None:
     card = run / "final" / "card.json"
     content = json.loads(card.read_text())
@@ -131,6 +135,7 @@ def test_a_damaged_line_of_the_record_is_named_and_only_a_last_one_is_passed_ove
         directory.rows()
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize(
     "content",
     [b"{}", b'{"experiment": 3}', b'{"experiment": {}, "places": {"data.path": [1]}}', b"\xff", b"[" * 10_000, b"[]"],
@@ -162,6 +167,7 @@ STATES: dict[str, Callable[[dict[str, Any]], object]] = {
 }
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize("change", STATES.values(), ids=STATES)
 def test_a_whole_checkpoint_with_another_state_is_named(change: Callable[[dict[str, Any]], object], run: Path) -> None:
     resaved(run, change)
@@ -171,6 +177,7 @@ def test_a_whole_checkpoint_with_another_state_is_named(change: Callable[[dict[s
         ganneal.train(EXPERIMENT, run)
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize("part", ["state", "identity", "metrics_bytes"])
 def test_a_checkpoint_that_lacks_a_part_is_passed_over(part: str, run: Path) -> None:
     path = resaved(run, lambda content: content.pop(part))
@@ -179,6 +186,7 @@ def test_a_checkpoint_that_lacks_a_part_is_passed_over(part: str, run: Path) -> 
             ganneal.train(EXPERIMENT, run)
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize("left", [0, 0.7])
 def test_rows_lost_from_the_end_of_a_record_are_told_and_spoil_none_after_them(left: float, run: Path) -> None:
     """As a file system may lose them and keep the newer training state; where some stay, a line is cut off."""

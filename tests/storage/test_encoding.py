@@ -178,6 +178,7 @@ trees = st.dictionaries(
 )
 
 
+@pytest.mark.runs
 @settings(max_examples=40)
 @given(trees, trees)
 def test_there_are_lines_exactly_where_configurations_differ(one: Any, other: Any) -> None:

@@ -233,6 +233,7 @@ def before_each_step(run: Run, evaluator: Evaluator) -> Any:
     return asked
 
 
+@pytest.mark.runs
 def test_a_run_on_disk_is_drawn_from_alike_and_resumes_its_grids(tmp_path: Path) -> None:
     experiment = points(records=Records(log_every=BATCH, sample_every=4 * BATCH, sample_count=9, tensorboard=False))
     run = ganneal.train(experiment, tmp_path / "run")
@@ -251,6 +252,7 @@ def test_a_run_on_disk_is_drawn_from_alike_and_resumes_its_grids(tmp_path: Path)
 # Invariants of training
 
 
+@pytest.mark.runs
 @BOTH
 def test_one_level_of_weight_one_is_the_common_scheme_bit_for_bit(make: Any) -> None:
     common = trained(make(scheme=Alternating(d_steps=2), budget=Budget(g_updates=2)))
@@ -273,6 +275,7 @@ def test_each_players_moves_leave_the_other_alone(make: Any, precision: str) -> 
     assert run.is_finite()
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize(("make", "stops"), [(points, (1, 2, 3, 4, 5)), (digits, (4,))])
 def test_a_run_resumed_at_any_step_of_a_round_ends_with_the_same_bits(make: Any, stops: tuple[int, ...]) -> None:
     experiment = make(scheme=Nested(levels=2, weights=Geometric(1, 0.01)), budget=Budget(g_updates=4))
@@ -303,6 +306,7 @@ def test_a_generators_move_takes_the_next_real_images() -> None:
     assert run.counters.g_num_real == BATCH
 
 
+@pytest.mark.runs
 def test_losses_that_judge_fakes_against_reals_and_other_batches_go_with_it() -> None:
     run = trained(digits(loss=RelativisticPaired(), g_batch_size=2 * BATCH, accumulate=2))
     assert run.is_finite() and run.counters.g_updates == 3
@@ -352,6 +356,7 @@ def test_consistency_still_asks_what_a_moved_pair_is_worth() -> None:
     assert first_row(Run(digits(regularizer=REGULARIZERS["cr"], model=replace(SMALL, d_width=4))))["d_penalty"] > 0
 
 
+@pytest.mark.runs
 @for_each("name", ["diffaugment", "ada", "r3gan"])
 @for_each("generator_moves", [False, True])
 def test_augmentations_move_both_halves_of_a_pair_alike(name: str, generator_moves: bool) -> None:
@@ -372,6 +377,7 @@ def test_augmentations_move_both_halves_of_a_pair_alike(name: str, generator_mov
         assert x.abs().max() > 0
 
 
+@pytest.mark.runs
 @for_each("precision", ["float32", "bf16"])
 @for_each("augmentation", ["none", "diffaugment"])
 @for_each("task", [Denoising(steps=3), Unconditional()])

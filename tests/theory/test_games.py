@@ -101,6 +101,7 @@ def test_simultaneous_gradient_steps_grow_by_the_same_factor_at_every_step(lr: f
     torch.testing.assert_close(factors(path), expected, rtol=1e-13, atol=0)
 
 
+@pytest.mark.runs
 @for_each("k", [0.1, 1.0, 1.9])
 def test_alternating_gradient_steps_stay_on_an_ellipse_below_lr_2(k: float) -> None:
     # x' = x - k y, y' = y + k x' keeps x^2 + y^2 - k x y, an ellipse for k < 2
@@ -126,6 +127,7 @@ def test_extragradient_shrinks_by_the_same_factor_at_every_step(k: float) -> Non
     torch.testing.assert_close(factors(path), expected, rtol=1e-12, atol=0)
 
 
+@pytest.mark.runs
 @for_each("k", [0.1, 0.3, 0.45])
 def test_optimistic_steps_converge_at_the_root_of_their_recurrence(k: float) -> None:
     path = play(Bilinear(), Optimistic(k), steps=500, order="simultaneous")
@@ -140,6 +142,7 @@ def test_optimistic_steps_leave_where_their_root_is_outside_the_circle() -> None
     assert below.distances[-1] < below.distances[0] and above.distances[-1] > 1e3 * above.distances[0]
 
 
+@pytest.mark.runs
 @for_each("order", ORDERS)
 @for_each("name", ["extragradient", "optimistic"])
 def test_lookahead_converges_in_either_order_where_gradient_steps_do_not(name: str, order: Order) -> None:
@@ -205,6 +208,7 @@ def matrix(curvature: float, coupling: float, lr: float, momentum: float, order:
     return np.stack([x_move, y_move + lr * coupling * seen, [1, 0, 0, 0], [0, 1, 0, 0]])
 
 
+@pytest.mark.runs
 @for_each("order", ORDERS)
 @for_each("momentum", [0.0, 0.5])
 @for_each(("curvature", "coupling", "lr"), [(1.0, 2.0, 0.1), (2.0, 0.5, 0.2)])
@@ -219,6 +223,7 @@ def test_gradient_and_heavy_ball_steps_are_the_linear_recurrence(
         assert [path.x.points[place, 0], path.y.points[place, 0]] == pytest.approx(state[:2], rel=1e-9, abs=1e-14)
 
 
+@pytest.mark.runs
 @for_each("name", ["sgd", "extragradient", "optimistic", "prp", "fr-prp"])
 @for_each("order", ORDERS)
 def test_a_strongly_monotone_game_is_solved(name: str, order: Order) -> None:
@@ -258,6 +263,7 @@ def test_near_the_equilibrium_simultaneous_steps_grow_by_eigenvalues_off_the_uni
     torch.testing.assert_close(factors(play(near, SGD(0.2), steps=50, order="simultaneous")), expected)
 
 
+@pytest.mark.runs
 def test_alternating_steps_of_the_minimax_dirac_gan_neither_converge_nor_leave() -> None:
     path = play(DiracGAN(), SGD(0.2), steps=600)
     assert 1.2 < path.distances.min() and path.distances.max() < 1.7
@@ -267,6 +273,7 @@ def jacobian(r1: float, lr: float) -> np.ndarray:
     return np.eye(2) - lr * np.array([[0, -0.5], [0.5, r1]])
 
 
+@pytest.mark.runs
 @for_each("r1", [0.2, 0.5, 1.0, 2.0])
 def test_r1_makes_it_converge_at_the_rate_of_its_eigenvalues(r1: float) -> None:
     # 1 - lr (r1/2 -+ sqrt(r1^2/4 - f'(0)^2)); at r1 = 1 both are one, and the rate has a factor of n

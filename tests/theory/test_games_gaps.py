@@ -91,6 +91,7 @@ def test_no_point_within_the_radius_has_a_larger_sum_and_one_reaches_it(
     torch.testing.assert_close(mean_product(centre - radius * mean / mean.norm()), gap)
 
 
+@pytest.mark.runs
 @for_each("name", BOUNDED)
 @for_each("order", ORDERS)
 @settings(max_examples=4)
@@ -115,6 +116,7 @@ def test_the_bound_holds_on_quadratic_games(
     assert_bounded(play(game, method, steps=20, order=order, decay=decay), game, radius, beta_bound)
 
 
+@pytest.mark.runs
 @for_each("name", BOUNDED)
 @for_each("game", [Bilinear((1.0, 0.3)), DiracGAN(), DiracGAN(r1=0.5)], ids=str)
 def test_the_bound_holds_where_play_rotates(name: str, game: Game) -> None:

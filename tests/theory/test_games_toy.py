@@ -41,6 +41,7 @@ def path():
     return of
 
 
+@pytest.mark.runs
 @for_each(("lr", "name", "cell"), CELLS)
 def test_the_table_to_its_printed_digits(path, lr: float, name: str, cell: tuple[float, float]) -> None:
     end = path(COLUMNS[name](lr))
@@ -56,6 +57,7 @@ def test_the_approach_is_monotone_and_x_arrives_long_before_y(path, lr: float, n
     assert abs(walked.x.points[-1] / 2) < abs(walked.y.points[-1] / 4)
 
 
+@pytest.mark.runs
 @for_each(
     ("lr", "rule", "coeff"),
     [(1e-5, "FR", 0.5), (1e-5, "FR", 1.0), (5e-5, "FR", 0.5), (5e-5, "FR", 1.0), (5e-5, "DY", 1.0)],

@@ -21,6 +21,7 @@ def pixels(axes: Any) -> np.ndarray[Any, Any]:
     return np.asarray(axes.images[0].get_array())
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize("channels", [1, 3])
 def test_images_and_the_gradients_that_led_to_them(channels: int) -> None:
     """D = sum of x² / 4: the gradient is x / 2, so that a step of 2 doubles every pixel."""

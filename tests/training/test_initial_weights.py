@@ -67,6 +67,7 @@ def cats(tmp_path: Path) -> Path:
     return tmp_path / "cats"
 
 
+@pytest.mark.runs
 @for_each(
     "model",
     [
@@ -145,6 +146,7 @@ def test_layers_are_matched_from_the_beginning_where_more_fit_there() -> None:
     assert {name: other is theirs[name] for name, other in matched(own, theirs).items()} == dict.fromkeys(theirs, True)
 
 
+@pytest.mark.runs
 @for_each("before", ["none", "spectral", "gradient"])
 @for_each("now", ["none", "spectral", "gradient"])
 def test_another_normalization_has_the_same_weights(tmp_path: Path, before: str, now: str) -> None:

@@ -173,6 +173,7 @@ def test_a_resumed_run_is_the_same_run_of_wandb_and_another_project_another(
     assert server.finished == 3
 
 
+@pytest.mark.runs
 @for_each("broken", [(), ("init",), ("log",), ("finish",)], ids=" ".join)
 def test_a_tracker_neither_ends_nor_changes_a_training(
     broken: tuple[str, ...],

@@ -555,6 +555,7 @@ def test_resuming_keeps_the_snapshots_and_makes_the_same_later_ones(
         assert (folder / "generator.safetensors").read_bytes() == (second[count] / "generator.safetensors").read_bytes()
 
 
+@pytest.mark.runs
 @for_each("checkpoint", ["65", "first", "-1", "", "1e9"])
 def test_weights_that_are_not_kept_are_answered_with_those_that_are(tmp_path: Path, checkpoint: str) -> None:
     ganneal.train(recording(ring(), keep_every=4 * BATCH), tmp_path / "run")
@@ -575,6 +576,7 @@ def test_the_last_weights_are_those_of_a_checkpoint_newer_than_the_final_ones(
     assert not now.has_weights_of(before)
 
 
+@pytest.mark.runs
 @for_each("place", ["final", "best", "snapshots", "snapshots/000000064", "checkpoints"])
 def test_a_folder_in_a_run_is_answered_with_the_run(tmp_path: Path, place: str) -> None:
     run = recording(ring(), keep_every=4 * BATCH, evaluate_count=200)

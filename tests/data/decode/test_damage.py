@@ -424,6 +424,7 @@ def test_an_unknown_compression_is_named(tmp_path: Path) -> None:
         source.load()
 
 
+@pytest.mark.runs
 def test_a_decompression_bomb_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bomb = tmp_path / "images.zip"
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("a.png", "w") as entry:

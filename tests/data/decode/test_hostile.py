@@ -94,6 +94,7 @@ def test_a_part_of_a_tar_archive_that_claims_gigabytes_is_read_as_far_as_it_goes
         Cifar10(str(tmp_path / "cifar.tar")).load()
 
 
+@pytest.mark.runs
 @for_each("packing", ["", "gz", "bz2", "xz"])
 def test_archives_are_read_through_every_packing(packing: str, tmp_path: Path) -> None:
     content = np.random.default_rng(0).bytes(3 * 2**20)  # more than is read at a time

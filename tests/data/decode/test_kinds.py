@@ -151,6 +151,7 @@ def test_a_pipe_and_a_file_without_rights_are_left_out_and_never_waited_for(tmp_
     assert source.listing().left_out == {"": 2}
 
 
+@pytest.mark.runs
 def test_an_entry_of_an_archive_is_not_unpacked_to_see_what_it_is(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "d.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.png", encoded())

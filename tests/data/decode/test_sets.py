@@ -68,6 +68,7 @@ def test_one_odd_image_has_the_same_effect_wherever_it_stands(tmp_path: Path, od
     assert [reader.load().shape for reader in readers] == [(3, 32, 32)] * 3
 
 
+@pytest.mark.runs
 def test_every_command_reads_a_set_alike(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -250,6 +251,7 @@ COMMANDS = {
 """How a command is called with a path, and how it lists its options."""
 
 
+@pytest.mark.runs
 @pytest.mark.filterwarnings("ignore:passed over")
 @for_each("command", COMMANDS)
 def test_every_option_that_a_message_names_is_one_of_the_command_that_prints_it(

@@ -82,6 +82,7 @@ def test_held_out_data_and_arrays_take_the_shape_of_the_data(pictures: Path) -> 
         assert Refitted(Folder(str(pictures)), channels=3).refit(data).shape == (3, 24, 32)
 
 
+@pytest.mark.runs
 def test_a_folder_of_transparent_rectangles_trains_samples_measures_reports_and_exports(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

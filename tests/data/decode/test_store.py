@@ -180,6 +180,7 @@ print(samples[:, 0, 0, 0].tolist())
 """
 
 
+@pytest.mark.runs
 def test_of_processes_at_once_one_decodes_and_all_read_the_same(source: Zip) -> None:
     command = [sys.executable, "-c", LOAD, source.path]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
@@ -216,6 +217,7 @@ def test_a_set_of_damaged_images_alone_is_remembered_too(tmp_path: Path, monkeyp
 # Processes
 
 
+@pytest.mark.runs
 def test_processes_and_threads_decode_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = written(tmp_path / "images.zip", damaged=(7, 140))
     listing, format = source.listing(), Format(SIZE, 1)

@@ -67,6 +67,7 @@ def test_what_is_kept_is_not_read_again_until_a_file_changes(tmp_path: Path, mon
     assert len(asked) == 10 and np.array_equal(changed.samples[EACH].ravel(), 255 - PIXELS[1, 0])
 
 
+@pytest.mark.runs
 def test_no_more_than_a_block_of_an_npz_is_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import tracemalloc
 

@@ -77,6 +77,7 @@ def test_ring_modes_are_evenly_spaced_from_the_right(modes: int, radius: float) 
     torch.testing.assert_close(means, radius * torch.stack([angles.cos(), angles.sin()], 1))
 
 
+@pytest.mark.runs
 @given(side=st.integers(1, 6), spacing=st.floats(0.1, 3))
 def test_grid_is_centred_and_square(side: int, spacing: float) -> None:
     means = Grid(side=side, spacing=spacing).mixture.means

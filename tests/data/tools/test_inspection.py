@@ -190,6 +190,7 @@ def test_distances_from_both_starts_are_beside_each_other(tmp_path: Path) -> Non
     assert any(line.startswith("from start") and f"{found.d2_start.median:.1f} median" in line for line in lines)
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize(
     ("name", "d1", "d2"),
     [pytest.param("cifar10-train.zip", 38, 62, marks=pytest.mark.slow), ("celeba10k-64.zip", 80, 130)],
@@ -203,6 +204,7 @@ def test_distances_of_real_images_are_the_papers(data_root: Path, name: str, d1:
 # Converting
 
 
+@pytest.mark.runs
 @for_each("channels", [1, 3])
 @for_each("labelled", [True, False])
 def test_a_converted_set_is_the_same_set(tmp_path: Path, channels: int, labelled: bool) -> None:

@@ -33,6 +33,7 @@ def test_the_shipped_classifier_is_right_as_often_as_its_card_says(photographs: 
     assert right == pytest.approx(float(cifar_cnn_card()["test_accuracy"]), abs=2e-3)  # other CPUs round ties apart
 
 
+@pytest.mark.runs
 @pytest.mark.filterwarnings("ignore:the smaller sample:UserWarning")
 def test_blurred_photographs_are_the_farther_the_more(photographs: tuple[Tensor, Tensor]):
     images = photographs[0].numpy()

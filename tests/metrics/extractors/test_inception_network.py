@@ -76,6 +76,7 @@ def test_the_768_features_have_the_values_computed_apart(inception_state, image)
     assert features.shape == (1, 768) and logits is None
 
 
+@pytest.mark.runs
 @for_each(("layer", "side"), [("64", 73), ("192", 35), ("768", 17), ("2048", 8)])
 def test_layers_have_the_published_sizes_of_maps(inception_state, layer: Layer, side):
     network = load_network(lambda: InceptionNetwork(layer), inception_state, "random weights").eval()
