@@ -12,6 +12,7 @@ OF_NO_PART = {
     "contracts": "one suite for every registered member of a kind",
     "digests": "the bits of training, over all parts",
     "docs": "README, pages, docstrings and the advice in messages",
+    "edits": "wrong edits of the source, each of which tests are to notice",
     "examples": "the scripts of examples/",
     "faults": "runs that are killed, or lose their disk or files",
     "fuzz": "damaged files, for every reader",
