@@ -202,6 +202,11 @@ def test_what_is_not_allowed_is_refused() -> None:
         Pair(SNGAN(g_width=8, d_width=8), Projected()).build((3, 32, 32), 2)
     with pytest.raises(ValueError, match="must both be for the task 'denoising' or both not, got DCGAN and DDGAN"):
         Pair(DCGAN(), DDGAN(width=8, d_width=2)).build((3, 16, 16))
+    # Discriminators that are built alone would take the time and the noisier sample, and judge without them.
+    denoising = DDGAN(width=8, d_width=2, attention=16)
+    for model in (Pair(denoising, FastGAN(width=8)), Projected(denoising)):
+        with pytest.raises(ValueError, match="must both be for the task 'denoising' or both not, got DDGAN and"):
+            model.build((3, 32, 32))
 
 
 def test_a_small_generator_is_loaded_beside_a_far_larger_discriminator() -> None:

@@ -115,10 +115,11 @@ def pair_of_families(generator: Model, discriminator: Model, shape: Shape, num_c
     pair = generator.build(shape, num_classes)
     # A family that cannot build one player alone builds both, and the other is dropped; the random draws of both count.
     if isinstance(discriminator, Discriminates):
-        other = replace(pair, discriminator=discriminator.build_discriminator(shape, num_classes))
-        # A discriminator built alone judges single samples, whatever the generator's own one did.
-        return replace(other, denoises=pair.denoises, compares_pairs=False, judged_together=1)
-    other = discriminator.build(shape, num_classes)
+        # One built alone judges single samples by themselves, whatever the generator's own one did.
+        alone = discriminator.build_discriminator(shape, num_classes)
+        other = replace(pair, discriminator=alone, denoises=False, compares_pairs=False, judged_together=1)
+    else:
+        other = discriminator.build(shape, num_classes)
     if pair.denoises != other.denoises:
         names = [type(each).__name__ for each in (generator, discriminator)]
         raise ValueError(
