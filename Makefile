@@ -88,7 +88,7 @@ lock: pyproject.toml constraints.txt    ## requirements.lock: the ordinary depen
 	MACOSX_DEPLOYMENT_TARGET=14.0 build/lock/bin/uv pip compile pyproject.toml -c constraints.txt -q --generate-hashes \
 		--no-header --no-annotate --python-version 3.11 --python-platform aarch64-apple-darwin -o build/lock/all.txt \
 		>build/lock/log.txt
-	{ echo "# By \`make lock\`; docs/compatibility.md says how. torch has the hashes of PyPI's files, and first that of the"; \
+	{ echo "# By \`make lock\`; docs/notes/compatibility.md says how. torch has the hashes of PyPI's files, and first that of the"; \
 		echo "# CPU build 2.13.0+cpu for Python 3.11 on Linux, x86-64, which PyPI does not have."; \
 		sed 's/^torch==.*/&\n    --hash=sha256:$(TORCH_CPU) \\/' build/lock/all.txt; } >requirements.lock
 

@@ -6,8 +6,8 @@ Eight Gaussians on a circle and 25 on a grid, small perceptrons, 10,000 discrimi
 an arm are trained at once, stacked along a leading dimension: losses are summed over the stack and optimizers are
 elementwise, so that each is the run it would have been alone. It is also a loop of its own around the library's
 schemes, losses and optimizers, without the engine. Each arm is a file in --out; the same command goes on where it was
-stopped. ``--part 0/2`` trains every second arm only; without it the command ends by writing ``docs/toy-study.json`` and
-``.png`` and printing the tables.
+stopped. ``--part 0/2`` trains every second arm only; without it the command ends by writing
+``docs/notes/toy-study.json`` and ``.png`` and printing the tables.
 """
 
 import argparse
@@ -381,7 +381,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Schedules on eight and on 25 Gaussians.")
     parser.add_argument("--out", type=Path, default=Path("runs/toy-study"))
     parser.add_argument("--part", default="0/1", help="I/N: every N-th arm from the I-th only")
-    parser.add_argument("--page", type=Path, default=Path("docs/toy-study"), help="where the summary goes")
+    parser.add_argument("--page", type=Path, default=Path("docs/notes/toy-study"), help="where the summary goes")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     options.out.mkdir(parents=True, exist_ok=True)

@@ -30,7 +30,7 @@ from ganneal.storage.encoding import encode
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-LOG = ROOT / "docs" / "log.md"
+LOG = ROOT / "docs" / "notes" / "log.md"
 REFERENCE = ROOT / "docs" / "reference.md"
 """Its sentences only say where a name goes."""
 PROGRAM = re.compile(r"(?:[A-Z_]+=\S+ )*(?:ganneal|python|make|pip) \S")

@@ -1,6 +1,6 @@
-"""What was tried and what became of it, from the files of the two runners: docs/reliability.json and its tables.
+"""What was tried and what became of it, from the files of the two runners: docs/notes/reliability.json and its tables.
 
-python tests/faults/report.py FAULTS.json FUZZ.json... writes it, and puts the tables into docs/reliability.md.
+python tests/faults/report.py FAULTS.json FUZZ.json... writes it, and puts the tables into docs/notes/reliability.md.
 """
 
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-RESULTS, PAGE = ROOT / "docs" / "reliability.json", ROOT / "docs" / "reliability.md"
+RESULTS, PAGE = ROOT / "docs" / "notes" / "reliability.json", ROOT / "docs" / "notes" / "reliability.md"
 OUTCOMES = {
     "undisturbed": "same result at once",
     "resumed": "went on",
