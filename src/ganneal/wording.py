@@ -1,7 +1,7 @@
 """Numbers and times as a person reads them."""
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
@@ -48,6 +48,17 @@ def span(summary: Mapping[str, Any] | None, seeds: int = 0) -> str:
         return f"{mean} (1 seed)"
     fewer = f" ({summary['n']} seeds)" if summary.get("n", seeds) < seeds else ""
     return f"{mean} [{number(summary['low'])}, {number(summary['high'])}]{fewer}"
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown, a line for each row, without a line break at its end.
+
+    >>> print(markdown_table(["a", "b"], [["1", "2"]]))
+    | a | b |
+    | --- | --- |
+    | 1 | 2 |
+    """
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *rows))
 
 
 def distinguishing_digits(values: Iterable[float]) -> int:

@@ -6,7 +6,7 @@ import pytest
 from tests.for_each import for_each
 
 from ganneal.metrics.intervals import paired_comparison
-from ganneal.reproduction.claims import Claim, check_claim, check_claims
+from ganneal.reproduction.claims import CheckedClaim, Claim, check_claims
 from ganneal.reproduction.running import makes_numbers
 
 CLAIM = Claim("a", "b", "FID", ("1", "2"))
@@ -23,6 +23,10 @@ def entry(*values: float | None, score: str = "FID", protocol: str = "same") -> 
         for s, v in enumerate(values)
     ]
     return {"runs": runs, "protocol": {"is": protocol}}
+
+
+def check_claim(claim: Claim, rows: dict[str, Any]) -> CheckedClaim:
+    return check_claims([claim], rows)[0]
 
 
 def verdict(claim: Claim, a: dict[str, Any], b: dict[str, Any]) -> str:

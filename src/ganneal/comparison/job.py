@@ -70,7 +70,7 @@ def read_outcome(path: Path) -> dict[str, Any] | None:
     if not file.exists():
         return None
     outcome = read_json(file)
-    if outcome.pop(SEAL, None) != _seal(outcome):
+    if outcome.pop(SEAL, None) != seal(outcome):
         raise ValueError(f"{file} is damaged: it is not what was written.")
     if OUTCOME_FIELDS - outcome.keys():
         raise ValueError(f"{file} is damaged: it is not the outcome of a run.")
@@ -135,14 +135,14 @@ def _write(job: Job, status: Status, message: str | None, found: dict[str, Any])
         **found,
     }
     # shared: the process of a comparison that was killed may be at its end when the next one begins
-    sealed = outcome | {SEAL: _seal(outcome)}
+    sealed = outcome | {SEAL: seal(outcome)}
     write_bytes(job.path / OUTCOME, json.dumps(sealed, indent=2, allow_nan=False).encode(), shared=True)
     return outcome
 
 
-def _seal(outcome: dict[str, Any]) -> str:
-    """A hash of an outcome: a digit that changed on the disk would be a figure like any other."""
-    return hashlib.sha256(json.dumps(outcome).encode()).hexdigest()
+def seal(content: dict[str, Any]) -> str:
+    """A hash of an outcome or a ledger's row: a digit that changed on the disk would be a figure like any other."""
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def _train(job: Job) -> None:

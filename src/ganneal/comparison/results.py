@@ -15,7 +15,7 @@ from ganneal.metrics.intervals import last_over_best_interval, seed_interval
 from ganneal.schemes import Nested
 from ganneal.storage.atomic import write_bytes
 from ganneal.storage.run_directory import provenance
-from ganneal.wording import number, span
+from ganneal.wording import markdown_table, number, span
 
 RESULTS_FORMAT = 2
 STEP_TOLERANCE = 0.05
@@ -79,7 +79,6 @@ class Results:
             "G step per D update",
         ]
         rows = [_row(arm, len(content["seeds"])) for arm in content["arms"]]
-        lines = [head, ["---"] * len(head), *rows]
         several = len(content["seeds"]) > 1
         over = f"Mean over {len(content['seeds'])} seeds with 95 % t interval" if several else "1 seed, so no interval"
         unmeasured = "- no run has a value: it takes at least two images, and two samples by --records.evaluate-count"
@@ -93,7 +92,7 @@ class Results:
         ]
         return "\n".join(
             [
-                *(f"| {' | '.join(line)} |" for line in lines),
+                markdown_table(head, rows),
                 "",
                 f"{over}; lower is better. Equal in: "
                 + "; ".join(f"{arm['name']}, {arm['equal_in']}" for arm in content["arms"])
@@ -135,7 +134,7 @@ def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
-def _summary(arm: Standing) -> dict[str, Any] | None:
+def summary(arm: Standing) -> dict[str, Any] | None:
     """Mean and interval of the finite values, and how many runs have none; None where no run has ended."""
     if not arm.values:
         return None
@@ -162,8 +161,8 @@ def _arm(study: Study, arm: Arm, runs: Sequence[Outcome], *, measured: bool) -> 
         "equal_in": _equal_in(study, arm, _mean(_values(counted, "g_num_real"))),
         "runs": [dict(run) | {"path": f"{arm.name}/seed{run['seed']}"} for run in runs],
         "finished": sum(run["status"] == "finished" for run in runs),
-        "last": _summary(_standing(study, runs, "last")) if measured else None,
-        "best": _summary(_standing(study, with_best, "best")) if measured else None,
+        "last": summary(_standing(study, runs, "last")) if measured else None,
+        "best": summary(_standing(study, with_best, "best")) if measured else None,
         **_decay([run for run in runs if run["status"] == "finished"]),
         "clocks": {clock: _mean(_values(counted, clock)) for clock in (*CLOCKS, "g_num_real")},
         "g_step_per_d_update": _mean(_values(counted, "g_step_per_d_update")),

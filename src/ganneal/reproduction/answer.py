@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 
+from ganneal.comparison.paired import compared
 from ganneal.reproduction.claims import VERDICTS, CheckedClaim, check_claims, questions, stands
 from ganneal.reproduction.evidence_figures import LEVELS_FIGURE, SCALE_SHOWN, loss_figure_name
-from ganneal.reproduction.nats import CONTROLLED, TITLES
+from ganneal.reproduction.nats import CONTROLLED
+from ganneal.reproduction.recipes import TITLES
 from ganneal.reproduction.results import Entry
 from ganneal.reproduction.scales import SCALES
 from ganneal.reproduction.table import Table
-from ganneal.wording import number
+from ganneal.wording import markdown_table, number
 
 ANSWER_FILE = "does-nested-annealing-help.md"
 DECIDED = VERDICTS[:2]
@@ -53,9 +55,9 @@ def answer_page(tables: Mapping[str, Table], entries: Mapping[str, Entry], figur
     )
 
 
-def _against(checked: Sequence[CheckedClaim], end: str) -> list[CheckedClaim]:
-    """NATS held against one control, for every loss and N_d."""
-    pairs = {(f"cifar10/{loss}-nats-{n}", f"cifar10/{loss}-{end.format(n=n)}") for loss in TITLES for n in CONTROLLED}
+def _against(checked: Sequence[CheckedClaim], end: str, levels: Sequence[int] = CONTROLLED) -> list[CheckedClaim]:
+    """NATS held against one control, for every loss at each N_d of ``levels``."""
+    pairs = {(f"cifar10/{loss}-nats-{n}", f"cifar10/{loss}-{end.format(n=n)}") for loss in TITLES for n in levels}
     return [one for one in checked if (one.claim.better, one.claim.worse) in pairs]
 
 
@@ -82,32 +84,26 @@ def _answer(checked: Sequence[CheckedClaim]) -> str:
 
 def _differences(checked: Sequence[CheckedClaim], entries: Mapping[str, Entry]) -> str:
     """A table of NATS's distance minus that of each control: negative is better."""
-    lines = [f"| NATS against | N_d | {' | '.join(TITLES.values())} |", "| --- | --- |" + " --- |" * len(TITLES)]
-    by_pair = {(one.claim.better, one.claim.worse): one for one in checked}
-    for end, words in AGAINST.items():
-        for n in CONTROLLED:
-            cells = [
-                _cell(by_pair[f"cifar10/{loss}-nats-{n}", f"cifar10/{loss}-{end.format(n=n)}"], entries)
-                for loss in TITLES
-            ]
-            lines.append(f"| {words} | {n} | {' | '.join(cells)} |")
+    rows = [
+        [words, str(n), *(_cell(one, entries) for one in _against(checked, end, [n]))]
+        for end, words in AGAINST.items()
+        for n in CONTROLLED
+    ]
     note = (
         "Mean difference in distance over seeds (how many), and whether its 95 % interval leaves out 0, with p "
         "corrected for the seven questions of one loss and N_d. Below 0 NATS is better."
     )
-    return "\n".join([*lines, "", note, ""])
+    return "\n".join([markdown_table(["NATS against", "N_d", *TITLES.values()], rows), "", note, ""])
 
 
 def _cell(one: CheckedClaim, entries: Mapping[str, Entry]) -> str:
     if one.verdict == "not run":
         return "–"
-    nats, other = (stands(entries[name], one.claim.score).values for name in (one.claim.better, one.claim.worse))
-    seeds = [seed for seed in nats if seed in other]
-    if not seeds:
+    finding = compared(*(stands(entries[name], one.claim.score) for name in (one.claim.better, one.claim.worse)))
+    if finding is None:
         return "no common seed"
-    difference = sum(nats[seed] - other[seed] for seed in seeds) / len(seeds)
     verdict = {"agrees": "**better**", "disagrees": "**worse**"}.get(one.verdict, "undecided")
-    return f"{number(difference)} ({len(seeds)}), {verdict}"
+    return f"{number(finding.comparison.difference)} ({finding.comparison.pairs}), {verdict}"
 
 
 def _pictures(figures: Sequence[str]) -> list[str]:

@@ -53,11 +53,6 @@ def questions(table: Table) -> list[list[Claim]]:
     return [[Claim(first, second, "FID", None) for first, second in group] for group in table.questions]
 
 
-def check_claim(claim: Claim, rows: Mapping[str, Entry]) -> CheckedClaim:
-    """The claim by itself against what was measured of the last weights, seed by seed; see `check_claims`."""
-    return check_claims([claim], rows)[0]
-
-
 def check_claims(claims: Sequence[Claim], rows: Mapping[str, Entry]) -> list[CheckedClaim]:
     """Each claim against what was measured of the last weights, seed by seed, by the rule of `comparison.paired`.
 

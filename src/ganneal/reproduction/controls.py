@@ -5,47 +5,42 @@ from dataclasses import replace
 from ganneal.comparison.study import matched_control, with_lr
 from ganneal.experiment import Experiment
 from ganneal.plan import plan
-from ganneal.reproduction.recipes import Loss4, classical
+from ganneal.reproduction.recipes import TITLES, Loss4, classical
 from ganneal.reproduction.table import TableRow
 from ganneal.schemes import Nested
 
-OURS = "control of ours"
-"""What the label of each row here says."""
 
-
-def matched_step(model: Loss4, title: str, levels: int) -> TableRow:
+def matched_step(model: Loss4, levels: int) -> TableRow:
     """NTS with the generator's rate scaled so that its nominal step per discriminator update is that of NATS."""
     nats = classical("cifar10", model, "nats", levels)
     assert isinstance(nats.scheme, Nested)
     matched = matched_control(nats, nats.scheme)
-    return _row(f"{model}-matched-step-{levels}", f"{title}, NTS at the step of NATS, N_d = {levels}", matched)
+    return _row("matched-step", "NTS at the step of NATS", model, levels, matched)
 
 
-def long_step(model: Loss4, title: str, levels: int) -> TableRow:
+def long_step(model: Loss4, levels: int) -> TableRow:
     """CTS with the generator's rate scaled so that its nominal step per discriminator update is that of NTS."""
     cts, nts = (classical("cifar10", model, scheme, levels) for scheme in ("cts", "nts"))
     ratio = plan(nts.scheme).nominal_steps_per_d_update / plan(cts.scheme).nominal_steps_per_d_update
     longer = replace(cts, g_optimizer=with_lr(cts.g_optimizer, ratio))
-    return _row(f"{model}-long-step-{levels}", f"{title}, CTS at the step of NTS, N_d = {levels}", longer)
+    return _row("long-step", "CTS at the step of NTS", model, levels, longer)
 
 
-def equal_time(model: Loss4, title: str, levels: int) -> TableRow:
+def equal_time(model: Loss4, levels: int) -> TableRow:
     """CTS for as many processor seconds as NATS took at the same seed."""
-    row = _row(
-        f"{model}-cts-time-{levels}",
-        f"{title}, CTS in the processor time of NATS, N_d = {levels}",
-        classical("cifar10", model, "cts"),
-    )
+    cts = classical("cifar10", model, "cts")
+    row = _row("cts-time", "CTS in the processor time of NATS", model, levels, cts)
     return replace(row, like=f"{model}-nats-{levels}")
 
 
-def _row(arm: str, label: str, experiment: Experiment) -> TableRow:
-    return TableRow("cifar10", arm, f"{label} ({OURS})", "classical", replace(experiment, name=arm), {})
+def _row(name: str, words: str, model: Loss4, levels: int, experiment: Experiment) -> TableRow:
+    arm, label = f"{model}-{name}-{levels}", f"{TITLES[model]}, {words}, N_d = {levels} (control of ours)"
+    return TableRow("cifar10", arm, label, "classical", replace(experiment, name=arm), {})
 
 
-def controls_of(model: Loss4, title: str, levels: int) -> tuple[TableRow, ...]:
+def controls_of(model: Loss4, levels: int) -> tuple[TableRow, ...]:
     """The three controls of one loss at one N_d."""
-    return tuple(make(model, title, levels) for make in (matched_step, long_step, equal_time))
+    return matched_step(model, levels), long_step(model, levels), equal_time(model, levels)
 
 
 def questions_of(model: Loss4, levels: int) -> tuple[tuple[str, str], ...]:

@@ -7,7 +7,7 @@ from ganneal.data import Encoded
 from ganneal.data.tools.pairwise import median_pairwise_distance, noise_like
 from ganneal.reproduction.datasets import PUBLISHED_DATA, needed, source
 from ganneal.reproduction.table import Reported
-from ganneal.wording import number
+from ganneal.wording import markdown_table, number
 
 TITLE = "Table I. Median pairwise distances"
 TABLE_I = """
@@ -54,12 +54,11 @@ DISTANCE_ROWS = tuple(map(_row, TABLE_I.strip().splitlines()))
 
 def distances_table(paths: Mapping[str, str], count: int = 2_000) -> str:
     """The table as Markdown: reported beside measured, rows without data saying what they need."""
-    lines = ["data", "px", "D1, reported", "D1, here", "D2, reported", "D2, here"]
-    rows = [lines, ["---"] * len(lines)]
+    rows = []
     for row in DISTANCE_ROWS:
         try:
             d1, d2 = map(number, row.measured(paths.get(row.dataset), count))
         except FileNotFoundError:
             d1, d2 = f"not run: {needed(row.dataset)}", ""
         rows.append([PUBLISHED_DATA[row.dataset].title, str(row.size), row.d1.text, d1, row.d2.text, d2])
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows) + "\n"
+    return markdown_table(["data", "px", "D1, reported", "D1, here", "D2, reported", "D2, here"], rows) + "\n"

@@ -7,11 +7,8 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any, Literal
 
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
-
-from ganneal.reproduction.nats import CONTROLLED, TITLES
-from ganneal.reproduction.recipes import Loss4
+from ganneal.reproduction.nats import CONTROLLED, LEVELS
+from ganneal.reproduction.recipes import TITLES, Loss4
 from ganneal.reproduction.results import Entry
 from ganneal.reproduction.table import Table
 from ganneal.storage.pictures import LINE_STYLES
@@ -59,9 +56,8 @@ def content_hash_of(content: Content) -> str:
 def draw(content: Content) -> bytes:
     """The figure as PNG."""
     figure = _draw_levels(content) if "losses" in content else _draw_curves(content)
-    buffer, info = io.BytesIO(), PngInfo()
-    info.add_text(CONTENT, content_hash_of(content))
-    figure.save(buffer, format="PNG", pnginfo=info)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={CONTENT: content_hash_of(content), "Software": None})
     return buffer.getvalue()
 
 
@@ -84,7 +80,7 @@ def _levels(table: Table, entries: Mapping[str, Entry]) -> Content:
         measured: Content = {}
         reported: Content = {}
         for end in ("nts-{n}", "matched-step-{n}", "nats-{n}"):
-            rows = [(n, f"cifar10/{loss}-{end.format(n=n)}") for n in (5, 10, 15, 20)]
+            rows = [(n, f"cifar10/{loss}-{end.format(n=n)}") for n in LEVELS]
             values = [(n, _last(entries[name])) for n, name in rows if name in entries]
             measured[end] = [[n, found] for n, found in values if found]
             numbers = [(n, table.row(name).reported.get("FID")) for n, name in rows]
@@ -103,19 +99,11 @@ def _mean_curve(runs: Sequence[Sequence[Sequence[float]]]) -> list[list[float]]:
     return [[fmean(column) for column in zip(*points, strict=True)] for points in zip(*runs, strict=False)]
 
 
-def _canvas(width: float, height: float, rows: int, columns: int, share: bool | Literal["row"]) -> tuple[Any, Any, Any]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+def _panels(width: float, height: float, rows: int, columns: int, share: bool | Literal["row"]) -> tuple[Any, Any]:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
-    return figure, FigureCanvasAgg(figure), figure.subplots(rows, columns, squeeze=False, sharey=share)
-
-
-def _picture(canvas: Any) -> Image.Image:
-    import numpy as np
-
-    canvas.draw()
-    return Image.fromarray(np.asarray(canvas.buffer_rgba()).copy()).convert("RGB")
+    return figure, figure.subplots(rows, columns, squeeze=False, sharey=share)
 
 
 def _legend(figure: Any, axes: Any) -> None:
@@ -123,9 +111,9 @@ def _legend(figure: Any, axes: Any) -> None:
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3, fontsize=9)
 
 
-def _draw_curves(content: Content) -> Image.Image:
+def _draw_curves(content: Content) -> Any:
     rows = len(content["panels"])
-    figure, canvas, axes = _canvas(9, 0.4 + 3.2 * rows, rows, 2, share=True)
+    figure, axes = _panels(9, 0.4 + 3.2 * rows, rows, 2, share=True)
     for (by_images, by_time), (levels, arms) in zip(axes, content["panels"].items(), strict=True):
         _panel(by_images, arms, 0, 1e3, "thousand real images")
         # Common training in NATS's time sees several times the images; its tail is in the other panel.
@@ -137,7 +125,7 @@ def _draw_curves(content: Content) -> Image.Image:
         by_images.set_title(f"{content['title']}, N_d = {levels}", fontsize=10)
         by_images.set_ylabel("distance, FD-cifar-cnn")
     _legend(figure, axes)
-    return _picture(canvas)
+    return figure
 
 
 def _panel(axis: Any, arms: Content, column: int, unit: float, label: str) -> None:
@@ -152,11 +140,11 @@ def _panel(axis: Any, arms: Content, column: int, unit: float, label: str) -> No
     axis.grid(alpha=0.2)
 
 
-def _draw_levels(content: Content) -> Image.Image:
+def _draw_levels(content: Content) -> Any:
     from matplotlib.ticker import NullFormatter, ScalarFormatter
 
     losses = content["losses"]
-    figure, canvas, axes = _canvas(11, 5.6, 2, len(losses), share="row")
+    figure, axes = _panels(11, 5.6, 2, len(losses), share="row")
     for (above, below), one in zip(axes.T, losses.values(), strict=True):
         for axis, kind in ((above, "measured"), (below, "reported")):
             _against_levels(axis, one[kind])
@@ -169,7 +157,7 @@ def _draw_levels(content: Content) -> Image.Image:
     axes[0, 0].set_ylabel("FD-cifar-cnn, here")
     axes[1, 0].set_ylabel("FID, reported")
     _legend(figure, axes)
-    return _picture(canvas)
+    return figure
 
 
 def _against_levels(axis: Any, arms: Content) -> None:
@@ -181,5 +169,5 @@ def _against_levels(axis: Any, arms: Content) -> None:
         axis.plot([n for n, _ in values], means, color=colour, ls=style, marker="o", ms=3, label=title)
         for n, own in values:
             axis.plot([n, n], [min(own), max(own)], color=colour, lw=1)
-    axis.set_xticks((5, 10, 15, 20))
+    axis.set_xticks(LEVELS)
     axis.grid(alpha=0.2)

@@ -1,14 +1,25 @@
 """Tables II and VII to XII of the NATS paper. Numbers are as printed; Fig. 4 plots those of Table XII."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+from ganneal.experiment import Experiment
 from ganneal.reproduction.controls import controls_of, matched_step, questions_of
-from ganneal.reproduction.recipes import Loss4, NetworkName, SchemeName, biggan, biggan64, classical, ddgan, functional
-from ganneal.reproduction.table import Reported, Table, TableRow, reported
+from ganneal.reproduction.recipes import (
+    TITLES,
+    Loss4,
+    NetworkName,
+    SchemeName,
+    biggan,
+    biggan64,
+    classical,
+    ddgan,
+    functional,
+)
+from ganneal.reproduction.table import Family, Reported, Table, TableRow, reported
 from ganneal.weights import Geometric, Reversed
 
 NATS_PAPER = "Nested Annealed Training Scheme for GANs, arXiv 2501.11318 (IEEE TCSVT 2025)"
-TITLES: dict[Loss4, str] = {"original": "original GAN", "lsgan": "LSGAN", "wgan": "WGAN", "hinge": "HingeGAN"}
 
 FID_NOTE = (
     "The paper: `pytorch-fid`, 50,000 generated images against all real ones. Here the distance is called FID only "
@@ -34,6 +45,8 @@ CONTROL_NOTE = (
     "LSGAN's pull is not in proportion to a weight on the output: its matched step may be 0.85 to 2.35 times that of "
     "NATS."
 )
+LEVELS = (5, 10, 15, 20)
+"""N_d of Table XII."""
 CONTROLLED = (5, 10)
 """N_d at which every loss has its controls."""
 OPEN_CFG = (
@@ -42,19 +55,27 @@ OPEN_CFG = (
 )
 
 
+def _by_scheme(
+    dataset: str,
+    family: Family,
+    model: str,
+    title: str,
+    scheme: SchemeName,
+    levels: int,
+    experiment: Experiment,
+    scores: dict[str, Reported],
+) -> TableRow:
+    """A row whose arm and label name the scheme, and N_d where it nests."""
+    nested = scheme != "cts"
+    name = "reversed weights" if scheme == "reversed" else scheme.upper()
+    arm, label = f"{model}-{scheme}" + f"-{levels}" * nested, f"{title}, {name}" + f", N_d = {levels}" * nested
+    return TableRow(dataset, arm, label, family, experiment, scores)
+
+
 def _four(dataset: str, model: Loss4, scheme: SchemeName, levels: int, scores: dict[str, Reported]) -> TableRow:
     """A row of one of the four classical GANs."""
-    nested = "" if scheme == "cts" else f"-{levels}"
-    shown = "" if scheme == "cts" else f", N_d = {levels}"
-    name = "reversed weights" if scheme == "reversed" else scheme.upper()
-    return TableRow(
-        dataset,
-        f"{model}-{scheme}{nested}",
-        f"{TITLES[model]}, {name}{shown}",
-        "classical",
-        classical(dataset, model, scheme, levels),
-        scores,
-    )
+    experiment = classical(dataset, model, scheme, levels)
+    return _by_scheme(dataset, "classical", model, TITLES[model], scheme, levels, experiment, scores)
 
 
 def _cfg(dataset: str, kind: str, scores: dict[str, Reported]) -> TableRow:
@@ -66,11 +87,7 @@ def _cfg(dataset: str, kind: str, scores: dict[str, Reported]) -> TableRow:
 
 
 def _biggan(scheme: SchemeName, scores: dict[str, Reported]) -> TableRow:
-    name = "reversed weights" if scheme == "reversed" else scheme.upper()
-    nested = "" if scheme == "cts" else "-4"
-    shown = "" if scheme == "cts" else ", N_d = 4"
-    label = f"BigGAN, {name}{shown}"
-    return TableRow("cifar10", f"biggan-{scheme}{nested}", label, "biggan", biggan(scheme), scores)
+    return _by_scheme("cifar10", "biggan", "biggan", "BigGAN", scheme, 4, biggan(scheme), scores)
 
 
 def _cells(text: str) -> Iterator[tuple[str, list[str]]]:
@@ -172,7 +189,7 @@ def _table_ix() -> Table:
     beside = [_four("cifar10", model, scheme, levels, {}) for model, levels in compared for scheme in ("nats", "nts")]
     published = {row.name for row in rows}
     beside = [row for row in beside if row.name not in published]
-    beside += [control for model, levels in compared for control in controls_of(model, TITLES[model], levels)]
+    beside += [control for model, levels in compared for control in controls_of(model, levels)]
     names = [row.name for row in rows]
     pairs = [pair for i in range(0, 12, 3) for pair in (names[i : i + 2], names[i + 1 : i + 3])]
     notes = (
@@ -234,15 +251,11 @@ def _table_x() -> Table:
 
 def _table_xi() -> Table:
     def denoising(scheme: SchemeName, scores: dict[str, Reported]) -> TableRow:
-        nested = "" if scheme == "cts" else "-5"
-        shown = "" if scheme == "cts" else ", N_d = 5"
-        label = f"DDGAN, {scheme.upper()}{shown}"
-        return TableRow("cifar10", f"ddgan-{scheme}{nested}", label, "ddgan", ddgan(scheme), scores)
+        return _by_scheme("cifar10", "ddgan", "ddgan", "DDGAN", scheme, 5, ddgan(scheme), scores)
 
     def imagenet(scheme: SchemeName, scores: dict[str, Reported]) -> TableRow:
-        nested = "" if scheme == "cts" else "-4"
-        label = f"BigGAN, {scheme.upper()}"
-        return TableRow("imagenet64", f"biggan64-{scheme}{nested}", label, "biggan64", biggan64(scheme), scores)
+        row = _by_scheme("imagenet64", "biggan64", "biggan64", "BigGAN", scheme, 4, biggan64(scheme), scores)
+        return replace(row, label=f"BigGAN, {scheme.upper()}")
 
     rows = (
         _biggan("cts", reported(FID="8.52", IS="8.50")),
@@ -285,8 +298,8 @@ def _table_xii() -> Table:
         pairs.append((f"cifar10/{model}-nats-{levels}", f"cifar10/{model}-nts-{levels}"))
     for model in TITLES:
         pairs.append((f"cifar10/{model}-nts-10", f"cifar10/{model}-nts-20"))
-    every: list[tuple[Loss4, int]] = [(model, levels) for model in TITLES for levels in (5, 10, 15, 20)]
-    controls = tuple(matched_step(model, TITLES[model], levels) for model, levels in every)
+    every: list[tuple[Loss4, int]] = [(model, levels) for model in TITLES for levels in LEVELS]
+    controls = tuple(matched_step(model, levels) for model, levels in every)
     questions = tuple(
         ((f"cifar10/{model}-nats-{levels}", f"cifar10/{model}-matched-step-{levels}"),) for model, levels in every
     )

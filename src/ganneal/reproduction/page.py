@@ -4,17 +4,16 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from ganneal.comparison.paired import FAILURE_RULE, Standing
-from ganneal.comparison.results import has_ratio
+from ganneal.comparison.paired import FAILURE_RULE
+from ganneal.comparison.results import has_ratio, summary
 from ganneal.data.tools.download import DOWNLOADS
-from ganneal.metrics.intervals import seed_interval
 from ganneal.reproduction.claims import VERDICTS, CheckedClaim, check_claims, claims, questions, stands
 from ganneal.reproduction.datasets import PUBLISHED_DATA, needed
 from ganneal.reproduction.evidence_figures import LEVELS_FIGURE, SCALE_SHOWN, figure_contents
 from ganneal.reproduction.results import Entry
 from ganneal.reproduction.scales import SCALES
 from ganneal.reproduction.table import BETTER, Table, TableRow
-from ganneal.wording import lost, number
+from ganneal.wording import markdown_table, number, span
 
 REPRODUCTION_HEAD = """# Reproduction
 
@@ -47,7 +46,7 @@ def reproduction_page(tables: Mapping[str, Table], found: Mapping[str, Mapping[s
 
 def _scales() -> str:
     rows = [[f"`{name}`", scale.text, f"{scale.samples:,}"] for name, scale in SCALES.items()]
-    return _lines(["scale", "is", "samples measured"], rows)
+    return markdown_table(["scale", "is", "samples measured"], rows) + "\n"
 
 
 def _of_table(table: Table, found: Mapping[str, Entry]) -> dict[str, Entry]:
@@ -67,7 +66,7 @@ def _overview(tables: Mapping[str, Table], found: Mapping[str, Mapping[str, Entr
                 run = sum(row.name in entries for row in table.rows)
                 rows.append([f"`{name}`", f"`{scale}`", f"{run} of {len(table.rows)}", *counts])
     head = ["table", "scale", "rows run", "orders agree", "disagree", "undecided", "not run", "our questions, alike"]
-    return _lines(head, rows)
+    return markdown_table(head, rows) + "\n"
 
 
 def _section(name: str, tables: Mapping[str, Table], found: Mapping[str, Mapping[str, Entry]]) -> str:
@@ -80,7 +79,8 @@ def _section(name: str, tables: Mapping[str, Table], found: Mapping[str, Mapping
     if not by_scale:
         scores = table.scores
         rows = [[row.label, _data(row), *_reported(row, scores), _not_run(row)] for row in table.rows]
-        parts.append(_lines(["row", "data", *(f"{score}, reported" for score in scores), "measured"], rows))
+        head = ["row", "data", *(f"{score}, reported" for score in scores), "measured"]
+        parts.append(markdown_table(head, rows) + "\n")
     return "\n".join(parts)
 
 
@@ -97,7 +97,8 @@ def _at_scale(table: Table, scale: str, entries: Mapping[str, Entry]) -> str:
         rows.append(
             own + (_measured(entry, measured) if entry else [_not_run(row), *[""] * (len(head) - len(own) - 1)])
         )
-    parts = [f"### {table.title.partition('.')[0]} at `{scale}`\n", _lines(head, rows), _protocol(scale, entries)]
+    shown = markdown_table(head, rows) + "\n"
+    parts = [f"### {table.title.partition('.')[0]} at `{scale}`\n", shown, _protocol(entries)]
     parts.append(_orders(table, check_claims(claims(table), entries)) + f"\n{FAILURE_RULE}\n")
     asked = [one for group in questions(table) for one in check_claims(group, entries)]
     if answered := [one for one in asked if one.verdict != "not run"]:
@@ -133,12 +134,12 @@ def _not_run(row: TableRow) -> str:
 
 def _measured(entry: Entry, scores: Sequence[str]) -> list[str]:
     runs = entry["runs"]
-    values = [_span(stands(entry, s, w)) for s in scores for w in ("last", "best")]
+    values = [span(summary(stands(entry, s, w))).removesuffix(" (1 seed)") for s in scores for w in ("last", "best")]
     outcomes = [run["outcome"] for run in runs]
     finished = [one for one in outcomes if one["status"] == "finished"]
     ratios = [one["last_seen"] / one["best_seen"] for one in finished if has_ratio(one)]
     trouble = [f"{one['seed']} {one['status']}" for one in outcomes if one["status"] != "finished"]
-    seeds = f"{len(runs)}{f' ({chr(44).join(trouble)})' if trouble else ''}"
+    seeds = f"{len(runs)} ({','.join(trouble)})" if trouble else str(len(runs))
     clocks = [f"{fmean(one[key] for one in outcomes):,.0f}" if runs else "–" for key in ("num_real", "g_updates")]
     return [
         *values,
@@ -150,20 +151,7 @@ def _measured(entry: Entry, scores: Sequence[str]) -> list[str]:
     ]
 
 
-def _span(arm: Standing) -> str:
-    """Mean and interval over the seeds with a value, and how many diverged."""
-    if not arm.values:
-        return "–"
-    said = lost({"n": len(arm.finite), "diverged": arm.diverged})
-    if not arm.finite:
-        return said
-    interval = seed_interval(arm.finite)
-    if interval.low is None or interval.high is None:
-        return said + number(interval.mean)
-    return f"{said}{number(interval.mean)} [{number(interval.low)}, {number(interval.high)}]"
-
-
-def _protocol(scale: str, entries: Mapping[str, Entry]) -> str:
+def _protocol(entries: Mapping[str, Entry]) -> str:
     """What the values above are, and how the rows differ from the published settings."""
     protocols = {_said(entry["protocol"]) for entry in entries.values() if entry["protocol"]}
     runs = [run for entry in entries.values() for run in entry["runs"]]
@@ -211,14 +199,8 @@ def _orders(table: Table, checked: Sequence[CheckedClaim]) -> str:
     rows = []
     for each in checked:
         claim = each.claim
-        names = [f"{table.row(name).label}" for name in (claim.better, claim.worse)]
-        data = _data(table.row(claim.better))
-        order = f"{names[0]} better than {names[1]}"
+        better, worse = (table.row(name) for name in (claim.better, claim.worse))
+        order = f"{better.label} better than {worse.label}"
         printed = "–" if claim.reported is None else " / ".join(claim.reported)
-        rows.append([data, order, claim.score, printed, f"**{each.verdict}**", each.why or "–"])
-    return _lines(["data", "order", "score", "reported", "here", "why"], rows)
-
-
-def _lines(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+        rows.append([_data(better), order, claim.score, printed, f"**{each.verdict}**", each.why or "–"])
+    return markdown_table(["data", "order", "score", "reported", "here", "why"], rows) + "\n"

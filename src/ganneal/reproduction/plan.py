@@ -46,17 +46,14 @@ def chosen_rows(table: Table, patterns: Sequence[str]) -> list[TableRow]:
     Raises:
         ValueError: A pattern names no row.
     """
-    for pattern in patterns:
-        if not any(_matches(row, pattern) for row in table.all_rows):
-            known = {row.name: row for row in table.all_rows}
+    known, chosen = {row.name: row for row in table.all_rows}, set[str]()
+    for pattern in patterns or ("*",):
+        found = {row.name for row in known.values() if any(fnmatchcase(name, pattern) for name in (row.name, row.arm))}
+        if not found:
             raise ValueError(f"no row {pattern!r} in {table.title}. {nearest(pattern, known)}")
-    chosen = {row.name for row in table.all_rows if not patterns or any(_matches(row, text) for text in patterns)}
+        chosen |= found
     models = {f"{row.dataset}/{row.like}" for row in table.all_rows if row.name in chosen and row.like is not None}
     return [row for row in table.all_rows if row.name in chosen | models]
-
-
-def _matches(row: TableRow, pattern: str) -> bool:
-    return any(fnmatchcase(name, pattern) for name in (row.name, row.arm))
 
 
 def planned(row: TableRow, scale: Scale, paths: Mapping[str, str], extractor: ExtractorConfig | None = None) -> Planned:
@@ -108,22 +105,13 @@ def seconds(experiment: Experiment, cost: Cost) -> float:
 
 def studies(rows: Sequence[Planned], scale: Scale, seeds: Sequence[int]) -> dict[str, Study]:
     """The rows that can be run as studies, by the name of their folder: one for each data set and family."""
-    groups: dict[str, list[Planned]] = {}
+    arms: dict[str, list[Arm]] = {}
     for one in rows:
         if one.experiment is not None:
-            groups.setdefault(one.row.study, []).append(one)
+            like = None if one.row.like is None else Like(one.row.like, "cpu_seconds")
+            arms.setdefault(one.row.study, []).append(Arm(one.row.arm, one.experiment, like))
+    lengths = {one.row.study: scale.families[one.row.family].num_real for one in rows}
     return {
-        name: Study(
-            name,
-            tuple(
-                Arm(one.row.arm, one.experiment, None if one.row.like is None else Like(one.row.like, "cpu_seconds"))
-                for one in group
-                if one.experiment is not None
-            ),
-            tuple(seeds),
-            "num_real",
-            scale.families[group[0].row.family].num_real,
-            group[0].row.arm,
-        )
-        for name, group in groups.items()
+        name: Study(name, tuple(own), tuple(seeds), "num_real", lengths[name], baseline=own[0].name)
+        for name, own in arms.items()
     }

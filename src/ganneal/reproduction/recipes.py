@@ -5,11 +5,12 @@ from typing import Literal
 
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.experiments import cifar10_biggan_cts, cifar10_ddgan, cifar10_sngan_cts
+from ganneal.experiments.mnist import REFERENCE_RMSPROP
 from ganneal.losses import Hinge, LeastSquares, Loss, NonSaturating, Wasserstein
 from ganneal.models import DCGAN, SNGAN, BigGAN, Model, ResNet4
 from ganneal.normalization import Normalization, Spectral, Unnormalized
-from ganneal.optim import CG, SGD, Adam, Averaging, BetaRule, LRRule, RMSProp
-from ganneal.regularizers import GradientPenalty, Regularizer, Sum
+from ganneal.optim import CG, SGD, Adam, Averaging, LRRule
+from ganneal.regularizers import GradientPenalty, Sum
 from ganneal.reproduction.datasets import PUBLISHED_DATA
 from ganneal.schemes import Alternating, FunctionalGradient, Nested, Scheme
 from ganneal.weights import Geometric, Ones, Reversed, Weights
@@ -19,6 +20,7 @@ Loss4 = Literal["original", "lsgan", "wgan", "hinge"]
 NetworkName = Literal["resnet", "biggan", "sngan"]
 Optimizer = Literal["Adam", "SGD", "momentum", "DY", "FR", "FR_PRP", "HS", "HS_DY", "HZ", "PRP"]
 
+TITLES: dict[Loss4, str] = {"original": "original GAN", "lsgan": "LSGAN", "wgan": "WGAN", "hinge": "HingeGAN"}
 NO_AVERAGE = Averaging(half_life=0.0)
 RECORDS = Records(log_every=5_000, sample_every=250_000, evaluate_every=250_000, evaluate_count=10_000)
 LOSSES4: dict[Loss4, Loss] = {
@@ -50,14 +52,13 @@ def classical(dataset: str, loss: Loss4, scheme: SchemeName, levels: int = 5) ->
     WGAN has the penalty of WGAN-GP at 10 and layer norm in the discriminator. K is 1 by Table IV.
     """
     wasserstein = loss == "wgan"
-    regularizer: Regularizer = GradientPenalty() if wasserstein else Sum()
     return Experiment(
         name=f"{loss}-{scheme}",
         data=PUBLISHED_DATA[dataset].source,
         model=DCGAN(d_norm="layer" if wasserstein else "batch"),
         scheme=scheme_of(scheme, levels),
         loss=LOSSES4[loss],
-        regularizer=regularizer,
+        regularizer=GradientPenalty() if wasserstein else Sum(),
         averaging=NO_AVERAGE,
         records=RECORDS,
     )
@@ -66,15 +67,14 @@ def classical(dataset: str, loss: Loss4, scheme: SchemeName, levels: int = 5) ->
 def functional(dataset: str, network: NetworkName = "resnet", weights: Weights | None = None) -> Experiment:
     """CFG, annealed where ``weights`` are given: M = 15, U = 1, N = 640, batch 64, RMSProp 2.5e-4, delta = 1."""
     model, normalization = NETWORKS[network]
-    rmsprop = RMSProp(lr=2.5e-4, eps=1e-18, eps_inside=True)
     return Experiment(
         name=f"cfg-{network}",
         data=PUBLISHED_DATA[dataset].source,
         model=model,
         normalization=normalization,
         scheme=FunctionalGradient(weights=weights or Ones()),
-        d_optimizer=rmsprop,
-        g_optimizer=rmsprop,
+        d_optimizer=REFERENCE_RMSPROP,
+        g_optimizer=REFERENCE_RMSPROP,
         averaging=NO_AVERAGE,
         records=RECORDS,
     )
@@ -113,24 +113,20 @@ def conjugate_gradient(optimizer: Optimizer, rule: LRRule) -> Experiment:
     """
     match optimizer:
         case "Adam":
-            players = Adam(lr=1e-4, beta1=0.5, rule=rule), Adam(lr=1e-4, beta1=0.5, rule=rule)
+            d_optimizer = g_optimizer = Adam(lr=1e-4, beta1=0.5, rule=rule)
         case "SGD" | "momentum":
             momentum = 0.9 if optimizer == "momentum" else 0.0
-            players = SGD(lr=5e-4, momentum=momentum, rule=rule), SGD(lr=1e-3, momentum=momentum, rule=rule)
-        case "DY" | "FR" | "FR_PRP" | "HS" | "HS_DY" | "HZ" | "PRP":
-            players = _conjugate(optimizer, 5e-4, rule), _conjugate(optimizer, 1e-3, rule)
+            d_optimizer, g_optimizer = (SGD(lr=lr, momentum=momentum, rule=rule) for lr in (5e-4, 1e-3))
+        case _:
+            d_optimizer, g_optimizer = (CG(lr=lr, beta_rule=optimizer, rule=rule) for lr in (5e-4, 1e-3))
     return replace(
         cifar10_sngan_cts(),
         name=optimizer,
         loss=NonSaturating(),
         scheme=Alternating(),
-        d_optimizer=players[0],
-        g_optimizer=players[1],
+        d_optimizer=d_optimizer,
+        g_optimizer=g_optimizer,
         averaging=NO_AVERAGE,
         budget=Budget(num_real=6_400_000),
         records=RECORDS,
     )
-
-
-def _conjugate(rule: BetaRule, lr: float, lr_rule: LRRule) -> CG:
-    return CG(lr=lr, beta_rule=rule, rule=lr_rule)

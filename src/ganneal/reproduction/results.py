@@ -4,22 +4,19 @@ A finished run needs nothing else: tables, pages and runs to come are made from 
 experiment and, for each seed, the outcome, the curve, and what the numbers depend on: commit, machine, threads.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from ganneal.comparison.job import SEAL, seal
 from ganneal.experiment import Experiment
 from ganneal.reproduction.table import TableRow
 from ganneal.storage.atomic import write_bytes
 from ganneal.storage.encoding import difference, encode
 
 LEDGER_FORMAT = 2
-ROW_FIELDS = frozenset(("label", "experiment", "budget", "like", "reduced_by", "names", "protocol", "runs"))
-RUN_FIELDS = frozenset(("outcome", "last", "best", "curve", "core_share", "provenance", "command", "date"))
-ROW_SEAL = "sha256"
 
 Entry = dict[str, Any]
 
@@ -53,22 +50,15 @@ def read(path: Path) -> dict[str, Entry]:
 
 def _opened(name: str, sealed: Entry) -> Entry:
     """The entry without its seal, which must be that of its content."""
-    row = {key: value for key, value in sealed.items() if key != ROW_SEAL}
-    if sealed[ROW_SEAL] != _seal(row):
+    row = {key: value for key, value in sealed.items() if key != SEAL}
+    if sealed[SEAL] != seal(row):
         raise ValueError(f"{name} is not what was written")
-    if ROW_FIELDS - row.keys() or any(RUN_FIELDS - run.keys() for run in row["runs"]):
-        raise ValueError(f"{name} is not an entry of a row")
     return row
-
-
-def _seal(row: Entry) -> str:
-    """A hash of an entry: a digit that changed on the disk would be a figure like any other."""
-    return hashlib.sha256(json.dumps(row).encode()).hexdigest()
 
 
 def write_results(path: Path, rows: Mapping[str, Entry]) -> None:
     """Write the ledger file, rows by name."""
-    sealed = {name: rows[name] | {ROW_SEAL: _seal(rows[name])} for name in sorted(rows)}
+    sealed = {name: rows[name] | {SEAL: seal(rows[name])} for name in sorted(rows)}
     content = {"format": LEDGER_FORMAT, "rows": sealed}
     write_bytes(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
 
