@@ -13,12 +13,12 @@ from tests.for_each import for_each
 from ganneal.comparison.study import (
     Arm,
     Like,
+    budget_of,
     control_cautions,
     controls,
     count,
     first_control,
     is_annealed,
-    used_budget,
     with_controls,
 )
 from ganneal.data import Ring
@@ -121,13 +121,13 @@ def test_the_studys_clock_is_the_only_budget_of_an_arm(clock: str, study: Make) 
     assert given.seed == 3 and given == replace(made.arm("nats").experiment, seed=3, budget=given.budget)
 
 
-def test_an_arm_like_another_has_what_the_other_used(study: Make, ring: Make, outcome: Make) -> None:
+def test_an_arm_like_another_has_what_the_other_used(study: Make, ring: Make) -> None:
     like = Like("nats", "seconds")
     arms = (Arm("nats", ring()), Arm("cts", ring(scheme=Alternating()), like))
     made = study(arms=arms)
-    used = used_budget(like, outcome(seconds=2.75))
+    used = budget_of(like.clock, 2.75)
     assert made.experiment(made.arm("cts"), 0, used).budget == Budget(seconds=2.75)
-    assert used_budget(Like("nats", "d_updates"), outcome(d_updates=8)) == Budget(d_updates=8)
+    assert budget_of("d_updates", 8.0) == Budget(d_updates=8)
     assert made.equal_in(made.arm("cts")) == "seconds of nats, seed by seed"
 
 

@@ -2,8 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, fields, replace
-from math import isfinite
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import monotonic, sleep
 from traceback import print_exception
@@ -14,6 +13,7 @@ from ganneal.evaluation.run_data import KnownData
 from ganneal.evaluation.suited import FRESH_SEED
 from ganneal.experiment import Budget, Experiment
 from ganneal.inference.loading import TrainedGenerator, load
+from ganneal.report.records import is_number
 from ganneal.stop import Row, Stop, TrainingStopped
 from ganneal.storage.atomic import write_bytes
 from ganneal.storage.json_files import read_json
@@ -82,13 +82,9 @@ def _holds(outcome: dict[str, Any], budget: Budget) -> bool:
     match outcome["status"]:
         case "failed":
             return False
-        case "diverged" if all(limit is None or outcome[clock] < limit for clock, limit in _limits(budget).items()):
+        case "diverged" if all(limit is None or outcome[clock] < limit for clock, limit in asdict(budget).items()):
             return True
-    return outcome["budget"] == _limits(budget)
-
-
-def _limits(budget: Budget) -> dict[str, Any]:
-    return {field.name: getattr(budget, field.name) for field in fields(budget)}
+    return outcome["budget"] == asdict(budget)
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -130,7 +126,7 @@ def _write(job: Job, status: Status, message: str | None, found: dict[str, Any])
         "error": message,
         "arm": job.arm,
         "seed": job.seed,
-        "budget": _limits(job.experiment.budget),
+        "budget": asdict(job.experiment.budget),
         "sampler": job.experiment.sampler,
         **found,
     }
@@ -175,10 +171,10 @@ def _of_record(job: Job) -> dict[str, Any]:
     except ValueError:
         rows = []
     distance = next((key for row in rows for key in row if key.startswith(("FD-", "KD-"))), None)
-    seen = [(row["num_real"], row[distance]) for row in rows if distance is not None and _is_number(row.get(distance))]
+    seen = [(row["num_real"], row[distance]) for row in rows if distance is not None and is_number(row.get(distance))]
     trained = [value for num_real, value in seen if num_real]
     last: Row = rows[-1] if rows else {}
-    steps = [row[STEP_RATIO] for row in rows if _is_number(row.get(STEP_RATIO))]
+    steps = [row[STEP_RATIO] for row in rows if is_number(row.get(STEP_RATIO))]
     return {
         "metric": distance,
         "untrained": seen[0][1] if seen and not seen[0][0] else None,
@@ -189,10 +185,6 @@ def _of_record(job: Job) -> dict[str, Any]:
         "best": None,
         STEP_RATIO: sum(steps) / len(steps) if steps else None,
     } | {key: last.get(key, 0) for key in COUNTED}
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and isfinite(value)
 
 
 def _measured(job: Job, status: Status) -> dict[str, Any]:
@@ -215,4 +207,4 @@ def _measured(job: Job, status: Status) -> dict[str, Any]:
 
 def _fresh(evaluator: Evaluator, generator: TrainedGenerator) -> float | None:
     distance = evaluator.distance(generator, FRESH_SEED)
-    return distance if _is_number(distance) else None
+    return distance if is_number(distance) else None

@@ -32,7 +32,10 @@ class Results:
     @staticmethod
     def collect(study: Study, outcomes: Mapping[tuple[str, int], Outcome], command: str | None = None) -> "Results":
         """Summarise the ``outcomes`` there are; those of runs that have not ended are missing, not zero."""
-        by_arm = {arm.name: _in_order(arm, study, outcomes) for arm in study.arms}
+        by_arm = {
+            arm.name: [_in_json(dict(outcomes[key])) for seed in study.seeds if (key := (arm.name, seed)) in outcomes]
+            for arm in study.arms
+        }
         # The name of the value tells the extractor, and so whether two numbers may stand in one column.
         metrics = {o["metric"] for runs in by_arm.values() for o in runs if o["metric"]}
         if len(metrics) > 1:
@@ -122,10 +125,6 @@ def _in_json(value: Any) -> Any:
     return None if isinstance(value, float) and not isfinite(value) else value
 
 
-def _in_order(arm: Arm, study: Study, outcomes: Mapping[tuple[str, int], Outcome]) -> list[Outcome]:
-    return [_in_json(dict(outcomes[arm.name, seed])) for seed in study.seeds if (arm.name, seed) in outcomes]
-
-
 def _values(runs: Sequence[Outcome], key: str) -> list[float]:
     return [run[key] for run in runs if run[key] is not None]
 
@@ -165,7 +164,7 @@ def _arm(study: Study, arm: Arm, runs: Sequence[Outcome], *, measured: bool) -> 
         "best": summary(_standing(study, with_best, "best")) if measured else None,
         **_decay([run for run in runs if run["status"] == "finished"]),
         "clocks": {clock: _mean(_values(counted, clock)) for clock in (*CLOCKS, "g_num_real")},
-        "g_step_per_d_update": _mean(_values(counted, "g_step_per_d_update")),
+        STEP_RATIO: _mean(_values(counted, STEP_RATIO)),
         "verdict": None,
     }
 

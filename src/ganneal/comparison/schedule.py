@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,10 @@ from ganneal.comparison.study import (
     MATCHED,
     SHORT_CLOCK_WORDS,
     Study,
+    budget_of,
     control_cautions,
     count,
     is_annealed,
-    used_budget,
 )
 from ganneal.data.identity import Identity, data_changes, identify
 from ganneal.evaluation.run_data import check_identity
@@ -74,7 +75,7 @@ def compare(
         description = _begin(study, folder, command, chosen or {})
         for warning in _warnings(study):
             say(warning)
-        return _StudyRun(study, folder, executor, say, command, description, known or {}, ended).run()
+        return _StudyRun(study, folder, executor, say, command, description, ended, known or {}).run()
 
 
 def _warnings(study: Study) -> list[str]:
@@ -96,24 +97,24 @@ def _warnings(study: Study) -> list[str]:
     ]
 
 
+@dataclass
 class _StudyRun:
     """A study while its jobs run: what is waiting, running and measured."""
 
-    def __init__(
-        self,
-        study: Study,
-        folder: Path,
-        executor: Executor,
-        say: Say,
-        command: str | None,
-        description: bytes,
-        known: Mapping[JobKey, dict[str, Any]],
-        ended: Ended,
-    ):
-        self.study, self.folder, self.executor, self.say, self.command = study, folder, executor, say, command
-        self.description, self.told = description, ended
-        """What is in the study's file, and who is told of each run that has ended."""
-        keys = [(arm.name, seed) for seed in study.seeds for arm in study.arms]
+    study: Study
+    folder: Path
+    executor: Executor
+    say: Say
+    command: str | None
+    description: bytes
+    """What is in the study's file."""
+    told: Ended
+    """Who is told of each run that has ended."""
+    known: Mapping[JobKey, dict[str, Any]]
+
+    def __post_init__(self) -> None:
+        known = self.known
+        keys = [(arm.name, seed) for seed in self.study.seeds for arm in self.study.arms]
         self.outcomes: dict[JobKey, dict[str, Any]] = {key: dict(known[key]) for key in keys if key in known}
         self.waiting: list[JobKey] = [key for key in keys if key not in known]
         self.total = len(keys)
@@ -176,7 +177,7 @@ class _StudyRun:
             if model is None:
                 return None
             # Seed by seed: the run of the same seed decides how much this one may use.
-            used = used_budget(arm.like, model) if model[arm.like.clock] else None
+            used = budget_of(arm.like.clock, model[arm.like.clock]) if model[arm.like.clock] else None
         experiment = self.study.experiment(arm, seed, used)
         return Job(name, seed, experiment, _place(self.folder, name, seed), self.command)
 
@@ -235,16 +236,21 @@ def _check_place(folder: Path) -> None:
 
 def stored_choices(out: str | Path) -> dict[str, Any]:
     """What was chosen automatically for the study in ``out`` by then; empty where there is none."""
-    file = Path(out) / STUDY
-    return read_json(file).get("chosen", {}) if file.exists() else {}
+    return _stored(Path(out)).get("chosen", {})
+
+
+def _stored(folder: Path) -> dict[str, Any]:
+    """The content of the study's file in ``folder``; empty where there is none."""
+    file = folder / STUDY
+    return read_json(file) if file.exists() else {}
 
 
 def _begin(study: Study, folder: Path, command: str | None, chosen: Mapping[str, Any]) -> bytes:
     """Refuse what contradicts the directory, and write the study's file; its content."""
-    file = folder / STUDY
-    if file.exists():
-        _check_same(study, folder, read_json(file))
-    data = _data(study, folder)
+    stored = _stored(folder)
+    if (folder / STUDY).exists():
+        _check_same(study, folder, stored)
+    data = _data(study, folder, stored.get("data"))
     for arm in study.arms:
         for seed in study.seeds:  # of an arm that a study in between left out, too
             directory = RunDirectory(_place(folder, arm.name, seed))
@@ -255,24 +261,22 @@ def _begin(study: Study, folder: Path, command: str | None, chosen: Mapping[str,
         "name": study.name,
         "data": data,
         "command": command,
-        "chosen": {**stored_choices(folder), **chosen},  # those of an arm that is left out this time are kept
+        "chosen": {**stored.get("chosen", {}), **chosen},  # those of an arm that is left out this time are kept
         "baseline": study.baseline,
         "amount": study.amount,
         "seeds": list(study.seeds),
     }
     description = json.dumps(content, indent=2).encode()
-    write_bytes(file, description)
+    write_bytes(folder / STUDY, description)
     return description
 
 
-def _data(study: Study, folder: Path) -> dict[str, Any] | None:
-    """The identity of the data that all arms are trained on; what is stored of it where they cannot be read now.
+def _data(study: Study, folder: Path, stored: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The identity of the data that all arms are trained on; the ``stored`` one where they cannot be read now.
 
     Raises:
         ValueError: They are not the data that the study in ``folder`` began with.
     """
-    file = folder / STUDY
-    stored = read_json(file).get("data") if file.exists() else None
     try:
         now = identify(study.arms[0].experiment.data.load())
     except (ValueError, OSError):  # the error of each run, which is a row of the result

@@ -113,7 +113,7 @@ class Study:
 
     def budget(self) -> Budget:
         """What each arm without a ``like`` may use."""
-        return _budget(self.clock, self.amount)
+        return budget_of(self.clock, self.amount)
 
     def experiment(self, arm: Arm, seed: int, used: Budget | None) -> Experiment:
         """The experiment of one run; ``used`` is the budget of an arm that is like another.
@@ -172,13 +172,9 @@ def count(amount: float) -> str:
     return f"{int(amount):,}" if amount == int(amount) else f"{amount:,}"
 
 
-def _budget(clock: BudgetClock, amount: float) -> Budget:
+def budget_of(clock: BudgetClock, amount: float) -> Budget:
+    """``amount`` of ``clock`` alone."""
     return Budget(**{clock: amount if clock.endswith("seconds") else int(amount)})  # type: ignore[arg-type]
-
-
-def used_budget(like: Like, outcome: dict[str, Any]) -> Budget:
-    """The budget of a run that is like another whose ``outcome`` is known."""
-    return _budget(like.clock, outcome[like.clock])
 
 
 def matched_control(experiment: Experiment, scheme: Nested) -> Experiment:

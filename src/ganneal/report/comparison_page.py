@@ -23,36 +23,6 @@ RunKey = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class ArmRow:
-    """One arm as a row of the table."""
-
-    name: str
-    colour: int
-    scheme: str
-    equal_in: str
-    finished: str
-    last: tuple[str, str]
-    """Mean, and interval or number of seeds."""
-    best: tuple[str, str]
-    decay: str
-    clocks: tuple[str, ...]
-    step: str
-
-
-@dataclass(frozen=True)
-class RunRow:
-    """One run as a row of the table of runs."""
-
-    arm: str
-    seed: str
-    status: str
-    error: str
-    last: str
-    best: str
-    clocks: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class LatentRow:
     """The samples of one run from the latents that all share."""
 
@@ -62,21 +32,20 @@ class LatentRow:
     note: str
 
 
-def arm_row(arms: Sequence[Mapping[str, Any]], arm: Mapping[str, Any], seeds: int) -> ArmRow:
-    """Means over seeds as text."""
-    clocks = arm.get("clocks") or {}
-    return ArmRow(
-        name=str(arm["name"]),
-        colour=index_of(arms, arm),
-        scheme=str(arm.get("scheme", "")),
-        equal_in=str(arm.get("equal_in", "")),
-        finished=f"{arm.get('finished', 0)} of {seeds}",
-        last=_parted(arm.get("last")),
-        best=_parted(arm.get("best")),
-        decay=number(arm.get("decay")),
-        clocks=_clocks(clocks),
-        step=number(arm.get("g_step_per_d_update")),
-    )
+def arm_row(arms: Sequence[Mapping[str, Any]], arm: Mapping[str, Any], seeds: int) -> dict[str, Any]:
+    """One arm as a row of the table: means over seeds as text."""
+    return {
+        "name": arm["name"],
+        "colour": index_of(arms, arm),
+        "scheme": arm.get("scheme", ""),
+        "equal_in": arm.get("equal_in", ""),
+        "finished": f"{arm.get('finished', 0)} of {seeds}",
+        "last": _parted(arm.get("last")),
+        "best": _parted(arm.get("best")),
+        "decay": number(arm.get("decay")),
+        "clocks": _clocks(arm.get("clocks") or {}),
+        "step": number(arm.get("g_step_per_d_update")),
+    }
 
 
 def _parted(summary: Mapping[str, Any] | None) -> tuple[str, str]:
@@ -89,26 +58,23 @@ def _parted(summary: Mapping[str, Any] | None) -> tuple[str, str]:
     return mean, rest
 
 
-def _clocks(values: Mapping[str, Any]) -> tuple[str, ...]:
-    found = []
-    for name in CLOCKS:
-        value = values.get(name)
-        timed = name in ("seconds", "cpu_seconds")
-        found.append("–" if value is None else duration(value) if timed else f"{value:,.0f}")
-    return tuple(found)
+def _clocks(values: Mapping[str, Any]) -> list[str]:
+    read = [(name, values.get(name)) for name in CLOCKS]
+    return [
+        "–" if value is None else duration(value) if name.endswith("seconds") else f"{value:,.0f}"
+        for name, value in read
+    ]
 
 
-def rows_of_runs(arm: Mapping[str, Any], seeds: Sequence[int]) -> list[RunRow]:
+def rows_of_runs(arm: Mapping[str, Any], seeds: Sequence[int]) -> list[dict[str, Any]]:
     """Every run the arm was to have: those that diverged or failed, and those that have not ended, too."""
     ended = {run["seed"]: run for run in arm["runs"]}
-    return [_run_row(str(arm["name"]), seed, ended.get(seed)) for seed in seeds]
-
-
-def _run_row(arm: str, seed: int, run: Mapping[str, Any] | None) -> RunRow:
-    run = run or {"status": "not ended"}
-    error = str(run.get("error") or "")
-    last, best = number(run.get("last")), number(run.get("best"))
-    return RunRow(arm, str(seed), str(run["status"]), error, last, best, _clocks(run))
+    runs = [{"seed": seed} | ended.get(seed, {"status": "not ended"}) for seed in seeds]
+    return [
+        {key: run.get(key) for key in ("seed", "status", "error")}
+        | {"arm": arm["name"], "last": number(run.get("last")), "best": number(run.get("best")), "clocks": _clocks(run)}
+        for run in runs
+    ]
 
 
 def read_runs(folder: Path, arms: Sequence[Mapping[str, Any]]) -> dict[RunKey, RunRecord]:
@@ -189,6 +155,7 @@ def comparison_page(folder: Path) -> str:
     charts = [values_by_arm(arms, metric), distances(names, runs, unfinished, metric, clock)] if metric else []
     table = folder / "table.md"
     one = next(iter(runs.values()), None)
+    by_seed = {(arm, f"seed {seed}"): run for (arm, seed), run in runs.items()}
     return render(
         "comparison.html.j2",
         results=results,
@@ -198,8 +165,8 @@ def comparison_page(folder: Path) -> str:
         rows=[arm_row(arms, arm, len(seeds)) for arm in arms],
         runs=[row for arm in arms for row in rows_of_runs(arm, seeds)],
         charts=[chart for chart in charts if chart is not None],
-        player=build_player({(arm, f"seed {seed}"): run for (arm, seed), run in runs.items()}, clock),
-        latents=latent_rows({(arm, f"seed {seed}"): run for (arm, seed), run in runs.items()}),
+        player=build_player(by_seed, clock),
+        latents=latent_rows(by_seed),
         differences=arm_differences(study, str(results["baseline"])),
         data=flatten(one.data) if one else {},
         provenance=flatten(results.get("hardware") or {}),

@@ -24,6 +24,34 @@ EVALUATIONS = {
     ),
 }
 """Titles and meanings of the evaluations that runs make besides the distance."""
+CHARTS = (
+    (
+        "outputs",
+        "Mean outputs of the discriminator",
+        "Raw outputs, above 0 for what it takes to be real under most losses. Far apart: it tells them apart.",
+        (("d_real", "D(real)"), ("d_fake", "D(fake)")),
+    ),
+    (
+        "losses",
+        "Losses",
+        "The two oppose each other: that one falls is no progress by itself.",
+        (("d_loss", "discriminator"), ("g_loss", "generator"), ("d_penalty", "penalty")),
+    ),
+    (
+        "gradients",
+        "Gradient norms",
+        "Mean length of each player's gradient, in measured rounds.",
+        (("d_grad_norm", "discriminator"), ("g_grad_norm", "generator")),
+    ),
+    (
+        "steps",
+        "Generator step length",
+        "Summed length of the generator's steps for each discriminator update.",
+        (("g_step_per_d_update", "step length"),),
+    ),
+    ("rates", "Learning rates", "As the rule set them.", (("d_lr", "discriminator"), ("g_lr", "generator"))),
+)
+"""Key, title, caption and logged columns of each chart of lines."""
 
 
 @dataclass(frozen=True)
@@ -90,46 +118,9 @@ def changes(run: RunRecord, column: str) -> bool:
 
 def curves(run: RunRecord) -> list[Figure]:
     """Every curve that the run has the numbers for: evaluations first."""
-    names = run.evaluation_names()
-    found = [evaluation(run, name, f"evaluation{index}") for index, name in enumerate(names)]
-    penalty = [("d_penalty", "penalty")] if changes(run, "d_penalty") else []
-    found.append(
-        lines(
-            run,
-            "outputs",
-            "Mean outputs of the discriminator",
-            "Raw outputs, above 0 for what it takes to be real under most losses. Far apart: it tells them apart.",
-            [("d_real", "D(real)"), ("d_fake", "D(fake)")],
-        )
-    )
-    found.append(
-        lines(
-            run,
-            "losses",
-            "Losses",
-            "The two oppose each other: that one falls is no progress by itself.",
-            [("d_loss", "discriminator"), ("g_loss", "generator"), *penalty],
-        )
-    )
-    found.append(
-        lines(
-            run,
-            "gradients",
-            "Gradient norms",
-            "Mean length of each player's gradient, in measured rounds.",
-            [("d_grad_norm", "discriminator"), ("g_grad_norm", "generator")],
-        )
-    )
-    found.append(
-        lines(
-            run,
-            "steps",
-            "Generator step length",
-            "Summed length of the generator's steps for each discriminator update.",
-            [("g_step_per_d_update", "step length")],
-        )
-    )
-    if changes(run, "d_lr") or changes(run, "g_lr"):
-        rates = [("d_lr", "discriminator"), ("g_lr", "generator")]
-        found.append(lines(run, "rates", "Learning rates", "As the rule set them.", rates))
+    found = [evaluation(run, name, f"evaluation{index}") for index, name in enumerate(run.evaluation_names())]
+    for key, title, caption, columns in CHARTS:
+        shown = [column for column in columns if column[0] != "d_penalty" or changes(run, "d_penalty")]
+        if key != "rates" or any(changes(run, column) for column, _ in columns):
+            found.append(lines(run, key, title, caption, shown))
     return [figure for figure in found if figure is not None]

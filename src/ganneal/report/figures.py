@@ -68,7 +68,6 @@ class Chart:
 
     def __init__(self, key: str, *, width: float = FIGURE_WIDTH, height: float = FIGURE_HEIGHT):
         import matplotlib as mpl
-        from matplotlib.backends.backend_svg import FigureCanvasSVG
         from matplotlib.figure import Figure
 
         self.key = key
@@ -76,7 +75,6 @@ class Chart:
         self.settings: dict[Any, Any] = SETTINGS | {"svg.hashsalt": key}
         with mpl.rc_context(self.settings):
             self.figure = Figure(figsize=(width, height), layout="constrained", facecolor="none")
-            FigureCanvasSVG(self.figure)
             self.axes = self.figure.add_subplot(facecolor="none")
 
     def line(self, x: np.ndarray, y: np.ndarray, index: int, label: str | None = None) -> None:

@@ -14,20 +14,9 @@ from ganneal.storage.json_files import read_json, read_lines
 
 STUDY = "study.json"
 """The file that makes a folder a comparison."""
-LOGGED = frozenset(
-    (*CLOCKS, "round", "d_lr", "g_lr", "d_loss", "g_loss", "d_real", "d_fake", "d_penalty", "g_penalty")
-    + (
-        "g_step",
-        "g_step_per_d_update",
-        "d_grad_norm",
-        "g_grad_norm",
-        "evaluating_seconds",
-        "evaluation_cost",
-        "rollbacks",
-        "compared",
-        "duplicates_expected",
-        "stopped",
-    )
+LOGGED = frozenset(CLOCKS) | frozenset(
+    "round d_lr g_lr d_loss g_loss d_real d_fake d_penalty g_penalty g_step g_step_per_d_update "
+    "d_grad_norm g_grad_norm evaluating_seconds evaluation_cost rollbacks compared duplicates_expected stopped".split()
 )
 """Keys of a log row that training writes; any other number in a row is an evaluation, but for those of a level."""
 DISTANCE = re.compile(r"(FD|KD|FID|KID)\b")
@@ -88,14 +77,14 @@ class RunRecord:
     def series(self, key: str, clock: str = "num_real") -> tuple[np.ndarray, np.ndarray]:
         """The finite values of ``key`` and the clock at each, in the record's order."""
         # Evaluations stand in some rows only: each value with the clock of its own row.
-        pairs = [(row[clock], row[key]) for row in self.rows if _is_number(row.get(key)) and _is_number(row.get(clock))]
+        pairs = [(row[clock], row[key]) for row in self.rows if is_number(row.get(key)) and is_number(row.get(clock))]
         x, y = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
         return x, y
 
     def evaluation_names(self) -> list[str]:
         """The evaluations in the rows, distances first, those between learned features before those between pixels."""
         names = dict.fromkeys(
-            key for row in self.rows for key in row if key not in LOGGED and "/" not in key and _is_number(row[key])
+            key for row in self.rows for key in row if key not in LOGGED and "/" not in key and is_number(row[key])
         )
         return sorted(names, key=lambda name: (not DISTANCE.match(name), "pixels" in name))
 
@@ -113,7 +102,8 @@ class RunRecord:
         return float(np.interp(num_real, x, y)) if len(x) else float(num_real)
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether a value of a log row is a finite number."""
     return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
 
 

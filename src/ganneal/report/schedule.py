@@ -1,7 +1,7 @@
 """One round of the schedule drawn as moves, and what each level did."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -79,16 +79,17 @@ def first_round(scheme: Scheme) -> Round:
     figures = plan(scheme)
     count = len(figures.levels)
     pushes = 0 if figures.stage is None else 1
-    drawn = [_level(level, index / max(count - 1, 1), pushes) for index, level in enumerate(figures.levels)]
+    drawn = [
+        LevelMoves(
+            level,
+            (*_moves("D", level.d_updates), *_moves("G", level.g_updates), *_moves("P", pushes)),
+            shade=index / max(count - 1, 1),
+        )
+        for index, level in enumerate(figures.levels)
+    ]
     if count > SHOWN_LEVELS:
-        after = drawn[-KEPT]
-        drawn = [*drawn[:KEPT], LevelMoves(after.figures, after.moves, after.shade, gap=True), *drawn[1 - KEPT :]]
+        drawn = [*drawn[:KEPT], replace(drawn[-KEPT], gap=True), *drawn[1 - KEPT :]]
     return Round(figures, tuple(drawn))
-
-
-def _level(level: LevelPlan, shade: float, pushes: int) -> LevelMoves:
-    moves = (*_moves("D", level.d_updates), *_moves("G", level.g_updates), *_moves("P", pushes))
-    return LevelMoves(level, moves, shade)
 
 
 def _moves(player: str, count: int) -> tuple[Move, ...]:
@@ -134,8 +135,8 @@ def _given(round: Round) -> Figure:
     weights = np.array([level.weight for level in levels])
     updates = np.array([level.g_updates for level in levels], dtype=np.float64)
     places = [level.level for level in levels]
-
-    shown = [(weights, "weight"), (updates, "G updates")] if updates.any() else [(weights, "step size")]
+    nested = bool(updates.any())
+    shown = [(weights, "weight"), (updates, "G updates")] if nested else [(weights, "step size")]
 
     def draw(chart: Chart) -> None:
         for index, (values, label) in enumerate(shown):
@@ -143,13 +144,13 @@ def _given(round: Round) -> Figure:
         chart.scale(np.concatenate([values for values, _ in shown]))
 
     chart = _shaded("levels-given", places, draw)
-    given = [f"weight {number(v.weight)}, {v.g_updates} generator updates" for v in levels]
-    if not updates.any():
-        given = [f"step size {number(v.weight)}" for v in levels]
-    said = "; ".join(f"level {place}: {what}" for place, what in zip(places, given, strict=True))
+    given = [
+        f"level {v.level}: {shown[0][1]} {number(v.weight)}" + f", {v.g_updates} generator updates" * nested
+        for v in levels
+    ]
     return Figure(
-        "Weight and updates by level" if updates.any() else "Step size by level",
-        chart.svg(said),
+        "Weight and updates by level" if nested else "Step size by level",
+        chart.svg("; ".join(given)),
         "What the schedule gives each level. A stronger shade: later in the round.",
     )
 

@@ -53,13 +53,7 @@ def verdicts(run: RunRecord) -> list[RunVerdict]:
 def history(run: RunRecord) -> list[dict[str, str]]:
     """Every verdict on the run's health with its place, in order."""
     return [
-        {
-            "at": words.clock(row.get("num_real", 0), "num_real", run.unit),
-            "severity": _verdict(row).severity,
-            "text": _verdict(row).text,
-            "figure": _verdict(row).figure,
-        }
-        for row in run.health
+        {"at": words.clock(row.get("num_real", 0), "num_real", run.unit)} | vars(_verdict(row)) for row in run.health
     ]
 
 

@@ -39,7 +39,6 @@ def gradient_picture(
             be a kernel estimate, ``GaussianMixture.isotropic(samples, std)``.
         seed: Of the samples that are compared over.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     random = torch.Generator().manual_seed(seed)
@@ -56,7 +55,6 @@ def gradient_picture(
     cosines = cosine_similarity(found, exact, dim=1)
 
     figure = Figure(figsize=(9.6, 4.9), layout="constrained")
-    FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2, sharex=True, sharey=True)
     longest = float(exact.norm(dim=1).quantile(LONGEST_QUANTILE))
     spacing = float(sides[0][1] - sides[0][0])

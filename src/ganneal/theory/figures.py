@@ -14,6 +14,7 @@ from ganneal.storage.atomic import write_bytes
 from ganneal.theory.fields import gradient_picture
 from ganneal.theory.langevin import ScoreFunction, annealed_langevin, exact_score, fit_score, noise_levels
 from ganneal.theory.propositions.optimal import trained_discriminator
+from ganneal.wording import markdown_table
 
 RING = Ring(std=0.1)
 NOISE_LEVELS = noise_levels(1.0, RING.std, 8)
@@ -69,28 +70,22 @@ def _quality(paths: dict[str, list[Tensor]]) -> str:
     """How well the last samples fit the data smoothed by the last level, as a table."""
     # at the last level the chain samples the smoothed density: the data themselves would be the wrong target
     target = GaussianMixture.of(RING.mixture).smoothed(NOISE_LEVELS[-1])
-    rows = [
-        "| sampled by | within 3 std of a mode | modes of 8 | KL of the modes' shares | mean log density |",
-        "| --- | --- | --- | --- | --- |",
-    ]
     ends = {f"{name} scores": path[-1].double() for name, path in paths.items()}
     ends["none: the smoothed data themselves"] = target.sample(FIGURE_SAMPLES, torch.Generator().manual_seed(2))
+    head = ["sampled by", "within 3 std of a mode", "modes of 8", "KL of the modes' shares", "mean log density"]
+    rows = []
     for name, x in ends.items():
-        quality = mixture_quality(x, target)
-        rows.append(
-            f"| {name} | {quality.high_quality:.3f} | {quality.modes_robust} | {quality.weights_kl:.4f} | "
-            f"{target.log_prob(x).mean():.2f} |"
-        )
-    return "\n".join(rows)
+        found = mixture_quality(x, target)
+        shares, density = f"{found.weights_kl:.4f}", f"{target.log_prob(x).mean():.2f}"
+        rows.append([name, f"{found.high_quality:.3f}", str(found.modes_robust), shares, density])
+    return markdown_table(head, rows)
 
 
 def _panels(paths: dict[str, list[Tensor]]) -> Any:
     """A row for each score, a panel for each shown level."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9.6, 5.0), layout="constrained")
-    FigureCanvasAgg(figure)
     panels = figure.subplots(len(paths), len(LEVELS_SHOWN), sharex=True, sharey=True)
     for row, (name, path) in zip(panels, paths.items(), strict=True):
         for axes, index in zip(row, LEVELS_SHOWN, strict=True):

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ganneal.data.protocol import PointBatch
 from ganneal.metrics.mixture import GaussianMixture
+from ganneal.theory.descent import descend
 from ganneal.weights import Geometric
 
 Stds = Float[Tensor, "n 1"]
@@ -117,18 +118,14 @@ def fit_score(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = ScoreNetwork(points.shape[1], width)
-    optimizer = torch.optim.Adam(network.parameters(), lr=2e-3, fused=True)
-    rule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     choices = torch.tensor(levels, dtype=torch.float32)[:, None]
-    for _ in range(steps):
+
+    def loss() -> Tensor:
         x = points[torch.randint(len(points), (batch,), generator=random)].float()
         stds = choices[torch.randint(len(choices), (batch,), generator=random)]
-        loss = denoising_loss(network, x, stds, torch.randn(x.shape, generator=random)).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        rule.step()
-    return network
+        return denoising_loss(network, x, stds, torch.randn(x.shape, generator=random)).mean()
+
+    return descend(network, loss, steps)
 
 
 @torch.no_grad()

@@ -47,12 +47,10 @@ def trail_figure(samples: Images, trail: Sequence[PushedSamples], *, rows: int =
     """`push_figure` of pushes that have been made: ``trail`` is where each took ``samples``, and along what."""
     if rows < 1:
         raise ValueError(f"rows must be at least 1, got {rows}.")
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     rows, columns = min(rows, len(samples)), len(trail) + 1
     figure = Figure(figsize=(INCHES * columns, 2.4 * INCHES * rows))
-    FigureCanvasAgg(figure)
     # not a layout engine: the panels are all of one size, and it takes longer than drawing them
     room = {
         "left": 0.005,

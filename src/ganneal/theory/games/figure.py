@@ -28,13 +28,11 @@ def game_picture(game: Game, paths: Mapping[str, Path], title: str) -> bytes:
     The plane shows the first coordinate of each player, and the field there with the others at the equilibrium.
     """
     import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     settings: dict[Any, Any] = {"font.size": 9, "axes.titlesize": 9.5, "legend.frameon": False}
     with mpl.rc_context(settings):
         figure = Figure(figsize=(9.6, 4.9), layout="constrained")
-        FigureCanvasAgg(figure)
         plane, over_steps = figure.subplots(1, 2)
         _field(plane, game, _reach(game, paths))
         for index, names in enumerate(coinciding(paths)):

@@ -1,6 +1,7 @@
 """Proposition 3: the annealed chain of pushes, and where ideal discriminators take a normal distribution."""
 
 from collections.abc import Sequence
+from math import prod
 
 import torch
 
@@ -16,32 +17,39 @@ from ganneal.weights import Geometric, Ones, Weights
 CHAIN_STEPS = 15
 CHAIN_STEP_SIZE = 0.1
 """M and eta of the table of T3.2."""
+FALLING = Geometric(1, 0.01)
 WEIGHT_RULES: dict[str, Weights] = {
     "ones": Ones(),
-    "1 to 0.01": Geometric(1, 0.01),
+    "1 to 0.01": FALLING,
     "0.01 to 1": Geometric(0.01, 1),
     "20 to 1": Geometric(20, 1),
 }
 """The rows of the table of T3.2."""
 
 
+def chain_step_sizes(
+    rule: Weights = FALLING, step_size: float = CHAIN_STEP_SIZE, count: int = CHAIN_STEPS
+) -> list[float]:
+    """eta w_m for m = 1..M."""
+    return [step_size * weight for weight in rule((1,) * count, 0)]
+
+
 def chain_error() -> float:
     """T3.1: largest difference of the annealed chain and a loop with each gradient written out; weights as given."""
     of, start = critics(CHAIN_STEPS), random_points(64)
-    weights = Geometric(1, 0.01)((1,) * CHAIN_STEPS, 0)
     x = start
     for m, critic in enumerate(of):
         at = x.clone().requires_grad_()
         critic(at).sum().backward()
         assert at.grad is not None
         x = x + CHAIN_STEP_SIZE * (0.01 ** (m / (CHAIN_STEPS - 1))) * at.grad
-    return (pushes(start, of, [CHAIN_STEP_SIZE * w for w in weights])[-1].samples - x).abs().max().item()
+    return (pushes(start, of, chain_step_sizes())[-1].samples - x).abs().max().item()
 
 
 def unit_weights_error() -> float:
     """T3.1: with weights of 1 the annealed chain is the plain one, bit for bit: the largest difference is 0."""
     of, start = critics(CHAIN_STEPS), random_points(64)
-    annealed = pushes(start, of, [CHAIN_STEP_SIZE * w for w in Ones()((1,) * CHAIN_STEPS, 0)])
+    annealed = pushes(start, of, chain_step_sizes(Ones()))
     plain = pushes(start, of, [CHAIN_STEP_SIZE] * CHAIN_STEPS)
     return (annealed[-1].samples - plain[-1].samples).abs().max().item()
 
@@ -49,9 +57,8 @@ def unit_weights_error() -> float:
 def training_chain_error() -> float:
     """T3.1: the moves that training makes, with delta 1, are the annealed chain: the largest difference is 0."""
     of, x = critics(CHAIN_STEPS), random_points(64)
-    sizes = [CHAIN_STEP_SIZE * weight for weight in Geometric(1, 0.01)((1,) * CHAIN_STEPS, 0)]
-    expected = pushes(x, of, sizes)[-1].samples
-    for critic, size in zip(of, sizes, strict=True):
+    expected = pushes(x, of, chain_step_sizes())[-1].samples
+    for critic, size in zip(of, chain_step_sizes(), strict=True):
         x = Push()(critic, x, size, LOSSES["nonsaturating"])
     return (x - expected).abs().max().item()
 
@@ -73,7 +80,7 @@ def ideal_chain(p: Normal1D, q: Normal1D, step_sizes: Sequence[float]) -> list[N
 
 def annealed(weights: Weights, step_size: float = CHAIN_STEP_SIZE, count: int = CHAIN_STEPS) -> list[Normal1D]:
     """The ideal chain of setting S1 under ``weights``."""
-    return ideal_chain(DATA, MODEL, [step_size * weight for weight in weights((1,) * count, 0)])
+    return ideal_chain(DATA, MODEL, chain_step_sizes(weights, step_size, count))
 
 
 def divergences(path: Sequence[Normal1D]) -> list[float]:
@@ -108,13 +115,12 @@ def simulated_chain_error(count: int = 20_000) -> float:
 
     The points are quantiles, so that nothing is drawn; every point is on the straight line that the formula says.
     """
-    path = annealed(Geometric(1, 0.01))
-    weights = Geometric(1, 0.01)((1,) * CHAIN_STEPS, 0)
+    path = annealed(FALLING)
     # Quantiles in place of random points: the only error left is rounding.
     z = torch.special.ndtri((torch.arange(count, dtype=torch.float64) + 0.5) / count)[:, None]
     data = mixture_of(DATA)
     exact = [log_ratio(data, mixture_of(q)) for q in path[:-1]]
-    moved = pushes(MODEL.mean + MODEL.std * z, exact, [CHAIN_STEP_SIZE * w for w in weights])[-1].samples
+    moved = pushes(MODEL.mean + MODEL.std * z, exact, chain_step_sizes())[-1].samples
     return (moved - (path[-1].mean + path[-1].std * z)).abs().max().item()
 
 
@@ -128,10 +134,8 @@ def contraction_error() -> float:
     """T3.2: the mean's distance falls by the product of 1 - eta w_m/std_*², which no order of the weights changes."""
     errors = []
     for rule in WEIGHT_RULES.values():
-        factor = 1.0
         # Sorted, as a product does not know the order; the standard deviation does.
-        for weight in sorted(rule((1,) * CHAIN_STEPS, 0)):
-            factor *= 1 - CHAIN_STEP_SIZE * weight / DATA.std**2
+        factor = prod(1 - size / DATA.std**2 for size in sorted(chain_step_sizes(rule)))
         end = annealed(rule)[-1]
         errors.append(abs((DATA.mean - end.mean) - factor * (DATA.mean - MODEL.mean)))
     return max(errors)

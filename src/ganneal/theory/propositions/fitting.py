@@ -8,11 +8,10 @@ from torch import Tensor, nn
 from torch.func import functional_call, jacrev
 
 from ganneal.theory.normals import Normal1D
-from ganneal.theory.propositions.chains import CHAIN_STEP_SIZE, CHAIN_STEPS, annealed
+from ganneal.theory.propositions.chains import CHAIN_STEPS, FALLING, annealed, chain_step_sizes
 from ganneal.theory.propositions.networks import LATENTS, critics, generator, random_points
 from ganneal.theory.propositions.optimal import DATA, MODEL
 from ganneal.theory.pushes import pushes
-from ganneal.weights import Geometric
 
 
 class FirstPass(NamedTuple):
@@ -26,13 +25,9 @@ class FirstPass(NamedTuple):
     """V(z) = sum of eta_m w_m grad D_m(x_{m-1}), ``[n, d]``."""
 
 
-def _step_sizes() -> list[float]:
-    return [CHAIN_STEP_SIZE * weight for weight in Geometric(1, 0.01)((1,) * CHAIN_STEPS, 0)]
-
-
 def first_pass(network: nn.Module, of: Sequence[nn.Module], z: Tensor) -> FirstPass:
     """The fit's loss and gradient at its start, and the moves added up push by push."""
-    sizes = _step_sizes()
+    sizes = chain_step_sizes()
     trail = pushes(network(z).detach(), of, sizes)
     target = trail[-1].samples
     loss = 0.5 * (network(z) - target).square().sum(1).mean()
@@ -64,10 +59,10 @@ def ideal_loss_error() -> float:
     ½ E‖V‖² with V(z) = (mean_M - mean) + (std_M - std) z has the closed form ½ (Δmean² + Δstd²); the other side
     adds up eta_m w_m (s_* - s_{g_m}) along the chain, over the quantiles of z and their weights.
     """
-    path = annealed(Geometric(1, 0.01))
+    path = annealed(FALLING)
     z = torch.linspace(-12, 12, 4_001, dtype=torch.float64)
     x, moves = MODEL.mean + MODEL.std * z, torch.zeros_like(z)
-    for q, h in zip(path, _step_sizes(), strict=False):
+    for q, h in zip(path, chain_step_sizes(), strict=False):
         step = h * (-(x - DATA.mean) / DATA.std**2 + (x - q.mean) / q.std**2)
         x, moves = x + step, moves + step
     measured = 0.5 * torch.trapezoid(moves.square() * Normal1D(0, 1).log_prob(z).exp(), z).item()

@@ -18,7 +18,7 @@ from ganneal.theory.propositions.chains import ideal_chain
 from ganneal.theory.propositions.networks import critics, generator, random_points
 from ganneal.theory.propositions.optimal import DATA
 from ganneal.theory.pushes import pushes
-from ganneal.theory.scores import Critic, log_ratio, mixture_of
+from ganneal.theory.scores import log_ratio, mixture_of
 
 LATENT_STEP = 1e-4
 PUSH_STEP_SIZE = 0.1
@@ -28,6 +28,12 @@ NARROW, WIDE = Normal1D(0.0, 0.4), Normal1D(0.0, 1.3)
 """Models that are narrower and wider than the data of setting S1, whose standard deviation is 0.8."""
 
 
+def _directions(latents: Tensor, seed: int) -> Tensor:
+    """A random vector of length 1 for each of ``latents``."""
+    drawn = torch.randn(latents.shape, generator=torch.Generator().manual_seed(seed), dtype=latents.dtype)
+    return drawn / drawn.norm(dim=1, keepdim=True)
+
+
 def stretch(sampler: Callable[[Tensor], Tensor], latents: Tensor, *, seed: int = 0) -> float:
     """How far samples move for a small change of the latent: mean distance moved over the distance of the latents.
 
@@ -35,27 +41,20 @@ def stretch(sampler: Callable[[Tensor], Tensor], latents: Tensor, *, seed: int =
         sampler: Latents ``[n, k]`` to samples ``[n, ...]``, each by itself.
         latents: Where; each is moved by 1e-4 in a random direction. Use float64.
     """
-    random = torch.Generator().manual_seed(seed)
-    directions = torch.randn(latents.shape, generator=random, dtype=latents.dtype)
-    directions = directions / directions.norm(dim=1, keepdim=True)
     with torch.no_grad():
-        moved = sampler(latents + LATENT_STEP * directions) - sampler(latents)
+        moved = sampler(latents + LATENT_STEP * _directions(latents, seed)) - sampler(latents)
     # In float64 a step of 1e-4 leaves twelve digits of the difference.
     return moved.flatten(1).norm(dim=1).mean().item() / LATENT_STEP
-
-
-def scaled_critic(critic: Critic, factor: float) -> Critic:
-    """``critic`` with gradients longer by ``factor``."""
-    return lambda x: factor * critic(x)
 
 
 def pushed_stretch(model: Normal1D, factor: float) -> float:
     """`stretch` of mean + std z after a push by the exact discriminator with gradients longer by ``factor``."""
     exact = log_ratio(mixture_of(DATA), mixture_of(model))
-    z = random_points(64, 1)
-    return stretch(
-        lambda z: pushes(model.mean + model.std * z, [scaled_critic(exact, factor)], [PUSH_STEP_SIZE])[-1].samples, z
-    )
+
+    def pushed(z: Tensor) -> Tensor:
+        return pushes(model.mean + model.std * z, [lambda x: factor * exact(x)], [PUSH_STEP_SIZE])[-1].samples
+
+    return stretch(pushed, random_points(64, 1))
 
 
 def stretch_error() -> float:
@@ -72,14 +71,11 @@ def linear_error() -> float:
     """Largest relative change of `stretch` by a push along a constant gradient of length 1 to 100."""
     network, z, along = generator(), random_points(32, 3), torch.tensor([0.6, 0.8], dtype=torch.float64)
     before = stretch(network, z)
-    return max(
-        abs(
-            stretch(lambda z, norm=norm: pushes(network(z), [lambda x: norm * (x @ along)], [1.0])[-1].samples, z)
-            / before
-            - 1
-        )
-        for norm in (1.0, 10.0, 100.0)
-    )
+
+    def after(norm: float) -> float:
+        return stretch(lambda z: pushes(network(z), [lambda x: norm * (x @ along)], [1.0])[-1].samples, z)
+
+    return max(abs(after(norm) / before - 1) for norm in (1.0, 10.0, 100.0))
 
 
 def slope(model: Normal1D) -> float:
@@ -93,11 +89,8 @@ def chain_rule_error() -> float:
     """A push of a generator's samples moves them by (I + h Hessian of D) J dz: relative difference, random networks."""
     network, (critic,), z = generator(), critics(1), random_points(32, 3)
     moved = stretch(lambda z: pushes(network(z), [critic], [PUSH_STEP_SIZE])[-1].samples, z)
-    random = torch.Generator().manual_seed(0)
-    directions = torch.randn(z.shape, generator=random, dtype=z.dtype)
-    directions = directions / directions.norm(dim=1, keepdim=True)
     lengths = []
-    for latent, direction in zip(z, directions, strict=True):
+    for latent, direction in zip(z, _directions(z, 0), strict=True):
         jacobian = torch.autograd.functional.jacobian(lambda one: network(one[None])[0], latent)
         hessian = torch.autograd.functional.hessian(lambda x: critic(x[None])[0], network(latent[None])[0].detach())
         across = torch.as_tensor(jacobian) @ direction

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from ganneal.losses import LOSSES, Loss
 from ganneal.metrics.mixture import GaussianMixture
-from ganneal.theory.normals import Normal1D, nodes, normal_log_ratio
+from ganneal.theory.descent import descend
+from ganneal.theory.normals import Normal1D, difference_quotient, nodes, normal_log_ratio
 from ganneal.theory.scores import Agreement, agreement, input_gradients, mixture_of, score_difference
 
 PointsOnLine = Float64[Tensor, " n"]
@@ -86,16 +87,12 @@ def trained_discriminator(
         torch.manual_seed(seed)
         layers = nn.Linear(2, width), nn.Softplus(), nn.Linear(width, width), nn.Softplus(), nn.Linear(width, 1)
     network = nn.Sequential(*layers, nn.Flatten(0))
-    optimizer = torch.optim.Adam(network.parameters(), lr=2e-3, fused=True)
-    rule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    for _ in range(steps):
+
+    def loss() -> Tensor:
         real, fake = (density.sample(512, random).float() for density in (p, q))
-        loss = LOSSES["nonsaturating"].discriminator(network(real), network(fake)).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        rule.step()
-    return network
+        return LOSSES["nonsaturating"].discriminator(network(real), network(fake)).mean()
+
+    return descend(network, loss, steps)
 
 
 def network_agreement(steps: int = 4_000) -> Agreement:
@@ -129,11 +126,8 @@ def pointwise_optimum(loss: Loss, ratio: PointsOnLine, limit: float = 60.0) -> P
 
 def optimal_slope(loss: Loss, x: PointsOnLine, step: float = 1e-3) -> PointsOnLine:
     """The derivative in x of the pointwise optimum in setting S1, by differences of fourth order."""
-
-    def at(offset: float) -> PointsOnLine:
-        return pointwise_optimum(loss, normal_log_ratio(DATA, MODEL)(x + offset * step))
-
-    return (8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * step)
+    ratio = normal_log_ratio(DATA, MODEL)
+    return difference_quotient(lambda t: pointwise_optimum(loss, ratio(x + t)), step)
 
 
 def _line() -> tuple[PointsOnLine, PointsOnLine]:

@@ -39,11 +39,22 @@ def relative_error(one: Sequence[Tensor], other: Sequence[Tensor]) -> float:
     return ((flat[0] - flat[1]).norm() / flat[1].norm()).item()
 
 
+def _gradients(loss: Tensor, network: nn.Module) -> tuple[Tensor, ...]:
+    return torch.autograd.grad(loss, list(network.parameters()))
+
+
 def _fit_gradient(network: nn.Module, z: Tensor, target: Tensor) -> tuple[Tensor, ...]:
     # One step of regression: the gradient at x = G(z) is J'(x - target), the chain rule with the push in the place of
     # the loss.
-    loss = 0.5 * (network(z) - target.detach()).square().sum(1).mean()
-    return torch.autograd.grad(loss, list(network.parameters()))
+    return _gradients(0.5 * (network(z) - target.detach()).square().sum(1).mean(), network)
+
+
+def _chain_gradient(
+    network: nn.Module, z: Tensor, critics: Sequence[nn.Module], weights: Sequence[float], eta: float
+) -> list[Tensor]:
+    """The gradient of one fit to samples that the annealed chain moved, over its step size ``eta``."""
+    target = pushes(network(z).detach(), critics, [eta * w for w in weights])[-1].samples
+    return [gradient / eta for gradient in _fit_gradient(network, z, target)]
 
 
 def loss_gradient_error(loss: Loss, weight: float = WEIGHT) -> float:
@@ -54,7 +65,7 @@ def loss_gradient_error(loss: Loss, weight: float = WEIGHT) -> float:
     network, (critic,), z = generator(), critics(1), random_points(NUM_POINTS, LATENTS)
     real = critic(random_points(NUM_POINTS, seed=3)).detach()
     own = loss.generator(critic(network(z)), real if loss.needs_real else None, weight=weight).mean()
-    direct = torch.autograd.grad(own, list(network.parameters()))
+    direct = _gradients(own, network)
     x = network(z).detach()
     a = pull(loss, critic(x), real if loss.needs_real else None, weight=weight)
     return relative_error(_fit_gradient(network, z, x + a[:, None] * input_gradients(critic, x)), direct)
@@ -63,7 +74,7 @@ def loss_gradient_error(loss: Loss, weight: float = WEIGHT) -> float:
 def pushed_loss_error(loss: Loss) -> float:
     """T4.2: the gradient of ``loss`` against that of one fit to samples that training's push moved down it."""
     network, (critic,), z = generator(), critics(1), random_points(NUM_POINTS, LATENTS)
-    direct = torch.autograd.grad(loss.generator(critic(network(z))).mean(), list(network.parameters()))
+    direct = _gradients(loss.generator(critic(network(z))).mean(), network)
     target = Push(delta=DELTAS["loss"])(critic, network(z).detach(), 1.0, loss)
     return relative_error(_fit_gradient(network, z, target), direct)
 
@@ -74,7 +85,7 @@ def linear_loss_error() -> float:
     loss = LOSSES["wgan"].generator(critic(network(z)), weight=WEIGHT).mean()
     x = network(z).detach()
     push = pushes(x, [critic], [WEIGHT])[-1].samples
-    return relative_error(_fit_gradient(network, z, push), torch.autograd.grad(loss, list(network.parameters())))
+    return relative_error(_fit_gradient(network, z, push), _gradients(loss, network))
 
 
 def accumulated_error(eta: float, levels: int = NUM_LEVELS, weights: Weights | None = None) -> float:
@@ -85,10 +96,8 @@ def accumulated_error(eta: float, levels: int = NUM_LEVELS, weights: Weights | N
     """
     of = (weights or Geometric(1, 0.01))((1,) * levels, 0)
     network, frozen, z = generator(), critics(levels), random_points(NUM_POINTS, LATENTS)
-    target = pushes(network(z).detach(), frozen, [eta * w for w in of])[-1].samples
-    chained = [gradient / eta for gradient in _fit_gradient(network, z, target)]
-    nested = sum((-w * critic(network(z))).mean() for w, critic in zip(of, frozen, strict=True))
-    return relative_error(chained, torch.autograd.grad(torch.as_tensor(nested), list(network.parameters())))
+    nested = torch.stack([-w * critic(network(z)).mean() for w, critic in zip(of, frozen, strict=True)]).sum()
+    return relative_error(_chain_gradient(network, z, frozen, of, eta), _gradients(nested, network))
 
 
 def convergence_order() -> float:
@@ -99,13 +108,12 @@ def convergence_order() -> float:
 
 def cycle_error(levels: int = 4, eta: float = 1e-7) -> float:
     """T4.3: a whole NATS cycle, j single steps at level j, against a chain with weights j w_j; relative, eta small."""
-    of = [j * w for j, w in enumerate(Geometric(1, 0.01)(range(1, levels + 1), 0), start=1)]
+    weights = Geometric(1, 0.01)(range(1, levels + 1), 0)
     network, frozen, z = generator(), critics(levels), random_points(NUM_POINTS, LATENTS)
-    target = pushes(network(z).detach(), frozen, [eta * w for w in of])[-1].samples
-    chained = [gradient / eta for gradient in _fit_gradient(network, z, target)]
+    chained = _chain_gradient(network, z, frozen, [j * w for j, w in enumerate(weights, start=1)], eta)
     steps = [
         -w * critic(network(z)).mean()
-        for j, (w, critic) in enumerate(zip(Geometric(1, 0.01)(range(1, levels + 1), 0), frozen, strict=True), start=1)
+        for j, (w, critic) in enumerate(zip(weights, frozen, strict=True), start=1)
         for _ in range(j)
     ]
-    return relative_error(chained, torch.autograd.grad(torch.stack(steps).sum(), list(network.parameters())))
+    return relative_error(chained, _gradients(torch.stack(steps).sum(), network))
