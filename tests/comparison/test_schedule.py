@@ -14,7 +14,7 @@ import pytest
 
 from ganneal.comparison import schedule
 from ganneal.comparison.executors import Executor
-from ganneal.comparison.job import Job, _seal
+from ganneal.comparison.job import Job, seal
 from ganneal.comparison.results import Results
 from ganneal.comparison.study import Arm, Like, Study
 from ganneal.data import Arrays
@@ -49,7 +49,7 @@ def dies(job: Job) -> str:
 
 def put(path: Path, content: dict[str, Any]) -> None:
     path.mkdir(parents=True, exist_ok=True)
-    (path / "outcome.json").write_text(json.dumps(content | {"sha256": _seal(content)}))
+    (path / "outcome.json").write_text(json.dumps(content | {"sha256": seal(content)}))
 
 
 class Script:
