@@ -13,6 +13,7 @@ from ganneal.reproduction.table import Table
 from ganneal.wording import markdown_table, number
 
 ANSWER_FILE = "does-nested-annealing-help.md"
+# The verdicts of an order that the seeds have settled, one way or the other.
 DECIDED = VERDICTS[:2]
 AGAINST = {
     "cts": "common training (CTS), equal images",
@@ -41,6 +42,7 @@ answer.
 
 def answer_page(tables: Mapping[str, Table], entries: Mapping[str, Entry], figures: Sequence[str]) -> str:
     """The Markdown page from the ``entries`` of the scale that is shown, with the ``figures`` that belong to it."""
+    # Group by group: p is corrected among the seven questions of one loss and N_d, not among all 56.
     checked = [one for group in questions(tables["table9"]) for one in check_claims(group, entries)]
     return "\n".join(
         [
@@ -57,6 +59,7 @@ def answer_page(tables: Mapping[str, Table], entries: Mapping[str, Entry], figur
 
 def _against(checked: Sequence[CheckedClaim], end: str, levels: Sequence[int] = CONTROLLED) -> list[CheckedClaim]:
     """NATS held against one control, for every loss at each N_d of ``levels``."""
+    # The row of CTS has no N_d: it stands against NATS at each, as `format` leaves a name without {n} as it is.
     pairs = {(f"cifar10/{loss}-nats-{n}", f"cifar10/{loss}-{end.format(n=n)}") for loss in TITLES for n in levels}
     return [one for one in checked if (one.claim.better, one.claim.worse) in pairs]
 
@@ -64,6 +67,7 @@ def _against(checked: Sequence[CheckedClaim], end: str, levels: Sequence[int] = 
 def _counted(checked: Sequence[CheckedClaim], end: str) -> str:
     own = _against(checked, end)
     counts = {verdict: [one.verdict for one in own].count(verdict) for verdict in VERDICTS}
+    # In the order of `VERDICTS`; a count of 0 is not said.
     words = zip(counts.values(), ("better in", "worse in", "undecided in", "not run in"), strict=True)
     return f"{', '.join(f'{word} {count}' for count, word in words if count)} of {len(own)}"
 
@@ -73,6 +77,8 @@ def _answer(checked: Sequence[CheckedClaim]) -> str:
     decided = sum(one.verdict in DECIDED for one in checked)
     run = sum(one.verdict != "not run" for one in checked)
     word = "The answer" if decided else "Undecided so far"
+    # At equal images NATS makes (N_d + 1)/2 times the generator updates; in equal time CTS sees more images for that;
+    # at an equal step only the annealing is left.
     by_images, by_time, by_step = (_counted(checked, end) for end in ("cts", "cts-time-{n}", "matched-step-{n}"))
     return (
         f"**{word}.** {run} of {len(checked)} questions (four losses, N_d of 5 and 10) have both sides run, and "
@@ -99,6 +105,7 @@ def _differences(checked: Sequence[CheckedClaim], entries: Mapping[str, Entry]) 
 def _cell(one: CheckedClaim, entries: Mapping[str, Entry]) -> str:
     if one.verdict == "not run":
         return "–"
+    # The difference of the verdict itself: over the seeds that both have, two diverged runs being equal.
     finding = compared(*(stands(entries[name], one.claim.score) for name in (one.claim.better, one.claim.worse)))
     if finding is None:
         return "no common seed"
@@ -116,6 +123,7 @@ def _pictures(figures: Sequence[str]) -> list[str]:
 
 def _recommended(checked: Sequence[CheckedClaim]) -> str:
     """NATS only where it beat common training in its own processor time; the wins are listed."""
+    # A scheme that is better for more work only is no recommendation, so the comparison in equal time decides.
     timed = _against(checked, "cts-time-{n}")
     wins = [one.claim.better.removeprefix("cifar10/") for one in timed if one.verdict == "agrees"]
     losses = [one.claim.better.removeprefix("cifar10/") for one in timed if one.verdict == "disagrees"]
@@ -130,6 +138,7 @@ def _recommended(checked: Sequence[CheckedClaim]) -> str:
 
 def _measured(entries: Mapping[str, Entry]) -> str:
     runs = [run for name, entry in entries.items() if name.startswith("cifar10/") for run in entry["runs"]]
+    # Not the time on the clock, which other work on the machine lengthened.
     seconds = sum(run["outcome"]["cpu_seconds"] for run in runs)
     scale = SCALES[SCALE_SHOWN]
     family = scale.families["classical"]

@@ -39,8 +39,10 @@ def claims(table: Table) -> list[Claim]:
     for first, second in table.pairs:
         for score, better in BETTER.items():
             values = [table.row(name).reported.get(score) for name in (first, second)]
+            # Equal numbers claim no order.
             if values[0] is None or values[1] is None or values[0].number == values[1].number:
                 continue
+            # The numbers decide which row is claimed to be better: in Table XII they contradict the text of the paper.
             swapped = (values[0].number < values[1].number) != (better == "lower")
             ours, theirs = (first, values[0].text), (second, values[1].text)
             better_one, worse_one = (theirs, ours) if swapped else (ours, theirs)
@@ -60,6 +62,7 @@ def check_claims(claims: Sequence[Claim], rows: Mapping[str, Entry]) -> list[Che
     """
     shown = {claim: _compared(claim, rows) for claim in claims}
     findings = {claim: finding for claim, finding in shown.items() if isinstance(finding, Finding)}
+    # FID and Inception Score look at the same runs, so that one table is corrected within each score.
     settled = {}
     for score in BETTER:
         own = [claim for claim in findings if claim.score == score]
@@ -75,6 +78,7 @@ def _compared(claim: Claim, rows: Mapping[str, Entry]) -> Finding | CheckedClaim
     if claim.better not in rows or claim.worse not in rows:
         return CheckedClaim(claim, "not run", "")
     better, worse = rows[claim.better], rows[claim.worse]
+    # A row whose runs have all diverged has no protocol, and is still the worse one.
     if better["protocol"] and worse["protocol"] and better["protocol"] != worse["protocol"]:
         return CheckedClaim(claim, "undecided", "measured differently")
     sense = BETTER[claim.score]
@@ -84,6 +88,7 @@ def _compared(claim: Claim, rows: Mapping[str, Entry]) -> Finding | CheckedClaim
 
 def stands(entry: Entry, score: str, which: str = "last") -> Standing:
     """The runs of a row in one score."""
+    # None where samples made no number: such a finished run counts as diverged.
     values = {run["outcome"]["seed"]: run[which].get(score) for run in entry["runs"]}
     runs = [run["outcome"] for run in entry["runs"] if run[which] or not run["last"]]  # some lack best weights
     return standing(runs, values, better=BETTER[score])
@@ -91,6 +96,7 @@ def stands(entry: Entry, score: str, which: str = "last") -> Standing:
 
 def _checked(claim: Claim, finding: Finding, adjusted: float | None, among: int) -> CheckedClaim:
     found = finding.comparison
+    # One difference has no spread, so that no test can be made of it: its sign is said and decides nothing.
     if found.pairs == 1:
         as_stated = "as asked" if claim.reported is None else "as reported"
         way = {"ours": as_stated, "theirs": "the other way round", None: "equal"}[finding.leader]
@@ -100,10 +106,12 @@ def _checked(claim: Claim, finding: Finding, adjusted: float | None, among: int)
     if (winner := finding.winner(adjusted)) is not None:
         verdict = "agrees" if winner == "ours" else "disagrees"
     parts = [_diverged(finding)]
+    # Where a run diverged the mean difference is no finite number and has no interval: the counts stand in its place.
     if found.low is not None and found.high is not None:
         span = f"difference {number(found.difference)} [{number(found.low)}, {number(found.high)}]"
         parts.append(f"{span}, {found.pairs} seeds")
     parts.append(f"p {found.p_t:.2g}" + (f", corrected for {among} orders {adjusted:.2g}" if among > 1 else ""))
+    # However small the p beside it: a row that lost runs is not called better for those that are left.
     if finding.leader is not None and finding.leader in finding.barred:
         row = claim.better if finding.leader == "ours" else claim.worse
         parts.append(f"{row} {finding.barred[finding.leader]}")

@@ -23,6 +23,7 @@ class PublishedData:
 
 PUBLISHED_DATA: dict[str, PublishedData] = {
     "cifar10": PublishedData("CIFAR-10", (3, 32, 32), Cifar10()),
+    # All faces, as the paper compares with all real images of a set.
     "celeba": PublishedData("CelebA", (3, 64, 64), CelebA(attribute=None, split="all", size=64)),
     "lsun-bedroom": PublishedData("LSUN Bedroom", (3, 64, 64), LSUN(path="bedroom_train_lmdb", size=64)),
     "lsun-tower": PublishedData("LSUN Tower", (3, 64, 64), LSUN(path="tower_train_lmdb", size=64)),
@@ -41,11 +42,13 @@ def source(name: str, path: str | None = None) -> Source:
     """
     data = lookup("data set", PUBLISHED_DATA, name)
     if path is not None:
+        # Whatever kind of file lies there, it is read at the size of the table.
         return source_at(path, data.size)
     if (place := getattr(data.source, "path", None)) is not None:
         try:
             find_data(place)
         except FileNotFoundError:
+            # In place of the reader's message, which knows neither the row nor the command that gets its data.
             raise FileNotFoundError(needed(name)) from None
     return data.source
 

@@ -10,6 +10,8 @@ from ganneal.reproduction.table import Reported
 from ganneal.wording import markdown_table, number
 
 TITLE = "Table I. Median pairwise distances"
+# Data set, pixels a side, D1, D2. The paper states no unit; RGB in [-1, 1] and the Euclidean norm, not its square, fit
+# its numbers.
 TABLE_I = """
 cifar10 32 38 62
 celeba 64 80 130
@@ -37,9 +39,11 @@ class Distances:
             FileNotFoundError: The data is not there.
         """
         data = source(self.dataset, path)
+        # Rows of 64 and of 256 px are read from the same files.
         if isinstance(data, Encoded):
             data = replace(data, size=self.size)  # type: ignore[type-var]
         images = data.load().samples
+        # D2 is to "initial synthesised samples"; normal noise in every pixel fits the printed values within 7 %.
         noise = noise_like(images.shape[1:], count=count)
         return median_pairwise_distance(images, count=count), median_pairwise_distance(images, noise, count=count)
 

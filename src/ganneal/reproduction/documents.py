@@ -20,9 +20,11 @@ def write_documents(tables: Mapping[str, Table], ledger: Mapping[str, Mapping[st
         ledger: Entries by scale and name of the row.
     """
     shown = ledger.get(SCALE_SHOWN, {})
+    # The figures come first, so that a page never names one that is not there.
     figures = figure_contents(tables, shown)
     for name, content in figures.items():
         file = page.with_name(name)
+        # Drawn anew only where its numbers changed: another version of matplotlib makes other bytes of the same figure.
         if drawn_content(file) != content_hash_of(content):
             write_bytes(file, draw(content))
     write_bytes(page, reproduction_page(tables, ledger).encode())

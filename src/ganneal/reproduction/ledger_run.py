@@ -48,6 +48,7 @@ def run_into_ledger(
     ledger = results.read_all(places.results)[scale_name]
     files = {one.row.name: results.ledger_file(places.results, scale_name, one.row) for one in rows}
     for one in rows:
+        # Before anything trains: what cannot be written into the ledger would have run for nothing.
         if one.experiment is not None and (kept := ledger.get(one.row.name)) is not None:
             results.check_same(one.row.name, kept, row_identity(one), one.experiment, files[one.row.name])
 
@@ -69,6 +70,7 @@ def run_into_ledger(
         kept_in = f"stopped; finished runs are kept in {places.runs}. The same command goes on."
         raise Interrupted(stop.signum, kept_in) from None
     finally:
+        # After an error or an interruption too: the page shows every run that is in the ledger.
         write_documents(TABLES, results.read_all(places.results), places.page)
     return [*dict.fromkeys(files.values()), places.page]
 

@@ -32,7 +32,9 @@ def planned_rows(table: Table, rows: Sequence[Planned], scale: Scale) -> str:
             lines.append(f"  {one.row.name:<{width}}  not run: {one.why}")
             continue
         reduction = scale.families[one.row.family]
+        # Rows of a family are mostly reduced alike: the changes are listed once, with the rows they are of.
         groups.setdefault(tuple(one.reduced_by()), []).append(one.row.name)
+        # What such a row takes is another's time, which the ledger knows and no estimate does.
         if one.row.like is not None:
             lines.append(f"  {one.row.name:<{width}}  the processor seconds of {one.row.like}, seed by seed")
             continue

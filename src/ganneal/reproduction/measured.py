@@ -12,8 +12,10 @@ from ganneal.metrics.measures import Frechet, Score
 from ganneal.metrics.protocol import Metric, Record
 from ganneal.storage.run_directory import RunDirectory
 
+# The part is the formula, whatever network it is computed with; the column of the table is named after the paper's.
 SCORES = {"FD": "FID", "exp-mean-KL": "IS"}
 """What is reported, by the part of the protocol that measures it."""
+# One split is the default of the tool that the paper names, where other papers average over ten.
 TABLE_METRICS: dict[str, Metric] = {"FID": Frechet(allow_singular=True), "IS": Score(splits=1)}
 """Fréchet distances are computed of fewer samples than features too, the score in one split."""
 
@@ -27,6 +29,7 @@ def measure(run: Path, samples: int, reported: Set[str], score: ExtractorConfig 
     Raises:
         ValueError: The weights make no numbers.
     """
+    # Both scores come of one pass through the run's own network, unless the scale has another for the second.
     records = _records(run, TABLE_METRICS if score is None else {"FID": TABLE_METRICS["FID"]}, samples)
     protocol = _protocol(records[0])
     if score is not None and "IS" in reported:
@@ -44,6 +47,7 @@ def measure(run: Path, samples: int, reported: Set[str], score: ExtractorConfig 
 def _records(
     run: Path, metrics: Mapping[str, Metric], samples: int, extractor: ExtractorConfig | None = None
 ) -> list[Record]:
+    # On latents that chose no weights: the best of twenty evaluations on one draw is partly the luck of that draw.
     settings = Settings(metrics=tuple(metrics.values()), count=samples, seeds=(FRESH_SEED,))
     return evaluate_run(run, settings=settings, extractor=extractor)
 
@@ -77,6 +81,7 @@ def curve(run: Path) -> list[dict[str, float | None]]:
     """Each evaluation during training: clocks, distance and coverage, on samples of the same latents each time."""
     points = []
     for row in RunDirectory(run).rows():
+        # Most rows of the log hold no evaluation; the name of the distance tells its features.
         distance = next((key for key in row if key.startswith("FD-")), None)
         if distance is not None:
             clocks = {clock: row[clock] for clock in ("num_real", "g_updates", "seconds", "cpu_seconds")}

@@ -66,6 +66,7 @@ def _by_scheme(
     scores: dict[str, Reported],
 ) -> TableRow:
     """A row whose arm and label name the scheme, and N_d where it nests."""
+    # CTS has no N_d, whatever ``levels`` says.
     nested = scheme != "cts"
     name = "reversed weights" if scheme == "reversed" else scheme.upper()
     arm, label = f"{model}-{scheme}" + f"-{levels}" * nested, f"{title}, {name}" + f", N_d = {levels}" * nested
@@ -80,6 +81,7 @@ def _four(dataset: str, model: Loss4, scheme: SchemeName, levels: int, scores: d
 
 def _cfg(dataset: str, kind: str, scores: dict[str, Reported]) -> TableRow:
     """A row of CFG with ResNet-4: plain, annealed or reversed."""
+    # Reversed, from 0.01 to 1: the row with an FID of 200, of which the paper says that it "diverges to noise".
     weights = {"plain": None, "annealed": Geometric(), "reversed": Reversed()}[kind]
     arm = "cfg-resnet" if kind == "plain" else f"cfg-resnet-{kind}"
     label = {"plain": "CFG", "annealed": "annealed CFG", "reversed": "CFG, reversed weights"}[kind]
@@ -97,12 +99,14 @@ def _cells(text: str) -> Iterator[tuple[str, list[str]]]:
         yield first, rest
 
 
+# Data set; FID of CFG with ResNet, BigGAN, SNGAN.
 TABLE_II = """
 cifar10      19.41 21.41 22.53
 celeba       12.52 14.45 13.58
 lsun-church  11.49 13.92 14.53
 lsun-tower   18.83 19.76 19.28
 """
+# Data set; Inception Score of WGAN, LSGAN, original GAN, HingeGAN, CFG, annealed CFG.
 TABLE_VII = """
 cifar10       3.98  4.01 3.92 3.89 4.02 4.79?
 lsun-bedroom  2.38  2.31 2.33 2.42 3.02 3.16?
@@ -110,6 +114,7 @@ lsun-tower    3.67  3.52 3.54 3.62 4.38 4.65?
 lsun-church   2.25  2.30 2.23 2.33 3.17 3.43?
 celeba        2.23? 2.11 2.18 2.31 2.39 2.43?
 """
+# The same columns in FID. Those of WGAN and HingeGAN on CIFAR-10 are swapped against Table IX.
 TABLE_VIII = """
 cifar10       36.24  30.94 37.83 32.31? 19.41 16.34
 lsun-bedroom  18.72  19.53 19.68 17.62  10.79 5.92
@@ -117,6 +122,7 @@ lsun-tower    22.76  28.14 24.68 23.62  13.54 10.79
 lsun-church   32.31? 31.47 30.78 29.87  11.49 7.90
 celeba        20.76  21.14 20.87 20.62  12.83 10.59?
 """
+# Loss, N_d; FID of NATS and of NTS.
 TABLE_XII = """
 original 5  16.92 17.69
 original 10 16.78 18.06
@@ -144,6 +150,7 @@ def _table_ii() -> Table:
         for dataset, values in _cells(TABLE_II)
         for (name, title), value in zip(networks.items(), values, strict=True)
     ]
+    # CFG is best with ResNet on every data set.
     pairs = [(f"{d}/cfg-resnet", f"{d}/cfg-{other}") for d, _ in _cells(TABLE_II) for other in ("biggan", "sngan")]
     notes = (
         FID_NOTE,
@@ -162,8 +169,10 @@ def _beside_cfg(text: str, score: str, title: str, notes: tuple[str, ...]) -> Ta
     models: tuple[Loss4, ...] = ("wgan", "lsgan", "original", "hinge")
     for dataset, values in _cells(text):
         *four, plain, annealed = ({score: Reported(value)} for value in values)
+        # The GANs stand there in common training, where N_d means nothing.
         rows += [_four(dataset, model, "cts", 5, scores) for model, scores in zip(models, four, strict=True)]
         rows += [_cfg(dataset, "plain", plain), _cfg(dataset, "annealed", annealed)]
+        # Two claims for each data set: annealing helps CFG, and plain CFG is ahead of every GAN.
         pairs += [(f"{dataset}/cfg-resnet-annealed", f"{dataset}/cfg-resnet")]
         pairs += [(f"{dataset}/cfg-resnet", f"{dataset}/{model}-cts") for model in models]
     return Table(title, NATS_PAPER, tuple(rows), tuple(pairs), notes)
@@ -188,9 +197,11 @@ def _table_ix() -> Table:
     compared: list[tuple[Loss4, int]] = [(model, levels) for model in TITLES for levels in CONTROLLED]
     beside = [_four("cifar10", model, scheme, levels, {}) for model, levels in compared for scheme in ("nats", "nts")]
     published = {row.name for row in rows}
+    # What this very table publishes is no control; rows of Table XII are.
     beside = [row for row in beside if row.name not in published]
     beside += [control for model, levels in compared for control in controls_of(model, levels)]
     names = [row.name for row in rows]
+    # Rows come in threes, NATS, NTS, CTS of one loss: each against the next.
     pairs = [pair for i in range(0, 12, 3) for pair in (names[i : i + 2], names[i + 1 : i + 3])]
     notes = (
         FID_NOTE,
@@ -230,6 +241,7 @@ def _table_x() -> Table:
     )
     pairs = (
         ("cifar10/biggan-nats-4", "cifar10/biggan-reversed-4"),
+        # Against CTS the reversed weights are worse for BigGAN and better for the original GAN.
         ("cifar10/biggan-cts", "cifar10/biggan-reversed-4"),
         ("cifar10/cfg-resnet-annealed", "cifar10/cfg-resnet-reversed"),
         ("cifar10/cfg-resnet", "cifar10/cfg-resnet-reversed"),
@@ -271,6 +283,7 @@ def _table_xi() -> Table:
         ("cifar10/biggan-nats-4", "cifar10/biggan-nts-4"),
         ("cifar10/biggan-nts-4", "cifar10/biggan-cts"),
         ("cifar10/ddgan-nats-5", "cifar10/ddgan-cts"),
+        # NTS is worse in FID and better in Inception Score: two claims in two directions.
         ("cifar10/ddgan-nts-5", "cifar10/ddgan-cts"),
         ("imagenet64/biggan64-nats-4", "imagenet64/biggan64-cts"),
     )
@@ -296,10 +309,12 @@ def _table_xii() -> Table:
         for scheme, value in (("nats", nats), ("nts", nts)):
             rows.append(_four("cifar10", model, scheme, int(levels), reported(FID=value)))  # type: ignore[arg-type]
         pairs.append((f"cifar10/{model}-nats-{levels}", f"cifar10/{model}-nts-{levels}"))
+    # The claim of Fig. 4: NTS falls apart as N_d grows.
     for model in TITLES:
         pairs.append((f"cifar10/{model}-nts-10", f"cifar10/{model}-nts-20"))
     every: list[tuple[Loss4, int]] = [(model, levels) for model in TITLES for levels in LEVELS]
     controls = tuple(matched_step(model, levels) for model, levels in every)
+    # Each in a group of its own, so that nothing is corrected: does annealing alone help at this N_d?
     questions = tuple(
         ((f"cifar10/{model}-nats-{levels}", f"cifar10/{model}-matched-step-{levels}"),) for model, levels in every
     )

@@ -62,6 +62,7 @@ def _overview(tables: Mapping[str, Table], found: Mapping[str, Mapping[str, Entr
             counts = [str(found_here.count(verdict)) for verdict in VERDICTS]
             answers = [one.verdict for group in questions(table) for one in check_claims(group, entries)]
             counts.append(" / ".join(str(answers.count(verdict)) for verdict in VERDICTS) if answers else "–")
+            # Scales at which nothing has run are left out, but for the last, so that every table has a line.
             if entries or scale == list(SCALES)[-1]:
                 run = sum(row.name in entries for row in table.rows)
                 rows.append([f"`{name}`", f"`{scale}`", f"{run} of {len(table.rows)}", *counts])
@@ -85,7 +86,9 @@ def _section(name: str, tables: Mapping[str, Table], found: Mapping[str, Mapping
 
 
 def _at_scale(table: Table, scale: str, entries: Mapping[str, Entry]) -> str:
+    # Not every reported column has a counterpart: the mean of a sweep's ten best is over runs that nobody makes here.
     measured = [score for score in table.scores if score in BETTER]
+    # What stands in the place of FID is named by its features: only those of the 2015 Inception network make an FID.
     names = {score: _name(score, entries.values()) for score in measured}
     head = ["row", "data", *(f"{score}, reported" for score in table.scores)]
     head += [f"{names[score]}, {which}" for score in measured for which in ("last", "best")]
@@ -134,12 +137,15 @@ def _not_run(row: TableRow) -> str:
 
 def _measured(entry: Entry, scores: Sequence[str]) -> list[str]:
     runs = entry["runs"]
+    # The number of seeds has a column of its own.
     values = [span(summary(stands(entry, s, w))).removesuffix(" (1 seed)") for s in scores for w in ("last", "best")]
     outcomes = [run["outcome"] for run in runs]
     finished = [one for one in outcomes if one["status"] == "finished"]
+    # Of the evaluations in training, which share one draw of latents: the decay is the generator's, not the draw's.
     ratios = [one["last_seen"] / one["best_seen"] for one in finished if has_ratio(one)]
     trouble = [f"{one['seed']} {one['status']}" for one in outcomes if one["status"] != "finished"]
     seeds = f"{len(runs)} ({','.join(trouble)})" if trouble else str(len(runs))
+    # Runs that diverged count here: they used what they used.
     clocks = [f"{fmean(one[key] for one in outcomes):,.0f}" if runs else "–" for key in ("num_real", "g_updates")]
     return [
         *values,
@@ -153,8 +159,10 @@ def _measured(entry: Entry, scores: Sequence[str]) -> list[str]:
 
 def _protocol(entries: Mapping[str, Entry]) -> str:
     """What the values above are, and how the rows differ from the published settings."""
+    # Rows that were measured differently stand in one table with both protocols named, and are not compared.
     protocols = {_said(entry["protocol"]) for entry in entries.values() if entry["protocol"]}
     runs = [run for entry in entries.values() for run in entry["runs"]]
+    # Bits depend on the version of torch and the number of threads, processor seconds on the machine.
     machines = dict.fromkeys(_machine(run["provenance"]) for run in runs)
     commits = sorted({str(run["provenance"].get("commit"))[:8] for run in runs})
     dates = sorted({run["date"] for run in runs})
@@ -168,6 +176,8 @@ def _protocol(entries: Mapping[str, Entry]) -> str:
     )
     groups: dict[tuple[str, ...], list[str]] = {}
     for name, entry in entries.items():
+        # The published settings are the experiments of the scale `paper`; rows that differ from them alike share a
+        # line.
         groups.setdefault(tuple(entry["reduced_by"]), []).append(name.partition("/")[2])
     lines += [f"- Changed against the published settings ({_rows(own)}): {_changes(c)}." for c, own in groups.items()]
     return "\n".join(lines) + "\n"

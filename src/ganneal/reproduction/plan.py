@@ -30,12 +30,14 @@ class Planned:
     def reduced_by(self) -> list[str]:
         """How the experiment differs from the published settings, a line for each field."""
         assert self.experiment is not None
+        # The papers leave training lengths out: a row is held against the scale `paper`, whose lengths are ours.
         published = SCALES["paper"]
         before = reduced(self.row.experiment, published, published.families[self.row.family])
         return difference(*(_shown(experiment) for experiment in (before, self.experiment)))
 
 
 def _shown(experiment: Experiment) -> dict[str, Any]:
+    # Threads and device change the last bits of a run, names and records not even those.
     content = encode(experiment)
     return {key: value for key, value in content.items() if key not in ("name", "records", "threads", "device")}
 
@@ -52,6 +54,7 @@ def chosen_rows(table: Table, patterns: Sequence[str]) -> list[TableRow]:
         if not found:
             raise ValueError(f"no row {pattern!r} in {table.title}. {nearest(pattern, known)}")
         chosen |= found
+    # A row in the time of another cannot run without it.
     models = {f"{row.dataset}/{row.like}" for row in table.all_rows if row.name in chosen and row.like is not None}
     return [row for row in table.all_rows if row.name in chosen | models]
 
@@ -71,6 +74,7 @@ def planned(row: TableRow, scale: Scale, paths: Mapping[str, str], extractor: Ex
     size = PUBLISHED_DATA[row.dataset].size
     if scale.halves and size > HALVED and isinstance(data, Encoded):
         data = replace(data, size=HALVED)  # type: ignore[type-var]
+    # By the published size, halved or not: the smallest scale has one network for both.
     network = extractor or scale.extractors[size]
     records = replace(experiment.records, extractor=network)
     return Planned(row, replace(experiment, name=row.arm, data=data, records=records))
@@ -78,6 +82,7 @@ def planned(row: TableRow, scale: Scale, paths: Mapping[str, str], extractor: Ex
 
 def reduced(experiment: Experiment, scale: Scale, reduction: Reduction) -> Experiment:
     """``experiment`` with the changes and the budget of a scale; widths of a network that has none stay."""
+    # The changes of the family come last, so that they win over those of the scale.
     for path, value in {**scale.everywhere, **reduction.changes}.items():
         experiment = _changed(experiment, path.split("."), value)
     width = reduction.widths.get(type(experiment.model).__name__, {})
@@ -91,6 +96,7 @@ def reduced(experiment: Experiment, scale: Scale, reduction: Reduction) -> Exper
 
 def _changed(part: Any, path: Sequence[str], value: Any) -> Any:
     name, *inner = path
+    # Frozen dataclasses: the innermost is replaced first, then each that holds it.
     return replace(part, **{name: _changed(getattr(part, name), inner, value) if inner else value})
 
 
@@ -98,6 +104,7 @@ def seconds(experiment: Experiment, cost: Cost) -> float:
     """About how long the row trains on one core, from what an update was measured to take."""
     assert experiment.budget.num_real is not None
     d_updates = ceil(experiment.budget.num_real / experiment.batch_size)
+    # Round 1 is like all that follow; round 0 of functional gradients draws the projected pool besides.
     round = plan(experiment.scheme, 1)
     per_round = round.d_updates * cost.d_update + round.g_updates * cost.g_update + cost.round
     return per_round * d_updates / round.d_updates
@@ -110,8 +117,10 @@ def studies(rows: Sequence[Planned], scale: Scale, seeds: Sequence[int]) -> dict
         if one.experiment is not None:
             like = None if one.row.like is None else Like(one.row.like, "cpu_seconds")
             arms.setdefault(one.row.study, []).append(Arm(one.row.arm, one.experiment, like))
+    # One study for each data set and family, as their rows are equal in real images and measured alike.
     lengths = {one.row.study: scale.families[one.row.family].num_real for one in rows}
     return {
+        # `claims` compares rows by the ledger, so that any arm will do as the baseline of the study itself.
         name: Study(name, tuple(own), tuple(seeds), "num_real", lengths[name], baseline=own[0].name)
         for name, own in arms.items()
     }

@@ -23,12 +23,15 @@ Optimizer = Literal["Adam", "SGD", "momentum", "DY", "FR", "FR_PRP", "HS", "HS_D
 TITLES: dict[Loss4, str] = {"original": "original GAN", "lsgan": "LSGAN", "wgan": "WGAN", "hinge": "HingeGAN"}
 NO_AVERAGE = Averaging(half_life=0.0)
 RECORDS = Records(log_every=5_000, sample_every=250_000, evaluate_every=250_000, evaluate_count=10_000)
+# The code that the paper names minimises a cross-entropy on logits: its "original GAN" is the non-saturating one. Its
+# hinge has a linear generator loss.
 LOSSES4: dict[Loss4, Loss] = {
     "original": NonSaturating(),
     "lsgan": LeastSquares(),
     "wgan": Wasserstein(),
     "hinge": Hinge(),
 }
+# CFG's own network has no spectral normalisation; the other two were published with it.
 NETWORKS: dict[NetworkName, tuple[Model, Normalization]] = {
     "resnet": (ResNet4(), Unnormalized()),
     "biggan": (BigGAN(), Spectral()),
@@ -55,6 +58,8 @@ def classical(dataset: str, loss: Loss4, scheme: SchemeName, levels: int = 5) ->
     return Experiment(
         name=f"{loss}-{scheme}",
         data=PUBLISHED_DATA[dataset].source,
+        # The penalty is on the gradient at single samples, which batch norm would mix; the hub's code takes layer norm
+        # too.
         model=DCGAN(d_norm="layer" if wasserstein else "batch"),
         scheme=scheme_of(scheme, levels),
         loss=LOSSES4[loss],
@@ -72,7 +77,9 @@ def functional(dataset: str, network: NetworkName = "resnet", weights: Weights |
         data=PUBLISHED_DATA[dataset].source,
         model=model,
         normalization=normalization,
+        # M, U and N of Table III are this scheme's defaults: 15 steps, one discriminator update each, a pool of 640.
         scheme=FunctionalGradient(weights=weights or Ones()),
+        # The reference code adds eps before the square root.
         d_optimizer=REFERENCE_RMSPROP,
         g_optimizer=REFERENCE_RMSPROP,
         averaging=NO_AVERAGE,
@@ -95,6 +102,7 @@ def biggan64(scheme: SchemeName) -> Experiment:
         data=PUBLISHED_DATA["imagenet64"].source,
         model=model,
         batch_size=256,
+        # K = 1 here: the 4 of Table IV is taken as that of CIFAR-10.
         scheme=scheme_of(scheme, 4),
     )
 
@@ -102,6 +110,7 @@ def biggan64(scheme: SchemeName) -> Experiment:
 def ddgan(scheme: SchemeName) -> Experiment:
     """DDGAN on CIFAR-10 as published, but for 1.25e-4 of both players and N_d = 5 where nested, by Table VI."""
     published = cifar10_ddgan()
+    # One rate for both players, where DDGAN's code has 1.6e-4 for the generator.
     adam = published.d_optimizer
     return replace(published, name=f"ddgan-{scheme}", scheme=scheme_of(scheme, 5), g_optimizer=adam, records=RECORDS)
 
@@ -113,6 +122,7 @@ def conjugate_gradient(optimizer: Optimizer, rule: LRRule) -> Experiment:
     """
     match optimizer:
         case "Adam":
+            # Half the loss is the same loss to Adam, whose step, up to eps, does not depend on its scale.
             d_optimizer = g_optimizer = Adam(lr=1e-4, beta1=0.5, rule=rule)
         case "SGD" | "momentum":
             momentum = 0.9 if optimizer == "momentum" else 0.0

@@ -37,6 +37,7 @@ def read(path: Path) -> dict[str, Entry]:
     try:
         content = json.loads(path.read_text("utf-8"))
         known = content["format"] == LEDGER_FORMAT
+        # Entries of another format are not opened: their fields mean something else.
         rows = {name: _opened(name, row) for name, row in content["rows"].items()} if known else {}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
@@ -51,6 +52,7 @@ def read(path: Path) -> dict[str, Entry]:
 def _opened(name: str, sealed: Entry) -> Entry:
     """The entry without its seal, which must be that of its content."""
     row = {key: value for key, value in sealed.items() if key != SEAL}
+    # Written out again from what was read, an entry has the same text: order of keys and floats both survive `json`.
     if sealed[SEAL] != seal(row):
         raise ValueError(f"{name} is not what was written")
     return row
@@ -58,6 +60,7 @@ def _opened(name: str, sealed: Entry) -> Entry:
 
 def write_results(path: Path, rows: Mapping[str, Entry]) -> None:
     """Write the ledger file, rows by name."""
+    # In order of names, so that two versions of a ledger differ where their runs do.
     sealed = {name: rows[name] | {SEAL: seal(rows[name])} for name in sorted(rows)}
     content = {"format": LEDGER_FORMAT, "rows": sealed}
     write_bytes(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
@@ -72,6 +75,7 @@ def with_stored_seeds(name: str, old: Entry | None, new: Entry, experiment: Expe
     if old is None:
         return new
     check_same(name, old, new, experiment, path)
+    # A run that was made again takes the place of its seed's earlier one.
     own = {run["outcome"]["seed"] for run in new["runs"]}
     runs = [*(run for run in old["runs"] if run["outcome"]["seed"] not in own), *new["runs"]]
     # A row of which every run so far diverged has no protocol yet, nor has a run that did.
@@ -88,6 +92,7 @@ def known_outcomes(entry: Entry | None, scores: set[str], samples: int) -> dict[
     """
     if entry is None:
         return {}
+    # The protocol is the row's: with another number of samples all its runs are measured anew.
     measured = scores <= entry["names"].keys() and entry["protocol"].get("samples") == samples
     return {
         run["outcome"]["seed"]: run["outcome"]
@@ -125,6 +130,7 @@ def _completed(stored: Any, part: Any) -> Any:
     was trained before there was the field.
     """
     if isinstance(stored, list) and isinstance(part, tuple | list):
+        # What one of the two lists has beyond the other stays, to be shown as a difference.
         pairs = zip(stored, part, strict=False)
         return [_completed(old, new) for old, new in pairs] + stored[len(part) :]
     if not is_dataclass(part) or not isinstance(stored, dict) or stored.get("type") != type(part).__name__:

@@ -53,12 +53,15 @@ def run_rows(
         }
         missing = [(arm.name, seed) for arm in study.arms for seed in study.seeds if (arm.name, seed) not in known]
         say(f"{name}: {len(missing)} of {len(study.arms) * len(study.seeds)} runs are not in the ledger")
+        # Without a study's folder: the ledger alone answers.
         if not missing:
             continue
 
+        # The default binds the rows of this study; a closure would look `own` up when it is called.
         def ended(job: Job, outcome: dict[str, Any], own: Mapping[str, Planned] = own) -> None:
             one = own[job.arm]
             say(f"measuring {job.arm} seed {job.seed}")
+            # Run by run, so that a kill costs the one at work and no other.
             written(one, _entry(one, job.path, outcome, scale, command))
 
         compare(study, out / name, executor, say=say, command=command, known=known, ended=ended)
@@ -72,6 +75,7 @@ def _scores(one: Planned, scale: Scale) -> set[str]:
 def _entry(one: Planned, path: Path, outcome: Mapping[str, Any], scale: Scale, command: str) -> results.Entry:
     """The row of ``one`` with the run at ``path`` alone."""
     values: Mapping[str, Any] = {}
+    # A run without values is in the ledger all the same: it diverged, and is worse than any that has one.
     if makes_numbers(outcome):
         values = measure(path, scale.samples, one.row.reported.keys(), score_extractor([one], scale))
     description = path / "experiment.json"
@@ -137,8 +141,10 @@ def check_extractor(rows: Sequence[Planned], scale: Scale) -> None:
         if one.experiment is None:
             continue
         size = getattr(one.experiment.data, "size", None)
+        # A source without a size of its own has the published one.
         shape = (3, size, size) if size else PUBLISHED_DATA[one.row.dataset].shape
         for extractor in (one.experiment.records.extractor, score if "IS" in one.row.reported else None):
+            # To build a network reads its weights: once for each kind of image.
             if extractor is not None and (repr(extractor), shape) not in seen:
                 seen.add((repr(extractor), shape))
                 extractor.build(shape)

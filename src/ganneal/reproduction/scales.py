@@ -74,6 +74,7 @@ WIDTHS: dict[str, dict[str, Any]] = {
 CPU: dict[str, Any] = {
     "threads": 1,
     "records.log_every": 1_000,
+    # Beyond every budget of this scale: no pictures on the way.
     "records.sample_every": 10_000_000,
     "records.evaluate_count": 2_000,
     "records.tensorboard": False,
@@ -88,6 +89,8 @@ SCALES: dict[str, Scale] = {
     "paper": Scale(
         "the published settings and data; training lengths, which the papers leave out, are ours",
         {
+            # 100 passes over CIFAR-10; 10,000 rounds of 960 images as CFG's code; 500 passes, BigGAN's script; 1,800
+            # passes, DDGAN's; 100,000 updates of 64 images, those of the conjugate-gradient runs.
             "classical": Reduction(5_000_000, {}),
             "functional": Reduction(9_600_000, {}),
             "biggan": Reduction(25_000_000, {}),
@@ -105,6 +108,7 @@ SCALES: dict[str, Scale] = {
         {
             "classical": Reduction(2_000_000, {}),
             "functional": Reduction(600_000, {}),
+            # Published half-lives are as long as these budgets: the average would keep much of the untrained weights.
             "biggan": Reduction(1_500_000, {"averaging": Averaging(half_life=100_000)}),
             "biggan64": Reduction(500_000, {"averaging": Averaging(half_life=50_000)}),
             "ddgan": Reduction(300_000, {"averaging": Averaging(half_life=50_000)}),
@@ -119,6 +123,7 @@ SCALES: dict[str, Scale] = {
         "64 px halved to 32",
         {
             "classical": Reduction(200_000, {}, WIDTHS, Cost(0.014, 0.014)),
+            # The cost is of a whole round, pushes and fits included.
             "functional": Reduction(96_000, {}, WIDTHS, Cost(0.0, 0.0, round=5.9)),
             "biggan": Reduction(
                 200_000, {"averaging": Averaging(half_life=10_000), "batch_size": 20}, WIDTHS, Cost(0.021, 0.020)

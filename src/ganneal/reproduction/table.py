@@ -60,6 +60,7 @@ class TableRow:
     @property
     def study(self) -> str:
         """Data set and family, whose rows train on as many real images and are measured alike."""
+        # The name of its file in the ledger and of its folder, so it may not change.
         return f"{self.dataset}-{self.family}"
 
 
@@ -80,6 +81,7 @@ class Table:
     """Pairs of row names in groups: is the first better than the second? p is corrected within a group."""
 
     def __post_init__(self) -> None:
+        # Assertions, for the tables are ours: no input of a user gets here.
         names = [row.name for row in self.all_rows]
         assert len(set(names)) == len(names), [name for name in names if names.count(name) > 1]
         asked = [*self.pairs, *(pair for group in self.questions for pair in group)]
