@@ -30,6 +30,7 @@ def values_by_arm(arms: Sequence[Mapping[str, Any]], metric: str) -> Figure | No
     chart = Chart("values", height=0.55 + ROW * len(shown))
     axes, drawn = chart.axes, []
     for index, arm in enumerate(shown):
+        # By the place among all arms, so that an arm without a value takes no other arm's colour away.
         colour = SERIES[index_of(arms, arm) % len(SERIES)]
         for kind, shift in (("last", 0.05), ("best", 0.33)):
             drawn += _row(chart, arm, kind, index + shift, colour)
@@ -38,11 +39,13 @@ def values_by_arm(arms: Sequence[Mapping[str, Any]], metric: str) -> Figure | No
             xycoords=("axes fraction", "data"), textcoords="offset points",
             color=INK, fontweight="bold", va="center",
         )  # fmt: skip
+    # The axis runs downwards: the first arm is on top.
     axes.set_ylim(len(shown) - 0.4, -0.5)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     chart.scale(np.array(drawn), axis="x")
     axes.set_xlabel(f"{metric}, lower is better")
+    # Read out in place of the chart, and so with every number that it draws.
     said = "; ".join(f"{arm['name']}: last {span(arm.get('last'))}, best {span(arm.get('best'))}" for arm in shown)
     return Figure(
         "Last and best",
@@ -108,6 +111,7 @@ def distances(
     for index, arm in enumerate(arms):
         found = {place: run.series(metric, clock) for place, run in runs.items() if place[0] == arm}
         found = {place: pair for place, pair in found.items() if len(pair[0]) > 1}
+        # A run that diverged would pull the mean to wherever it stopped.
         whole = [pair for place, pair in found.items() if place not in unfinished]
         if whole:
             x, mean, low, high = mean_curve(whole)
@@ -119,6 +123,7 @@ def distances(
             if place not in unfinished:
                 continue
             ended = unfinished[place]
+            # Where there is a mean, the arm has its place in the legend already.
             label = None if whole else f"{arm} ({ended})"
             chart.axes.plot(x, y, label=label, linewidth=0.9, **series(index))
             chart.axes.plot(x[-1:], y[-1:], "x", color=SERIES[index % len(SERIES)], markersize=6)

@@ -51,6 +51,7 @@ def arm_row(arms: Sequence[Mapping[str, Any]], arm: Mapping[str, Any], seeds: in
 def _parted(summary: Mapping[str, Any] | None) -> tuple[str, str]:
     """The mean, or how many runs diverged where there were any, and the rest."""
     text, said = span(summary), lost(summary or {"n": 0})
+    # The page shows the first part of a cell in large letters and the rest small, below.
     if said:
         others = text.removeprefix(said)
         return said.removesuffix(", others "), others and f"others {others}"
@@ -69,6 +70,7 @@ def _clocks(values: Mapping[str, Any]) -> list[str]:
 def rows_of_runs(arm: Mapping[str, Any], seeds: Sequence[int]) -> list[dict[str, Any]]:
     """Every run the arm was to have: those that diverged or failed, and those that have not ended, too."""
     ended = {run["seed"]: run for run in arm["runs"]}
+    # By the seeds that were asked for: a run that has not ended is in no result.
     runs = [{"seed": seed} | ended.get(seed, {"status": "not ended"}) for seed in seeds]
     return [
         {key: run.get(key) for key in ("seed", "status", "error")}
@@ -84,6 +86,7 @@ def read_runs(folder: Path, arms: Sequence[Mapping[str, Any]]) -> dict[RunKey, R
         for run in arm["runs"]:
             path = folder / run.get("path", f"{arm['name']}/seed{run['seed']}")
             if (path / "experiment.json").exists():
+                # A run that failed at once has drawn nothing, and is a row all the same.
                 found[str(arm["name"]), str(run["seed"])] = read_run(path, needs_samples=False)
     return found
 
@@ -96,6 +99,7 @@ def latent_rows(runs: Mapping[RunKey, RunRecord]) -> list[LatentRow]:
         LatentRow(name, group, picture, note)
         for (name, group), picture, (_, note) in zip(runs, pictures, loaded, strict=True)
     ]
+    # Points and lost weights have no pictures; without a single one the section is left out.
     return rows if any(row.picture for row in rows) else []
 
 
@@ -124,6 +128,7 @@ def trouble(results: Mapping[str, Any]) -> str:
     """How many runs did not finish, in a sentence; empty when all did."""
     runs = [run for arm in results["arms"] for run in arm["runs"]]
     kinds = {kind: sum(run["status"] == kind for run in runs) for kind in ("diverged", "failed")}
+    # What has not ended is in no list, so it is counted by what lacks.
     kinds["not ended"] = len(results["arms"]) * len(results["seeds"]) - len(runs)
     parts = [f"{count} {kind}" for kind, count in kinds.items() if count]
     total = len(results["arms"]) * len(results["seeds"])
@@ -154,6 +159,7 @@ def comparison_page(folder: Path) -> str:
     names = [str(arm["name"]) for arm in arms]
     charts = [values_by_arm(arms, metric), distances(names, runs, unfinished, metric, clock)] if metric else []
     table = folder / "table.md"
+    # All arms of a study are trained on the same data: any run tells it.
     one = next(iter(runs.values()), None)
     by_seed = {(arm, f"seed {seed}"): run for (arm, seed), run in runs.items()}
     return render(

@@ -74,6 +74,8 @@ def evaluation(run: RunRecord, name: str, key: str) -> Figure | None:
     chart.scale(y)
     chart.clock_axis(f"{run.unit} seen")
     higher = name == "coverage"
+    # The best lies below the curve of a distance, and above that of a coverage: the word for the last goes to the other
+    # side.
     chart.mark(x[-1], y[-1], 0, above=not higher, text=f"last {number(y[-1])}")
     sense = "lower is better" if DISTANCE.match(name) else None
     title, meaning = EVALUATIONS.get(name, (name, f"{name}; {sense}." if sense else f"{name}, as evaluated."))
@@ -121,6 +123,7 @@ def curves(run: RunRecord) -> list[Figure]:
     found = [evaluation(run, name, f"evaluation{index}") for index, name in enumerate(run.evaluation_names())]
     for key, title, caption, columns in CHARTS:
         shown = [column for column in columns if column[0] != "d_penalty" or changes(run, "d_penalty")]
+        # A constant rate stands in the configuration, and would be a level line here.
         if key != "rates" or any(changes(run, column) for column, _ in columns):
             found.append(lines(run, key, title, caption, shown))
     return [figure for figure in found if figure is not None]

@@ -66,6 +66,7 @@ def _nearest_in(
     queries: Float[Tensor, "n features"], dataset: Dataset, rows: np.ndarray, k: int
 ) -> tuple[Float[Tensor, "n k"], np.ndarray]:
     """Distances to, and rows of, the ``k`` nearest of the data's ``rows``, a part of them in memory at a time."""
+    # Grow to [n, k], the best of all parts seen so far.
     distances, found = torch.empty(len(queries), 0, dtype=torch.float64), np.empty((len(queries), 0), dtype=np.int64)
     for part in np.array_split(rows, max(1, len(rows) // SEARCHED_TOGETHER)):
         features = _features(dataset, part)
@@ -79,6 +80,7 @@ def _nearest_in(
 
 
 def _images(dataset: Dataset, rows: np.ndarray) -> Float[Tensor, "n c h w"]:
+    # The inverse of `storage.pictures.to_uint8`, so that real images and samples are compared on one scale.
     return torch.from_numpy(np.ascontiguousarray(dataset.samples[rows])).float() / 127.5 - 1
 
 
@@ -90,6 +92,7 @@ def neighbours(generator: TrainedGenerator, dataset: Dataset) -> Neighbours | No
     """The nearest real images in pixel space; None for points, or fewer images than are shown."""
     if not dataset.is_images or len(dataset) <= PROBES:
         return None
+    # Spread evenly, as data on disk often lies class by class.
     rows = np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), SEARCHED)).astype(np.int64))
     probes = np.unique(np.linspace(0, len(rows) - 1, PROBES).astype(np.int64))
     samples = generator.sample(PROBES, SEED)
@@ -97,7 +100,10 @@ def neighbours(generator: TrainedGenerator, dataset: Dataset) -> Neighbours | No
     distances, found = _nearest_in(drawn, dataset, rows, NUM_NEAREST)
     # a probe is the nearest to itself, at a distance of 0: the second is the nearest other
     among_real, _ = _nearest_in(_features(dataset, rows[probes]), dataset, rows, 2)
+    # Features are pixels in [-1, 1], of which 127.5 grey levels are one unit; over sqrt(d) the norm is a root mean
+    # square.
     unit = 127.5 / sqrt(drawn.shape[1])
+    # Rank by rank, as the grid is filled row by row: [rank, sample] flattened.
     nearest = np.concatenate([found[:NUM_SHOWN, rank] for rank in range(NUM_NEAREST)])
     return Neighbours(
         page_picture(image_grid(samples[:NUM_SHOWN], NUM_SHOWN), f"{NUM_SHOWN} generated samples in a row"),
@@ -119,7 +125,10 @@ def _along(generator: TrainedGenerator, rows: int, steps: int) -> Tensor:
     ends = generator.latent.sample(2 * rows, random)
     drawn = []
     for row in range(rows):
+        # Halfway on the straight line normal latents are shorter by a factor sqrt(2) than those of training; along the
+        # sphere they are not.
         latents = great_circle(ends[2 * row], ends[2 * row + 1], steps)
+        # One class for a row, or images would change by their class and not along the latents.
         condition = generator.condition(1, random)
         held = tuple(c.expand(steps, *c.shape[1:]) for c in condition)
         drawn.append(generator.task.sample(generator.generator, latents, held, random).float().cpu())
@@ -138,6 +147,7 @@ def interpolation(generator: TrainedGenerator) -> Picture:
 def paths(generator: TrainedGenerator, real: np.ndarray) -> Markup:
     """Where points in the plane go between two latents each, over real points."""
     steps = 60
+    # [path, step, coordinate]; of more than two coordinates the first two.
     points = _along(generator, PATHS, steps)[:, :2].view(PATHS, steps, 2).numpy()
     chart = Chart("paths", width=3.75, height=3.75)
     chart.axes.plot(real[:, 0], real[:, 1], ".", markersize=2.5, color=MUTED, alpha=0.5, label="real")
@@ -157,6 +167,7 @@ def same_latents(generators: Sequence[TrainedGenerator | None], count: int = NUM
             rows.append(None)
             continue
         classes = generator.num_classes
+        # The same classes in every row, which a draw by the shares of each run's data would not give.
         labels = [index % classes for index in range(count)] if classes else None
         images = generator.sample(count, SEED, labels=labels)
         rows.append(page_picture(image_grid(images, count), f"{count} samples from the same latents"))

@@ -32,6 +32,7 @@ DECIMALS = re.compile(r"(\d+\.\d)\d+")
 """A tenth of a point is enough in a path."""
 
 SETTINGS: dict[Any, Any] = {
+    # Text as text, not as outlines: it can be searched and read out, and takes the font of the page.
     "svg.fonttype": "none",
     "font.size": 8.5,
     "axes.edgecolor": GRIDLINE,
@@ -75,6 +76,7 @@ class Chart:
         self.settings: dict[Any, Any] = SETTINGS | {"svg.hashsalt": key}
         with mpl.rc_context(self.settings):
             self.figure = Figure(figsize=(width, height), layout="constrained", facecolor="none")
+            # No background of its own, so that the page's shows through, light or dark.
             self.axes = self.figure.add_subplot(facecolor="none")
 
     def line(self, x: np.ndarray, y: np.ndarray, index: int, label: str | None = None) -> None:
@@ -88,6 +90,7 @@ class Chart:
         self.axes.plot([x], [y], "o", markersize=5, markerfacecolor=face, markeredgecolor=edge, zorder=4)
         if text:
             low, high = self.axes.get_xlim()
+            # A word beside the end of a curve goes inwards, or it would stand outside of the chart.
             side = "right" if x > low + 0.6 * (high - low) else "left"
             place = (3 if side == "right" else -3, 7 if above else -13)
             self.axes.annotate(text, (x, y), place, textcoords="offset points", ha=side, fontsize=8, zorder=5)
@@ -106,9 +109,11 @@ class Chart:
         if len(finite) and finite.min() > 0 and finite.max() > LOG_AXIS_RATIO * finite.min():
             (self.axes.set_yscale if axis == "y" else self.axes.set_xscale)("log")
             decades = np.log10(finite.max() / finite.min())
+            # Over few decades 1, 2 and 5 of each, for powers of ten alone would leave one label or two.
             chosen.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 2.5 else (1,), numticks=9))
             chosen.set_minor_locator(NullLocator())
             chosen.set_minor_formatter(NullFormatter())
+        # Asked for when the chart is laid out, as the ticks are known only then: with digits enough to tell them apart.
         chosen.set_major_formatter(lambda value, _: short(value, _digits(tuple(chosen.get_majorticklocs()))))
 
     def svg(self, description: str) -> Markup:
@@ -122,6 +127,7 @@ class Chart:
                 self.figure.legend(
                     loc="outside upper left", ncols=columns, handlelength=1.8, borderpad=0, columnspacing=1.2
                 )
+            # Without the date: the same run has the same page, byte for byte.
             self.figure.savefig(buffer, format="svg", metadata={"Date": None})
         return inline(buffer.getvalue(), self.key, description)
 
@@ -141,6 +147,7 @@ def short(value: float, digits: int = 3) -> str:
     for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= unit:
             return f"{value / unit:g}{name}".replace("-", "−")
+    # Ticks come as 0.30000000000000004.
     return number(round(value, 12), digits).replace("-", "−")
 
 
@@ -155,6 +162,7 @@ def thin(x: np.ndarray, y: np.ndarray, points: int = CURVE_BINS) -> tuple[np.nda
 
 def inline(svg: str, key: str, description: str) -> Markup:
     """matplotlib's SVG made ready for a page: colours as variables, ids of its own, a description, no metadata."""
+    # Without the XML declaration and the document type, which have no place inside of HTML.
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", body, flags=re.DOTALL)
     opening = re.match(r"<svg[^>]*>", body)
@@ -171,6 +179,7 @@ def inline(svg: str, key: str, description: str) -> Markup:
     for colour, variable in VARIABLES.items():
         # Colours that nobody would choose stand for variables of the page, which differ in light and dark.
         body = body.replace(colour, variable)
+    # matplotlib writes six decimals of a point, of which the first is the last that can be seen.
     body = re.sub(r' (?:d|x|y|transform)="[^"]*"', lambda found: DECIMALS.sub(r"\1", found[0]), body)
     body = re.sub(r"\s*\n\s*", " ", body)
     label = escape(description)

@@ -32,9 +32,11 @@ def _resource(name: str) -> str:
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("ganneal.report"),
+        # Names of runs and texts of errors are input of somebody: everything is escaped that is not `Markup`.
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
+        # A name that the template has and the content lacks is an error, not an empty place.
         undefined=StrictUndefined,
     )
     environment.filters |= {

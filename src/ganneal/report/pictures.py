@@ -63,6 +63,7 @@ def evenly(items: Sequence[Item], count: int) -> list[Item]:
     if len(items) <= count:
         return list(items)
     if count == 1:
+        # Of a single frame, the end of training says most.
         return [items[-1]]
     return [items[round(i * (len(items) - 1) / (count - 1))] for i in range(count)]
 
@@ -88,6 +89,7 @@ def encode_frames(
     for share, side in LADDER:
         encoded, total = {}, 0
         for name, frames in tracks.items():
+            # Two frames at least, the first and the last.
             encoded[name] = [(at, _read(path, side)) for at, path in evenly(frames, max(2, round(share * most)))]
             total += sum(len(data) for _, data in encoded[name])
             # Given up at the first frame too many; the last rung is taken whatever it weighs.

@@ -60,6 +60,7 @@ def build_player(
     runs = {key: run for key, run in runs.items() if run.frames}
     if not runs:
         return None
+    # All tracks share one budget of bytes.
     most = most or (MOST_FRAMES if len(runs) == 1 else MOST_FRAMES_OF_SEVERAL)
     encoded = encode_frames({str(index): run.frames for index, run in enumerate(runs.values())}, most)
     tracks = tuple(
@@ -75,6 +76,7 @@ def build_player(
 def _frames(run: RunRecord, encoded: Sequence[tuple[int, bytes]], clock: str) -> tuple[Frame, ...]:
     frames = []
     for num_real, data in encoded:
+        # Pictures are named by real images; other clocks are read off the log, between its rows.
         at = float(num_real) if clock == "num_real" else run.on_clock(num_real, clock)
         label = f"after {reading(at, clock, run.unit)}" if num_real else "before training"
         frames.append(Frame(at, label, page_picture(data, f"Samples of {run.name} {label}")))

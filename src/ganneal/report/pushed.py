@@ -44,6 +44,7 @@ def pushed(path: Path) -> Pushed | None:
         FileNotFoundError: There are no weights.
         ValueError: They are damaged, or a part is not registered here.
     """
+    # ``count`` is for runs that stored no discriminator: one push first, to see how long its gradients are.
     generator = load_pushed(path, count=1)
     if len(generator.shape) != 3 or generator.pushes is None:
         return None
@@ -68,11 +69,13 @@ def follow_pushes(generator: TrainedGenerator) -> tuple[Tensor, list[PushedSampl
     """Samples of ``generator`` before its pushes, as many as are pushed together, and every push of them."""
     assert generator.pushes is not None
     random = torch.Generator().manual_seed(SEED)
+    # Under batch norm a sample's gradient depends on its batch, so there are as many as in training.
     count = generator.pushes.chunk
     latents = generator.latent.sample(count, random)
     condition = generator.condition(count, random)
     start = generator.task.sample(generator.generator, latents, condition, random).float()
     trail, before = [], start
+    # [batch, C, H, W] after each push.
     for step_size, after in generator.pushes.trail(start, condition, random):
         # The direction as it was taken, with the factor of the loss in it, rather than computed a second time.
         along = (after - before) / step_size

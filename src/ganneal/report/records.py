@@ -78,6 +78,7 @@ class RunRecord:
         """The finite values of ``key`` and the clock at each, in the record's order."""
         # Evaluations stand in some rows only: each value with the clock of its own row.
         pairs = [(row[clock], row[key]) for row in self.rows if is_number(row.get(key)) and is_number(row.get(clock))]
+        # The shape holds without a single row too.
         x, y = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
         return x, y
 
@@ -86,11 +87,13 @@ class RunRecord:
         names = dict.fromkeys(
             key for row in self.rows for key in row if key not in LOGGED and "/" not in key and is_number(row[key])
         )
+        # The sort is stable: within a group the order of the log stays.
         return sorted(names, key=lambda name: (not DISTANCE.match(name), "pixels" in name))
 
     @property
     def distance(self) -> str | None:
         """The distance this run is judged by, or None where none was measured."""
+        # All runs of a comparison are judged by one name; alone a run has its own.
         chosen = (self.outcome or {}).get("metric")
         if chosen and len(self.series(chosen)[0]):
             return chosen
@@ -122,6 +125,7 @@ def read_run(path: str | Path, *, needs_samples: bool = True) -> RunRecord:
         raise FileNotFoundError(f"no run at {path}: no experiment.json; give a directory that `ganneal train` wrote.")
     content = read_json(description)
     pictures = sorted((path / "samples").glob("*.png"))
+    # Grids are named by the real images seen; real.png lies beside them.
     frames = sorted((int(file.stem), file) for file in pictures if FRAME.fullmatch(file.stem))
     if needs_samples and not frames:
         raise FileNotFoundError(
@@ -155,6 +159,7 @@ def flatten(value: Any, path: str = "") -> Mapping[str, Any]:
         for key, inner in value.items():
             leaves |= flatten(inner, f"{path}.{key}" if path else str(key))
         return leaves
+    # Plain values in a row read as one leaf; a list of parts goes on part by part.
     if isinstance(value, list) and not any(isinstance(item, dict) for item in value):
         return {path: ", ".join(map(str, value)) or "none"}
     if isinstance(value, list):

@@ -65,6 +65,7 @@ def scheme_and_round(run: RunRecord) -> tuple[Round | None, str]:
     """The first round, and the scheme in words; no round for a scheme that is not registered here."""
     encoded = run.experiment.get("scheme")
     try:
+        # A page outlives the code of its run: what cannot be read today is shown as it was written.
         round = first_round(read_scheme(encoded))
     except (ValueError, TypeError):  # a part of somebody's own, or with other fields than it has today
         return None, words.scheme(encoded)
@@ -131,6 +132,7 @@ def draw_sections(run: RunRecord, data_path: str | None = None) -> GeneratorSect
     if generator is None:
         return GeneratorSections(note=note)
     try:
+        # The data may have gone while the weights are there: all else is drawn without them.
         dataset, missing = load_data(run, data_path), ""
     except (FileNotFoundError, ValueError, TypeError, KeyError) as error:
         why = "was not found here" if isinstance(error, FileNotFoundError) else "was not read"
@@ -151,6 +153,7 @@ def _pushed(path: Path) -> Pushed | None:
 def _some(dataset: Dataset | None) -> np.ndarray:
     if dataset is None:
         return np.empty((0, 2))
+    # [points, 2]: of more coordinates, their shadow on the plane of the first two.
     return dataset.samples[evenly(range(len(dataset)), SHOWN_POINTS)][:, :2]
 
 

@@ -78,6 +78,7 @@ def first_round(scheme: Scheme) -> Round:
     """
     figures = plan(scheme)
     count = len(figures.levels)
+    # Each level of functional gradients pushes once, by the discriminator that it stored.
     pushes = 0 if figures.stage is None else 1
     drawn = [
         LevelMoves(
@@ -88,6 +89,7 @@ def first_round(scheme: Scheme) -> Round:
         for index, level in enumerate(figures.levels)
     ]
     if count > SHOWN_LEVELS:
+        # The last KEPT levels, of which the first says that others come before it.
         drawn = [*drawn[:KEPT], replace(drawn[-KEPT], gap=True), *drawn[1 - KEPT :]]
     return Round(figures, tuple(drawn))
 
@@ -120,6 +122,7 @@ def _shaded(key: str, levels: list[int], draw: Callable[[Chart], None]) -> Chart
 
     chart = Chart(key)
     for index, level in enumerate(levels):
+        # At least two levels: `level_figures` has no chart of one.
         share = index / (len(levels) - 1)
         chart.axes.axvspan(level - 0.5, level + 0.5, color=ACCENT, alpha=0.04 + 0.2 * share, lw=0)
     draw(chart)
@@ -158,10 +161,12 @@ def _given(round: Round) -> Figure:
 def _measured(run: RunRecord, levels: list[int], column: str, title: str, caption: str) -> Figure | None:
     """Means over the first, middle and last third of the run at each level."""
     by_level = [run.series(f"level{level}/{column}") for level in levels]
+    # Levels are measured in some rounds only; with fewer values than thirds a chart would be holes.
     if min(len(x) for x, _ in by_level) < len(PHASES):
         return None
     end = max(x[-1] for x, _ in by_level)
     edges = np.linspace(0, end, len(PHASES) + 1)
+    # [phase, level]; NaN, where a third has no measured round, is a gap in its line.
     table = np.full((len(PHASES), len(levels)), np.nan)
     for place, (x, y) in enumerate(by_level):
         for phase in range(len(PHASES)):

@@ -33,6 +33,7 @@ def labels(folders: Sequence[Path]) -> list[str]:
     ['a/seed0', 'b/seed0']
     """
     parts = [folder.resolve().parts for folder in folders]
+    # From the end, for runs of one study differ in their last folders.
     for depth in range(1, max(map(len, parts)) + 1):
         found = ["/".join(part[-depth:]) for part in parts]
         if len(set(found)) == len(found):
@@ -106,6 +107,7 @@ def several_page(folders: Sequence[Path]) -> str:
     grouped = {(name, ""): run for name, run in runs.items()}
     metrics = dict.fromkeys(run.distance for run in runs.values() if run.distance)
     charts = [
+        # One chart for each distance, as two of them share no axis.
         distances(list(runs), grouped, {}, metric, "num_real", f"distances{index}")
         for index, metric in enumerate(metrics)
     ]

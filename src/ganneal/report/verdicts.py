@@ -29,12 +29,14 @@ class RunVerdict:
 
 def current_verdicts(run: RunRecord) -> list[RunVerdict]:
     """What is wrong as the run stands: the last verdict of each kind, those left out that are over."""
+    # Rows are in order: the last one of a name is how it stands, "good" where the alarm is over.
     last: dict[str, Row] = {str(row.get("name")): row for row in run.health}
     found = [_verdict(row) for row in last.values() if row.get("severity") != "good"]
     return sorted(found, key=lambda verdict: -SEVERITIES.index(verdict.severity))
 
 
 def _verdict(row: Row) -> RunVerdict:
+    # A grade that this version does not know is shown as a warning.
     severity = str(row.get("severity"))
     figure, name = row.get("figure"), row.get("figure_name")
     shown = f"{name}: {number(figure)}" if isinstance(figure, int | float) and name else ""

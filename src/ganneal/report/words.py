@@ -75,6 +75,7 @@ def scheme(encoded: dict[str, Any] | None, weights: Sequence[float] = ()) -> str
 def _by_weights(weights: Sequence[float], plain: str, annealed: str) -> str:
     if len(set(weights)) <= 1:
         return plain
+    # Annealed is what falls; weights that rise are the reversed control.
     falling = all(later <= earlier for earlier, later in zip(weights, weights[1:], strict=False))
     return annealed if falling else f"{plain} with weights that rise"
 
@@ -97,6 +98,7 @@ def status(run: RunRecord) -> tuple[str, str]:
     if ended in ("diverged", "failed"):
         reason = (run.outcome or {}).get("error") or "no reason was recorded"
         return "alarm", f"The run {ended}: {reason}."
+    # Training writes it with its last row; a comparison says it once more in the outcome.
     if "stopped" in run.last or ended == "finished":
         reason = ended_by(run)
         return "good", f"The run finished: {reason}." if reason else "The run finished."
@@ -122,6 +124,7 @@ def progress(run: RunRecord) -> tuple[str, str] | None:
     if len(values) == 1:
         return "warning", f"{name} was measured once, {number(first)}: nothing says whether training helped."
     if last >= first:
+        # Of two numbers that differ by a little, three digits would read alike.
         digits = distinguishing_digits((first, last))
         said = (
             f"The samples did not come closer to the data: {name} was {number(first, digits)} before training and is "

@@ -39,6 +39,7 @@ def write_report(paths: Sequence[str | Path], out: str | Path | None = None, *, 
             raise ValueError(f"--data.path is for the page of one run, got {data_path!r}; leave it out.")
     if len(folders) == 1:
         (folder,) = folders
+        # A comparison is known by its study.json, whatever else lies there.
         html = comparison_page(folder) if (folder / STUDY).exists() else run_page(folder, data_path)
         return write_html(html, Path(out) if out is not None else folder / "report.html")
     for folder in folders:
