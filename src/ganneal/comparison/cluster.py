@@ -43,15 +43,19 @@ class RayCluster:
             ) from error
         self._ray, self._error_type, self._task_error_type = ray, RayError, RayTaskError
         self._cpus = cpus_per_run
+        # Before `init`, which reads it.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        # A caller may have begun one, with settings of its own.
         if not ray.is_initialized():
             try:
+                # What runs print stays on their machines; what they come to is in their outcomes.
                 ray.init(address=address, log_to_driver=False)
             except (ConnectionError, ValueError) as error:
                 raise ValueError(
                     f"address must be that of a running Ray cluster, or 'local', got {address!r} ({error}); start one "
                     f"with `ray start --head`."
                 ) from error
+        # Retries are for lost workers alone: an error of the run itself is an outcome, no exception.
         self._task: Any = ray.remote(num_cpus=cpus_per_run, max_retries=RETRIES)(_on_worker)
         self._running: dict[Any, Job] = {}
 
@@ -72,6 +76,7 @@ class RayCluster:
         done: list[Any] = []
         while not done:
             with Interruption() as signals:  # an exception of a handler inside Ray's own code would end the process
+                # For a moment at a time, or a signal would be heard when a run ends, hours later.
                 done, _ = self._ray.wait(list(self._running), num_returns=1, timeout=SECONDS_A_LOOK)
             if signals.signum is not None:
                 signal.raise_signal(signals.signum)
@@ -79,6 +84,7 @@ class RayCluster:
 
     def stop(self) -> None:
         for reference in self._running:
+            # Without force Ray interrupts the task, which saves and ends.
             self._ray.cancel(reference)
         if self._running:
             self._ray.wait(list(self._running), num_returns=len(self._running))  # they are saving

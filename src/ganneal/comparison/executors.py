@@ -46,11 +46,13 @@ class Executor(Protocol):
 
 def _child(job: Job) -> None:
     """A process that ends, politely, when the one that started it is gone."""
+    # The process was started with it held back, see `_signals_later`.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     parent = multiprocessing.parent_process()
     assert parent is not None
 
     def watch() -> None:
+        # Ready as soon as the parent is gone, even where it was killed and could tell nobody.
         wait([parent.sentinel])
         os.kill(os.getpid(), signal.SIGTERM)
 
@@ -58,6 +60,7 @@ def _child(job: Job) -> None:
     try:
         run(job)
     except (Interrupted, KeyboardInterrupt):
+        # The status by which a shell reports an end by that signal.
         raise SystemExit(128 + signal.SIGTERM) from None
     except OSError as error:  # not even its outcome can be written
         print(f"{job.arm} seed {job.seed}: {error}", file=sys.stderr)
@@ -91,6 +94,7 @@ class LocalProcesses:
         self._running: dict[int, tuple[Job, BaseProcess]] = {}
 
     def start(self, job: Job) -> None:
+        # Spawned, not forked: a fork takes torch's locks without the threads that hold them, and cannot use CUDA.
         process = multiprocessing.get_context("spawn").Process(target=_child, args=(job,), name=f"{job.arm}-{job.seed}")
         with _signals_later():
             process.start()
@@ -107,6 +111,7 @@ class LocalProcesses:
 
     def stop(self) -> None:
         for _, process in self._running.values():
+            # All are asked before the first is waited for, so that they save at the same time.
             process.terminate()
         for _, process in self._running.values():
             process.join()

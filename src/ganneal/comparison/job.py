@@ -80,6 +80,7 @@ def read_outcome(path: Path) -> dict[str, Any] | None:
 def _holds(outcome: dict[str, Any], budget: Budget) -> bool:
     """Whether the outcome is that of ``budget`` too; a run that diverged earlier has diverged, a failed one may not."""
     match outcome["status"]:
+        # Tried again: a disk that was full may have room by now.
         case "failed":
             return False
         case "diverged" if all(limit is None or outcome[clock] < limit for clock, limit in asdict(budget).items()):
@@ -97,10 +98,12 @@ def run(job: Job) -> dict[str, Any]:
     try:
         _train(job)
     except TrainingStopped as error:
+        # A collapse is a result of the scheme, and no other error is.
         status, message = "diverged", str(error)
     except Exception as error:
         status, message = "failed", _said(error)
     try:
+        # Of a run that failed too: what its log holds is kept.
         found = _measured(job, status)
     except Exception as error:
         before = "" if message is None else f"{message} "
@@ -170,8 +173,10 @@ def _of_record(job: Job) -> dict[str, Any]:
         rows = RunDirectory(job.path).rows()
     except ValueError:
         rows = []
+    # KD where samples were too few for a covariance.
     distance = next((key for row in rows for key in row if key.startswith(("FD-", "KD-"))), None)
     seen = [(row["num_real"], row[distance]) for row in rows if distance is not None and is_number(row.get(distance))]
+    # An evaluation before training is of no trained weights, and so cannot be the best.
     trained = [value for num_real, value in seen if num_real]
     last: Row = rows[-1] if rows else {}
     steps = [row[STEP_RATIO] for row in rows if is_number(row.get(STEP_RATIO))]
@@ -195,7 +200,9 @@ def _measured(job: Job, status: Status) -> dict[str, Any]:
     found = _of_record(job)
     if status != "finished" or not job.experiment.records.evaluate_count:
         return found
+    # Held-out data serve the accuracy of the discriminator, which is not measured here.
     directory, records = RunDirectory(job.path), replace(job.experiment.records, held_out=None)
+    # The features that the run was followed with, even where another choice would be made today.
     before = KnownData(directory).suited_extractor()
     evaluator = Evaluator(training_data(directory).dataset, records, before=before)
     # On latents that chose nothing: the best of many evaluations is partly luck with its draw.

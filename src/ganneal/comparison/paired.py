@@ -58,6 +58,7 @@ def standing(
         if run["status"] == "failed":
             unknown.add(seed)
             continue
+        # Ended, well or badly: what is left unknown failed or has not ended.
         unknown.discard(seed)
         good = run["status"] == "finished" and value is not None and isfinite(value)
         found[seed] = float(value) if good and value is not None else worst
@@ -75,6 +76,7 @@ class Finding:
     @property
     def leader(self) -> Winner | None:
         """The arm that is ahead, decided or not."""
+        # Where both diverged, at different seeds, the mean difference is NaN and nobody leads.
         gain = self.comparison.difference * (1 if self.better == "higher" else -1)
         return "ours" if gain > 0 else "theirs" if gain < 0 else None
 
@@ -116,6 +118,7 @@ def _barred(arm: Standing, other: Standing) -> str | None:
     """Why ``arm`` may not be called better, whatever the seeds of both say."""
     if arm.unknown:
         return f"has no value at {_seeds(arm.unknown)}"
+    # Where both arms have the seed, the comparison itself counts the diverged run.
     alone = [seed for seed, value in arm.values.items() if not isfinite(value) and seed not in other.values]
     return f"diverged at {_seeds(alone)}" if alone else None
 

@@ -54,6 +54,7 @@ class Results:
                 "baseline": study.baseline,
                 "metric": next(iter(metrics), None),
                 "better": "lower",
+                # Of this process; runs elsewhere have their own in their directories.
                 "hardware": provenance(),
                 "rule": FAILURE_RULE,
                 "walks": _walks(study, by_arm),
@@ -140,6 +141,7 @@ def summary(arm: Standing) -> dict[str, Any] | None:
     counts = {"n": len(arm.finite), "diverged": arm.diverged}
     if not arm.finite:
         return {"mean": None, "sd": None, "low": None, "high": None} | counts
+    # Student's t: over three seeds the interval reaches 4.3 standard errors to each side.
     found = seed_interval(arm.finite)
     return {"mean": found.mean, "sd": found.sd, "low": found.low, "high": found.high} | counts
 
@@ -152,6 +154,7 @@ def _arm(study: Study, arm: Arm, runs: Sequence[Outcome], *, measured: bool) -> 
     # A run that diverged used its budget up to there and counts in the clocks; one that failed for another reason says
     # nothing of the scheme.
     counted = [run for run in runs if run["status"] != "failed"]
+    # A finished run that never had an evaluation has no best weights: its best is unknown, and not diverged.
     without_best = [run for run in runs if run["status"] == "finished" and run["best"] is None]
     with_best = [run for run in runs if run not in without_best]
     return {
@@ -243,6 +246,7 @@ def _verdict(ours: str, theirs: str, finding: Finding, adjusted: float | None, a
         "comparisons": among,
         "pairs": found.pairs,
         "diverged": list(found.diverged),
+        # By the corrected p too: several arms against one baseline would find a winner by chance.
         "decided": finding.winner(adjusted) is not None,
     }
 

@@ -114,6 +114,7 @@ class _StudyRun:
 
     def __post_init__(self) -> None:
         known = self.known
+        # Seed by seed, so that every arm has its first value before any has its second.
         keys = [(arm.name, seed) for seed in self.study.seeds for arm in self.study.arms]
         self.outcomes: dict[JobKey, dict[str, Any]] = {key: dict(known[key]) for key in keys if key in known}
         self.waiting: list[JobKey] = [key for key in keys if key not in known]
@@ -132,6 +133,7 @@ class _StudyRun:
                     for job, error in self.executor.ended():
                         self._take(job, error)
         except BaseException:
+            # Ctrl-C and signals too: running jobs save before the exception goes on.
             self.executor.stop()
             raise
         return self._write()
@@ -162,6 +164,7 @@ class _StudyRun:
         if key in self.looked_at or (job := self._job(key)) is None:
             return False
         self.looked_at.add(key)
+        # In this order: a run that had ended keeps its outcome, whatever became of the one that it is like.
         outcome = self._written(job) or self._hopeless(job)
         if outcome is not None:
             self.outcomes[key] = outcome
@@ -254,6 +257,7 @@ def _begin(study: Study, folder: Path, command: str | None, chosen: Mapping[str,
     for arm in study.arms:
         for seed in study.seeds:  # of an arm that a study in between left out, too
             directory = RunDirectory(_place(folder, arm.name, seed))
+            # Refused here for all, rather than by each run when its turn comes.
             if _is_readable(directory.description):
                 check_identity(directory, study.experiment(arm, seed, None))
     content = study.describe() | {
@@ -306,6 +310,7 @@ def _check_same(study: Study, folder: Path, stored: dict[str, Any]) -> None:
     """
     if stored.get("format") != STUDY_FORMAT:
         raise ValueError(f"{folder / STUDY} is no comparison of format {STUDY_FORMAT}; name another directory (--out).")
+    # Through JSON and back, as the stored side went: tuples have become lists there.
     ours = json.loads(json.dumps(study.describe()))
     for arms in (stored["arms"], ours["arms"]):
         for name in set(arms) - (set(stored["arms"]) & set(ours["arms"])):

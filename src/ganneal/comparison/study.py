@@ -23,6 +23,7 @@ MATCHED_STEP, MATCHED_CONSTANT = MATCHED = ("matched-step", "matched-constant")
 """Names of the control with the same total generator step, where a constant weight cancels and where it does not."""
 REVERSED = "cfg-reversed"
 """Name of the control with the weights reversed, which is annealed itself."""
+# File systems take 255 bytes for a name, of which endings and temporary names need some.
 LONGEST_ARM_NAME = 200
 WEIGHT_ROUNDING = 1e-9
 """Weights that differ by less, relatively, are one weight: powers of a constant come out so."""
@@ -97,6 +98,7 @@ class Study:
         if self.baseline not in names:
             raise ValueError(f"baseline must be one of the arms {', '.join(names)}, got {self.baseline!r}.")
         for arm in self.arms:
+            # No chain of likes: the budget of a model must not wait for another run.
             if arm.like is not None and (arm.like.arm not in names or self.arm(arm.like.arm).like is not None):
                 raise ValueError(f"arm {arm.name} is like {arm.like.arm!r}, which is no arm with a budget of its own.")
         for arm in self.arms[1:]:
@@ -159,6 +161,7 @@ def measured_with(arm: Arm) -> dict[str, Any]:
 
 def _measured_at(arm: Arm) -> dict[str, Any]:
     """`measured_with`, with where the data lie: arms of one study read them at one place."""
+    # Two spellings of one place are one place.
     there = {name: str(found_at(place) or place) for name, place in places(arm.experiment.data).items()}
     return measured_with(arm) | {"place of the data": there}
 
@@ -231,6 +234,7 @@ def is_annealed(scheme: Scheme) -> bool:
     """Whether its weights differ from level to level."""
     match scheme:
         case Nested(levels=levels, weights=rule):
+            # Of round 0, which stands for all: a rule that moves from round to round is judged by its first.
             weights = rule(range(1, levels + 1), 0)
         case FunctionalGradient(steps=steps, weights=rule):
             weights = rule((1,) * steps, 0)
@@ -267,6 +271,7 @@ def _nested_controls(nats: Arm, scheme: Nested, clock: BudgetClock) -> tuple[Arm
     # Common training makes one generator update a level where level j of a nested round makes j: equal in updates it is
     # cheaper, equal in seconds it sees more data. Both stand in the table.
     common: Scheme = Alternating(d_steps=scheme.d_steps)
+    # SGD and conjugate gradients walk in proportion to the loss, so that a constant weight is a match for them.
     matched = MATCHED_CONSTANT if moment_decays(nats.experiment.g_optimizer) is None else MATCHED_STEP
     by_time = clock.endswith("seconds")
     other: BudgetClock = "d_updates" if by_time else "seconds"
@@ -297,6 +302,7 @@ def with_controls(arms: Sequence[Arm], clock: BudgetClock) -> tuple[Arm, ...]:
     Raises:
         ValueError: No arm is annealed, or more than one; or an arm has a control's name and is another.
     """
+    # The reversed control is annealed too, and asks for no controls of its own.
     found = [arm for arm in arms if is_annealed(arm.experiment.scheme) and arm.name != REVERSED]
     if len(found) != 1:
         raise ValueError(
@@ -322,6 +328,7 @@ def seeds_of(text: str) -> tuple[int, ...]:
         numbers = [int(part) for part in text.split(",")]
     except ValueError:
         numbers = []
+    # A number alone counts seeds; in a list 0 is one of them.
     least = 1 if len(numbers) == 1 else 0
     if not numbers or min(numbers) < least:
         raise ValueError(f"--seeds must be a number of seeds of at least 1, or a list as 0,3,7, got {text!r}.")
