@@ -44,11 +44,14 @@ def gradient_picture(
     random = torch.Generator().manual_seed(seed)
     real, fake = (density.sample(FIELD_SAMPLES, random) for density in (p, q))
     x = torch.cat([real, fake])
+    # Networks compute in float32, densities in float64; the two are compared in the latter.
     over_samples = agreement(input_gradients(discriminator, x.float()).double(), score_difference(p, q, x))
 
+    # Without the outermost samples, a few of which would set the scale of the picture.
     low, high = x.quantile(0.005, dim=0), x.quantile(0.995, dim=0)
     middle, half = (low + high) / 2, (high - low).max() * 0.6
     sides = [torch.linspace(float(m - half), float(m + half), FIELD_ARROWS, dtype=torch.float64) for m in middle]
+    # [arrows², 2]
     plane = torch.cartesian_prod(*sides)
     exact = score_difference(p, q, plane)
     found = input_gradients(discriminator, plane.float()).double()
@@ -78,6 +81,8 @@ def gradient_picture(
 def _arrows(axes: Any, at: Tensor, along: Tensor, longest: float, spacing: float, colours: Tensor | None) -> Any:
     """Arrows as long as the root of ``along``'s length, those of ``longest`` and beyond a step of the grid."""
     lengths = along.norm(dim=1, keepdim=True).clamp(min=1e-300)
+    # Scores grow with the distance from the modes: in proportion to them, arrows at the edge would hide those between
+    # modes.
     drawn = (along / lengths * (lengths / longest).clamp(max=1).sqrt() * spacing).numpy()
     values = np.full(len(at), 1.0) if colours is None else colours.numpy()
     palette = {"cmap": "RdYlGn", "clim": (0, 1)} if colours is not None else {"cmap": "Greys", "clim": (0, 1)}

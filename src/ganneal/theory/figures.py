@@ -61,7 +61,9 @@ FIGURES: Mapping[str, Callable[..., DrawnFigure]] = {"score-field": score_field,
 def langevin_path(score: ScoreFunction) -> list[Tensor]:
     """Samples after each of `NOISE_LEVELS`, from noise of the first level."""
     random = torch.Generator().manual_seed(1)
+    # As wide as the first level, and nothing else is known of the data.
     start = NOISE_LEVELS[0] * torch.randn(FIGURE_SAMPLES, 2, generator=random)
+    # alpha_i is then a tenth of sigma_i² at every level.
     eps = 0.1 * NOISE_LEVELS[-1] ** 2
     return annealed_langevin(score, start, NOISE_LEVELS, eps=eps, steps=LANGEVIN_STEPS, random=random)
 
@@ -101,6 +103,7 @@ def _panels(paths: dict[str, list[Tensor]]) -> Any:
 def write_figures(folder: Path, steps: int | None = None) -> Iterator[str]:
     """Write every figure to ``folder`` as it is asked for; yield its measured values and its file, in words."""
     for name, figure_of in FIGURES.items():
+        # One after the other, as each is asked for: both train a network.
         drawn = figure_of() if steps is None else figure_of(steps)
         picture = io.BytesIO()
         # Without the name and version of matplotlib, so that the same figure has the same bytes.

@@ -58,8 +58,10 @@ def noise_ratio(dim: int, probability: float = 0.5) -> float:
     if not 0 < probability < overlap(dim, 1.0):
         raise ValueError(f"probability must be above 0 and below {overlap(dim, 1.0):.4f}, got {probability}; use 0.5.")
     low, high = 1.0, 2.0
+    # The overlap falls as the ratio grows, so that one doubling too many brackets the root.
     while overlap(dim, high) > probability:
         high *= 2
+    # As many halvings as a float64 has binary digits, and a few more.
     for _ in range(60):
         middle = (low + high) / 2
         low, high = (middle, high) if overlap(dim, middle) > probability else (low, middle)
@@ -71,6 +73,7 @@ def exact_score(mixture: GaussianMixture) -> ScoreFunction:
 
     def score(x: PointBatch, stds: Stds) -> PointBatch:
         result = torch.empty_like(x)
+        # Each noise has a smoothed mixture of its own, and a batch has few different ones.
         for std in stds.unique().tolist():
             at = stds[:, 0] == std
             result[at] = mixture.smoothed(std).score(x[at].double()).to(x)
@@ -89,6 +92,7 @@ class ScoreNetwork(nn.Module):
 
     def forward(self, x: PointBatch, stds: Stds) -> PointBatch:
         # A score at noise sigma is of the size 1 / sigma, so the network itself has outputs of one size at all levels.
+        # Levels are geometric, so their logarithms are evenly spaced.
         return self.net(torch.cat([x, stds.log()], dim=1)) / stds
 
 
@@ -115,6 +119,7 @@ def fit_score(
 ) -> ScoreNetwork:
     """A network fitted to the scores of ``points`` smoothed by each of ``levels``: Adam, lr 2e-3 along a cosine."""
     random = torch.Generator().manual_seed(seed)
+    # Modules draw their weights from the global generator, which is left as it was.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = ScoreNetwork(points.shape[1], width)
@@ -122,6 +127,7 @@ def fit_score(
 
     def loss() -> Tensor:
         x = points[torch.randint(len(points), (batch,), generator=random)].float()
+        # [batch, 1]: a level for each point, so that one network learns all of them at once.
         stds = choices[torch.randint(len(choices), (batch,), generator=random)]
         return denoising_loss(network, x, stds, torch.randn(x.shape, generator=random)).mean()
 
@@ -144,6 +150,8 @@ def annealed_langevin(
         for _ in range(steps):
             z = torch.randn(x.shape, generator=random, dtype=x.dtype)
             # Without the noise this would climb to the modes and stay there.
+            # Euler's step of the Langevin diffusion, which rests at the smoothed density up to an error that falls with
+            # alpha.
             x = x + 0.5 * alpha * score(x, stds) + sqrt(alpha) * z
         after.append(x)
     return after

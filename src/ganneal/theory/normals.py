@@ -35,6 +35,7 @@ def kl(p: Normal1D, q: Normal1D) -> float:
 
 def squared_hellinger(p: Normal1D, q: Normal1D) -> float:
     """2 ∫ (√p − √q)²."""
+    # ∫ (√p − √q)² is 2 − 2 ∫ √(p q), and the last integral has a closed form.
     total = p.std**2 + q.std**2
     return 4 * (1 - sqrt(2 * p.std * q.std / total) * exp(-((p.mean - q.mean) ** 2) / (4 * total)))
 
@@ -42,6 +43,7 @@ def squared_hellinger(p: Normal1D, q: Normal1D) -> float:
 def pearson_chi2(p: Normal1D, q: Normal1D) -> float:
     """½ ∫ (p − q)²/q; infinite unless 2 q.std² > p.std²."""
     v = 2 * q.std**2 - p.std**2
+    # p²/q grows in the tails where p is wider than √2 times q.
     if v <= 0:
         return inf
     return 0.5 * (q.std**2 / (p.std * sqrt(v)) * exp((p.mean - q.mean) ** 2 / v) - 1)
@@ -102,11 +104,13 @@ def generator_gradient(loss: PerSampleLoss, p: Normal1D, q: Normal1D, *, frozen:
         frozen: Whether the discriminator keeps its parameters, as in training. Otherwise it follows the generator,
             which is another gradient, and a wrong one.
     """
+    # Nodes in the latent, which stay where they are as mean and std move the samples.
     z = torch.linspace(-12, 12, 8_001, dtype=torch.float64)
     mean, std = (torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in (q.mean, q.std))
     x = mean + std * z
     # Training differentiates the sample and holds the discriminator; not frozen, the optimal discriminator moves along.
     held = (mean.detach(), std.detach()) if frozen else (mean, std)
+    # Written out, for `Normal1D` holds numbers without a graph.
     log_q = -0.5 * ((x - held[0]) / held[1]) ** 2 - held[1].log() - 0.5 * log(2 * torch.pi)
     expectation = torch.trapezoid(loss(p.log_prob(x) - log_q) * Normal1D(0, 1).log_prob(z).exp(), z)
     return Gradient(*(grad.item() for grad in torch.autograd.grad(expectation, (mean, std))))

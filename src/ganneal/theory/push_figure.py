@@ -68,6 +68,8 @@ def trail_figure(samples: Images, trail: Sequence[PushedSamples], *, rows: int =
             _show(panels[2 * row, column], images[row], f"$x_{{{column}}}$" if row == 0 else "")
         for column, push in enumerate(trail, start=1):
             gradient = push.gradients[row]
+            # Gradients of one chain may differ by powers of ten, so each is shown on its own scale and its length is
+            # written above.
             scaled = gradient / gradient.abs().max().clamp(min=torch.finfo(gradient.dtype).tiny)
             _show(panels[2 * row + 1, column], scaled, f"{push.norms[row]:.2g}")
     return PushFigure(figure, list(trail))

@@ -37,6 +37,7 @@ def pushes(samples: Samples, critics: Sequence[Critic], step_sizes: Sequence[flo
             f"step_sizes must have one number for each critic, got {len(step_sizes)} for {len(critics)} critics."
         )
     trail: list[PushedSamples] = []
+    # Pushed samples are data for the fit: no graph leads back through the pushes.
     with torch.no_grad():
         for critic, step_size in zip(critics, step_sizes, strict=True):
             along = input_gradients(critic, samples)

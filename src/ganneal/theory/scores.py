@@ -39,8 +39,11 @@ def score_difference(p: GaussianMixture, q: GaussianMixture, x: Points64) -> Poi
 
 def input_gradients(critic: Critic, x: Tensor) -> Tensor:
     """The gradient of the raw output in each point."""
+    # A leaf of its own, so that the caller's tensor keeps its graph and its flags.
     x = x.detach().clone().requires_grad_()
+    # Also where the caller has switched gradients off.
     with torch.enable_grad():
+        # The sum over the batch gives each sample its own gradient, unless a batch norm ties them together.
         return torch.autograd.grad(critic(x).sum(), x)[0]
 
 

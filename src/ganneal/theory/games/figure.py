@@ -42,6 +42,7 @@ def game_picture(game: Game, paths: Mapping[str, Path], title: str) -> bytes:
             label = ", ".join(names)
             over_steps.plot(path.distances.clamp(min=SMALLEST_DISTANCE).numpy(), label=label, **line)
             if path.escaped:
+                # Play was given up here.
                 over_steps.plot(path.steps, float(path.distances[-1]), "x", color=line["color"])
         _marks(plane, game)
         _distances(over_steps, paths)
@@ -69,6 +70,7 @@ def _reach(game: Game, paths: Mapping[str, Path]) -> tuple[float, float]:
         goal = game.equilibrium[player][0]
         start = max(float((game.start[player][0] - goal).abs()), 1e-3)
         walked = [float((getattr(path, name).points[:, 0] - goal).abs().max()) for path in paths.values()]
+        # A path that leaves for good does not shrink the picture of those that stay.
         near = [length for length in walked if length <= REACH * start]
         sides.append(max(MARGIN * start, 1.08 * max(near, default=0.0)))
     return sides[0], sides[1]
@@ -85,6 +87,7 @@ def _field(axes: Any, game: Game, reach: tuple[float, float]) -> None:
     for row, y in enumerate(grid_y):
         for column, x in enumerate(grid_x):
             here_x, here_y = at_x.clone(), at_y.clone()
+            # Only the first coordinate is shown; the others rest at the equilibrium.
             here_x[0], here_y[0] = x, y
             of_x, of_y = game.gradients(here_x, here_y)
             along[:, row, column] = -float(of_x[0]), -float(of_y[0])
@@ -92,6 +95,7 @@ def _field(axes: Any, game: Game, reach: tuple[float, float]) -> None:
     length = np.hypot(*on_paper)
     unit = on_paper / np.maximum(length, np.finfo(float).tiny)
     axes.quiver(
+        # Shades of the logarithm, as lengths span decades, cut off at a thousandth: at the equilibrium they are 0.
         grid_x, grid_y, unit[0], unit[1], np.log10(np.maximum(length, 1e-3 * length.max())),
         cmap="Greys", clim=(np.log10(length.max()) - 2, np.log10(length.max()) + 1),
         pivot="mid", angles="uv", scale=22, width=0.003, zorder=0,

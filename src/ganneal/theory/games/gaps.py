@@ -34,7 +34,9 @@ def averaged_gap(walk: Walk, around: Vector, radius: float = 0.0) -> Steps:
     """
     check_not_negative(radius=radius)
     number = torch.arange(1, len(walk.gradients) + 1, dtype=torch.float64)
+    # [steps]; the last point is where the walk ended, and no gradient was taken there.
     products = ((walk.points[:-1] - around) * walk.gradients).sum(dim=1)
+    # [steps, n]: the mean up to each step.
     mean_gradients = walk.gradients.cumsum(dim=0) / number[:, None]
     return products.cumsum(dim=0) / number + radius * torch.linalg.vector_norm(mean_gradients, dim=1)
 
@@ -55,6 +57,7 @@ def gap_bound(walk: Walk, around: Vector, radius: float = 0.0, *, beta_bound: fl
         raise ValueError("rates must not grow from step to step; use a decay of at least 0.")
     number = torch.arange(1, len(walk.gradients) + 1, dtype=torch.float64)
     norms, distances = (torch.linalg.vector_norm(v, dim=1) for v in (walk.gradients, walk.points[:-1] - around))
+    # Of the first N steps, so that each N has a bound of its own; x may lie on the far side of the ball.
     steepest, furthest = norms.cummax(dim=0).values, distances.cummax(dim=0).values + radius
     return (
         furthest.square() / (2 * walk.rates * number)

@@ -50,8 +50,10 @@ class Match:
         """The method called ``name`` with the settings that are for it."""
         method: Any = METHODS[name]
         match method:
+            # Adam's step is about as long as its rate, whatever the gradient: the others' rate would be another game.
             case Adam():
                 return replace(method, lr=self.adam_lr)
+            # Plain gradient steps have momentum 0 and keep it.
             case SGD(momentum=momentum) if momentum:
                 return replace(method, lr=lr, momentum=self.momentum)
             case Consensus():
@@ -104,6 +106,7 @@ def _row(game: Game, path: Path) -> str:
         averaged_gap(walk, goal, float(torch.linalg.vector_norm(start - goal)))
         for walk, goal, start in zip((path.x, path.y), game.equilibrium, game.start, strict=True)
     ]
+    # The mean over a path that escaped tells only how far that was.
     last = [f"{float(gap[-1]):>10.3g}" if len(gap) and not path.escaped else f"{'-':>10}" for gap in gaps]
     left = f"  escaped at step {path.steps + 1}" if path.escaped else ""
     return f"{x:>12} {y:>12} {path.distances[-1]:>10.3g} {path.distances.min():>10.3g} {' '.join(last)}{left}"

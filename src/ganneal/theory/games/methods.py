@@ -81,6 +81,7 @@ class Consensus:
 
     def followed(self, game: Game, points: PlayerPoints, rates: tuple[float, float]) -> PlayerPoints:
         with torch.enable_grad():
+            # Both are differentiated, for the gradient of one player depends on the other.
             x, y = (point.detach().requires_grad_() for point in points)
             of_x, of_y = game.losses(x, y)
             own = [torch.autograd.grad(loss, at, create_graph=True)[0] for loss, at in ((of_x, x), (of_y, y))]
@@ -122,6 +123,7 @@ class OptimisticGradient(torch.optim.Optimizer):
                 # At the first step 2 g - g is g.
                 before = self.state[parameter].get("prev_grad", parameter.grad)
                 parameter.add_(2 * parameter.grad - before, alpha=-group["lr"])
+                # A copy: the next gradient may be written into the same memory.
                 self.state[parameter]["prev_grad"] = parameter.grad.clone()
         return loss
 

@@ -90,6 +90,7 @@ def play(
         # The first step is at the full rate.
         factor = (step + 1) ** -decay
         for method, optimizer in zip(methods, optimizers, strict=True):
+            # From the method's own rate each time; a product of ratios would gather rounding.
             optimizer.param_groups[0]["lr"] = method.lr * factor
         followed = _move(game, points, methods, optimizers, order)
         place = _copies(points)
@@ -133,6 +134,7 @@ def _move(
             vectors = method.followed(game, (x, y), (x_lr, y_lr)) if redirected else game.gradients(x, y)
             followed.append(vectors[player])
         for player in movers:
+            # A copy, for an optimizer may change the gradient that it is given, and the walk keeps it.
             points[player].grad = followed[player].clone()
             optimizers[player].step()
     return followed[0], followed[1]
@@ -146,6 +148,7 @@ def _walk(
     factors: list[float],
 ) -> Walk:
     points = torch.stack([place[player] for place in places])
+    # Without a step, an empty walk of the right width.
     followed = torch.stack([g[player] for g in gradients]) if gradients else points[:0]
     return Walk(points, followed, method.lr * torch.tensor(factors, dtype=torch.float64))
 
@@ -167,4 +170,6 @@ def _same(one: Path, other: Path) -> bool:
     if one.steps != other.steps:
         return False
     apart = torch.cat([one.x.points - other.x.points, one.y.points - other.y.points], dim=1).abs().amax(dim=1)
+    # Relative to the distance of each place and at least to the start's: close to the equilibrium all that differs is
+    # rounding.
     return bool((apart <= SAME * torch.maximum(one.distances, one.distances[:1])).all())

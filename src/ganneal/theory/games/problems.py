@@ -85,6 +85,7 @@ class Toy(Game):
         return value, -value
 
     def gradients(self, x: Vector, y: Vector) -> tuple[Vector, Vector]:
+        # y's own loss is -f, so its gradient is 2 y (1 + x²): descent on it brings y to 0.
         return 2 * x * (100 - y.square()), 2 * y * (1 + x.square())
 
 
@@ -155,6 +156,7 @@ class Quadratic(Game):
 
     def gradients(self, x: Vector, y: Vector) -> tuple[Vector, Vector]:
         h = torch.tensor(self.curvatures, dtype=torch.float64)
+        # The coupling has opposite signs, which is what makes the players turn about the equilibrium.
         return h * x + self.coupling * y, h * y - self.coupling * x
 
 
@@ -197,6 +199,7 @@ class DiracGAN(Game):
         with torch.enable_grad():
             x, y = x.detach().requires_grad_(), y.detach().requires_grad_()
             of_x, of_y = self.losses(x, y)
+            # The two losses share a graph, as both contain D(x) = y x.
             return torch.autograd.grad(of_x, x, retain_graph=True)[0], torch.autograd.grad(of_y, y)[0]
 
 

@@ -46,6 +46,7 @@ class Statement:
         return ", ".join(f"{sign} {side:g}" for sign, side in sides if side is not None)
 
 
+# One training for the two statements on it.
 @cache
 def _agreement() -> tuple[float, float]:
     return optimal.network_agreement()
@@ -60,6 +61,7 @@ def _worst_push() -> float:
 
 
 def _largest_rise() -> float:
+    # From 20 to 1 the first pushes overshoot, which is a statement of its own.
     return max(chains.largest_rise(rule) for name, rule in chains.WEIGHT_RULES.items() if name != "20 to 1")
 
 
@@ -68,6 +70,7 @@ PROPOSITIONS: dict[str, Statement] = {
         "a push by delta grad D changes a divergence at rate -E_q[b'(D) delta ‖grad D‖²]: the worst of 8 by 4 factors",
         decrease.rate_error,
     ),
+    # Differences in place of derivatives: fourth order in a step of 1e-4, so that rounding is what is left.
     "Eq. 2 chain": Statement(
         "the same with delta 1, from the normals that a push leads to", decrease.chain_rate_error, 1e-9
     ),

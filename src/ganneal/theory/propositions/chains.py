@@ -39,6 +39,7 @@ def chain_error() -> float:
     of, start = critics(CHAIN_STEPS), random_points(64)
     x = start
     for m, critic in enumerate(of):
+        # In another way than `pushes` has it: by backward, with the weight from its formula.
         at = x.clone().requires_grad_()
         critic(at).sum().backward()
         assert at.grad is not None
@@ -58,6 +59,7 @@ def training_chain_error() -> float:
     """T3.1: the moves that training makes, with delta 1, are the annealed chain: the largest difference is 0."""
     of, x = critics(CHAIN_STEPS), random_points(64)
     expected = pushes(x, of, chain_step_sizes())[-1].samples
+    # delta is 1 by default: the push then adds its step size times the plain gradient.
     for critic, size in zip(of, chain_step_sizes(), strict=True):
         x = Push()(critic, x, size, LOSSES["nonsaturating"])
     return (x - expected).abs().max().item()

@@ -35,7 +35,9 @@ def finite() -> dict[str, FDivergence]:
 def direction(factor: Factor, x: Tensor, p: Normal1D, q: Normal1D) -> Tensor:
     """delta(x) D'(x) with D = log p/q at points ``[n]``: what training's push adds to a sample, times its step size."""
     at = x if x.requires_grad else x.clone().requires_grad_()
+    # A function of D whose gradient is delta grad D: so the push of training has it, in one backward pass.
     potential = factor.delta.potential(normal_log_ratio(p, q)(at), factor.loss)
+    # With its graph, for `after_push` differentiates it once more.
     return torch.autograd.grad(potential.sum(), at, create_graph=True)[0]
 
 
@@ -46,10 +48,13 @@ def after_push(row: FDivergence, factor: Factor, step: Tensor, p: Normal1D, q: N
     """
     x = nodes(p, q).requires_grad_()
     along = direction(factor, x, p, q)
+    # Each move depends on its own point alone, so that the sum gives d/dx of all at once.
     (bend,) = torch.autograd.grad(along.sum(), x, retain_graph=True)
     moved, stretch = x.detach() + step * along.detach(), 1 + step * bend.detach()
     of_model = q.log_prob(x.detach())
+    # log p/q at the new place, where the pushed density is q(x)/y'(x).
     ratio = p.log_prob(moved) + stretch.log() - of_model
+    # Integrated over x in place of y: dy = y'(x) dx.
     weight = (p.log_prob(moved) + stretch.log()).exp()
     integrand = weight * row.real_term(ratio) - of_model.exp() * row.fake_term(ratio)
     return torch.trapezoid(integrand, x.detach())

@@ -47,6 +47,7 @@ def gradient_error() -> float:
     network, z = generator(), random_points(64, LATENTS)
     fit = first_pass(network, critics(CHAIN_STEPS), z)
     parameters = dict(network.named_parameters())
+    # [n, d, *parameter]: in full, where the backward pass of a fit never forms them.
     jacobians = jacrev(lambda values: functional_call(network, values, (z,)))(parameters)
     expected = [-torch.einsum("nd,nd...->...", fit.moves, jacobians[name]) / len(z) for name in parameters]
     difference = sum((a - b).square().sum() for a, b in zip(fit.gradients, expected, strict=True))
@@ -63,6 +64,7 @@ def ideal_loss_error() -> float:
     z = torch.linspace(-12, 12, 4_001, dtype=torch.float64)
     x, moves = MODEL.mean + MODEL.std * z, torch.zeros_like(z)
     for q, h in zip(path, chain_step_sizes(), strict=False):
+        # The exact score difference at the moving points: of the data, less that of the normal they have by then.
         step = h * (-(x - DATA.mean) / DATA.std**2 + (x - q.mean) / q.std**2)
         x, moves = x + step, moves + step
     measured = 0.5 * torch.trapezoid(moves.square() * Normal1D(0, 1).log_prob(z).exp(), z).item()

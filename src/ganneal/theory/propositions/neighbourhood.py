@@ -70,6 +70,7 @@ def stretch_error() -> float:
 def linear_error() -> float:
     """Largest relative change of `stretch` by a push along a constant gradient of length 1 to 100."""
     network, z, along = generator(), random_points(32, 3), torch.tensor([0.6, 0.8], dtype=torch.float64)
+    # A gradient that is the same everywhere has no Hessian.
     before = stretch(network, z)
 
     def after(norm: float) -> float:
@@ -82,6 +83,7 @@ def slope(model: Normal1D) -> float:
     """Change of log2 of `pushed_stretch` where the gradient is twice as long, the least in size over `NORMS`."""
     values = [pushed_stretch(model, factor) for factor in NORMS]
     steps = [torch.tensor(b / a).log2().item() for a, b in zip(values, values[1:], strict=False)]
+    # The weakest of the changes: where it keeps its sign and size, all do.
     return min(steps, key=abs)
 
 
@@ -93,6 +95,7 @@ def chain_rule_error() -> float:
     for latent, direction in zip(z, _directions(z, 0), strict=True):
         jacobian = torch.autograd.functional.jacobian(lambda one: network(one[None])[0], latent)
         hessian = torch.autograd.functional.hessian(lambda x: critic(x[None])[0], network(latent[None])[0].detach())
+        # J dz, which the push x + h grad D takes to (I + h H) J dz.
         across = torch.as_tensor(jacobian) @ direction
         lengths.append((across + PUSH_STEP_SIZE * torch.as_tensor(hessian) @ across).norm())
     return abs(moved / torch.stack(lengths).mean().item() - 1)

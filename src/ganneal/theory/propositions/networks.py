@@ -14,6 +14,7 @@ def random_points(count: int, dim: int = DIM, seed: int = 2) -> Float64[Tensor, 
 
 def _perceptron(inputs: int, outputs: int) -> nn.Sequential:
     layers = (
+        # tanh is smooth: with ReLU second derivatives would be 0, and the identities on them empty.
         nn.Linear(inputs, HIDDEN_UNITS),
         nn.Tanh(),
         nn.Linear(HIDDEN_UNITS, HIDDEN_UNITS),
@@ -40,4 +41,5 @@ def critics(count: int, seed: int = 1) -> list[nn.Module]:
             last = network[-1]
             assert isinstance(last, nn.Linear)
             last.weight.mul_(10)
+    # [n, 1] to [n]: a column beside a row would broadcast to [n, n].
     return [nn.Sequential(network, nn.Flatten(0)) for network in networks]

@@ -62,6 +62,7 @@ def regression_error(samples: int = 200_000, seed: int = 0) -> float:
     real, fake = (n.mean + n.std * torch.randn(samples, generator=random).double() for n in (DATA, MODEL))
     features = [torch.stack([x**2, x, torch.ones_like(x)], dim=1) for x in (real, fake)]
     weights = torch.zeros(3, dtype=torch.float64, requires_grad=True)
+    # Convex in three weights: what is left at the end is the error of the samples.
     optimizer = torch.optim.LBFGS([weights], max_iter=100, tolerance_grad=1e-10, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
@@ -109,10 +110,12 @@ def pointwise_optimum(loss: Loss, ratio: PointsOnLine, limit: float = 60.0) -> P
 
     For a loss that judges real and fake samples apart and is convex in each; ``limit`` where it falls for ever.
     """
+    # p/(p + q) and q/(p + q), for only their ratio decides where the minimum lies.
     p, q, zero = ratio.sigmoid(), (-ratio).sigmoid(), torch.zeros_like(ratio)
 
     def slope(t: Tensor) -> Tensor:
         t = t.clone().requires_grad_()
+        # The term at 0 is constant and drops out of the slope.
         value = (p * loss.discriminator(t, zero) + q * loss.discriminator(zero, t)).sum()
         return torch.autograd.grad(value, t)[0]
 
@@ -167,8 +170,10 @@ def kantorovich_error() -> float:
     """T1.4: E_p[D] - E_q[D] of the critic of that slope less the Wasserstein distance, by quantiles; slopes are 1."""
     x = nodes(DATA, MODEL, 200_001)
     slope = kantorovich_slope(x, DATA, MODEL)
+    # Up to a constant, which cancels: both densities have the mass 1.
     critic = torch.cumulative_trapezoid(slope, x)
     weight = DATA.log_prob(x).exp() - MODEL.log_prob(x).exp()
+    # On the line the Wasserstein distance is the mean distance of equal quantiles.
     u = torch.special.ndtri(torch.linspace(0, 1, 2_000_002, dtype=torch.float64)[1:-1])
     distance = ((DATA.mean - MODEL.mean) + (DATA.std - MODEL.std) * u).abs().mean()
     return abs((torch.trapezoid((critic * weight[1:]), x[1:]) - distance).item())

@@ -54,6 +54,7 @@ def _chain_gradient(
 ) -> list[Tensor]:
     """The gradient of one fit to samples that the annealed chain moved, over its step size ``eta``."""
     target = pushes(network(z).detach(), critics, [eta * w for w in weights])[-1].samples
+    # Moves, and so the gradient of a fit to them, are in proportion to eta.
     return [gradient / eta for gradient in _fit_gradient(network, z, target)]
 
 
@@ -63,6 +64,7 @@ def loss_gradient_error(loss: Loss, weight: float = WEIGHT) -> float:
     Relative, over small random networks. Relativistic losses see real samples, the same on both sides.
     """
     network, (critic,), z = generator(), critics(1), random_points(NUM_POINTS, LATENTS)
+    # Of other points than the fakes, and constants to both sides.
     real = critic(random_points(NUM_POINTS, seed=3)).detach()
     own = loss.generator(critic(network(z)), real if loss.needs_real else None, weight=weight).mean()
     direct = _gradients(own, network)
@@ -102,6 +104,7 @@ def accumulated_error(eta: float, levels: int = NUM_LEVELS, weights: Weights | N
 
 def convergence_order() -> float:
     """T4.3: the order in eta of the error, log2 of its ratio at the two smallest of `ETAS`."""
+    # At the smallest two, where the higher orders are least.
     errors = [accumulated_error(eta) for eta in ETAS[-2:]]
     return torch.tensor(errors[0] / errors[1]).log2().item()
 
@@ -110,6 +113,7 @@ def cycle_error(levels: int = 4, eta: float = 1e-7) -> float:
     """T4.3: a whole NATS cycle, j single steps at level j, against a chain with weights j w_j; relative, eta small."""
     weights = Geometric(1, 0.01)(range(1, levels + 1), 0)
     network, frozen, z = generator(), critics(levels), random_points(NUM_POINTS, LATENTS)
+    # Level j of a cycle makes j updates of weight w_j.
     chained = _chain_gradient(network, z, frozen, [j * w for j, w in enumerate(weights, start=1)], eta)
     steps = [
         -w * critic(network(z)).mean()
