@@ -72,6 +72,7 @@ def _channels(data: Survey) -> Choice:
 
 
 def _size(data: Survey, machine: Machine, models: Sequence[Model]) -> Choice:
+    # Networks double their size from block to block, so that most sides have to be rounded down to one they make.
     largest = LARGEST_ON_GPU if machine.accelerator else LARGEST_ON_CPU
     low, high = data.sides[0], data.sides[-1]
     shown = f"shorter side {low} px" if low == high else f"shorter side {low} to {high} px, median {data.side}"

@@ -16,6 +16,7 @@ def cifar10_cts() -> Experiment:
         name="cifar10-cts",
         data=Cifar10(),
         model=DCGAN(),
+        # One pass over the data.
         averaging=Averaging(half_life=50_000),
         budget=Budget(num_real=5_000_000),
         records=Records(log_every=2_000, sample_every=100_000, evaluate_count=4_000),
@@ -39,6 +40,7 @@ def cifar10_cfg() -> Experiment:
         cifar10_cts(),
         name="cifar10-cfg",
         model=DCGAN(width=32, latent_size=100),
+        # The reference has no step for CIFAR-10: this is its step for SVHN, colour images of the same size.
         scheme=FunctionalGradient(step_size=0.25),
         d_optimizer=RMSProp(),
         g_optimizer=RMSProp(),

@@ -24,6 +24,8 @@ BIGGAN_START = 200_000
 
 def cifar10_sngan_cts() -> Experiment:
     """CIFAR-10 (32 px, unconditional) with SNGAN's residual networks, common training scheme."""
+    # Miyato et al., 2018: no momentum, five discriminator updates for one of the generator, rates that fall to 0 on a
+    # line.
     adam = Adam(lr=2e-4, beta1=0.0, beta2=0.9, rule=LinearDecay(end=SNGAN_LENGTH))
     return replace(
         cifar10_cts(),
@@ -53,6 +55,7 @@ def cifar10_biggan_cts() -> Experiment:
         model=BigGAN(),
         normalization=Spectral(),
         loss=Hinge(),
+        # The script draws classes of fakes apart from those of the real images beside them.
         task=Labelled(paired=False),
         scheme=Alternating(d_steps=4),
         d_optimizer=adam,
@@ -65,6 +68,7 @@ def cifar10_biggan_cts() -> Experiment:
 
 def cifar10_biggan_nts() -> Experiment:
     """CIFAR-10 (32 px, ten classes) with BigGAN, nested training."""
+    # N_d = 4 by Table VI of the NATS paper, with the four discriminator updates of the script at each level.
     return replace(cifar10_biggan_cts(), name="cifar10-biggan-nts", scheme=Nested(levels=4, d_steps=4))
 
 

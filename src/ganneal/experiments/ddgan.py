@@ -15,6 +15,7 @@ from ganneal.task import Denoising
 from ganneal.weights import Geometric
 
 # Published for CIFAR-10: gamma 0.02 at every 15th update, not multiplied by 15.
+# The coefficient is gamma/2.
 R1 = GradientPenalty(center=0.0, points=Reals(), coefficient=0.01, interval=15, scale_by_interval=False)
 
 
@@ -86,6 +87,7 @@ def cifar10_ddgan() -> Experiment:
         model=model,
         task=Denoising(),
         regularizer=R1,
+        # Both rates end at 1e-5.
         d_optimizer=Adam(lr=1.25e-4, beta2=0.9, rule=Cosine(end=images, final=0.08)),
         g_optimizer=Adam(lr=1.6e-4, beta2=0.9, rule=Cosine(end=images, final=0.0625)),
         averaging=Averaging(half_life=1_774_368, rampup=None),  # 0.9999 at each of the updates of 256 images
@@ -97,4 +99,5 @@ def cifar10_ddgan() -> Experiment:
 
 def cifar10_ddgan_nats() -> Experiment:
     """CIFAR-10 (32 px, unconditional), published denoising diffusion GAN, nested annealed training; for a GPU."""
+    # With beta2 = 0.9 the second moment follows the falling weights and takes much of the annealing back.
     return replace(cifar10_ddgan(), name="cifar10-ddgan-nats", scheme=Nested(levels=5, weights=Geometric()))
