@@ -337,6 +337,18 @@ def sum_of_squares(*points: Tensor) -> Tensor:
     return torch.cat(points).square().sum()
 
 
+def test_a_game_that_keeps_its_start_can_be_played_again() -> None:
+    class Kept(Bilinear):
+        kept = torch.ones(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
+
+        @property
+        def start(self) -> tuple[Tensor, Tensor]:
+            return self.kept
+
+    first, again = (play(Kept(), METHODS["sgd"], steps=3) for _ in range(2))
+    assert torch.equal(first.x.points, again.x.points) and torch.equal(Kept.kept[0], torch.ones(1).double())
+
+
 def test_players_may_use_different_methods_and_rates() -> None:
     path = play(Quadratic((1.0,), 0.5), Adam(0.01), SGD(0.1), steps=1)
     assert float((path.x.points[1] - path.x.points[0]).abs()) == pytest.approx(0.01, rel=1e-6)

@@ -79,7 +79,8 @@ def play(
         ValueError: For an argument out of range, named with its value.
     """
     _check(steps, order, decay)
-    points = [Parameter(start) for start in game.start]
+    # Copies: steps are made in place, and a game may keep where it starts.
+    points = [Parameter(start.clone()) for start in game.start]
     methods = [x_method, y_method if y_method is not None else x_method]
     optimizers = [method.build([point]) for method, point in zip(methods, points, strict=True)]
     places, gradients, factors = [_copies(points)], [], []
