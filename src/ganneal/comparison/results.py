@@ -123,6 +123,7 @@ def _in_json(value: Any) -> Any:
         return {key: _in_json(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_in_json(item) for item in value]
+    # JSON has no NaN and no infinity: a value that is no number is absent from here on.
     return None if isinstance(value, float) and not isfinite(value) else value
 
 
@@ -161,6 +162,7 @@ def _arm(study: Study, arm: Arm, runs: Sequence[Outcome], *, measured: bool) -> 
         "name": arm.name,
         "scheme": str(arm.experiment.scheme),
         "equal_in": _equal_in(study, arm, _mean(_values(counted, "g_num_real"))),
+        # Below the study, which may be moved as a whole.
         "runs": [dict(run) | {"path": f"{arm.name}/seed{run['seed']}"} for run in runs],
         "finished": sum(run["status"] == "finished" for run in runs),
         "last": summary(_standing(study, runs, "last")) if measured else None,
@@ -240,6 +242,7 @@ def _verdict(ours: str, theirs: str, finding: Finding, adjusted: float | None, a
         "difference": found.difference,
         "low": found.low,
         "high": found.high,
+        # It assumes only that differences are as likely up as down, and cannot fall below 2^(1 - n) over n seeds.
         "p": found.p_sign_flip,
         "p_t": found.p_t,
         "p_corrected": adjusted,

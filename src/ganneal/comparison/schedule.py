@@ -150,6 +150,7 @@ class _StudyRun:
         # Again until nothing settles: an arm whose budget is another's may be known only once that one is.
         while settled := [key for key in self.waiting if self._settle(key)]:
             self.waiting = [key for key in self.waiting if key not in settled]
+        # A copy, as jobs leave the list when they start.
         for key in list(self.waiting):
             if self.running >= self.executor.slots:
                 return
@@ -260,6 +261,7 @@ def _begin(study: Study, folder: Path, command: str | None, chosen: Mapping[str,
             # Refused here for all, rather than by each run when its turn comes.
             if _is_readable(directory.description):
                 check_identity(directory, study.experiment(arm, seed, None))
+    # What may change from call to call stands outside of `describe`.
     content = study.describe() | {
         "format": STUDY_FORMAT,
         "name": study.name,
@@ -282,6 +284,7 @@ def _data(study: Study, folder: Path, stored: dict[str, Any] | None) -> dict[str
         ValueError: They are not the data that the study in ``folder`` began with.
     """
     try:
+        # Any arm's, as those of a study are measured alike, and so on one set of data.
         now = identify(study.arms[0].experiment.data.load())
     except (ValueError, OSError):  # the error of each run, which is a row of the result
         return stored

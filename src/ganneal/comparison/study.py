@@ -55,6 +55,7 @@ class Arm:
 
     def __post_init__(self) -> None:
         bad = not self.name or self.name[0] == "." or self.name in TAKEN or len(self.name.encode()) > LONGEST_ARM_NAME
+        # A slash would make a folder within a folder, a bar another cell of the table.
         if bad or any(letter in "/|" or not letter.isprintable() for letter in self.name):
             raise ValueError(
                 f"an arm's name must be fit for a folder and a table: without / and |, not beginning with a dot, "
@@ -150,6 +151,7 @@ def measured_with(arm: Arm) -> dict[str, Any]:
     """What decides the number that a run is judged by, as JSON types: with another one it is another number."""
     records = arm.experiment.records
     return {
+        # Wherever the data lie, for a study may go on where they have been moved.
         "data": without_places(encode(arm.experiment.data), arm.experiment.data),
         "records": {
             "extractor": without_places(encode(records.extractor), records.extractor),
@@ -285,6 +287,7 @@ def _nested_controls(nats: Arm, scheme: Nested, clock: BudgetClock) -> tuple[Arm
 
 
 def _functional_controls(annealed: Arm, scheme: FunctionalGradient) -> tuple[Arm, ...]:
+    # A push is no step of an optimizer that could cancel a constant: one of the same sum is an exact match.
     rules = {"cfg": Ones(), "cfg-matched": MatchedConstant(scheme.weights), REVERSED: Reversed(scheme.weights)}
     return tuple(
         Arm(name, replace(annealed.experiment, scheme=replace(scheme, weights=rule))) for name, rule in rules.items()
@@ -313,6 +316,7 @@ def with_controls(arms: Sequence[Arm], clock: BudgetClock) -> tuple[Arm, ...]:
     added = controls(found[0], clock)
     for control in added:
         mine = own.get(control.name)
+        # Seed and budget are the study's, so that only what is trained and what it is like can differ.
         if mine is not None and (mine.like != control.like or _trained(mine) != _trained(control)):
             raise ValueError(
                 f"the arm {mine.name} has the name of a control and is another:\n  "

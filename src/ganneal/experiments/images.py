@@ -26,6 +26,7 @@ def image_choices(path: str, networks: Callable[[str], Sequence[Model]] = networ
     """
     source = source_at(path)
     choices = choose(survey(source), this_machine(), networks)
+    # Arrays have the size and the channels that they have.
     if not isinstance(source, Encoded):
         del choices["data.size"], choices["data.channels"]
     return choices
@@ -33,6 +34,7 @@ def image_choices(path: str, networks: Callable[[str], Sequence[Model]] = networ
 
 def run_name(path: str) -> str:
     """The name of the experiment, and of its run directory where none is given."""
+    # Resolved, as "." has no name of its own.
     return Path(path).resolve().stem
 
 

@@ -24,6 +24,7 @@ def automatic_choices(
     Args:
         networks: The networks that are to be trained, for the name of the recipe that is chosen.
     """
+    # A name wins over a folder of that name; `./digits-nats` is the folder.
     if name in EXPERIMENTS or not Path(name).exists():
         return None
     if stored is not None:

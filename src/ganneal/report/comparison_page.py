@@ -149,6 +149,7 @@ def comparison_page(folder: Path) -> str:
     study, results = read_json(folder / "study.json"), read_json(folder / "results.json")
     arms, seeds = results["arms"], results["seeds"]
     runs = read_runs(folder, arms)
+    # Drawn one by one, each with how it ended.
     unfinished = {
         (str(arm["name"]), str(run["seed"])): str(run["status"])
         for arm in arms
@@ -177,5 +178,6 @@ def comparison_page(folder: Path) -> str:
         data=flatten(one.data) if one else {},
         provenance=flatten(results.get("hardware") or {}),
         command=results.get("command") or study.get("command"),
+        # As `ganneal compare` wrote it, so that the page and the file cannot differ.
         markdown=table.read_text("utf-8") if table.exists() else None,
     )

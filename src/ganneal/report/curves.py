@@ -122,6 +122,7 @@ def curves(run: RunRecord) -> list[Figure]:
     """Every curve that the run has the numbers for: evaluations first."""
     found = [evaluation(run, name, f"evaluation{index}") for index, name in enumerate(run.evaluation_names())]
     for key, title, caption, columns in CHARTS:
+        # A penalty that stays the same would be a level line.
         shown = [column for column in columns if column[0] != "d_penalty" or changes(run, "d_penalty")]
         # A constant rate stands in the configuration, and would be a level line here.
         if key != "rates" or any(changes(run, column) for column, _ in columns):

@@ -43,6 +43,7 @@ class TrackPlayer:
 
     @property
     def groups(self) -> list[str]:
+        # Each once, in the order of its first track.
         return list(dict.fromkeys(track.group for track in self.tracks))
 
 
@@ -50,6 +51,7 @@ def _real(run: RunRecord) -> Picture | None:
     if run.real is None:
         return None
     with Image.open(run.real) as image:
+        # A copy, for the file is closed when the block ends.
         return page_picture(image.copy(), "A sheet of real samples from the training data")
 
 

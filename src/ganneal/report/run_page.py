@@ -77,6 +77,7 @@ def figures(run: RunRecord) -> list[tuple[str, str]]:
     last, name = run.last, run.distance
     found = []
     if name is not None:
+        # The first evaluation is made before the first update.
         values = run.series(name)[1]
         found.append((f"{name}, start to end", f"{number(values[0])} → {number(values[-1])}"))
     for key, label in (("num_real", run.unit), ("d_updates", "D updates"), ("g_updates", "G updates")):
@@ -95,6 +96,7 @@ def run_summary(run: RunRecord, scheme: str) -> str:
     loss = words.loss(run.experiment.get("loss", {}))
     last = run.last
     threads = run.provenance.get("threads")
+    # Seconds say something only beside the hardware that took them.
     place = run.provenance.get("accelerator") or (
         f"{threads} CPU thread{'' if threads == 1 else 's'}" if threads else "unknown hardware"
     )
@@ -177,6 +179,7 @@ def run_page(path: str | Path, data_path: str | None = None, *, live: str = "") 
         scheme=scheme,
         verdicts=verdicts(run),
         figures=figures(run),
+        # Without a group, as there is nothing to choose between.
         player=build_player({(run.name, ""): run}),
         curves=curves(run),
         round=round,

@@ -102,6 +102,7 @@ def _moves(player: str, count: int) -> tuple[Move, ...]:
 
 def level_figures(run: RunRecord, round: Round) -> list[Figure]:
     """What each level of a nested scheme is given, and measured early, midway and late; none for a single level."""
+    # A single level shows no dependence on the level.
     levels = [level.level for level in round.figures.levels]
     if len(levels) < 2:
         return []
@@ -138,6 +139,7 @@ def _given(round: Round) -> Figure:
     weights = np.array([level.weight for level in levels])
     updates = np.array([level.g_updates for level in levels], dtype=np.float64)
     places = [level.level for level in levels]
+    # Functional gradients fit their generator after the levels: what a level has is the size of its push.
     nested = bool(updates.any())
     shown = [(weights, "weight"), (updates, "G updates")] if nested else [(weights, "step size")]
 

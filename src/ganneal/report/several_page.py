@@ -45,6 +45,7 @@ def settings(runs: Mapping[str, RunRecord]) -> list[tuple[str, list[str]]]:
     """Every setting in which the runs differ: its path, and its value in each."""
     flat = {name: flatten(run.experiment) for name, run in runs.items()}
     keys = dict.fromkeys(key for leaves in flat.values() for key in leaves)
+    # A field that only some of the runs have differs too: parts of another kind have other fields.
     table = [(key, [str(leaves.get(key, "–")) for leaves in flat.values()]) for key in keys]
     return [(key, values) for key, values in table if len(set(values)) > 1]
 
@@ -88,6 +89,7 @@ def row(name: str, run: RunRecord) -> dict[str, Any]:
         "scheme": scheme_and_round(run)[1],
         "seed": str(run.experiment.get("seed", "–")),
         "metric": metric or "–",
+        # The first, the last and the best of training's own evaluations.
         "values": [number(v) for v in (values[0], values[-1], min(values))] if len(values) else ["–"] * 3,
         "clocks": [number(run.last.get(clock)) for clock in ("num_real", "d_updates", "g_updates")],
         "time": duration(run.last["seconds"]) if "seconds" in run.last else "–",

@@ -48,6 +48,7 @@ def verdicts(run: RunRecord) -> list[RunVerdict]:
     ended = RunVerdict(*words.status(run))
     helped = words.progress(run)
     measured = RunVerdict(*helped) if helped else RunVerdict("warning", "No distance to the data was measured.")
+    # A good end is in the summary already.
     found = [measured, *([ended] if ended.severity != "good" else []), *current_verdicts(run)]
     return sorted(found, key=lambda verdict: -SEVERITIES.index(verdict.severity))
 
@@ -64,6 +65,7 @@ def measurements(run: RunRecord) -> list[dict[str, Any]]:
     found = []
     for row in run.evaluations:
         interval = row.get("interval")
+        # What does not apply to a metric is left out rather than shown as none.
         protocol = {key: value for key in PROTOCOL if (value := row.get(key)) not in (None, [], {}, ())}
         found.append(
             {

@@ -42,6 +42,7 @@ def part(encoded: Any) -> str:
         fields = ", ".join(f"{key}={part(value)}" for key, value in encoded.items() if key != "type")
         return f"{encoded['type']}({fields})"
     if isinstance(encoded, list):
+        # A tuple of one has its comma, as in Python.
         return f"({', '.join(map(part, encoded))}{',' if len(encoded) == 1 else ''})"
     return repr(encoded)
 
@@ -52,6 +53,7 @@ def loss(encoded: dict[str, Any]) -> str:
     >>> loss({"type": "NonSaturating", "weight_on": "output"}), loss({})
     ('non-saturating', 'unknown')
     """
+    # Classes have the names of the field, written together.
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", encoded.get("type", "unknown")).lower()
 
 
@@ -87,6 +89,7 @@ def _from_to(what: str, weights: Sequence[float]) -> str:
 def samples(run: RunRecord) -> str:
     """The data in a few words."""
     count, shape = run.data.get("count"), run.data.get("shape", [])
+    # [C, H, W], said as width by height.
     size = f", {shape[2]}×{shape[1]} {'grey' if shape[0] == 1 else 'colour'}" if len(shape) == 3 else ""
     counted = f"{count:,} {run.unit}" if isinstance(count, int) else run.unit
     return f"{counted} of {run.data.get('name', 'a data set whose name was not recorded')}{size}"
@@ -95,6 +98,7 @@ def samples(run: RunRecord) -> str:
 def status(run: RunRecord) -> tuple[str, str]:
     """How the run ended: "good", "warning" or "alarm", and a sentence."""
     ended = (run.outcome or {}).get("status")
+    # A comparison has the last word: the log of a run that diverged ends like any other.
     if ended in ("diverged", "failed"):
         reason = (run.outcome or {}).get("error") or "no reason was recorded"
         return "alarm", f"The run {ended}: {reason}."
@@ -110,6 +114,7 @@ def status(run: RunRecord) -> tuple[str, str]:
 
 def ended_by(run: RunRecord) -> str:
     """Which budget was reached, its clock in words; empty where that was not recorded."""
+    # As `Budget.reached` writes it: "num_real reached 5,000".
     name, _, rest = run.last.get("stopped", "").partition(" ")
     return f"{run.unit if name == 'num_real' else CLOCK_WORDS.get(name, name)} {rest}".strip()
 

@@ -25,6 +25,7 @@ def tables_and_scales() -> str:
 def planned_rows(table: Table, rows: Sequence[Planned], scale: Scale) -> str:
     """The rows with their budgets and estimated times, and what is reduced."""
     lines, total, unknown = [table.title, ""], 0.0, 0
+    # The total is of rows with a measured cost; how many have none is said beside it.
     width = max(len(one.row.name) for one in rows)
     groups: dict[tuple[str, ...], list[str]] = {}
     for one in rows:

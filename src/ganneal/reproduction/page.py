@@ -77,6 +77,7 @@ def _section(name: str, tables: Mapping[str, Table], found: Mapping[str, Mapping
     by_scale = {scale: entries for scale in SCALES if (entries := _of_table(table, found.get(scale, {})))}
     parts += [_at_scale(table, scale, entries) for scale, entries in by_scale.items()]
     parts += _pictures(name, figure_contents(tables, found.get(SCALE_SHOWN, {})))
+    # Nothing has run: what was reported, and what each row lacks.
     if not by_scale:
         scores = table.scores
         rows = [[row.label, _data(row), *_reported(row, scores), _not_run(row)] for row in table.rows]
@@ -103,6 +104,7 @@ def _at_scale(table: Table, scale: str, entries: Mapping[str, Entry]) -> str:
     shown = markdown_table(head, rows) + "\n"
     parts = [f"### {table.title.partition('.')[0]} at `{scale}`\n", shown, _protocol(entries)]
     parts.append(_orders(table, check_claims(claims(table), entries)) + f"\n{FAILURE_RULE}\n")
+    # Those that nobody has run would be a page of dashes.
     asked = [one for group in questions(table) for one in check_claims(group, entries)]
     if answered := [one for one in asked if one.verdict != "not run"]:
         parts.append(f"Our questions with both rows run, {len(answered)} of {len(asked)}:\n")

@@ -99,6 +99,7 @@ SCALES: dict[str, Scale] = {
             "sngan": Reduction(6_400_000, {}),
         },
         {},
+        # The network and the resampling of the tool that the paper names: only with these a distance is called FID.
         {32: Inception(resize="pytorch-fid"), 64: Inception(resize="pytorch-fid")},
         samples=50_000,
         score=InceptionTorchvision(path="inception_v3_google-0cc3c7bd.pth"),
@@ -115,6 +116,7 @@ SCALES: dict[str, Scale] = {
             "sngan": Reduction(1_500_000, {}),
         },
         GPU,
+        # Networks that ship or come from the package index, so that no weights have to be fetched by hand.
         {32: CifarCNN(), 64: EfficientNetLite0()},
         samples=10_000,
     ),

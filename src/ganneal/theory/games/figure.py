@@ -93,6 +93,7 @@ def _field(axes: Any, game: Game, reach: tuple[float, float]) -> None:
             along[:, row, column] = -float(of_x[0]), -float(of_y[0])
     on_paper = along / np.array(reach)[:, None, None]  # the sides of the plane have equal length
     length = np.hypot(*on_paper)
+    # The arrow in the middle stands at the equilibrium, where both gradients are 0.
     unit = on_paper / np.maximum(length, np.finfo(float).tiny)
     axes.quiver(
         # Shades of the logarithm, as lengths span decades, cut off at a thousandth: at the equilibrium they are 0.

@@ -87,6 +87,7 @@ class Consensus:
             own = [torch.autograd.grad(loss, at, create_graph=True)[0] for loss, at in ((of_x, x), (of_y, y))]
             # Its gradient needs second derivatives, hence create_graph above.
             left = 0.5 * torch.cat(own).square().sum()
+            # Where no gradient depends on a player, its pull is 0 and not None.
             pulls = torch.autograd.grad(left, (x, y), materialize_grads=True)
         g_x, g_y = (g.detach() + self.gamma * pull for g, pull in zip(own, pulls, strict=True))
         return g_x, g_y

@@ -25,6 +25,7 @@ def plane() -> tuple[GaussianMixture, GaussianMixture]:
     data = torch.tensor([[[0.8, 0.3], [0.3, 0.6]]], dtype=torch.float64)
     model = torch.tensor([[[1.2, -0.4], [-0.4, 0.9]]], dtype=torch.float64)
     means = torch.tensor([[0.8, 0.2], [-0.4, -0.3]], dtype=torch.float64)
+    # Weights [1], means [1, 2] and covariances [1, 2, 2] of a mixture of one.
     return GaussianMixture(ones, means[:1], data), GaussianMixture(ones, means[1:], model)
 
 
@@ -100,6 +101,7 @@ def network_agreement(steps: int = 4_000) -> Agreement:
     """T1.3: the trained network's gradient against the score difference, over samples of both; 10 s of one core."""
     p, q = plane()
     network = trained_discriminator(p, q, steps=steps)
+    # Other samples than those of training.
     random = torch.Generator().manual_seed(1)
     x = torch.cat([p.sample(2_000, random), q.sample(2_000, random)])
     return agreement(input_gradients(network, x.float()).double(), score_difference(p, q, x))
