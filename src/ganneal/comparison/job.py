@@ -13,7 +13,7 @@ from ganneal.evaluation.run_data import KnownData
 from ganneal.evaluation.suited import FRESH_SEED
 from ganneal.experiment import Budget, Experiment
 from ganneal.inference.loading import TrainedGenerator, load
-from ganneal.report.records import is_number
+from ganneal.report.records import is_finite
 from ganneal.stop import Row, Stop, TrainingStopped
 from ganneal.storage.atomic import write_bytes
 from ganneal.storage.json_files import read_json
@@ -164,6 +164,7 @@ def _train(job: Job) -> None:
 
 def _diverged(job: Job) -> Stop | None:
     rows = RunDirectory(job.path).rows()
+    # By the stop rule that training itself asks, on the last row it logged.
     return job.experiment.losing_touch(rows[-1]) if rows else None
 
 
@@ -175,11 +176,11 @@ def _of_record(job: Job) -> dict[str, Any]:
         rows = []
     # KD where samples were too few for a covariance.
     distance = next((key for row in rows for key in row if key.startswith(("FD-", "KD-"))), None)
-    seen = [(row["num_real"], row[distance]) for row in rows if distance is not None and is_number(row.get(distance))]
+    seen = [(row["num_real"], row[distance]) for row in rows if distance is not None and is_finite(row.get(distance))]
     # An evaluation before training is of no trained weights, and so cannot be the best.
     trained = [value for num_real, value in seen if num_real]
     last: Row = rows[-1] if rows else {}
-    steps = [row[STEP_RATIO] for row in rows if is_number(row.get(STEP_RATIO))]
+    steps = [row[STEP_RATIO] for row in rows if is_finite(row.get(STEP_RATIO))]
     return {
         "metric": distance,
         "untrained": seen[0][1] if seen and not seen[0][0] else None,
@@ -214,4 +215,4 @@ def _measured(job: Job, status: Status) -> dict[str, Any]:
 
 def _fresh(evaluator: Evaluator, generator: TrainedGenerator) -> float | None:
     distance = evaluator.distance(generator, FRESH_SEED)
-    return distance if is_number(distance) else None
+    return distance if is_finite(distance) else None

@@ -34,44 +34,18 @@ from ganneal.experiments.recipes import RECIPES, Recipe
 from ganneal.experiments.ring import ring_cfg, ring_cts, ring_labelled_nats, ring_nats, ring_nts
 
 EXPERIMENTS: dict[str, Callable[[], Experiment]] = {
-    "digits-cts": digits_cts,
-    "digits-nts": digits_nts,
-    "digits-nats": digits_nats,
-    "digits-relation": digits_relation,
-    "digits-ddgan": digits_ddgan,
-    "digits-ddgan-nats": digits_ddgan_nats,
-    "mnist-cts": mnist_cts,
-    "mnist-nts": mnist_nts,
-    "mnist-nats": mnist_nats,
-    "mnist-cfg": mnist_cfg,
-    "mnist-cfg-annealed": mnist_cfg_annealed,
-    "mnist-li-cfg": mnist_li_cfg,
-    "cifar10-cts": cifar10_cts,
-    "cifar10-nts": cifar10_nts,
-    "cifar10-nats": cifar10_nats,
-    "cifar10-cfg": cifar10_cfg,
-    "cifar10-cfg-annealed": cifar10_cfg_annealed,
-    "cifar10-sngan-cts": cifar10_sngan_cts,
-    "cifar10-sngan-nats": cifar10_sngan_nats,
-    "cifar10-biggan-cts": cifar10_biggan_cts,
-    "cifar10-biggan-nts": cifar10_biggan_nts,
-    "cifar10-biggan-nats": cifar10_biggan_nats,
-    "celeba-cts": celeba_cts,
-    "celeba-nts": celeba_nts,
-    "celeba-nats": celeba_nats,
-    "celeba256-cfg-annealed": celeba256_cfg_annealed,
-    "lsun256-cfg-annealed": lsun256_cfg_annealed,
-    "cifar10-ddgan": cifar10_ddgan,
-    "cifar10-ddgan-nats": cifar10_ddgan_nats,
-    "ring-cts": ring_cts,
-    "ring-nts": ring_nts,
-    "ring-nats": ring_nats,
-    "ring-labelled-nats": ring_labelled_nats,
-    "ring-cfg": ring_cfg,
-    "ring-ddgan": ring_ddgan,
-    "ring-ddgan-nats": ring_ddgan_nats,
-}
-"""Experiments by name; each function's first line is its description."""
+    function.__name__.replace("_", "-"): function
+    for function in (
+        digits_cts, digits_nts, digits_nats, digits_relation, digits_ddgan, digits_ddgan_nats,
+        mnist_cts, mnist_nts, mnist_nats, mnist_cfg, mnist_cfg_annealed, mnist_li_cfg,
+        cifar10_cts, cifar10_nts, cifar10_nats, cifar10_cfg, cifar10_cfg_annealed, cifar10_sngan_cts,
+        cifar10_sngan_nats, cifar10_biggan_cts, cifar10_biggan_nts, cifar10_biggan_nats,
+        celeba_cts, celeba_nts, celeba_nats, celeba256_cfg_annealed, lsun256_cfg_annealed,
+        cifar10_ddgan, cifar10_ddgan_nats,
+        ring_cts, ring_nts, ring_nats, ring_labelled_nats, ring_cfg, ring_ddgan, ring_ddgan_nats,
+    )
+}  # fmt: skip
+"""Experiments by name, the function's with dashes; each function's first line is its description."""
 
 __all__ = [
     "EXPERIMENTS",

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 from ganneal.data import LSUN, CelebA, Source
 from ganneal.experiment import Budget, Experiment, Records
+from ganneal.experiments.mnist import REFERENCE_RMSPROP
 from ganneal.models import DCGAN, ResNet4
-from ganneal.optim import Averaging, RMSProp
+from ganneal.optim import Averaging
 from ganneal.schemes import FunctionalGradient, Nested
 from ganneal.weights import Geometric
 
@@ -39,14 +40,13 @@ FAR_WEIGHTS = Geometric(first=20.0, last=1.0)
 
 
 def _annealed(name: str, data: Source) -> Experiment:
-    rmsprop = RMSProp(lr=2.5e-4, eps=1e-18, eps_inside=True)
     return Experiment(
         name=name,
         data=data,
         model=ResNet4(),
         scheme=FunctionalGradient(weights=FAR_WEIGHTS),
-        d_optimizer=rmsprop,
-        g_optimizer=rmsprop,
+        d_optimizer=REFERENCE_RMSPROP,
+        g_optimizer=REFERENCE_RMSPROP,
         averaging=Averaging(half_life=0.0),
         budget=Budget(num_real=LENGTH),
         records=Records(log_every=9_600, sample_every=96_000),

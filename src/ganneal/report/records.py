@@ -48,6 +48,7 @@ class RunRecord:
     def class_rows(self) -> list[str]:
         """Their names, numbers where the data has none."""
         names = self.data.get("classes") or ()
+        # A set may name fewer classes than it has.
         return [str(names[c]) if c < len(names) else str(c) for c in self.rows_of_classes]
 
     @property
@@ -57,6 +58,7 @@ class RunRecord:
     @property
     def sampler(self) -> str:
         """What the evaluated samples were drawn from."""
+        # From the end: what the last evaluation was drawn from.
         return next((str(row["sampler"]) for row in reversed(self.rows) if "sampler" in row), "generator")
 
     @property
@@ -77,7 +79,7 @@ class RunRecord:
     def series(self, key: str, clock: str = "num_real") -> tuple[np.ndarray, np.ndarray]:
         """The finite values of ``key`` and the clock at each, in the record's order."""
         # Evaluations stand in some rows only: each value with the clock of its own row.
-        pairs = [(row[clock], row[key]) for row in self.rows if is_number(row.get(key)) and is_number(row.get(clock))]
+        pairs = [(row[clock], row[key]) for row in self.rows if is_finite(row.get(key)) and is_finite(row.get(clock))]
         # The shape holds without a single row too.
         x, y = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
         return x, y
@@ -85,7 +87,7 @@ class RunRecord:
     def evaluation_names(self) -> list[str]:
         """The evaluations in the rows, distances first, those between learned features before those between pixels."""
         names = dict.fromkeys(
-            key for row in self.rows for key in row if key not in LOGGED and "/" not in key and is_number(row[key])
+            key for row in self.rows for key in row if key not in LOGGED and "/" not in key and is_finite(row[key])
         )
         # The sort is stable: within a group the order of the log stays.
         return sorted(names, key=lambda name: (not DISTANCE.match(name), "pixels" in name))
@@ -102,11 +104,13 @@ class RunRecord:
     def on_clock(self, num_real: float, clock: str) -> float:
         """Where ``clock`` stood when ``num_real`` images had been seen, between rows by a straight line."""
         x, y = self.series(clock)
+        # Without that clock in the record, real images keep the frames in order.
         return float(np.interp(num_real, x, y)) if len(x) else float(num_real)
 
 
-def is_number(value: Any) -> bool:
+def is_finite(value: Any) -> bool:
     """Whether a value of a log row is a finite number."""
+    # To Python a truth value is an integer; to a chart it is none.
     return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
 
 

@@ -77,13 +77,16 @@ def _protocol(record: Record) -> dict[str, Any]:
     }
 
 
-def curve(run: Path) -> list[dict[str, float | None]]:
-    """Each evaluation during training: clocks, distance and coverage, on samples of the same latents each time."""
-    points = []
-    for row in RunDirectory(run).rows():
-        # Most rows of the log hold no evaluation; the name of the distance tells its features.
-        distance = next((key for key in row if key.startswith("FD-")), None)
-        if distance is not None:
-            clocks = {clock: row[clock] for clock in ("num_real", "g_updates", "seconds", "cpu_seconds")}
-            points.append(clocks | {"distance": row[distance], "coverage": row.get("coverage")})
-    return points
+def curve(run: Path, metric: str | None) -> list[dict[str, float | None]]:
+    """Each evaluation during training: clocks, distance and coverage, on samples of the same latents each time.
+
+    Args:
+        metric: The distance by the name that the run's outcome has for it; None for a run that logged none.
+    """
+    clocks = ("num_real", "g_updates", "seconds", "cpu_seconds")
+    return [
+        {clock: row[clock] for clock in clocks} | {"distance": row[metric], "coverage": row.get("coverage")}
+        for row in RunDirectory(run).rows()
+        # Most rows of the log hold no evaluation.
+        if metric in row
+    ]

@@ -12,6 +12,7 @@ from typing import Any
 
 from ganneal.comparison.job import SEAL, seal
 from ganneal.experiment import Experiment
+from ganneal.reproduction import SCALES, TABLES
 from ganneal.reproduction.table import TableRow
 from ganneal.storage.atomic import write_bytes
 from ganneal.storage.encoding import difference, encode
@@ -150,8 +151,6 @@ def read_all(folder: Path) -> dict[str, dict[str, Entry]]:
     Raises:
         ValueError: A file is damaged.
     """
-    from ganneal.reproduction import SCALES, TABLES
-
     rows = [row for table in TABLES.values() for row in table.all_rows]
     return {
         scale: {

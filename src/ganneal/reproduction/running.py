@@ -83,7 +83,7 @@ def _entry(one: Planned, path: Path, outcome: Mapping[str, Any], scale: Scale, c
         "outcome": dict(outcome),
         "last": values.get("last", {}),
         "best": values.get("best", {}),
-        "curve": curve(path),
+        "curve": curve(path, outcome["metric"]),
         # Below 1, other work took the rest: seconds then say little about the machine, processor seconds do.
         "core_share": outcome["cpu_seconds"] / outcome["seconds"] if outcome["seconds"] else None,
         "provenance": read_json(description)["provenance"] if description.exists() else {},
