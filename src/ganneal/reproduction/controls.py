@@ -41,11 +41,6 @@ def _row(name: str, words: str, model: Loss4, levels: int, experiment: Experimen
     return TableRow("cifar10", arm, label, "classical", replace(experiment, name=arm), {})
 
 
-def controls_of(model: Loss4, levels: int) -> tuple[TableRow, ...]:
-    """The three controls of one loss at one N_d."""
-    return matched_step(model, levels), long_step(model, levels), equal_time(model, levels)
-
-
 def questions_of(model: Loss4, levels: int) -> tuple[tuple[str, str], ...]:
     """What is asked of NATS and NTS of one loss at one N_d: is the first of each pair better than the second?"""
     nats, nts, cts = f"{model}-nats-{levels}", f"{model}-nts-{levels}", f"{model}-cts"

@@ -4,18 +4,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from ganneal.experiment import Experiment
-from ganneal.reproduction.controls import controls_of, matched_step, questions_of
-from ganneal.reproduction.recipes import (
-    TITLES,
-    Loss4,
-    NetworkName,
-    SchemeName,
-    biggan,
-    biggan64,
-    classical,
-    ddgan,
-    functional,
-)
+from ganneal.reproduction import recipes
+from ganneal.reproduction.controls import equal_time, long_step, matched_step, questions_of
+from ganneal.reproduction.recipes import TITLES, Loss4, NetworkName, SchemeName
 from ganneal.reproduction.table import Family, Reported, Table, TableRow, reported
 from ganneal.weights import Geometric, Reversed
 
@@ -75,7 +66,7 @@ def _by_scheme(
 
 def _four(dataset: str, model: Loss4, scheme: SchemeName, levels: int, scores: dict[str, Reported]) -> TableRow:
     """A row of one of the four classical GANs."""
-    experiment = classical(dataset, model, scheme, levels)
+    experiment = recipes.classical(dataset, model, scheme, levels)
     return _by_scheme(dataset, "classical", model, TITLES[model], scheme, levels, experiment, scores)
 
 
@@ -85,11 +76,11 @@ def _cfg(dataset: str, kind: str, scores: dict[str, Reported]) -> TableRow:
     weights = {"plain": None, "annealed": Geometric(), "reversed": Reversed()}[kind]
     arm = "cfg-resnet" if kind == "plain" else f"cfg-resnet-{kind}"
     label = {"plain": "CFG", "annealed": "annealed CFG", "reversed": "CFG, reversed weights"}[kind]
-    return TableRow(dataset, arm, label, "functional", functional(dataset, "resnet", weights), scores)
+    return TableRow(dataset, arm, label, "functional", recipes.functional(dataset, "resnet", weights), scores)
 
 
 def _biggan(scheme: SchemeName, scores: dict[str, Reported]) -> TableRow:
-    return _by_scheme("cifar10", "biggan", "biggan", "BigGAN", scheme, 4, biggan(scheme), scores)
+    return _by_scheme("cifar10", "biggan", "biggan", "BigGAN", scheme, 4, recipes.biggan(scheme), scores)
 
 
 def _cells(text: str) -> Iterator[tuple[str, list[str]]]:
@@ -146,7 +137,14 @@ hinge    20 19.4? 56.72
 def _table_ii() -> Table:
     networks: dict[NetworkName, str] = {"resnet": "ResNet", "biggan": "BigGAN", "sngan": "SNGAN"}
     rows = [
-        TableRow(dataset, f"cfg-{name}", f"CFG + {title}", "functional", functional(dataset, name), reported(FID=value))
+        TableRow(
+            dataset,
+            f"cfg-{name}",
+            f"CFG + {title}",
+            "functional",
+            recipes.functional(dataset, name),
+            reported(FID=value),
+        )
         for dataset, values in _cells(TABLE_II)
         for (name, title), value in zip(networks.items(), values, strict=True)
     ]
@@ -199,7 +197,8 @@ def _table_ix() -> Table:
     published = {row.name for row in rows}
     # What this very table publishes is no control; rows of Table XII are.
     beside = [row for row in beside if row.name not in published]
-    beside += [control for model, levels in compared for control in controls_of(model, levels)]
+    controls = (matched_step, long_step, equal_time)
+    beside += [control(model, levels) for model, levels in compared for control in controls]
     names = [row.name for row in rows]
     # Rows come in threes, NATS, NTS, CTS of one loss: each against the next.
     pairs = [pair for i in range(0, 12, 3) for pair in (names[i : i + 2], names[i + 1 : i + 3])]
@@ -263,10 +262,10 @@ def _table_x() -> Table:
 
 def _table_xi() -> Table:
     def denoising(scheme: SchemeName, scores: dict[str, Reported]) -> TableRow:
-        return _by_scheme("cifar10", "ddgan", "ddgan", "DDGAN", scheme, 5, ddgan(scheme), scores)
+        return _by_scheme("cifar10", "ddgan", "ddgan", "DDGAN", scheme, 5, recipes.ddgan(scheme), scores)
 
     def imagenet(scheme: SchemeName, scores: dict[str, Reported]) -> TableRow:
-        row = _by_scheme("imagenet64", "biggan64", "biggan64", "BigGAN", scheme, 4, biggan64(scheme), scores)
+        row = _by_scheme("imagenet64", "biggan64", "biggan64", "BigGAN", scheme, 4, recipes.biggan64(scheme), scores)
         return replace(row, label=f"BigGAN, {scheme.upper()}")
 
     rows = (
