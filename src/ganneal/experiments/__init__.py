@@ -34,6 +34,7 @@ from ganneal.experiments.recipes import RECIPES, Recipe
 from ganneal.experiments.ring import ring_cfg, ring_cts, ring_labelled_nats, ring_nats, ring_nts
 
 EXPERIMENTS: dict[str, Callable[[], Experiment]] = {
+    # The name of the function, with dashes as options have them.
     function.__name__.replace("_", "-"): function
     for function in (
         digits_cts, digits_nts, digits_nats, digits_relation, digits_ddgan, digits_ddgan_nats,
@@ -45,7 +46,7 @@ EXPERIMENTS: dict[str, Callable[[], Experiment]] = {
         ring_cts, ring_nts, ring_nats, ring_labelled_nats, ring_cfg, ring_ddgan, ring_ddgan_nats,
     )
 }  # fmt: skip
-"""Experiments by name, the function's with dashes; each function's first line is its description."""
+"""Experiments by name; each function's first line is its description."""
 
 __all__ = [
     "EXPERIMENTS",
