@@ -191,6 +191,16 @@ def test_results_of_another_experiment_are_kept(cli: Cli, here: Any) -> None:
     assert FILE.read_bytes() == before
 
 
+@pytest.mark.parametrize("seeds", ["1", "2"])
+def test_results_by_other_features_are_no_answer_and_cost_no_run(cli: Cli, here: Any, seeds: str) -> None:
+    assert cli("tiny", "--scale", "tiny", "--rows", "cts")[0] == 0
+    sealed(FILE, lambda rows: rows["ring/cts"]["protocol"].update(extractor="pixels16", extractor_sha256="0"))
+    before = FILE.read_bytes()
+    status, _, err = cli("tiny", "--scale", "tiny", "--rows", "cts", "--seeds", seeds)
+    assert status == 2 and "holds ring/cts measured by pixels16, got points; leave --extractor out" in err
+    assert here.started == ["cts"] and FILE.read_bytes() == before
+
+
 def test_results_from_before_a_field_was_there_go_on(cli: Cli, here: Any) -> None:
     assert cli("tiny", "--scale", "tiny", "--rows", "cts")[0] == 0
     sealed(FILE, lambda rows: rows["ring/cts"]["experiment"]["averaging"].pop("start"))

@@ -44,13 +44,14 @@ def run_into_ledger(
         Interrupted: A signal came; the runs that are in the ledger stay there.
     """
     _check_any(table, rows)
-    check_extractor(rows, SCALES[scale_name])
+    features = check_extractor(rows, SCALES[scale_name])
     ledger = results.read_all(places.results)[scale_name]
     files = {one.row.name: results.ledger_file(places.results, scale_name, one.row) for one in rows}
     for one in rows:
         # Before anything trains: what cannot be written into the ledger would have run for nothing.
         if one.experiment is not None and (kept := ledger.get(one.row.name)) is not None:
             results.check_same(one.row.name, kept, row_identity(one), one.experiment, files[one.row.name])
+            results.check_features(one.row.name, kept, features[one.row.name], files[one.row.name])
 
     def written(one: Planned, entry: results.Entry) -> None:
         assert one.experiment is not None

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ganneal.comparison.job import SEAL, seal
 from ganneal.experiment import Experiment
@@ -20,6 +20,14 @@ from ganneal.storage.encoding import difference, encode
 LEDGER_FORMAT = 2
 
 Entry = dict[str, Any]
+
+
+class MeasuredBy(NamedTuple):
+    """The network whose features a row is measured by, as its protocol names it."""
+
+    extractor: str
+    sha256: str | None
+    """Of its weights; None for one without."""
 
 
 def ledger_file(folder: Path, scale: str, row: TableRow) -> Path:
@@ -121,6 +129,21 @@ def check_same(name: str, old: Entry, new: Entry, experiment: Experiment, path: 
         raise ValueError(
             f"{path} holds {name} of another experiment:\n  {listed}\nmove the file away, or give another folder "
             f"(--results)."
+        )
+
+
+def check_features(name: str, old: Entry, features: MeasuredBy, path: Path) -> None:
+    """Refuse to put values of other features into a row, or to take those it has for them.
+
+    Raises:
+        ValueError: The row was measured by another network.
+    """
+    protocol = old["protocol"]
+    # A row whose runs have all diverged was measured by none.
+    if protocol and features != (protocol["extractor"], protocol["extractor_sha256"]):
+        raise ValueError(
+            f"{path} holds {name} measured by {protocol['extractor']}, got {features.extractor}; leave --extractor "
+            f"out, move the file away, or give another folder (--results)."
         )
 
 

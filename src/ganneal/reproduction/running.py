@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -129,22 +130,27 @@ def score_extractor(rows: Sequence[Planned], scale: Scale) -> ExtractorConfig | 
         ) from error
 
 
-def check_extractor(rows: Sequence[Planned], scale: Scale) -> None:
+def check_extractor(rows: Sequence[Planned], scale: Scale) -> dict[str, results.MeasuredBy]:
     """Build each network that measures, so that missing weights are known before anything trains.
 
+    Returns:
+        The features that are compared, by the name of the row.
     Raises:
         ValueError: It cannot take such images, or its weights are not there.
         FileNotFoundError: The file of its weights is not there.
     """
-    seen, score = set(), score_extractor([one for one in rows if one.experiment is not None], scale)
+    # To build a network reads its weights: once for each kind of image.
+    build = cache(lambda config, shape: config.build(shape))
+    score, found = score_extractor([one for one in rows if one.experiment is not None], scale), {}
     for one in rows:
         if one.experiment is None:
             continue
         size = getattr(one.experiment.data, "size", None)
         # A source without a size of its own has the published one.
         shape = (3, size, size) if size else PUBLISHED_DATA[one.row.dataset].shape
-        for extractor in (one.experiment.records.extractor, score if "IS" in one.row.reported else None):
-            # To build a network reads its weights: once for each kind of image.
-            if extractor is not None and (repr(extractor), shape) not in seen:
-                seen.add((repr(extractor), shape))
-                extractor.build(shape)
+        if score is not None and "IS" in one.row.reported:
+            build(score, shape)
+        if (config := one.experiment.records.extractor) is not None:
+            extractor = build(config, shape)
+            found[one.row.name] = results.MeasuredBy(extractor.name, extractor.sha256)
+    return found
