@@ -169,6 +169,17 @@ def test_the_largest_singular_value_comes_to_one(build: Callable[[], nn.Module])
     torch.testing.assert_close(ratio, ratio.flatten()[0].expand_as(ratio), rtol=1e-3, atol=1e-4)
 
 
+def test_in_evaluation_one_iteration_from_the_kept_vector_decides_and_the_vector_stays() -> None:
+    torch.manual_seed(0)
+    weight = torch.randn(5, 3, dtype=torch.float64)
+    part = SpectralWeight(weight, 0, 1e-12).eval()
+    u = part.u.clone()
+    v = nn.functional.normalize(u @ weight)
+    after = nn.functional.normalize(v @ weight.T)
+    torch.testing.assert_close(part(weight), weight / (v @ weight.T @ after.T))
+    assert torch.equal(part.u, u) and not torch.allclose(u, after)
+
+
 def test_a_spectral_network_of_leaky_rectifiers_is_1_lipschitz() -> None:
     net = Spectral().apply(piecewise_linear())
     with torch.no_grad():

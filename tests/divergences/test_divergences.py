@@ -180,6 +180,14 @@ def test_capped_terms_agree_below_the_cap_and_go_on_finite_above(name: str) -> N
         assert capped.isfinite().all() and (capped.diff() >= 0).all()
 
 
+@for_each("rate", [1.0, 2.0])
+def test_the_slope_of_growth_is_the_exponential_far_below_zero_too(rate: float) -> None:
+    d = torch.tensor([-80.0, -40.0, -20.0, -5.0, -0.5, 0.0, 3.0]) / rate
+    d.requires_grad_()
+    (slope,) = torch.autograd.grad(growth(d, rate).sum(), d)
+    torch.testing.assert_close(slope, (rate * d.detach()).exp(), rtol=1e-5, atol=0)
+
+
 def test_growth_beyond_its_cap_is_the_tangent() -> None:
     d = torch.tensor([1.0, 2.0, 3.0, 1e4], dtype=torch.float64, requires_grad=True)
     value = growth(d, 1, 2.0)

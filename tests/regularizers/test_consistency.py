@@ -39,6 +39,17 @@ def test_the_check_set() -> None:
     assert consistency(quadratic, quadratic(REAL), MOVED).mean().item() == pytest.approx(0.126788257813, rel=1e-11)
 
 
+def test_the_gradient_passes_through_both_outputs() -> None:
+    scale = torch.ones((), dtype=torch.float64, requires_grad=True)
+
+    def judge(x: Tensor) -> Tensor:
+        return scale * quadratic(x)
+
+    value = consistency(judge, judge(REAL), MOVED).mean()  # in proportion to the square of the scale
+    (slope,) = torch.autograd.grad(value, scale)
+    torch.testing.assert_close(slope, 2 * value.detach())
+
+
 def images() -> tuple[Tensor, Tensor]:
     even = torch.ones(8, 1, 8, 8)
     tilted = torch.linspace(-1, 1, 8).expand(8, 1, 8, 8)
@@ -63,6 +74,18 @@ def test_each_side_has_its_coefficient(
     assert term(even, even) == pytest.approx(0, abs=1e-9)
     assert (term(tilted, even) > 1) == on_reals
     assert (term(even, tilted) > 1) == on_fakes
+
+
+def test_a_term_is_in_proportion_to_the_coefficient_of_its_side() -> None:
+    _, tilted = images()
+
+    def term(*coefficients: float) -> Tensor:
+        value = Consistency(*coefficients).discriminator_term(context(ramp, tilted, tilted), {})
+        assert value is not None
+        return value
+
+    torch.testing.assert_close(term(6.0), 3 * term(2.0))
+    torch.testing.assert_close(term(0.0, 6.0), 3 * term(0.0, 2.0))
 
 
 def test_a_mirrored_and_shifted_image_is_all_that_is_asked() -> None:
