@@ -106,6 +106,7 @@ def ball_counts(
             rows, columns = (beyond.abs() <= error).nonzero(as_tuple=True)  # the pairs in doubt
             exact = _pair_distances(part, centres, rows, columns + column)
             inside[rows, columns] = exact <= radius[columns] if closed else exact < radius[columns]
+            # Whole numbers, so that blocks add up to the same counts in any size and order.
             of_query[row : row + block] += inside.sum(dim=1)
             of_ball[column : column + block] += inside.sum(dim=0)
     return of_query, of_ball

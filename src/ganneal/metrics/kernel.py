@@ -81,6 +81,7 @@ def kernel_distance(
 
 
 def _drawn(rows: Float64[Tensor, "n d"], size: int, generator: np.random.Generator) -> Float64[Tensor, "size d"]:
+    # Without replacement: a row drawn twice would meet itself off the diagonal and bias the estimate.
     return rows[torch.from_numpy(generator.choice(len(rows), size, replace=False))]
 
 

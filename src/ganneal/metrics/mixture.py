@@ -95,8 +95,8 @@ class GaussianMixture:
 
     def sample(self, count: int, random: torch.Generator) -> Float64[Tensor, "count d"]:
         """Independent points."""
-        modes = torch.multinomial(self.weights, count, replacement=True, generator=random)
-        noise = torch.randn(count, self.means.shape[1], generator=random, dtype=torch.float64)
+        modes = torch.multinomial(self.weights, count, replacement=True, generator=random)  # independent draws
+        noise = torch.randn(count, self.means.shape[1], generator=random, dtype=torch.float64)  # [count, d]
         roots = torch.linalg.cholesky(self.covariances)[modes]
         return self.means[modes] + (roots @ noise[:, :, None]).squeeze(2)  # mu + L z
 

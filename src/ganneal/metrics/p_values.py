@@ -74,7 +74,7 @@ def exact_sign_flip_p(differences: Differences) -> float:
 
 def random_sign_flip_p(differences: Differences, seed: int) -> float:
     """The same share among random sign vectors and the one seen."""
-    signs = np.random.default_rng(seed).integers(2, size=(RANDOM_FLIPS, len(differences))) * 2 - 1
+    signs = np.random.default_rng(seed).integers(2, size=(RANDOM_FLIPS, len(differences))) * 2 - 1  # -1 or 1
     # The signs as they are count as one of the draws: p is never 0 (Phipson and Smyth, 2010).
     return float(1 + _as_extreme(signs @ differences, differences).sum()) / (RANDOM_FLIPS + 1)
 

@@ -135,6 +135,7 @@ def _checked(mean: np.ndarray, covariance: np.ndarray, path: str | Path) -> tupl
     # float32 files are symmetric up to their rounding; eigensolvers read one triangle and would not notice.
     symmetric = (sigma + sigma.T) / 2
     values = torch.linalg.eigvalsh(symmetric)
+    # eigvalsh gives rising order; rounding of the file scales with the largest.
     largest = float(values[-1].clamp(min=0))
     if (sigma - symmetric).abs().max() > ROUNDING * largest or values[0] < -ROUNDING * largest:
         raise ValueError(

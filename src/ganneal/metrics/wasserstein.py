@@ -64,7 +64,7 @@ def _columns(x: Float64[Tensor, "n slices"], y: Float64[Tensor, "m slices"]) -> 
     """The distance in each column, as an integral over quantiles: |Q_x(u) - Q_y(u)| for u in [0, 1]."""
     # In one dimension the best transport keeps the order, so W1 is the integral over |Q_x - Q_y|.
     x_rows, y_rows, lengths = _common_quantiles(len(x), len(y))
-    differences = x.sort(dim=0).values[x_rows] - y.sort(dim=0).values[y_rows]
+    differences = x.sort(dim=0).values[x_rows] - y.sort(dim=0).values[y_rows]  # [parts, slices]
     return (differences.abs() * lengths[:, None]).sum(dim=0)
 
 

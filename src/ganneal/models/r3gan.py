@@ -212,7 +212,7 @@ class R3GAN:
             size = f"{shape[1]}x{shape[2]}" if shape[1] != shape[2] else str(shape[1])
             raise ValueError(f"widths must be at most {stages} at {size} px, one a stage, got {len(self.widths)}.")
         # Widths name the smallest sizes first, and the last of them goes on to the images' own.
-        widths = self.widths + self.widths[-1:] * (stages - len(self.widths))
+        widths = self.widths + self.widths[-1:] * (stages - len(self.widths))  # one a stage, the smallest map first
         group_size = self.group_size if self.grouped else None
         return ModelPair(
             R3GANGenerator(self.latent_size, base, widths, group_size, self.blocks, channels, num_classes),

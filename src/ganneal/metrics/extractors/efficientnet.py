@@ -158,6 +158,7 @@ class LiteMaps(nn.Module):
         maps, found = self.stem(images), []
         for index, block in enumerate(self.blocks):
             maps = block(maps)
+            # Maps are taken where a stage ends, before the next one halves them.
             if index in self.taps:
                 found.append(maps)
         return tuple(found)

@@ -48,7 +48,7 @@ class CifarResNet(nn.Module):
         self.linear = nn.Linear(64, 10)
 
     def forward(self, images: Float[Tensor, "n 3 32 32"]) -> tuple[Float[Tensor, "n 64"], Float[Tensor, "n 10"]]:
-        maps = F.relu(self.bn1(self.conv1(images)))
+        maps = F.relu(self.bn1(self.conv1(images)))  # 32x32, then 16x16 and 8x8 in the later stages
         maps = self.layer3(self.layer2(self.layer1(maps)))
         features = maps.float().mean(dim=(2, 3))
         return features, self.linear(features)
