@@ -6,7 +6,8 @@ Every candidate trains on every set for the processor seconds and seeds of the f
 next one, beside ``before``, the settings of `ganneal train PATH` before there were recipes. Candidates are ranked by
 their kernel distance, a mean over seeds, set by set: the distance is measured in features of MobileNetV2 where
 ``--features`` names its file, else in those of EfficientNet-Lite0, and coverage and the other network stand beside it.
-A distance above about 0.5 ranks textures before faces: look at the sheets of grids in the run folder.
+A distance above about 0.5 ranks textures and fog before faces: look at the sheets of grids in the run folder, and
+``--keep`` the candidates that look better than their distance.
 
 Each run goes into the ledger as it ends. The ledger alone decides what is left to do, so that the study may be stopped
 at any time and go on, on another machine too.
@@ -26,7 +27,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-from ganneal.cli.configure import configure, named_model
+from ganneal.cli.configure import asked_by, configure
 from ganneal.comparison import Arm, LocalProcesses, Study, compare
 from ganneal.comparison.job import Job
 from ganneal.comparison.schedule import stored_choices
@@ -116,13 +117,21 @@ def distance(runs: Sequence[Mapping[str, Any]], candidate: str) -> float:
     return inf if not found or None in found else fmean(found)
 
 
-def entrants(ledger: Ledger, images: str, rungs: Sequence[Rung], number: int, names: Sequence[str]) -> list[str]:
-    """Who runs in a rung: all but ``before`` at first; then the best third of the one before, and ``before``."""
+def entrants(
+    ledger: Ledger, images: str, rungs: Sequence[Rung], number: int, names: Sequence[str], kept: Sequence[str] = ()
+) -> list[str]:
+    """Who runs in a rung: all at first; then the best third of the one before and those that are ``kept``.
+
+    ``before`` joins in the second rung, or in the only one.
+    """
+    begins = min(1, len(rungs) - 1)
+    standard = [name for name in names if name == BEFORE and number >= begins]
     if number == 0:
-        return [name for name in names if name != BEFORE]
-    earlier = [name for name in entrants(ledger, images, rungs, number - 1, names) if name != BEFORE]
+        return [*(name for name in names if name != BEFORE), *standard]
+    earlier = [name for name in entrants(ledger, images, rungs, number - 1, names, kept) if name != BEFORE]
     order = [name for name in ranked(ledger.of(images, rungs[number - 1])) if name in earlier]
-    return [*order[: max(1, len(earlier) // 3)], *(name for name in names if name == BEFORE)]
+    best = order[: max(1, len(earlier) // 3)]
+    return [*best, *(name for name in earlier if name in kept and name not in best), *standard]
 
 
 def measured(path: Path, features: str | None, *, quickly: bool) -> dict[str, Any]:
@@ -145,7 +154,7 @@ def measured(path: Path, features: str | None, *, quickly: bool) -> dict[str, An
 
 def last_grid(path: Path) -> Path | None:
     """The last grid of samples of the run at ``path``."""
-    return max(path.glob("samples/*.png"), default=None)
+    return max(path.glob("samples/[0-9]*.png"), default=None)
 
 
 def sheet(grids: Mapping[str, Path], out: Path) -> None:
@@ -195,7 +204,7 @@ class RecipeStudy:
         chosen = automatic_choices(
             path,
             stored_choices(folder).get(path),
-            lambda recipe: [named_model(words, recipe) for words in options.values()],
+            asked_by(*options.values(), limits={"cpu_seconds": rung.seconds}),
         )
         arms = tuple(
             Arm(name, configure(resolve(path, chosen), words, path, chosen)) for name, words in options.items()
@@ -267,6 +276,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--sets", nargs="+", required=True, metavar="NAME=PATH", help="images to train on")
     parser.add_argument("--rungs", nargs="+", default=["60:2", "480:2"], metavar="SECONDS:SEEDS", help="shortest first")
     parser.add_argument("--candidates", nargs="+", default=list(CANDIDATES), choices=CANDIDATES, metavar="NAME")
+    parser.add_argument("--keep", nargs="+", default=[], choices=CANDIDATES, metavar="NAME", help="go on in any case")
     parser.add_argument("--features", metavar="FILE", help="weights of MobileNetV2; left out, EfficientNet-Lite0 ranks")
     parser.add_argument("--out", default="runs/recipe-study", help="where runs and sheets go")
     parser.add_argument("--results", default="results/recipes/study.json", help="the ledger")
@@ -278,7 +288,7 @@ def main(arguments: list[str]) -> int:
     study = RecipeStudy(sets, ledger, Path(given.out).resolve(), given.features)
     for number, rung in enumerate(rungs if not given.table else []):
         for images in sets:
-            study.rung(images, rung, entrants(ledger, images, rungs, number, given.candidates))
+            study.rung(images, rung, entrants(ledger, images, rungs, number, given.candidates, given.keep))
     print("\n".join(table(ledger, list(sets), rungs)))
     return 0
 

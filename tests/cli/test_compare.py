@@ -282,7 +282,7 @@ def test_all_arms_on_a_path_share_choices_that_the_study_keeps(
     np.savez(tmp_path / "mine.npz", images=images)
     asked: list[str] = []
     choose = named.image_choices
-    monkeypatch.setattr(named, "image_choices", lambda path, networks: asked.append(path) or choose(path))
+    monkeypatch.setattr(named, "image_choices", lambda path, _: asked.append(path) or choose(path))
     tiny = [option for option in TINY if option not in ("--data.num-samples", "200", "--batch-size", "16")]
     arguments = ("a=mine.npz,recipe=nats,scheme.levels=2", "mine.npz,loss=hinge", *CLOCK, "--seeds", "1", *tiny)
     status, out, err = cli(*arguments)
@@ -291,7 +291,7 @@ def test_all_arms_on_a_path_share_choices_that_the_study_keeps(
     assert (kept["recipe"]["value"], kept["count"]["value"]) == ("dcgan", 40)
 
     other = {"count": replace(choose("mine.npz")["count"], value=4)}
-    monkeypatch.setattr(named, "image_choices", lambda path, networks: choose(path) | other)
+    monkeypatch.setattr(named, "image_choices", lambda path, _: choose(path) | other)
     assert cli(*arguments)[:2] == (0, out) and len(here) == 2
     status, _, err = cli(*arguments[:1], "b=mine.npz", *arguments[1:])
     assert status == 0, err

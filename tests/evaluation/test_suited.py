@@ -116,7 +116,7 @@ def test_training_on_photographs_says_once_what_to_install_and_goes_on(
     installed(True)  # in the middle of the run, whose values go on as they began
     assert main([*train, "--budget.d-updates", "2"]) == 0
     assert INSTALL not in capsys.readouterr().err
-    evaluated = [row for row in lines_of(Path("runs/photos-nats/metrics.jsonl")) if "coverage" in row]
+    evaluated = [row for row in lines_of(Path("runs/photos/metrics.jsonl")) if "coverage" in row]
     assert len(evaluated) == 3
     assert all({"KD-pixels4", "precision", "recall", "density"} <= row.keys() for row in evaluated)
     assert not any(key.startswith(("FD-", "KD-e")) for row in evaluated for key in row)

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import struct
 import sys
 import warnings
@@ -25,7 +26,7 @@ from ganneal.data import Arrays, Cifar10, Cifar100, Folder, Idx, Zip, source_at
 from ganneal.data.decode.survey import ImageHeader, Survey
 from ganneal.data.tools.inspection import survey
 from ganneal.experiments import EXPERIMENTS, named
-from ganneal.experiments.automatic import choose
+from ganneal.experiments.automatic import Asked, choose
 from ganneal.machine import Machine
 from ganneal.models import DCGAN, MODELS
 from ganneal.models.parts.checks import largest_size
@@ -84,6 +85,52 @@ def test_whatever_is_chosen_can_be_built_and_has_a_reason(
     assert all(choice.reason for choice in chosen.values())
     assert json.loads(json.dumps([choice.value for choice in chosen.values()])) == [c.value for c in chosen.values()]
     DCGAN(width=1, latent_size=1).build((channels, size, size))
+
+
+def test_on_a_cpu_and_for_classes_it_is_a_dcgan_and_on_a_gpu_the_published_network_for_few_images() -> None:
+    data = surveyed(1_000, [64])
+    assert choose(data, CPU)["recipe"].value == choose(data, GPU, Asked(plain=False))["recipe"].value == "dcgan"
+    assert choose(data, GPU)["recipe"].value == "fastgan" and choose(data, GPU)["data.size"].value == 64
+    assert choose(surveyed(1_000, [28]), GPU)["recipe"].value == "dcgan"
+    assert all("--recipe nats" in choose(data, machine)["recipe"].reason for machine in (CPU, GPU))
+
+
+@pytest.mark.parametrize(
+    ("count", "budget", "chosen"),
+    [
+        (1_337, {"num_real": 2_000_000}, "diffaugment"),
+        (1_337, {"num_real": 100_000}, "none"),
+        (1_000, {"num_real": 100_000}, "diffaugment"),  # exactly 100 passes
+        (50_000, {"num_real": 2_000_000}, "none"),
+        (100, {"num_real": 10**9, "d_updates": 624}, "none"),  # batches of 16: 9,984 images
+        (100, {"num_real": 10**9, "d_updates": 625}, "diffaugment"),
+        (140, {"cpu_seconds": 99.0}, "none"),  # 140 images a second
+        (140, {"cpu_seconds": 100.0}, "diffaugment"),
+        (140, {"seconds": 99.0, "cpu_seconds": 1e6}, "none"),
+    ],
+)
+def test_the_augmentation_follows_from_the_passes(count: int, budget: dict[str, float], chosen: str) -> None:
+    choice = choose(surveyed(count, [64]), CPU, Asked(limits=budget))["augmentation"]
+    assert choice.value == chosen and f"{count:,} images" in choice.reason
+
+
+def test_the_budget_on_the_command_line_decides_the_augmentation_once(ganneal: Any, tmp_path: Path) -> None:
+    pictures(tmp_path / "mine", [(16, 16)] * 16)
+    assert "--augmentation none  (the budget makes about 2 passes" in spaced(ganneal("mine", *QUICK)[1])
+    assert stored("runs/mine")["experiment"]["augmentation"]["type"] == "Unchanged"
+    # A longer budget goes on with what was chosen first.
+    status, said = ganneal("mine", *QUICK, "--budget.d-updates", "3", "--budget.num-real", "5000")
+    assert status == 0 and "resuming" in said and "--augmentation none  (the budget makes about 2" in spaced(said)
+    said = spaced(ganneal("mine", "--dry-run", "--out", "long")[1])
+    assert "--augmentation diffaugment  (the budget makes about 125,000 passes" in said
+    said = spaced(ganneal("mine", "--dry-run", "--out", "long", "--augmentation", "none")[1])
+    assert "--augmentation diffaugment -> Unchanged() as given" in said
+    assert "--augmentation" not in ganneal("mine", "--dry-run", "--out", "long", "--recipe", "r3gan")[1]
+
+
+def spaced(text: str) -> str:
+    """Without the columns of a table."""
+    return re.sub(r"(--[a-z-]+) +", r"\1 ", text)
 
 
 def test_few_images_are_mirrored_and_writing_is_not() -> None:
@@ -203,7 +250,7 @@ def test_on_resume_nothing_is_chosen_again(ganneal: Any, tmp_path: Path, monkeyp
     assert ganneal("mine", "--seed", "3", *QUICK)[0] == 0
     before = stored("runs/mine-seed3")
     monkeypatch.setattr(sys.modules["ganneal.experiments.images"], "this_machine", lambda: GPU)
-    monkeypatch.setattr(named, "image_choices", lambda path, networks: pytest.fail("it chose again"))
+    monkeypatch.setattr(named, "image_choices", lambda path, asked: pytest.fail("it chose again"))
     status, said = ganneal("mine", "--seed", "3", *QUICK, "--budget.d-updates", "4")
     assert status == 0 and "resuming" in said
     after = stored("runs/mine-seed3")
@@ -270,14 +317,14 @@ def part_of(path: Path, out: Path, count: int = 80) -> str:
     + [("sngan", 20, 32), ("biggan", 300, 64)],  # below the smallest network; at most 64 px on a CPU
 )
 def test_the_size_is_the_largest_that_the_chosen_network_makes(model: str, side: int, size: int) -> None:
-    choice = choose(surveyed(100, [side]), CPU, lambda recipe: [MODELS[model]])["data.size"]
+    choice = choose(surveyed(100, [side]), CPU, Asked(lambda recipe: [MODELS[model]]))["data.size"]
     assert choice.value == size
     assert size == side or f"{side} px" in choice.reason
 
 
 def test_arms_of_a_comparison_get_a_size_that_all_their_networks_make() -> None:
-    assert choose(surveyed(100, [60]), CPU, lambda recipe: [DCGAN(), MODELS["sngan"]])["data.size"].value == 56
-    assert choose(surveyed(100, [30]), CPU, lambda recipe: [DCGAN(), MODELS["sngan"]])["data.size"].value == 32
+    assert choose(surveyed(100, [60]), CPU, Asked(lambda recipe: [DCGAN(), MODELS["sngan"]]))["data.size"].value == 56
+    assert choose(surveyed(100, [30]), CPU, Asked(lambda recipe: [DCGAN(), MODELS["sngan"]]))["data.size"].value == 32
 
 
 def test_looking_for_a_size_draws_no_random_numbers() -> None:

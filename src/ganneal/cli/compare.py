@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Annotated, Any
 
 from ganneal.cli.command import Command, say
-from ganneal.cli.configure import EXPERIMENT_PARTS, configure, named_model
+from ganneal.cli.configure import EXPERIMENT_PARTS, asked_by, configure
 from ganneal.cli.fields import ARGUMENT, REST, Typed
 from ganneal.cli.help import aligned_table, paragraph
 from ganneal.cli.options import Parts
@@ -107,12 +107,12 @@ class CompareCommand(Command):
             # Arms are measured alike only at one size of images, so all on one path share what is chosen for it.
             arms.setdefault(_named(text)[1], []).append([*self.changes, *_own(text)])
 
-        def found(name: str) -> dict[str, Choice] | None:
-            return automatic_choices(
-                name, stored.get(name), lambda recipe: [named_model(given, recipe) for given in arms[name]]
-            )
-
-        return {name: chosen for name in arms if (chosen := found(name)) is not None}
+        limits = {clock: amount for clock in CLOCKS if (amount := getattr(self, clock)) is not None}
+        found = {
+            name: automatic_choices(name, stored.get(name), asked_by(*given, limits=limits))
+            for name, given in arms.items()
+        }
+        return {name: chosen for name, chosen in found.items() if chosen is not None}
 
     def _arm(self, text: str) -> Arm:
         """An arm from ``[LABEL=]EXPERIMENT[,OPTION=VALUE | ,SWITCH]...`` and the options that all arms share."""

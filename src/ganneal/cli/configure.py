@@ -2,13 +2,14 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from ganneal.augment import AUGMENTATIONS, PROBABILITIES
 from ganneal.cli.options import Parts, options_on, parse, peek, switch_parts
 from ganneal.data import DATASETS
-from ganneal.experiment import Experiment
+from ganneal.experiment import Budget, Experiment
 from ganneal.experiments import RECIPES, Choice, Recipe
+from ganneal.experiments.automatic import USUAL_LENGTH, Asked
 from ganneal.experiments.fitting import fitted_to
 from ganneal.experiments.named import surroundings
 from ganneal.losses import EVERY_LOSS, MONOTONE
@@ -109,6 +110,31 @@ def configure(
         seen = parse(experiment, options_on(rest, "data", "device"), called, EXPERIMENT_PARTS)
         experiment = fitted_to(experiment, surroundings(seen, chosen))
     return parse(experiment, rest, called, EXPERIMENT_PARTS)
+
+
+@dataclass(frozen=True)
+class BudgetOption:
+    """The budget, as an option of its own."""
+
+    budget: Budget = Budget(num_real=USUAL_LENGTH)
+
+
+def asked_by(*arms: Sequence[str], limits: Mapping[str, float] | None = None) -> Asked:
+    """What the arguments of one run, or of several ``arms`` on one path, ask for before the rest is chosen.
+
+    Args:
+        limits: The budget by its clocks, where the arguments do not say it.
+    """
+    if limits is None:
+        given = [word for arguments in arms for word in options_on(arguments, "budget")]
+        budget = parse(BudgetOption(), given, "train PATH").budget
+        limits = {clock: limit for clock, limit in asdict(budget).items() if limit is not None}
+    tasks = {peek(arguments, "--task") for arguments in arms}
+    return Asked(
+        networks=lambda recipe: [named_model(arguments, recipe) for arguments in arms],
+        limits=limits,
+        plain=tasks <= {None, "unconditional"},
+    )
 
 
 def named_model(arguments: Sequence[str], recipe: str) -> Model:

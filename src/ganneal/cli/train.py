@@ -10,7 +10,7 @@ from inspect import getdoc
 from typing import Annotated, Any
 
 from ganneal.cli.command import Command
-from ganneal.cli.configure import EXPERIMENT_PARTS, configure, named_model
+from ganneal.cli.configure import EXPERIMENT_PARTS, asked_by, configure
 from ganneal.cli.fields import ARGUMENT, REST, Typed
 from ganneal.cli.help import aligned_table, paragraph
 from ganneal.cli.options import Parts, peek
@@ -77,10 +77,11 @@ class TrainCommand(Command):
         seed = peek(self.changes, "--seed") or ""
         name = run_name(self.experiment) + (f"-{self.recipe}" if self.recipe else "")
         stored = RunDirectory(self.out or _directory(name, int(seed) if seed.isdecimal() else 0))
-        found = automatic_choices(
-            self.experiment, stored.automatic_choices(), lambda recipe: [named_model(self._given, recipe)]
-        )
-        return found if found is None or self.recipe is None else found | {"recipe": Choice(self.recipe, "as given")}
+        found = automatic_choices(self.experiment, stored.automatic_choices(), asked_by(self._given))
+        if found is None or self.recipe is None:
+            return found
+        found.pop("augmentation", None)  # the recipe's own
+        return found | {"recipe": Choice(self.recipe, "as given")}
 
     @property
     def _given(self) -> list[str]:

@@ -1,17 +1,29 @@
 """Settings chosen from the data and the machine, each with its reason; plain values that a run directory remembers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ganneal.data.decode.survey import Survey
 from ganneal.experiments.fitting import Choice
-from ganneal.experiments.recipes import RECIPES
+from ganneal.experiments.recipes import DCGAN_RECIPE, RECIPES
 from ganneal.machine import Machine
 from ganneal.models import Model
 from ganneal.models.parts.checks import largest_size
 
 LARGEST_ON_CPU, LARGEST_ON_GPU = 64, 256
+USUAL_LENGTH = 2_000_000
+"""Real images of a run without another budget."""
 FEW = 10_000
 EVALUATED = 2_000
+MANY_PASSES = 100
+"""Passes over the data from which its augmentation is chosen: a discriminator that sees images so often learns them by
+heart (Zhao et al., Differentiable Augmentation, 2020). The number itself is not measured: at 2 million images it is
+20,000 different ones."""
+CPU_RATE = 140.0
+"""Images a second of the recipe `dcgan` on one thread at 64 px, for budgets of time; at other sizes by area."""
+FASTGAN_SIDE = 32
+FACTS = ("count", "side")
+"""Choices that are no options: number and side of the images. The batch and the networks follow from them."""
 
 
 def networks_of(recipe: str) -> Sequence[Model]:
@@ -19,18 +31,27 @@ def networks_of(recipe: str) -> Sequence[Model]:
     return [RECIPES[recipe].model]
 
 
-def choose(
-    data: Survey, machine: Machine, networks: Callable[[str], Sequence[Model]] = networks_of
-) -> dict[str, Choice]:
-    """The settings for training on ``data`` with this machine, by their option on the command line.
+@dataclass(frozen=True)
+class Asked:
+    """What is given already, before the rest is chosen."""
 
-    Args:
-        networks: The networks that are to be trained, for the name of the recipe that is chosen.
-    """
-    recipe = _recipe(data, machine)
+    networks: Callable[[str], Sequence[Model]] = networks_of
+    """The networks that are to be trained, for the name of the recipe that is chosen."""
+    limits: Mapping[str, float] = field(default_factory=lambda: {"num_real": USUAL_LENGTH})
+    """The budget by its clocks."""
+    plain: bool = True
+    """Whether the task is the usual one, without classes."""
+
+
+def choose(data: Survey, machine: Machine, asked: Asked | None = None) -> dict[str, Choice]:
+    """The settings for training on ``data`` with this machine, by their option on the command line."""
+    asked = asked or Asked()
+    recipe = _recipe(data, machine, asked)
+    size = _size(data, machine, asked.networks(recipe.value))
     return {
         "recipe": recipe,
-        "data.size": _size(data, machine, networks(recipe.value)),
+        "augmentation": _augmentation(data.count, size.value, machine, asked.limits),
+        "data.size": size,
         "data.channels": _channels(data),
         "precision": _precision(machine),
         "flip": _flip(data),
@@ -40,12 +61,26 @@ def choose(
     }
 
 
-FACTS = ("count", "side")
-"""Choices that are no options: number and side of the images. The batch and the networks follow from them."""
+def _recipe(data: Survey, machine: Machine, asked: Asked) -> Choice:
+    other = "nested annealed training: --recipe nats"
+    if not machine.accelerator:
+        return Choice("dcgan", f"the most updates in the time on a CPU; {other}")
+    if not asked.plain:
+        return Choice("dcgan", f"takes classes; {other}")
+    if data.side < FASTGAN_SIDE:
+        return Choice("dcgan", f"images below {FASTGAN_SIDE} px; {other}")
+    return Choice("fastgan", f"as published for few images, not measured here on a GPU; {other}")
 
 
-def _recipe(data: Survey, machine: Machine) -> Choice:
-    return Choice("dcgan", "the most updates in the time; nested annealed training: --recipe nats")
+def _augmentation(count: int, side: int, machine: Machine, limits: Mapping[str, float]) -> Choice:
+    """DiffAugment where the budget makes many passes over the data, by the limits that say how many images it is."""
+    images_a_tick = {"num_real": 1.0, "d_updates": DCGAN_RECIPE.batch_size}
+    if not machine.accelerator:
+        images_a_tick |= dict.fromkeys(("seconds", "cpu_seconds"), CPU_RATE * (LARGEST_ON_CPU / side) ** 2)
+    images = [limit * images_a_tick[clock] for clock, limit in limits.items() if clock in images_a_tick]
+    passes = min(images, default=USUAL_LENGTH) / count
+    shown = f"about {passes:,.0f} passes over {count:,} images" if passes >= 1 else f"less than a pass over {count:,}"
+    return Choice("diffaugment" if passes >= MANY_PASSES else "none", f"the budget makes {shown}")
 
 
 def _precision(machine: Machine) -> Choice:

@@ -1,31 +1,27 @@
 """Somebody's own images: settings that follow from the data and the machine."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ganneal.augment import AUGMENTATIONS
 from ganneal.data import Encoded, Source, source_at
 from ganneal.data.tools.inspection import survey
 from ganneal.experiment import Budget, Experiment, Records
-from ganneal.experiments.automatic import choose, networks_of
+from ganneal.experiments.automatic import USUAL_LENGTH, Asked, choose
 from ganneal.experiments.fitting import Choice, Surroundings, fitted_to
 from ganneal.experiments.recipes import RECIPES
 from ganneal.machine import this_machine
-from ganneal.models import Model
 
 FIRST_LOOKS = (30.0, 60.0, 120.0, 240.0, 480.0)
 """Seconds after which somebody who trains on their own images sees the first pictures and distances."""
 
 
-def image_choices(path: str, networks: Callable[[str], Sequence[Model]] = networks_of) -> dict[str, Choice]:
-    """What `images` chooses for the images at ``path`` on this machine, and why.
-
-    Args:
-        networks: The networks that are to be trained, for the name of the recipe that is chosen.
-    """
+def image_choices(path: str, asked: Asked | None = None) -> dict[str, Choice]:
+    """What `images` chooses for the images at ``path`` on this machine, beside what is ``asked`` for, and why."""
     source = source_at(path)
-    choices = choose(survey(source), this_machine(), networks)
+    choices = choose(survey(source), this_machine(), asked)
     # Arrays have the size and the channels that they have.
     if not isinstance(source, Encoded):
         del choices["data.size"], choices["data.channels"]
@@ -57,7 +53,7 @@ def images(path: str, chosen: Mapping[str, Any] | None = None) -> Experiment:
         flip=chosen["flip"],
         precision=chosen["precision"],
         device=chosen["device"],
-        budget=Budget(num_real=2_000_000),
+        budget=Budget(num_real=USUAL_LENGTH),
         records=Records(
             log_every=500,
             sample_every=10_000,
@@ -66,6 +62,8 @@ def images(path: str, chosen: Mapping[str, Any] | None = None) -> Experiment:
         ),
     )
     experiment = recipe(experiment)
+    if "augmentation" in chosen:  # a recipe that is named brings its own
+        experiment = replace(experiment, augmentation=AUGMENTATIONS[chosen["augmentation"]])
     return fitted_to(experiment, Surroundings.of(experiment, chosen["side"], chosen["count"]))
 
 

@@ -1,35 +1,31 @@
 """Experiments by a name or by a path of images, with what is chosen automatically there, and why."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ganneal.augment import AUGMENTATIONS
 from ganneal.experiment import Experiment
 from ganneal.experiments import EXPERIMENTS
-from ganneal.experiments.automatic import FACTS, networks_of
+from ganneal.experiments.automatic import FACTS, Asked
 from ganneal.experiments.fitting import Choice, Surroundings, fitting
 from ganneal.experiments.images import image_choices, images
 from ganneal.inference.zoo import refuse
-from ganneal.models import Model
 from ganneal.registry import nearest
 
 HEADING = "chosen from the data and this machine; each can be given on the command line:"
 
 
 def automatic_choices(
-    name: str, stored: Mapping[str, Any] | None, networks: Callable[[str], Sequence[Model]] = networks_of
+    name: str, stored: Mapping[str, Any] | None, asked: Asked | None = None
 ) -> dict[str, Choice] | None:
-    """What is chosen for the images at the path ``name``: as ``stored``, else now. None for named experiments.
-
-    Args:
-        networks: The networks that are to be trained, for the name of the recipe that is chosen.
-    """
+    """What is chosen for the images at the path ``name``: as ``stored``, else now. None for named experiments."""
     # A name wins over a folder of that name; `./digits-nats` is the folder.
     if name in EXPERIMENTS or not Path(name).exists():
         return None
     if stored is not None:
         return {option: Choice(choice["value"], choice["reason"]) for option, choice in stored.items()}
-    return image_choices(name, networks)
+    return image_choices(name, asked)
 
 
 def surroundings(experiment: Experiment, chosen: Mapping[str, Choice] | None) -> Surroundings:
@@ -64,10 +60,18 @@ def choices_as_text(chosen: Mapping[str, Choice], experiment: Experiment | None 
     width = max(map(len, shown))
     lines = []
     for option, choice in shown.items():
-        value: Any = choice.value if experiment is None or option == "recipe" else experiment
-        for step in option.split(".") if value is experiment else ():
-            value = getattr(value, step, None)
+        value = choice.value if experiment is None else _value_in(experiment, option, choice)
         instead = "" if value == choice.value else f" -> {value} as given"
         flag = option.replace("_", "-")
         lines.append(f"  --{flag:<{width}}  {choice.value}{instead}  ({choice.reason})")
     return "\n".join([HEADING, *lines])
+
+
+def _value_in(experiment: Experiment, option: str, choice: Choice) -> Any:
+    """What ``experiment`` has for an option; the name that was chosen where it has the part of that name."""
+    if option == "recipe":
+        return choice.value
+    value: Any = experiment
+    for step in option.split("."):
+        value = getattr(value, step, None)
+    return choice.value if option == "augmentation" and value == AUGMENTATIONS[choice.value] else value
