@@ -1,6 +1,6 @@
 """Networks and batches made fit for the images and the machine at hand: every value is an option with its reason."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -73,13 +73,15 @@ def fitting(experiment: Experiment, where: Surroundings) -> dict[str, Choice]:
 def fitted_to(experiment: Experiment, where: Surroundings) -> Experiment:
     """``experiment`` with what `fitting` says."""
     for option, choice in fitting(experiment, where).items():
-        experiment = _with(experiment, option.split("."), choice.value)
+        experiment = with_field(experiment, option.split("."), choice.value)
     return experiment
 
 
-def _with(part: Any, path: list[str], value: Any) -> Any:
+def with_field(part: Any, path: Sequence[str], value: Any) -> Any:
+    """``part``, a frozen dataclass, with ``value`` in the field at ``path``, through the parts that it holds."""
     name, *deeper = path
-    return replace(part, **{name: _with(getattr(part, name), deeper, value) if deeper else value})
+    # The innermost part is replaced first, then each that holds it.
+    return replace(part, **{name: with_field(getattr(part, name), deeper, value) if deeper else value})
 
 
 def _sizes(model: Model, where: Surroundings) -> Iterator[tuple[str, Any]]:

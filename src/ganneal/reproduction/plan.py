@@ -9,6 +9,7 @@ from typing import Any
 from ganneal.comparison import Arm, Like, Study
 from ganneal.data import Encoded
 from ganneal.experiment import Budget, Experiment
+from ganneal.experiments.fitting import with_field
 from ganneal.metrics.extractors import ExtractorConfig
 from ganneal.plan import plan
 from ganneal.registry import nearest
@@ -84,7 +85,7 @@ def reduced(experiment: Experiment, scale: Scale, reduction: Reduction) -> Exper
     """``experiment`` with the changes and the budget of a scale; widths of a network that has none stay."""
     # The changes of the family come last, so that they win over those of the scale.
     for path, value in {**scale.everywhere, **reduction.changes}.items():
-        experiment = _changed(experiment, path.split("."), value)
+        experiment = with_field(experiment, path.split("."), value)
     width = reduction.widths.get(type(experiment.model).__name__, {})
     model = replace(experiment.model, **width)  # type: ignore[type-var]
     # A curve whose points are put off on a busy machine could not be compared with another's: any share of the time.
@@ -92,12 +93,6 @@ def reduced(experiment: Experiment, scale: Scale, reduction: Reduction) -> Exper
     log_every = min(experiment.records.log_every, every)
     records = replace(experiment.records, evaluate_every=every, evaluate_share=1.0, log_every=log_every)
     return replace(experiment, model=model, budget=Budget(num_real=reduction.num_real), records=records)
-
-
-def _changed(part: Any, path: Sequence[str], value: Any) -> Any:
-    name, *inner = path
-    # Frozen dataclasses: the innermost is replaced first, then each that holds it.
-    return replace(part, **{name: _changed(getattr(part, name), inner, value) if inner else value})
 
 
 def seconds(experiment: Experiment, cost: Cost) -> float:
