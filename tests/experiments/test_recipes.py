@@ -162,10 +162,32 @@ def test_families_inside_a_pair_are_fitted_too() -> None:
     assert fitted_to(pair, GPU_64).model == pair.model
 
 
-@pytest.mark.parametrize(("count", "batch"), [(1, 1), (3, 3), (40, 8), (64, 8), (128, 16), (10_000, 16), (None, 16)])
-def test_the_batch_of_few_images_is_small(count: int | None, batch: int) -> None:
-    experiment = replace(EXPERIMENTS["digits-cts"](), batch_size=64)
-    choice = fitting(experiment, Surroundings(False, (64, 64), count))["batch_size"]
-    assert choice.value == batch
-    on_gpu = fitting(experiment, Surroundings(True, (64, 64), count))["batch_size"].value
-    assert on_gpu == (64 if count is None or count >= 512 else batch)
+@pytest.mark.parametrize("usual", [8, 16, 64])
+@pytest.mark.parametrize(
+    ("count", "least"), [(1, 1), (3, 3), (40, 8), (127, 8), (128, 16), (511, 32), (512, 64), (10_000, 64), (None, 64)]
+)
+def test_the_batch_of_few_images_is_small(count: int | None, least: int, usual: int) -> None:
+    experiment = replace(EXPERIMENTS["digits-cts"](), batch_size=usual)
+
+    def batch(accelerator: bool) -> int:
+        return fitting(experiment, Surroundings(accelerator, (64, 64), count))["batch_size"].value
+
+    assert batch(True) == min(usual, least) and batch(False) == min(usual, least, 16)
+
+
+def test_the_reason_for_a_batch_is_shown_beside_what_was_given(ganneal: Any) -> None:
+    def line(*options: str) -> str:
+        said = ganneal("mine.npz", "--dry-run", *options)[1]
+        return next(" ".join(each.split()) for each in said.splitlines() if "--batch-size" in each)
+
+    assert line() == "--batch-size 8 (few images: 20)"
+    assert line("--batch-size", "20") == "--batch-size 8 -> 20 as given (few images: 20)"
+
+
+def test_a_run_goes_on_with_the_recipe_it_began_with(ganneal: Any) -> None:
+    quick = (*SMALL["sngan"], "--out", "run", *QUICK)
+    assert ganneal("mine.npz", "--recipe", "sngan", *quick, "--budget.g-updates", "1")[0] == 0
+    status, said = ganneal("mine.npz", *quick, "--budget.g-updates", "2")
+    assert status == 0 and "resuming" in said and stored("run")["chosen"]["recipe"]["value"] == "sngan"
+    status, said = ganneal("mine.npz", "--recipe", "dcgan", "--out", "run", *QUICK)
+    assert status == 2 and "model" in said and stored("run")["chosen"]["recipe"]["value"] == "sngan"

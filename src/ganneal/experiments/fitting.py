@@ -110,8 +110,9 @@ def _sizes_of_r3gan(model: R3GAN, where: Surroundings) -> Iterator[tuple[str, An
 
 def _batch(usual: int, where: Surroundings) -> Choice:
     most = usual if where.accelerator else min(usual, CPU_BATCH)
-    fitting_count = most if where.count is None else max(SMALLEST_BATCH, where.count // BATCHES_A_PASS)
-    if fitting_count < most:
-        assert where.count is not None
-        return Choice(min(1 << fitting_count.bit_length() - 1, where.count), f"few images: {where.count:,}")
+    if where.count is not None:
+        # A power of two, as large as leaves enough batches a pass.
+        fair = max(SMALLEST_BATCH, 1 << max(where.count // BATCHES_A_PASS, 1).bit_length() - 1)
+        if (fewer := min(fair, where.count)) < most:
+            return Choice(fewer, f"few images: {where.count:,}")
     return Choice(most, "usual" if most == usual else "many small updates come further on a CPU than few large ones")

@@ -1,12 +1,13 @@
 """Experiments by a name or by a path of images, with what is chosen automatically there, and why."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ganneal.augment import AUGMENTATIONS
 from ganneal.experiment import Experiment
-from ganneal.experiments import EXPERIMENTS
+from ganneal.experiments import EXPERIMENTS, RECIPES
 from ganneal.experiments.automatic import FACTS, Asked
 from ganneal.experiments.fitting import Choice, Surroundings, fitting
 from ganneal.experiments.images import image_choices, images
@@ -56,7 +57,10 @@ def choices_as_text(chosen: Mapping[str, Choice], experiment: Experiment | None 
     """A line for each choice, with what ``experiment`` has in its place."""
     shown = {option: choice for option, choice in chosen.items() if option not in FACTS}
     if experiment is not None:
-        shown |= fitting(experiment, surroundings(experiment, chosen))
+        recipe = RECIPES[chosen["recipe"].value]
+        # From the recipe's own batch: the experiment's was fitted already.
+        usual = replace(experiment, batch_size=recipe.batch_size)
+        shown |= fitting(usual, surroundings(experiment, chosen))
     width = max(map(len, shown))
     lines = []
     for option, choice in shown.items():
