@@ -10,8 +10,7 @@ import io
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable
-from os import replace
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from ganneal.inference.sample_files import check_finite
-from ganneal.storage.atomic import check_free, sync, write_bytes
+from ganneal.storage.atomic import check_free, replaced_file, write_bytes
 from ganneal.storage.pictures import image_grid, save_png, shown_pixels
 
 SMALLEST_FRAME = 256
@@ -77,7 +76,8 @@ def write_film(stretches: Stretches, path: Path, *, fps: int, overwrite: bool = 
     pixels = [frame for stretch in stretches for frame in shown_pixels(_checked(stretch), SMALLEST_FRAME)]
     match suffix:
         case ".mp4":
-            _write_whole(path, lambda file: _run_ffmpeg(pixels, file, fps))
+            with replaced_file(path) as file:
+                _run_ffmpeg(pixels, file, fps)
         case _:
             write_bytes(path, _animated(pixels, suffix, fps))
     return len(pixels)
@@ -94,6 +94,7 @@ def durations(count: int, fps: int, ticks: int) -> list[int]:
     >>> durations(6, 30, 100)
     [3, 4, 3, 3, 4, 3]
     """
+    # The ends are rounded and not the durations: 30 frames a second in hundredths would otherwise play at 33.
     ends = [round(index * ticks / fps) for index in range(count + 1)]
     return [after - before for before, after in zip(ends, ends[1:], strict=False)]
 
@@ -107,11 +108,11 @@ def _animated(pixels: list[np.ndarray], suffix: str, fps: int) -> bytes:
     ticks = TICKS[suffix]
     shown = [duration * 1_000 // ticks for duration in durations(len(pixels), fps, ticks)]
     # Enlarged pixels are flat areas, for which lossless WebP is both smaller and sharp.
-    how = (
-        {"lossless": max(first.size) < 2 * SMALLEST_FRAME, "quality": 90} if suffix == ".webp" else {"optimize": False}
-    )
+    webp = {"lossless": max(first.size) < 2 * SMALLEST_FRAME, "quality": 90}
+    how = webp if suffix == ".webp" else {"optimize": False}
     buffer = io.BytesIO()
     kind = suffix[1:].upper()
+    # loop=0 repeats for ever; left out, most programs play a GIF once.
     first.save(buffer, format=kind, save_all=True, append_images=others, duration=shown, loop=0, **how)
     return buffer.getvalue()
 
@@ -121,7 +122,9 @@ def _run_ffmpeg(pixels: list[np.ndarray], file: Path, fps: int) -> None:
     channels, height, width = pixels[0].shape
     layout = "gray" if channels == 1 else "rgb24"
     command = ["ffmpeg", "-y", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", layout, "-s", f"{width}x{height}"]
+    # yuv420p is what every player decodes; its colours stand for 2 x 2 pixels, so that sides must be even.
     command += ["-r", str(fps), "-i", "-", "-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2", "-pix_fmt", "yuv420p"]
+    # The index at the front: a browser begins to play before it has the whole file.
     command += ["-movflags", "+faststart", "-f", "mp4", str(file)]
     # Errors into a file: a pipe of them that nobody reads would fill up and stop both programs.
     with tempfile.TemporaryFile() as said:
@@ -137,16 +140,3 @@ def _run_ffmpeg(pixels: list[np.ndarray], file: Path, fps: int) -> None:
             said.seek(0)
             lines = said.read().decode(errors="replace").strip().splitlines() or [f"status {program.returncode}"]
             raise ValueError(f"ffmpeg could not write the film: {lines[-1]}; end out in .webp or .gif instead.")
-
-
-def _write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Have ``write`` fill a file beside ``path``, which then takes its place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        write(temporary)
-        sync(temporary)
-        replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    sync(path.parent)

@@ -55,11 +55,13 @@ class Truncation:
         match self.form:
             case "scale":
                 return self.bound * latents
+            # Entries within the bound stay as they were, so that two bounds give related samples of a seed.
             case "resample":
                 return torch.where(latents.abs() > self.bound, self._within(latents, random), latents)
 
     def _within(self, like: Tensor, random: torch.Generator) -> Tensor:
         """Normal numbers under the condition that they are within the bound, by their distribution function."""
+        # float64: near 1 the steps between float32 numbers, 6e-8, become steps of a tenth in the tail of erfinv.
         uniform = torch.rand(like.shape, generator=random, dtype=torch.float64, device=random.device)
         # Inverse of the truncated distribution function: one draw each, where drawing again until all are within would
         # need a different number of random numbers for each bound.
@@ -115,6 +117,7 @@ class TrainedGenerator:
     ):
         self.averaged = averaged
         """Whether its weights are the average over training."""
+        # Changed in place: whoever goes on training the generator gives a copy.
         self.generator = generator.eval().requires_grad_(False)
         self.latent, self.shape, self.num_classes = pair.latent, pair.shape, pair.num_classes
         self.task = task
@@ -149,7 +152,7 @@ class TrainedGenerator:
         if self.statistics is None:
             raise ValueError(f"statistics must be left out for a generator without batch norm, got {statistics!r}.")
         if statistics == "standing":
-
+            # Of latents that are the same at every call: standing statistics are a function of the weights.
             def draw(random: torch.Generator) -> Tensor:
                 latents = self.latent.sample(batch_size, random)
                 return self._generated(latents, self.condition(batch_size, random), random)
@@ -247,14 +250,15 @@ class TrainedGenerator:
         random beside them. `labels_of` the condition are the classes.
         """
         check_at_least_one(count=count)
-        if not 0 <= seed < 2**63:
+        if not 0 <= seed < 2**63:  # torch takes negative seeds too, as other names of large ones
             raise ValueError(f"seed must be in 0..2^63-1, got {seed}.")
         cut = Truncation(truncation) if isinstance(truncation, float | int) else truncation
         random = torch.Generator().manual_seed(seed)
         # All latents at once, before any batch: the batch size must not change which samples a seed gives.
-        latents = self.latent.sample(count, random)
+        latents = self.latent.sample(count, random)  # [count, size]
         chosen = None if labels is None else self._numbered(labels)
         condition = self.condition(count, random, labels=chosen, classes=classes)
+        # After the classes, so that truncation, which draws too, leaves them as they were.
         if cut is not None:
             cut.check(self.latent)
             latents = cut(latents, random)
@@ -281,7 +285,7 @@ class TrainedGenerator:
 
     def labels_of(self, condition: Condition) -> Tensor | None:
         """The class of each sample under ``condition``, int64 ``[count]``; None for a generator without classes."""
-        return condition[0].cpu() if self.num_classes else None
+        return condition[0].cpu() if self.num_classes else None  # a task with classes has them first
 
     @torch.no_grad()
     def finish(
@@ -295,6 +299,7 @@ class TrainedGenerator:
             piece = slice(start, start + at_once)
             given = tuple(c[piece] for c in condition)
             drawn = self._generated(latents[piece], given, random)
+            # To the CPU batch by batch: 50,000 samples need not fit beside the generator on a GPU.
             parts.append(self.pushed(drawn, tuple(c.to(drawn.device) for c in given), random).cpu())
         return torch.cat(parts)
 

@@ -50,8 +50,10 @@ def load(
             raise ValueError(f"{name} must be {' or '.join(repr(a) for a in allowed if a)}, got {value!r}.")
     found = trained_run(path, checkpoint)
     with found.named():
+        # As the run was followed and scored: the pushes where its scheme stores discriminators.
         match sampler or found.card.get("sampler"):
             case "pushed":
+                # Imported here: most runs need no losses, divergences or augmentations to be drawn from.
                 from ganneal.inference.pushing import followed
 
                 generator, own = followed(found), None
@@ -89,6 +91,7 @@ def trained_run(path: str | Path, checkpoint: str = "last") -> TrainedRun:
         ValueError: The run keeps no such snapshot, or the zoo has no generator of that name.
     """
     directory = RunDirectory(zoo.run_path(path))
+    # A run that goes on, or was stopped, has a checkpoint newer than final/: then its weights are the last.
     if checkpoint == "last" and (state := directory.newer_state()) is not None:
         card = read_description(directory.description) | {"counters": state.get("counters", {})} | pushes_of(state)
         players = players_of(state)
@@ -108,6 +111,7 @@ def trained_run(path: str | Path, checkpoint: str = "last") -> TrainedRun:
 def weights_in(folder: Path) -> TrainedRun:
     """The weights in ``folder`` with the card beside them."""
     card = read_description(folder / CARD)
+    # Weights are read when they are asked for: a generator to draw from needs one file of three.
     files = tuple(sorted(file.stem for file in folder.glob("*.safetensors")))
     return TrainedRun(
         folder.parent, folder / CARD, card, files, lambda n: read_weights(folder / f"{n}.safetensors", card)
@@ -116,6 +120,7 @@ def weights_in(folder: Path) -> TrainedRun:
 
 def _way_out(path: Path) -> str:
     """What to give in place of ``path``, which holds no run."""
+    # People give final/, best/ or a snapshot, where the run above them is meant.
     named = {path.parent: " with --checkpoint best" if path.name == "best" else ""}
     if path.parent.name == "snapshots":
         named[path.parent.parent] = f" with --checkpoint {path.name.lstrip('0')}"

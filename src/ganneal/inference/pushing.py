@@ -54,6 +54,7 @@ class ChainPushes:
 
     def _outputs_of(self, random: torch.Generator) -> OutputsOf:
         def outputs_of(discriminator: nn.Module, points: Tensor, given: Condition) -> Tensor:
+            # In float32 whatever training's precision was: a generator from disk knows no mixed precision.
             return discriminator(self.augmentation(points, random, self.state, self.counters), *given)
 
         return outputs_of
@@ -70,6 +71,7 @@ def followed(run: TrainedRun) -> TrainedGenerator:
             f"sampler 'pushed' needs stored discriminators, and the run at {run.path} has none; use "
             f"sampler='generator', or a scheme as 'cfg'."
         )
+    # All of them in one file, their names begun by the level: "3.layers.0.weight".
     weights = run.weights("stored-discriminators")
 
     def own(level: int) -> StateDict:
@@ -82,7 +84,7 @@ def followed(run: TrainedRun) -> TrainedGenerator:
 
 def probed(run: TrainedRun, count: int, step_size: float) -> TrainedGenerator:
     """The generator of ``run`` as trained, followed by ``count`` pushes of the discriminator it has now."""
-    weights = run.weights("discriminator")
+    weights = run.weights("discriminator")  # one for every level: where D as it is now would take the samples
     return _with_pushes(run, "generator-raw", dict.fromkeys(range(1, count + 1), step_size), lambda _: weights)
 
 
@@ -97,6 +99,7 @@ def _with_pushes(
     pushes = ChainPushes(
         _chain(run, pair, sizes, discriminator),
         augmentation,
+        # An adaptive augmentation goes on with the probability that training had come to.
         run.card.get("augmentation_state", augmentation.init_state()),
         Counters(**run.card["counters"]),
     )
@@ -105,9 +108,10 @@ def _with_pushes(
 
 def _chain(run: TrainedRun, pair: ModelPair, sizes: Mapping[int, float], weights: Callable[[int], StateDict]) -> Chain:
     experiment = run.card["experiment"]
-    # a spectral norm draws its first vector; loading must leave the caller's random numbers as they were
+    # A spectral norm draws its first vector; loading must leave the caller's random numbers as they were.
     with torch.random.fork_rng(devices=[]):
         discriminator = run.part("normalization", (NORMALIZATIONS,)).apply(pair.discriminator)
+    # What one process saw at once: a batch is dealt to processes and cut into micro-batches.
     processes = experiment.get("devices", 1) * experiment.get("nodes", 1)
     # A push saw this many samples at once in training, and batch norm in a discriminator depends on them.
     together = experiment["batch_size"] // (experiment["accumulate"] * processes)

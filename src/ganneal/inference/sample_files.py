@@ -68,6 +68,7 @@ def check_out(path: Path, *, overwrite: bool) -> None:
         raise ValueError(
             f"out must end in .png, .npz or .zip, or be a folder without an ending, got {str(path)!r}.{lossy}{film}"
         )
+    # Before anything is drawn: minutes of sampling must not end in a refusal.
     if suffix == "":
         _check_folder(path, overwrite)
     else:
@@ -81,6 +82,7 @@ def check_outside(path: Path, run: Path) -> None:
         ValueError: ``path`` is a folder of the run's data, or a folder or a PNG file in one.
     """
     description = RunDirectory(run).description
+    # An archive beside the images of a folder is no image, and is not read as one.
     if path.suffix.lower() in (".npz", ".zip") or not description.exists():
         return
     for name, place in read_description(description).get("places", {}).items():
@@ -207,7 +209,7 @@ def _file_names(drawn: DrawnSamples) -> list[str]:
 def _write_listed(root: Path, name: str, content: bytes, manifest: io.TextIOBase) -> None:
     """Write a file that the manifest names before it is there, so that it is known after an interruption too."""
     manifest.write(f"{zlib.crc32(content):08x} {name}\n")
-    manifest.flush()
+    manifest.flush()  # to the system, so that it survives this process; a power cut may lose both lines and files
     path = root / name
     path.parent.mkdir(exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
@@ -222,11 +224,9 @@ def _earlier(root: Path) -> list[str]:
         return []
     lines = manifest.read_text("utf-8", errors="replace").splitlines()
     listed = {name: crc for crc, _, name in (line.partition(" ") for line in lines) if name}
-    return [name for name, crc in listed.items() if _is_inside(name) and _crc(root / name) == crc]
-
-
-def _is_inside(name: str) -> bool:
-    return ".." not in Path(name).parts and not Path(name).is_absolute()
+    # A manifest is a file that anybody may edit: a name that leads out of the folder is never deleted.
+    inside = [n for n in listed if ".." not in Path(n).parts and not Path(n).is_absolute()]
+    return [name for name in inside if _crc(root / name) == listed[name]]
 
 
 def _crc(file: Path) -> str | None:
@@ -240,6 +240,7 @@ def _check_folder(root: Path, overwrite: bool) -> None:
         raise ValueError(f"out must be a folder, got the file {str(root)!r}; give it an ending, or name another.")
     earlier = _earlier(root)
     others = set(_data_in(root)) - set(earlier)
+    # With other images among them the folder would be read as one set: scores and trainings would mix the two.
     if others:
         raise ValueError(
             f"out must be a folder without other images, got {str(root)!r} with {len(others):,} that `ganneal sample` "

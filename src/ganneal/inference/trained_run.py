@@ -43,7 +43,7 @@ class _NoLargerTensor(TorchFunctionMode):
     ) -> Any:
         # The functions by which layers ask for memory; a forged card could name a network of terabytes.
         if func in (torch.empty, torch.zeros, torch.ones, torch.rand, torch.randn):
-            sizes = (kwargs or {}).get("size", args)
+            sizes = (kwargs or {}).get("size", args)  # one tuple, or numbers one after the other
             if prod(sizes[0] if sizes and isinstance(sizes[0], Sequence) else sizes) > self.most:
                 raise ValueError(FAR_LARGER)
         return func(*args, **(kwargs or {}))
@@ -53,12 +53,13 @@ class _NoLargerTensor(TorchFunctionMode):
 def _like(weights: StateDict) -> Iterator[None]:
     """Refuse to build networks far larger than ``weights``, before memory is touched for what is beyond them."""
     most = MOST_LARGER * sum(tensor.numel() for tensor in weights.values()) + FREE_PARAMETERS
+    # Of tensors too: a card of a million tiny layers takes few numbers, and hours.
     most_tensors = MOST_LARGER * (len(weights) + 1)
     count, tensors, thread = 0, 0, threading.get_ident()
 
     def counted(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
         nonlocal count, tensors
-        # the hook is the whole process's: networks that other threads build meanwhile do not count
+        # The hook is the whole process's: networks that other threads build meanwhile do not count.
         if parameter is not None and threading.get_ident() == thread:
             count, tensors = count + parameter.numel(), tensors + 1
             if count > most or tensors > most_tensors:
@@ -90,9 +91,9 @@ class TrainedRun:
         try:
             yield
         except FileNotFoundError:
-            raise
+            raise  # it names a file already
         except ValueError as error:
-            if str(self.path) in str(error):
+            if str(self.path) in str(error):  # so does this one
                 raise
             raise ValueError(f"the run that {self.source} describes: {error}") from error
         except Exception as error:  # a part built with another's fields raises almost any type
@@ -118,7 +119,7 @@ class TrainedRun:
     @property
     def batch_size(self) -> int:
         """Samples of one generator update."""
-        experiment = self.card["experiment"]
+        experiment = self.card["experiment"]  # as JSON: parts that are not needed here are never built
         return experiment.get("g_batch_size") or experiment["batch_size"]
 
     def pair(self, generator: str) -> ModelPair:

@@ -68,6 +68,7 @@ class LatentWalk:
             after = (stop + 1) % self.stops
             # The end of a stretch is the first frame of the next one.
             points = great_circle(latents[stop], latents[after], self.steps + 1)[:-1]
+            # One condition for the whole stretch, [steps, ...], without a copy for each frame.
             held = tuple(each[stop : stop + 1].expand(self.steps, *each.shape[1:]) for each in condition)
             if classes is None or classes[stop] == classes[after]:
                 yield generator.finish(points, held, random, batch_size=TOGETHER)
@@ -107,11 +108,12 @@ def great_circle(start: Float[Tensor, " size"], end: Float[Tensor, " size"], ste
         White, Sampling Generative Networks, 2016, sec. 2.1; Shoemake, Animating Rotation with Quaternion Curves, 1985.
     """
     a, b = start.double(), end.double()
+    # In float64: the arc cosine loses half the digits near 1, where latents are close.
     lengths = [each.norm().clamp_min(1e-300) for each in (a, b)]
     from_a, from_b = a / lengths[0], b / lengths[1]
     angle = torch.acos((from_a @ from_b).clamp(-1, 1))
     t = torch.linspace(0, 1, steps, dtype=torch.float64, device=a.device)[:, None]
-    if torch.sin(angle) < 1e-6:
+    if torch.sin(angle) < 1e-6:  # one direction, or opposite ones, between which no great circle is the shortest
         return ((1 - t) * a + t * b).to(start)
     direction = (torch.sin((1 - t) * angle) * from_a + torch.sin(t * angle) * from_b) / torch.sin(angle)
     # Direction and length apart: mixed vectors of unequal lengths would turn fast beside the shorter one.
@@ -130,10 +132,12 @@ class _BlendedClasses(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
+        # A mixture of class vectors, not of class numbers: between the numbers 2 and 4 lies another class.
         value = func(*args, **(kwargs or {}))
         place = LOOK_UPS.get(func)
         if place is None or not self._are_classes(args[place]):
             return value
+        # Counted, so that a network that looks up its classes in another way is refused and not drawn without motion.
         self.found += 1
         ends = self.ends.to(args[place].device)
         other = func(*args[:place], ends, *args[place + 1 :], **(kwargs or {}))
@@ -151,7 +155,7 @@ def _between_classes(
     one = "give one --class, which every frame then has"
     if generator.pushes is not None:
         raise ValueError(f"a walk between classes needs samples without pushes; {one}, or --sampler generator.")
-    parts, shares = [], torch.arange(len(latents)) / len(latents)
+    parts, shares = [], torch.arange(len(latents)) / len(latents)  # from 0, below 1: the end begins the next stretch
     for start in range(0, len(latents), TOGETHER):
         piece = slice(start, start + TOGETHER)
         given = tuple(each[piece] for each in held)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 BATCH_DIMENSION = "n"
 """Name of the batch dimension in the file."""
 MOST_PROTOBUF_BYTES = 2**31 - 1
-"""Of one file in Protocol Buffers."""
+"""Of one file in Protocol Buffers, whose lengths are signed 32-bit numbers."""
 Runner = Callable[[tuple[Tensor, ...]], Tensor]
 
 
@@ -69,6 +69,7 @@ class Onnx:
         import onnx
 
         traced = _traced(program, examples)
+        # Through torch.export and not by the older tracer, which may fix the batch size of the example in reshapes.
         with _quiet():
             written = torch.onnx.export(
                 traced,
@@ -84,14 +85,14 @@ class Onnx:
         onnx.helper.set_model_props(proto, {CARD_KEY: json.dumps(program.card)})
         if (size := proto.ByteSize()) > MOST_PROTOBUF_BYTES:
             raise ValueError(f"an ONNX file holds at most 2 GiB, this one would be {size:,} bytes; use format 'torch'.")
-        onnx.checker.check_model(proto, full_check=True)
+        onnx.checker.check_model(proto, full_check=True)  # full: shapes are inferred again, as a runtime does
         return proto.SerializeToString()
 
     def runner(self, content: bytes) -> Runner:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
+        options.intra_op_num_threads = torch.get_num_threads()  # ONNX Runtime would take every core
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         names = [each.name for each in session.get_inputs()]
 
@@ -134,6 +135,7 @@ FORMATS: dict[str, ExportFormat] = {"onnx": Onnx(), "torch": TorchProgram()}
 
 
 def _traced(program: Program, examples: tuple[Tensor, ...]) -> ExportedProgram:
+    # A batch of one is special to torch.export, which would fix it: the examples have two samples or more.
     batch = Dim(BATCH_DIMENSION, min=1)
     with torch.no_grad(), _quiet():
         return torch.export.export(program.module, examples, dynamic_shapes=tuple({0: batch} for _ in examples))
@@ -142,6 +144,7 @@ def _traced(program: Program, examples: tuple[Tensor, ...]) -> ExportedProgram:
 def _bare(proto: "ModelProto") -> "ModelProto":
     """Without notes on the source, which name folders of this machine; the batch has its name in every shape."""
     graph = proto.graph
+    # The exporter names the batch itself, as s77 for example; users bind inputs by the name that stands in the card.
     own = graph.input[0].type.tensor_type.shape.dim[0].dim_param
     for each in (*graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
         del each.metadata_props[:]
@@ -160,9 +163,10 @@ def _quiet() -> Iterator[None]:
     before = logger.level
     logger.setLevel(logging.ERROR)
     try:
+        # Filters of this block alone: what a program warns of elsewhere is its own affair.
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
-            warnings.simplefilter("ignore", DeprecationWarning)
+            for kind in (FutureWarning, DeprecationWarning):
+                warnings.simplefilter("ignore", kind)
             yield
     finally:
         logger.setLevel(before)

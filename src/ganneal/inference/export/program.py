@@ -58,7 +58,7 @@ class OnePass(nn.Module):
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         condition = () if labels is None else (labels,)
         # The generator of random numbers is never drawn from here: all that is random is an input of the file.
-        return self.task.sample(self.generator, latents, condition, torch.Generator()).float()
+        return self.task.sample(self.generator, latents, condition, torch.Generator()).float()  # [n, ...]
 
 
 class AllPasses(nn.Module):
@@ -69,6 +69,7 @@ class AllPasses(nn.Module):
         self.generator, self.task = generator, task
         task.diffusion.tables(torch.float32)  # kept from now on: in a trace, tensors of the tracer would be kept
 
+    # latents [n, T, size] and noise [n, T, ...]: tensors and no lists, so that the file has two inputs for any T.
     def forward(self, latents: Tensor, noise: Tensor) -> Tensor:
         return self.task.denoised(self.generator, latents.unbind(1), noise.unbind(1)).float()
 
@@ -91,8 +92,11 @@ def program_of(generator: TrainedGenerator) -> Program:
             "statistics must be 'running' or 'standing' for an export, got 'batch': a sample would depend on the "
             "others of its batch."
         )
-    latents = Input("latents", (_size(generator.latent),), "float32", _distribution(generator.latent))
+    # A latent distribution need not say its size: one draw shows it.
+    size = generator.latent.sample(1, torch.Generator()).shape[1]
+    latents = Input("latents", (size,), "float32", _distribution(generator.latent))
     output = "images" if len(generator.shape) == 3 else "points"
+    # A denoising chain takes noise at every pass; all other tasks are one pass of the generator.
     match generator.task:
         case Denoising() as task:
             module, inputs = AllPasses(generator.generator, task), _of_all_passes(latents, task, generator.shape)
@@ -102,26 +106,21 @@ def program_of(generator: TrainedGenerator) -> Program:
                 return torch.stack(tuple(latent_parts), 1), torch.stack(tuple(noise), 1)
 
         case task:
-            module, inputs = OnePass(generator.generator, task), (latents, *_labels(generator.num_classes))
+            classes = f"classes 0..{generator.num_classes - 1}"
+            labels = [Input("labels", (), "int64", classes)] if generator.num_classes else []
+            module, inputs = OnePass(generator.generator, task), (latents, *labels)
 
             def made_of(latents: Tensor, condition: Condition) -> tuple[Tensor, ...]:
                 return latents, *condition
 
+    # In eval mode: in train mode the file would hold batch norm on the batch, and dropout.
     return Program(module.eval(), inputs, output, made_of, _card(generator, inputs, output))
-
-
-def _size(latent: Latent) -> int:
-    return latent.sample(1, torch.Generator()).shape[1]
 
 
 def _distribution(latent: Latent) -> str:
     if isinstance(latent, Normal):
         return "independent standard normal"
     return str(encode(latent)) if is_dataclass(latent) else repr(latent)
-
-
-def _labels(num_classes: int) -> Sequence[Input]:
-    return [Input("labels", (), "int64", f"classes 0..{num_classes - 1}")] if num_classes else []
 
 
 def _of_all_passes(latents: Input, task: Denoising, shape: tuple[int, ...]) -> tuple[Input, ...]:
@@ -137,6 +136,7 @@ def _of_all_passes(latents: Input, task: Denoising, shape: tuple[int, ...]) -> t
 
 
 def _card(generator: TrainedGenerator, inputs: Sequence[Input], output: str) -> dict[str, Any]:
+    # A choice of keys: a run's card may have what belongs to this machine, as the places of the data.
     known = {key: generator.card[key] for key in CARD_KEYS if key in generator.card}
     return {
         "format": EXPORT_FORMAT,

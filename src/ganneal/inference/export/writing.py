@@ -55,7 +55,7 @@ def write_export(
     content = chosen.encoded(program, _inputs(generator, program, 2, seed=0))
     # The bytes that will be written are run, not the module that they came from.
     differences = largest_differences(generator, program, chosen.runner(content), batches)
-    batch, largest = max(differences.items(), key=lambda pair: pair[1])
+    batch, largest = max(differences.items(), key=lambda pair: pair[1])  # of all sizes, the worst is named
     # Written so that NaN is refused too.
     if not largest <= IMAGE_TOLERANCE:
         raise ValueError(
@@ -70,6 +70,7 @@ def largest_differences(
     generator: TrainedGenerator, program: Program, run: Runner, batches: Sequence[int] = BATCHES
 ) -> dict[int, float]:
     """The largest absolute difference between what ``run`` gives and `sample`, by batch size, each of its own seed."""
+    # Against `sample`, the path that users see, and not against the program's own module: a fault there would hide.
     return {
         count: float((run(_inputs(generator, program, count, seed=count)) - generator.sample(count, count)).abs().max())
         for count in batches

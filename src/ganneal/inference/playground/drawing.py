@@ -49,6 +49,7 @@ class Playground:
             ValueError: The run uses a part that is not registered.
         """
         own = sampling.load(run, checkpoint=checkpoint)
+        # All of them at the start: a person who switches between the two waits for no file.
         samplers: dict[SamplerName, TrainedGenerator] = {own.sampler: own}
         if own.sampler == "pushed":
             samplers["generator"] = sampling.load(run, checkpoint=checkpoint, sampler="generator")
@@ -90,7 +91,7 @@ class Playground:
         labels, columns = self._labels(controls)
         steps = max(2, columns or controls.count)
         rows = []
-        for label in (None,) if labels is None else dict.fromkeys(labels):
+        for label in (None,) if labels is None else dict.fromkeys(labels):  # each class once, in order
             start, condition, random = _first(generator, controls, controls.seed, label)
             end, _, _ = _first(generator, controls, other_seed, label)
             given = tuple(each.expand(steps, *each.shape[1:]) for each in condition)
@@ -118,5 +119,6 @@ def _first(
 ) -> tuple[Tensor, Condition, torch.Generator]:
     """What the first sample of a grid is made of."""
     labels = None if label is None else [label] * controls.count
+    # Drawn with all others of the grid: alone, the first sample of a seed would have another class and noise.
     latents, condition, random = generator.draw(controls.count, seed, labels=labels, truncation=controls.truncation)
     return latents[0], tuple(each[:1] for each in condition), random

@@ -21,6 +21,7 @@ PICTURE: dict[str, Any] = {
     "show_label": False,
     "buttons": ["download", "fullscreen"],
 }
+# gradio offers every event of a page as an API of its own, unless it is told not to.
 HIDDEN_ENDPOINT: dict[str, Any] = {"api_visibility": "private"}
 CSS = """
 .gradio-container { max-width: 1200px !important; margin: auto !important; }
@@ -75,6 +76,7 @@ def build(playground: Playground) -> Any:
                 with gr.Tab("Between two seeds"):
                     other = gr.Number(1, label="Other seed", precision=0, minimum=0, maximum=MOST_SEED)
                     between = gr.Image(**PICTURE, label="From one seed to the other", elem_id="between")
+        # In the order of the arguments of `chosen`: gradio passes values by place.
         controls = [seed, count, of_class, truncated, truncation, sampler]
 
         def chosen(seed: int, count: int, of_class: str, truncated: bool, truncation: float, sampler: SamplerName):
@@ -88,6 +90,7 @@ def build(playground: Playground) -> Any:
 
         truncated.change(lambda on: gr.Slider(visible=on), truncated, truncation, **HIDDEN_ENDPOINT)
         another.click(lambda: random.randrange(MOST_SEED), None, seed, **HIDDEN_ENDPOINT)
+        # Drawn again at every change, the last one only: a slider that is dragged asks faster than a CPU draws.
         changes = [page.load, *(control.change for control in controls)]
         gr.on(changes, draw_grid, controls, grid, trigger_mode="always_last", **HIDDEN_ENDPOINT)
         gr.on(

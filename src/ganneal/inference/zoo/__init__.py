@@ -22,6 +22,7 @@ TAKEN_BY = (
 
 def names() -> list[str]:
     """The names of the generators that ship."""
+    # Found and not listed by hand: a folder that is added is a generator more.
     return sorted(path.parents[1].name for path in FOLDER.glob(f"*/final/{CARD}"))
 
 
@@ -58,7 +59,7 @@ def refuse(run: str | Path, why: str) -> None:
         ValueError: ``run`` is one of the zoo; the message says which commands take it.
     """
     if is_named(run):
-        run_path(run)
+        run_path(run)  # an unknown name is told first, with the nearest one
         raise ValueError(
             f"{why}, and {run} is the weights of a trained generator alone: {TAKEN_BY} (--init-from {run})."
         )
