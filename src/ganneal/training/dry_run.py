@@ -59,8 +59,10 @@ def _started(
         check_identity(directory, experiment, command)
         experiment = found_again(experiment, directory)
         check_apart(experiment, directory)
+        # Built as training builds it, so that a refusal by data, model or regularizer shows here as it would there.
         run = Run(experiment)
         KnownData(directory, command=command).compared("data", experiment.data, run.data.dataset, accept=accept)
+        # A run that has a checkpoint goes on from it, whatever it began with.
         begins = experiment.init_from is not None and not directory.list_checkpoints()
         taken = f"{take_weights(run, experiment.init_from or '').line}\n" if begins else ""
     except (ValueError, FileNotFoundError) as error:

@@ -78,6 +78,7 @@ class Evaluations:
 
     def recall(self, rows: Iterable[Row], best_state: dict[str, Any] | None) -> None:
         """Take up where a stopped run's record ends; ``best_state`` is what its checkpoint kept of it."""
+        # The values from the record, which a checkpoint does not repeat; the weights of the best from the checkpoint.
         rows = list(rows)
         self.watching = Watch(self.name, rows, self.output)
         for row in rows:
@@ -85,13 +86,14 @@ class Evaluations:
             if "evaluating_seconds" in row:
                 self.evaluated_at, self.evaluated_seconds = row["num_real"], row["seconds"]
                 self.spent = row["evaluating_seconds"]
-            if row["num_real"] and self.name in row:
+            if row["num_real"] and self.name in row:  # the untrained generator is never the best
                 self.best = min(row[self.name], self.best if self.best is not None else row[self.name])
             self.rollbacks = row.get("rollbacks", self.rollbacks)
         self.best_state = None if self.best is None else best_state
 
     def follow(self, row: Row) -> Stop | None:
         """Evaluate into ``row`` if it is time, keep the best weights, judge; a `Stop` if a collapse ends the run."""
+        # The last row is always measured: a run ends with a distance, whatever it cost.
         if "stopped" in row or self._due():
             row |= self.measure()
             self.evaluated_at, self.evaluated_seconds = self.run.counters.num_real, self.run.counters.seconds
@@ -107,7 +109,7 @@ class Evaluations:
         started = perf_counter()
         values = self.evaluator(self.run)
         self.last_cost = perf_counter() - started
-        if self.name in values:
+        if self.name in values:  # not where a sample is no number
             self.display.say(f"{self.name} {values[self.name]:.4g} at {self.run.counters.num_real:,} images")
         return values | {"evaluation_cost": self.last_cost, "sampler": self.run.experiment.sampler}
 
@@ -135,7 +137,7 @@ class Evaluations:
         return spent <= share * (self.run.counters.seconds + spent)
 
     def _keep_best(self, row: Row) -> None:
-        value = row.get(self.name)
+        value = row.get(self.name)  # the smaller the better, of both distances
         if value is None or (self.best is not None and value >= self.best):
             return
         self.best, state = value, self.run.state_dict()

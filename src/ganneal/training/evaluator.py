@@ -54,6 +54,7 @@ class Evaluator:
         self.classes: Classes = records.classes
         self.chosen = records.extractor or suited_extractor(dataset, self.count, before, flattered=flattered)
         self.extractor = self.chosen.build(dataset.shape)
+        # Once a run: real features [n, d] and their moments do not change. Covariances are summed in float64.
         real = reference_features(dataset, self.extractor, count=REAL_COUNT).features.double()
         self.moments = Moments.of(real)
         self.few = real if min(self.count, len(real)) <= self.extractor.dimensions else None
@@ -74,6 +75,7 @@ class Evaluator:
         if num_classes and held_out is not None:  # the discriminator judges samples under the data's numbers of classes
             called = ("the data", "records.held_out")
             unseen, self.held_out_paired = with_classes_of(dataset.class_names, held_out, called=called)
+        # A stream of its own: position and seed of the training data stay as they are.
         self.judged = Sampler(unseen, seed)
 
     @property
@@ -87,6 +89,7 @@ class Evaluator:
         samples = run.sampler().sample(self.count, SELECTION_SEED, classes=self.classes)
         if not samples.isfinite().all():
             return {}
+        # As 8-bit images, as files of samples hold them: rounding to 256 values is part of what is measured.
         fake = self.extractor(as_stored(samples)).features.double()
         varied = {} if self.variety is None else self.variety(fake[:MOST_COMPARED])
         # A discriminator of pairs gives no sample a rank of its own.
@@ -106,9 +109,10 @@ class Evaluator:
         if not self.possible:
             return {}
         if self.few is not None:
+            # Fewer samples than dimensions give a singular covariance, and a Fréchet distance that says little.
             return {self.name: kernel_distance(self.few, fake).value} | _near(self.few, fake)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # below five samples a dimension: the best that was to be had
+        # It warns below five samples a dimension: the best that was to be had.
+        with warnings.catch_warnings(action="ignore", category=UserWarning):
             return {self.name: frechet_distance(self.moments, Moments.of(fake))}
 
     @torch.no_grad()
@@ -131,6 +135,7 @@ class Evaluator:
                 latents = run.pair.latent.sample(JUDGED_BATCH, random)
                 given = real.condition  # of the fakes too: their classes are as often as the data has them
                 fake = generator.pushed(task.fake(generator.generator, latents, given, random), given, random)
+                # Plain samples, without the augmentation that it is trained under.
                 real_logits.append(run.discriminator(real.samples, *given).float().cpu())
                 fake_logits.append(run.discriminator(fake, *given).float().cpu())
         return ranking_accuracy(torch.cat(real_logits), torch.cat(fake_logits))
@@ -138,6 +143,7 @@ class Evaluator:
 
 def _near(real: Float[Tensor, "n d"], fake: Float[Tensor, "m d"]) -> Row:
     """Precision, recall and density at their published numbers of neighbours, where there are samples enough."""
+    # A k-th neighbour needs more than k samples on each side; neighbours are of float64 features, [n, d] and [m, d].
     sides, found = (real[:MOST_COMPARED], fake[:MOST_COMPARED]), {}
     if min(map(len, sides)) > PrecisionRecall.k:
         near = precision_recall(*sides, k=PrecisionRecall.k)

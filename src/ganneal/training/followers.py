@@ -29,6 +29,7 @@ class Decision(NamedTuple):
 
 def to_bytes(state: dict[str, Any]) -> bytes:
     """A state of tensors and plain types for another process, wherever its tensors live."""
+    # In torch's own format: the receiver takes tensors and plain types from it and nothing that could run.
     buffer = io.BytesIO()
     torch.save(state, buffer)
     return buffer.getvalue()
@@ -83,7 +84,9 @@ def follow(experiment: Experiment, ranks: Ranks) -> Run:
                 f"first: {'; '.join(changes)}; give these settings on the command line."
             )
         run = Run(experiment, _same_data(experiment, Identity.of(json.loads(begun["data"])), ranks), ranks)
+        # Taken from the first rank and not computed again: weights from another run or a checkpoint are read once.
         run.load_state_dict(begun["state"])
+        # The same moves as the first rank makes, by the same loop; only its rows are written.
         for _ in engine.training_rows(run, interruption):
             decision: Decision = receive(ranks)
             if decision.roll_back is not None:
@@ -112,5 +115,6 @@ def _same_data(experiment: Experiment, first: Identity, ranks: Ranks) -> Dataset
 def gather_unlogged(run: Run, interruption: Interruption) -> int | None:
     """After the loop, on every rank: gather what is metered and not logged yet. The signal that came to any of them."""
     run.meters.gather(run.ranks)
+    # The greatest, as None is sent as 0: a signal to one rank is one to all.
     signum = run.ranks.greatest(interruption.signum or 0)
     return int(signum) or None

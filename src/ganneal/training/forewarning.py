@@ -77,7 +77,7 @@ def slow_precision(experiment: Experiment) -> str | None:
     """A warning in words where a CPU is to emulate bfloat16, or None."""
     if experiment.precision != "bf16" or torch.device(experiment.device).type != "cpu":
         return None
-    if processor_computes_bfloat16() is not False:
+    if processor_computes_bfloat16() is not False:  # None: where it cannot be told, nothing is said
         return None
     return (
         "This processor has no arithmetic for bfloat16: precision bf16 is slower than float32 here, for convolutions "

@@ -19,6 +19,7 @@ from ganneal.storage.run_directory import RunDirectory, read_checkpoint
 from ganneal.storage.weight_files import StateDict, players_of, read_weights
 from ganneal.training.matched_weights import Rows, class_dimensions, fitted, matched, plain_name, unwrapped
 
+# The generator as trained begins from such weights and not from an average, which lies behind them.
 FILES = {
     "generator": ("generator-raw", "generator"),
     "discriminator": ("discriminator",),
@@ -93,6 +94,7 @@ def take_weights(run: Run, given: str) -> Taken:
         ValueError: There are no weights at ``given``, they are no numbers, or nothing fits; the message says why.
     """
     origin = weights_at(given)
+    # Classes are matched by name: class 3 of another data set is another class.
     rows, words = _class_rows(run, origin.card)
     tables = class_dimensions(run.experiment.model, run.pair.shape, run.pair.num_classes)
     state: dict[str, StateDict] = {}
@@ -101,16 +103,15 @@ def take_weights(run: Run, given: str) -> Taken:
     layers = 0
     for player, module in _networks(run).items():
         own = {plain_name(name): tensor for name, tensor in module.state_dict().items()}
-        found, known = (
-            matched(own, unwrapped(own, origin.of(player))),
-            tables["generator" if player == "average" else player],
-        )
+        found = matched(own, unwrapped(own, origin.of(player)))
+        known = tables["generator" if player == "average" else player]
         fits = {name: fitted(tensor, found.get(name), known.get(name), rows) for name, tensor in own.items()}
         taken[player] = [name for name, start in fits.items() if start is not None]
         anew[player] = [name for name, start in fits.items() if start is None]
         merged = [own[name] if start is None else start for name, start in fits.items()]
+        # Under the names of the module itself, which a spectral norm has changed; the order is that of its state.
         state[player] = dict(zip(module.state_dict(), merged, strict=True))
-        layers += sum(own[name].dim() > 1 for name in taken[player])
+        layers += sum(own[name].dim() > 1 for name in taken[player])  # matrices and kernels, not biases and statistics
         _check_finite(given, player, [start for start in fits.values() if start is not None])
     if not layers:  # biases and statistics of norms mean nothing without the weights that they belong to
         raise ValueError(_nothing_fits(run, origin))
@@ -128,12 +129,14 @@ def weights_at(given: str) -> WeightsOrigin:
     """
     path = zoo.run_path(given) if zoo.is_named(given) else Path(given).expanduser()
     try:
+        # A checkpoint has no card beside it: the run's description, two folders up, says what it is of.
         if path.suffix == ".pt" and path.is_file():
             card = RunDirectory(path.parent.parent).description
             known = read_description(card) if card.exists() else {}
             return WeightsOrigin(given, players_of(read_checkpoint(path)["state"]), known)
         if path.suffix == ".safetensors" and path.is_file():
             known = read_description(path.parent / CARD) if (path.parent / CARD).exists() else {}
+            # A file by itself may be called anything: it is taken for a generator unless its name says otherwise.
             player = path.stem if path.stem.startswith("discriminator") else "generator"
             return WeightsOrigin(given, {player: read_weights(path, known)}, known)
         found = weights_in(path) if (path / CARD).exists() else trained_run(path)
@@ -162,7 +165,7 @@ def _class_rows(run: Run, card: Mapping[str, Any]) -> tuple[Rows | None, str | N
     rows: Rows = [None] * len(ours)
     try:
         found = paired_classes(ours, theirs, called=("the data", "the other run"))
-    except ValueError:
+    except ValueError:  # some classes have no counterpart: those that have are taken, the others begin anew
         number = {name: index for index, name in enumerate(composed(theirs))}
         rows = [number.get(name) for name in composed(ours)]
         lacking = few([name for name, row in zip(ours, rows, strict=True) if row is None])

@@ -3,7 +3,7 @@
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 
@@ -21,6 +21,7 @@ class Interrupted(BaseException):
     signum: int
 
     def __new__(cls, signum: int, message: str) -> "Interrupted":
+        # `sys.ps1` is there at a prompt and in notebooks only.
         kind = (_AtPrompt if hasattr(sys, "ps1") else _InScript) if cls is Interrupted else cls
         made = BaseException.__new__(kind, signum, message)
         made.signum = signum
@@ -49,34 +50,46 @@ class _InScript(Interrupted, SystemExit):
         return 128 + self.signum
 
 
+@contextmanager
+def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """While entered, ``handler`` takes SIGINT and SIGTERM, in the main thread; other threads cannot."""
+    # Python allows handlers in the main thread only; elsewhere a run ends at its budget.
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = {signum: signal.signal(signum, handler) for signum in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for signum, before in previous.items():
+            signal.signal(signum, before)
+
+
 class Interruption:
     """While entered, remembers the first SIGINT or SIGTERM instead of dying of it. Only the main thread can listen."""
 
     def __init__(self) -> None:
         self.signum: int | None = None
-        self._previous: dict[int, object] = {}
+        self._listening = _handled(self._remember)
 
     def __call__(self) -> bool:
         """Whether a signal has come."""
         return self.signum is not None
 
     def _remember(self, signum: int, frame: FrameType | None) -> None:
+        # A second SIGTERM is a scheduler that repeats itself; a second Ctrl-C is a person who does not want to wait.
         if self.signum is not None and signum == signal.SIGINT:
             raise Interrupted(signum, AT_ONCE)
         self.signum = signum
 
     def __enter__(self) -> "Interruption":
-        # Python allows handlers in the main thread only; elsewhere a run ends at its budget.
-        if threading.current_thread() is threading.main_thread():
-            for signum in (signal.SIGINT, signal.SIGTERM):
-                self._previous[signum] = signal.signal(signum, self._remember)
+        self._listening.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for signum, handler in self._previous.items():
-            signal.signal(signum, handler)  # type: ignore[arg-type]
+        self._listening.__exit__(kind, error, trace)
 
 
 @contextmanager
@@ -94,12 +107,5 @@ def ended_by_signals() -> Iterator[None]:
         if signum == signal.SIGINT:
             raise Interrupted(signum, AT_ONCE)
 
-    if threading.current_thread() is not threading.main_thread():
+    with _handled(end):
         yield
-        return
-    previous = {signum: signal.signal(signum, end) for signum in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for signum, handler in previous.items():
-            signal.signal(signum, handler)

@@ -46,6 +46,7 @@ def launched(experiment: Experiment) -> Iterator[Ranks]:
     if experiment.ranks == 1:
         yield ALONE
         return
+    # The processes meet at a store of keys and values; the groups that compute are made on top of it.
     store, rank, ranks = _meeting(experiment.devices)
     device = torch.device(experiment.device)
     if device.type == "cuda":
@@ -83,7 +84,7 @@ def _meeting(devices: int) -> tuple[dist.Store, int, int]:
                 f"process {lost[0]} of {devices} ended at its start, with status {others[lost[0]].returncode}; what it "
                 f"said stands above. Each runs this program from its beginning: {' '.join(sys.orig_argv)}."
             )
-        time.sleep(0.02)
+        time.sleep(0.02)  # in seconds; importing torch takes a process a few
     return store, 0, devices
 
 

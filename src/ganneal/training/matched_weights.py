@@ -21,6 +21,7 @@ Rows = list[int | None]
 
 def plain_name(name: str) -> str:
     """The name of a weight in a network without spectral normalisation."""
+    # Both are the weight before it is divided; the kept vector u of a spectral norm has no counterpart.
     return name.replace(PARAMETRIZED, ".weight")
 
 
@@ -28,6 +29,7 @@ def unwrapped(own: Iterable[str], theirs: StateDict) -> StateDict:
     """``theirs`` under the names of a network without a normalisation, as those of ``own`` are."""
     plain = {plain_name(name): tensor for name, tensor in theirs.items()}
     inner = {name.removeprefix("net."): tensor for name, tensor in plain.items()}  # in a `GradientNormalized`
+    # Names tell whether a normalisation stood around the network: the reading under which more of them are known.
     return max((plain, inner), key=lambda weights: len(weights.keys() & set(own)))
 
 
@@ -55,13 +57,9 @@ def _same(one: Tensor, other: Tensor) -> bool:
     return one.shape == other.shape
 
 
-def _shared(one: Tensor, other: Tensor) -> int:
-    """How many numbers two tensors share where they are of one shape."""
-    return one.numel() if _same(one, other) else 0
-
-
 def _placed(name: str) -> tuple[str, int, str] | None:
     """The list that a weight's layer stands in, its place there and its name in the layer; None outside a list."""
+    # "layers.3.conv.weight" -> ("layers.", 3, "conv.weight"): the first part that is a number.
     found = re.match(r"((?:[^.\d][^.]*\.)*)(\d+)\.(.+)", name)
     return None if found is None else (found[1], int(found[2]), found[3])
 
@@ -120,16 +118,17 @@ def fitted(own: Tensor, theirs: Tensor | None, dimension: int | None, rows: Rows
     if theirs is None or theirs.dim() != own.dim():
         return None
     if dimension is None:
-        return theirs.to(own) if _same(own, theirs) else None
-    if rows is None:
+        return theirs.to(own) if _same(own, theirs) else None  # of another size it fits nowhere: nothing is resized
+    if rows is None:  # nobody says which class is which, and equal numbers need not mean equal classes
         return None
     if own.shape[dimension] != len(rows):  # classes share the dimension with something else, as in a perceptron
         return theirs.to(own) if _same(own, theirs) and rows == list(range(len(rows))) else None
+    # A table of classes may have another number of them; all its other sizes must agree.
     others = [theirs.shape[d] == own.shape[d] for d in range(own.dim()) if d != dimension]
     known = [(at, number) for at, number in enumerate(rows) if number is not None]
     if not all(others) or not known or max(number for _, number in known) >= theirs.shape[dimension]:
         return None
-    merged = own.clone()
+    merged = own.clone()  # classes that the other network lacks keep their fresh weights
     for at, number in known:
         merged.select(dimension, at).copy_(theirs.select(dimension, number))
     return merged

@@ -81,6 +81,7 @@ def train(
     check_identity(directory, experiment, command)
     experiment = found_again(experiment, directory)
     check_apart(experiment, directory)
+    # Parts that do not go together are refused here, before a process is started or anything is written.
     with launched(experiment) as ranks, ExitStack() as held:
         if not ranks.leads:
             return follow(experiment, ranks)
@@ -141,6 +142,7 @@ class Session:
         self.known = KnownData(directory, command=command)
         self.compared: dict[SourceField, Compared] = {}
         """The data beside what the run began with."""
+        # Before the data are read, which may take minutes.
         self.known.check_extractor(experiment.records.extractor)
         check_installed(experiment.records)
         with reporting(display.reading):
@@ -332,6 +334,7 @@ class Session:
         Raises:
             ValueError: A weight is NaN or infinite; the checkpoints before stand.
         """
+        # Asked once a checkpoint: NaN weights would push out the last state that can be gone on from.
         self._check_finite()
         best_state = None if self.evaluations is None else self.evaluations.best_state
         path = self.directory.save_checkpoint(self.run.state_dict(), self.experiment.identity(), best_state)
@@ -360,7 +363,7 @@ class Session:
         size = sum(tensor.nbytes for weights in players for tensor in weights.values())
         updates = None if budget.d_updates is None else budget.d_updates * self.experiment.batch_size
         ends = [end for end in (budget.num_real, updates) if end is not None]
-        # a snapshot is kept where a row is logged
+        # A snapshot is kept where a row is logged.
         most = min(ends, default=0) // max(every, self.records.log_every)
         total = f", at most {most:,} of them, {most * size / 1e6:,.1f} MB" if ends else ""
         self.display.say(f"snapshots every {every:,} real images: {size / 1e6:,.2f} MB each{total}")
@@ -377,6 +380,7 @@ class Session:
         """The last checkpoint, grid and weights; or what went wrong."""
         if stop is not None and not stop.save:
             raise TrainingStopped(f"training stopped: {stop.reason}. {CHECKPOINTS_KEPT}")
+        # The checkpoint first: if drawing or exporting fails, the same call has nothing to train again.
         self.save()
         grid = self._draw()
         if stop is not None:

@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from ganneal.experiment import Records
+from ganneal.registry import optional_module
 from ganneal.stop import Row
 from ganneal.storage.atomic import write_bytes
 from ganneal.storage.json_files import read_json
@@ -31,14 +32,8 @@ def check_installed(records: Records) -> None:
     Raises:
         ValueError: W&B is not; the message says how to install it.
     """
-    if records.wandb is None:
-        return
-    try:
-        import_module("wandb")
-    except ImportError as error:
-        raise ValueError(
-            f"records.wandb needs W&B ({error}): pip install 'ganneal[wandb]', or leave --records.wandb out."
-        ) from error
+    if records.wandb is not None:
+        optional_module("wandb", "records.wandb", "wandb", ", or leave --records.wandb out")
 
 
 class Tracker(Protocol):
@@ -68,6 +63,7 @@ class TensorBoard:
     def __init__(self, folder: Path, num_real: int):
         from torch.utils.tensorboard import SummaryWriter
 
+        # What a stopped run wrote after its checkpoint is about to be written again: TensorBoard drops the old part.
         self._writer = SummaryWriter(str(folder), purge_step=num_real + 1)
 
     def row(self, row: Row) -> None:
@@ -102,6 +98,7 @@ class WeightsAndBiases:
         )
 
     def row(self, row: Row) -> None:
+        # By real images and not by rows: runs with other batch sizes or logging intervals lie on one axis.
         self._run.log(numbers(row), step=int(row["num_real"]))
 
     def picture(self, name: str, picture: Image.Image, num_real: int) -> None:
@@ -114,6 +111,7 @@ class WeightsAndBiases:
 def _run_id(file: Path, project: str) -> str:
     """The id of the directory's run in ``project``, made and kept where there is none."""
     kept = read_json(file) if file.exists() else {}
+    # An id belongs to a project: in another one the run is a new run.
     if kept.get("project") != project or not isinstance(kept.get("id"), str):
         kept = {"project": project, "id": secrets.token_hex(8)}
         write_bytes(file, json.dumps(kept).encode())
@@ -138,15 +136,16 @@ class Trackers:
 
     def row(self, row: Row) -> None:
         """Show a log row everywhere."""
-        for name, tracker in list(self._tracking.items()):
-            with self._guarded(name):
-                tracker.row(row)
+        self._everywhere(lambda tracker: tracker.row(row))
 
     def picture(self, name: str, picture: Image.Image, num_real: int) -> None:
         """Show a picture everywhere."""
-        for tracking, tracker in list(self._tracking.items()):
-            with self._guarded(tracking):
-                tracker.picture(name, picture, num_real)
+        self._everywhere(lambda tracker: tracker.picture(name, picture, num_real))
+
+    def _everywhere(self, show: Callable[[Tracker], None]) -> None:
+        for name, tracker in list(self._tracking.items()):  # a list, as a tracker that fails leaves the dictionary
+            with self._guarded(name):
+                show(tracker)
 
     def close(self) -> None:
         """Have everything written; nothing is shown after it."""
