@@ -63,6 +63,17 @@ def stranger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
+def one_thread() -> Iterator[None]:
+    """One CPU thread, whose bits do not depend on the machine."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
 def empty_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run's pictures of points are left empty: to draw them takes longer than a small training."""
     monkeypatch.setattr("ganneal.training.session.scatter", lambda *points: Image.new("L", (1, 1)))

@@ -2,7 +2,7 @@
 
 import io
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import FrozenInstanceError, fields, replace
 from typing import Any
 
@@ -37,6 +37,7 @@ from ganneal.schemes import Nested
 from ganneal.steps import UpdateDiscriminator, UpdateGenerator
 from tests.for_each import for_each
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 W = torch.tensor([0.6, -0.8], dtype=torch.float64)
 M = torch.tensor([[0.5, 0.1], [0.1, -0.3]], dtype=torch.float64)
 REAL = torch.tensor([[1.0, 0.5], [-0.5, 2.0]], dtype=torch.float64)
@@ -45,14 +46,6 @@ BY_GRADIENT = ("gradient", "gran")
 LAYER_NORM = DCGAN(width=4, latent_size=4, d_norm="layer")
 
 every_normalization = for_each("name", NORMALIZATIONS)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 class Quadratic(nn.Module):

@@ -3,7 +3,6 @@
 import io
 import math
 import pickle
-from collections.abc import Iterator
 from dataclasses import FrozenInstanceError, fields, replace
 from typing import Any
 
@@ -26,17 +25,10 @@ from ganneal.regularizers import REGULARIZERS
 from ganneal.schemes import Nested
 from ganneal.steps import UpdateDiscriminator, UpdateGenerator
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 every_augmentation = for_each("name", AUGMENTATIONS)
 CHANGING = [name for name in AUGMENTATIONS if name != "none"]
 ALWAYS = replace(Transforms(), probability=Scheduled(1.0), cutout=True)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def apply(part: Augmentation, images: Tensor, seed: int = 0, counters: Counters | None = None) -> Tensor:

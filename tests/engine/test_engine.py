@@ -10,12 +10,24 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from tests.engine.runs import (
+    BATCH,
+    differences,
+    digits,
+    ring,
+    rows,
+    same_bits,
+    state_of,
+    through_disk,
+    timeless,
+    trained,
+)
 from tests.for_each import for_each
 from torch import Tensor, nn
 
 from ganneal.checks import check
 from ganneal.clocks import RuleClock
-from ganneal.data import Digits, Ring
+from ganneal.data import Ring
 from ganneal.engine import loop as engine
 from ganneal.engine.run import Run
 from ganneal.experiment import Budget, Experiment, Records
@@ -51,54 +63,11 @@ from ganneal.task import Labelled
 from ganneal.training.evaluator import Evaluator
 from ganneal.weights import Explicit, Geometric, Ones
 
-BATCH = 16
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def ring(**changes: Any) -> Experiment:
-    """Points and perceptrons: no buffers."""
-    experiment = Experiment(
-        name="ring",
-        data=Ring(num_samples=200),  # no multiple of the batch: some batches span two passes
-        model=MLP(width=8, depth=2, latent_size=2),
-        d_optimizer=Adam(lr=1e-2),
-        g_optimizer=Adam(lr=1e-2),
-        averaging=Averaging(half_life=64),
-        batch_size=BATCH,
-        budget=Budget(d_updates=6),
-        records=Records(log_every=10**9),
-    )
-    return replace(experiment, **changes)
-
-
-def digits(**changes: Any) -> Experiment:
-    """Images and a DCGAN with batch norm in both players."""
-    return replace(ring(data=Digits(), model=DCGAN(width=4, latent_size=4)), **changes)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def nats(levels: int, d_steps: int = 1) -> Nested:
     return Nested(levels=levels, d_steps=d_steps, weights=Geometric(1, 0.01))
-
-
-def trained(experiment: Experiment) -> Run:
-    run = Run(experiment)
-    rows(run)
-    return run
-
-
-def rows(run: Run, interrupted: Callable[[], bool] = lambda: False) -> list[Row]:
-    """Train, and give the log rows without the time they took."""
-    return [
-        {k: v for k, v in row.items() if k not in ("seconds", "cpu_seconds")}
-        for row in engine.training_rows(run, interrupted)
-    ]
 
 
 def last_row(run: Run) -> Row:
@@ -138,45 +107,8 @@ def buffers_of(module: nn.Module) -> list[Tensor]:
     return [b.detach().clone() for b in module.buffers()]
 
 
-def same_bits(left: list[Tensor], right: list[Tensor]) -> bool:
-    return len(left) == len(right) and all(torch.equal(a, b) for a, b in zip(left, right, strict=True))
-
-
 def distance(left: list[Tensor], right: list[Tensor]) -> float:
     return math.sqrt(sum((a - b).double().square().sum().item() for a, b in zip(left, right, strict=True)))
-
-
-def timeless(state: dict[str, Any]) -> dict[str, Any]:
-    """A run's state but for the time it took."""
-    counters = {name: count for name, count in state["counters"].items() if name not in ("seconds", "cpu_seconds")}
-    return state | {"counters": counters}
-
-
-def state_of(run: Run) -> dict[str, Any]:
-    """Everything about ``run`` but the time it took, through the bytes of a checkpoint."""
-    return timeless(through_disk(run))
-
-
-def through_disk(run: Run) -> dict[str, Any]:
-    buffer = io.BytesIO()
-    torch.save(run.state_dict(), buffer)
-    return torch.load(io.BytesIO(buffer.getvalue()), weights_only=True)
-
-
-def differences(left: Any, right: Any, path: str = "") -> list[str]:
-    """Where two nested states of tensors and plain values differ in a bit."""
-    if isinstance(left, Tensor) and isinstance(right, Tensor):
-        return [] if left.dtype == right.dtype and torch.equal(left, right) else [path]
-    if isinstance(left, dict) and isinstance(right, dict):
-        if left.keys() != right.keys():
-            return [f"{path} {sorted(map(str, left.keys() ^ right.keys()))}"]
-        return [found for key in left for found in differences(left[key], right[key], f"{path}.{key}")]
-    if isinstance(left, list | tuple) and isinstance(right, list | tuple):
-        if len(left) != len(right):
-            return [f"{path} has {len(left)} and {len(right)}"]
-        pairs = enumerate(zip(left, right, strict=True))
-        return [found for i, (a, b) in pairs for found in differences(a, b, f"{path}.{i}")]
-    return [] if left == right else [path]
 
 
 # The common scheme is nested training with one level; nested training is nested annealed training with weights one.

@@ -1,6 +1,5 @@
 """Two processes train as one does at the same batch: moves, schemes, losses and penalties that read a whole batch."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,17 +29,10 @@ from ganneal.schemes import FunctionalGradient, Nested
 from ganneal.task import Denoising, Labelled
 from ganneal.weights import Geometric
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 BATCH, POOL = 16, 40
 """A pool that is no multiple of the batch."""
 UPDATES = 4
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def ring(**changes: Any) -> Experiment:

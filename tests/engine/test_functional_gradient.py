@@ -1,7 +1,7 @@
 """Functional gradients through the engine, against loops written by hand. Algorithm 2 of arXiv 2501.11318."""
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import log
 from pathlib import Path
@@ -10,20 +10,22 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.engine import runs
+from tests.engine.runs import BATCH, differences, rows, same_bits, state_of, trained
 from tests.for_each import for_each
 from torch import Tensor, nn
 
 import ganneal
 from ganneal.augment import DiffAugment
 from ganneal.checks import check
-from ganneal.data import Dataset, Digits, Ring
+from ganneal.data import Dataset
 from ganneal.engine import loop as engine
 from ganneal.engine.run import Run
 from ganneal.evaluation.stored import Settings, evaluate_run
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.inference.generator import SamplerName
 from ganneal.losses import LOSSES
-from ganneal.models import DCGAN, MLP, ModelPair, Normal
+from ganneal.models import DCGAN, ModelPair, Normal
 from ganneal.normalization import NORMALIZATIONS
 from ganneal.optim import SGD, Adam, Averaging, RMSProp
 from ganneal.push import DELTAS, Push
@@ -47,55 +49,22 @@ from ganneal.task import Labelled
 from ganneal.training.evaluator import Evaluator
 from ganneal.weights import Explicit, Geometric, Ones
 
-pytestmark = pytest.mark.usefixtures("empty_pictures")
-BATCH, POOL = 16, 40
+pytestmark = pytest.mark.usefixtures("empty_pictures", "one_thread")
+POOL = 40
 """A pool that is no multiple of the batch."""
 LR = 1e-2
 
 SMALL = FunctionalGradient(steps=3, step_size=0.5, pool_size=POOL, epochs=2)
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def ring(**changes: Any) -> Experiment:
-    """Points and perceptrons: no buffers."""
-    experiment = Experiment(
-        name="ring",
-        data=Ring(num_samples=200),
-        model=MLP(width=8, depth=2, latent_size=2),
-        scheme=SMALL,
-        d_optimizer=Adam(lr=LR),
-        g_optimizer=Adam(lr=LR),
-        averaging=Averaging(half_life=64),
-        batch_size=BATCH,
-        budget=Budget(d_updates=6),
-        records=Records(log_every=10**9),
-    )
-    return replace(experiment, **changes)
+    """Points and perceptrons, moved by functional gradients."""
+    return runs.ring(**{"scheme": SMALL} | changes)
 
 
 def digits(**changes: Any) -> Experiment:
     """Images and a DCGAN with batch norm in both players."""
-    return replace(ring(data=Digits(), model=DCGAN(width=4, latent_size=4)), **changes)
-
-
-def rows(run: Run, interrupted: Callable[[], bool] = lambda: False) -> list[dict[str, Any]]:
-    return [
-        {k: v for k, v in row.items() if k not in ("seconds", "cpu_seconds")}
-        for row in engine.training_rows(run, interrupted)
-    ]
-
-
-def trained(experiment: Experiment) -> Run:
-    run = Run(experiment)
-    rows(run)
-    return run
+    return runs.digits(**{"scheme": SMALL} | changes)
 
 
 def step_through(run: Run, count: int) -> None:
@@ -112,35 +81,6 @@ def until(run: Run, kind: type[Step]) -> Run:
 
 def bits(module: nn.Module) -> list[Tensor]:
     return [value.detach().clone() for value in module.state_dict().values()]
-
-
-def same_bits(left: Sequence[Tensor], right: Sequence[Tensor]) -> bool:
-    return len(left) == len(right) and all(torch.equal(a, b) for a, b in zip(left, right, strict=True))
-
-
-def state_of(run: Run) -> dict[str, Any]:
-    """Everything about ``run`` but the time it took, through the bytes of a checkpoint."""
-    buffer = io.BytesIO()
-    torch.save(run.state_dict(), buffer)
-    state = torch.load(io.BytesIO(buffer.getvalue()), weights_only=True)
-    del state["counters"]["seconds"], state["counters"]["cpu_seconds"]
-    return state
-
-
-def differences(left: Any, right: Any, path: str = "") -> list[str]:
-    """Where two nested states of tensors and plain values differ in a bit."""
-    if isinstance(left, Tensor) and isinstance(right, Tensor):
-        return [] if left.dtype == right.dtype and torch.equal(left, right) else [path]
-    if isinstance(left, dict) and isinstance(right, dict):
-        if left.keys() != right.keys():
-            return [f"{path} {sorted(map(str, left.keys() ^ right.keys()))}"]
-        return [found for key in left for found in differences(left[key], right[key], f"{path}.{key}")]
-    if isinstance(left, list | tuple) and isinstance(right, list | tuple):
-        if len(left) != len(right):
-            return [f"{path} has {len(left)} and {len(right)}"]
-        pairs = enumerate(zip(left, right, strict=True))
-        return [found for i, (a, b) in pairs for found in differences(a, b, f"{path}.{i}")]
-    return [] if left == right else [path]
 
 
 # The same bits as a loop written by hand

@@ -1,7 +1,6 @@
 """Relation GAN in the engine: the same steps by hand, resumption to the bit, what goes with it and what is refused."""
 
 import io
-from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
@@ -25,15 +24,8 @@ from ganneal.regularizers import REGULARIZERS
 from ganneal.schemes import Alternating, FunctionalGradient, Nested
 from ganneal.weights import Explicit, Geometric
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 BATCH = 4
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def related(**changes: Any) -> Experiment:

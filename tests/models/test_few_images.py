@@ -1,7 +1,6 @@
 """Players for few images in the engine: a step by hand, every loss and scheme, resumption to the bit."""
 
 import io
-from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +25,7 @@ from ganneal.regularizers import REGULARIZERS
 from ganneal.schemes import Alternating, FunctionalGradient, Nested
 from ganneal.weights import Geometric
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 BATCH = 4
 FAST = FastGAN(width=2, latent_size=4)
 FROZEN = pytest.mark.skipif(weights_path() is None, reason="needs the extra 'features'")
@@ -35,14 +35,6 @@ PLAYERS = [
     pytest.param(Pair(DCGAN(width=2), Projected(side=64)), marks=[FROZEN, pytest.mark.slow]),
 ]
 every_player = pytest.mark.parametrize("model", PLAYERS, ids=lambda model: type(model).__name__)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Denoising diffusion GANs in the one engine: views, conditions, sampling chains, and the invariants of training."""
 
 import io
-from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,19 +31,11 @@ from ganneal.task.diffusion import Diffusion
 from ganneal.training.evaluator import Evaluator
 from ganneal.weights import Explicit, Geometric
 
-pytestmark = pytest.mark.usefixtures("empty_pictures")
+pytestmark = pytest.mark.usefixtures("empty_pictures", "one_thread")
 
 BATCH = 8
 SMALL = DDGAN(4, (1,), 1, 8, latent_size=4, style_size=8, mapping_layers=1, d_width=1, d_time_size=4)
 PENALTY = GradientPenalty(center=0.0, points=Reals(), coefficient=0.05, interval=3, scale_by_interval=False)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def points(**changes: Any) -> Experiment:
