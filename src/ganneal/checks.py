@@ -80,6 +80,7 @@ def built_players(experiment: Experiment, shape: Shape, num_classes: int) -> Mod
     try:
         return model.build(shape, num_classes)
     except ValueError as error:
+        # A model that has no players without classes either is refused for another reason: its own message stands.
         if not num_classes or can_make(model, shape, num_classes) or not can_make(model, shape):
             raise
         names = [name for name, other in MODELS.items() if can_make(other, shape, num_classes)]
@@ -95,6 +96,7 @@ def built_players(experiment: Experiment, shape: Shape, num_classes: int) -> Mod
 
 def _batches(experiment: Experiment) -> Refusals:
     """Batches are cut into micro-batches and dealt to processes evenly."""
+    # The mean of the parts' means is the mean over the batch only where all parts are equal.
     parts = experiment.accumulate * experiment.ranks
     for name, size in (("batch_size", experiment.batch_size), ("g_batch_size", experiment.generator_batch)):
         if size % experiment.accumulate:
@@ -412,6 +414,7 @@ def _batch_norm(experiment: Experiment, met: DataAndPlayers) -> Refusals:
 
 
 def _network_of_regularizer(experiment: Experiment, met: DataAndPlayers) -> Refusals:
+    # It would stay as it was drawn, and the term that reads it would mean nothing.
     if not experiment.makes(UpdateGenerator) and experiment.regularizer.build(met.pair) is not None:
         yield (
             f"regularizer has a network that learns in generator updates, and {type(experiment.scheme).__name__} has "

@@ -69,7 +69,7 @@ class Budget:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if value is not None and not value > 0:
+            if value is not None and not value > 0:  # written so that NaN is refused too
                 raise ValueError(f"budget.{field.name} must be above 0, got {value}; use None for no limit.")
 
     def reached(self, counters: Counters) -> str | None:
@@ -225,6 +225,7 @@ class Experiment:
         )
         check_choices(self)
         Moves(self.flip, self.flip_vertical, self.translate)  # says what is wrong with them
+        # torch starts as many threads as it is told to.
         if self.seed < 0:
             raise ValueError(f"seed must be at least 0, got {self.seed}.")
         if self.threads is not None and not 1 <= self.threads <= MOST_THREADS:
@@ -249,6 +250,7 @@ class Experiment:
 
     def makes(self, *kinds: type[Step]) -> bool:
         """Whether the scheme's second round, where everything is under way, has steps of one of the ``kinds``."""
+        # Steps are made as they are asked for: a round of thousands ends at the first of the kind.
         return any(isinstance(step, kinds) for step in self.scheme(1))
 
     @property
@@ -259,6 +261,8 @@ class Experiment:
     @property
     def sampler(self) -> Literal["generator", "pushed"]:
         """What samples are drawn from, `Records.sampler` or what follows from the scheme."""
+        # A round of functional gradients ends with the generator followed by its pushes; an average of generators lies
+        # elsewhere, where no discriminator was trained to push from.
         return self.records.sampler or ("pushed" if self.makes(StoreDiscriminator) else "generator")
 
     def identity(self) -> dict[str, Any]:
@@ -274,7 +278,7 @@ class Experiment:
         # A folder of images that was moved holds the same images: a place is no part of what is trained.
         kept["data"] = without_places(encoded.get("data"), self.data)
         if kept.get("init_from") is not None and (start := Path(kept["init_from"]).expanduser()).exists():
-            kept["init_from"] = str(start.resolve())
+            kept["init_from"] = str(start.resolve())  # the same weights, called from another folder
         return kept
 
     def changes_from(self, stored: Mapping[str, Any]) -> list[str]:

@@ -139,6 +139,7 @@ def plan(scheme: Scheme, round: int = 0, moments: MomentDecays | None = None) ->
     # Adam divides by the root of the mean square of its gradients: with a long memory a weight w makes a step of
     # w / rms. An entry for each update, so that in rms^2 = sum_j j w_j^2 / sum_j j level j counts j times.
     rms = sqrt(sum(w * w for w in weights) / len(weights))
+    # With a short memory (DDGAN's beta2 = 0.9) v follows the weights within a round and cancels most of the annealing.
     lengths = [weight / rms for weight in weights] if moments is None else moments.lengths(weights)
     return Plan(
         sequence=_symbols(steps),
@@ -193,6 +194,7 @@ def _stage(steps: Sequence[Step]) -> Stage | None:
         stored=len(stored),
         pool_size=max((step.size for step in steps if isinstance(step, DrawPool)), default=0),
         pool_pushes=sum(isinstance(step, PushPool) for step in steps),
+        # Each discriminator update of level m pushes a batch of its own through all m - 1 before it.
         replayed=sum(source.pushes for source in fakes if isinstance(source, Replay)),
         epochs=sum(isinstance(step, FitGenerator) for step in steps),
     )

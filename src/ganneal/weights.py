@@ -14,6 +14,7 @@ from typing import Protocol, runtime_checkable
 class Weights(Protocol):
     """One positive, finite weight per level."""
 
+    # Counts and not only their number: a rule that matches another's mass asks how often each weight acts.
     def __call__(self, counts: Sequence[int], round: int) -> tuple[float, ...]:
         """The weights of ``round`` (counted from 0), one for each entry of ``counts``."""
         ...

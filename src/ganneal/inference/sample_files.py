@@ -35,7 +35,9 @@ MANIFEST = ".ganneal-samples"
 """A file in a folder of samples: the CRC-32 and the name of each file that was written there, one a line."""
 LONGEST_FOLDER_NAME = 200
 """Bytes of a folder's name; most file systems take 255."""
+# What Windows refuses in a name; and what no system shows, or cannot write as UTF-8.
 ILLEGAL = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f\ud800-\udfff]')
+# Devices of Windows, which it finds under these names with any ending.
 RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 
 
@@ -172,6 +174,7 @@ def _folded(name: str) -> str:
 
 
 def _is_safe(name: str) -> bool:
+    # Windows drops dots and spaces at the end of a name, and two classes would share a folder.
     if not name or hidden(name) or name.startswith(".") or name.endswith(".") or name != name.strip():
         return False
     unfit = ILLEGAL.search(name) or RESERVED.fullmatch(name) or not name.isprintable()
@@ -212,6 +215,7 @@ def _write_listed(root: Path, name: str, content: bytes, manifest: io.TextIOBase
     manifest.flush()  # to the system, so that it survives this process; a power cut may lose both lines and files
     path = root / name
     path.parent.mkdir(exist_ok=True)
+    # Without a sync for each file, which would take minutes for thousands of them.
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.write_bytes(content)
     replace(temporary, path)

@@ -150,6 +150,7 @@ def weights_at(given: str) -> WeightsOrigin:
 
 def _networks(run: Run) -> dict[str, nn.Module]:
     """The networks that begin from weights, without what a normalisation has put around one."""
+    # A wrapper only adds "net." to every name: inside it two discriminators are compared weight by weight.
     judge = run.discriminator
     inner = judge.net if isinstance(judge, GradientNormalized) else judge
     return {"generator": run.generator, "discriminator": inner, "average": run.average}
@@ -189,6 +190,7 @@ def _nothing_fits(run: Run, origin: WeightsOrigin) -> str:
     for player in ("generator", "discriminator"):
         own = {plain_name(name): tensor for name, tensor in _networks(run)[player].state_dict().items()}
         theirs = unwrapped(own, origin.of(player))
+        # The first one tells most: widths and sizes go through a network from its first layer on.
         name = next((name for name in own if name in theirs), None)
         if name is not None:
             whys.append(f"{player} {name} is {_by(theirs[name])} there, {_by(own[name])} here")

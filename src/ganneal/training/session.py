@@ -212,18 +212,20 @@ class Session:
             "suited_extractor": self._suited_extractor(),
             "places": recorded_places(experiment, self.directory),
         }
+        # At each start anew: a resumption may change the budget, the records and the device.
         self.directory.describe(content)
 
     def _suited_extractor(self) -> dict[str, Any] | None:
         """The extractor that was chosen for the data where nobody named one, so that the run goes on with it."""
         if self.evaluations is None:
-            return (self.known.content or {}).get("suited_extractor")
+            return (self.known.content or {}).get("suited_extractor")  # without evaluations for once: it stays known
         return encode(self.evaluations.evaluator.chosen) if self.records.extractor is None else None
 
     def _begin(self) -> None:
         if self.experiment.init_from is not None:
             taken = take_weights(self.run, self.experiment.init_from)
             self.display.say(f"{taken.line}; which, and which begin anew: {taken.write(self.directory)}")
+        # A run that was killed before its first checkpoint may have left rows.
         self.directory.truncate_metrics(0)
         self._describe()
         how_to = None if self.chosen is None or self.command is None else to_use_classes(self.command, self.directory)
@@ -261,6 +263,7 @@ class Session:
 
     def loop(self, interruption: Interruption) -> Stop | None:
         """Drain the engine until its budget, a stop rule or a signal ends it."""
+        # NaN first: a gap of NaN is beyond no limit.
         rules = (NonFinite(), self.experiment.losing_touch)
         previous, before = self.run.logged_at, self._row_seconds()
         for row in engine.training_rows(self.run, interruption):

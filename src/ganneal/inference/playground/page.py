@@ -23,6 +23,7 @@ PICTURE: dict[str, Any] = {
 }
 # gradio offers every event of a page as an API of its own, unless it is told not to.
 HIDDEN_ENDPOINT: dict[str, Any] = {"api_visibility": "private"}
+# Pixelated, as browsers blur what they enlarge and samples are small.
 CSS = """
 .gradio-container { max-width: 1200px !important; margin: auto !important; }
 #grid img, #between img { width: 100%; height: auto; max-height: 75vh; object-fit: contain; }
