@@ -10,7 +10,7 @@ import torch
 
 from ganneal.clocks import Counters
 from ganneal.models import MLP
-from ganneal.regularizers import REGULARIZERS, Context, GeneratorContext, Regularizer
+from ganneal.regularizers import REGULARIZERS, Context, GeneratorContext, Regularizer, Sum, WeightClipping
 
 ADDING = Path(__file__).parents[2] / "docs" / "adding.md"
 
@@ -55,3 +55,8 @@ def test_a_method_that_is_left_out_does_nothing() -> None:
     assert all(map(torch.equal, pair.discriminator.parameters(), before))
     flags = (silent.per_sample_gradients, silent.on_lines, silent.needs_latents, silent.needs_generator_updates)
     assert flags == (False, False, False, False)
+
+
+def test_terms_are_prepared_for_where_one_may_come() -> None:
+    assert Silent().has_terms and Sum((WeightClipping(), Silent())).has_terms
+    assert not Sum().has_terms and not Sum((WeightClipping(), Sum())).has_terms

@@ -72,6 +72,8 @@ def make_fakes(source: Fakes, run: Run, real: RealView) -> FakeBatch:
 
 def draws_of_fakes(run: Run) -> Draws:
     """The place from which the generator's next pass draws: its samples' noise, its dropout."""
+    if not run.regularizer.has_terms:  # nobody will ask for them once more, and a state is 5 kB to copy
+        return Draws()
     return Draws(run.random["task"], unnamed(run.device))
 
 

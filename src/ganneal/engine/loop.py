@@ -117,6 +117,8 @@ def _discriminator_loss(step: UpdateDiscriminator, run: Run, count: int) -> Tens
     log(step, run, "d_loss", loss)
     run.meters.add("d_real", real_logits)
     run.meters.add("d_fake", fake_logits)
+    if not run.regularizer.has_terms:
+        return loss
     of_real, of_fake = (earlier[:1], (real.samples,)) if earlier else ((), ())  # partners, where pairs are judged
     # Regularizers call the raw discriminator, outside of what may be recorded and of mixed precision: a penalty on an
     # input gradient differentiates twice, and loses that gradient's digits in bfloat16.
@@ -199,6 +201,8 @@ def _generator_loss(step: UpdateGenerator, run: Run, count: int) -> Tensor:
     if run.earlier is not None and real is not None:
         run.earlier.keep("generator", real.samples, fake)
     log(step, run, "g_loss", loss)
+    if not run.regularizer.has_terms:
+        return loss
     context = GeneratorContext(
         generate=lambda z: fake_again(run, draws, z, condition),
         latents=latents,

@@ -53,11 +53,12 @@ class Sight:
     """Samples and their condition as a discriminator sees them; every call makes the same random changes to both."""
 
     def __init__(
-        self, task: Task, augmented: Callable[[Tensor], Tensor], random: torch.Generator, condition: Condition
+        self, task: Task, augmented: Callable[[Tensor], Tensor], random: torch.Generator | None, condition: Condition
     ):
         self.task, self.condition = task, condition
-        # Drawn at the first call: consistency terms (zCR, bCR) compare outputs under one augmentation, not two.
-        self.augmented = Shared(augmented, random)
+        # Drawn at the first call: consistency terms (zCR, bCR) compare outputs under one augmentation, not two. Without
+        # an augmentation nothing is drawn, and no state of a generator need be copied for every batch.
+        self.augmented = augmented if random is None else Shared(augmented, random)
 
     def __call__(self, samples: Tensor, change: Change = unchanged) -> tuple[Tensor, Condition]:
         """``samples`` after ``change``, then augmented, and the condition with its own samples treated alike."""
@@ -165,11 +166,11 @@ class Pass(nn.Module):
 
     def settle(self) -> None:
         """Put what power iterations found in the place it was before: a pass has made another tensor of it."""
-        with torch.no_grad():
-            for weight, place in self.spectral:
-                if weight.u is not place:
+        for weight, place in self.spectral:
+            if weight.u is not place:
+                with torch.no_grad():
                     place.copy_(weight.u)
-                    weight.u = place
+                weight.u = place
 
 
 class MakeFakes(Pass):

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ganneal.augment import Unchanged
 from ganneal.chain import Chain, PoolFit, SamplePool
 from ganneal.checks import DataAndPlayers, built_players, check, device_named
 from ganneal.clocks import Counters
@@ -210,7 +211,8 @@ class Run:
 
     def sight(self, condition: Condition) -> Sight:
         """What a discriminator sees in training of samples under ``condition``."""
-        return Sight(self.experiment.task, self.augmented, self.random["augmentation"], condition)
+        random = None if isinstance(self.experiment.augmentation, Unchanged) else self.random["augmentation"]
+        return Sight(self.experiment.task, self.augmented, random, condition)
 
     def augmented(self, samples: Tensor) -> Tensor:
         """``samples`` as a discriminator sees them in training."""

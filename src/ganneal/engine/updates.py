@@ -77,9 +77,9 @@ def optimize(optimizer: torch.optim.Optimizer, lr: float, parameters: list[nn.Pa
     optimizer.step()
     for parameter in parameters:  # no gradient outlives its move: the other player's move must never find one
         parameter.grad = None
-        # Fused steps leave this counter as it was, and a held spectral norm asks it whether its weight has changed. A
-        # replayed pass in between runs no Python that would say so.
-        torch.autograd.graph.increment_version(parameter)
+    # Fused steps leave this counter as it was, and a held spectral norm asks it whether its weight has changed. A
+    # replayed pass in between runs no Python that would say so.
+    torch.autograd.graph.increment_version(parameters)
 
 
 def optimize_generator(step: Step, run: Run, optimizer: torch.optim.Optimizer, lr: float, gradients: Gradients) -> None:

@@ -22,6 +22,10 @@ class WeightClipping(Regularizer):
         if not self.limit > 0:
             raise ValueError(f"limit must be above 0, got {self.limit}.")
 
+    @property
+    def has_terms(self) -> bool:
+        return False
+
     @torch.no_grad()
     def constrain(self, discriminator: nn.Module) -> None:
         # Batch norm's scales are clamped too, as in the published code, whose networks had them.

@@ -130,6 +130,11 @@ class Regularizer(Protocol):
         """Whether a scheme without generator updates is refused, since it would leave out a term."""
         return False
 
+    @property
+    def has_terms(self) -> bool:
+        """Whether it may add a term to a player's loss; for one that never does the engine prepares no context."""
+        return True
+
     def build(self, pair: ModelPair) -> nn.Module | None:
         """A network of its own, trained in the generator's moves with the generator's term; None for most.
 

@@ -51,6 +51,10 @@ class Sum(Regularizer):
     def needs_generator_updates(self) -> bool:
         return any(term.needs_generator_updates for term in self.terms)
 
+    @property
+    def has_terms(self) -> bool:
+        return any(term.has_terms for term in self.terms)
+
     def build(self, pair: ModelPair) -> nn.Module | None:
         # Positions as keys: two terms of one class keep apart, and the order of terms is part of what a run resumes.
         built = {str(index): term.build(pair) for index, term in enumerate(self.terms)}
