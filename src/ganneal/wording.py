@@ -14,7 +14,7 @@ def number(value: float | None, digits: int = 3) -> str:
     """
     if value is None or not isfinite(value):
         return "–"
-    if value == int(value) and abs(value) < 1e15:  # above it a float holds no longer every whole number
+    if value == int(value) and abs(value) < 1e15:
         return f"{int(value):,}"
     if abs(value) >= 10**digits:
         return f"{value:,.0f}"

@@ -43,7 +43,7 @@ def averaged(gradients: Gradients | None, parameters: list[nn.Parameter], run: R
     statistics = [norm.get_buffer(name) for norm in norms for name in ("running_mean", "running_var")]
     # Statistics travel with the gradients in one vector: one exchange a move.
     reached = [(own, gradient) for own, gradient in zip(parameters, gradients, strict=True) if gradient is not None]
-    # Room in the layout of the parameters and not of the gradients, which may differ between ranks.
+    # Room in the layout of the parameters, whatever that of the gradients: numbers are added place by place.
     flat, parts = _side_by_side(statistics + [own for own, _ in reached])
     torch._foreach_copy_(parts, statistics + [gradient for _, gradient in reached])
     run.ranks.average_(flat)
