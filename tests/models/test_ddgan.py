@@ -22,6 +22,7 @@ from ganneal.models.parts.ddgan_blocks import (
     groups,
 )
 from ganneal.models.parts.fir import Resample, Smooth
+from ganneal.models.parts.times import waves
 from ganneal.normalization import Spectral, Unnormalized
 
 CIFAR = DDGAN(128, (1, 2, 2, 2), 2, 16, 100, style_size=256, mapping_layers=4, d_width=64, d_time_size=256)
@@ -275,3 +276,10 @@ def test_fields_that_are_not_allowed_are_refused(wrong: dict[str, object], messa
         replace(TINY, **wrong)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="num_classes must be 0 for DDGAN, got 3"):
         TINY.build((3, 16, 16), 3)
+
+
+def test_times_are_told_by_waves_from_one_to_a_ten_thousandth_evenly_in_their_logarithm() -> None:
+    t = torch.tensor([0, 1, 3])
+    frequencies = torch.tensor([1.0, 10 ** (-4 / 3), 10 ** (-8 / 3), 1e-4])
+    expected = torch.cat([(t[:, None] * frequencies).sin(), (t[:, None] * frequencies).cos()], 1)
+    torch.testing.assert_close(waves(t, 8), expected)

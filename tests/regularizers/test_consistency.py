@@ -79,8 +79,8 @@ def test_each_side_has_its_coefficient(
 def test_a_term_is_in_proportion_to_the_coefficient_of_its_side() -> None:
     _, tilted = images()
 
-    def term(*coefficients: float) -> Tensor:
-        value = Consistency(*coefficients).discriminator_term(context(ramp, tilted, tilted), {})
+    def term(of_reals: float, of_fakes: float = 0.0) -> Tensor:
+        value = Consistency(of_reals, of_fakes).discriminator_term(context(ramp, tilted, tilted), {})
         assert value is not None
         return value
 
