@@ -636,3 +636,16 @@ def test_sparse_and_complex_gradients_are_refused_before_any_weight_moves(
     with pytest.raises(RuntimeError, match=message):
         optimizer.step()
     assert torch.equal(good.detach(), torch.ones(2)) and not optimizer.state
+
+
+@for_each(("last", "beta"), [(0.2, 0.5), (0.11, 0.5), (0.09, 0.0), (0.01, 0.0)])
+def test_it_restarts_where_the_last_direction_is_shorter_than_the_tolerance_times_the_gradient(
+    last: float, beta: float
+) -> None:
+    x = torch.nn.Parameter(torch.zeros(1, dtype=torch.float64))
+    optimizer = ConjugateGradient([x], 1.0, beta_rule="FR", restart_tol=0.1)
+    for gradient in (last, 1.0):
+        before = x.item()
+        x.grad = torch.full_like(x, gradient)
+        optimizer.step()
+    assert x.item() - before == pytest.approx(-1 - beta * last)
