@@ -356,6 +356,8 @@ def test_held_out_data_that_moved_are_named(project: Path) -> None:
 def test_a_report_shows_neighbours_among_the_data_of_the_run_only(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("ganneal.report.run_page.interpolation", lambda generator: None)  # seconds, and not looked at
+
     def note(**options: Any) -> str:
         return draw_sections(read_run(project / "run"), **options).neighbours_note
 
