@@ -193,6 +193,17 @@ def test_every_image_is_moved_as_its_own_numbers_say_and_keeps_its_label(seed: i
         assert any(np.array_equal(shown, way) for way in ways(image))
 
 
+@settings(max_examples=30)
+@given(seed=seeds, start=st.integers(0, 60), share=st.integers(1, 9), ranks=st.integers(2, 4))
+def test_the_parts_of_all_ranks_are_the_batch_of_one_process(seed: int, start: int, share: int, ranks: int) -> None:
+    sampler = Sampler(images(23), seed, True)
+    whole = sampler.batch(start, ranks * share)
+    parts = [sampler.batch(start, ranks * share, rank=rank, ranks=ranks) for rank in range(ranks)]
+    assert torch.equal(torch.cat([part.samples for part in parts]), whole.samples)
+    labels = [part.labels for part in parts if part.labels is not None]
+    assert whole.labels is not None and torch.equal(torch.cat(labels), whole.labels)
+
+
 @given(seed=seeds, moves=MOVES, start=st.integers(0, 60), count=counts, ranks=st.integers(1, 3))
 def test_a_resident_stream_is_the_same_to_the_bit(
     seed: int, moves: dict[str, Any], start: int, count: int, ranks: int
