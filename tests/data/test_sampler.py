@@ -193,6 +193,15 @@ def test_every_image_is_moved_as_its_own_numbers_say_and_keeps_its_label(seed: i
         assert any(np.array_equal(shown, way) for way in ways(image))
 
 
+@given(seed=seeds)
+def test_examples_of_a_class_are_the_first_ones_of_it_that_training_meets(seed: int) -> None:
+    sampler = Sampler(images(23), seed)
+    met = sampler.batch(0, 23)
+    assert met.labels is not None
+    expected = [met.samples[met.labels == of][:count] for of, count in ((2, 2), (4, 1))]
+    assert torch.equal(sampler.examples([2, 2, 4]), torch.cat(expected))
+
+
 @settings(max_examples=30)
 @given(seed=seeds, start=st.integers(0, 60), share=st.integers(1, 9), ranks=st.integers(2, 4))
 def test_the_parts_of_all_ranks_are_the_batch_of_one_process(seed: int, start: int, share: int, ranks: int) -> None:
