@@ -133,6 +133,13 @@ def test_other_seeds_and_other_passes_have_other_orders(flip: bool) -> None:
     assert len(set(orders)) == len(orders)
 
 
+def test_every_pass_draws_each_change_of_the_images_anew_and_always_the_same() -> None:
+    moves = Moves(flip=True, flip_vertical=True, translate=3)
+    first, second, again = (moves.draw(50, 7, epoch, np.random.default_rng(epoch)) for epoch in (0, 1, 0))
+    assert not any(torch.equal(one, other) for one, other in zip(first, second, strict=True))
+    assert all(torch.equal(one, other) for one, other in zip(first, again, strict=True))
+
+
 def as_before(data: Dataset, seed: int, flip: bool, passes: int) -> np.ndarray:
     """The stream's pixels by the rule that every run so far was made with."""
     shown = []

@@ -417,7 +417,7 @@ def test_how_a_run_is_operated_may_change(change: dict[str, Any], tmp_path: Path
     assert run.counters.d_updates > 4
     name = next(iter(change))
     stored = json.loads((tmp_path / "experiment.json").read_text())["experiment"][name]
-    assert stored == {"type": type(change[name]).__name__} | asdict(change[name])
+    assert stored == {"type": type(change[name]).__name__} | json.loads(json.dumps(asdict(change[name])))
 
 
 def test_another_number_of_threads_warns_that_bits_will_differ(tmp_path: Path) -> None:
