@@ -49,7 +49,7 @@ EDITS: Edits = {
         ("(output.logits for output in outputs)).mean()", "(output.logits for output in outputs)).sum()"),
         ("real.roll(1, 0), (real", "real, (real"),
         ("lambda beside: self.augmented(change(beside))", "lambda beside: change(beside)"),
-        ("self.augmented = Shared(augmented, random)", "self.augmented = augmented"),
+        ("augmented if random is None else Shared(augmented, random)", "augmented"),
     ],
     ("engine/functional.py", "engine/test_functional_gradient.py"): [
         ("loss / len(chosen), run.g_parameters", "loss / len(part), run.g_parameters"),
