@@ -5,8 +5,8 @@
 Three parts. *Exact*: the normal distribution of least divergence from a mixture of two on the line, by quadrature on
 a grid, for the nine divergences and the power family between them. *Line*: the same model as a GAN, whose discriminator
 is a perceptron trained with js, started wide. *Plane*: a small perceptron on eight Gaussians on a circle. Each run is
-a file in --out; the same command goes on where it was stopped, and ends by writing ``docs/divergence-study.json`` and
-``.png`` and printing the table.
+a file in --out; the same command goes on where it was stopped, and ends by writing
+``docs/notes/divergence-study.json`` and ``.png`` and printing the table.
 """
 
 import argparse
@@ -272,7 +272,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="What nine generators keep of a mixture.")
     parser.add_argument("--out", type=Path, default=Path("runs/divergence-study"))
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--page", type=Path, default=Path("docs/divergence-study"), help="where the summary goes")
+    parser.add_argument("--page", type=Path, default=Path("docs/notes/divergence-study"), help="where the summary goes")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     content = study(options.out, options.seeds)

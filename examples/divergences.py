@@ -1,6 +1,6 @@
-"""The table and the figure of docs/divergences.md, from the rows of the library.
+"""The table and the figure of docs/losses.md, from the rows of the library.
 
-    python examples/divergences.py [--page docs/divergences.md]
+    python examples/divergences.py [--page docs/losses.md]
 
 The table goes between the two marks of the page, the figure beside it.
 """
@@ -88,12 +88,12 @@ def draw(path: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Write the table and the figure of the divergences.")
-    parser.add_argument("--page", type=Path, default=Path("docs/divergences.md"))
+    parser.add_argument("--page", type=Path, default=Path("docs/losses.md"))
     page = parser.parse_args(arguments).page
     before, _, rest = page.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
     page.write_text(f"{before}{BEGIN}\n{table()}\n{END}{after}")
-    draw(page.with_suffix(".png"))
+    draw(page.with_name("divergences.png"))
     return 0
 
 

@@ -1,6 +1,6 @@
-"""Two rules of thumb of papers, measured in the plane with trained discriminators: two tables of docs/theory.md.
+"""Two rules of thumb of papers, measured in the plane with trained discriminators: two tables of docs/notes/theory.md.
 
-    python examples/heuristics.py              # writes them into docs/theory.md; about three minutes of a core
+    python examples/heuristics.py              # writes them into docs/notes/theory.md; about three minutes of a core
 
 The first weight of annealed functional gradients against the distance of data and start (Equations 9 and 10 of the NATS
 paper), and how far images move for a small change of the latent against the norm of D's gradient (Li-CFG).
@@ -25,7 +25,7 @@ from ganneal.theory.propositions.neighbourhood import stretch
 from ganneal.theory.pushes import pushes
 from ganneal.weights import Geometric
 
-PAGE = Path(__file__).parents[1] / "docs" / "theory.md"
+PAGE = Path(__file__).parents[1] / "docs" / "notes" / "theory.md"
 MARKS = {
     name: (f"<!-- {name}, by examples/heuristics.py -->", f"<!-- end of {name} -->")
     for name in ("first weights", "penalties")
@@ -122,7 +122,7 @@ def penalties() -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Measure two rules of thumb for docs/theory.md.")
+    parser = argparse.ArgumentParser(description="Measure two rules of thumb for docs/notes/theory.md.")
     parser.add_argument("--page", type=Path, default=PAGE)
     page = parser.parse_args(arguments).page
     tables = {"first weights": first_weights(), "penalties": penalties()}

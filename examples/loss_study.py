@@ -5,7 +5,8 @@
 Every arm is a loss with the companions it was published with (penalty, discriminator steps, optimizer), and otherwise
 the same: DCGAN of width 32 in bf16 on one thread, with layer norm in the discriminator, for batch norm falsifies
 penalties by sample. Equal in training seconds: keep other work off the machine, or the slower runs get less. The same
-command goes on where it was stopped, and ends by writing ``docs/loss-study.json`` and ``.png`` and printing the table.
+command goes on where it was stopped, and ends by writing ``docs/notes/loss-study.json`` and
+``.png`` and printing the table.
 """
 
 import argparse
@@ -196,7 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--samples", type=int, default=SAMPLES, help="generated samples of each run's measurement")
-    parser.add_argument("--page", type=Path, default=Path("docs/loss-study"), help="where the summary goes")
+    parser.add_argument("--page", type=Path, default=Path("docs/notes/loss-study"), help="where the summary goes")
     options = parser.parse_args(arguments)
     results = compare(
         study(decoded(options.out), options.seconds, options.seeds),

@@ -1,11 +1,11 @@
-"""The sweep behind the tables of docs/conjugate-gradient.md: ten optimizers on the DCGAN of CIFAR-10.
+"""The sweep behind the tables of docs/notes/studies.md: ten optimizers on the DCGAN of CIFAR-10.
 
     OMP_NUM_THREADS=1 python examples/optimizer_study.py --out runs/optimizer-study --jobs 2
 
 Each method runs at the same ten points (lr of D, lr of G, coefficient c of the conjugate-gradient rules), drawn without
 replacement from the grid of Naganuma and Iiduka (AISTATS 2023) by a fixed seed. The budget is a count of real images,
 so that other work on the machine changes no result. The same command goes on where it was stopped, and ends by
-writing ``docs/optimizer-study.json`` and ``.png`` and printing the tables.
+writing ``docs/notes/optimizer-study.json`` and ``.png`` and printing the tables.
 """
 
 import argparse
@@ -224,7 +224,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Ten optimizers on the DCGAN of CIFAR-10, ten points each.")
     parser.add_argument("--out", type=Path, default=Path("runs/optimizer-study"))
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--page", type=Path, default=Path("docs/optimizer-study"), help="where the summary goes")
+    parser.add_argument("--page", type=Path, default=Path("docs/notes/optimizer-study"), help="where the summary goes")
     options = parser.parse_args(arguments)
     results = compare(
         study(decoded(options.out)), options.out, LocalProcesses(options.jobs), say=lambda text: print(text, flush=True)

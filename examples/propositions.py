@@ -1,6 +1,6 @@
-"""The tables of docs/theory.md, measured.
+"""The tables of docs/notes/theory.md, measured.
 
-    python examples/propositions.py            # writes the tables into docs/theory.md; about 15 s of a core
+    python examples/propositions.py            # writes the tables into docs/notes/theory.md; about 15 s of a core
 
 They go between the marks of the page. The exit status is 1 where a statement does not hold.
 """
@@ -17,7 +17,7 @@ from ganneal.theory.propositions.chains import WEIGHT_RULES, divergences
 from ganneal.theory.propositions.optimal import DATA
 from ganneal.theory.propositions.vector_fields import ETAS, accumulated_error
 
-PAGE = Path(__file__).parents[1] / "docs" / "theory.md"
+PAGE = Path(__file__).parents[1] / "docs" / "notes" / "theory.md"
 MARKS = {name: (f"<!-- {name}, by examples/propositions.py -->", f"<!-- end of {name} -->") for name in
          ("statements", "chains", "step sizes", "noise ratios")}  # fmt: skip
 
@@ -87,7 +87,7 @@ def written(page: str, tables: Mapping[str, str], marks: Mapping[str, tuple[str,
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Measure the propositions of docs/theory.md.")
+    parser = argparse.ArgumentParser(description="Measure the propositions of docs/notes/theory.md.")
     parser.add_argument("--page", type=Path, default=PAGE)
     page = parser.parse_args(arguments).page
     table = statements(list(PROPOSITIONS))

@@ -34,7 +34,7 @@ MODULES = (
     ("plan", "Plans", "What a scheme does, counted without training."),
     ("moments", "Moments", "Steps of an optimizer that divides its gradient by its size."),
     ("losses", "Losses", "Two functions of the discriminator's raw output ([Losses](losses.md))."),
-    ("divergences", "Divergences", "What generators minimise ([Divergences](divergences.md))."),
+    ("divergences", "Divergences", "What generators minimise ([Divergences](losses.md#divergences))."),
     ("regularizers", "Regularizers", "Penalties and constraints ([Regularizers](regularizers.md))."),
     ("normalization", "Normalizations", "Changes of the discriminator itself."),
     ("augment", "Augmentations", "Random changes of what enters the discriminator."),
@@ -51,8 +51,8 @@ MODULES = (
     ("comparison", "Comparison", "Arms x seeds under one clock ([Comparing fairly](comparing.md))."),
     ("reproduction", "Reproduction", "Published tables as runs ([Published tables](reproduction.md))."),
     ("report", "Report", "The HTML page."),
-    ("theory.games", "Games", "Small games with a known equilibrium ([Small games](games.md))."),
-    ("theory.propositions", "Propositions", "What the theory says, measured ([Theory](theory.md))."),
+    ("theory.games", "Games", "Small games with a known equilibrium ([Small games](theory.md#small-games))."),
+    ("theory.propositions", "Propositions", "What the theory says, measured ([Theory](notes/theory.md))."),
 )
 """Module, title and a sentence, in the order of the page."""
 

@@ -162,7 +162,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (folder / name / label).mkdir(parents=True)
             for number, pixels in enumerate(of_class):
                 Image.fromarray(pixels).save(folder / name / label / f"{number}.png")
-    shutil.copy(ROOT / "docs" / "theory.md", folder)
+    shutil.copy(ROOT / "docs" / "notes" / "theory.md", folder)
     np.savez(folder / "samples.npz", images=colours.reshape(-1, 8, 8, 3))
     return folder
 

@@ -37,7 +37,7 @@ def test_both_tables_are_written_between_their_marks(example: ModuleType, tmp_pa
 
 
 def test_the_page_has_the_marks_and_tables_of_every_setting() -> None:
-    page = (ROOT / "docs" / "theory.md").read_text()
+    page = (ROOT / "docs" / "notes" / "theory.md").read_text()
     for name in ("first weights", "penalties"):
         table = page.partition(f"<!-- {name}, by examples/heuristics.py -->")[2].partition("<!-- end of")[0]
         assert len(table.strip().splitlines()) == 2 + 5

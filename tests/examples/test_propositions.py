@@ -10,7 +10,7 @@ from tests.for_each import for_each
 from ganneal.theory.propositions import PROPOSITIONS
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "theory.md").read_text()
+PAGE = (ROOT / "docs" / "notes" / "theory.md").read_text()
 
 
 @pytest.fixture(scope="module")
