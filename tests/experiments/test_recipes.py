@@ -20,6 +20,7 @@ from ganneal.experiments.named import resolve
 from ganneal.losses import Hinge, NonSaturating
 from ganneal.machine import Machine
 from ganneal.models import MODELS, R3GAN, FastGAN, Pair, Projected
+from ganneal.models.parts.checks import can_make
 from ganneal.schemes import Alternating, Nested
 
 CPU_64, GPU_64 = Surroundings(False, (64, 64)), Surroundings(True, (64, 64))
@@ -152,6 +153,18 @@ def test_on_a_gpu_r3gan_is_the_published_network_at_64_px() -> None:
     assert found == {"generator": 22_429_824, "discriminator": 22_381_440}
     assert isinstance(model := fitted_to(recipe, Surroundings(True, (256, 256))).model, R3GAN)
     assert model.widths == R3GAN_WIDTHS
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_every_family_for_images_has_a_size_for_a_cpu(size: int) -> None:
+    torch = pytest.importorskip("torch")
+    kinds = {name: model for name, model in MODELS.items() if can_make(model, (3, size, size))}
+    assert {"dcgan", "sngan", "biggan", "r3gan", "fastgan", "projected", "resnet-4", "pair"} <= set(kinds)
+    for name, model in kinds.items():
+        made = fitted_to(replace(EXPERIMENTS["digits-cts"](), model=model), Surroundings(False, (size, size))).model
+        with torch.device("meta"):
+            parameters = made.build((3, size, size)).parameters
+        assert sum(parameters.values()) < 20_000_000, name
 
 
 def test_families_inside_a_pair_are_fitted_too() -> None:

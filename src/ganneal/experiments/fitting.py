@@ -6,7 +6,19 @@ from typing import Any
 
 from ganneal.data.decode.images import height_and_width
 from ganneal.experiment import Experiment
-from ganneal.models import DCGAN, R3GAN, SNDCGAN, SNGAN, FastGAN, Model, Projected
+from ganneal.models import (
+    DCGAN,
+    R3GAN,
+    SNDCGAN,
+    SNGAN,
+    BigGAN,
+    DCGANExt,
+    FastGAN,
+    Model,
+    Projected,
+    Relation,
+    ResNet4,
+)
 from ganneal.models.parts.grid import grid_of
 from ganneal.models.r3gan import R3GAN_DOUBLINGS
 
@@ -21,7 +33,8 @@ R3GAN_WIDTHS = (768, 768, 768, 768, 384, 192, 96)
 LIGHT_R3GAN_WIDTHS = (128, 128, 64, 64, 32)
 ON_CPU: dict[type, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
     DCGAN: ({"width": 64}, {"width": 32}),
-    SNDCGAN: ({"width": 64}, {"width": 32}),
+    **dict.fromkeys((SNDCGAN, DCGANExt, ResNet4, Relation), ({"width": 64}, {"width": 32})),
+    BigGAN: ({"width": 32}, {"width": 16}),
     # A quarter of the published widths at 64 px.
     SNGAN: ({"g_width": 128, "d_width": 64}, {"g_width": 256, "d_width": 256}),
     FastGAN: ({"width": 32}, {"width": 16}),
