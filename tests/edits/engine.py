@@ -25,7 +25,6 @@ EDITS: Edits = {
         ),
         ("run.passes.generator_loss(step.weight,", "run.passes.generator_loss(1.0,"),
         ("counters.g_num_real += experiment.generator_reals", "counters.g_num_real += count"),
-        ('run.earlier.keep("generator", real.samples, fake)', "pass"),
         ("experiment.augmentation.observe(real_logits", "experiment.augmentation.observe(fake_logits"),
         ("num_real // every > run.logged_at // every", "num_real > run.logged_at"),
         ("latents=fake.latents", "latents=None"),
@@ -33,6 +32,12 @@ EDITS: Edits = {
             "generate=lambda z: fake_again(run, fake.draws, z, fake.condition)",
             "generate=lambda z: run.passes.make(z, fake.condition)",
         ),
+    ],
+    ("engine/loop.py", "losses/test_triplet_training.py"): [
+        ('run.earlier.keep("generator", real.samples, fake)', "pass"),
+    ],
+    ("engine/passes.py", "losses/test_triplet_training.py"): [
+        ("real.roll(1, 0), (real", "real, (real"),
     ],
     ("engine/updates.py", "engine/test_engine.py"): [
         ("else a + b for a, b", "else b for a, b"),
@@ -47,7 +52,6 @@ EDITS: Edits = {
     ("engine/passes.py", "engine/test_engine.py engine/test_functional_gradient.py task/test_denoising.py"): [
         ("self.loss.generator(*outputs, weight=weight).mean()", "self.loss.generator(*outputs, weight=weight).sum()"),
         ("(output.logits for output in outputs)).mean()", "(output.logits for output in outputs)).sum()"),
-        ("real.roll(1, 0), (real", "real, (real"),
         ("lambda beside: self.augmented(change(beside))", "lambda beside: change(beside)"),
         ("augmented if random is None else Shared(augmented, random)", "augmented"),
     ],

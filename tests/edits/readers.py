@@ -53,7 +53,7 @@ EDITS: Edits = {
         ("(self.side - 1) / 2) * self.spacing", "self.side / 2) * self.spacing"),
         (".sum(1) / self.std**2", ".sum(1) / self.std"),
     ],
-    ("data/sources/digits.py", "data/sources/test_files.py data/sources/test_toys.py"): [
+    ("data/sources/digits.py", "data/sources/test_digits.py"): [
         ("(255 / 16)", "(256 / 17)"),
     ],
     (

@@ -25,6 +25,8 @@ from tests.engine.runs import (
 from tests.for_each import for_each
 from torch import Tensor, nn
 
+from ganneal.augment import Transforms
+from ganneal.augment.probability import Adaptive
 from ganneal.checks import check
 from ganneal.clocks import RuleClock
 from ganneal.data import Ring
@@ -895,6 +897,13 @@ def test_a_regularizer_of_the_generator_is_not_multiplied_by_the_schedules_weigh
     expected = [p.detach() - 0.1 * g for p, g in zip(twin.parameters(), gradients, strict=True)]
     engine.apply(UpdateGenerator(weight=weight), run)
     torch.testing.assert_close(weights_of(run.generator), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_an_adapted_augmentation_hears_the_outputs_on_reals() -> None:
+    run = Run(digits(augmentation=Transforms(Adaptive(every=10**9))))
+    engine.apply(UpdateDiscriminator(), run)
+    signs = {name: run.meters.values[name][0].sign().sum().item() for name in ("d_real", "d_fake")}
+    assert run.augmentation_state["signs"] == signs["d_real"] != signs["d_fake"]
 
 
 # Resuming

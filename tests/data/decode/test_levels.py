@@ -47,6 +47,11 @@ def test_given_levels_become_black_and_white_and_the_order_stays(low: float, wid
     assert (np.diff(eight_bits(np.sort(values), levels).astype(int)) >= 0).all()
 
 
+def test_without_a_range_the_upper_eight_of_sixteen_bits_are_taken() -> None:
+    values = np.array([0, 255, 256, 511, 512, 65_279, 65_280, 65_535], np.uint16)
+    assert eight_bits(values, None).tolist() == [0, 0, 1, 1, 2, 254, 255, 255]
+
+
 @pytest.mark.parametrize("kind", ["png", "tif"])
 def test_twelve_bits_in_sixteen_are_said_with_the_range_and_spread_by_levels(tmp_path: Path, kind: str) -> None:
     path = folder(tmp_path / "d", twelve_bits(), kind)
