@@ -28,6 +28,8 @@ EDITS: Edits = {
         ("experiment.augmentation.observe(real_logits", "experiment.augmentation.observe(fake_logits"),
         ("num_real // every > run.logged_at // every", "num_real > run.logged_at"),
         ("latents=fake.latents", "latents=None"),
+    ],
+    ("engine/loop.py", "task/test_denoising.py"): [
         (
             "generate=lambda z: fake_again(run, fake.draws, z, fake.condition)",
             "generate=lambda z: run.passes.make(z, fake.condition)",

@@ -49,6 +49,17 @@ both = for_each("place", [in_folder, in_zip], ids=["folder", "zip"])
 Place = Callable[[Path, dict[str, bytes]], Folder | Zip]
 
 
+@for_each("channels", [1, 3, 4])
+@for_each("shape", [(8, 8), (6, 9)])
+def test_every_pixel_comes_where_it_was(tmp_path: Path, channels: int, shape: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (*shape, channels), dtype=np.uint8)
+    pixels[..., 3:] = 255
+    file = io.BytesIO()
+    Image.fromarray(pixels.squeeze()).save(file, "PNG")
+    format = Format(f"{shape[1]}x{shape[0]}", channels)
+    assert np.array_equal(decode_image(lambda name: file.getvalue(), "a.png", format), pixels.transpose(2, 0, 1))
+
+
 @both
 def test_every_ending_that_pillow_knows_is_read(tmp_path: Path, place: Place) -> None:
     files = {f"a.{suffix}": encoded(kind) for suffix, kind in ENDINGS.items()}
