@@ -41,7 +41,7 @@ def job(out: Path, *arguments: str) -> dict[str, Any]:
     return json.loads(file.read_text())
 
 
-@pytest.mark.runs
+@pytest.mark.slow
 def test_step_times_need_the_core_alone(tmp_path: Path) -> None:
     content = job(tmp_path, "step", "--arms", "dcgan")
     assert content["job"] == "step" and content["about"]["command"].startswith("python benchmarks/gpu.py step")

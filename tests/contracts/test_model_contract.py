@@ -439,7 +439,7 @@ def test_state_dict_survives_a_file_bit_for_bit(case: Case) -> None:
         assert torch.equal(player.eval()(x, *condition), target.eval()(x, *condition))
 
 
-@pytest.mark.runs
+@pytest.mark.slow
 @every_case
 def test_one_step_of_each_player_takes_less_than_a_second_of_one_core(case: Case) -> None:
     pair = build(case)

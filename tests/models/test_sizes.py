@@ -56,7 +56,7 @@ def test_a_grid_is_the_size_itself_with_the_smallest_base_there_is(height: int, 
     assert all(min(height, width) >> n < 4 for n in deeper)
 
 
-@pytest.mark.runs
+@pytest.mark.slow
 @for_each("name", SMALL)
 def test_multiples_of_8_up_to_128_and_of_16_up_to_256_are_allowed(name: str) -> None:
     with torch.device("meta"):

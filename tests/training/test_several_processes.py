@@ -207,6 +207,7 @@ def test_a_script_trains_twice_on_the_same_processes(tmp_path: Path) -> None:
     assert done.stdout.count("trained") == 4 and all((tmp_path / f"run-{n}" / "final").exists() for n in range(2))
 
 
+@pytest.mark.slow
 def test_a_process_that_ends_at_its_start_is_named(tmp_path: Path) -> None:
     done = script(tmp_path, "1")
     assert done.returncode != 0 and "process 1 of 2 ended at its start, with status 7" in done.stderr

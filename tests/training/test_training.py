@@ -969,9 +969,8 @@ def test_the_status_of_a_command_says_which_signal_ended_it(
     assert checkpoints(tmp_path)[-1].name.startswith(f"{3:012d}-")
 
 
-@pytest.mark.parametrize(
-    ("signum", "status"), [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("signum", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_process_told_to_stop_saves_and_the_same_command_ends_with_the_same_bits(
     signum: int, status: int, tmp_path: Path, undisturbed: Path
 ) -> None:

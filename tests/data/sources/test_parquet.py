@@ -79,7 +79,7 @@ def test_the_files_of_a_split_follow_each_other(tmp_path: Path, split: str | Non
     assert levels(Parquet(str(root), split=split).load().samples) == list(expected)
 
 
-@pytest.mark.runs
+@pytest.mark.slow
 def test_processes_read_it_too_and_few_groups_are_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading, "SMALL_SET", 0)
     monkeypatch.setattr(decoding, "FEWEST_FOR_PROCESSES", 0)
