@@ -32,7 +32,9 @@ from ganneal.storage.encoding import difference, encode
 from ganneal.task import Task, Unconditional
 
 # Some change bits all the same (device, devices, threads): they are recorded, and other threads are warned of.
-OPERATION = frozenset({"budget", "records", "divergence", "device", "devices", "nodes", "threads", "capture"})
+OPERATION = frozenset(
+    {"budget", "records", "divergence", "device", "devices", "nodes", "threads", "capture", "time_limit"}
+)
 """The fields a resumed run may change."""
 
 
@@ -102,6 +104,9 @@ class Records:
     early_seconds: tuple[float, ...] = ()
     """Seconds of training after which a picture and an evaluation come beside those by images; these may take a quarter
     of the time. None of them makes the log the same on every machine."""
+    patience: float | None = None
+    """Part of the budget: a run whose distance has not fallen for so long stops, and keeps its best weights. None never
+    stops it."""
     extractor: ExtractorConfig | None = None
     """Network whose features are compared; None takes the one that suits the data (`evaluation.suited`)."""
     held_out: Source | None = None
@@ -142,6 +147,11 @@ class Records:
             raise ValueError(
                 f"records.evaluate_share must be above 0, at most 1, got {self.evaluate_share}; 0.1 is a tenth of the "
                 f"time. --records.evaluate-count 0 never evaluates."
+            )
+        if self.patience is not None and not 0 < self.patience <= 1:
+            raise ValueError(
+                f"records.patience must be above 0, at most 1, got {self.patience}; 0.33 is a third of the "
+                f"budget, None never stops a run."
             )
         if self.wandb is not None and not self.wandb.strip():
             raise ValueError(f"records.wandb must name a W&B project, got {self.wandb!r}; leave it out for none.")
@@ -194,6 +204,8 @@ class Experiment:
     weights, or zoo:NAME."""
 
     budget: Budget = Budget(num_real=1_000_000)
+    time_limit: float | None = None
+    """Seconds that the whole run may take, beside its budget: reading, evaluations, pictures and saving count too."""
     records: Records = Records()
     divergence: Divergence = Divergence()
     device: str = "cpu"
@@ -225,6 +237,8 @@ class Experiment:
         )
         check_choices(self)
         Moves(self.flip, self.flip_vertical, self.translate)  # says what is wrong with them
+        if self.time_limit is not None and not 0 < self.time_limit < inf:
+            raise ValueError(f"time_limit must be finite and above 0, got {self.time_limit}; leave it out for none.")
         # torch starts as many threads as it is told to.
         if self.seed < 0:
             raise ValueError(f"seed must be at least 0, got {self.seed}.")

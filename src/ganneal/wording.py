@@ -1,5 +1,6 @@
 """Numbers and times as a person reads them."""
 
+import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
@@ -83,6 +84,47 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest} s" if rest else f"{minutes} min"
     return f"{minutes // 60} h {minutes % 60} min"
+
+
+def roughly(seconds: float) -> str:
+    """A time that is only about right.
+
+    >>> roughly(3), roughly(71), roughly(1_780), roughly(13_100), roughly(90_000)
+    ('5 s', '70 s', '30 min', '3 h 40 min', '25 h')
+    """
+    if seconds < 180:
+        return f"{max(5, 5 * round(seconds / 5))} s"
+    if seconds < 6_000:
+        return f"{round(seconds / 60)} min"
+    hours, minutes = divmod(10 * round(seconds / 600), 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+SECONDS_OF = {"s": 1, "sec": 1, "min": 60, "m": 60, "h": 3_600, "d": 86_400}
+"""The units of a time as people type it."""
+OVERNIGHT = "overnight"
+NIGHT = 8 * 3_600
+
+
+def seconds_of(text: str) -> float:
+    """The seconds of a time as people type it.
+
+    >>> [seconds_of(text) for text in ("45s", "90m", "1.5h", "1h30min", "overnight")]
+    [45.0, 5400.0, 5400.0, 5400.0, 28800.0]
+
+    Raises:
+        ValueError: It is none, or none above 0.
+    """
+    words = text.strip().lower().replace(" ", "")
+    if words == OVERNIGHT:
+        return float(NIGHT)
+    parts = re.findall(r"([0-9]+(?:\.[0-9]+)?)([a-z]+)", words)
+    whole = "".join(number + unit for number, unit in parts) == words
+    if parts and whole and all(unit in SECONDS_OF for _, unit in parts):
+        seconds = sum(float(number) * SECONDS_OF[unit] for number, unit in parts)
+        if seconds > 0:
+            return seconds
+    raise ValueError(f"a time must be as 45s, 30min, 1.5h, 1h30min or overnight (8 h), got {text!r}.")
 
 
 def with_options(command: str, options: Mapping[str, str]) -> str:

@@ -383,7 +383,7 @@ class FakeTime:
     now: float = 0.0
 
     def evaluations(self) -> Evaluations:
-        return Evaluations(self.run, self.directory, Display(Budget(), shown=False))
+        return Evaluations(self.run, self.directory, Display(shown=False))
 
     def measure(self, evaluator: Evaluator, run: Run) -> Row:
         self.now += self.costs[run.counters.num_real // BATCH % len(self.costs)]

@@ -18,7 +18,6 @@ from ganneal.data.tools.download import DOWNLOADS, fetch_files
 from ganneal.data.tools.huggingface import download as download_set
 from ganneal.data.tools.inspection import inspect
 from ganneal.data.tools.inspection_text import inspection_as_text, write_sheet
-from ganneal.experiment import Budget
 from ganneal.metrics.extractors import EXTRACTORS, ExtractorConfig
 from ganneal.registry import lookup
 from ganneal.training.display import Display
@@ -169,7 +168,7 @@ class FetchDataCommand(Command):
 
 def _progress() -> AbstractContextManager[None]:
     """Within it, long readings say how far they are every ten seconds, on standard error."""
-    return reporting(Display(Budget(), shown=True).reading)
+    return reporting(Display(shown=True).reading)
 
 
 @dataclass(frozen=True)

@@ -121,11 +121,11 @@ class Study:
     def experiment(self, arm: Arm, seed: int, used: Budget | None) -> Experiment:
         """The experiment of one run; ``used`` is the budget of an arm that is like another.
 
-        It is measured at its own points alone: those by the clock fall elsewhere on a busier machine.
+        It is measured at its own points alone, to the end of its budget: points by the clock fall elsewhere next time.
         """
-        records = replace(arm.experiment.records, early_seconds=())
+        records = replace(arm.experiment.records, early_seconds=(), patience=None)
         budget = self.budget() if used is None else used
-        return replace(arm.experiment, seed=seed, budget=budget, records=records)
+        return replace(arm.experiment, seed=seed, budget=budget, time_limit=None, records=records)
 
     def equal_in(self, arm: Arm) -> str:
         """In words, what the arm's budget is equal in."""

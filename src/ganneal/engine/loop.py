@@ -37,7 +37,6 @@ from ganneal.engine.updates import (
     optimize_generator,
     rate,
 )
-from ganneal.experiment import Budget
 from ganneal.losses import output_of
 from ganneal.models.parts.freezing import frozen
 from ganneal.regularizers import Again, Change, Context, GeneratorContext, unchanged
@@ -227,17 +226,20 @@ def _close_measured_round(run: Run) -> None:
     run.round_steps.clear()
 
 
-def training_rows(run: Run, interrupted: Callable[[], bool] = lambda: False) -> Iterator[Row]:
-    """Step until the budget is reached or ``interrupted()``; yield a log row every ``records.log_every`` real images.
+def training_rows(
+    run: Run, interrupted: Callable[[], bool] = lambda: False, enough: Callable[[], str | None] = lambda: None
+) -> Iterator[Row]:
+    """Step until the budget is reached, ``enough()`` or ``interrupted()``; yield log rows.
 
-    One comes at each of ``records.early_seconds`` too.
+    They come every ``records.log_every`` real images, and at each of ``records.early_seconds``.
     Rows and budgets of a scheme that stores discriminators wait for the end of its round, where their chain is whole.
-    The last row carries ``stopped``, the budget that was reached. An interruption yields no row: everything pending
-    stays in the run, so that a saved and resumed run writes the same rows as an undisturbed one.
+    The last row carries ``stopped``, the budget that was reached or what ``enough`` says. An interruption yields no
+    row: everything pending stays in the run, so that a saved and resumed run writes the same rows as an undisturbed
+    one.
     """
     budget, records = run.experiment.budget, run.experiment.records
     every, row_seconds = records.log_every, run.counters.seconds
-    while (stopped := _reached(budget, run)) is None:
+    while (stopped := _ended(run, enough)) is None:
         if run.ranks.greatest(interrupted()):  # a signal to any rank ends all of them at the same step
             return
         # Both clocks stop at `yield`: what the caller measures, draws and saves is no training time.
@@ -254,7 +256,9 @@ def training_rows(run: Run, interrupted: Callable[[], bool] = lambda: False) -> 
         due = run.counters.num_real // every > run.logged_at // every
         if due and run.device.type == "cuda":
             torch.cuda.synchronize(run.device)  # what was given to the device is training's time, and not yet done
-        run.counters.seconds += perf_counter() - started
+        took = perf_counter() - started
+        run.pace.add(step, took)
+        run.counters.seconds += took
         run.counters.cpu_seconds += process_time() - worked
         # Every rank is to find the budget reached, or a row due, at the same step.
         if budget.seconds is not None or records.early_seconds:
@@ -269,8 +273,14 @@ def training_rows(run: Run, interrupted: Callable[[], bool] = lambda: False) -> 
         yield _row(run) | {"stopped": stopped}
 
 
-def _reached(budget: Budget, run: Run) -> str | None:
-    return budget.reached(run.counters) if run.cursor.at_rest else None
+def _ended(run: Run, enough: Callable[[], str | None]) -> str | None:
+    """Why the run ends before its next step, or None; every rank finds it at the same step."""
+    if not run.cursor.at_rest:
+        return None
+    reached, why = run.experiment.budget.reached(run.counters), enough()
+    if reached is None and run.ranks.greatest(why is not None):
+        return why or "ended by another process"
+    return reached
 
 
 def _row(run: Run) -> Row:

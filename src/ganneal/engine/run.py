@@ -18,6 +18,7 @@ from ganneal.clocks import Counters
 from ganneal.data import Batch, Dataset, Sampler
 from ganneal.data.classes import class_counts, populated
 from ganneal.engine.capture import passes_of
+from ganneal.engine.pace import Pace
 from ganneal.engine.passes import EarlierBatches, Sight
 from ganneal.experiment import Experiment
 from ganneal.inference.generator import Pushes, TrainedGenerator
@@ -169,6 +170,8 @@ class Run:
         self.round_steps: list[Tensor] = []
         """Lengths of the generator's steps in the present round, where they are measured."""
         self.logged_at = 0
+        self.pace = Pace(experiment.scheme)
+        """The speed of this process's moves; no part of the state."""
 
     def _build(self, dataset: Dataset) -> None:
         """Both players, the regularizer and its network, for samples and classes as those of ``dataset``."""

@@ -18,6 +18,10 @@ FIRST_LOOKS = (30.0, 60.0, 120.0, 240.0, 480.0)
 """Seconds after which somebody who trains on their own images sees the first pictures and distances."""
 
 
+PATIENCE = 1 / 3
+"""Part of the budget without a fall of the distance after which such a run stops."""
+
+
 def image_choices(path: str, asked: Asked | None = None) -> dict[str, Choice]:
     """What `images` chooses for the images at ``path`` on this machine, beside what is ``asked`` for, and why."""
     source = source_at(path)
@@ -59,6 +63,7 @@ def images(path: str, chosen: Mapping[str, Any] | None = None) -> Experiment:
             sample_every=10_000,
             evaluate_count=chosen["records.evaluate_count"],
             early_seconds=FIRST_LOOKS,
+            patience=PATIENCE,
         ),
     )
     experiment = recipe(experiment)

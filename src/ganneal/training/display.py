@@ -1,26 +1,13 @@
 """What a person sees while training: a bar with rate and remaining time, or lines where there is no terminal."""
 
 import sys
-from dataclasses import fields
 from time import monotonic
 from typing import Any
 
-from ganneal.clocks import Counters
-from ganneal.experiment import Budget
 from ganneal.stop import Row
+from ganneal.wording import roughly
 
 SECONDS_PER_LINE = 10.0
-
-
-def fraction_done(counters: Counters, budget: Budget) -> float:
-    """How much of the budget is used, by the clock that is furthest."""
-    shares = [
-        getattr(counters, field.name) / limit
-        for field in fields(budget)
-        if (limit := getattr(budget, field.name)) is not None
-    ]
-    # The first budget reached ends the run.
-    return min(max(shares, default=0.0), 1.0)
 
 
 def row_summary(row: Row) -> str:
@@ -36,8 +23,7 @@ def row_summary(row: Row) -> str:
 class Display:
     """Progress on standard error; says nothing when not ``shown``."""
 
-    def __init__(self, budget: Budget, shown: bool):
-        self.budget = budget
+    def __init__(self, shown: bool):
         self.shown = shown
         self._said_at = monotonic()
         self._bar: Any = None
@@ -46,35 +32,33 @@ class Display:
     def __enter__(self) -> "Display":
         if self.shown and sys.stderr.isatty():
             from rich.console import Console
-            from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+            from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
             columns = (
                 BarColumn(),
                 TextColumn("{task.percentage:>3.0f}%"),
                 TextColumn("{task.description}"),
                 TimeElapsedColumn(),
-                TextColumn("left"),
-                TimeRemainingColumn(elapsed_when_finished=False),
+                # The bar's own guess would know nothing of evaluations.
+                TextColumn("{task.fields[left]}"),
             )
             self._bar = Progress(*columns, console=Console(stderr=True))
             self._bar.start()
-            self._task = self._bar.add_task("starting", total=1.0)
+            self._task = self._bar.add_task("starting", total=1.0, left="")
         return self
 
     def __exit__(self, *error: object) -> None:
         if self._bar is not None:
             self._bar.stop()
 
-    def update(self, row: Row, counters: Counters) -> None:
-        """Show where training is."""
-        done = fraction_done(counters, self.budget)
+    def update(self, row: Row, done: float, left: float | None) -> None:
+        """Show where training is: the part that is ``done``, and about how many seconds are ``left``."""
+        shown = "" if left is None else f"about {roughly(left)} left" if left else "done"
         if self._bar is not None:
-            self._bar.update(self._task, completed=done, description=row_summary(row))
+            self._bar.update(self._task, completed=done, description=row_summary(row), left=shown)
         elif self.shown and monotonic() - self._said_at >= SECONDS_PER_LINE:
             self._said_at = monotonic()
-            # At the pace so far; evaluations and pictures are not counted in the clock.
-            left = f"  {counters.seconds * (1 - done) / done:,.0f} s left" if done else ""
-            self.say(f"{100 * done:3.0f}%  {row_summary(row)}{left}")
+            self.say("  ".join(part for part in (f"{100 * done:3.0f}%", row_summary(row), shown) if part))
 
     def reading(self, what: str, done: int, total: int) -> None:
         """Show how far a long reading is, before training begins."""

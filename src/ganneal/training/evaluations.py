@@ -16,10 +16,13 @@ from ganneal.stop import Row, Stop
 from ganneal.storage.run_directory import RunDirectory
 from ganneal.storage.weight_files import export
 from ganneal.training.display import Display
+from ganneal.training.estimate import fraction_done
 from ganneal.training.evaluator import Evaluator
 from ganneal.training.forewarning import sees_photographs
 
 MOST_ROLLBACKS = 3
+FEWEST_SINCE_BEST = 3
+"""Evaluations after the best one before a run is said to have stalled."""
 EARLY_SHARE = 0.25
 """Part of the time that evaluations at `Records.early_seconds` may take: who has just begun wants to know."""
 
@@ -56,6 +59,10 @@ class Evaluations:
         """Seconds of evaluations during training."""
         self.last_cost = 0.0
         self.best: float | None = None
+        self.best_row: Row = {}
+        """The clocks at the best evaluation."""
+        self.since_best = 0
+        """Evaluations since then."""
         self.best_state: dict[str, Any] | None = None
         """The run at its best evaluation, to go back to; only kept where a rollback is asked for."""
         self.rollbacks = 0
@@ -86,8 +93,8 @@ class Evaluations:
             if "evaluating_seconds" in row:
                 self.evaluated_at, self.evaluated_seconds = row["num_real"], row["seconds"]
                 self.spent = row["evaluating_seconds"]
-            if row["num_real"] and self.name in row:  # the untrained generator is never the best
-                self.best = min(row[self.name], self.best if self.best is not None else row[self.name])
+            if row["num_real"]:  # the untrained generator is never the best
+                self._is_best(row)
             self.rollbacks = row.get("rollbacks", self.rollbacks)
         self.best_state = None if self.best is None else best_state
 
@@ -136,16 +143,40 @@ class Evaluations:
         # is skipped until training has caught up.
         return spent <= share * (self.run.counters.seconds + spent)
 
-    def _keep_best(self, row: Row) -> None:
+    def stalled(self) -> str | None:
+        """Why the run stops early: the distance has not fallen for `Records.patience` of the budget; None otherwise."""
+        patience, clocks = self.records.patience, self.run.counters.as_dict() | {"evaluating_seconds": self.spent}
+        # A few rare evaluations may miss what lies between them.
+        if patience is None or self.since_best < FEWEST_SINCE_BEST:
+            return None
+        without = fraction_done(clocks, self.run.experiment) - fraction_done(self.best_row, self.run.experiment)
+        if without < patience:
+            return None
+        return (
+            f"{self.name} has not fallen below {self.best:.4g} since {self.best_row['num_real']:,} real images, for "
+            f"{100 * without:.0f} % of the budget"
+        )
+
+    def _is_best(self, row: Row) -> bool:
+        """Whether the evaluation in ``row`` is better than all before it, which is remembered."""
         value = row.get(self.name)  # the smaller the better, of both distances
-        if value is None or (self.best is not None and value >= self.best):
+        if value is None:
+            return False
+        better = self.best is None or value < self.best
+        if better:
+            self.best, self.best_row, self.since_best = value, dict(row), 0
+        else:
+            self.since_best += 1
+        return better
+
+    def _keep_best(self, row: Row) -> None:
+        if not self._is_best(row):
             return
-        self.best, state = value, self.run.state_dict()
+        state = self.run.state_dict()
         # A copy in memory of weights and optimizers, which costs as much as they do: only where it may be needed.
         self.best_state = deepcopy(state) if self.records.on_collapse == "rollback" else None
-        export(
-            self.directory.path / "best", self.directory, state, self.run.pair.parameters, measured={self.name: value}
-        )
+        best, measured = self.directory.path / "best", {self.name: row[self.name]}
+        export(best, self.directory, state, self.run.pair.parameters, measured=measured)
 
     def _react(self, verdict: Verdict, row: Row) -> Stop | None:
         match self.records.on_collapse:

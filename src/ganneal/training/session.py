@@ -30,6 +30,7 @@ from ganneal.storage.encoding import encode
 from ganneal.storage.pictures import class_rows, picture, save_png, scatter
 from ganneal.storage.run_directory import RunDirectory
 from ganneal.storage.weight_files import export, players_of
+from ganneal.training.course import Course
 from ganneal.training.display import Display
 from ganneal.training.evaluations import Evaluations
 from ganneal.training.followers import Decision, broadcasting, follow, gather_unlogged, initial_state, to_bytes
@@ -85,13 +86,13 @@ def train(
     with launched(experiment) as ranks, ExitStack() as held:
         if not ranks.leads:
             return follow(experiment, ranks)
-        display = Display(experiment.budget, progress)
+        display, began = Display(progress), monotonic()
         with broadcasting(ranks) as told:
             # One process writes to a run at a time; the lock goes with the process, however it ends.
             held.enter_context(directory.locked())
             interruption = held.enter_context(Interruption())
             held.enter_context(display)
-            session = Session(experiment, directory, display, command, chosen, ranks, accept_changed_data)
+            session = Session(experiment, directory, display, command, chosen, ranks, accept_changed_data, began)
             held.callback(session.trackers.close)
             told.append(session.initial_state)
         stop = session.loop(interruption)
@@ -117,11 +118,6 @@ def restore(run: Run, state: dict[str, Any], directory: RunDirectory) -> None:
         ) from error
 
 
-def passed(every: int, before: int, now: int) -> bool:
-    """Whether a clock that went from ``before`` to ``now`` passed a multiple of ``every``; never of 0."""
-    return bool(every) and now // every > before // every
-
-
 class Session:
     """One process's part of a run: the run in memory, its directory, and what was last written when."""
 
@@ -134,6 +130,7 @@ class Session:
         chosen: Mapping[str, Any] | None = None,
         ranks: Ranks = ALONE,
         accept_changed_data: bool = False,
+        began: float | None = None,  # by time.monotonic, for the time limit
     ):
         self.experiment, self.directory, self.display = experiment, directory, display
         self.command, self.chosen = command, chosen
@@ -158,6 +155,7 @@ class Session:
             self.real = self.run.data.batch(0, min(self.records.sample_count, len(dataset))).samples.cpu()
         self.evaluations = self._evaluations(held_out) if self.records.evaluate_count else None
         content = directory.load_checkpoint(experiment.changes_from)
+        self.course = Course(self.run, self.evaluations, display, began)
         self.trackers = Trackers(self.records, directory.path, display.say)
         self._begin() if content is None else self._resume(content)
         # After `_begin` or `_resume`, so that weights taken from another run are part of it.
@@ -168,6 +166,7 @@ class Session:
         """The state that every other rank begins with."""
         self._say_disk_use()
         self.saved_at = monotonic()
+        self.course.begin(directory.rows())
 
     def _read(self, accept: bool) -> tuple[Dataset, Dataset | None]:
         """The data and the held-out data, both compared with what the run began with."""
@@ -265,32 +264,26 @@ class Session:
         """Drain the engine until its budget, a stop rule or a signal ends it."""
         # NaN first: a gap of NaN is beyond no limit.
         rules = (NonFinite(), self.experiment.losing_touch)
-        previous, before = self.run.logged_at, self._row_seconds()
-        for row in engine.training_rows(self.run, interruption):
+        for row in engine.training_rows(self.run, interruption, self.course.enough):
             with broadcasting(self.run.ranks) as told:
-                now, seconds = self.run.counters.num_real, self.run.counters.seconds
-                if passed(self.records.sample_every, previous, now) or self.records.is_early(before, seconds):
+                if self.course.picture_due():
                     self._draw()
                 # Before the row is written, as evaluations and rollbacks add to it.
                 collapse, rolled_back = self._follow(row)
+                self.course.follow(row)
                 self._record(row)
                 stop = next((found for rule in rules if (found := rule(row))), collapse)
                 skip_fit = stop is None and self._go_on(row)
-                if stop is None and passed(self.records.keep_every, previous, now):
+                if stop is None and self.course.snapshot_due():
                     self._keep()
                 if stop is None and monotonic() - self.saved_at >= self.records.checkpoint_seconds:
                     self.save()
-                previous, before = now, seconds
+                self.course.show(row)
                 # The other ranks step on only when they know what the first one decided: they must make the same moves.
                 told.append(Decision(stop is not None, skip_fit, rolled_back))
             if stop is not None:
                 return stop
         return None
-
-    def _row_seconds(self) -> float:
-        """Seconds of training at the last row: what was due since then comes at the next one."""
-        rows = self.directory.rows() if self.records.early_seconds else []
-        return rows[-1]["seconds"] if rows else 0.0
 
     def _follow(self, row: Row) -> tuple[Stop | None, bytes | None]:
         """Whether a collapse ends the run, and the state that it was rolled back to, for the other ranks."""
@@ -316,7 +309,6 @@ class Session:
 
     def _record(self, row: Row) -> None:
         self.directory.append(row)
-        self.display.update(row, self.run.counters)
         self.trackers.row(row)
 
     def _picture(self, samples: torch.Tensor) -> Any:
@@ -326,9 +318,10 @@ class Session:
         path = self.directory.samples / f"{self.run.counters.num_real:09d}.png"
         count = self.records.sample_count if self.labels is None else len(self.labels)
         # The same latents in every picture, so that the samples can be followed through training.
-        drawn = self._picture(self.run.sampler().sample(count, GRID_SEED, labels=self.labels))
-        save_png(drawn, path)
-        self.trackers.picture("samples", drawn, self.run.counters.num_real)
+        with self.course.timing("picture"):
+            drawn = self._picture(self.run.sampler().sample(count, GRID_SEED, labels=self.labels))
+            save_png(drawn, path)
+            self.trackers.picture("samples", drawn, self.run.counters.num_real)
         return path
 
     def save(self) -> Path:
@@ -340,7 +333,8 @@ class Session:
         # Asked once a checkpoint: NaN weights would push out the last state that can be gone on from.
         self._check_finite()
         best_state = None if self.evaluations is None else self.evaluations.best_state
-        path = self.directory.save_checkpoint(self.run.state_dict(), self.experiment.identity(), best_state)
+        with self.course.timing("save"):
+            path = self.directory.save_checkpoint(self.run.state_dict(), self.experiment.identity(), best_state)
         self.saved_at = monotonic()
         return path
 
@@ -390,7 +384,7 @@ class Session:
             raise TrainingStopped(f"training stopped: {stop.reason}. The state is saved, its samples are {grid}.")
         final = export(self.directory.path / "final", self.directory, self.run.state_dict(), self.run.pair.parameters)
         counters = self.run.counters
-        self.display.say(f"stopped: {self.experiment.budget.reached(counters)}")
+        self.display.say(self.course.last_words(self.directory.path))
         self.display.say(
             f"{counters.num_real:,} real images, {counters.d_updates:,} D updates, {counters.g_updates:,} G updates, "
             f"{counters.seconds:.1f} s of training"
