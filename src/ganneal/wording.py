@@ -90,10 +90,10 @@ def roughly(seconds: float) -> str:
     """A time that is only about right.
 
     >>> roughly(3), roughly(71), roughly(1_780), roughly(13_100), roughly(90_000)
-    ('5 s', '70 s', '30 min', '3 h 40 min', '25 h')
+    ('3 s', '70 s', '30 min', '3 h 40 min', '25 h')
     """
     if seconds < 180:
-        return f"{max(5, 5 * round(seconds / 5))} s"
+        return f"{max(1, round(seconds)) if seconds < 10 else 5 * round(seconds / 5)} s"
     if seconds < 6_000:
         return f"{round(seconds / 60)} min"
     hours, minutes = divmod(10 * round(seconds / 600), 60)

@@ -16,9 +16,7 @@ from ganneal.machine import this_machine
 
 FIRST_LOOKS = (30.0, 60.0, 120.0, 240.0, 480.0)
 """Seconds after which somebody who trains on their own images sees the first pictures and distances."""
-
-
-PATIENCE = 1 / 3
+OWN_PATIENCE = 1 / 3
 """Part of the budget without a fall of the distance after which such a run stops."""
 
 
@@ -63,7 +61,7 @@ def images(path: str, chosen: Mapping[str, Any] | None = None) -> Experiment:
             sample_every=10_000,
             evaluate_count=chosen["records.evaluate_count"],
             early_seconds=FIRST_LOOKS,
-            patience=PATIENCE,
+            patience=OWN_PATIENCE,
         ),
     )
     experiment = recipe(experiment)

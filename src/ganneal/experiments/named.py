@@ -60,7 +60,8 @@ def choices_as_text(chosen: Mapping[str, Choice], experiment: Experiment | None 
         recipe = RECIPES[chosen["recipe"].value]
         # From the recipe's own batch: the experiment's was fitted already.
         usual = replace(experiment, batch_size=recipe.batch_size)
-        shown |= fitting(usual, surroundings(experiment, chosen))
+        # What was chosen otherwise, as a width by the machine's speed, stands in the place of the usual size.
+        shown = {**shown, **fitting(usual, surroundings(experiment, chosen)), **shown}
     width = max(map(len, shown))
     lines = []
     for option, choice in shown.items():
