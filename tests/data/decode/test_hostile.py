@@ -190,3 +190,11 @@ def test_an_archive_is_named_with_its_damaged_member(tmp_path: Path) -> None:
         archive.addfile(tarfile.TarInfo("test.bin"), io.BytesIO())
     with pytest.raises(ValueError, match=r"cifar\.tar\.gz: test\.bin must hold whole records"):
         Cifar100(str(tmp_path / "cifar.tar.gz"), split="test").load()
+
+
+@for_each("version", [(1, 0), (2, 0)])
+def test_headers_of_either_length_are_read(tmp_path: Path, version: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 8, 8), np.uint8)
+    with open(tmp_path / "a.npy", "wb") as file:
+        np.lib.format.write_array(file, pixels, version=version)
+    assert np.array_equal(Arrays(str(tmp_path / "a.npy")).load().samples[:, 0], pixels)
