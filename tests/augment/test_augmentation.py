@@ -137,6 +137,34 @@ def test_transforms_are_made_with_their_probability() -> None:
     torch.testing.assert_close(same, images)
 
 
+def test_geometry_has_the_published_ranges_and_chances() -> None:
+    p, side, images = 0.5, 64, torch.zeros(()).expand(20_000, 1, 64, 64)
+    parts = list(Transforms()._geometry(images, torch.Generator().manual_seed(0), p))
+    _, _, shift, scale, before, stretch, after, _ = parts
+    turned = [(part[:, 1, 0] != 0).float() for part in (before, after)]
+    assert torch.maximum(*turned).mean().item() == pytest.approx(p, abs=0.02)  # either of the two rotations
+    assert turned[0].mean().item() == pytest.approx(1 - (1 - p) ** 0.5, abs=0.02)
+    assert shift[:, :2, 2].abs().max() == side / 8 and torch.equal(shift, shift.round())
+    moved = (shift[:, :2, 2] != 0).any(1).float().mean().item()
+    assert moved == pytest.approx(p, abs=0.02)
+    torch.testing.assert_close(stretch[:, 0, 0] * stretch[:, 1, 1], torch.ones(20_000))  # no area is lost
+    torch.testing.assert_close(scale[:, 0, 0], scale[:, 1, 1])
+    for part in (scale, stretch):
+        lengths = part[:, 0, 0].log()
+        assert lengths[lengths != 0].std().item() == pytest.approx(0.2 * math.log(2), rel=0.03)
+
+
+def test_a_flip_of_luma_turns_the_grey_about_and_leaves_the_colours() -> None:
+    images = torch.rand(64, 3, 4, 4, generator=torch.Generator().manual_seed(0)) - 0.7
+    almost_alone = Transforms(probability=Scheduled(1.0), geometry=False, color=1e-6)
+    shown = apply(almost_alone, images)
+    grey, shown_grey = images.mean(1, keepdim=True), shown.mean(1, keepdim=True)
+    torch.testing.assert_close(shown - shown_grey, images - grey, rtol=0, atol=1e-4)
+    flipped = (shown_grey - grey).abs().amax((1, 2, 3)) > 1e-3
+    assert 16 < flipped.sum() < 48
+    torch.testing.assert_close(shown_grey[flipped], -grey[flipped], rtol=0, atol=1e-4)
+
+
 def test_the_schedule_counts_images_shown() -> None:
     part = Transforms(Scheduled(0.55, rule=Rise(end=100)))
     assert [part.probability_now({}, Counters(num_real=n)) for n in (0, 50, 100, 1000)] == pytest.approx(

@@ -88,7 +88,7 @@ EDITS: Edits = {
         ),
         ("row_group(group, columns", "row_group(0, columns"),
     ],
-    ("data/decode/images.py", "data/decode/test_sets.py data/decode/test_kinds.py data/decode/test_levels.py"): [
+    ("data/decode/images.py", "data/decode data/sources/test_files.py"): [
         ("astype(np.int64) >> 8)", "astype(np.int64) // 257)"),
         ("share.clip(0, 1)).round()", "share.clip(0, 1))"),
         ("(255, 255, 255, 255))", "(0, 0, 0, 255))"),
@@ -106,12 +106,12 @@ EDITS: Edits = {
         ("ClassLabels(labels.astype(np.int64), len(found), named)", "ClassLabels(numbers, int(found[-1]) + 1, named)"),
         ("given[given != np.floor(given)]", "given[given != given]"),
     ],
-    ("data/decode/class_folders.py", "data/decode/test_class_folders.py data/decode/test_labels.py"): [
+    ("data/decode/class_folders.py", "data/decode data/sources/test_files.py"): [
         ('own[name.partition("/")[0]]', 'own[name.split("/")[-2]]'),
         ("{*tops, *beside}})", "{*tops}})"),
         ("(path for path in (prefix + name, name,", "(path for path in (name,"),
     ],
-    ("data/decode/dataset_json.py", "data/decode/test_labels.py data/decode/test_sets.py"): [
+    ("data/decode/dataset_json.py", "data/decode data/sources/test_files.py data/tools/test_inspection.py"): [
         ("if name in listed and listed[name] != label:", "if False:"),
         ("zip(names, labels, strict=True)]", "zip(names, sorted(labels), strict=True)]"),
     ],

@@ -32,6 +32,7 @@ from ganneal.clocks import RuleClock
 from ganneal.data import Ring
 from ganneal.engine import loop as engine
 from ganneal.engine.run import Run
+from ganneal.engine.updates import gradient_norm
 from ganneal.experiment import Budget, Experiment, Records
 from ganneal.losses import LOSSES, Hinge, Wasserstein
 from ganneal.models import DCGAN, MLP
@@ -897,6 +898,10 @@ def test_a_regularizer_of_the_generator_is_not_multiplied_by_the_schedules_weigh
     expected = [p.detach() - 0.1 * g for p, g in zip(twin.parameters(), gradients, strict=True)]
     engine.apply(UpdateGenerator(weight=weight), run)
     torch.testing.assert_close(weights_of(run.generator), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_length_of_a_gradient_is_that_of_all_its_parts_together() -> None:
+    assert gradient_norm([torch.tensor([3.0]), None, torch.tensor([[0.0, 4.0]])]).item() == 5
 
 
 def test_an_adapted_augmentation_hears_the_outputs_on_reals() -> None:

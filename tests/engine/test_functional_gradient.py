@@ -242,6 +242,13 @@ def test_every_sample_is_pushed_whatever_is_left_for_the_last_chunk(count: int) 
     torch.testing.assert_close(pushed[-1:], run.chain.walk(samples[-1:], (), run.passes.stored_outputs, 1))
 
 
+def test_the_first_targets_stay_within_the_range_of_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ganneal.engine.functional.PROJECTION_STD", 1.0)
+    run = Run(digits())
+    step_through(run, 1)
+    assert run.pool is not None and (run.pool.samples.min(), run.pool.samples.max()) == (-1, 1)
+
+
 # Counts
 
 

@@ -15,6 +15,7 @@ from ganneal.cli import main
 from ganneal.data import Arrays, Folder, source_at
 from ganneal.data.decode.images import eight_bits
 from ganneal.data.messages import Remark
+from ganneal.data.sources.arrays import SCALED_TOGETHER
 from ganneal.data.tools.inspection import survey
 
 RANDOM = np.random.default_rng(0)
@@ -45,6 +46,16 @@ def test_given_levels_become_black_and_white_and_the_order_stays(low: float, wid
     assert eight_bits(np.array(levels), levels).tolist() == [0, 255]
     assert eight_bits(np.array([low - 1, low + width + 1]), levels).tolist() == [0, 255]
     assert (np.diff(eight_bits(np.sort(values), levels).astype(int)) >= 0).all()
+
+
+def test_levels_and_their_range_are_those_of_all_blocks(tmp_path: Path) -> None:
+    count = 2 * SCALED_TOGETHER + 1
+    values = np.arange(count, dtype=np.float32)
+    np.save(tmp_path / "a.npy", np.broadcast_to(values[:, None, None], (count, 2, 2)))
+    data = Arrays(str(tmp_path / "a.npy"), levels=(0, count - 1)).load()
+    assert np.array_equal(data.samples[:, 0, 1, 0], (255 * values / (count - 1)).round().astype(np.uint8))
+    with pytest.warns(Remark, match=f"have values from 0 to {count - 1}: those beyond 0 to 1000 are clipped"):
+        Arrays(str(tmp_path / "a.npy"), levels=(0, 1_000)).load()
 
 
 def test_without_a_range_the_upper_eight_of_sixteen_bits_are_taken() -> None:

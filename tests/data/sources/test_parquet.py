@@ -54,6 +54,14 @@ def test_every_image_and_label_is_read_in_order(tmp_path: Path, struct: bool) ->
     assert data.labels is not None and data.labels.tolist() == [n % 4 for n in range(10)] and data.num_classes == 4
 
 
+def test_labels_of_several_files_stay_with_their_images(tmp_path: Path) -> None:
+    for name, some in (("b", range(4, 9)), ("a", range(4)), ("c", range(9, 11))):
+        written(tmp_path / f"{name}.parquet", some)
+    data = Parquet(str(tmp_path)).load()
+    assert levels(data.samples) == list(range(11))
+    assert data.labels is not None and data.labels.tolist() == [n % 4 for n in range(11)]
+
+
 def test_the_names_of_classes_are_those_of_the_file(tmp_path: Path) -> None:
     data = Parquet(str(written(tmp_path / "a.parquet", range(10), names=True))).load()
     assert data.num_classes == 5 and data.description["classes"] == ["cat", "dog", "owl", "bee", "cow"]
