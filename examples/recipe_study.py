@@ -32,6 +32,8 @@ from ganneal.comparison import Arm, LocalProcesses, Study, compare
 from ganneal.comparison.job import Job
 from ganneal.comparison.schedule import stored_choices
 from ganneal.evaluation.stored import Settings, evaluate_run
+from ganneal.experiment import Experiment
+from ganneal.experiments import Choice
 from ganneal.experiments.named import automatic_choices, resolve
 from ganneal.metrics.extractors import EfficientNetLite0, ExtractorConfig, MobileNetV2
 from ganneal.metrics.measures import METRICS
@@ -42,14 +44,17 @@ from ganneal.storage.run_directory import provenance
 FORMAT = 1
 BEFORE = "before"
 _SLOW_ADAM = "--d-optimizer.lr 2e-4 --g-optimizer.lr 2e-4"
+_AS_IT_WAS = f"--model dcgan --model.width 32 --augmentation none --batch-size 64 {_SLOW_ADAM}"
 _FAST_ADAM = "--d-optimizer.lr 4e-4 --g-optimizer.lr 4e-4"
 _HALF_LIFE = "--averaging.half-life 2000 --averaging.rampup 0.05"
 CANDIDATES = {
-    BEFORE: f"--recipe nats --model dcgan --augmentation none --batch-size 64 {_SLOW_ADAM} --averaging.half-life 10000",
-    "dcgan": "--recipe dcgan",
-    "dcgan-plain": "--recipe dcgan --augmentation none",
+    BEFORE: f"--recipe nats {_AS_IT_WAS} --averaging.half-life 10000",
+    "default": "",
     "dcgan-16": "--recipe dcgan --model.width 16",
-    "dcgan-hinge-r1": "--recipe dcgan --loss hinge --model.d-norm layer --regularizer r1 --regularizer.interval 16",
+    "dcgan-16-plain": "--recipe dcgan --model.width 16 --augmentation none",
+    "dcgan-16-hinge-r1": "--recipe dcgan --model.width 16 --loss hinge --model.d-norm layer --regularizer r1 "
+    "--regularizer.interval 16",
+    "dcgan-32": "--recipe dcgan --model.width 32",
     "nats": "--recipe nats",
     "fastgan-8": f"--recipe fastgan --model.width 8 {_HALF_LIFE}",
     "fastgan-16": f"--recipe fastgan {_HALF_LIFE}",
@@ -60,7 +65,7 @@ CANDIDATES = {
     "projected-dcgan": f"--recipe projected --model.generator dcgan --model.generator.upsampling nearest {_HALF_LIFE}",
     "sngan": f"--recipe sngan {_HALF_LIFE}",
 }
-"""Options of `ganneal train` by the candidate's name."""
+"""Options of `ganneal train PATH` by the candidate's name; ``default`` has none."""
 METRIC_NAMES = ("kernel", "density-coverage")
 SAMPLES = 500
 LONG = 120
@@ -90,20 +95,26 @@ class Ledger:
         self.runs: list[dict[str, Any]] = content["runs"]
 
     def add(self, run: Mapping[str, Any]) -> None:
-        """Keep one more run."""
+        """Keep one more run, in place of one of the same name, set, time and seed."""
+        place = ("set", "candidate", "seconds", "seed")
+        self.runs = [other for other in self.runs if any(other[key] != run[key] for key in place)]
         self.runs.append(dict(run))
         self.file.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(self.file, json.dumps({"format": FORMAT, "runs": self.runs}, indent=1).encode())
 
     def of(self, images: str, rung: Rung) -> list[dict[str, Any]]:
-        """The runs of one set and one rung whose candidates are what they were."""
+        """The runs of one set and one rung."""
         return [
             run
             for run in self.runs
-            if (run["set"], run["seconds"]) == (images, rung.seconds)
-            and run["seed"] < rung.seeds
-            and run["options"] == CANDIDATES.get(run["candidate"])
+            if (run["set"], run["seconds"]) == (images, rung.seconds) and run["seed"] < rung.seeds
         ]
+
+
+def settings_of(experiment: Experiment) -> dict[str, Any]:
+    """What a candidate trains on every machine, as JSON types: a recipe that has changed since is another candidate."""
+    other = ("data", "seed", "precision", "init_from")
+    return json.loads(json.dumps({key: value for key, value in experiment.identity().items() if key not in other}))
 
 
 def ranked(runs: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -184,11 +195,13 @@ class RecipeStudy:
 
     def rung(self, images: str, rung: Rung, names: Sequence[str]) -> None:
         """Train and measure what the ledger lacks of one rung on one set, seed by seed; then draw the sheet."""
-        done = {(run["candidate"], run["seed"]) for run in self.ledger.of(images, rung)}
+        done = {(run["candidate"], run["seed"]): run["settings"] for run in self.ledger.of(images, rung)}
         for seed in range(rung.seeds):
-            missing = [name for name in names if (name, seed) not in done]
+            folder = self.out / images / f"{rung.seconds:g}-seed{seed}"
+            chosen, arms = self._arms(images, rung, names, folder)
+            missing = [arm for arm in arms if done.get((arm.name, seed)) != settings_of(arm.experiment)]
             if missing:
-                self._compared(images, rung, missing, seed)
+                self._compared(images, rung, missing, seed, folder, chosen)
         grids = {
             f"{name}  KD {distance(self.ledger.of(images, rung), name):.2f}": file
             for name in names
@@ -197,8 +210,11 @@ class RecipeStudy:
         if grids:
             sheet(grids, self.out / f"{images}-{rung.seconds:g}.png")
 
-    def _compared(self, images: str, rung: Rung, names: Sequence[str], seed: int) -> None:
-        path, folder = self.sets[images], self.out / images / f"{rung.seconds:g}-seed{seed}"
+    def _arms(
+        self, images: str, rung: Rung, names: Sequence[str], folder: Path
+    ) -> tuple[dict[str, Choice] | None, list[Arm]]:
+        """What is chosen for the set, and the candidates' experiments."""
+        path = self.sets[images]
         options = {name: [*CANDIDATES[name].split(), *QUIET] for name in names}
         # Sizes that all networks make; the choices of the first call in this folder hold for those after it.
         chosen = automatic_choices(
@@ -206,15 +222,25 @@ class RecipeStudy:
             stored_choices(folder).get(path),
             asked_by(*options.values(), limits={"cpu_seconds": rung.seconds}),
         )
-        arms = tuple(
+        return chosen, [
             Arm(name, configure(resolve(path, chosen), words, path, chosen)) for name, words in options.items()
-        )
-        study = Study(images, arms, (seed,), "cpu_seconds", rung.seconds, names[0])
+        ]
+
+    def _compared(
+        self,
+        images: str,
+        rung: Rung,
+        arms: Sequence[Arm],
+        seed: int,
+        folder: Path,
+        chosen: dict[str, Choice] | None,
+    ) -> None:
+        study = Study(images, tuple(arms), (seed,), "cpu_seconds", rung.seconds, arms[0].name)
 
         def ended(job: Job, outcome: dict[str, Any]) -> None:
             self._keep(images, rung, job, outcome)
 
-        compare(study, folder, LocalProcesses(1), say=say, chosen=encode({path: chosen}), ended=ended)
+        compare(study, folder, LocalProcesses(1), say=say, chosen=encode({self.sets[images]: chosen}), ended=ended)
 
     def _keep(self, images: str, rung: Rung, job: Job, outcome: dict[str, Any]) -> None:
         finished = outcome["status"] == "finished"
@@ -228,6 +254,7 @@ class RecipeStudy:
                 "set": images,
                 "candidate": job.arm,
                 "options": CANDIDATES[job.arm],
+                "settings": settings_of(job.experiment),
                 "precision": job.experiment.precision,
                 "seconds": rung.seconds,
                 "seed": job.seed,
