@@ -1,4 +1,4 @@
-"""What composite functional gradients keep between steps: stored discriminators, the pool, the state of a fit."""
+"""State of composite functional gradients between steps: stored discriminators, the pool and the fit."""
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -134,7 +134,7 @@ class SamplePool:
 
     @classmethod
     def of(cls, state: dict[str, Any], device: torch.device) -> "SamplePool":
-        """What a `state_dict` holds."""
+        """The chain that a `state_dict` holds."""
         condition = tuple(each.to(device) for each in state["condition"])
         return cls(state["latents"].to(device), condition, state["samples"].to(device), state["skipped"])
 

@@ -42,7 +42,7 @@ class ThisMachine:
 
 @dataclass(frozen=True)
 class DataAndPlayers:
-    """What an experiment is trained on, and its players before normalization."""
+    """The data of an experiment and its players before normalization."""
 
     dataset: Dataset
     pair: ModelPair
@@ -198,7 +198,7 @@ def _signs_of_outputs(experiment: Experiment) -> Refusals:
 
 
 def _capture(experiment: Experiment) -> Refusals:
-    """What cannot be recorded."""
+    """Refuse passes that cannot be recorded."""
     if experiment.capture == "none":
         return
     instead = "use capture='none'"
@@ -217,7 +217,7 @@ def _capture(experiment: Experiment) -> Refusals:
 
 
 def _recomputes(family: Model | None) -> bool:
-    """Whether ``family``, or one that it is put together from, computes activations again in the backward pass."""
+    """True if ``family``, or a family it is built from, recomputes activations in the backward pass."""
     parts = (getattr(family, player, None) for player in ("generator", "discriminator"))
     return getattr(family, "recompute", False) or any(_recomputes(part) for part in parts if part is not None)
 
@@ -236,7 +236,7 @@ class _NotRecorded(Ranks):
 
 
 def _reads_other_ranks(loss: Loss) -> bool:
-    """Whether ``loss`` takes a mean over ranks, or what others have: it is asked with outputs of two samples."""
+    """True if ``loss`` reads values of other ranks, such as a mean. It is asked with outputs of two samples."""
     outputs = torch.zeros(2)
     # Found by trying, so that a loss of one's own need not declare it.
     try:
@@ -290,7 +290,7 @@ def _processes(experiment: Experiment) -> Refusals:
 
 
 def _has_a_program() -> bool:
-    """Whether this process runs a file, or the text behind ``-c``, that can be run again."""
+    """True if this process runs a file, or the text after ``-c``, that can be run again."""
     return hasattr(sys.modules["__main__"], "__file__") or sys.argv[:1] == ["-c"]
 
 

@@ -7,16 +7,16 @@ Clock = Literal["num_real", "d_updates", "g_updates"]
 """A deterministic clock; the two of time are left out because nothing that trains may depend on them."""
 
 RuleClock = Literal[Clock, "own_updates"]
-"""What a player's learning-rate rule may count: the clocks, or the updates of the player itself."""
+"""Clocks for a player's learning-rate rule: the deterministic ones, or the player's own updates."""
 
 BudgetClock = Literal[Clock, "seconds", "cpu_seconds"]
-"""What a budget may be in, and what runs may be compared at."""
+"""Clocks for a budget, at which runs may be compared."""
 CLOCKS: tuple[BudgetClock, ...] = ("num_real", "d_updates", "g_updates", "seconds", "cpu_seconds")
 
 
 @dataclass
 class Counters:
-    """How far a run is."""
+    """Progress of a run on every clock."""
 
     num_real: int = 0
     """Real images used to update the discriminator."""

@@ -52,7 +52,7 @@ KINDS: dict[str, type] = {
     "d_optimizer": OptimizerConfig,
     "g_optimizer": OptimizerConfig,
 }
-"""What each part of an experiment must be."""
+"""Protocol of each part of an experiment."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Records:
-    """What a run writes down, and how often."""
+    """Records of a run and their intervals."""
 
     log_every: int = 1_000
     """Real images between log rows."""
@@ -114,10 +114,11 @@ class Records:
     classes: Classes = "data"
     """Draw the classes of an evaluation's samples as often as the data has them, or all alike."""
     on_collapse: Literal["warn", "stop", "rollback"] = "warn"
-    """What an alarm of mode loss or duplicates does; rollback goes back to the best evaluation's weights and on."""
+    """Reaction to an alarm of mode loss or duplicates. Rollback restores the weights of the best evaluation and goes
+    on."""
     sampler: Literal["generator", "pushed"] | None = None
-    """What samples are drawn from: the averaged generator, or the generator as trained followed by the pushes of the
-    stored discriminators. None takes the pushes where the scheme stores any."""
+    """Source of samples: the averaged generator, or the generator as trained followed by the stored discriminators'
+    pushes. None takes the pushes where the scheme stores discriminators."""
     checkpoint_seconds: float = 60.0
     """Checkpoints are made at the first log row after so many seconds, on a signal, and at the end."""
     keep_every: int = 0
@@ -158,7 +159,7 @@ class Records:
         check_choices(self, "records.")
 
     def is_early(self, before: float, now: float) -> bool:
-        """Whether one of ``early_seconds`` came when the seconds of training went from ``before`` to ``now``."""
+        """True if one of ``early_seconds`` passed while the training time went from ``before`` to ``now``."""
         return any(before < seconds <= now for seconds in self.early_seconds)
 
 
@@ -173,15 +174,15 @@ class Experiment:
     loss: Loss = NonSaturating()
     regularizer: Regularizer = Sum()
     normalization: Normalization = Unnormalized()
-    """Of the discriminator, beside what its model has."""
+    """Normalization of the discriminator, beside its model's own."""
     augmentation: Augmentation = Unchanged()
-    """Of everything that enters the discriminator."""
+    """Random changes of everything that enters the discriminator."""
     task: Task = Unconditional()
     push: Push = Push()
-    """Of the samples, in schemes that push them."""
+    """Rule for moving samples, in schemes of functional gradients."""
     d_optimizer: OptimizerConfig = Adam()
     g_optimizer: OptimizerConfig = Adam()
-    """Of the generator's updates; a fit to a pool begins with a fresh one of the same settings."""
+    """Optimizer of the generator's updates. A fit to a pool begins with a fresh one of the same settings."""
     averaging: Averaging = Averaging()
     batch_size: int = 64
     """Real images, and as many fakes, of one discriminator update."""
@@ -263,7 +264,7 @@ class Experiment:
         return self.generator_batch if self.loss.needs_real or self.task.needs_real else 0
 
     def makes(self, *kinds: type[Step]) -> bool:
-        """Whether the scheme's second round, where everything is under way, has steps of one of the ``kinds``."""
+        """True if the scheme's second round, where everything is under way, has steps of one of the ``kinds``."""
         # Steps are made as they are asked for: a round of thousands ends at the first of the kind.
         return any(isinstance(step, kinds) for step in self.scheme(1))
 
@@ -274,7 +275,7 @@ class Experiment:
 
     @property
     def sampler(self) -> Literal["generator", "pushed"]:
-        """What samples are drawn from, `Records.sampler` or what follows from the scheme."""
+        """Source of samples: `Records.sampler`, or the one that follows from the scheme."""
         # A round of functional gradients ends with the generator followed by its pushes; an average of generators lies
         # elsewhere, where no discriminator was trained to push from.
         return self.records.sampler or ("pushed" if self.makes(StoreDiscriminator) else "generator")
@@ -296,7 +297,7 @@ class Experiment:
         return kept
 
     def changes_from(self, stored: Mapping[str, Any]) -> list[str]:
-        """What differs between the identity of an encoded experiment and this one's, a line each."""
+        """Differences between the identity of an encoded experiment and this one's, a line each."""
         before = self.trained(stored)
         # Through JSON, as the stored one went: tuples are lists there.
         now = json.loads(json.dumps(self.identity()))

@@ -1,4 +1,4 @@
-"""What the machine at hand computes with."""
+"""The arithmetic of the machine at hand."""
 
 import os
 from dataclasses import dataclass
@@ -6,16 +6,16 @@ from pathlib import Path
 
 CPU_INFO = Path("/proc/cpuinfo")
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
-"""Of processors that compute in it, as Linux says on x86."""
+"""Flags of processors with bfloat16 arithmetic, as Linux names them on x86."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What decides how large and how precise a network may be."""
+    """The hardware facts that decide the size and precision of a network."""
 
     accelerator: bool
     bfloat16: bool | None
-    """Whether bfloat16 is computed in, rather than emulated; None where it cannot be told."""
+    """True if the hardware computes in bfloat16, False if it emulates it; None where this is unknown."""
 
 
 def this_machine() -> Machine:
@@ -29,7 +29,7 @@ def this_machine() -> Machine:
 
 
 def processor_computes_bfloat16() -> bool | None:
-    """Whether the CPU has arithmetic of its own for bfloat16; None where it cannot be told."""
+    """True if the CPU has bfloat16 arithmetic of its own; None where this is unknown."""
     # torch has no public question for it; on other systems than Linux the file is missing.
     try:
         lines = CPU_INFO.read_text("utf-8").splitlines()

@@ -21,7 +21,7 @@ class Normalization(Protocol):
 
     @property
     def per_sample_gradients(self) -> bool:
-        """Whether it differentiates the discriminator sample by sample, which batch norm in it would falsify."""
+        """True if it differentiates the discriminator sample by sample, which batch norm in it would falsify."""
         ...
 
     def apply(self, discriminator: nn.Module) -> nn.Module:

@@ -1,4 +1,4 @@
-"""What a scheme will do, before it does it: counts, cost and the size of its generator steps.
+"""Plan of a scheme before it runs: counts, cost and the size of its generator steps.
 
 Everything is computed from one round's flattened steps, so it holds for any scheme. Pure Python.
 """
@@ -39,7 +39,7 @@ class LevelPlan:
 
 @dataclass(frozen=True)
 class Stage:
-    """What a round of functional gradients does beside its discriminator updates."""
+    """Work of a round of functional gradients beside its discriminator updates."""
 
     stored: int
     """Discriminators stored, and pushes of one sample drawn after training."""
@@ -105,7 +105,7 @@ LETTERS: dict[type[Step], str] = {
     StoreDiscriminator: "S",
     FitGenerator: "F",
 }
-"""What each step is called in a sequence."""
+"""Letter of each step in a sequence."""
 
 
 def _symbols(steps: Sequence[Step]) -> str:
@@ -223,7 +223,7 @@ def _row(level: LevelPlan) -> str:
 
 
 def _shown_stage(stage: Stage, figures: Plan, batch_size: int) -> list[str]:
-    """What a round that stores discriminators does, for batches of ``batch_size``."""
+    """The work of a round that stores discriminators, for batches of ``batch_size``, as text."""
     pool, batches = stage.pool_size, ceil(stage.pool_size / batch_size)
     total = sum(level.weight for level in figures.levels)
     return [
@@ -250,7 +250,7 @@ def _shown_reals(figures: Plan, batch_size: int, g_reals: int) -> list[str]:
 
 
 def _shown_updates(figures: Plan, g_cost: float, reals: list[str], moments: MomentDecays | None) -> list[str]:
-    """What a round of updates of both players does and costs."""
+    """The work and the cost of a round of updates of both players, as text."""
     return [
         f"updates per round          {figures.d_updates} D, {figures.g_updates} G",
         f"cost per D update          {figures.cost(g_cost):.3g} x CTS (a G update costs {g_cost:g} D updates)",

@@ -1,4 +1,4 @@
-r"""How samples move along a discriminator's input gradient: the functional step of composite functional gradients.
+r"""Moves of samples along a discriminator's input gradient: the functional step of composite functional gradients.
 
 A push is :math:`x \leftarrow x + \eta\, \phi(\delta(x) \nabla_x D(x))`. Standard training differentiates the
 generator's loss in the generator's parameters, a push differentiates it in the samples: with ``delta`` "loss" it goes
@@ -24,7 +24,7 @@ class Delta(Protocol):
 
     @property
     def reads_loss(self) -> bool:
-        """Whether it is that of the generator's loss, which then must not need real samples."""
+        """True if the factor is that of the generator's loss, which then must not need real samples."""
         ...
 
     def potential(self, logits: PerSample, loss: Loss) -> PerSample:

@@ -11,7 +11,7 @@ RANDOM_STREAMS = ("latents", "task", "penalty", "augmentation", "players", "pool
 """Training's named random generators. The data stream has none: it is a function of its position."""
 
 OF_SAMPLES = ("latents", "task", "penalty", "augmentation")
-"""Those whose draws are rows of a batch, which ranks share; the others' are the same on every rank."""
+"""Generators whose draws are rows of a batch, which ranks share. The others' draws are the same on every rank."""
 
 
 def derive_seed(seed: int, name: str) -> int:

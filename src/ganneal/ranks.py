@@ -1,4 +1,4 @@
-"""What the processes that train one run together, its ranks, compute and tell each other; alone, all of it is the
+"""Ranks, the processes that train one run together: shared computation and messages. One rank alone computes the
 identity.
 
 A loss or penalty that reads a whole batch takes its averages here, so that it reads the batch of all ranks:
@@ -31,13 +31,13 @@ class Ranks:
     rank: int = 0
     count: int = 1
     device: torch.device | None = None
-    """Where this rank's players live; None leaves it to the experiment."""
+    """Device of this rank's players; None leaves it to the experiment."""
     control: Any = None
     """The process group for decisions, on the CPU whatever the device is."""
 
     @property
     def leads(self) -> bool:
-        """Whether this is the rank that writes and decides."""
+        """True if this is the rank that writes and decides."""
         return self.rank == 0
 
     def share(self, count: int) -> int:
@@ -78,7 +78,7 @@ class Ranks:
         return [value / self.count for value in self._reduced(values, dist.ReduceOp.SUM)]
 
     def tell(self, value: Any = None) -> Any:
-        """What the first rank gives, on every rank; any picklable value."""
+        """Broadcast the first rank's value to every rank; any picklable value."""
         if self.count == 1:
             return value
         # Pickled by torch: what is sent comes from the processes of this run alone.

@@ -16,7 +16,7 @@ class TrainingStopped(ValueError):
 
 
 REMEDY = "lower the learning rates, or add a regularizer such as r1"
-"""What helps a run that diverged."""
+"""Remedy for a run that diverged."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Divergence:
         return replace(self, limit=largest_gap) if self.limit is None else self
 
     def reason(self, row: Row) -> str | None:
-        """What is wrong in ``row``, or None."""
+        """The fault in ``row``, or None."""
         limit = inf if self.limit is None else self.limit
         # In both directions, as the authors' PyTorch code; their C++ code stops at a positive difference only.
         gap = row.get("d_real", 0.0) - row.get("d_fake", 0.0)

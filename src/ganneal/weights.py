@@ -1,4 +1,4 @@
-"""How strongly each level of a schedule acts: rules from the number of uses of each level to positive weights.
+"""Weights of the levels of a schedule: rules from the number of uses of each level to positive weights.
 
 A rule is called with ``counts``, how often each level's weight is used within a round (1..n in `schemes.Nested`, all 1
 in a functional-gradient scheme), and the round's number. Pure Python, so that schedules can be planned without torch.

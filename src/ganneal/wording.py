@@ -23,7 +23,7 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def lost(summary: Mapping[str, Any]) -> str:
-    """How many runs diverged, to stand before the mean of the others.
+    """Number of runs that diverged, as words before the mean of the others.
 
     >>> lost({"n": 3, "diverged": 2}), lost({"n": 0, "diverged": 2}), lost({"n": 3, "diverged": 0})
     ('2 of 5 diverged, others ', '2 of 2 diverged', '')
@@ -63,7 +63,7 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def distinguishing_digits(values: Iterable[float]) -> int:
-    """How many significant digits, at least 3, show different ``values`` as different.
+    """Number of significant digits, at least 3, that show different ``values`` as different.
 
     >>> [distinguishing_digits(values) for values in ([0.1, 20, 300], [14.78, 14.8, 14.82], [5, 5])]
     [3, 4, 3]

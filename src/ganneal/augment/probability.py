@@ -1,4 +1,4 @@
-"""How often a random change is made: on a schedule, or adapted to how much the discriminator overfits."""
+"""Rules for the probability of a random change: a schedule, or adapted to the discriminator's overfitting."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Probability(Protocol):
 
     @property
     def reads_boundary(self) -> bool:
-        """Whether it needs the loss to have an output between real and fake."""
+        """True if the rule needs a loss whose output has a boundary between real and fake."""
         return False
 
     @abstractmethod

@@ -42,7 +42,7 @@ class Augmentation(Protocol):
         """
 
     def probability_now(self, state: AugmentState, counters: Counters) -> Tensor | float | None:
-        """How often each change is made now, for the log; None where it is always the same."""
+        """The present probability of each change, for the log. None where it is constant."""
         return None
 
 

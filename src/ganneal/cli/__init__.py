@@ -34,7 +34,7 @@ COMMANDS = {
 }
 
 BARE = ("train", "compare", "evaluate", "games", "plan", "data")
-"""Commands that print their help where nothing is asked of them."""
+"""Commands that print their help when called without arguments."""
 
 
 def _help() -> str:
@@ -49,12 +49,12 @@ def _help() -> str:
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *place: object) -> None:
-    """A warning for a person: without the place in the source."""
+    """Print a warning without its place in the source."""
     print(f"warning: {message}", file=sys.stderr)
 
 
 def _advice(name: str, number: int) -> str:
-    """What to do about an error of the operating system in the command ``name``."""
+    """Advice on an error of the operating system in the command ``name``."""
     match number:
         # A file may also be too large for the limit of `ulimit -f` or for the file system, as 4 GB are for FAT32.
         case errno.ENOSPC | errno.EDQUOT | errno.EFBIG:
@@ -105,7 +105,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _found(name: str, rest: list[str]) -> "tuple[type[Command], str, list[str]]":
-    """The command called ``name``, or the one inside it that ``rest`` begins with; its whole name; the words after."""
+    """The command called ``name``, or the inner one that ``rest`` begins with; its whole name; the remaining words."""
     from ganneal.registry import lookup
 
     lookup("command", COMMANDS, name)
@@ -118,7 +118,7 @@ def _found(name: str, rest: list[str]) -> "tuple[type[Command], str, list[str]]"
 
 
 def _run(arguments: list[str]) -> int:
-    """`main`, but for output that nobody reads: a `BrokenPipeError`."""
+    """Run `main` without the handling of closed output, which raises `BrokenPipeError` here."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_help())
         return 0

@@ -1,4 +1,4 @@
-"""What a command is: a frozen dataclass."""
+"""The protocol of a command: a frozen dataclass."""
 
 import shlex
 import sys
@@ -10,7 +10,7 @@ from ganneal.cli.options import Parts, parse
 
 
 def say(text: str) -> None:
-    """Tell the person at work, beside the output."""
+    """Print a message to the user on standard error."""
     # At once: hours of work may be followed through a pipe or a file.
     print(text, file=sys.stderr, flush=True)
 
@@ -26,18 +26,18 @@ class Command(ABC):
     parts: ClassVar[Parts] = {}
     """The options that take the name of a registered part."""
     usage: ClassVar[Sequence[str]] = ()
-    """The ways to call it, where the arguments alone do not say them."""
+    """Calls for the help, where the arguments alone do not show them."""
     prefix: ClassVar[str | None] = None
-    """Of its options on data, for messages; None where it has none (`data.messages`)."""
+    """Prefix of its data options, for messages; None where it has none (`data.messages`)."""
     commands: ClassVar[Mapping[str, "type[Command]"]] = {}
     """The commands inside it, by name."""
 
     opens: ClassVar[str] = ""
-    """What the first word must be, where it decides on the options after it."""
+    """Name of the first word where that word decides on the options after it."""
 
     @classmethod
     def begun(cls, first: str) -> "Command | type[Command]":
-        """The options as they stand before others than the word ``first`` are read."""
+        """The default options after the first word ``first``."""
         return cls
 
     @classmethod
@@ -56,12 +56,12 @@ class Command(ABC):
 
     @classmethod
     def sections(cls) -> Mapping[str, str]:
-        """Title -> text of what the help says before the options."""
+        """Sections of the help before the options: title -> text."""
         return {}
 
     @classmethod
     def more(cls) -> Mapping[str, str]:
-        """Options that are no fields -> their meaning."""
+        """Further rows of the help that are no fields: option -> meaning."""
         return {}
 
     def everything(self) -> tuple[Any, Parts]:
@@ -70,4 +70,4 @@ class Command(ABC):
 
     @abstractmethod
     def __call__(self, typed: str) -> int | None:
-        """Do the work; ``typed`` is the whole command for the record. The exit status, None for 0."""
+        """Do the work. ``typed`` is the whole command for the record. Returns the exit status, None for 0."""

@@ -25,9 +25,10 @@ from ganneal.training.interruption import Interrupted
 
 @dataclass(frozen=True)
 class CompareCommand(Command):
-    """Train every arm under every seed, equal in one clock, and print means with intervals, last and best, and a
-    verdict only where the paired interval excludes 0, corrected for the number of arms. A run that diverged is worse
-    than every finite value. The same command goes on where it was stopped; a run that fails is a row."""
+    """Train every arm under every seed and compare the arms at equal amounts of one clock. The table has means with
+    intervals, last and best. A verdict is given only where the paired interval, corrected for the number of arms,
+    excludes 0. A diverged run counts as worse than every finite value. A failed run is a row of its own. The same
+    command continues a stopped comparison."""
 
     usage = ("ARM... --CLOCK AMOUNT [options]",)
     opens = "arms"
@@ -43,44 +44,44 @@ class CompareCommand(Command):
     seconds: Annotated[float | None, Typed(value="S")] = None
     """Clock: training time."""
     cpu_seconds: Annotated[float | None, Typed(value="S")] = None
-    """Clock: processor time of training, for a machine that does other work too. The arms are equal in one of these
-    five."""
+    """Clock: processor time of training, for a machine that does other work too. Give exactly one of these five
+    clocks."""
     seeds: Annotated[str, Typed(value="N")] = "3"
-    """Number of seeds, 0 to N-1, or a list as 0,3,7."""
+    """Number of seeds, which are 0 to N-1, or a list such as 0,3,7."""
     controls: bool = False
-    """Beside the one nested annealed arm: CTS at equal updates and at equal seconds, NTS, and the control of equal
-    total generator step (a matched learning rate under Adam and RMSProp, a constant weight under SGD and conjugate
-    gradients). Beside annealed functional gradients: without annealing (cfg), constant (cfg-matched) and reversed
-    (cfg-reversed)."""
+    """Add the controls that a claim for annealing needs. Beside one nested annealed arm: CTS at equal updates, CTS at
+    equal seconds, NTS, and a control of equal total generator step. That last control has a matched learning rate under
+    Adam and RMSProp, a constant weight under SGD and conjugate gradients. Beside annealed functional gradients: without
+    annealing (cfg), constant (cfg-matched) and reversed (cfg-reversed)."""
     baseline: Annotated[str | None, Typed(value="ARM")] = None
-    """The arm that the others are compared with; left out, the first, with --controls CTS or cfg."""
+    """Arm that the others are compared with. Default: the first; with --controls, CTS or cfg."""
     jobs: int | None = None
-    """Runs at once on this machine; left out, as many as it has cores."""
+    """Parallel runs on this machine. Default: the number of its cores."""
     cluster: Annotated[str | None, Typed(value="ADDRESS")] = None
-    """Run on a Ray cluster instead ("auto", or "local" for one of this machine). Needs the extra ganneal[cluster] and
-    a directory that all machines share."""
+    """Run on a Ray cluster: its address, "auto", or "local" for a cluster on this machine. Needs the extra
+    ganneal[cluster] and a directory that all machines share."""
     out: Annotated[str | None, Typed(value="DIR")] = None
-    """Directory; left out, runs/compare-FIRST ARM."""
+    """Directory of the study. Default: runs/compare-FIRST_ARM."""
     changes: Annotated[tuple[str, ...], REST] = ()
     """Options that change every arm."""
 
     @classmethod
     def sections(cls) -> Mapping[str, str]:
-        """What an arm is."""
+        """The section that explains arms."""
         forms = {
-            "digits-nats": "As `ganneal train` takes it; a path of images too.",
+            "digits-nats": "An experiment of `ganneal train`, or a path of images.",
             "hinge=digits-nats,loss=hinge,scheme.levels=3": "LABEL=EXPERIMENT,OPTION=VALUE,...",
-            "mirrored=digits-nats,flip": "A switch has no value: flip, no-flip.",
+            "mirrored=digits-nats,flip": "A switch has no value: flip or no-flip.",
         }
         return {
-            "an ARM is an experiment, with a label and changes of its own if need be": aligned_table(forms),
+            "an ARM is an experiment, with a label and changes of its own where you need them": aligned_table(forms),
             "experiments": paragraph(", ".join(EXPERIMENTS)),
         }
 
     @classmethod
     def more(cls) -> Mapping[str, str]:
         """Options of all arms."""
-        return {"--OPTION VALUE": "Any other option of `ganneal train` changes every arm, as --precision bf16."}
+        return {"--OPTION VALUE": "Any other option of `ganneal train` changes every arm, such as --precision bf16."}
 
     def everything(self) -> tuple[Any, Parts]:
         """The experiment of the first arm."""

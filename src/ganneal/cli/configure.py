@@ -1,4 +1,4 @@
-"""From words on the command line to an experiment; shared by the commands that train."""
+"""Make an experiment of words on the command line; shared by the commands that train."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -120,7 +120,7 @@ class BudgetOption:
 
 
 def asked_by(*arms: Sequence[str], limits: Mapping[str, float] | None = None) -> Asked:
-    """What the arguments of one run, or of several ``arms`` on one path, ask for before the rest is chosen.
+    """Read what the arguments of a run, or of ``arms`` on one path, fix before the rest is chosen.
 
     Args:
         limits: The budget by its clocks, where the arguments do not say it.

@@ -25,29 +25,30 @@ from ganneal.training.display import Display
 
 @dataclass(frozen=True, kw_only=True)
 class ReadingOptions:
-    """How images are read."""
+    """Options for reading images."""
 
     size: ImageSize | None = None
-    """Side in pixels, or WIDTHxHEIGHT as 128x96; left out, a square that follows the median image."""
+    """Side in pixels, or WIDTHxHEIGHT such as 128x96. Default: a square near the median size of the images."""
     channels: int | None = None
-    """1 for grey, 3 for colours, 4 with transparency; left out, grey where all images are."""
+    """1 for grey, 3 for colour, 4 with transparency. Default: grey if all images are grey."""
     fit: Fit = "crop"
-    """Images of another shape are cropped in the middle, padded with black, or stretched."""
+    """Treatment of images of another shape: crop the middle, pad with black, or stretch."""
     levels: Levels | None = None
-    """Of data of more than 8 bits, the lowest and the highest level, which become 0 and 255."""
+    """Lowest and highest level of data of more than 8 bits, which become 0 and 255."""
 
     def reading(self, on_damaged: OnDamaged) -> Reading:
-        """How images are read."""
+        """The settings for reading images."""
         return Reading(size=self.size, channels=self.channels, fit=self.fit, on_damaged=on_damaged, levels=self.levels)
 
     def source(self, path: str, on_damaged: OnDamaged) -> Source:
-        """The images at ``path``, to be read so."""
+        """The source of the images at ``path``, with these settings."""
         return read_as(source_at(path), self.reading(on_damaged))
 
 
 @dataclass(frozen=True)
 class InspectCommand(ReadingOptions, Command):
-    """Count, sizes, classes, damaged files, duplicates, pixel statistics, distances, and a contact sheet."""
+    """Report count, sizes, classes, damaged files, duplicates, pixel statistics and distances of a set of images. Can
+    draw a contact sheet."""
 
     prefix = OWN
 
@@ -69,14 +70,14 @@ class InspectCommand(ReadingOptions, Command):
 
 @dataclass(frozen=True)
 class ConvertCommand(ReadingOptions, Command):
-    """Write a set of images as a zip in the layout of the StyleGAN tools, lossless, of one size, with labels."""
+    """Write a set of images as a lossless zip of one image size, with labels, in the layout of the StyleGAN tools."""
 
     prefix = OWN
 
     path: Annotated[str, ARGUMENT]
     out: Annotated[str, ARGUMENT]
     on_damaged: OnDamaged = "fail"
-    """What to do about images that cannot be read: name them and stop, or name them and go on without."""
+    """Stop at images that cannot be read, or skip them. Both name them."""
 
     def __call__(self, typed: str) -> None:
         """Read, write and say what was written."""
@@ -105,13 +106,13 @@ class StatisticsCommand(ReadingOptions, Command):
     path: Annotated[str | None, ARGUMENT] = None
     """A folder, .zip, .npz, .npy, MNIST's files or CIFAR's archive."""
     size: ImageSize | None = field(default=None, kw_only=True)
-    """Side in pixels, or WIDTHxHEIGHT; left out, they must be of one size."""
+    """Side in pixels, or WIDTHxHEIGHT. Default: the images' own size, which must be the same for all."""
     out: str | None = None
-    """The .npz file to write; left out, PATH-EXTRACTOR.npz in this folder."""
+    """The .npz file to write. Default: PATH-EXTRACTOR.npz in this folder."""
     extractor: ExtractorConfig | None = None
-    """Feature network, with a file of weights by --extractor.path; left out, the one that suits the images."""
+    """Feature network, with its file of weights in --extractor.path. Default: the one that suits the images."""
     on_damaged: OnDamaged = "fail"
-    """What to do about images that cannot be read: name them and stop, or name them and go on without."""
+    """Stop at images that cannot be read, or skip them. Both name them."""
 
     def __call__(self, typed: str) -> None:
         """Read, write and say what was written."""
@@ -130,18 +131,18 @@ class StatisticsCommand(ReadingOptions, Command):
 
 @dataclass(frozen=True)
 class FetchDataCommand(Command):
-    """Download the original files of a small data set, checked by their published checksums; or a set of the hub."""
+    """Download a small data set and check its published checksums, or download a set of the Hugging Face hub."""
 
     name: Annotated[str, ARGUMENT]
     """mnist, fashion-mnist, cifar10 or cifar100; or OWNER/NAME of the Hugging Face hub."""
     out: str | None = None
-    """Folder to write to; left out, ganneal's cache folder, where experiments look, or data/OWNER-NAME of the hub."""
+    """Folder to write to. Default: ganneal's cache folder, where experiments look; for a hub set data/OWNER-NAME."""
     url: str | None = None
-    """A mirror: the address before the files' names; not of the hub."""
+    """Address of a mirror, to which the file names are appended. Not for hub sets."""
     config: str | None = None
-    """Of the hub: the configuration, where the set has several."""
+    """Configuration of a hub set that has several."""
     revision: str | None = None
-    """Of the hub: branch, tag or commit; left out, the newest."""
+    """Branch, tag or commit of the hub set. Default: the newest."""
 
     def __call__(self, typed: str) -> None:
         """Download, check and say what to do next."""
@@ -167,7 +168,7 @@ class FetchDataCommand(Command):
 
 
 def _progress() -> AbstractContextManager[None]:
-    """Within it, long readings say how far they are every ten seconds, on standard error."""
+    """Print progress of long readings inside the block, every ten seconds, on standard error."""
     return reporting(Display(shown=True).reading)
 
 

@@ -36,64 +36,68 @@ class EvaluateCommand(Command):
     run: Annotated[str | None, ARGUMENT] = None
     """Directory of the run, as `ganneal train` wrote it; or zoo:NAME, see `ganneal zoo`."""
     checkpoint: tuple[str, ...] = ()
-    """last | best | snapshots by their numbers of real images; left out, last and, where there are any, best."""
+    """Weights to measure: last, best, or snapshots by their numbers of real images. Default: last, and best where it
+    exists."""
     real: str | None = None
-    """Real images: a folder, a .zip, an .npz or an .npy file; or mean and covariance, as `ganneal data statistics`,
-    pytorch-fid and ADM write them. With a run, in place of its data and read as its data; else with --fake."""
+    """Real images: a folder, a .zip, an .npz or an .npy file. Or mean and covariance, written by `ganneal data
+    statistics`, pytorch-fid or ADM. With a run, they replace its data and are read like it. Without a run, give --fake
+    too."""
     real_count: int | None = None
-    """Images behind a mean and covariance that do not say it."""
+    """Number of images behind a mean and covariance, where their file does not say it."""
     fake: str | None = None
     """Generated images, in place of a run."""
     size: ImageSize | None = None
-    """With --fake, resample all images to this side, or to WIDTHxHEIGHT; left out, they must be of one size."""
+    """With --fake: resample all images to this side, or to WIDTHxHEIGHT. Default: their own size, which must be the
+    same for all."""
     channels: int | None = None
-    """1 reads them as grey, 3 in colours, 4 with transparency; left out, a set is grey where all of its images are."""
+    """1 for grey, 3 for colour, 4 with transparency. Default: grey if all images of the set are grey."""
     fit: Fit = "crop"
-    """Images of another shape are cropped in the middle, padded with black, or stretched."""
+    """Treatment of images of another shape: crop the middle, pad with black, or stretch."""
     on_damaged: OnDamaged = "fail"
-    """What to do about images that cannot be read: name them and stop, or name them and go on without."""
+    """Stop at images that cannot be read, or skip them. Both name them."""
     levels: Levels | None = None
-    """Of data of more than 8 bits, the lowest and the highest level, which become 0 and 255."""
+    """Lowest and highest level of data of more than 8 bits, which become 0 and 255."""
     data_path: Annotated[str | None, Typed(name="data.path", value="PATH")] = None
-    """Where the data of the run lies now; left out, it is looked for where it was, and where it lay from the run."""
+    """Present place of the run's data. Default: the recorded place, then its place relative to the run."""
     held_out_path: Annotated[str | None, Typed(name="held-out.path", value="PATH")] = None
-    """The same of its held-out data."""
+    """Present place of the run's held-out data, with the same default."""
     accept_changed_data: bool = False
-    """Measure against data that is not what the run was trained on, which every record then says."""
+    """Measure although the data has changed since training. Every record then says so."""
     extractor: ExtractorConfig | None = None
-    """Feature network, with a file of weights by --extractor.path; left
-    out, the one that the run names, or the one that suits the images."""
+    """Feature network, with its file of weights in --extractor.path. Default: the run's own, else the one that suits
+    the images."""
     metrics: Annotated[tuple[str, ...], Typed(names=tuple(METRICS))] = tuple(
         name for name, metric in METRICS.items() if metric in DEFAULT_METRICS
     )
-    """Names of metrics."""
+    """Metrics to compute."""
     count: int = 10_000
     """Samples drawn from a run."""
     sampler: SamplerName | None = None
-    """What they are drawn from: the averaged generator, the generator as trained (raw), or that one with its pushes;
-    left out, what the run was followed by."""
+    """Source of the samples: the averaged generator, the generator as trained (raw), or the latter followed by its
+    pushes. Default: the source that the run's own evaluations used."""
     statistics: Statistics | None = None
-    """What the generator's batch norm runs on; left out, the running statistics, or what the run's averaging says."""
+    """Statistics for the generator's batch norm. Default: the running statistics, or the run's own setting
+    (averaging.statistics)."""
     truncation: float | None = None
-    """Truncation of the latents."""
+    """Truncation of the latents, in standard deviations."""
     truncation_form: TruncationForm = "resample"
-    """Entries beyond it are redrawn until within, or all are multiplied by it."""
+    """Redraw the entries beyond the truncation until they are within, or multiply all entries by it."""
     classes: Classes = "data"
-    """How often each class is drawn: as often as the data has it, or all alike."""
+    """Share of each class among the samples: as in the data, or uniform."""
     seeds: tuple[int, ...] = EVALUATION_SEEDS
-    """Evaluation seeds; each draws other samples, and the interval is over them."""
+    """Evaluation seeds. Each draws other samples; the interval is over the seeds."""
     out: str | None = None
-    """File for the records, a JSON line each; of a run it is RUN/evaluation.jsonl if left out."""
+    """File for the records, one JSON line each. Default for a run: RUN/evaluation.jsonl."""
 
     @property
     def reading(self) -> Reading:
-        """How the images of --real and --fake are read; with a run, where it is not as its data."""
+        """The settings for reading the images of --real and --fake; with a run, those that differ from its data's."""
         return Reading(
             size=self.size, channels=self.channels, fit=self.fit, on_damaged=self.on_damaged, levels=self.levels
         )
 
     def _check(self) -> None:
-        """Refuse options that do not go with what is measured."""
+        """Refuse options that contradict the kind of measurement."""
         if (self.run is None) == (self.fake is None) or (self.run is None and self.real is None):
             raise ValueError(
                 f"give a run, with --real or without, or both --real and --fake, got run={self.run}, "

@@ -10,24 +10,24 @@ from ganneal.cli.fields import ARGUMENT
 
 @dataclass(frozen=True)
 class ExportCommand(Command):
-    """Write a trained generator to one file that runs without ganneal. Its images are compared with the original's
-    first; where they differ, there is no file."""
+    """Write a trained generator to one file that runs without ganneal. The command first compares the file's images
+    with the original's. If they differ, it writes no file."""
 
     run: Annotated[str, ARGUMENT]
     """Directory of the run, as `ganneal train` wrote it; or zoo:NAME, see `ganneal zoo`."""
     format: str = "onnx"
-    """onnx, for ONNX Runtime and others; or torch, a program of torch.export."""
+    """onnx for ONNX Runtime and others, or torch for a program of torch.export."""
     out: Path | None = None
-    """The file; left out, it has the run's name and is put in this folder."""
+    """The file to write. Default: the run's name, in this folder."""
     overwrite: bool = False
-    """Replace the file if it is there."""
+    """Replace an existing file."""
     checkpoint: str = "last"
-    """last | best, the weights of the best evaluation; or a snapshot by its number of real images."""
+    """Weights: last, best (of the best evaluation), or a snapshot by its number of real images."""
     sampler: Literal["generator", "pushed"] | None = None
-    """generator exports the generator alone, of a run whose samples are pushed too; left out, as the run."""
+    """Export the samples with their pushes, or the generator alone. Default: the run's own setting."""
     statistics: Literal["running", "standing"] | None = None
-    """What the generator's batch norm runs on: statistics of training, or ones computed anew over 32 batches; left out,
-    as the run says."""
+    """Statistics for the generator's batch norm: those of training, or new ones over 32 batches. Default: the run's own
+    setting."""
 
     def __call__(self, typed: str) -> None:
         """Write, and say how near the file's images are to the original's."""

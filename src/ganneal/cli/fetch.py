@@ -13,11 +13,11 @@ class FetchCommand(Command):
     """Download the weights that FID, KID and the Inception Score are defined by (96 MB)."""
 
     what: Annotated[Literal["inception"], ARGUMENT]
-    """What to download."""
+    """Weights to download."""
     out: str | None = None
-    """File to write; left out, it goes where `ganneal evaluate` looks by itself."""
+    """File to write. Default: the place where `ganneal evaluate` looks."""
     url: str | None = None
-    """A mirror to download from; whatever comes is checked."""
+    """Address of a mirror. The SHA-256 of the download is checked."""
 
     def __call__(self, typed: str) -> None:
         """Download, check and write."""

@@ -18,17 +18,17 @@ from ganneal.registry import nearest
 
 @dataclass(frozen=True)
 class Typed:
-    """How a field is typed, where its name and its type do not say it: ``Annotated[str, Typed(...)]``."""
+    """Settings of a field on the command line beyond its name and type: ``Annotated[str, Typed(...)]``."""
 
     place: Literal["option", "argument", "rest"] = "option"
-    """An option; a word without one; or every option that no other field takes."""
+    """An option; an argument without a flag; or the rest, every option that no other field takes."""
     name: str | None = None
     """The option's name, where it is not the field's."""
     aliases: tuple[str, ...] = ()
     value: str | None = None
-    """What stands for the value in the help."""
+    """Placeholder for the value in the help."""
     names: tuple[str, ...] = ()
-    """The names that the value may be, for help and messages; whoever takes the value checks it."""
+    """Names that the value may be, for help and messages. The command itself checks the value."""
 
 
 ARGUMENT, REST = Typed("argument"), Typed("rest")
@@ -56,7 +56,7 @@ class Option:
 
     @property
     def flags(self) -> dict[str, bool | None]:
-        """Every form of the option, with the value of those that take none."""
+        """Every form of the option, with the value of each form that takes none."""
         if self.switch:
             # The word goes before the last name alone: --records.no-tensorboard.
             before, dot, last = self.flag[2:].rpartition(".")
@@ -65,7 +65,7 @@ class Option:
 
     @property
     def optional(self) -> bool:
-        """Whether the word None is a value."""
+        """True if the word None is a value."""
         return NoneType in get_args(self.hint)
 
     @cached_property
@@ -78,23 +78,23 @@ class Option:
 
     @property
     def switch(self) -> bool:
-        """Whether the option stands alone, without a value."""
+        """True if the option stands alone, without a value."""
         return self.kinds == (bool,)
 
     @property
     def count(self) -> int | None:
-        """The number of words of the value; None for any number."""
+        """Number of words of the value; None for any number."""
         # A switch has one kind and no word.
         return None if ... in self.kinds else len(self.kinds) - self.switch
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The words that the value may be, where they are few."""
+        """The words that the value may be, if they are few."""
         return tuple(map(str, get_args(self.kinds[0]))) if get_origin(self.kinds[0]) is Literal else self.typed.names
 
     @property
     def plain(self) -> bool:
-        """Whether words make the value; a part is made by its name and by options of its own."""
+        """True if words make the value. A part is made by its name and by options of its own instead."""
         return all(kind is ... or _made_of_words(kind) for kind in self.kinds) and not parts_in(self.default)
 
     def read(self, words: Sequence[str], name: str) -> Any:

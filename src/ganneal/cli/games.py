@@ -19,8 +19,8 @@ from ganneal.theory.games.match import Match
 
 @dataclass(frozen=True)
 class GamesCommand(Match, Command):
-    """Play a small game with a known equilibrium by several methods. Writes a picture of the paths and of the distance
-    to the equilibrium, and prints a table."""
+    """Play a small game with a known equilibrium by several methods. The command draws the paths and the distance to
+    the equilibrium, and prints a table."""
 
     parts = {"game.loss": ("loss", LOSSES)}
     opens = "game"
@@ -30,7 +30,7 @@ class GamesCommand(Match, Command):
     # Said again for the names alone, which the help lists.
     methods: Annotated[tuple[str, ...], Typed(names=tuple(METHODS))] = field(default=Match.methods, kw_only=True)
     out: str = "games.png"
-    """Where the picture goes."""
+    """File for the picture."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -39,7 +39,7 @@ class GamesCommand(Match, Command):
 
     @classmethod
     def begun(cls, first: str) -> "GamesCommand":
-        """Of the game of that name."""
+        """The command for the game of that name."""
         # The game in place decides on the options that begin with --game.
         return cls(first, lookup("game", GAMES, first))
 
@@ -52,8 +52,8 @@ class GamesCommand(Match, Command):
     def more(cls) -> Mapping[str, str]:
         """Fields of games."""
         return {
-            "--game.start-x X, --game.start-y Y": "Where both players start; a game's own fields follow the same way, "
-            "as --game.loss and --game.r1 of dirac-gan.",
+            "--game.start-x X, --game.start-y Y": "Starting points of both players. The other fields of a game are set "
+            "the same way, such as --game.loss and --game.r1 of dirac-gan.",
         }
 
     def __call__(self, typed: str) -> None:

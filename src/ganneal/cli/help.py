@@ -55,7 +55,7 @@ def help_asked(command: type[Command], name: str, words: Sequence[str]) -> str |
 
 
 def _is_long(command: type[Command]) -> bool:
-    """Whether the command takes more options than its help has room for."""
+    """True if the command takes more options than its help has room for."""
     return bool(command.more() or command.parts)
 
 
@@ -99,7 +99,7 @@ def _text(command: type[Command], name: str, sections: Mapping[str, str]) -> str
 
 
 def _rows(option: Option, parts: Parts, *, every: bool = False) -> Iterator[tuple[str, str]]:
-    """What is typed for a field and what it means; ``every`` form of a switch, and a value that is no default too."""
+    """Rows of a field: what is typed and what it means. ``every`` adds each form of a switch and empty values."""
     # The option that exchanges a part takes a registered name; its fields are rows of their own.
     _, registry = parts.get(".".join(option.path), ("", {}))
     names = tuple(registry)
@@ -120,7 +120,7 @@ def _default(option: Option, every: bool) -> str:
 
 
 def _value(option: Option) -> str:
-    """What stands for the value: N, X, NAME, or the field's own name; nothing for a switch."""
+    """Placeholder for the value: N, X, NAME, or the field's own name; nothing for a switch."""
     own = option.typed.value or option.path[-1].upper().replace("_", "-")
     plain = {bool: "", int: "N", float: "X"}
     if option.choices and not option.typed.value:

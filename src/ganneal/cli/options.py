@@ -175,7 +175,7 @@ def _changed(options: Any, changes: Mapping[FieldPath, Any]) -> Any:
 
 
 def _unknown(options: Any, name: str, command: str) -> str:
-    """What is wrong with the option ``name``."""
+    """The error for the unknown option ``name``."""
     known = [flag for option in options_of(options) if option.plain for flag in option.flags]
     # A part that no name exchanges, or one of several, has options only for its fields.
     inside = [flag for flag in known if flag.startswith(f"{name}.")]

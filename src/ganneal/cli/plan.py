@@ -30,7 +30,8 @@ class PlanCommand(Command):
     beta1: float = 0.0
     """Decay of the generator's average gradient, for the Adam steps."""
     beta2: float | None = None
-    """Decay of its average squared gradient (smoothing of RMSProp); None takes a memory much longer than a round."""
+    """Decay of its average squared gradient (smoothing of RMSProp). None stands for a memory much longer than a
+    round."""
 
     def __post_init__(self) -> None:
         if not self.g_cost > 0:
@@ -43,7 +44,7 @@ class PlanCommand(Command):
 
     @property
     def moments(self) -> MomentDecays | None:
-        """Those of the generator's optimizer, None where its memory is long."""
+        """Moment decays of the generator's optimizer; None without --beta2."""
         return None if self.beta2 is None else MomentDecays(self.beta1, self.beta2)
 
     @classmethod

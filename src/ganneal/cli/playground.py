@@ -9,16 +9,16 @@ from ganneal.cli.fields import ARGUMENT
 
 @dataclass(frozen=True)
 class PlaygroundCommand(Command):
-    """Play with a trained generator in the browser: seeds, classes, truncation, the way between two seeds."""
+    """Play with a trained generator in the browser: seeds, classes, truncation, interpolation between two seeds."""
 
     run: Annotated[str, ARGUMENT]
     """Directory of the run, as `ganneal train` wrote it; or zoo:NAME, see `ganneal zoo`."""
     checkpoint: str = "last"
-    """last | best, the weights of the best evaluation; or a snapshot by its number of real images."""
+    """Weights: last, best (of the best evaluation), or a snapshot by its number of real images."""
     host: str = "127.0.0.1"
-    """Address to serve at; the default is seen by this machine alone, 0.0.0.0 by everybody who can reach it."""
+    """Address to serve at. 127.0.0.1 is visible to this machine alone, 0.0.0.0 to every machine that can reach it."""
     port: int | None = None
-    """Left out, the first that is free from 7860 on."""
+    """Port to serve at. Default: the first free port from 7860 on."""
 
     def __call__(self, typed: str) -> None:
         """Load, and serve until interrupted."""

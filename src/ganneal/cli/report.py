@@ -10,18 +10,19 @@ from ganneal.cli.fields import Typed
 
 @dataclass(frozen=True)
 class ReportCommand(Command):
-    """Write one HTML file that opens offline: samples over time, curves, schedule, verdicts, how it was made."""
+    """Write one HTML file that opens offline: samples over time, curves, schedule, verdicts and the commands behind
+    them."""
 
     runs: Annotated[tuple[str, ...], Typed("argument", value="RUN")]
-    """One run directory, one comparison directory, or several run directories to see side by side."""
+    """One run directory, one comparison directory, or several run directories to compare by eye."""
     out: Path | None = None
-    """The page; left out, it is report.html in the one directory."""
+    """The page to write. Default: report.html in the one directory."""
     data_path: Annotated[str | None, Typed(name="data.path", value="PATH")] = None
-    """Where the data of one run lies now; left out, it is looked for where it was, and where it lay from the run."""
+    """Present place of one run's data. Default: the recorded place, then its place relative to the run."""
     watch: bool = False
-    """Serve the page of one run to this machine alone until Ctrl-C; it renews itself as the run trains."""
+    """Serve the page of one run to this machine until Ctrl-C. The page updates as the run trains."""
     port: int | None = None
-    """Of --watch; left out, the first that is free from 8000 on."""
+    """Port for --watch. Default: the first free port from 8000 on."""
 
     def __call__(self, typed: str) -> None:
         """Write, and say where the page is; or serve it."""

@@ -25,8 +25,9 @@ PAGE = "reproduction.md"
 
 @dataclass(frozen=True)
 class ReproduceCommand(Command):
-    """Run the rows of a published table through `ganneal compare`, equal in real images, measure them, and write
-    results/SCALE-DATA-FAMILY.json and the page of all tables. The same command goes on where it was stopped."""
+    """Run the rows of a published table through `ganneal compare`, equal in real images, and measure them. The results
+    go to results/SCALE-DATA-FAMILY.json and to the page of all tables. The same command continues a stopped
+    reproduction."""
 
     usage = (
         "                       list tables and scales",
@@ -37,25 +38,25 @@ class ReproduceCommand(Command):
 
     table: Annotated[str | None, ARGUMENT] = None
     scale: Annotated[str | None, Typed(names=tuple(SCALES))] = None
-    """Size of the networks and number of real images; needed for a table."""
+    """Size of the networks and number of real images. A table needs it."""
     plan: bool = False
-    """Print what would run, what is reduced and how long it takes; run nothing."""
+    """Print the planned runs, their reductions and durations; run nothing."""
     rows: Annotated[tuple[str, ...], Typed(value="ROW")] = ()
-    """Only these: DATASET/ARM or ARM, * for anything."""
+    """Rows to run: DATASET/ARM or ARM, with * as a wildcard. Default: all."""
     seeds: Annotated[str, Typed(value="N")] = "1"
-    """Number of seeds, 0 to N-1, or a list as 0,3,7."""
+    """Number of seeds, which are 0 to N-1, or a list such as 0,3,7."""
     data: Annotated[tuple[str, ...], Typed(value="NAME=PATH")] = ()
-    """Where data sets lie."""
+    """Places of data sets, each as NAME=PATH."""
     extractor: Annotated[str | None, Typed(names=tuple(EXTRACTORS))] = None
-    """Network whose features are compared, in place of the scale's."""
+    """Feature network of the comparison. Default: the scale's."""
     jobs: int | None = None
-    """Runs at once on this machine; left out, as many as it has cores."""
+    """Parallel runs on this machine. Default: the number of its cores."""
     out: Annotated[Path, Typed(value="DIR")] = Path("runs/reproduce")
-    """Where the runs go."""
+    """Folder for the runs."""
     results: Annotated[Path, Typed(value="DIR")] = Path("results")
-    """Where the results go."""
+    """Folder for the results."""
     page: Annotated[Path | None, Typed(value="FILE")] = None
-    """The page; left out, docs/reproduction.md, or reproduction.md in --results where there is no docs."""
+    """The page to write. Default: docs/reproduction.md, or reproduction.md in --results where there is no docs."""
 
     @classmethod
     def sections(cls) -> Mapping[str, str]:
@@ -81,7 +82,7 @@ class ReproduceCommand(Command):
             self._reproduce(typed)
 
     def _only(self, *taken: str) -> None:
-        """Refuse other options than those in ``taken``."""
+        """Refuse options other than those in ``taken``."""
         given = [f.name for f in fields(self) if f.name not in ("table", *taken) and getattr(self, f.name) != f.default]
         if given:
             allowed = ", ".join(f"--{name}" for name in taken)

@@ -18,45 +18,45 @@ class SampleCommand(Command):
     run: Annotated[str, ARGUMENT]
     """Directory of the run, as `ganneal train` wrote it; or zoo:NAME, see `ganneal zoo`."""
     checkpoint: str = "last"
-    """last | best, the weights of the best evaluation; or a snapshot by its number of real images."""
+    """Weights: last, best (of the best evaluation), or a snapshot by its number of real images."""
     count: int | None = None
-    """Number of samples; left out, 64, or 8 for each of several truncations."""
+    """Number of samples. Default: 64, or 8 for each of several truncations."""
     out: str = "samples.png"
-    """A .png: one image as it is, several as a grid for the eye. As data, bit for bit, with the classes of labelled
-    samples: an .npz, a .zip, or a folder (no ending) of PNG files. With --interpolate a film: .mp4, .gif or .webp."""
+    """A .png file: one image as it is, or several as a grid. Data, bit for bit, with the classes of labelled samples:
+    an .npz, a .zip, or a folder (no ending) of PNG files. A film of --interpolate: .mp4, .gif or .webp."""
     overwrite: bool = False
-    """Replace the file, or the earlier samples in the folder; other files in the folder stay."""
+    """Replace the file, or the earlier samples in the folder. Other files in the folder stay."""
     seed: int = 0
-    """The same seed draws the same samples."""
+    """Number that fixes the random draws."""
     classes: Annotated[tuple[str, ...], Typed(name="class", aliases=("--labels",))] = ()
-    """Classes by name, by number where the data has no names, repeated in turn over the samples; left out, they are
-    drawn."""
+    """Classes by name, or by number where the data has no names. The samples take them in turn. Default: random
+    classes."""
     drawn: Annotated[Literal["data", "uniform"], Typed(name="classes")] = "data"
-    """Draw classes as often as the data has them, or all alike."""
+    """Frequencies of random classes: as in the data, or uniform."""
     per_class: int | None = None
-    """Draw so many samples of each class, of all or of those of --class, a row for each class; in place of --count."""
+    """Number of samples of each class, or of each class in --class, one row a class. Replaces --count."""
     interpolate: int | None = None
-    """Walk through so many samples and back to the first: a film that repeats, or a .png with a row for each stretch.
-    Latents move on great circles; classes move too, unless one --class holds them. An .mp4 needs ffmpeg."""
+    """Walk through this many samples and back to the first: a film that repeats, or a .png with a row for each stretch.
+    Latents move on great circles. Classes move too, unless one --class holds them. An .mp4 needs ffmpeg."""
     frames: int | None = None
-    """Frames from one sample of --interpolate to the next; left out, a second of film, or 8 in a .png."""
+    """Frames from one sample of --interpolate to the next. Default: a second of film, or 8 in a .png."""
     fps: int = 25
-    """Frames a second of a film."""
+    """Frames per second of a film."""
     truncation: tuple[float, ...] = ()
-    """Redraw the entries of the latents that are beyond it, for typical samples rather than varied ones. Several, as
-    0.5 0.7 1, make a .png with a row for each, of the same latents."""
+    """Redraw the entries of the latents beyond this size, which gives more typical and less varied samples. Several,
+    such as 0.5 0.7 1, make a .png with a row for each, of the same latents."""
     truncation_form: Literal["resample", "scale"] = "resample"
     """Redraw entries beyond the truncation, or multiply all of them by it."""
     statistics: Literal["running", "standing", "batch"] | None = None
-    """What the generator's batch norm runs on: statistics of training, ones computed anew over 32 batches, or those of
-    the samples at hand; left out, as the run says."""
+    """Statistics for the generator's batch norm: those of training, new ones over 32 batches, or those of the samples
+    at hand. Default: the run's own setting."""
     sampler: Literal["generator", "raw", "pushed"] | None = None
-    """The averaged generator, the generator as trained (raw), or that one with the pushes of functional gradients; left
-    out, as the run."""
+    """Source of the samples: the averaged generator, the generator as trained (raw), or the latter followed by its
+    pushes. Default: the run's own setting."""
     raw: bool = False
-    """Draw from the generator that is not averaged, as --sampler raw."""
+    """Draw from the generator as trained, without averaging: same as --sampler raw."""
     columns: int | None = None
-    """Columns of the grid; left out, it is square, or as wide as --per-class."""
+    """Columns of the grid. Default: a square grid, or the width of --per-class."""
 
     def __call__(self, typed: str) -> None:
         """Draw and write."""
@@ -83,7 +83,7 @@ class SampleCommand(Command):
             self._samples(generator, path)
 
     def _check(self) -> None:
-        """Refuse options that do not go together."""
+        """Refuse options that contradict each other."""
         if self.raw and self.sampler not in (None, "raw"):
             raise ValueError(f"--raw and --sampler {self.sampler} are two generators; give one of them.")
         taken = {"--count": self.count, "--per-class": self.per_class, "--columns": self.columns}
@@ -100,7 +100,7 @@ class SampleCommand(Command):
             raise ValueError(f"several values of --truncation make a sheet; end out in .png, got {self.out!r}.")
 
     def _cuts(self) -> "list[Truncation | None]":
-        """The truncations; none at all is one, of everything."""
+        """The truncations; one entry without truncation where none is given."""
         from ganneal.inference.generator import Truncation
 
         return [Truncation(bound, self.truncation_form) for bound in self.truncation] or [None]

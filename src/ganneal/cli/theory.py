@@ -13,11 +13,11 @@ class TheoryCommand(Command):
     """List the statements about ideal players, measure some, or draw the figures of the theory."""
 
     names: Annotated[tuple[str, ...], Typed("argument", value="NAME")] = ()
-    """Statements to measure, as T2.2; all measures every one, in about 15 s. Left out, they are listed."""
+    """Statements to measure, such as T2.2, or all, which takes about 15 s. Default: list them."""
     figures: Path | None = None
     """Folder for score-field.png and langevin.png, which take about 35 s."""
     steps: int | None = None
-    """Training steps of the network in each figure; left out, 6000 and 4000."""
+    """Training steps of the network in each figure. Default: 6000 and 4000."""
 
     def __post_init__(self) -> None:
         if self.steps is not None and self.steps < 1:

@@ -1,4 +1,4 @@
-"""`ganneal train`: train a named experiment, or somebody's own images."""
+"""`ganneal train`: train a named experiment, or your own images."""
 
 import re
 import shlex
@@ -36,7 +36,7 @@ COMMON = {
 
 @dataclass(frozen=True)
 class TrainCommand(Command):
-    """Train, or go on where the same command was stopped."""
+    """Train an experiment or your own images. The same command continues a stopped run."""
 
     usage = ("EXPERIMENT [options]", "PATH [options]        a folder of images, a .zip, an .npz or an .npy file")
     opens = "experiment"
@@ -44,15 +44,15 @@ class TrainCommand(Command):
 
     experiment: Annotated[str, ARGUMENT]
     recipe: Annotated[str | None, Typed(value="NAME", names=tuple(RECIPES))] = None
-    """Network, loss, optimizers and more that go together; any other option changes a part of it."""
+    """Network, loss, optimizers and other settings that go together. Any other option changes a part of it."""
     out: str | None = None
-    """Run directory; left out, runs/EXPERIMENT."""
+    """Run directory. Default: runs/EXPERIMENT."""
     time: Annotated[str | None, Typed(name="for", value="TIME")] = None
     """Time of the whole run, as 45s, 30min, 2h, overnight (8 h); for your own images it decides the width too."""
     dry_run: bool = False
-    """Print the resolved experiment and its first round, train nothing."""
+    """Print the resolved experiment and its first round; train nothing."""
     accept_changed_data: bool = False
-    """Go on although the data is not what the run began with, and record it."""
+    """Continue although the data has changed since the run began, and record the change."""
     changes: Annotated[tuple[str, ...], REST] = ()
     """Options of the experiment."""
 
@@ -74,7 +74,7 @@ class TrainCommand(Command):
 
     @cached_property
     def chosen(self) -> dict[str, Choice] | None:
-        """What is chosen automatically: as a run there has it, else now."""
+        """The automatic choices: those stored in the run, else new ones."""
         # What was chosen lies in the run's directory, whose name depends on the seed: it is needed before the rest.
         # A seed that is no number is refused where it is parsed.
         seed = peek(self.changes, "--seed") or ""

@@ -7,8 +7,8 @@ from ganneal.cli.command import Command
 
 @dataclass(frozen=True)
 class ZooCommand(Command):
-    """List the small trained generators that ship with ganneal, with what was measured of each and the command that
-    made it. `ganneal sample zoo:NAME` draws from one, `ganneal.load("zoo:NAME")` loads it in Python."""
+    """List the small trained generators that ship with ganneal, with their measurements and the command that made each.
+    `ganneal sample zoo:NAME` draws samples from one; `ganneal.load("zoo:NAME")` loads it in Python."""
 
     def __call__(self, typed: str) -> None:
         """Print the list."""

@@ -13,7 +13,7 @@ from ganneal.training.interruption import Interrupted, Interruption
 
 RETRIES = 3
 SECONDS_A_LOOK = 0.5
-"""How long a signal may wait while a study waits for its runs."""
+"""Longest delay of a signal while a study waits for its runs, seconds."""
 
 
 def _on_worker(job: Job) -> dict[str, Any]:

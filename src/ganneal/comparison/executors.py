@@ -1,4 +1,4 @@
-"""Where the runs of a study are executed: processes on this machine, or a Ray cluster."""
+"""Executors of the runs of a study: processes on this machine, or a Ray cluster."""
 
 import multiprocessing
 import os
@@ -23,7 +23,7 @@ class Executor(Protocol):
 
     @property
     def slots(self) -> int:
-        """How many jobs may run at once."""
+        """Number of jobs that may run at once."""
         ...
 
     @property

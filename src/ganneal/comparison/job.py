@@ -28,7 +28,7 @@ OUTCOME_FIELDS = frozenset(
     ("status", "error", "arm", "seed", "budget", "metric", "untrained", "last_seen", "best_seen", "evaluations")
     + ("last", "best", STEP_RATIO, *COUNTED)
 )
-"""What every outcome holds."""
+"""Fields of every outcome."""
 SEAL = "sha256"
 MOST_SECONDS_TO_LET_GO = 120.0
 
@@ -47,11 +47,11 @@ class Job:
 
     @property
     def key(self) -> tuple[str, int]:
-        """What tells jobs of one study apart."""
+        """The arm and the seed, which identify a job in its study."""
         return self.arm, self.seed
 
     def outcome(self) -> dict[str, Any] | None:
-        """What came of it, or None while it has not ended with the present budget.
+        """The outcome, or None while the job has not ended with the present budget.
 
         Raises:
             ValueError: The file that says so is damaged; the message names it.
@@ -61,7 +61,7 @@ class Job:
 
 
 def read_outcome(path: Path) -> dict[str, Any] | None:
-    """What is written in the run directory ``path``, of whatever budget; None where nothing is.
+    """Read the outcome in the run directory ``path``, of whatever budget; None where there is none.
 
     Raises:
         ValueError: The file is damaged.
@@ -78,7 +78,7 @@ def read_outcome(path: Path) -> dict[str, Any] | None:
 
 
 def _holds(outcome: dict[str, Any], budget: Budget) -> bool:
-    """Whether the outcome is that of ``budget`` too; a run that diverged earlier has diverged, a failed one may not."""
+    """True if the outcome also answers for ``budget``. An earlier divergence does; an earlier failure may not."""
     match outcome["status"]:
         # Tried again: a disk that was full may have room by now.
         case "failed":
@@ -169,7 +169,7 @@ def _diverged(job: Job) -> Stop | None:
 
 
 def _of_record(job: Job) -> dict[str, Any]:
-    """What the run's own log says: nothing where it is damaged, which then is the error of the run."""
+    """The outcome's fields from the run's own log; empty where the log is damaged, which the run itself reports."""
     try:
         rows = RunDirectory(job.path).rows()
     except ValueError:

@@ -13,7 +13,7 @@ FAILURE_RULE = (
     "number stands beside the mean of the others. An arm is not called better if one of its runs failed or has not "
     "ended, nor if one diverged at a seed where the other arm's did not."
 )
-"""How runs without a value count, to be said under each table."""
+"""The rule for runs without a value, printed under each table."""
 
 Winner = Literal["ours", "theirs"]
 
@@ -43,7 +43,7 @@ def standing(
     planned: Sequence[int] = (),
     better: Better = "lower",
 ) -> Standing:
-    """How the ``runs`` of one arm stand, each a mapping with ``seed`` and ``status``.
+    """The `Standing` of one arm, from ``runs``: mappings with ``seed`` and ``status``.
 
     Args:
         values: Measured values of those that finished, by seed.
@@ -67,7 +67,7 @@ def standing(
 
 @dataclass(frozen=True)
 class Finding:
-    """What the paired comparison of two arms shows, and why either may not be called better."""
+    """Result of the paired comparison of two arms, with the reason where neither may be called better."""
 
     comparison: PairedComparison
     better: Better

@@ -1,4 +1,4 @@
-"""What a study shows: means with intervals, last beside best, all clocks, a verdict only where one is earned."""
+"""Results of a study: means with intervals, last beside best, all clocks, a verdict only where one is earned."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -175,13 +175,13 @@ def _arm(study: Study, arm: Arm, runs: Sequence[Outcome], *, measured: bool) -> 
 
 
 def _equal_in(study: Study, arm: Arm, reals: float | None) -> str:
-    """What the arm is equal in, and the real images that its generator's updates saw beside those of the clock."""
+    """The clock at which the arm is equal, and the real images that its generator updates saw beside it."""
     beside = f" and {number(reals)} more real images in its G updates, which no clock counts" if reals else ""
     return study.equal_in(arm) + beside
 
 
 def _walks(study: Study, by_arm: Mapping[str, Sequence[Outcome]]) -> list[str]:
-    """How far each matched control walked beside the annealed arm, as measured, at the seeds that both finished."""
+    """Sentences on the steps of each matched control relative to the annealed arm, at the seeds that both finished."""
     steps = {
         name: {run["seed"]: run[STEP_RATIO] for run in runs if run["status"] == "finished" and run[STEP_RATIO]}
         for name, runs in by_arm.items()
@@ -219,7 +219,7 @@ def _with_verdicts(study: Study, arms: list[dict[str, Any]]) -> list[dict[str, A
 
 
 def has_ratio(run: Mapping[str, Any]) -> bool:
-    """Whether its last distance has a ratio to its best; a kernel distance, unbiased, may be negative near 0."""
+    """True if the ratio of the last to the best distance exists. An unbiased kernel distance may be negative near 0."""
     return all(run[key] is not None and run[key] > 0 for key in ("last_seen", "best_seen"))
 
 

@@ -79,7 +79,7 @@ def compare(
 
 
 def _warnings(study: Study) -> list[str]:
-    """What is foretold of arms on this machine, once for all that share it."""
+    """Warnings about arms on this machine, each once for all arms that share it."""
     arms: dict[str, list[str]] = {}
     for arm in study.arms:
         for text in forewarnings(arm.experiment):
@@ -107,7 +107,7 @@ class _StudyRun:
     say: Say
     command: str | None
     description: bytes
-    """What is in the study's file."""
+    """Content of the study's file."""
     told: Ended
     """Who is told of each run that has ended."""
     known: Mapping[JobKey, dict[str, Any]]
@@ -161,7 +161,7 @@ class _StudyRun:
                 self.running += 1
 
     def _settle(self, key: JobKey) -> bool:
-        """Whether nothing has to be run, as the outcome is known."""
+        """True if the outcome is known, so that nothing has to be run."""
         if key in self.looked_at or (job := self._job(key)) is None:
             return False
         self.looked_at.add(key)
@@ -239,7 +239,7 @@ def _check_place(folder: Path) -> None:
 
 
 def stored_choices(out: str | Path) -> dict[str, Any]:
-    """What was chosen automatically for the study in ``out`` by then; empty where there is none."""
+    """The automatic choices stored for the study in ``out``; empty where there are none."""
     return _stored(Path(out)).get("chosen", {})
 
 
@@ -298,7 +298,7 @@ def _data(study: Study, folder: Path, stored: dict[str, Any] | None) -> dict[str
 
 
 def _is_readable(file: Path) -> bool:
-    """Whether it is there and whole; a damaged one is the error of its run, which is a row of the result."""
+    """True if the run is there and whole. A damaged run fails, and its error is a row of the result."""
     try:
         return file.exists() and "experiment" in read_json(file)
     except ValueError:

@@ -18,7 +18,7 @@ from ganneal.storage.encoding import difference, encode
 from ganneal.weights import MatchedConstant, Ones, Reversed
 
 TAKEN = (STUDY, "results.json", "table.md", "report.html")
-"""What stands beside the folders of the arms."""
+"""Files beside the folders of the arms; no arm may have such a name."""
 MATCHED_STEP, MATCHED_CONSTANT = MATCHED = ("matched-step", "matched-constant")
 """Names of the control with the same total generator step, where a constant weight cancels and where it does not."""
 REVERSED = "cfg-reversed"
@@ -115,7 +115,7 @@ class Study:
         return next(arm for arm in self.arms if arm.name == name)
 
     def budget(self) -> Budget:
-        """What each arm without a ``like`` may use."""
+        """Limit of each arm without a ``like``."""
         return budget_of(self.clock, self.amount)
 
     def experiment(self, arm: Arm, seed: int, used: Budget | None) -> Experiment:
@@ -143,12 +143,12 @@ class Study:
 
 
 def _trained(arm: Arm) -> dict[str, Any]:
-    """What the arm trains under every seed, as JSON types."""
+    """The identity of the arm's training under every seed, as JSON types."""
     return {key: value for key, value in arm.experiment.identity().items() if key not in ("seed", "name")}
 
 
 def measured_with(arm: Arm) -> dict[str, Any]:
-    """What decides the number that a run is judged by, as JSON types: with another one it is another number."""
+    """The settings that decide the number by which a run is judged, as JSON types."""
     records = arm.experiment.records
     return {
         # Wherever the data lie, for a study may go on where they have been moved.
@@ -233,7 +233,7 @@ def control_cautions(arm: Arm) -> list[str]:
 
 
 def is_annealed(scheme: Scheme) -> bool:
-    """Whether its weights differ from level to level."""
+    """True if its weights differ from level to level."""
     match scheme:
         case Nested(levels=levels, weights=rule):
             # Of round 0, which stands for all: a rule that moves from round to round is judged by its first.
@@ -247,7 +247,7 @@ def is_annealed(scheme: Scheme) -> bool:
 
 
 def controls(annealed: Arm, clock: BudgetClock) -> tuple[Arm, ...]:
-    """What a claim for annealing must be held against; the first is what the others are compared with.
+    """The arms that a claim for annealing needs as controls. The first is the reference of the others.
 
     For nested training: common training at the study's clock, and at the other of D updates and time that
     ``annealed`` used; nested training without annealing; and the control of the same total generator step. For

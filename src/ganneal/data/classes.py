@@ -19,7 +19,7 @@ Classes = Literal["data", "uniform"]
 LISTED = 12
 """Classes that a line lists; the rest are counted."""
 EMPTY = "classes_without_images"
-"""Where a description keeps the names of the classes that `populated` left out."""
+"""Key of a description for the names of the classes that `populated` left out."""
 
 
 def class_counts(labels: np.ndarray | None, num_classes: int) -> list[int]:
@@ -108,7 +108,7 @@ class Pairing(NamedTuple):
     places: tuple[int, ...]
     """For each class of the other side, in order, its number on this side."""
     words: str
-    """How they were paired: "by name", "by number", or "by index" with the pairs."""
+    """The way of pairing: "by name", "by number", or "by index" with the pairs."""
 
 
 def with_classes_of(names: Sequence[str], dataset: Dataset, *, called: tuple[str, str]) -> tuple[Dataset, str]:
@@ -164,7 +164,7 @@ def paired_classes(ours: Sequence[str], theirs: Sequence[str], *, called: tuple[
 
 
 def paired_in_order(ours: Sequence[str], theirs: Sequence[str], *, called: tuple[str, str]) -> str | None:
-    """How classes are paired that must have the same numbers too, as weights know them by; None where either has none.
+    """Pair classes whose numbers must agree too, as weights know classes by number; None where a side has none.
 
     Raises:
         ValueError: They are others, or of other numbers; the message has the names.

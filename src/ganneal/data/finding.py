@@ -1,4 +1,4 @@
-"""Where data lies: at the path as given, below GANNEAL_DATA, or where `ganneal data fetch` writes."""
+"""Places of data: the path as given, below GANNEAL_DATA, or the folder of `ganneal data fetch`."""
 
 import os
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ class Form(NamedTuple):
     """Patterns of files in the folder, one of which shows that it holds the set; empty where the name is enough."""
 
     def below(self, folder: Path) -> Path | None:
-        """Where it lies in ``folder``; None where it does not."""
+        """The place of the data in ``folder``; None where it is not there."""
         # A folder that is merely called mnist is not MNIST: one of the files has to be in it.
         place = folder / self.name
         there = any(any(place.glob(pattern)) for pattern in self.held) if self.held else place.exists()
@@ -64,7 +64,7 @@ NAMED_SETS: dict[str, NamedSet] = {
 
 
 def fetched_folder(name: str) -> Path:
-    """Where `ganneal data fetch` writes the set ``name``; it may not exist yet."""
+    """The folder in which `ganneal data fetch` writes the set ``name``; it may not exist yet."""
     return cache_folder() / "data" / name
 
 
@@ -97,7 +97,7 @@ def find_data(path: str | Path) -> Path:
 
 
 def _missing(name: str, places: Sequence[str], known: NamedSet | None) -> str:
-    """What is not there, and the way out."""
+    """The error for missing data, with the remedy."""
     option = way("path", "PATH")
     if known is None:
         set_it = "set GANNEAL_DATA to the folder that has it"

@@ -1,4 +1,4 @@
-"""What tells one set of data from another, wherever it lies: count, shape, classes and hashes."""
+"""Identity of a data set at any place: count, shape, classes and hashes."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from ganneal.data.protocol import Dataset, Origin
 MOST_FILES, MOST_BYTES_READ = 4_096, 2**28
 """Files, and bytes together, that are read whole; of more only parts are read."""
 MOST_PARTS, PART_BYTES = 1_024, 2**16
-"""How many parts of large sets of files are read, and the bytes of each."""
+"""Number of parts read of a large set of files, and the bytes of each part."""
 MOST_OF_ARRAYS, SAMPLED = 2**30, 2**26
 """Bytes of arrays that are hashed whole; of larger ones, the bytes of samples that are taken."""
 CLASSES_NAMED = 5
@@ -105,7 +105,7 @@ class Known:
     """An origin whose hash is known when its list is read, such as the checksums in a zip."""
 
     what: str
-    """What the hash is of, in words."""
+    """Subject of the hash, in words."""
     sha256: str
 
     def hashes(self) -> dict[str, str]:
@@ -124,7 +124,7 @@ class Files:
     sizes: Sequence[int] | np.ndarray
     """Bytes of each file."""
     named: bool = True
-    """Whether the names below ``root`` count, or the order alone."""
+    """True if the names below ``root`` count; False if only the order does."""
 
     def hashes(self) -> dict[str, str]:
         listed = hashlib.sha256()

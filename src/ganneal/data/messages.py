@@ -1,4 +1,4 @@
-"""What reading data tells a person: remarks, options by the names that this person can give them, and progress."""
+"""Messages of data readers: remarks, options by the names that the reader can use, and progress."""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -82,7 +82,7 @@ def way(field: str, *values: object) -> str | None:
 
 
 Listener = Callable[[str, int, int], None]
-"""What is done, how much of it, of how much."""
+"""Listener to progress: the name of the work, the amount done, the whole amount."""
 
 _LISTENER: ContextVar[Listener | None] = ContextVar("listener", default=None)
 

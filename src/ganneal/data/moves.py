@@ -17,7 +17,7 @@ UPSIDE_DOWN, SHIFTED = 1, 2
 
 
 class DrawnMoves(NamedTuple):
-    """What is done to each of ``n`` images."""
+    """The random changes of each of ``n`` images."""
 
     mirrored: Bool[Tensor, " n"]
     upside_down: Bool[Tensor, " n"]
@@ -25,7 +25,7 @@ class DrawnMoves(NamedTuple):
     """Pixels down and to the right."""
 
     def at(self, part: slice) -> "DrawnMoves":
-        """Of the images ``part`` of these."""
+        """The changes of the images ``part`` of these."""
         return DrawnMoves(*(values[part] for values in self))
 
 
@@ -57,7 +57,7 @@ class Moves:
             )
 
     def draw(self, count: int, seed: int, epoch: int, after: np.random.Generator) -> DrawnMoves:
-        """What is done to the images of pass ``epoch``, place by place; ``after`` has drawn their order."""
+        """Draw the changes of the images of pass ``epoch``, by position; ``after`` has drawn their order."""
         # Both names share one array of False, which nothing writes into.
         mirrored = upside_down = np.zeros(count, dtype=bool)
         shift, most = np.zeros((count, 2), dtype=np.int16), self.translate
@@ -110,7 +110,7 @@ def _shifted(rows: UInt8[Tensor, "n C H W"], shift: Int16[Tensor, "n 2"]) -> UIn
 
 
 def _from(size: int, by: Tensor) -> Tensor:
-    """Where each of ``size`` pixels comes from when moved ``by`` so many: ``[n, size]``."""
+    """Source position of each of ``size`` pixels after a move ``by`` pixels: ``[n, size]``."""
     places = (torch.arange(size, device=by.device) - by[:, None]).abs()
     # Reflected twice: a place below 0 becomes its absolute value, one beyond the edge is folded back, edge pixels not
     # repeated.

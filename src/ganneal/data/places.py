@@ -1,4 +1,4 @@
-"""Where data lies: the fields of a source that name a place, which is not part of what the data is.
+"""Places of data: the fields of a source that name a place, which is no part of the data's identity.
 
 A field called ``path`` names a place; a source that calls it otherwise says so in a class attribute ``place_field``.
 """
@@ -16,7 +16,7 @@ AnyPart = TypeVar("AnyPart")
 
 
 def is_part(value: Any) -> bool:
-    """Whether ``value`` is a part of an experiment, with fields of its own."""
+    """True if ``value`` is a part of an experiment, with fields of its own."""
     return is_dataclass(value) and not isinstance(value, type)
 
 
@@ -79,7 +79,7 @@ def file_hashes(part: Any) -> dict[str, str]:
 
 
 def recorded(place: str, directory: Path) -> dict[str, str]:
-    """What a run in ``directory`` writes down of a place, to find it again: as given, absolute, and from the run."""
+    """Record a place for a run in ``directory``: as given, absolute, and relative to the run."""
     if (found := found_at(place)) is None:
         return {"given": place}
     # Both without links: a relative path that leads through a link does not lead back.
@@ -88,7 +88,7 @@ def recorded(place: str, directory: Path) -> dict[str, str]:
 
 
 def candidates(record: Mapping[str, str], directory: Path) -> list[Path]:
-    """Where the thing of `recorded` may be by now, the most likely first: moved with the run, as it was, as given."""
+    """Present places to try for a place of `recorded`, the likeliest first: moved with the run, absolute, as given."""
     wanted = [directory.resolve() / record["relative"]] if "relative" in record else []
     wanted += [Path(record["absolute"])] if "absolute" in record else []
     wanted += [given] if (given := found_at(record["given"])) is not None else []

@@ -1,4 +1,4 @@
-"""What a data source provides: all samples in one array, with labels where it has them."""
+"""The protocol of a data source: all samples in one array, with labels where it has them."""
 
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -15,7 +15,7 @@ PointBatch = Float[Tensor, "n d"]
 
 @runtime_checkable
 class Origin(Protocol):
-    """What samples were read from, as far as it tells whether other samples are the same."""
+    """Origin of samples, as far as it tells whether other samples are the same."""
 
     def hashes(self) -> dict[str, str]:
         """SHA-256 by what it is of, in words. Neither the place nor the time of a change has a part in it."""
@@ -40,7 +40,7 @@ class Dataset:
     unusable: str = ""
     """Why labels that were found are no classes; empty where they are, or where there are none."""
     origin: Origin | None = None
-    """What tells these samples from others when they are read again; None for their own bytes."""
+    """Identity of these samples when they are read again; None for the hash of their own bytes."""
 
     def __post_init__(self) -> None:
         if len(self.samples) == 0:
@@ -80,7 +80,7 @@ class Dataset:
 
     @property
     def is_images(self) -> bool:
-        """Whether the samples are images rather than points."""
+        """True if the samples are images rather than points."""
         # The type alone tells images from points: bytes are shown scaled, float32 as it is.
         return self.samples.dtype == np.uint8
 
@@ -94,7 +94,7 @@ class Batch(NamedTuple):
 
 @runtime_checkable
 class Source(Protocol):
-    """Where data comes from, as a frozen dataclass; registered in `data.DATASETS`."""
+    """A data source, as a frozen dataclass; registered in `data.DATASETS`."""
 
     def load(self) -> Dataset:
         """Read everything.

@@ -17,7 +17,7 @@ from ganneal.data.moves import DrawnMoves, Moves
 from ganneal.data.protocol import Batch, Dataset
 
 RESIDENT_SHARE = 0.25
-"""Of an accelerator's free memory that the whole data may take there."""
+"""Largest share of an accelerator's free memory that the whole data may take."""
 COPIED_BYTES = 2**26
 """Bytes copied at once."""
 
@@ -62,7 +62,7 @@ class Sampler:
 
     @property
     def _place(self) -> torch.device:
-        """Where rows are chosen and changed."""
+        """Device on which rows are chosen and changed."""
         return torch.device("cpu") if self.resident is None else self.device
 
     def _order(self, epoch: int) -> tuple[Int[Tensor, " N"], DrawnMoves]:
@@ -141,7 +141,7 @@ class Sampler:
 
 
 def fits(dataset: Dataset, device: torch.device) -> bool:
-    """Whether all of ``dataset`` should lie on ``device``: an accelerator with `RESIDENT_SHARE` of memory for it."""
+    """True if all of ``dataset`` should lie on ``device``: an accelerator with `RESIDENT_SHARE` of memory for it."""
     if device.type != "cuda" or isinstance(dataset.samples, LazyImages):
         return False
     # The first of (free, total): other processes on the device have their share already.

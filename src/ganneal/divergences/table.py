@@ -44,9 +44,9 @@ class FDivergence:
     """
 
     symbol: str
-    """How it is written, with its scale."""
+    """The divergence as a formula, with its scale."""
     f: Callable[[Tensor], Tensor]
-    """Of u > 0."""
+    """The function f of u > 0."""
     f_prime: Callable[[Tensor], Tensor]
     f_second: Callable[[Tensor], Tensor]
     real_term: Term

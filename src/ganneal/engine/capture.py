@@ -23,7 +23,7 @@ from ganneal.models import ModelPair
 from ganneal.task import Condition
 
 COMPILE: dict[str, Any] = {"mode": "reduce-overhead"}
-"""What `torch.compile` is given."""
+"""Arguments of `torch.compile`."""
 
 
 class Recording:

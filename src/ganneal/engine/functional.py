@@ -27,7 +27,8 @@ from ganneal.stop import TrainingStopped
 from ganneal.task import Condition, RealView
 
 PROJECTION_STD = 0.01
-"""Of the entries of the matrix whose products with latents are an untrained generator's targets: 0.1 at 100 latents."""
+"""Standard deviation of the entries of the matrix that maps latents to an untrained generator's targets: 0.1 at 100
+latents."""
 DECAY, MOST_DECAYS = 0.1, 3  # the authors' code: a tenth of the rate, three times in a stage at most
 """A fit's learning rate is lowered when the mean loss of an epoch is above that of the one before."""
 

@@ -1,4 +1,4 @@
-"""How long the moves of a scheme take on this machine, from those that were made."""
+"""Duration of a scheme's moves on this machine, estimated from finished moves."""
 
 from collections.abc import Hashable
 

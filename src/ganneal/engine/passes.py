@@ -33,11 +33,11 @@ Earlier = tuple[Tensor, Tensor] | tuple[()]
 
 
 class Beside(NamedTuple):
-    """What the generator's loss compares fakes with, as a discriminator sees it; nothing for most losses."""
+    """Samples that the generator's loss compares fakes with, as a discriminator sees them; empty for most losses."""
 
     real: OptionalReals = ()
     given: Condition = ()
-    """Of the reals."""
+    """Condition of the reals."""
     earlier: Earlier = ()
 
 
@@ -78,7 +78,7 @@ class EarlierBatches:
         self.kept: dict[Player, Batches] = {}
 
     def of(self, player: Player, real: Tensor, fakes: Tensor | None = None) -> Batches:
-        """Those of the player's move before.
+        """The batches of the player's move before.
 
         Its first move has none: it takes ``real`` and ``fakes`` themselves, each sample beside the one before it, and
         reals for fakes that are not made yet.
@@ -277,7 +277,7 @@ class Passes:
         self.random, self.needs_real, self.sight = random, experiment.loss.needs_real, sight
         self.noisy = experiment.task if isinstance(experiment.task, Noisy) else None
         self.whole = isinstance(experiment.augmentation, Unchanged)
-        """Whether the generator's pass is one function, with nothing between its fakes and the discriminator."""
+        """True if the generator's pass is one function, with nothing between its fakes and the discriminator."""
         parts = (experiment, pair, random)
         as_called: Callable[[Pass], Call] = record or (lambda module: module)
         self.make_fakes = as_called(MakeFakes(*parts))

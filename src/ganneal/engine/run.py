@@ -35,7 +35,7 @@ from ganneal.task import Condition, RealView
 
 
 class Cursor:
-    """Where a run stands in its scheme: ``index`` steps of ``round`` are done."""
+    """Position of a run in its scheme: ``index`` steps of ``round`` are done."""
 
     def __init__(self, scheme: Scheme):
         self.scheme = scheme
@@ -72,7 +72,7 @@ class Cursor:
 
     @property
     def at_rest(self) -> bool:
-        """Whether no chain of stored discriminators is under way: at any step of most schemes, else between rounds."""
+        """True if no chain of stored discriminators is under way: at any step of most schemes, else between rounds."""
         return self.index == 0 or not self._stores
 
     def advance(self) -> bool:
@@ -161,7 +161,7 @@ class Run:
         self.chain = Chain(experiment.push, experiment.loss, together)
         self.pool: SamplePool | None = None
         self.fit: PoolFit | None = None
-        """Of the generator to the present pool."""
+        """Fit of the generator to the present pool."""
         self.cursor = Cursor(experiment.scheme)
         self.counters = Counters()
         self.meters = Meters()
@@ -213,7 +213,7 @@ class Run:
         return self.discriminator(shown, *given)
 
     def sight(self, condition: Condition) -> Sight:
-        """What a discriminator sees in training of samples under ``condition``."""
+        """The view that a discriminator has, in training, of samples under ``condition``."""
         random = None if isinstance(self.experiment.augmentation, Unchanged) else self.random["augmentation"]
         return Sight(self.experiment.task, self.augmented, random, condition)
 
@@ -260,7 +260,8 @@ class Run:
         return self.pair.latent.sample(count, self.random["latents"])
 
     def draw_input(self, count: int, real: RealView | None) -> tuple[Tensor, Condition]:
-        """What ``count`` fakes are made of: fresh latents, and a condition, which may be that of the ``real`` batch."""
+        """Draw the input of ``count`` fakes: fresh latents, and a condition, which may be that of the ``real``
+        batch."""
         latents = self.draw_latents(count)
         task = self.experiment.task
         return latents, task.fake_condition(count, self.pair.num_classes, real, self.random["task"])
@@ -279,7 +280,7 @@ class Run:
         self.averaged_at = now
 
     def sampler(self) -> TrainedGenerator:
-        """What will be loaded from disk; drawing from it leaves training's bits alone.
+        """The generator that a load from disk will give. Drawing from it leaves training's bits alone.
 
         The averaged generator, or the generator that the stored discriminators' pushes follow: never the average of it.
         """
@@ -378,7 +379,7 @@ class Run:
         self.average.load_state_dict(state["average"])
 
     def is_finite(self) -> bool:
-        """Whether every weight and statistic of what is trained and of the average is a number."""
+        """True if every weight and statistic of the players and of the average is finite."""
         modules = (*self.modules, self.average)
         tensors = [t for module in modules for t in module.state_dict().values() if t.is_floating_point()]
         # NaN and infinity survive a norm, so that one wait for the device answers for millions of numbers.

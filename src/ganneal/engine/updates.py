@@ -1,4 +1,4 @@
-"""What every move shares: gradients over micro-batches, the optimizer's step, what is metered."""
+"""Shared parts of every move: gradients over micro-batches, the optimizer's step and the measured columns."""
 
 import itertools
 from functools import reduce

@@ -33,7 +33,7 @@ COLLAPSING = frozenset({"mode-loss", "duplicates"})
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is wrong, or over, in words and with its figure."""
+    """A fault, or the end of one, in words and with its figure."""
 
     name: str
     severity: Severity
@@ -51,7 +51,7 @@ Series = Mapping[str, Sequence[float]]
 
 
 RuleFinding = tuple[Severity, str, float, str]
-"""What a rule finds: how bad it is, the text, the figure and its name."""
+"""Finding of a rule: severity, text, figure and the figure's name."""
 
 
 class HealthRule(NamedTuple):
@@ -69,7 +69,7 @@ class HealthRule(NamedTuple):
 
 
 def _early(series: Series) -> bool:
-    """Whether fewer than `BEGUN` discriminator updates are made; a record that does not count them is not early."""
+    """True if fewer than `BEGUN` discriminator updates are made. A record that does not count them is not early."""
     updates = series["d_updates"]
     return bool(updates) and updates[-1] < BEGUN
 

@@ -28,12 +28,12 @@ class ReadData(NamedTuple):
 
 
 def named(directory: RunDirectory) -> str | None:
-    """What the run in ``directory`` calls its data, wherever they lie by now."""
+    """The run's own names of its data, wherever the data lies now."""
     return (KnownData.of_weights(directory).content or {}).get("data", {}).get("name")
 
 
 def reading_of(directory: RunDirectory, given: Reading | None = None) -> Reading:
-    """How other images are read as the data of the run in ``directory`` are: their size, crop and levels.
+    """Settings that read other images as the run in ``directory`` reads its data: size, crop and levels.
 
     Args:
         given: What is to be otherwise; where it has the values of `Reading()`, the run's hold.

@@ -34,11 +34,11 @@ from ganneal.metrics.stored_moments import (
 from ganneal.storage.encoding import decode, encode
 
 UNTOUCHED = "none"
-"""What is done to images that are taken as they are."""
+"""Name of the transform of images that are taken as they are."""
 
 
 class RealSides(NamedTuple):
-    """What can be measured against: images, a mean and a covariance, or both."""
+    """Kinds of a real side: images, a mean and a covariance, or both."""
 
     images: RealEvidence | None
     statistics: RealEvidence | None = None
@@ -55,12 +55,12 @@ class RealSides(NamedTuple):
 
 
 def takes_moments(metric: Metric) -> bool:
-    """Whether the mean and the covariance of the real features are enough for a metric."""
+    """True if a metric needs only the mean and the covariance of the real features."""
     return getattr(metric, "from_moments", False)
 
 
 class RealFile(NamedTuple):
-    """What was found at a path that somebody names as the real side."""
+    """Content of a path that a user names as the real side."""
 
     path: str
     dataset: Dataset | None
@@ -102,7 +102,7 @@ class RealFile(NamedTuple):
             )
 
     def lacks_images_for(self, metric: Metric) -> bool:
-        """Whether a metric needs images that are not there."""
+        """True if a metric needs images that are not there."""
         return self.dataset is None and not takes_moments(metric)
 
     def count_for(self, metric: Metric, built: Extractor) -> int:
@@ -114,7 +114,7 @@ class RealFile(NamedTuple):
         return len(self.dataset)
 
     def through(self, built: Extractor) -> str:
-        """What is measured against, for a person."""
+        """The real side in words."""
         if self.dataset is not None:
             also = "" if self.stored is None else f"; the Fréchet distance by mu and sigma in {self.path}"
             return f"{len(self.dataset):,} real samples through {built.name}{also}"
@@ -160,7 +160,7 @@ class RealFile(NamedTuple):
 
 
 def read_real(path: str | Path, reading: Reading, real_count: int | None = None) -> RealFile:
-    """What lies at ``path``: images read as ``reading`` says, mean and covariance, or both.
+    """Read ``path``: images by the settings ``reading``, a mean and a covariance, or both.
 
     Args:
         real_count: Number of images behind a mean and a covariance that do not say it.
@@ -325,7 +325,7 @@ def _of_arrays(source: Source, reading: Reading) -> tuple[Dataset, str]:
 
 
 def _transform(reading: Reading, sizes: Iterable[tuple[int, ...]]) -> str:
-    """What makes images of one size of those of these widths and heights."""
+    """Name of the transform that gives images of these widths and heights one size."""
     # Images that have the wanted size already are untouched.
     kept = set() if reading.size is None else {height_and_width(reading.size)[::-1]}
     return f"{_how(reading)}, Lanczos to {reading.size}" if set(sizes) - kept else UNTOUCHED

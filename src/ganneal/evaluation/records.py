@@ -26,7 +26,7 @@ def records_as_text(records: Sequence[Record]) -> str:
 
 
 def _how(protocol: MetricProtocol) -> str:
-    """How samples were drawn, where it is not the usual way."""
+    """The settings of sampling that are not the usual ones, in words."""
     pushed = {"pushed": ", pushed", "raw": ", not averaged"}.get(protocol.sampler, "")
     statistics = f", {protocol.statistics} statistics" if protocol.statistics not in (None, "running") else ""
     cut = "" if protocol.truncation is None else f", truncation {protocol.truncation:g} ({protocol.truncation_form})"
@@ -64,7 +64,7 @@ def keep_records(records: Sequence[Record], path: Path) -> None:
 
 
 def _key(line: dict[str, Any]) -> tuple[str, ...]:
-    """What a value was measured of, against and how."""
+    """Key of a value: its name, its checkpoint and the whole protocol."""
     # All of the protocol, as a resize or another setting of a metric leaves its name the same.
     protocol = {field.name: line.get(field.name) for field in fields(MetricProtocol)}
     # The same data under another name or place are the same.

@@ -22,7 +22,7 @@ from ganneal.wording import with_options
 SourceField = Literal["data", "held_out"]
 SOURCE_WORDS: dict[SourceField, str] = {"data": "data", "held_out": "held-out data"}
 SOURCE_FIELDS: dict[SourceField, str] = {"data": "data", "held_out": "records.held_out"}
-"""Where an experiment names the source."""
+"""Fields of an experiment that name the sources."""
 EXTRACTOR = "records.extractor"
 ACCEPT = "--accept-changed-data"
 HOW_TO_TRAIN = (
@@ -41,7 +41,7 @@ class Compared(NamedTuple):
 
 
 class KnownData:
-    """What the `experiment.json` of a run says of its data; nothing where there is no run yet.
+    """The data of a run by its `experiment.json`; empty where there is no run yet.
 
     Args:
         file: Another file that describes the run, as the card of weights.
@@ -70,7 +70,7 @@ class KnownData:
         return cls(directory, card)
 
     def identity(self, key: SourceField) -> Identity | None:
-        """What a set of data was; None where the run had none."""
+        """Identity of a data set in the run; None where the run had none."""
         if self.content is None or (described := self.content.get(key)) is None:
             return None
         try:
@@ -145,13 +145,13 @@ class KnownData:
                 )
 
     def suited_extractor(self) -> ExtractorConfig | None:
-        """What a run that names no extractor was followed with; None where it names one, or has not begun."""
+        """The extractor of a run that names none; None where it names one, or has not begun."""
         # Part of the record and not of the experiment: it was chosen from what is installed on that machine.
         encoded = (self.content or {}).get("suited_extractor")
         return decode(encoded, {type(one) for one in EXTRACTORS.values()})
 
     def record(self, key: SourceField, compared: Compared | None, num_real: int) -> dict[str, Any] | None:
-        """What `experiment.json` is to say of a set of data from now on; None takes over what it says.
+        """The new entry of `experiment.json` for a data set; the old one where ``compared`` is None.
 
         Args:
             num_real: Where in training a change was accepted.
@@ -171,7 +171,7 @@ class KnownData:
         return experiment.get("data") if key == "data" else experiment.get("records", {}).get("held_out")
 
     def places_of(self, field: str) -> dict[str, list[Path]]:
-        """Where the things may be that the part ``field`` of the experiment names, by the part's own field."""
+        """Candidate places for each field of the part ``field`` of the experiment."""
         kept = (self.content or {}).get("places", {})
         return {
             name.removeprefix(f"{field}."): candidates(record, self.directory.path)
@@ -231,7 +231,7 @@ def check_identity(directory: RunDirectory, experiment: Experiment, command: str
 
 
 def _is_at(place: str, known: Mapping[str, str], directory: Path) -> bool:
-    """Whether ``place`` is the one that a run in ``directory`` knows, which may have moved with it."""
+    """True if ``place`` is a recorded place of the run in ``directory``. It may have moved with the run."""
     if "relative" not in known:  # a name, as zoo:NAME
         return place == known["given"]
     # The absolute place, or the same way from the run: a run and its data are often moved together.
@@ -240,7 +240,7 @@ def _is_at(place: str, known: Mapping[str, str], directory: Path) -> bool:
 
 
 def _same_part(stored: Any, part: Any) -> bool:
-    """Whether an encoded part is ``part``, apart from where it lies."""
+    """True if an encoded part is ``part``, apart from its place."""
     if not isinstance(stored, dict) or stored.get("type") != type(part).__name__:
         return False
     before = without_places(stored, part)
@@ -255,7 +255,7 @@ def refusal(directory: RunDirectory, key: SourceField, changes: list[str], advic
 
 
 def recorded_places(experiment: Experiment, directory: RunDirectory) -> dict[str, dict[str, str]]:
-    """Where the things of an experiment lie, for `experiment.json`."""
+    """Places of an experiment's data and weights, for `experiment.json`."""
     hashes = {f"{EXTRACTOR}.{name}": sha256 for name, sha256 in file_hashes(experiment.records.extractor).items()}
     named = places(experiment) | ({} if experiment.init_from is None else {"init_from": experiment.init_from})
     # The hash with the place, as a file of weights may be replaced where it lies.

@@ -50,7 +50,7 @@ LINE_ON_FID = (
 
 @dataclass(frozen=True)
 class Settings:
-    """How to measure."""
+    """Settings of a measurement."""
 
     metrics: tuple[Metric, ...] = DEFAULT_METRICS
     count: int = 10_000
@@ -240,7 +240,7 @@ def evaluate_images(
 
 
 def _draws(settings: Settings, generator: TrainedGenerator) -> list[tuple[torch.Tensor | None, tuple[Metric, ...]]]:
-    """What each draw of samples is for: their labels where they are in equal shares, and metrics."""
+    """The metrics of each draw of samples, and its labels where classes have equal shares."""
     # Without classes a metric of single classes stays with the others and says itself that it lacks labels.
     by_class = [metric for metric in settings.metrics if getattr(metric, "by_class", False) and generator.num_classes]
     others = tuple(metric for metric in settings.metrics if metric not in by_class)

@@ -74,7 +74,7 @@ def suited_extractor(
 
 
 def better_features(shape: Sequence[int], chosen: ExtractorConfig) -> str | None:
-    """How to compare photographs of ``shape`` by more than the pixels of ``chosen``; None where there is no more."""
+    """Advice on features of photographs of ``shape`` beyond ``chosen``'s pixels; None where there are none."""
     if not isinstance(chosen, Pixels) or len(shape) != 3 or shape[0] != 3 or min(shape[1:]) < PHOTOGRAPHS:
         return None
     # They are installed and were not chosen: somebody asked for pixels.

@@ -27,7 +27,7 @@ class Variety:
 
     real: Float64[Tensor, "k d"]
     radii: Float64[Tensor, " k"]
-    """How far the ball of each real sample reaches: to its fifth nearest other one."""
+    """Radius of the ball of each real sample: the distance to its fifth nearest other one."""
     close: float
     expected: float
     """The share of real samples that are near duplicates: about 1 %, more of few samples or of data with copies."""

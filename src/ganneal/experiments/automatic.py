@@ -33,14 +33,14 @@ def networks_of(recipe: str) -> Sequence[Model]:
 
 @dataclass(frozen=True)
 class Asked:
-    """What is given already, before the rest is chosen."""
+    """Choices already fixed by the user."""
 
     networks: Callable[[str], Sequence[Model]] = networks_of
     """The networks that are to be trained, for the name of the recipe that is chosen."""
     limits: Mapping[str, float] = field(default_factory=lambda: {"num_real": USUAL_LENGTH})
     """The budget by its clocks."""
     plain: bool = True
-    """Whether the task is the usual one, without classes."""
+    """True if the task is the usual one, without classes."""
 
 
 def choose(data: Survey, machine: Machine, asked: Asked | None = None) -> dict[str, Choice]:

@@ -55,7 +55,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What the sizes of networks and batches follow from."""
+    """The facts that decide the sizes of networks and batches."""
 
     accelerator: bool
     size: tuple[int, int]
@@ -70,7 +70,7 @@ class Surroundings:
 
     @staticmethod
     def of(experiment: Experiment, side: int | None = None, count: int | None = None) -> "Surroundings":
-        """Those of ``experiment``; ``side`` is that of images whose source does not say it."""
+        """The surroundings of ``experiment``; ``side`` is for sources that do not give the size of their images."""
         size = getattr(experiment.data, "size", None) or side or LARGE_SIDE
         return Surroundings(experiment.device != "cpu", height_and_width(size), count)
 

@@ -21,7 +21,7 @@ OWN_PATIENCE = 1 / 3
 
 
 def image_choices(path: str, asked: Asked | None = None) -> dict[str, Choice]:
-    """What `images` chooses for the images at ``path`` on this machine, beside what is ``asked`` for, and why."""
+    """Choose the rest of the recipe `images` for the images at ``path`` on this machine, with reasons."""
     source = source_at(path)
     choices = choose(survey(source), this_machine(), asked)
     # Arrays have the size and the channels that they have.

@@ -20,7 +20,7 @@ HEADING = "chosen from the data and this machine; each can be given on the comma
 def automatic_choices(
     name: str, stored: Mapping[str, Any] | None, asked: Asked | None = None
 ) -> dict[str, Choice] | None:
-    """What is chosen for the images at the path ``name``: as ``stored``, else now. None for named experiments."""
+    """Choices for the images at the path ``name``: the ``stored`` ones, else new ones. None for named experiments."""
     # A name wins over a folder of that name; `./digits-nats` is the folder.
     if name in EXPERIMENTS or not Path(name).exists():
         return None
@@ -30,7 +30,7 @@ def automatic_choices(
 
 
 def surroundings(experiment: Experiment, chosen: Mapping[str, Choice] | None) -> Surroundings:
-    """What sizes follow from: the images and the device of ``experiment``, and what was ``chosen`` for its images."""
+    """The images and the device of ``experiment``, which decide sizes, with the ``chosen`` sizes of its images."""
     found = {} if chosen is None else {fact: chosen[fact].value for fact in FACTS}
     return Surroundings.of(experiment, **found)
 
@@ -73,7 +73,7 @@ def choices_as_text(chosen: Mapping[str, Choice], experiment: Experiment | None 
 
 
 def _value_in(experiment: Experiment, option: str, choice: Choice) -> Any:
-    """What ``experiment`` has for an option; the name that was chosen where it has the part of that name."""
+    """Value of an option in ``experiment``; the chosen name where its part has that name."""
     if option == "recipe":
         return choice.value
     value: Any = experiment

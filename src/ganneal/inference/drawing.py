@@ -1,4 +1,4 @@
-"""What is drawn from a trained generator: the classes of the samples, and sheets that compare truncations."""
+"""Samples of a trained generator: their classes, and sheets that compare truncations."""
 
 from collections.abc import Sequence
 from pathlib import Path

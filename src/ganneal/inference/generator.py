@@ -76,7 +76,7 @@ SamplerName = Literal["generator", "raw", "pushed"]
 
 @runtime_checkable
 class Pushes(Protocol):
-    """What moves a generator's samples after it has made them, as `pushing.ChainPushes` does."""
+    """Moves of a generator's finished samples, as `pushing.ChainPushes` makes them."""
 
     @property
     def count(self) -> int:
@@ -116,23 +116,23 @@ class TrainedGenerator:
         averaged: bool = True,
     ):
         self.averaged = averaged
-        """Whether its weights are the average over training."""
+        """True if its weights are the average over training."""
         # Changed in place: whoever goes on training the generator gives a copy.
         self.generator = generator.eval().requires_grad_(False)
         self.latent, self.shape, self.num_classes = pair.latent, pair.shape, pair.num_classes
         self.task = task
         self.card = card or {}
-        """What was trained, on which data, for how long."""
+        """The card: training, data and duration."""
         # Classes are drawn as often as the data has them: equal shares would be another distribution than the real one.
         known = class_counts or self.card.get("data", {}).get("class_counts")
         self.class_counts: Sequence[int] = known or [1] * self.num_classes
         """Real samples of each class, the shares in which classes are drawn; alike where nothing says them."""
         self.pushes = pushes
         self.statistics: Statistics | None = "running" if batch_norms(generator) else None
-        """What batch norm runs on; None where the generator has none."""
+        """Statistics for batch norm; None where the generator has none."""
 
     def has_weights_of(self, other: "TrainedGenerator") -> bool:
-        """Whether it draws the samples of ``other``, of the same run: the same weights and buffers, and no pushes."""
+        """True if it draws the samples of ``other``, of the same run: same weights and buffers, and no pushes."""
         # Buffers too: the same weights under other batch-norm statistics draw other images.
         mine, theirs = self.generator.state_dict(), other.generator.state_dict()
         plain = self.pushes is None and other.pushes is None

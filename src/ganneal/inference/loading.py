@@ -119,7 +119,7 @@ def weights_in(folder: Path) -> TrainedRun:
 
 
 def _way_out(path: Path) -> str:
-    """What to give in place of ``path``, which holds no run."""
+    """Advice for ``path``, which holds no run."""
     # People give final/, best/ or a snapshot, where the run above them is meant.
     named = {path.parent: " with --checkpoint best" if path.name == "best" else ""}
     if path.parent.name == "snapshots":

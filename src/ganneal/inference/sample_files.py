@@ -53,7 +53,7 @@ class DrawnSamples:
 
     @property
     def are_images(self) -> bool:
-        """Whether the samples are images rather than points."""
+        """True if the samples are images rather than points."""
         return self.samples.dim() == 4
 
 

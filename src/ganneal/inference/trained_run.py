@@ -112,7 +112,7 @@ class TrainedRun:
         return found
 
     def own_statistics(self) -> Statistics | None:
-        """What batch norm of the averaged generator runs on where the run says so."""
+        """The run's own setting for batch norm of the averaged generator."""
         rule = self.card["experiment"].get("averaging", {}).get("statistics")
         return "standing" if rule == "recompute" else None
 

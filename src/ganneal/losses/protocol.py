@@ -1,4 +1,4 @@
-"""What a loss is, and what the losses share: equal sizes, the schedule's weight, the logistic discriminator."""
+"""The protocol of a loss, with the shared rules: equal sizes, the schedule's weight, the logistic discriminator."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -18,18 +18,19 @@ Logits = Float[Tensor, " batch"]
 Side = Literal["real", "fake", "earlier real", "earlier fake"]
 """Batches that a discriminator may judge: those of a move, and those of the same player's move before."""
 SideGroup = tuple[Side, ...]
-"""What is judged at once: a sample, or a sample and its partners."""
+"""Sides judged at once: a sample, or a sample and its partners."""
 # In the order of the discriminator's arguments; the generator's are the other way round.
 SEPARATE: tuple[SideGroup, ...] = (("real",), ("fake",))
 WeightOn = Literal["output", "loss"]
-"""Where a schedule's weight goes: on the raw output inside the generator's loss, or on the loss."""
+"""Place of a schedule's weight: on the raw output inside the generator's loss, or on the loss."""
 Weight = float | Float[Tensor, ""]
 """A schedule's weight: a float, or a 0-dim tensor in compiled and graph-captured code."""
 
 
 @runtime_checkable
 class Loss(Protocol):
-    """What each player minimises, before averaging over the batch. Subclass it, or write all three members.
+    """The functions that the players minimise, before averaging over the batch. Subclass it, or write all three
+    members.
 
     A loss may also have an ``output``, an `Output`; `output_of` reads it. One that compares samples has ``views``, the
     pairs that the discriminator judges, and is given its outputs on each of them; `views_of_discriminator` reads them.
@@ -37,7 +38,7 @@ class Loss(Protocol):
 
     @property
     def needs_real(self) -> bool:
-        """Whether the generator's loss reads ``real``; the engine then draws a real batch for the generator's moves."""
+        """True if the generator's loss reads ``real``; the engine then draws a real batch for the generator's moves."""
         return False
 
     @abstractmethod
@@ -95,23 +96,24 @@ def output_of(loss: Loss) -> Output:
 
 
 def views_of_discriminator(loss: Loss) -> tuple[SideGroup, ...]:
-    """What the discriminator judges for its own loss: each argument's sample, with partners where pairs are judged."""
+    """Sides that the discriminator judges for its own loss: one for each argument, with partners where pairs are
+    judged."""
     return getattr(loss, "views", SEPARATE)
 
 
 def views_of_generator(loss: Loss) -> tuple[SideGroup, ...]:
-    """What the discriminator judges for the generator's loss."""
+    """Sides that the discriminator judges for the generator's loss."""
     own: tuple[SideGroup, ...] | None = getattr(loss, "views", None)
     return own if own is not None else SEPARATE[::-1] if loss.needs_real else SEPARATE[1:]
 
 
 def compares_pairs(loss: Loss) -> bool:
-    """Whether the discriminator is to judge samples beside partners."""
+    """True if the discriminator is to judge samples beside partners."""
     return any(len(view) > 1 for view in views_of_discriminator(loss))
 
 
 def weight_scales_gradient(loss: Loss) -> bool:
-    """Whether a schedule's weight multiplies the generator's gradient, as it does on the loss and in linear losses.
+    """True if a schedule's weight multiplies the generator's gradient, as on the loss and in linear losses.
 
     A weight on the output of another loss bends its slope too: softplus(-w t) falls by w sigmoid(-w t).
     """

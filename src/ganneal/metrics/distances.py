@@ -85,7 +85,7 @@ def ball_counts(
     closed: bool,
     block: int = 1000,
 ) -> tuple[Int64[Tensor, " n"], Int64[Tensor, " m"]]:
-    """How many balls hold each query, and how many queries each ball holds.
+    """Number of balls that hold each query, and number of queries that each ball holds.
 
     Args:
         closed: Whether a ball holds its edge. Radii from `nearest_distances` and distances to queries are of the

@@ -188,6 +188,6 @@ def extrapolated_frechet(real: Features | Moments, fake: Features, *, points: in
 
 
 def _moments_of_rows(rows: Float64[Tensor, "m d"], order: Int64[Tensor, " drawn"], block: int = 10_000) -> Moments:
-    """Of the rows named by ``order``, copied a block at a time."""
+    """Moments of the rows named by ``order``, copied a block at a time."""
     # Rows are copied where they are drawn: all at once would double the memory that the features take.
     return reduce(Moments.merge, (Moments.of(rows[part]) for part in order.split(block)))

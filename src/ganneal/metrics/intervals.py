@@ -1,4 +1,4 @@
-"""What a few seeds can say: intervals over seeds, paired comparisons, and how far a run fell from its best.
+"""Statistics of a few seeds: intervals, paired comparisons, and the decay of a run from its best.
 
 Intervals take one finite value a seed. A run that diverged has none: `paired_comparison` takes infinity for it, and no
 mean is computed where it would be infinite. All intervals are two-sided at 95 %.
@@ -19,7 +19,7 @@ Better = Literal["lower", "higher"]
 """Which values of a metric are the good ones."""
 
 SIGNIFICANCE_LEVEL = 0.05
-"""Of the intervals, and what a p is held against in words."""
+"""Significance level of the intervals and of the verdicts."""
 _EXACT_PAIRS = 16  # 2^16 sums take half a megabyte
 
 
@@ -193,7 +193,7 @@ def verdict(
     among: int = 1,
     barred: str | None = None,
 ) -> str:
-    """What a comparison of ``ours`` (its first argument) with ``theirs`` shows, in words.
+    """The result of a comparison of ``ours`` (its first argument) with ``theirs``, in words.
 
     Args:
         adjusted: Its p after correction for all the ``among`` comparisons that are made together.
@@ -223,7 +223,7 @@ def verdict(
 
 
 def _open_words(comparison: PairedComparison, ours: str, theirs: str, counts: str) -> str:
-    """What was seen where nothing is decided."""
+    """The observation where nothing is decided, in words."""
     if comparison.low is None or comparison.high is None:
         return f": {counts}"
     agree = comparison.decided == (comparison.p_sign_flip <= SIGNIFICANCE_LEVEL)
@@ -282,7 +282,7 @@ def _span(value: float, low: float, high: float) -> str:
 
 
 def last_over_best(last: float, best: float, *, better: Better = "lower") -> float:
-    """How far a run ended from its best evaluation, as a ratio of at least 1; 1 is no decay.
+    """Ratio of a run's last value to its best evaluation, at least 1; 1 is no decay.
 
     ``best`` is the best of all evaluations, the last one included; a re-evaluation with fresh samples may be worse
     than the last and is no such best.

@@ -225,7 +225,7 @@ def _cells(sets: list[np.ndarray], cells: int, seed: int) -> tuple[Int64[np.ndar
 
 
 def mann_whitney_z(x: Float64[np.ndarray, " a"], y: Float64[np.ndarray, " b"]) -> float:
-    """How far the values of ``x`` lie above those of ``y``, in standard deviations were both of one distribution.
+    """Excess of the values of ``x`` over those of ``y``, in standard deviations under one common distribution.
 
     U counts the pairs in which x is larger, ties by half; the variance is corrected for ties. 0 if all are equal.
 

@@ -103,7 +103,7 @@ class GaussianMixture:
 
 @dataclass(frozen=True)
 class MixtureQuality:
-    """How well samples fit a mixture.
+    """Fit of samples to a mixture.
 
     Attributes:
         high_quality: Share of samples within 3 standard deviations (Mahalanobis) of the nearest component.

@@ -15,7 +15,7 @@ from ganneal.metrics.distances import ball_counts, checked_pair, nearest_distanc
 from ganneal.metrics.moments import Features
 
 Ball = Literal["closed", "open"]
-"""Whether a ball holds its edge. It matters for ties only, such as copies of training samples."""
+"""Closed balls hold their edge, open ones do not. It matters for ties only, such as copies of training samples."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a metric is, and the record of a measured value: never a number without how it came about."""
+"""The protocol of a metric, and the record of a measured value with its full protocol."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ class Evidence(NamedTuple):
     class_names: tuple[str, ...] = ()
     """The names of the classes 0, 1, ...; the same on both sides where there are any."""
     stored: StoredMoments | None = None
-    """Of a real side that is a file of mean and covariance, in place of features, of which there are then none."""
+    """Moments of a real side that is a file of mean and covariance. It has no features then."""
 
 
 class Value(NamedTuple):
@@ -84,18 +84,18 @@ class MetricProtocol:
     reference: Reference
     n_fake: int
     classes: str = "none"
-    """How classes were drawn: "data", as often as the data has them; "uniform", all alike; "equal shares", the same
-    number of each; "as in the files"; "none" without classes."""
+    """Shares of the classes in the draw: "data" as in the data, "uniform", "equal shares" the same number of each, "as
+    in the files", or "none" without classes."""
     classes_paired: str | None = None
-    """How the classes of the real and of the generated side were paired; None where nothing needs them."""
+    """The pairing of the classes of the real and of the generated side; None where nothing needs it."""
     truncation: float | None = None
     truncation_form: str | None = None
-    """How latents were truncated: entries redrawn until within, or all scaled."""
+    """Form of truncation: entries redrawn until within, or all scaled."""
     statistics: str | None = None
-    """What the generator's batch norm ran on: running, standing, batch; None without batch norm, or unknown."""
+    """Statistics for the generator's batch norm: running, standing, batch. None without batch norm, or unknown."""
     generator_weights: str = "ema"
     sampler: str = "generator"
-    """What was drawn from: the generator alone, or followed by pushes of stored discriminators."""
+    """Source of the samples: the generator alone, or followed by pushes of stored discriminators."""
     sampler_steps: int = 1
     precision: str = "float32"
 
@@ -122,7 +122,7 @@ def _thousands(count: int) -> str:
 
 @dataclass(frozen=True)
 class Place:
-    """Where in a training run the samples were drawn; None where they came from files."""
+    """Point of a training run at which the samples were drawn; None where they came from files."""
 
     checkpoint: str | None = None
     num_real: float | None = None

@@ -58,7 +58,7 @@ RESIZE_RULES: dict[str, Callable[[PixelValues, int], PixelValues]] = {
     "clean": antialiased_bicubic,
     "friendly": antialiased_bilinear,
 }
-"""How to resize, by the name that scores are recorded under."""
+"""Rules of resizing, by the name that scores are recorded under."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ INCEPTION_SCALINGS = {
     "clean": Scaling((128,), (128,)),
     "friendly": TO_SIGNED,
 }
-"""What the public FID programs that go with each rule feed to the network."""
+"""Input scaling of the public FID programs that go with each rule."""
 
 
 @dataclass(frozen=True)

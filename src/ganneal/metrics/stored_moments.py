@@ -30,7 +30,7 @@ ROUNDING = 1e-5
 
 @dataclass(frozen=True)
 class StatisticsCard:
-    """What a file written here says of itself."""
+    """The card of a file written here."""
 
     count: int
     """Images."""
@@ -40,7 +40,7 @@ class StatisticsCard:
     sha256: str
     """Hash of the images' bytes."""
     transform: str
-    """How the images were cropped and resized."""
+    """Crop and resize of the images."""
     extractor: Mapping[str, Any]
     """The facts of the network, `extractors.protocol.extractor_facts`."""
     config: Mapping[str, Any]
@@ -75,7 +75,7 @@ class StoredMoments:
 
 
 def holds_moments(path: str | Path) -> bool:
-    """Whether ``path`` is an ``.npz`` file with ``mu`` and ``sigma``."""
+    """True if ``path`` is an ``.npz`` file with ``mu`` and ``sigma``."""
     return Path(path).suffix.lower() == ".npz" and Path(path).is_file() and holds_statistics(array_headers(Path(path)))
 
 

@@ -35,7 +35,7 @@ BIGGAN_LAYOUTS: dict[BigGANLayoutName, dict[int, ResidualLayout]] = {
 
 
 def _doublings(layout: ResidualLayout) -> int:
-    """How often the generator doubles the size: once a block."""
+    """Number of times the generator doubles the size: once a block."""
     return len(layout.generator) - 1
 
 
@@ -58,7 +58,7 @@ class BigGAN:
     latent_size: int = 128
     """Rounded down to equal chunks where ``hierarchical``."""
     shared_size: int = 0
-    """Of one class vector that all norms of the generator share; 0 gives each norm a table of its own."""
+    """Length of the class vector that all norms of the generator share; 0 gives each norm a table of its own."""
     hierarchical: bool = False
     """Give the linear layer and each block's norms a chunk of the latents; with classes this needs ``shared_size``."""
     attention: int | None = None
@@ -68,7 +68,7 @@ class BigGAN:
     zero_biases: bool = False
     """Start biases at 0, as the studio does, rather than where torch does."""
     norm_eps: float = 1e-5
-    """Of batch norm; the studio's is 1e-4."""
+    """Epsilon of batch norm; the studio's is 1e-4."""
     g_spectral: bool = True
     """Spectral normalisation of the generator's convolutions and linear layers."""
     recompute: bool = False

@@ -162,7 +162,7 @@ class DCGAN:
     g_norm: NormName = "batch"
     d_norm: NormName = "batch"
     upsampling: UpsamplingLayer = "transposed"
-    """How the generator doubles a map; nearest neighbours with a convolution leave no checkerboard."""
+    """The generator's way to double a map. Nearest neighbours with a convolution leave no checkerboard."""
 
     def __post_init__(self) -> None:
         check_at_least_one(width=self.width, latent_size=self.latent_size)

@@ -11,7 +11,7 @@ from ganneal.models.protocol import ModelPair, Normal, Shape
 from ganneal.registry import check_at_least_one, check_choices
 
 DDGAN_BASES = range(1, 65)
-"""Of the shorter side where both players have halved it most often, pixels."""
+"""Pixels of the shorter side at the lowest resolution of both players."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class DDGAN:
 
     width: int = 32
     multipliers: tuple[int, ...] = (1, 2)
-    """Of the width, at the images' own size and each half of it."""
+    """Factors on the width, at the images' own size and each half of it."""
     blocks: int = 1
-    """Of the generator at each size; one more on the way up."""
+    """Blocks of the generator at each size; one more on the way up."""
     attention: int | None = 8
     """Pixels a side where the generator attends to all of the image, beside its smallest size; None for nowhere else.
     The published ones attend at 16."""

@@ -25,7 +25,7 @@ class DDGANLayout(NamedTuple):
     outputs: tuple[int, ...]
     halved: tuple[bool, ...]
     last_scale: float
-    """Of the initial variance of the convolution behind the blocks."""
+    """Scale of the initial variance of the convolution after the blocks."""
 
 
 DDGAN_LAYOUTS: dict[DDGANLayoutName, DDGANLayout] = {

@@ -23,7 +23,7 @@ from ganneal.models.protocol import Shape
 
 
 class Sizes(NamedTuple):
-    """Of the generator."""
+    """Sizes of the generator."""
 
     widths: tuple[int, ...]
     """Channels at each size, the images' own first."""
@@ -31,7 +31,7 @@ class Sizes(NamedTuple):
     """At each size; one more on the way up."""
     latents: int
     style: int
-    """Of what the norms follow."""
+    """Length of the style vector that the norms follow."""
     mapping: int
     """Hidden layers from latents to style."""
     attention: int | None

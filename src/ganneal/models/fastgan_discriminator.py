@@ -22,7 +22,7 @@ HALF, QUARTER, EIGHTH = Fraction(1, 2), Fraction(1, 4), Fraction(1, 8)
 LARGE: tuple[int | Fraction, ...] = (16, 8, 4, 2, 1, HALF, QUARTER)
 """Channels of the path of the image at 4 px, 8 px and so on, in units of the width; larger ones are first halved."""
 SMALL: tuple[int | Fraction, ...] = (8, 4, 2, 1, HALF)
-"""Those of the path of the image averaged down to half its size, at most 128 px."""
+"""Channels of the path of the image averaged down to half its size, at most 128 px."""
 DECODER: tuple[int | Fraction, ...] = (2, 1, 1, HALF)
 """Channels of a decoder after each doubling; the last one leads from 8 to 128 px."""
 HALVINGS_TO_GATE = 3
@@ -121,7 +121,7 @@ class FastGANDiscriminator(PatchDiscriminator):
         return min(level + HALVINGS_TO_GATE, self.top)
 
     def _decoders(self, large: list[int], small: list[int], channels: Channels) -> nn.ModuleList:
-        """Of the last map, of a quarter of the one before it, and of the second path's last one.
+        """Decoders of the last map, of a quarter of the one before it, and of the second path's last one.
 
         They make the image, or its quarter, at its own size or at 32 times the base.
         """

@@ -37,7 +37,7 @@ class FC2:
 
     hidden: int = 512
     width: int = 64
-    """Of the discriminator's first layer."""
+    """Units of the discriminator's first layer."""
     depth: int | None = None
     """Halvings in the discriminator; None goes down to 4 px or so."""
     latent_size: int = 100

@@ -1,4 +1,4 @@
-"""What a network family provides: a pair of players, the latent they share, and the shape of an image."""
+"""The protocol of a network family: a pair of players, the latent they share, and the shape of an image."""
 
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
@@ -58,9 +58,9 @@ class ModelPair:
     num_classes: int = 0
     """0 for unconditional players, which take no labels."""
     denoises: bool = False
-    """Whether the players are for the task 'denoising'."""
+    """True if the players are for the task 'denoising'."""
     compares_pairs: bool = False
-    """Whether the discriminator judges a sample beside a partner, ``discriminator(samples, partners)``."""
+    """True if the discriminator judges a sample beside a partner, ``discriminator(samples, partners)``."""
     judged_together: int = 1
     """Samples that the discriminator compares with each other: a batch is fewer, or a multiple of it."""
 
@@ -78,7 +78,7 @@ class ModelPair:
 
     @property
     def parameters(self) -> dict[str, int]:
-        """How many parameters each player has."""
+        """Number of parameters of each player."""
         players = {"generator": self.generator, "discriminator": self.discriminator}
         # Buffers are not counted, as in published sizes: batch norm's statistics, the vectors u, fixed mixtures.
         return {name: sum(p.numel() for p in player.parameters()) for name, player in players.items()}

@@ -20,7 +20,7 @@ EXPANSION = 2
 REDUCTION = 2
 """A block's outer channels for each of its inner ones, where it is not."""
 CLASS_SIZE = 64
-"""Of the generator's class vector."""
+"""Length of the generator's class vector."""
 
 
 def scaled_convolution(inputs: int, outputs: int, kernel: int, groups: int = 1, *, gain: float = 1.0) -> nn.Conv2d:
@@ -189,7 +189,7 @@ class R3GAN:
     """The published 3x3 convolutions in groups; False makes them ordinary ones on half of the stage's channels, which
     suits CPUs."""
     blocks: int = 1
-    """Of each stage."""
+    """Blocks of each stage."""
     latent_size: int = 64
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ from ganneal.registry import check_at_least_one
 
 HALVINGS = 3
 SN_DCGAN_BASES = range(1, 33)
-"""Of the shorter side, pixels."""
+"""Pixels of the shorter side before the generator's doublings."""
 
 
 class SNDCGANGenerator(nn.Module):
@@ -67,7 +67,7 @@ class SNDCGAN:
     """
 
     width: int = 64
-    """Of the discriminator's first convolution; both players reach eight times as much."""
+    """Channels of the discriminator's first convolution; both players reach eight times as many."""
     latent_size: int = 128
 
     def __post_init__(self) -> None:

@@ -35,8 +35,8 @@ class Averaging:
     """Real images before which the average is a copy of the generator. On the clock of the half-life, so that it too
     means the same under any batch size, nesting and number of processes."""
     statistics: StatisticsRule = "average"
-    """Of batch norm: averaged as the weights are; those of the generator as it is; or computed anew for the averaged
-    weights whenever they are to draw samples (standing statistics, see `ganneal.load`)."""
+    """Statistics for the average's batch norm: averaged as the weights are, the generator's own, or recomputed for the
+    averaged weights before each sampling (standing statistics, see `ganneal.load`)."""
 
     def __post_init__(self) -> None:
         if not self.half_life >= 0:

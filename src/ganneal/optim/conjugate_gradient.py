@@ -27,9 +27,9 @@ class _Members:
     options: dict[str, Any]
     parameters: list[Tensor]
     gradients: list[Tensor]
-    """What the step follows and beta compares: with weight decay."""
+    """Gradients that the step follows and beta compares, with weight decay."""
     stored: list[Tensor]
-    """What the next step will compare with: the same, but for ``compat="published"``."""
+    """Gradients that the next step will compare with: the same, but for ``compat="published"``."""
     previous: list[Tensor]
     directions: list[Tensor]
 

@@ -22,7 +22,7 @@ class LRRule(Protocol):
 
     @property
     def clock(self) -> RuleClock:
-        """What is counted."""
+        """Clock that the rule counts."""
         ...
 
     def at(self, ticks: int) -> float:
@@ -31,7 +31,7 @@ class LRRule(Protocol):
 
 
 def _progress(ticks: int, start: int, end: int) -> float:
-    """How far ``ticks`` is between ``start`` and ``end``, in [0, 1]."""
+    """Position of ``ticks`` between ``start`` and ``end``, in [0, 1]."""
     # Clamped, so that a run longer than planned stays at the rule's last factor.
     return min(max((ticks - start) / (end - start), 0.0), 1.0)
 
@@ -63,7 +63,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class _Decay:
-    """What falls from 1 to ``final`` between two places of the clock."""
+    """A factor that falls from 1 to ``final`` between two points of the clock."""
 
     end: int = 1_000_000
     start: int = 0

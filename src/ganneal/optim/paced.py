@@ -36,7 +36,7 @@ class Paced(torch.optim.Optimizer):
         self.param_groups = real.param_groups  # a rate that is set on one is set on both
         self.made, self.scale = 0, 1.0
         self.lengths = torch.zeros(4, dtype=torch.float64)
-        """Of the steps before this round and of those within it, the real ones' first."""
+        """Lengths of the steps before this round and of those within it, the real ones' first."""
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:

@@ -67,7 +67,7 @@ class LatentEntropy(Regularizer):
 
     coefficient: float = 1.0
     width: int = 32
-    """Of the encoder's first layer; each further convolution doubles it."""
+    """Units of the encoder's first layer; each further convolution doubles them."""
     rule: LRRule = Constant()
 
     def __post_init__(self) -> None:

@@ -39,7 +39,7 @@ class LatentConsistency(Regularizer):
     g_coefficient: float = 0.5
     noise: float = 0.05
     interval: int = 1
-    """Of the discriminator's term, in its updates; the generator's is always due."""
+    """Discriminator updates between its terms; the generator's term is always due."""
     scale_by_interval: bool = True
     d_rule: LRRule = Constant()
     g_rule: LRRule = Constant()

@@ -49,16 +49,16 @@ def _deviation(x: Tensor) -> Tensor:
 
 @runtime_checkable
 class PenaltyPoints(Protocol):
-    """Where a penalty looks at the discriminator."""
+    """Points at which a penalty evaluates the discriminator."""
 
     @property
     def on_lines(self) -> bool:
-        """Whether real i is mixed with fake i."""
+        """True if real i is mixed with fake i."""
         ...
 
     @property
     def on_fakes(self) -> bool:
-        """Whether the points are fakes, to be judged under the condition of the fakes."""
+        """True if the points are fakes, judged under the condition of the fakes."""
         ...
 
     def __call__(self, real: Tensor, fake: Tensor, random: torch.Generator) -> Tensor:

@@ -1,4 +1,4 @@
-"""What a regularizer sees and may do."""
+"""The protocol of a regularizer: its inputs and its terms."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -53,17 +53,17 @@ class Context:
     fake_discriminator: Discriminator | None = None
     """Bound to the condition of the fakes; None where it is that of the reals."""
     latents: Tensor | None = None
-    """What the fakes were made of; None where the generator did not make them in this move."""
+    """Latents of the fakes; None where the generator did not make them in this move."""
     generate: Generate | None = None
     """Makes more fakes as ``fake`` were made: under their condition, precision and random draws."""
     network: nn.Module | None = None
-    """What the regularizer's `build` gave."""
+    """Network that the regularizer's `build` gave."""
     player: nn.Module | None = None
     """The discriminator itself, for what regularizes its weights."""
     real_seen: Tensor | None = None
     """``real`` augmented, as the discriminator saw it for ``real_logits``."""
     real_features: tuple[Tensor, ...] = ()
-    """What a discriminator with a term of its own kept of that pass."""
+    """Features that a discriminator with a term of its own kept of that pass."""
     real_again: Again | None = None
     """Further logits under the augmentation of ``real_logits``; None where ``discriminator`` draws nothing."""
     fake_again: Again | None = None
@@ -98,7 +98,7 @@ class GeneratorContext:
     counters: Counters
     random: torch.Generator
     network: nn.Module | None = None
-    """What the regularizer's `build` gave."""
+    """Network that the regularizer's `build` gave."""
     player: nn.Module | None = None
     """The generator itself, for what regularizes its weights."""
 
@@ -112,27 +112,27 @@ class Regularizer(Protocol):
 
     @property
     def per_sample_gradients(self) -> bool:
-        """Whether it differentiates the discriminator sample by sample, which batch norm in it would falsify."""
+        """True if it differentiates the discriminator sample by sample, which batch norm in it would falsify."""
         return False
 
     @property
     def on_lines(self) -> bool:
-        """Whether it mixes real i with fake i, which needs both to share a condition."""
+        """True if it mixes real i with fake i, which needs both to share a condition."""
         return False
 
     @property
     def needs_latents(self) -> bool:
-        """Whether the discriminator's term reads the latents of the fakes, which pushed fakes do not have."""
+        """True if the discriminator's term reads the latents of the fakes, which pushed fakes do not have."""
         return False
 
     @property
     def needs_generator_updates(self) -> bool:
-        """Whether a scheme without generator updates is refused, since it would leave out a term."""
+        """True if a scheme without generator updates is refused, since it would leave out a term."""
         return False
 
     @property
     def has_terms(self) -> bool:
-        """Whether it may add a term to a player's loss; for one that never does the engine prepares no context."""
+        """True if it may add a term to a player's loss. Without terms the engine prepares no context."""
         return True
 
     def build(self, pair: ModelPair) -> nn.Module | None:

@@ -80,7 +80,7 @@ def _has_mean(summary: Mapping[str, Any] | None) -> bool:
 
 
 def _diverged(arm: Mapping[str, Any]) -> str:
-    """How many runs diverged, beside the arm's name."""
+    """Label with the number of runs that diverged, beside the arm's name."""
     said = lost(arm.get("last") or {"n": 0}).removesuffix(", others ")
     return f" ({said})" if said else ""
 

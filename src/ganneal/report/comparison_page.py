@@ -113,7 +113,7 @@ def arm_differences(study: Mapping[str, Any], baseline: str) -> dict[str, list[s
 
 
 def comparison_summary(results: Mapping[str, Any]) -> str:
-    """What was compared with what, at equal what."""
+    """Summary of the comparison: the arms, and the clock at which they are equal."""
     arms, seeds = results["arms"], results["seeds"]
     amount, clock = results["amount"], results["clock"]
     equal = duration(amount) + " of training" if clock == "seconds" else words.clock(amount, clock)
@@ -125,7 +125,7 @@ def comparison_summary(results: Mapping[str, Any]) -> str:
 
 
 def trouble(results: Mapping[str, Any]) -> str:
-    """How many runs did not finish, in a sentence; empty when all did."""
+    """Number of runs that did not finish, in a sentence; empty when all did."""
     runs = [run for arm in results["arms"] for run in arm["runs"]]
     kinds = {kind: sum(run["status"] == kind for run in runs) for kind in ("diverged", "failed")}
     # What has not ended is in no list, so it is counted by what lacks.

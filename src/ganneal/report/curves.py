@@ -114,7 +114,7 @@ def _lasts(found: Sequence[tuple[str, np.ndarray, np.ndarray]]) -> str:
 
 
 def changes(run: RunRecord, column: str) -> bool:
-    """Whether a logged column takes more than one value."""
+    """True if a logged column takes more than one value."""
     return len(np.unique(run.series(column)[1])) > 1
 
 

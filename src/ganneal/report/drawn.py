@@ -1,4 +1,4 @@
-"""What only the trained generator can show: nearest real images, interpolations, the same latents under each run."""
+"""Pictures that need the trained generator: nearest real images, interpolations, the same latents under each run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from ganneal.storage.pictures import image_grid
 from ganneal.storage.run_directory import RunDirectory
 
 SEED = 20
-"""Of every latent drawn for a page; the samples over time have their own."""
+"""Seed of every latent drawn for a page; the samples over time have their own."""
 NUM_SHOWN = 8
 NUM_NEAREST = 3
 PROBES = 64
@@ -145,7 +145,7 @@ def interpolation(generator: TrainedGenerator) -> Picture:
 
 
 def paths(generator: TrainedGenerator, real: np.ndarray) -> Markup:
-    """Where points in the plane go between two latents each, over real points."""
+    """Paths of points in the plane between two latents each, over real points."""
     steps = 60
     # [path, step, coordinate]; of more than two coordinates the first two.
     points = _along(generator, PATHS, steps)[:, :2].view(PATHS, steps, 2).numpy()

@@ -1,4 +1,4 @@
-"""Where discriminators push samples: images after each push, with the gradients along which they went."""
+"""Pushes of samples by discriminators: images after each push, with the gradients along which they went."""
 
 import io
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ from ganneal.theory.pushes import PushedSamples
 
 PUSHED_ROWS = 3
 NUM_PUSHES = 15
-"""Of the last discriminator, in a run that stored none."""
+"""Number of pushes by the last discriminator, in a run that stored none."""
 FIRST_PUSH = 4 / 127.5
-"""How far the first of those takes the median sample: four grey levels of 255, root mean square."""
+"""Root-mean-square move of the median sample by the first push: four grey levels of 255."""
 DOTS = 150
 
 

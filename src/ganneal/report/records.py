@@ -1,4 +1,4 @@
-"""What a run directory holds, read for a page; it never writes, and it forgives files that are absent."""
+"""Reader of run directories for a page. It never writes, and it tolerates missing files."""
 
 import re
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ class RunRecord:
     health: list[Row] = field(default_factory=list)
     evaluations: list[Row] = field(default_factory=list)
     outcome: dict[str, Any] | None = None
-    """How it ended, where a comparison wrote it down."""
+    """Outcome of the run, where a comparison wrote it down."""
     frames: list[tuple[int, Path]] = field(default_factory=list)
     """Pictures of samples with the real images seen, in order."""
     real: Path | None = None
@@ -57,18 +57,18 @@ class RunRecord:
 
     @property
     def sampler(self) -> str:
-        """What the evaluated samples were drawn from."""
+        """Source of the evaluated samples."""
         # From the end: what the last evaluation was drawn from.
         return next((str(row["sampler"]) for row in reversed(self.rows) if "sampler" in row), "generator")
 
     @property
     def is_images(self) -> bool:
-        """Whether samples are images rather than points."""
+        """True if samples are images rather than points."""
         return len(self.data.get("shape", ())) == 3
 
     @property
     def unit(self) -> str:
-        """What the clock ``num_real`` counts."""
+        """Unit of the clock ``num_real``."""
         return "real images" if self.is_images else "real points"
 
     @property
@@ -102,14 +102,14 @@ class RunRecord:
         return next((name for name in self.evaluation_names() if DISTANCE.match(name)), None)
 
     def on_clock(self, num_real: float, clock: str) -> float:
-        """Where ``clock`` stood when ``num_real`` images had been seen, between rows by a straight line."""
+        """Value of ``clock`` after ``num_real`` images, linear between rows."""
         x, y = self.series(clock)
         # Without that clock in the record, real images keep the frames in order.
         return float(np.interp(num_real, x, y)) if len(x) else float(num_real)
 
 
 def is_finite(value: Any) -> bool:
-    """Whether a value of a log row is a finite number."""
+    """True if a value of a log row is a finite number."""
     # To Python a truth value is an integer; to a chart it is none.
     return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
 

@@ -28,7 +28,7 @@ WHILE_TRAINING = "Not drawn while this page renews itself, as it takes the weigh
 
 @dataclass(frozen=True)
 class GeneratorSections:
-    """What the generator itself shows, or why it cannot."""
+    """Sections drawn from the generator itself, or the reason why they are missing."""
 
     neighbours: Neighbours | None = None
     interpolation: Picture | None = None
@@ -40,7 +40,7 @@ class GeneratorSections:
 
 @dataclass(frozen=True)
 class RunCommand:
-    """What to type to repeat a run, and a word of caution where it had to be guessed."""
+    """Command that repeats a run, with a caution where it had to be guessed."""
 
     text: str
     note: str = ""
@@ -91,7 +91,7 @@ def figures(run: RunRecord) -> list[tuple[str, str]]:
 
 
 def run_summary(run: RunRecord, scheme: str) -> str:
-    """What was trained, on what, for how long, in three sentences."""
+    """The run's training, data and duration, in three sentences."""
     model = run.experiment.get("model", {}).get("type", "unknown")
     loss = words.loss(run.experiment.get("loss", {}))
     last = run.last

@@ -101,7 +101,8 @@ def _moves(player: str, count: int) -> tuple[Move, ...]:
 
 
 def level_figures(run: RunRecord, round: Round) -> list[Figure]:
-    """What each level of a nested scheme is given, and measured early, midway and late; none for a single level."""
+    """Figures for each level of a nested scheme: its weight, and measurements early, midway and late. None for a single
+    level."""
     # A single level shows no dependence on the level.
     levels = [level.level for level in round.figures.levels]
     if len(levels) < 2:

@@ -66,7 +66,7 @@ def overlaid(runs: Mapping[str, RunRecord], column: str, title: str) -> Figure |
 
 
 def comparison_cautions(runs: Mapping[str, RunRecord]) -> list[str]:
-    """What forbids comparing the runs' numbers."""
+    """Reasons not to compare the runs' numbers."""
     found = ["One run each: differences between them may be chance. A comparison over seeds can decide."]
     data = {str(run.data.get("name")) for run in runs.values()}
     if len(data) > 1:

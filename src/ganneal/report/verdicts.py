@@ -1,4 +1,4 @@
-"""What is said of a run: how it ended, whether it helped, what is wrong, and what was measured afterwards."""
+"""Verdicts on a run: its end, its progress, its faults, and later measurements."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ PROTOCOL = (
     *("sampler", "sampler_steps", "seeds", "seed", "n_seeds"),
     *("checkpoint", "evaluation_index", "num_real", "d_updates", "g_updates", "seconds"),
 )
-"""What a measured value is worth nothing without, in the order in which it is shown."""
+"""Settings that a measured value is worthless without, in the order in which they are shown."""
 SEVERITIES = ("good", "warning", "alarm")
 
 
@@ -28,7 +28,7 @@ class RunVerdict:
 
 
 def current_verdicts(run: RunRecord) -> list[RunVerdict]:
-    """What is wrong as the run stands: the last verdict of each kind, those left out that are over."""
+    """Present faults of the run: the last verdict of each kind, without those that are over."""
     # Rows are in order: the last one of a name is how it stands, "good" where the alarm is over.
     last: dict[str, Row] = {str(row.get("name")): row for row in run.health}
     found = [_verdict(row) for row in last.values() if row.get("severity") != "good"]

@@ -96,7 +96,7 @@ def samples(run: RunRecord) -> str:
 
 
 def status(run: RunRecord) -> tuple[str, str]:
-    """How the run ended: "good", "warning" or "alarm", and a sentence."""
+    """The end of the run: "good", "warning" or "alarm", and a sentence."""
     ended = (run.outcome or {}).get("status")
     # A comparison has the last word: the log of a run that diverged ends like any other.
     if ended in ("diverged", "failed"):
@@ -120,7 +120,7 @@ def ended_by(run: RunRecord) -> str:
 
 
 def progress(run: RunRecord) -> tuple[str, str] | None:
-    """Whether training moved towards the data, as "good", "warning" or "alarm" and a sentence; None if unmeasured."""
+    """The progress of training towards the data: "good", "warning" or "alarm", and a sentence; None if unmeasured."""
     name = run.distance
     if name is None:
         return None

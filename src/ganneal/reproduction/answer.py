@@ -22,7 +22,7 @@ AGAINST = {
     "matched-step-{n}": "NTS at the generator step of NATS",
     "long-step-{n}": "CTS at the generator step of NTS",
 }
-"""What NATS is held against, by the end of the arm's name."""
+"""Opponents of NATS, by the end of the arm's name."""
 QUESTION = """# Does nested annealing help?
 
 **The question.** Common training (CTS) updates the discriminator and the generator in turn. Nested annealed training

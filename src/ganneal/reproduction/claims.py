@@ -1,4 +1,4 @@
-"""Whether the order of two rows is the one reported: decided by the paired comparison over seeds, or not at all."""
+"""Check of a reported order of two rows: decided by the paired comparison over seeds, or left open."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class CheckedClaim:
-    """What the measured values say of a claim."""
+    """Verdict of the measured values on a claim."""
 
     claim: Claim
     verdict: ClaimVerdict
@@ -74,7 +74,7 @@ def check_claims(claims: Sequence[Claim], rows: Mapping[str, Entry]) -> list[Che
 
 
 def _compared(claim: Claim, rows: Mapping[str, Entry]) -> Finding | CheckedClaim:
-    """What the two rows show, or the claim with its reason where they cannot be compared."""
+    """Comparison of the two rows, or the claim with the reason why they cannot be compared."""
     if claim.better not in rows or claim.worse not in rows:
         return CheckedClaim(claim, "not run", "")
     better, worse = rows[claim.better], rows[claim.worse]
@@ -119,7 +119,7 @@ def _checked(claim: Claim, finding: Finding, adjusted: float | None, among: int)
 
 
 def _diverged(finding: Finding) -> str:
-    """How many runs diverged, the row reported to be better first."""
+    """Number of runs that diverged, the row reported to be better first."""
     first, second = finding.comparison.diverged
     if not first and not second:
         return ""

@@ -42,7 +42,7 @@ def _row(name: str, words: str, model: Loss4, levels: int, experiment: Experimen
 
 
 def questions_of(model: Loss4, levels: int) -> tuple[tuple[str, str], ...]:
-    """What is asked of NATS and NTS of one loss at one N_d: is the first of each pair better than the second?"""
+    """Questions about NATS and NTS of one loss at one N_d: is the first of each pair better than the second?"""
     nats, nts, cts = f"{model}-nats-{levels}", f"{model}-nts-{levels}", f"{model}-cts"
     matched, longer, timed = (f"{model}-{name}-{levels}" for name in ("matched-step", "long-step", "cts-time"))
     # NATS against every other; then NTS against CTS as it is and with longer steps: is it the nesting, or only the

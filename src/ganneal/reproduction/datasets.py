@@ -34,7 +34,7 @@ PUBLISHED_DATA: dict[str, PublishedData] = {
 
 
 def source(name: str, path: str | None = None) -> Source:
-    """What is trained on: the data at ``path``, else the set ``name`` where it is found.
+    """Source of a row: the data at ``path``, else the set ``name`` where it is found.
 
     Raises:
         FileNotFoundError: It is not there; the message says how to get it or to name another place.

@@ -37,7 +37,7 @@ def loss_figure_name(loss: Loss4) -> str:
 
 
 def figure_contents(tables: Mapping[str, Table], entries: Mapping[str, Entry]) -> dict[str, Content]:
-    """What each figure that can be drawn shows, as JSON types, by the name of its file."""
+    """Contents of each figure that can be drawn, as JSON types, by the name of its file."""
     found: dict[str, Content] = {}
     for loss in TITLES:
         panels = {str(levels): _curves(loss, levels, entries) for levels in CONTROLLED}

@@ -14,7 +14,7 @@ from ganneal.training.interruption import Interrupted
 
 
 class Places(NamedTuple):
-    """Where a reproduction writes."""
+    """Folders that a reproduction writes to."""
 
     runs: Path
     results: Path

@@ -1,4 +1,4 @@
-"""What a finished run is worth: distance and score of its last and best weights."""
+"""Measurement of a finished run: distance and score of its last and best weights."""
 
 from collections.abc import Mapping, Set
 from math import isfinite
@@ -14,7 +14,7 @@ from ganneal.storage.run_directory import RunDirectory
 
 # The part is the formula, whatever network it is computed with; the column of the table is named after the paper's.
 SCORES = {"FD": "FID", "exp-mean-KL": "IS"}
-"""What is reported, by the part of the protocol that measures it."""
+"""Reported scores, by the part of the protocol that measures them."""
 # One split is the default of the tool that the paper names, where other papers average over ten.
 TABLE_METRICS: dict[str, Metric] = {"FID": Frechet(allow_singular=True), "IS": Score(splits=1)}
 """Fréchet distances are computed of fewer samples than features too, the score in one split."""
@@ -59,7 +59,7 @@ def _values(records: list[Record], checkpoint: str) -> dict[str, float]:
 
 
 def _protocol(record: Record) -> dict[str, Any]:
-    """What values of several runs must share to stand in one column."""
+    """Settings that values of several runs must share to stand in one column."""
     protocol = record.protocol
     return {
         "extractor": protocol.extractor,

@@ -160,7 +160,7 @@ def _measured(entry: Entry, scores: Sequence[str]) -> list[str]:
 
 
 def _protocol(entries: Mapping[str, Entry]) -> str:
-    """What the values above are, and how the rows differ from the published settings."""
+    """The meaning of the values above, and the rows' differences from the published settings."""
     # Rows that were measured differently stand in one table with both protocols named, and are not compared.
     protocols = {_said(entry["protocol"]) for entry in entries.values() if entry["protocol"]}
     runs = [run for entry in entries.values() for run in entry["runs"]]
@@ -186,7 +186,7 @@ def _protocol(entries: Mapping[str, Entry]) -> str:
 
 
 def _machine(made: Mapping[str, Any]) -> str:
-    """What ran it."""
+    """The machine that ran it."""
     hardware = made.get("accelerator") or made.get("processor")
     return f"torch {made.get('torch')}, {made.get('threads')} thread(s), {hardware}"
 

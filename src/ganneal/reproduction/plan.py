@@ -1,4 +1,4 @@
-"""What a table at a scale comes to: each row's experiment, what it was reduced by, or why it cannot be run."""
+"""Plan of a table at a scale: each row's experiment and reductions, or the reason why it cannot be run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ class Planned:
     why: str = ""
 
     def reduced_by(self) -> list[str]:
-        """How the experiment differs from the published settings, a line for each field."""
+        """Differences of the experiment from the published settings, a line for each field."""
         assert self.experiment is not None
         # The papers leave training lengths out: a row is held against the scale `paper`, whose lengths are ours.
         published = SCALES["paper"]

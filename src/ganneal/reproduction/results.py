@@ -27,11 +27,11 @@ class MeasuredBy(NamedTuple):
 
     extractor: str
     sha256: str | None
-    """Of its weights; None for one without."""
+    """Hash of its weights; None for one without."""
 
 
 def ledger_file(folder: Path, scale: str, row: TableRow) -> Path:
-    """Where the results of ``row`` at ``scale`` lie; rows of one data set and family share a file."""
+    """File for the results of ``row`` at ``scale``. Rows of one data set and family share a file."""
     return folder / f"{scale}-{row.study}.json"
 
 

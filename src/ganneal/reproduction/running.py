@@ -95,12 +95,12 @@ def _entry(one: Planned, path: Path, outcome: Mapping[str, Any], scale: Scale, c
 
 
 def makes_numbers(outcome: Mapping[str, Any]) -> bool:
-    """Whether the run finished with weights whose samples are numbers; else it counts as one that diverged."""
+    """True if the run finished with weights whose samples are finite. Otherwise it counts as diverged."""
     return outcome["status"] == "finished" and (outcome["metric"] is None or outcome["last"] is not None)
 
 
 def row_identity(one: Planned) -> results.Entry:
-    """What is trained, as the ledger has it: the identity of the experiment without the seed, and the budget."""
+    """Identity of the training for the ledger: the experiment's without the seed, and the budget."""
     assert one.experiment is not None
     return {
         "label": one.row.label,

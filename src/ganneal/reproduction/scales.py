@@ -16,12 +16,12 @@ class Cost:
     d_update: float
     g_update: float
     round: float = 0.0
-    """Of whatever else a round does: pushes, fits."""
+    """Seconds of everything else in a round: pushes, fits."""
 
 
 @dataclass(frozen=True)
 class Reduction:
-    """What one family is changed to, and how long it trains."""
+    """Changes of one family at a scale, and its length of training."""
 
     num_real: int
     """Real images of each row: equal in data, not in time."""
@@ -47,7 +47,7 @@ class Scale:
     score: ExtractorConfig | None = None
     """Network whose answers the Inception Score is computed of; None takes that of the features."""
     halves: bool = False
-    """Whether larger images are made into `HALVED` pixels a side."""
+    """True if larger images are made into `HALVED` pixels a side."""
 
 
 HALVED = 32
@@ -70,7 +70,7 @@ WIDTHS: dict[str, dict[str, Any]] = {
         "d_time_size": 32,
     },
 }
-"""Of the smallest scale."""
+"""Widths of the smallest scale."""
 CPU: dict[str, Any] = {
     "threads": 1,
     "records.log_every": 1_000,

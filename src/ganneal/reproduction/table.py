@@ -32,7 +32,7 @@ class Reported:
 
     @property
     def doubtful(self) -> bool:
-        """Whether its digits are uncertain."""
+        """True if its digits are uncertain."""
         return self.text.endswith("?")
 
 
@@ -74,7 +74,7 @@ class Table:
     pairs: tuple[tuple[str, str], ...]
     """Names of two rows whose order is a claim: which is better follows from the numbers reported."""
     notes: tuple[str, ...] = ()
-    """How the protocol here differs, and what in the table contradicts itself."""
+    """Differences of the protocol here, and contradictions in the published table."""
     controls: tuple[TableRow, ...] = ()
     """Rows run beside the published ones: controls of ours, and rows of another table they are held against."""
     questions: tuple[tuple[tuple[str, str], ...], ...] = ()

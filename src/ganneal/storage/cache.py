@@ -1,4 +1,4 @@
-"""Where computed files are kept between processes: features of real images, converted weights.
+"""Cache of computed files between processes: features of real images, converted weights.
 
 Everything in it can be deleted at any time; it is made again when it is needed.
 """
@@ -8,7 +8,8 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """What GANNEAL_CACHE names, else ``ganneal`` below XDG_CACHE_HOME or ``~/.cache``; it may not exist yet."""
+    """The folder that GANNEAL_CACHE names, else ``ganneal`` below XDG_CACHE_HOME or ``~/.cache``; it may not exist
+    yet."""
     if named := os.environ.get("GANNEAL_CACHE"):
         return Path(named).expanduser()
     # An empty variable counts as none, as the XDG base directory specification says.

@@ -37,7 +37,7 @@ from ganneal.storage.json_files import CARD, append_line, read_json, read_record
 
 CHECKPOINT_FORMAT = 4
 OWN_FOLDERS = ("samples", "checkpoints", "tensorboard", "wandb", "best", "final", "snapshots")
-"""What a run writes, and in part replaces."""
+"""Folders that a run writes, and in part replaces."""
 KEPT_CHECKPOINTS = 2
 LOCK_ATTEMPTS = 1_000
 CHECKPOINT_NAME = re.compile(r"(\d{12})-([0-9a-f]{16})\.pt")
@@ -153,7 +153,7 @@ class RunDirectory:
         write_bytes(self.description, json.dumps({**content, "provenance": provenance()}, indent=2).encode())
 
     def automatic_choices(self) -> dict[str, Any] | None:
-        """What was chosen automatically when the run began; None where nothing was, or there is no run."""
+        """The automatic choices stored when the run began; None where there are none, or no run."""
         return read_json(self.description).get("chosen") or None if self.description.exists() else None
 
     def weights(self, checkpoint: str) -> Path:

@@ -1,4 +1,4 @@
-"""What training leaves of the players on disk: their weights as safetensors, and a JSON card."""
+"""Files of trained players on disk: weights as safetensors, and a JSON card."""
 
 import hashlib
 import json
@@ -115,7 +115,7 @@ def players_of(state: Mapping[str, Any]) -> dict[str, StateDict]:
 
 
 def pushes_of(state: Mapping[str, Any]) -> dict[str, Any]:
-    """What a card says of the pushes beside their weights: their sizes by level, the state of the augmentation."""
+    """Entries of a card for the pushes: their sizes by level, and the state of the augmentation."""
     links, augmentation = state["chain"]["stored"].items(), state["augmentation"].items()
     return {
         "pushes": {str(level): step_size for level, (step_size, _) in links},

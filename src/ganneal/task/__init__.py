@@ -1,4 +1,5 @@
-"""How data and latents become what the two players see. Register your own with ``TASKS["mine"] = Mine()``."""
+"""Tasks, which turn data and latents into the two players' inputs. Register your own with ``TASKS["mine"] =
+Mine()``."""
 
 from ganneal.task.denoising import Denoising
 from ganneal.task.direct import Labelled, Unconditional

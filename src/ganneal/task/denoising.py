@@ -39,7 +39,7 @@ class Denoising(Task):
 
     @property
     def diffusion(self) -> Diffusion:
-        """Where the noise comes in."""
+        """The diffusion that adds the noise."""
         return Diffusion(self.steps, self.beta_min, self.beta_max)
 
     def real_view(self, batch: Batch, random: torch.Generator) -> RealView:

@@ -17,13 +17,13 @@ from torch import Tensor
 from ganneal.logits import Samples
 
 FIRST_TIME = 1e-3
-"""Of the process, where the samples count as clean; the last time is 1."""
+"""First time of the process, where the samples count as clean; the last time is 1."""
 
 Times = Int[Tensor, " batch"]
 
 
 class Tables(NamedTuple):
-    """What a diffusion of T steps multiplies by; symbols of the paper: beta -> ``betas``.
+    """Factors of a diffusion of T steps; symbols of the paper: beta -> ``betas``.
 
     Indices of the first three are 0..T, of the last three 0..T-1.
     """
@@ -31,7 +31,7 @@ class Tables(NamedTuple):
     betas: Tensor
     """Variance of the noise that enters at step k; 0 at k = 0."""
     signal: Tensor
-    """Of the clean sample after k steps: the product of sqrt(1 - beta)."""
+    """Factor on the clean sample after k steps: the product of sqrt(1 - beta)."""
     noise: Tensor
     """Standard deviation of all noise after k steps."""
     from_clean: Tensor

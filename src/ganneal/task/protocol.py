@@ -1,4 +1,4 @@
-"""How data and latents become what the two players see.
+"""The protocol of a task, which turns data and latents into the two players' inputs.
 
 A task decides the real view, the condition that goes with it, how a generator's output becomes what the discriminator
 judges, and how samples are drawn after training. Players take their condition as extra arguments,
@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from ganneal.data import Batch, Dataset
 
 Condition = tuple[Tensor, ...]
-"""What both players are given beside samples, each [batch, ...]; empty for nothing."""
+"""Inputs of both players beside samples, each [batch, ...]; empty for none."""
 
 
 class RealView(NamedTuple):
-    """What the discriminator sees of a real batch: samples, and the condition they are judged under."""
+    """The discriminator's view of a real batch: samples, and the condition they are judged under."""
 
     samples: Tensor
     condition: Condition
@@ -29,7 +29,7 @@ class Noisy(Protocol):
     """A task whose fakes have noise of their own: the two parts of its ``fake``, for code that cannot draw."""
 
     def noise(self, condition: Condition, random: torch.Generator) -> tuple[Tensor, ...]:
-        """What ``fake`` draws, and whatever else it needs that the generator does not decide."""
+        """Draw the noise of ``fake``, and prepare everything else that the generator does not decide."""
         ...
 
     def fake_with(
@@ -47,18 +47,18 @@ class Task(Protocol):
     """
 
     needs_real: bool = False
-    """Whether the generator's moves need a real batch."""
+    """True if the generator's moves need a real batch."""
     denoises: bool = False
-    """Whether the condition is a time and a noisier sample, and a sample is made in several passes."""
+    """True if the condition is a time and a noisier sample, and a sample is made in several passes."""
     paired: bool = True
-    """Whether fake i of a discriminator's move carries the condition of real i, as line penalties assume."""
+    """True if fake i of a discriminator's move carries the condition of real i, as line penalties assume."""
 
     def num_classes(self, dataset: Dataset) -> int:
         """The number of classes the players are built for; 0 for none."""
         return 0
 
     def real_view(self, batch: Batch, random: torch.Generator) -> RealView:
-        """What the discriminator sees of ``batch``."""
+        """The discriminator's view of ``batch``."""
         return RealView(batch.samples, ())
 
     def fake_condition(self, count: int, num_classes: int, real: RealView | None, random: torch.Generator) -> Condition:
@@ -70,7 +70,7 @@ class Task(Protocol):
         return condition
 
     def fake(self, generator: nn.Module, latents: Tensor, condition: Condition, random: torch.Generator) -> Tensor:
-        """What the discriminator sees of the generator, with a graph to its parameters."""
+        """The discriminator's view of the generator's samples, with a graph to its parameters."""
         return generator(latents, *condition)
 
     def sample_condition(

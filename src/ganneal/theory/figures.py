@@ -69,7 +69,7 @@ def langevin_path(score: ScoreFunction) -> list[Tensor]:
 
 
 def _quality(paths: dict[str, list[Tensor]]) -> str:
-    """How well the last samples fit the data smoothed by the last level, as a table."""
+    """Fit of the last samples to the data smoothed by the last level, as a table."""
     # at the last level the chain samples the smoothed density: the data themselves would be the wrong target
     target = GaussianMixture.of(RING.mixture).smoothed(NOISE_LEVELS[-1])
     ends = {f"{name} scores": path[-1].double() for name, path in paths.items()}

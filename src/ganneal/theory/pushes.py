@@ -17,7 +17,7 @@ class PushedSamples(NamedTuple):
     samples: Samples
     """After the push."""
     gradients: Samples
-    """Of the discriminator in the samples before it; the move is ``step_size`` times it."""
+    """Gradients of the discriminator at the samples before the push; the move is ``step_size`` times these."""
     norms: Float[Tensor, " batch"]
     """Euclidean length of each gradient."""
 

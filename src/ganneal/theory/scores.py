@@ -14,7 +14,7 @@ Points64 = Float64[Tensor, "n d"]
 
 
 class Agreement(NamedTuple):
-    """How near one vector field comes to another over some points."""
+    """Agreement of one vector field with another over some points."""
 
     cosine: float
     """Mean cosine of the angle between them."""
@@ -48,6 +48,6 @@ def input_gradients(critic: Critic, x: Tensor) -> Tensor:
 
 
 def agreement(one: Points64, other: Points64) -> Agreement:
-    """How near the vectors ``one`` come to ``other``, both ``[n, d]``; a vector of length 0 has cosine 0."""
+    """Agreement of the vectors ``one`` with ``other``, both ``[n, d]``; a vector of length 0 has cosine 0."""
     cosine = cosine_similarity(one, other, dim=1).mean()
     return Agreement(cosine.item(), ((one - other).norm() / other.norm()).item())

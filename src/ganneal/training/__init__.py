@@ -1,1 +1,1 @@
-"""What surrounds the engine: one session of a run, with its display, evaluations, signals and processes."""
+"""Surroundings of the engine: one session of a run, with its display, evaluations, signals and processes."""

@@ -1,4 +1,4 @@
-"""Where a run stands in its budget: what is due at a row, how long the rest takes, and what ends it early."""
+"""Position of a run in its budget: the work due at a row, the remaining time, and reasons to end early."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from ganneal.wording import roughly
 
 
 def passed(every: int, before: int, now: int) -> bool:
-    """Whether a clock that went from ``before`` to ``now`` passed a multiple of ``every``; never of 0."""
+    """True if a clock that went from ``before`` to ``now`` passed a multiple of ``every``; never of 0."""
     return bool(every) and now // every > before // every
 
 
@@ -56,17 +56,17 @@ class Course:
         setattr(self.costs, kind, monotonic() - started)
 
     def picture_due(self) -> bool:
-        """Whether a picture of samples is due at the present row."""
+        """True if a picture of samples is due at the present row."""
         counters, records = self.run.counters, self.run.experiment.records
         by_images = passed(records.sample_every, self._images, counters.num_real)
         return by_images or records.is_early(self._seconds, counters.seconds)
 
     def snapshot_due(self) -> bool:
-        """Whether weights are to be kept at the present row."""
+        """True if weights are to be kept at the present row."""
         return passed(self.run.experiment.records.keep_every, self._images, self.run.counters.num_real)
 
     def follow(self, row: Row) -> None:
-        """What the evaluation in ``row`` means for the course; a run that stalls says so in it."""
+        """Decide about the course from the evaluation in ``row``. A run that stalls says so in the row."""
         self._note_evaluations()
         if self.evaluations is not None and "stopped" not in row and (reason := self.evaluations.stalled()):
             self.ended = row["stopped"] = reason

@@ -1,4 +1,4 @@
-"""What a person sees while training: a bar with rate and remaining time, or lines where there is no terminal."""
+"""Display of training: a bar with rate and remaining time, or lines where there is no terminal."""
 
 import sys
 from time import monotonic

@@ -20,7 +20,7 @@ def dry_run(
     accept_changed_data: bool = False,
     own_images: bool = False,
 ) -> tuple[bool, str]:
-    """Whether ``experiment`` can start in ``directory``, and every setting with its first round as text.
+    """Check that ``experiment`` can start in ``directory``, and return every setting with its first round as text.
 
     Its data are read and its players are built; nothing is written.
 
@@ -54,7 +54,7 @@ def outline(value: Any, name: str = "", indent: int = 0) -> str:
 def _started(
     experiment: Experiment, directory: RunDirectory, accept: bool, command: str, own_images: bool
 ) -> tuple[bool, str]:
-    """Whether the experiment can start, and what was found of its data and players, or why it cannot."""
+    """The findings on data and players of an experiment that can start, or the reason why it cannot."""
     try:
         check_identity(directory, experiment, command)
         experiment = found_again(experiment, directory)

@@ -1,4 +1,4 @@
-"""How long a budget takes on this machine: training at the pace so far, with what comes beside it."""
+"""Estimate of a budget's duration on this machine: training at the present pace, and the work beside it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -19,7 +19,7 @@ def limits(budget: Budget) -> dict[str, float]:
 
 
 def fraction_done(clocks: Mapping[str, float], experiment: Experiment) -> float:
-    """How much of the budget is used, by the clock that is furthest.
+    """Used part of the budget, by the clock that is furthest.
 
     Args:
         clocks: As a log row has them; ``evaluating_seconds`` among them count for the time limit.
@@ -78,7 +78,7 @@ class Estimate:
         return evaluating + pictures * costs.picture + saves * costs.save
 
     def _rates(self) -> Mapping[str, float] | None:
-        """What each clock gains in a second of training; None while too few moves were made."""
+        """Gain of each clock per second of training; None while too few moves were made."""
         now, mark = self.run.counters.as_dict(), self._mark
         if mark is not None and (passed := now["seconds"] - mark["seconds"]) >= SETTLED:
             return {name: (value - mark[name]) / passed for name, value in now.items()}

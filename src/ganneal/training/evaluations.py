@@ -158,7 +158,7 @@ class Evaluations:
         )
 
     def _is_best(self, row: Row) -> bool:
-        """Whether the evaluation in ``row`` is better than all before it, which is remembered."""
+        """True if the evaluation in ``row`` is better than all before it. The best one is remembered."""
         value = row.get(self.name)  # the smaller the better, of both distances
         if value is None:
             return False

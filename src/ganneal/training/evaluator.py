@@ -1,4 +1,4 @@
-"""What is measured beside training without touching it: distance, coverage, duplicates, the accuracy of D."""
+"""Measurements beside training that leave it untouched: distance, coverage, duplicates, the accuracy of D."""
 
 import warnings
 
@@ -71,7 +71,7 @@ class Evaluator:
                 f"a held-out part of the same data."
             )
         self.held_out_paired: str | None = None
-        """How the classes of the data and of held-out data were paired; None without either."""
+        """Pairing of the classes of the data and of held-out data; None without either."""
         if num_classes and held_out is not None:  # the discriminator judges samples under the data's numbers of classes
             called = ("the data", "records.held_out")
             unseen, self.held_out_paired = with_classes_of(dataset.class_names, held_out, called=called)
@@ -80,7 +80,7 @@ class Evaluator:
 
     @property
     def possible(self) -> bool:
-        """Whether there are two samples and two images, without which there is no distance."""
+        """True if there are two samples and two images, without which there is no distance."""
         return min(self.count, self.moments.n) > 1
 
     def __call__(self, run: Run) -> Row:

@@ -19,7 +19,7 @@ from ganneal.training.interruption import Interruption
 
 
 class Decision(NamedTuple):
-    """What the first rank made of a log row."""
+    """The first rank's decision on a log row."""
 
     stop: bool = False
     skip_fit: bool = False

@@ -1,4 +1,4 @@
-"""What an experiment foretells before anything is trained, from what was measured."""
+"""Warnings about an experiment before it is trained, from measurements of earlier runs."""
 
 import torch
 
@@ -20,7 +20,7 @@ LONG = 2.5
 
 
 def forewarnings(experiment: Experiment) -> list[str]:
-    """What is foretold of ``experiment`` on this machine."""
+    """Warnings about ``experiment`` on this machine."""
     found = (forewarning, slow_precision, flattering_features, projected_away)
     return [warning for about in found if (warning := about(experiment)) is not None]
 
@@ -59,7 +59,7 @@ def to_use_classes(command: str, directory: RunDirectory) -> str:
 
 
 def sees_photographs(experiment: Experiment) -> bool:
-    """Whether the discriminator looks through EfficientNet-Lite0."""
+    """True if the discriminator looks through EfficientNet-Lite0."""
     return isinstance(getattr(experiment.model, "discriminator", experiment.model), Projected)
 
 

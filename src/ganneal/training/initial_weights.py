@@ -52,13 +52,13 @@ class WeightsOrigin:
 
 @dataclass(frozen=True)
 class Taken:
-    """What a run took over, and what it began anew, by network."""
+    """Weights that a run took over, and weights that it began anew, by network."""
 
     origin: WeightsOrigin
     taken: dict[str, list[str]]
     anew: dict[str, list[str]]
     classes: str | None
-    """What became of the classes; None where the run has none."""
+    """The change of the classes in words; None where the run has none."""
 
     @property
     def line(self) -> str:

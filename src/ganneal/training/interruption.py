@@ -73,7 +73,7 @@ class Interruption:
         self._listening = _handled(self._remember)
 
     def __call__(self) -> bool:
-        """Whether a signal has come."""
+        """Return True if a signal has come."""
         return self.signum is not None
 
     def _remember(self, signum: int, frame: FrameType | None) -> None:

@@ -28,7 +28,7 @@ _trainings = count()
 
 
 def leads(experiment: Experiment) -> bool:
-    """Whether this process is the first of its run, as far as the environment tells; for what is said before launch."""
+    """True if this process is the first of its run, as far as the environment tells; for messages before launch."""
     return experiment.ranks == 1 or os.environ.get("RANK", "0") == "0"
 
 

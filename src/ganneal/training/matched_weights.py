@@ -12,7 +12,7 @@ from ganneal.models import Model, Shape
 from ganneal.storage.weight_files import StateDict
 
 PARAMETRIZED = ".parametrizations.weight.original"
-"""What a weight under spectral normalisation is called in place of ``.weight``."""
+"""Name of a weight under spectral normalisation in place of ``.weight``."""
 Layers = Mapping[int, Mapping[str, str]]
 """Place in a list of layers -> name in the layer -> whole name."""
 Rows = list[int | None]

@@ -147,7 +147,7 @@ class Session:
             self.run = Run(experiment, dataset, ranks)
         classes = self.run.pair.num_classes if dataset.is_images else 0
         self.labels, self.columns = class_rows(classes, self.records.sample_count) if classes else (None, None)
-        """Of the pictures of samples: a row for each class where there are any."""
+        """Labels and columns of the pictures of samples: a row for each class where there are any."""
         if self.labels is not None:
             # The grid of real images has the classes of the grid of samples, row by row.
             self.real = self.run.data.examples(self.labels)
@@ -286,7 +286,7 @@ class Session:
         return None
 
     def _follow(self, row: Row) -> tuple[Stop | None, bytes | None]:
-        """Whether a collapse ends the run, and the state that it was rolled back to, for the other ranks."""
+        """Decide if a collapse ends the run; return this and, for other ranks, the state it was rolled back to."""
         if self.evaluations is None:
             return None, None
         before = self.evaluations.rollbacks
@@ -352,7 +352,7 @@ class Session:
         self.display.say(f"kept {folder}, {size / 1e6:.2f} MB; {drawn}")
 
     def _say_disk_use(self) -> None:
-        """How much the snapshots of the run take on disk, before the first is kept."""
+        """Announce the disk space that the run's snapshots will take, before the first is kept."""
         every, budget = self.records.keep_every, self.experiment.budget
         if not every:
             return

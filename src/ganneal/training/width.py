@@ -14,7 +14,7 @@ LEAST_WIDTH, MOST_WIDTH = 16, 128
 FEWEST_UPDATES = 2_000
 """Discriminator updates without which a network is halved: below them the pictures are noise at any width."""
 ENOUGH_UPDATES = 20_000
-"""Those that must be left before a network is doubled."""
+"""Updates that must remain before a network is doubled."""
 
 
 def suited_width(width: int, updates: Callable[[int], float]) -> int:

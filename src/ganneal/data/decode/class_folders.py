@@ -147,7 +147,7 @@ def _shared(inner: Sequence[str]) -> set[str]:
 
 
 def _origin(inner: Sequence[str], where: str) -> str:
-    """What the classes are, where it takes a word."""
+    """The origin of the classes in words, where it takes any."""
     deep = next((name for name in inner if name.count("/") > 1), None)
     words = [f"the folders in {where}"] if where else []
     if deep is not None:

@@ -26,7 +26,7 @@ class Listed(NamedTuple):
     labels: dict[str, Any] | None
     """By image name; None where the file says there are none."""
     names: tuple[str, ...] = ()
-    """Of the classes 0, 1, ..., where the file says them."""
+    """Names of the classes 0, 1, ..., where the file has them."""
 
 
 def parse_labels(read: Callable[[], bytes], source: str) -> Listed:

@@ -61,7 +61,7 @@ def chunks(count: int) -> list[slice]:
 
 
 def in_turn(pool: ThreadPoolExecutor, work: Callable[[_Item], _Outcome], items: Iterable[_Item]) -> Iterator[_Outcome]:
-    """What ``work`` makes of each of ``items``, a few of which are worked on ahead."""
+    """Yield ``work`` of each of ``items`` in order, a few items ahead of the reader."""
     waiting: deque[Future[_Outcome]] = deque()
     for item in items:
         waiting.append(pool.submit(work, item))

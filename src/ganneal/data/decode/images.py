@@ -68,7 +68,7 @@ def image_size(height: int, width: int) -> ImageSize:
 
 @dataclass(frozen=True)
 class Format:
-    """What every image of a set is made into."""
+    """The common format of all images of a set."""
 
     size: ImageSize
     """Side in pixels, or WIDTHxHEIGHT."""
@@ -94,7 +94,7 @@ def check_levels(levels: Levels | None) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """How encoded images become pixels; the fields that all sources of image files share."""
+    """Settings that turn encoded images into pixels, shared by all sources of image files."""
 
     size: ImageSize | None = None
     """Side in pixels, or WIDTHxHEIGHT as 128x96; None is a square that follows the median image."""
@@ -103,9 +103,9 @@ class Reading:
     fit: Fit = "crop"
     """Other shapes are cropped in the middle, padded with black, or stretched; all are resampled (Lanczos)."""
     on_damaged: OnDamaged = "fail"
-    """What to do about images that cannot be read: name them and stop, or name them and go on without."""
+    """Stop at images that cannot be read, or skip them. Both name them."""
     levels: Levels | None = None
-    """Of images of more than 8 bits, the levels that become 0 and 255; None takes the upper 8 of 16 bits."""
+    """Levels of images of more than 8 bits that become 0 and 255. None takes the upper 8 of 16 bits."""
 
     def __post_init__(self) -> None:
         if self.size is not None:

@@ -23,7 +23,7 @@ SIGNATURES = (
     rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51",
     rb"qoif",
 )
-"""How a file of each format of `SIGNED_FORMATS` begins; JPEG's serves MPO."""
+"""First bytes of a file of each format of `SIGNED_FORMATS`; JPEG's serves MPO."""
 START = 64
 """Bytes that show a signature."""
 OTHER_ENDINGS = frozenset(
@@ -50,7 +50,7 @@ def ending(name: str) -> str:
 
 
 def hidden(name: str) -> bool:
-    """Whether a file or a folder above it is hidden, or left there by an operating system."""
+    """True if a file or a folder above it is hidden, or left there by an operating system."""
     # '.' and '..' begin with a dot too and hide nothing.
     parts = name.split("/")
     return any(p.lower() in SYSTEM_FILES or (p.startswith(".") and p not in (".", "..")) for p in parts)
@@ -88,12 +88,12 @@ def _signature() -> re.Pattern[bytes]:
 
 
 def begins_as_image(start: bytes) -> bool:
-    """Whether the first `START` bytes of a file are those of an image that is read here."""
+    """True if the first `START` bytes of a file are those of an image format that is read here."""
     return _signature().match(start) is not None
 
 
 def is_image(name: str, start: Callable[[], bytes]) -> bool:
-    """Whether the file ``name`` is taken for an image; ``start`` reads its first `START` bytes, if they are needed."""
+    """True if the file ``name`` is taken for an image. ``start`` reads its first `START` bytes, if needed."""
     suffix = ending(name)
     if suffix in image_endings():
         return True

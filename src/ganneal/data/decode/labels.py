@@ -26,7 +26,7 @@ class ClassLabels:
     unusable: str = ""
     """Why labels that were found are no classes; empty where they are, or where there are none."""
     origin: str = ""
-    """What the classes are, where it takes a word: the folders in which folder."""
+    """The origin of the classes in words: the folders in which folder."""
 
 
 def classed(
@@ -70,7 +70,7 @@ def normal_name(name: str) -> str:
 
 
 def is_number(text: str) -> bool:
-    """Whether ``text`` is how a whole number >= 0 is written.
+    """True if ``text`` is a whole number >= 0.
 
     >>> [is_number(text) for text in ("10", "007", "-1", "1.0")]
     [True, False, False, False]

@@ -29,10 +29,10 @@ class PartReader(Protocol):
 
 @runtime_checkable
 class Container(Protocol):
-    """Where encoded images lie, as a frozen dataclass of plain values, so that another process can open it too."""
+    """A place of encoded images: a frozen dataclass of plain values, so that other processes can open it too."""
 
     single: ClassVar[bool]
-    """Whether one image is read without its neighbours."""
+    """True if one image is read without its neighbours."""
 
     def open(self) -> AbstractContextManager[PartReader]:
         """A reader of single images, for any number of threads."""
@@ -54,9 +54,9 @@ class Listing:
     damaged: Mapping[str, str] = field(default_factory=dict)
     """Files that are seen to be unusable without decoding them, which ``names`` leaves out, each with the reason."""
     left_out: Mapping[str, int] = field(default_factory=dict)
-    """How many files are no images that can be read, by their ending in lower case; hidden ones are not counted."""
+    """Number of files that are no readable images, by their ending in lower case. Hidden files are not counted."""
     origin: Origin | None = None
-    """What tells these images from others wherever they lie; None for their decoded bytes."""
+    """Identity of these images at any place; None for the hash of their decoded bytes."""
 
     def classed(self, classes: ClassLabels) -> "Listing":
         """The same with the class of each image, or the reason why there are none."""
@@ -73,7 +73,7 @@ class Listing:
 
 
 def folder_description(path: Path, count: int) -> dict[str, Any]:
-    """What is known of somebody's own images."""
+    """The description of a user's own images."""
     return {"name": shown(path.name), "count": count, "licence": "that of the images; not known to ganneal"}
 
 
@@ -108,7 +108,7 @@ def _pass_over(what: str) -> str:
 
 
 def damage_report(damaged: Mapping[str, str], count: int, place: Path) -> str:
-    """What is wrong with which of ``count`` images, on one line, with the ways out."""
+    """List the damaged ones of ``count`` images and their faults on one line, with the remedies."""
     # Without a single whole image, passing over the damaged ones is no way out and is not offered.
     rest = len(damaged) < count
     if len(damaged) == 1:
@@ -127,7 +127,7 @@ def damage_report(damaged: Mapping[str, str], count: int, place: Path) -> str:
 
 
 def settle(damaged: Mapping[str, str], count: int, place: Path, on_damaged: OnDamaged) -> str | None:
-    """What to do about damaged images: None without any, a warning to give where they are passed over.
+    """Decide about damaged images: raise, return the warning about those skipped, or None without any.
 
     Raises:
         ValueError: They are not to be passed over, or there are no others.

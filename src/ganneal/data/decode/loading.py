@@ -24,7 +24,7 @@ from ganneal.storage.cache import cache_folder
 SMALL_SET = 2**24
 """Bytes of decoded images that are not worth a file: they are decoded again in a second or two."""
 SHARE_OF_MEMORY = 0.25
-"""Of the memory that is free, what decoded images may take where they cannot be kept in a file."""
+"""Largest share of free memory for decoded images that cannot be kept in a file."""
 
 
 def load_images(reading: Reading, listing: Listing) -> Dataset:

@@ -18,7 +18,7 @@ LARGEST_MEMBER = 2**31
 
 PIECE = 2**20
 COMPRESSED: dict[bytes, Callable[[Path], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
-"""How a compressed archive begins, and what opens it."""
+"""First bytes of a compressed archive, and the function that opens it."""
 
 
 def read_members(place: Path, names: Collection[str]) -> dict[str, bytes]:

@@ -17,7 +17,7 @@ MOST_DEFLATED = 1_032
 
 
 class ArrayHeader(NamedTuple):
-    """What an array file says of itself."""
+    """The header of an array file."""
 
     shape: tuple[int, ...]
     by_columns: bool
@@ -72,7 +72,7 @@ def array_headers(path: Path) -> dict[str, ArrayHeader | None]:
 
 
 def holds_statistics(held: Collection[str]) -> bool:
-    """Whether arrays of these names are the mean and the covariance of features, as pytorch-fid and ADM call them."""
+    """True if the arrays are the mean and the covariance of features, by the names of pytorch-fid and ADM."""
     return {"mu", "sigma"} <= set(held)
 
 

@@ -75,7 +75,7 @@ ANSWERS: dict[tuple[str, str], Any] = {
     ("numpy", "dtype"): _Type,
     ("_codecs", "encode"): _Bytes,
 }
-"""What stands for each function or class that a pickle may name."""
+"""Stand-ins for each function or class that a pickle may name."""
 
 
 def _text(value: Any) -> str:

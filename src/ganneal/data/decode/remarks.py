@@ -15,13 +15,13 @@ from ganneal.data.messages import way
 SAMPLE = 32
 """Images whose pixels are looked at for their levels, evenly spread: no header says which levels are used."""
 FEWEST_GREYS = 128
-"""Of 256 levels, as few are worth a remark."""
+"""Grey levels, out of 256, below which a remark is made."""
 MOST_LOST = 1 / 3
 """Share of an image's area that the crop may cut off without a word."""
 
 
 def left_out_remarks(listing: Listing) -> list[str]:
-    """How many files of ``listing``'s place are passed over, by ending; none where all are images."""
+    """Remarks on the files that ``listing`` passes over, counted by ending; none where all are images."""
     count = sum(listing.left_out.values())
     if not count:
         return []
@@ -32,7 +32,7 @@ def left_out_remarks(listing: Listing) -> list[str]:
 
 
 def remarks(found: Survey, reading: Reading, listing: Listing) -> list[str]:
-    """What reading the set ``found`` changes, a sentence each.
+    """Remarks on what reading changes in the set ``found``, a sentence each.
 
     Raises:
         ValueError: The range of levels has to be given, and damaged images are not to be passed over, or all would be.
@@ -146,11 +146,11 @@ class Range:
 
     @property
     def fits(self) -> bool:
-        """Whether 16 bits hold the levels."""
+        """True if 16 bits hold the levels."""
         return not self.floats and self.low >= 0 and self.high <= HIGHEST_LEVEL
 
     def greys(self, levels: Levels | None) -> int:
-        """How many of 256 levels are left where ``levels`` become 0 and 255, or the upper 8 of 16 bits are taken."""
+        """Number of 8-bit levels left when ``levels`` become 0 and 255, or the upper 8 of 16 bits are taken."""
         ends = np.array([self.low, self.high])
         low, high = eight_bits(ends.astype(int) if levels is None else ends, levels).astype(int).tolist()
         # Levels in between may be missing; the count is the most that can be left.
@@ -193,7 +193,7 @@ def suggested(found: Range) -> tuple[float, float]:
 
 
 def _of_levels(found: Survey, reading: Reading, listing: Listing) -> list[str]:
-    """What the images of more than 8 bits lose."""
+    """Remarks on the levels that images of more than 8 bits lose."""
     said = []
     if found.deep and (levels := found_range(listing, found.deep)) is not None:
         said += _of_deep(levels, len(found.deep), found, reading)

@@ -172,7 +172,7 @@ def _checksums(path: Path) -> list[int]:
 
 
 def _read(folder: Path, key: str, shape: tuple[int, ...]) -> tuple[np.ndarray, dict[str, Any]] | None:
-    """What is kept under ``key``, or None where it is not there or not what was written."""
+    """Read the value kept under ``key``; None where it is missing or not what was written."""
     data, description = folder / f"{key}.bin", folder / f"{key}.json"
     try:
         outer = json.loads(description.read_bytes())

@@ -28,12 +28,12 @@ from ganneal.storage.cache import cache_folder
 
 
 class Streamed(NamedTuple):
-    """What a stream held."""
+    """Contents of a stream."""
 
     samples: np.ndarray
-    """Of the images that can be read, uint8 ``[N, C, size, size]``."""
+    """Images that can be read, uint8 ``[N, C, size, size]``."""
     labels: list[Any] | None
-    """Of every row, the damaged ones too."""
+    """Labels of every row, the damaged ones included."""
     classes: list[str]
     """Their names, where the stream says them."""
     damaged: dict[str, str]
@@ -76,7 +76,7 @@ def read_stream(part: HubSplit, images: str | None, labels: str | None, format: 
 
 
 def _state(part: HubSplit) -> Iterator[list[object]]:
-    """What changes when the files of a folder do; nothing is known of the hub."""
+    """Path and version of each file of a folder, which change with its content; nothing for a hub set."""
     if (folder := part.folder) is None:
         return
     files = [Path(file["filename"]) for file in load_split(part).cache_files] if is_saved(folder) else folder.rglob("*")

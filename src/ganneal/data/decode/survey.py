@@ -1,4 +1,4 @@
-"""What a set of images looks like, from the headers of its files: no order and no single image decides.
+"""Survey of a set of images by the headers of its files. No order and no single image decides.
 
 Headers come first because a size and a number of channels for the whole set must be known before the first image is
 decoded, and reading all pixels twice would take as long as an epoch.
@@ -34,15 +34,15 @@ class ImageHeader(NamedTuple):
     mode: str
     """Pillow's name of the kind of pixels."""
     grey: bool
-    """Whether the mode, or every entry of the palette, is grey."""
+    """True if the mode, or every entry of the palette, is grey."""
     transparent: bool = False
-    """Whether it has an alpha channel or a transparent colour."""
+    """True if it has an alpha channel or a transparent colour."""
     deep: bool = False
-    """Whether its levels are more than 8 bits, all of which are read."""
+    """True if it has levels of more than 8 bits, all of which are read."""
     cut: bool = False
-    """Whether it has more than 8 bits for each colour, of which Pillow reads the upper 8."""
+    """True if it has more than 8 bits for each colour, of which Pillow reads the upper 8."""
     several: bool = False
-    """Whether other pictures come after the first."""
+    """True if other pictures come after the first."""
 
     @property
     def side(self) -> int:
@@ -129,7 +129,7 @@ class Survey:
     count: int
     """Images in the set."""
     headers: Mapping[ImageHeader, int]
-    """How many of the images that were looked at have each header."""
+    """Number of surveyed images with each header."""
     num_classes: int = 0
     damaged: Mapping[str, str] = field(default_factory=dict)
     """Why images that were looked at cannot be read, by their names."""
@@ -145,7 +145,7 @@ class Survey:
 
     @property
     def partial(self) -> bool:
-        """Whether the figures are those of a sample of the set."""
+        """True if the figures are those of a sample of the set."""
         return self.looked_at + len(self.damaged) < self.count
 
     @property
@@ -166,7 +166,7 @@ class Survey:
 
     @property
     def grey(self) -> bool:
-        """Whether all of them are grey: a single image of colours makes a set coloured."""
+        """True if all images are grey. A single image in colour makes the set coloured."""
         return self.num_grey == self.looked_at
 
     @property
@@ -180,12 +180,12 @@ class Survey:
         return usual_size(self.side)
 
     def format(self, reading: Reading) -> Format:
-        """What the set is made into: as ``reading`` says, and as the whole of the set suggests where that is open."""
+        """The format for the set: by ``reading``, and by the whole set where ``reading`` leaves it open."""
         return Format(reading.size or self.size, reading.channels or self.channels, reading.fit, reading.levels)
 
     @property
     def sizes(self) -> Counter[tuple[int, int]]:
-        """How many images have each width and height."""
+        """Number of images of each width and height."""
         found: Counter[tuple[int, int]] = Counter()
         for header, n in self.headers.items():
             found[header.width, header.height] += n

@@ -15,7 +15,7 @@ from ganneal.data.sources.folder import list_folder
 from ganneal.registry import lookup
 
 IMAGES = ("img_align_celeba", "Img/img_align_celeba", "img_align_celeba.zip", "Img/img_align_celeba.zip")
-"""Where the faces lie; Kaggle's folder has a second of the same name in it."""
+"""Folder of the faces. Kaggle's folder has a second of the same name in it."""
 ATTRIBUTES = tuple(f"{folder}list_attr_celeba.{kind}" for folder in ("", "Anno/") for kind in ("txt", "csv"))
 PARTITION_LISTS = tuple(f"{folder}list_eval_partition.{kind}" for folder in ("", "Eval/") for kind in ("txt", "csv"))
 SPLITS = ("train", "valid", "test")
@@ -37,7 +37,7 @@ class CelebA(Encoded):
 
     path: str = "celeba"
     attribute: str | None = "Male"
-    """What labels the faces; None for no labels."""
+    """Attribute that labels the faces; None for no labels."""
     split: Split | None = None
     """A part of the list of parts, or all; None is the training part where that list is there, else all."""
 
@@ -59,7 +59,7 @@ class CelebA(Encoded):
 
 
 def is_celeba(root: Path) -> bool:
-    """Whether the folder ``root`` holds the faces and their attributes."""
+    """True if the folder ``root`` holds the faces and their attributes."""
     return _beside(root, IMAGES) is not None and _beside(root, ATTRIBUTES) is not None
 
 

@@ -48,7 +48,7 @@ def _from_pickle(name: str, content: bytes, key: str) -> tuple[np.ndarray, np.nd
 
 
 def _class_names(files: Mapping[str, bytes], text: str, pickled: str, key: str, count: int) -> list[str]:
-    """Those of the file ``text`` or the pickle ``pickled`` that come with the batches; none where there is neither."""
+    """Names in the file ``text`` or the pickle ``pickled`` beside the batches; none where there is neither."""
     found: Any = None
     if text in files:
         found = files[text].split()

@@ -90,7 +90,7 @@ def _in_folder(path: Path, size: ImageSize | None) -> Source | None:
 
 
 def holds_images(path: Path) -> bool:
-    """Whether the .npz file ``path`` has an array that may be images."""
+    """True if the .npz file ``path`` has an array that may be images."""
     return bool(_may_be_images({name: header for name, header in array_headers(path).items() if header is not None}))
 
 

@@ -97,7 +97,7 @@ def list_folder(root: Path, on_damaged: OnDamaged = "fail") -> Listing:
 
 
 def _are_pictures(place: Path) -> bool:
-    """Whether a run keeps its pictures in the folder ``place``: sheets of many samples each."""
+    """True if a run keeps its pictures in the folder ``place``: sheets of many samples each."""
     return place.name == "samples" and (place.parent / RUN).exists()
 
 
@@ -119,7 +119,7 @@ class _FolderContent:
     """Folders of runs, which are passed over."""
 
     def is_above_a_run(self, folder: str) -> bool:
-        """Whether a folder without an image is there for runs: it is no class."""
+        """True if a folder without an image is there for runs and is no class."""
         holds = any(run.startswith(folder) for run in self.runs)
         return holds and not any(name.startswith(folder) for name in self.images)
 

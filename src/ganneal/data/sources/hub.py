@@ -47,7 +47,7 @@ class Hub(Encoded):
     config: str | None = None
     """Configuration, where the set has several."""
     split: str = "train"
-    """Of a set that has several."""
+    """Split of a set that has several."""
     revision: str | None = None
     """Commit on the hub; None takes the newest there is."""
     image_column: str | None = None
@@ -55,8 +55,8 @@ class Hub(Encoded):
     label_column: str | None = None
     """Column of class labels or whole numbers; None for the only one of class labels, or ``label``."""
     streaming: bool = False
-    """Read every row once and in order, over the network where ``name`` is on the hub, and keep the decoded images:
-    later readings take those, for as long as they are kept."""
+    """Read every row once and in order, over the network for a hub set, and keep the decoded images. Later readings
+    take the kept images."""
 
     @property
     def part(self) -> HubSplit:

@@ -73,7 +73,7 @@ def batch_files(root: Path, split: str) -> list[Path]:
 
 
 def is_imagenet(root: Path) -> bool:
-    """Whether the folder ``root`` holds its first batch."""
+    """True if the folder ``root`` holds its first batch."""
     return _found(root, STEMS["train"][0]) is not None
 
 

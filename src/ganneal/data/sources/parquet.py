@@ -74,7 +74,7 @@ class Parquet(Encoded):
     labels: str | None = "label"
     """Column of whole numbers or words; None for no labels."""
     split: str | None = "train"
-    """Of a folder, the files whose name begins with it, where there are any; None for all."""
+    """Split of a folder: the files whose name begins with it, where there are any; None for all."""
 
     def listing(self) -> Listing:
         place = find_data(self.path)
@@ -139,7 +139,7 @@ def _listed(
 
 
 def _rows(opened: Any, file: Path) -> list[int]:
-    """How many rows each group has, which ``file`` can hold."""
+    """Number of rows of each group that ``file`` can hold."""
     # From the file's footer, without reading a row.
     rows = [opened.metadata.row_group(group).num_rows for group in range(opened.num_row_groups)]
     size = file.stat().st_size

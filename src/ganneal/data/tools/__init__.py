@@ -1,1 +1,1 @@
-"""What `ganneal data` does: inspect, convert and download."""
+"""The work of `ganneal data`: inspect, convert and download."""

@@ -33,7 +33,7 @@ class HubSplit:
 
     @property
     def folder(self) -> Path | None:
-        """Where it lies, where it is a folder; None for a name on the hub.
+        """The folder of the set; None for a name on the hub.
 
         Raises:
             FileNotFoundError: It is neither.
@@ -52,7 +52,7 @@ def import_datasets() -> Any:
 
 
 def is_saved(folder: Path) -> bool:
-    """Whether ``save_to_disk`` wrote ``folder``: one set, or several splits."""
+    """True if ``save_to_disk`` wrote ``folder``: one set, or several splits."""
     one = (folder / "state.json").is_file() and (folder / "dataset_info.json").is_file()
     # A single set has a state, several splits have one file that lists them.
     return one or (folder / "dataset_dict.json").is_file()
@@ -154,7 +154,7 @@ def _offline(datasets: Any) -> Iterator[None]:
 
 @contextmanager
 def _in_words(part: HubSplit) -> Iterator[None]:
-    """What `datasets` says is wrong, in one line that names ``part``."""
+    """Reword errors of `datasets` as one line that names ``part``."""
     try:
         yield
     # Its message says what is missing and how it comes here; more words would hide that.

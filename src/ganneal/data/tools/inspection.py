@@ -28,15 +28,15 @@ LISTS_LABELS = (Folder, Zip, CelebA)
 
 @dataclass(frozen=True)
 class Inspection:
-    """What `inspect` found."""
+    """Findings of `inspect`."""
 
     count: int
     shape: tuple[int, ...]
-    """Of one sample as it is trained on."""
+    """Shape of one sample as it is trained on."""
     sizes: Counter[str]
     """Width x height and mode of the files, most frequent first; empty where there are no files."""
     remarks: tuple[str, ...]
-    """What is left out or read otherwise than it lies there, a sentence each."""
+    """Remarks on what is left out or changed in reading, a sentence each."""
     damaged: dict[str, str]
     """Why images cannot be read, by their names as shown; of those whose headers are whole the first five."""
     num_damaged: int
@@ -48,7 +48,7 @@ class Inspection:
     duplicates: int
     """Images whose pixels an earlier one has."""
     mean: tuple[float, ...]
-    """Of each channel, in [0, 1]."""
+    """Mean of each channel, in [0, 1]."""
     std: tuple[float, ...]
     d1: PairwiseDistances | None
     """Between images in [-1, 1]; None for a single image."""

@@ -1,4 +1,4 @@
-"""What an inspection found, for the eye: a text and a contact sheet."""
+"""Findings of an inspection for the eye: a text and a contact sheet."""
 
 import textwrap
 from pathlib import Path
@@ -17,7 +17,7 @@ SHEET = 64
 
 
 def inspection_as_text(found: Inspection) -> str:
-    """What was found, a line for each matter."""
+    """The findings as text, a line for each."""
     lines = [f"images      {found.count:,} of shape {found.shape} as measured here"]
     for kind, count in found.sizes.most_common(5):
         lines.append(f"stored as   {kind}  {count:,}")

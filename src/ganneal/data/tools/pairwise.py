@@ -1,4 +1,4 @@
-"""How far images are from each other and from noise, which decides the weights of annealed CFG (Technique 1)."""
+"""Distances of images from each other and from noise, which decide the weights of annealed CFG (Technique 1)."""
 
 from dataclasses import dataclass
 from math import prod
@@ -11,7 +11,8 @@ from ganneal.weights import Geometric
 LARGE_DISTANCE = 150.0
 """Between the two settings that the paper gives: about 80 at 64 px and 330 at 256 px."""
 START_STD = 0.1
-"""Of the pixels that functional gradients start from here: random projections of 100 latents with entries of 0.01."""
+"""Standard deviation of the start pixels of functional gradients: random projections of 100 latents, entries of
+0.01."""
 COLUMNS = 4_096
 MOST_NUMBERS = 100_000_000
 """Numbers of one set that are held as floats: fewer samples are taken of large images."""

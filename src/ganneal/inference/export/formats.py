@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 BATCH_DIMENSION = "n"
 """Name of the batch dimension in the file."""
 MOST_PROTOBUF_BYTES = 2**31 - 1
-"""Of one file in Protocol Buffers, whose lengths are signed 32-bit numbers."""
+"""Largest size of a file in Protocol Buffers, whose lengths are signed 32-bit numbers."""
 Runner = Callable[[tuple[Tensor, ...]], Tensor]
 
 
@@ -33,7 +33,7 @@ class ExportFormat(Protocol):
 
     @property
     def suffix(self) -> str:
-        """Of the file's name, with its dot."""
+        """Ending of the file's name, with its dot."""
         ...
 
     def check(self) -> None:
@@ -105,7 +105,7 @@ class Onnx:
 
 @dataclass(frozen=True)
 class TorchProgram:
-    """What `torch.export.save` writes, for PyTorch without ganneal; the card is an extra file in it."""
+    """A file of `torch.export.save`, for PyTorch without ganneal; the card is an extra file in it."""
 
     suffix = ".pt2"
 

@@ -18,7 +18,7 @@ EXPORT_FORMAT = 1
 CARD_KEY = "ganneal"
 """Under which a file holds its card, as JSON."""
 CARD_KEYS = ("experiment", "data", "counters", "measured", "provenance")
-"""What the card of a file takes over from that of the run."""
+"""Keys that the card of a file takes from the card of the run."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Program:
     output: str
     made_of: Callable[[Tensor, Condition], tuple[Tensor, ...]]
     card: dict[str, Any]
-    """What was trained, on which data, for how long, and what the file takes and gives."""
+    """The file's card: training, data, duration, inputs and outputs."""
 
 
 class OnePass(nn.Module):

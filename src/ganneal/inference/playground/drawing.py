@@ -22,7 +22,7 @@ WIDEST = 16
 
 @dataclass(frozen=True)
 class Controls:
-    """What a person has chosen."""
+    """The user's choices on the page."""
 
     seed: int = 0
     count: int = 16
@@ -64,13 +64,13 @@ class Playground:
 
     @property
     def class_choices(self) -> list[str]:
-        """What can be chosen of the classes."""
+        """The choices of classes."""
         names = self.generator.class_names
         return [ANY_CLASS, EVERY_CLASS, *names] if names else [ANY_CLASS]
 
     @property
     def can_truncate(self) -> bool:
-        """Whether its latents are normal."""
+        """True if its latents are normal."""
         return isinstance(self.generator.latent, Normal)
 
     def grid(self, controls: Controls) -> Image.Image:
@@ -117,7 +117,7 @@ class Playground:
 def _first(
     generator: TrainedGenerator, controls: Controls, seed: int, label: int | None
 ) -> tuple[Tensor, Condition, torch.Generator]:
-    """What the first sample of a grid is made of."""
+    """The input of the first sample of a grid."""
     labels = None if label is None else [label] * controls.count
     # Drawn with all others of the grid: alone, the first sample of a seed would have another class and noise.
     latents, condition, random = generator.draw(controls.count, seed, labels=labels, truncation=controls.truncation)

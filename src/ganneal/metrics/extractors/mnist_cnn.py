@@ -85,6 +85,6 @@ class MnistCNN:
 
 
 def mnist_cnn_card() -> dict[str, str]:
-    """How the shipped weights came about: command, seed, data, and accuracy on the 10,000 test images."""
+    """The card of the shipped weights: command, seed, data, and accuracy on the 10,000 test images."""
     with safe_open(MNIST_WEIGHTS, framework="pt") as file:
         return dict(file.metadata())

@@ -122,7 +122,7 @@ class ModuleExtractor:
 
     @property
     def is_images(self) -> bool:
-        """Whether samples are images rather than points."""
+        """True if samples are images rather than points."""
         return len(self.shape) == 3
 
     @property

@@ -1,4 +1,4 @@
-"""What turns samples into features, and how one is chosen."""
+"""The protocol of extractors, which turn samples into features, and the choice of one."""
 
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -15,7 +15,7 @@ Precision = Literal["float32", "bf16"]
 
 
 class Extracted(NamedTuple):
-    """What an extractor says of n samples, in float32 on the CPU."""
+    """Output of an extractor for n samples, in float32 on the CPU."""
 
     features: Float[Tensor, "n d"]
     logits: Float[Tensor, "n k"] | None
@@ -37,7 +37,7 @@ class Extractor(Protocol):
 
     @property
     def layer(self) -> str:
-        """Where in the network the features are read."""
+        """Layer of the network that gives the features."""
         ...
 
     @property
@@ -52,7 +52,7 @@ class Extractor(Protocol):
 
     @property
     def input_scaling(self) -> str:
-        """What happens to a pixel value u in 0..255."""
+        """Scaling of a pixel value u in 0..255."""
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""What the networks of composite functional gradients share: initialised layers, and how often a size is halved.
+"""Shared parts of the networks of composite functional gradients: initialised layers and the number of halvings.
 
 Initialisation as in the authors' code: convolutions N(0, 0.01²), linear layers and shortcuts Kaiming normal (fan in),
 biases 0, the scale of a norm uniform on [0, 1].

@@ -1,4 +1,4 @@
-"""What players refuse: sizes below one, labels that are missing or no class of theirs, images of another size."""
+"""Refusals of players: sizes below one, labels that are missing or out of range, images of another size."""
 
 from collections.abc import Iterable
 
@@ -55,7 +55,7 @@ LARGEST_SIDE = 512
 
 
 def can_make(model: Model, shape: Shape, num_classes: int = 0) -> bool:
-    """Whether ``model`` has players for samples of ``shape``; nothing is drawn and no memory is taken."""
+    """True if ``model`` has players for samples of ``shape``; nothing is drawn and no memory is taken."""
     # Trying a size must not move the generator that draws the players' weights.
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         try:
@@ -81,6 +81,6 @@ def largest_size(models: Iterable[Model], channels: int, most: int) -> int | Non
 
 
 def _halves_far(side: int) -> bool:
-    """Whether ``side`` is 4 to 7 times a power of two: its binary digits behind the first three are zeros."""
+    """True if ``side`` is 4 to 7 times a power of two: its binary digits after the first three are zeros."""
     beyond = max(side.bit_length() - 3, 0)
     return side >> beyond << beyond == side

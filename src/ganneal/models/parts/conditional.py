@@ -45,15 +45,15 @@ def class_tables(num_classes: int, channels: int) -> tuple[nn.Embedding, nn.Embe
 
 
 class Conditioning(NamedTuple):
-    """What a generator's norms follow."""
+    """The inputs that a generator's norms follow."""
 
     num_classes: int
     shared_size: int = 0
-    """Of the class vector that all norms share; 0 gives each norm a table of its own."""
+    """Length of the class vector that all norms share; 0 gives each norm a table of its own."""
     chunk: int = 0
     """Latents given to each block, and to the linear layer; 0 gives all of them to the linear layer."""
     eps: float = 1e-5
-    """Of batch norm."""
+    """Epsilon of batch norm."""
     tables: Callable[[int, int], tuple[nn.Embedding, nn.Embedding]] = class_tables
     """Makes the tables of a norm."""
 

@@ -13,7 +13,7 @@ from ganneal.models.parts.recomputation import through
 from ganneal.models.protocol import FeatureMaps
 
 Fan = Literal["average", "outputs"]
-"""What the initial variance is one over: the mean of a layer's inputs and outputs, or its outputs."""
+"""Reciprocal of the initial variance: the mean of a layer's inputs and outputs, or its outputs."""
 TINY = 1e-10
 """Scale of the initial variance of layers whose output is nearly 0 at first."""
 
@@ -53,7 +53,7 @@ def scaled_sum(x: FeatureMaps, y: FeatureMaps) -> FeatureMaps:
 
 
 EPS = 1e-6
-"""Of group norm."""
+"""Epsilon of group norm."""
 MOST_GROUPS = 32
 Style = Float[Tensor, "batch _"]
 
@@ -163,7 +163,7 @@ class Down(nn.Module):
     def forward(
         self, h: FeatureMaps, beside: FeatureMaps, time: Style, style: Style
     ) -> tuple[FeatureMaps, FeatureMaps, list[FeatureMaps]]:
-        """What goes on, the noisier sample beside it, and what the other half will be given."""
+        """Returns the output maps, the noisier sample beside them, and the maps kept for the other half."""
         kept = []
         for block, attention in zip(self.blocks, self.attentions, strict=True):
             h = attention(through(block, h, time, style, recompute=self.lean))

@@ -19,7 +19,7 @@ WEIGHTED = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.Embedding)
 
 
 def layers(module: nn.Module) -> Iterator[nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedding]:
-    """What `initialize` changes."""
+    """The layers that `initialize` changes."""
     return (layer for layer in module.modules() if isinstance(layer, WEIGHTED))
 
 

@@ -55,7 +55,7 @@ class SpectralWeight(nn.Module):
 
 
 def _is_recording(weight: Tensor) -> bool:
-    """Whether what runs now is being compiled or written to a CUDA graph, and will be replayed with other weights."""
+    """True during compilation or the capture of a CUDA graph, which will be replayed with other weights."""
     return torch.compiler.is_compiling() or (weight.is_cuda and torch.cuda.is_current_stream_capturing())
 
 

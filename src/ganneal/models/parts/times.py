@@ -1,4 +1,4 @@
-"""What players of a diffusion know of the time: sines and cosines of it."""
+"""Time embedding for players of a diffusion: sines and cosines of the time."""
 
 from math import log
 

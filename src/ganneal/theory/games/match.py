@@ -15,30 +15,30 @@ from ganneal.theory.games.problems import Game
 
 @dataclass(frozen=True, kw_only=True)
 class Match:
-    """How several methods play one game; both players use the same method."""
+    """Settings of one game played by several methods. Both players use the same method."""
 
     methods: tuple[str, ...] = tuple(METHODS)
-    """Names of methods; both players use the same."""
+    """Names of methods. Both players use the same method."""
     steps: int = 400
     """Steps of each player."""
     order: Order = "alternating"
-    """Whether y sees where x has just moved, or both move at once."""
+    """Order of the moves: y sees x's new point (alternating), or both move at once (simultaneous)."""
     lr: float | None = None
-    """Learning rate of all but Adam; left out, the game's own."""
+    """Learning rate of all methods but Adam. Default: the game's own."""
     y_lr: float | None = None
-    """The second player's; left out, the same."""
+    """Learning rate of the second player. Default: the same as the first."""
     adam_lr: float = 0.02
-    """Adam's, for both: its steps are about so long, whatever the gradient."""
+    """Adam's learning rate for both players. Its steps are about this long, whatever the gradient."""
     decay: float = 0.0
     """Step n, from 0, has lr (n + 1)^-decay."""
     momentum: float = 0.5
-    """Of the method of that name."""
+    """Momentum of the method of that name."""
     gamma: float = 0.5
-    """Of consensus: factor on half the squared norm of both gradients, which joins both losses."""
+    """Factor of consensus on half the squared norm of both gradients, which joins both losses."""
     beta_coeff: float = 1.0
     """Factor on beta of the conjugate-gradient rules."""
     beta_min: float | None = None
-    """Lower bound of their beta; left out, none. 0 keeps every beta from being negative."""
+    """Lower bound of the conjugate-gradient beta; 0 keeps beta from being negative. Default: none."""
 
     def __post_init__(self) -> None:
         if not self.methods:
@@ -93,7 +93,7 @@ class Match:
 
 
 def gaps_table(game: Game, paths: dict[str, Path]) -> str:
-    """Where each path ends, how near it came, and both players' averaged gaps; one line for methods of one path."""
+    """Table of each path's end, its distance, and both players' averaged gaps; one line for methods of one path."""
     groups = {", ".join(names): paths[names[0]] for names in coinciding(paths)}
     width = max(len("method"), *map(len, groups))
     head = f"{'method':<{width}} {'x':>12} {'y':>12} {'distance':>10} {'nearest':>10} {'x gap':>10} {'y gap':>10}"

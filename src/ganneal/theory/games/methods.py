@@ -1,4 +1,5 @@
-"""How a player moves: optimizers of torch and conjugate-gradient rules by configuration, and other vectors to go by."""
+"""Methods of a player: optimizers of torch and conjugate-gradient rules by configuration, and other vectors to
+follow."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ PlayerPoints = tuple[Vector, Vector]
 
 @runtime_checkable
 class Method(Protocol):
-    """What moves one player; every `optim.OptimizerConfig` is one."""
+    """A method that moves one player; every `optim.OptimizerConfig` is one."""
 
     @property
     def lr(self) -> float:
@@ -34,7 +35,7 @@ class Redirected(Protocol):
     """A method whose steps follow other vectors than the players' gradients."""
 
     def followed(self, game: Game, points: PlayerPoints, rates: tuple[float, float]) -> PlayerPoints:
-        """What either player's step follows at ``points``, where the learning rates are ``rates``."""
+        """The vectors that the players' steps follow at ``points``, for the learning rates ``rates``."""
         ...
 
 

@@ -15,7 +15,7 @@ from ganneal.theory.games.methods import Method, Redirected
 from ganneal.theory.games.problems import Game, Vector
 
 Order = Literal["alternating", "simultaneous"]
-"""Whether y sees where x has just moved, or both move at once."""
+"""Order of the moves: y sees x's new point (alternating), or both move at once (simultaneous)."""
 ORDERS: tuple[Order, ...] = get_args(Order)
 """Both orders."""
 ESCAPED = 1e12
@@ -26,7 +26,7 @@ SAME = 1e-9
 
 @dataclass(frozen=True)
 class Walk:
-    """What one player did."""
+    """The moves of one player."""
 
     points: Float64[Tensor, "places n"]
     """The start, and where each step ended."""
@@ -39,7 +39,7 @@ class Walk:
 
 @dataclass(frozen=True)
 class Path:
-    """What both players did."""
+    """The moves of both players."""
 
     x: Walk
     y: Walk
@@ -55,7 +55,7 @@ class Path:
 
     @property
     def escaped(self) -> bool:
-        """Whether play ended early, too far from the equilibrium to return."""
+        """True if play ended early, too far from the equilibrium to return."""
         return self.steps < self.asked
 
 

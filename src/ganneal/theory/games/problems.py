@@ -28,7 +28,7 @@ class Game(Protocol):
 
     @property
     def start(self) -> tuple[Vector, Vector]:
-        """Where play starts."""
+        """Starting point of play."""
         ...
 
     @property
@@ -38,11 +38,11 @@ class Game(Protocol):
         return torch.zeros_like(x), torch.zeros_like(y)
 
     def losses(self, x: Vector, y: Vector) -> tuple[Scalar, Scalar]:
-        """What x minimises and what y minimises."""
+        """The loss of x and the loss of y."""
         ...
 
     def gradients(self, x: Vector, y: Vector) -> tuple[Vector, Vector]:
-        """Of x's loss in x and of y's loss in y."""
+        """Gradients of x's loss in x and of y's loss in y."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""What is claimed of nested annealed training and functional gradients, as statements that measure themselves.
+"""Claims about nested annealed training and functional gradients, as statements that measure themselves.
 
 >>> T = PROPOSITIONS["T2.1"]
 >>> T.holds(T.measure())
@@ -35,7 +35,7 @@ class Statement:
     """Trains a network, some 10 s of one core."""
 
     def holds(self, value: float) -> bool:
-        """Whether a measured ``value`` is within the bounds."""
+        """True if a measured ``value`` is within the bounds."""
         # A NaN is within no bound.
         below = self.at_most is None or value <= self.at_most
         return below and (self.at_least is None or value >= self.at_least)

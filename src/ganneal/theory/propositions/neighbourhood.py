@@ -35,7 +35,7 @@ def _directions(latents: Tensor, seed: int) -> Tensor:
 
 
 def stretch(sampler: Callable[[Tensor], Tensor], latents: Tensor, *, seed: int = 0) -> float:
-    """How far samples move for a small change of the latent: mean distance moved over the distance of the latents.
+    """Mean distance that samples move for a small change of the latent, over the distance of the latents.
 
     Args:
         sampler: Latents ``[n, k]`` to samples ``[n, ...]``, each by itself.
