@@ -9,7 +9,7 @@ update of either player, and a push where the scheme has any, on tiny networks a
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
 from pathlib import Path
@@ -174,36 +174,39 @@ def train(row: Mapping[str, str], datasets: Mapping[bool, Dataset]) -> None:
         raise RuntimeError(f"weights that are no numbers after one update of {dict(row)}")
 
 
-def _matrix(one: str, other: str, refused: Mapping[frozenset[Choice], str], reasons: list[str]) -> list[str]:
-    lines = [f"| {one}, {other} | {' | '.join(PARTS[other])} |", f"| --- |{' --- |' * len(PARTS[other])}"]
-    for a in PARTS[one]:
-        cells = [refused.get(frozenset({(one, a), (other, b)})) for b in PARTS[other]]
-        lines.append(f"| `{a}` | {' | '.join('yes' if c is None else f'no ({reasons.index(c) + 1})' for c in cells)} |")
-    return [*lines, ""]
+def _together(refused: Mapping[frozenset[Choice], str]) -> list[tuple[str, str, str]]:
+    """Parts of one kind, parts of another that each of them refuses, and the reason."""
+    met: dict[tuple[str, str, str, str], list[str]] = {}
+    for one, other in combinations(KINDS, 2):
+        for a, b in product(PARTS[one], PARTS[other]):
+            if reason := refused.get(frozenset({(one, a), (other, b)})):
+                met.setdefault((reason, one, other, b), []).append(a)
+    rows: dict[tuple[str, str, str, tuple[str, ...]], list[str]] = {}
+    for (reason, one, other, b), names in met.items():
+        rows.setdefault((reason, one, other, tuple(names)), []).append(b)
+    return [(_named(one, a), _named(other, b), reason) for (reason, one, other, a), b in rows.items()]
+
+
+def _named(kind: str, names: Sequence[str]) -> str:
+    return f"{kind} {', '.join(f'`{name}`' for name in names)}"
 
 
 def page(refused: Mapping[frozenset[Choice], str]) -> str:
-    """The page on what goes with what; parts that go with everything are not listed one by one."""
-    reasons = list(dict.fromkeys(refused.values()))
-    kinds = {frozenset(kind for kind, _ in pair) for pair in refused}
-    free = [kind for kind in KINDS if not any(kind in pair for pair in kinds)]
+    """The page on what goes with what: the refused pairs with the reason that the error gives."""
+    kinds = {kind for pair in refused for kind, _ in pair}
+    free = [kind for kind in KINDS if kind not in kinds]
     lines = [
         "# What goes with what",
         "",
-        "Written by `python examples/combinations.py`; a test runs it again. Every pair of registered parts",
-        f"of different kinds ({', '.join(KINDS)}) was tried. A pairwise cover of the",
-        "allowed ones, experiments in which any two of them meet, made one update of either player, with a push where",
-        "the scheme has any. A combination is refused where two of its parts refuse each other, before anything is",
-        "trained.",
+        "Parts of different kinds can be combined freely, with the exceptions below. ganneal refuses",
+        f"these before it trains. The kinds are {', '.join(KINDS)}. `python examples/combinations.py`",
+        "writes this page and trains one update of experiments in which all other pairs meet; a test repeats it.",
         "",
-        f"Every {' and every '.join(free)} goes with everything. The rest:" if free else "Pairs that meet a refusal:",
-        "",
+        *([f"Every {' and every '.join(free)} goes with everything.", ""] if free else []),
+        "| these parts | not with these | what the error says |",
+        "| --- | --- | --- |",
+        *(f"| {one} | {other} | {reason} |" for one, other, reason in _together(refused)),
     ]
-    for one, other in combinations(KINDS, 2):
-        if frozenset({one, other}) in kinds:
-            lines += _matrix(one, other, refused, reasons)
-    lines += ["Reasons, as the error says them:", ""]
-    lines += [f"{number}. {reason}" for number, reason in enumerate(reasons, start=1)]
     return "\n".join(lines) + "\n"
 
 

@@ -47,15 +47,15 @@ def ledger(**values: tuple[float, ...]) -> dict[str, Any]:
 
 def test_an_empty_ledger_is_undecided_and_draws_nothing() -> None:
     text = answer_page(TABLES, {}, [])
-    assert "**Undecided so far.** 0 of 56 questions (four losses, N_d of 5 and 10) have both sides run" in text
+    assert "**Undecided so far.** 0 of 56 comparisons (four losses, N_d of 5 and 10) have both schemes run" in text
     assert "| NATS against |" not in text and "![" not in text and figure_contents(TABLES, {}) == {}
 
 
 def test_one_seed_shows_its_difference_and_decides_nothing() -> None:
     text = answer_page(TABLES, ledger(cts=(20.0,), nats_10=(17.5,)), [])
     assert "| common training (CTS), equal images | 10 | -2.5 (1), undecided | – | – | – |" in text
-    assert "1 of 56 questions (four losses, N_d of 5 and 10) have both sides run, and 0 are decided" in text
-    assert "NATS against CTS at equal images: undecided in 1, not run in 7 of 8;" in text and "None yet" in text
+    assert "1 of 56 comparisons (four losses, N_d of 5 and 10) have both schemes run, and 0 are decided" in text
+    assert "NATS against CTS, equal images: undecided in 1, not run in 7 of 8." in text and "None yet" in text
 
 
 @pytest.mark.parametrize(

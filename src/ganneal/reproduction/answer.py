@@ -26,17 +26,19 @@ AGAINST = {
 QUESTION = """# Does nested annealing help?
 
 **The question.** Common training (CTS) updates the discriminator and the generator in turn. Nested annealed training
-(NATS) makes 1, 2, ... N_d generator updates after each discriminator update of a round, under weights that fall from 1
-to 0.01. It takes (N_d + 1)/2 times the generator work. When is the generator better for it? And is it the nesting, the
-annealing, or only a generator step of another length?
+(NATS) makes 1, 2, ... N_d generator updates after the discriminator updates of a round, with weights that fall from
+1 to 0.01. With the same data it does (N_d + 1)/2 times the generator work. Is the generator better for it? If so, is
+the cause the nesting, the annealing, or only a generator step of another length?
 """
-LIMITS = """**What is not known.** Longer training, wider networks, other data and FID itself may order the schemes
-otherwise: the paper's own numbers, by FID and with wider networks, have NATS ahead in most rows. Three seeds resolve
-differences of a few times the spread over seeds, not small ones. An interval on the other side of 0 would change the
-answer.
+LIMITS = """**What is not known.** Longer training, wider networks, other data or FID may give another order. The
+paper's own numbers, by FID and with wider networks, have NATS ahead in most rows. Three seeds show differences of a
+few times the spread over seeds, not small ones.
 
-**Where it comes from.** `make evidence` runs what is missing. `ganneal reproduce page` writes this page from
-`results/`, which has each run's curve, commit and machine. [Reproduction](reproduction.md) has every row.
+**Try it on your data.** `ganneal compare nats=EXPERIMENT --controls --num-real 100000 --seeds 5` makes the same
+comparison ([Comparing fairly](comparing.md)).
+
+**Where it comes from.** `make evidence` runs what is missing. `ganneal reproduce page` writes this page from the
+folder `results`, which has each run's curve, commit and machine. [Reproduction](reproduction.md) has every row.
 """
 
 
@@ -81,10 +83,11 @@ def _answer(checked: Sequence[CheckedClaim]) -> str:
     # at an equal step only the annealing is left.
     by_images, by_time, by_step = (_counted(checked, end) for end in ("cts", "cts-time-{n}", "matched-step-{n}"))
     return (
-        f"**{word}.** {run} of {len(checked)} questions (four losses, N_d of 5 and 10) have both sides run, and "
-        f"{decided} are decided; one seed decides nothing. NATS against CTS at equal images: {by_images}; in equal "
-        f"processor time: {by_time}. NATS against NTS at the same generator step, which differs from NATS in the "
-        f"annealing alone: {by_step}.\n"
+        f"**{word}.** {run} of {len(checked)} comparisons (four losses, N_d of 5 and 10) have both schemes run, and "
+        f"{decided} are decided. One seed decides nothing.\n\n"
+        f"- NATS against CTS, equal images: {by_images}.\n"
+        f"- NATS against CTS, equal processor time: {by_time}.\n"
+        f"- NATS against NTS with the same generator step, where only the annealing differs: {by_step}.\n"
     )
 
 
@@ -96,8 +99,9 @@ def _differences(checked: Sequence[CheckedClaim], entries: Mapping[str, Entry]) 
         for n in CONTROLLED
     ]
     note = (
-        "Mean difference in distance over seeds (how many), and whether its 95 % interval leaves out 0, with p "
-        "corrected for the seven questions of one loss and N_d. Below 0 NATS is better."
+        "Each cell is the mean difference in distance over seeds, with the number of seeds in brackets. Below 0 NATS "
+        "is better. A cell is decided if the 95 % interval leaves out 0 and p is at most 0.05, corrected for the seven "
+        "comparisons of one loss and N_d."
     )
     return "\n".join([markdown_table(["NATS against", "N_d", *TITLES.values()], rows), "", note, ""])
 
@@ -132,7 +136,7 @@ def _recommended(checked: Sequence[CheckedClaim]) -> str:
     elif losses:
         said = f"CTS: in its processor time NATS was worse in {', '.join(losses)} and better nowhere"
     else:
-        said = "None yet, since no comparison in equal processor time is decided"
+        said = "None yet, because no comparison in equal processor time is decided"
     return f"**The recommended setting.** {said}.\n"
 
 
@@ -144,7 +148,7 @@ def _measured(entries: Mapping[str, Entry]) -> str:
     family = scale.families["classical"]
     return (
         f"**What is measured.** {len(runs)} run{'s' * (len(runs) != 1)} on CIFAR-10 at the scale `{SCALE_SHOWN}`, "
-        f"{seconds / 3600:.1f} processor hours: DCGAN of width {family.widths['DCGAN']['width']}, "
-        f"{family.num_real:,} real images, and the Fréchet distance of the features of the shipped classifier over "
-        f"{scale.samples:,} samples, which is not FID.\n"
+        f"{seconds / 3600:.1f} processor hours. Each trains a DCGAN of width {family.widths['DCGAN']['width']} on "
+        f"{family.num_real:,} real images. The distance is the Fréchet distance of the shipped classifier's features "
+        f"over {scale.samples:,} samples. It is not FID.\n"
     )

@@ -23,17 +23,19 @@ Every row of the tables below is an experiment that one command runs:
     ganneal reproduce table9 --scale cpu --plan    # what would run, what is reduced, how long it takes
     ganneal reproduce table9 --scale cpu --jobs 1  # the same command goes on where it was stopped
 
-It trains all rows of a table, equal in real images, measures them, writes `results/SCALE-DATA-FAMILY.json` and this
-page. Finished runs need nothing but those files.
+The command trains all rows of a table on the same number of real images and measures them. It writes
+`results/SCALE-DATA-FAMILY.json` and this page. Finished runs need only those files.
 
-**What can be compared.** Orders, not values: at small scales networks, budgets and the features that are compared are
-not the paper's. An order *agrees* or *disagrees* where the 95 % t interval of the paired differences over seeds leaves
-out 0 and its p, corrected by Holm's procedure for all orders of the table in one score, is at most 0.05. It is
-*undecided* else; one seed decides nothing. Judged are the last weights. Values are means over seeds with
-that interval; "best" are the weights of the best evaluation during training, measured on fresh samples like the last.
-A `?` stands behind reported digits that had to be repaired in the source at hand. Rows marked as controls of ours were
-never published, and no order of theirs is reported: the last column of the next table counts what we ask of them.
-[Does nested annealing help?](does-nested-annealing-help.md) puts the answers together.
+**Compare orders, not values.** At small scales networks, budgets and compared features are not the paper's. An order
+of two rows *agrees* or *disagrees* if the 95 % t interval of the paired differences over seeds leaves out 0 and p is
+at most 0.05. p is corrected by Holm's procedure for all orders of the table in one score. Else the order is
+*undecided*. One seed decides nothing.
+
+**Values.** A value is a mean over seeds with that interval. The last weights decide. "Best" are the weights of the
+best evaluation during training, measured on fresh samples like the last. A `?` marks reported digits that had to be
+repaired in the source at hand. Controls of ours were never published, so no order of theirs is reported. The last
+column of the next table counts our own questions about them; [Does nested annealing
+help?](does-nested-annealing-help.md) has the answers.
 """
 
 

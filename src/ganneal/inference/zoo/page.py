@@ -7,8 +7,8 @@ from ganneal.wording import duration, number
 
 ZOO_HEAD = """# Zoo
 
-Small generators that ship with ganneal, as averaged weights in float16 with a card beside them. They are examples, made
-in minutes on one CPU thread, and no claim about a scheme.
+Small generators ship with ganneal. They are the EMA weights in float16 with a card beside them, made in minutes on one
+CPU thread. They are examples, and no claim about a scheme.
 
 ```python
 import ganneal
@@ -17,10 +17,10 @@ images = ganneal.load("zoo:digits-nats").sample(16, seed=0)  # [16, 1, 16, 16] i
 ```
 
 `ganneal zoo` lists them, `ganneal sample zoo:mnist-nts --out digits.png` draws from one. `evaluate`, `export` and
-`playground` take `zoo:NAME` as a run too. They are weights without a training record, so there is no report of them.
+`playground` take `zoo:NAME` as a run too. There is no report of them, because they have no training record.
 
-Each was made by its command, then stored with `python examples/make_zoo.py RUN`, which measures the weights as they
-ship. Distances of two extractors are not comparable, and none of them is FID.
+Each was made by its command below. `python examples/make_zoo.py RUN` then stored it and measured the weights as they
+ship. Distances of two extractors cannot be compared, and none of them is FID.
 """
 
 
