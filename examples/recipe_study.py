@@ -72,6 +72,8 @@ LONG = 120
 """Processor seconds from which a run is measured in both networks."""
 SEED_OF_SAMPLES = 10_000
 """Evaluation seed: samples that chose nothing."""
+MOST_SEEDS = 1_000
+BEGIN, END = "<!-- written by examples/recipe_study.py -->", "<!-- end of what it writes -->"
 SHOWN_ROWS, CAPTION = 5, 18
 """Rows of a grid on the sheet, and the height of the line above it in pixels."""
 
@@ -279,44 +281,54 @@ def say(text: str) -> None:
     print(f"{datetime.now(UTC):%H:%M:%S} {text}", flush=True)
 
 
-def table(ledger: Ledger, sets: Sequence[str], rungs: Sequence[Rung]) -> Iterator[str]:
-    """Rows in Markdown, the best candidate of each set and rung first."""
-    for images in sets:
-        for rung in rungs:
-            runs = ledger.of(images, rung)
-            columns = sorted({key for run in runs for key in run["measured"]} - {"distance"}) if runs else []
-            if not columns:
-                continue
-            yield f"| {images}, {rung.seconds:g} s | images | {' | '.join(columns)} |"
-            yield f"| --- | {' | '.join(['---'] * (len(columns) + 1))} |"
-            for name in ranked(runs):
-                own = [run for run in runs if run["candidate"] == name]
-                shown = [" / ".join(f"{run['measured'].get(key, inf):.3g}" for run in own) for key in columns]
-                seen = " / ".join(f"{run['outcome']['num_real']:,}" for run in own)
-                yield f"| {name} | {seen} | {' | '.join(shown)} |"
-            yield ""
+def tables(ledger: Ledger) -> Iterator[str]:
+    """The ledger in Markdown: a table for each set and time, the best candidate first, a figure for each seed."""
+    for images, seconds in sorted({(run["set"], run["seconds"]) for run in ledger.runs}):
+        runs = ledger.of(images, Rung(seconds, MOST_SEEDS))
+        columns = sorted({key for run in runs for key in run["measured"] if key.startswith(("KD", "coverage"))})
+        yield f"| {images}, {seconds:g} processor seconds | images | {' | '.join(columns)} |"
+        yield f"| --- {'| --- ' * (len(columns) + 1)}|"
+        for name in ranked(runs):
+            own = sorted((run for run in runs if run["candidate"] == name), key=lambda run: run["seed"])
+            seen = " / ".join(f"{run['outcome']['num_real']:,}" for run in own)
+            shown = [" / ".join(_figure(run["measured"].get(column)) for run in own) for column in columns]
+            yield f"| `{name}` | {seen} | {' | '.join(shown)} |"
+        yield ""
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def with_tables(page: str, ledger: Ledger) -> str:
+    """``page`` with the tables between its marks."""
+    before, _, rest = page.partition(BEGIN)
+    return "\n".join([before + BEGIN, "", *tables(ledger), END]) + rest.partition(END)[2]
 
 
 def main(arguments: list[str]) -> int:
     """Run what is left of the study, and print its tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sets", nargs="+", required=True, metavar="NAME=PATH", help="images to train on")
+    parser.add_argument("--sets", nargs="+", default=[], metavar="NAME=PATH", help="images to train on")
     parser.add_argument("--rungs", nargs="+", default=["60:2", "480:2"], metavar="SECONDS:SEEDS", help="shortest first")
     parser.add_argument("--candidates", nargs="+", default=list(CANDIDATES), choices=CANDIDATES, metavar="NAME")
     parser.add_argument("--keep", nargs="+", default=[], choices=CANDIDATES, metavar="NAME", help="go on in any case")
     parser.add_argument("--features", metavar="FILE", help="weights of MobileNetV2; left out, EfficientNet-Lite0 ranks")
     parser.add_argument("--out", default="runs/recipe-study", help="where runs and sheets go")
     parser.add_argument("--results", default="results/recipes/study.json", help="the ledger")
-    parser.add_argument("--table", action="store_true", help="print the tables, run nothing")
+    parser.add_argument("--page", metavar="FILE", help="write the tables of the ledger between the marks of a page")
     given = parser.parse_args(arguments)
     sets = dict(each.split("=", 1) for each in given.sets)
     rungs = [Rung(float(seconds), int(seeds)) for seconds, seeds in (each.split(":") for each in given.rungs)]
     ledger = Ledger(Path(given.results))
     study = RecipeStudy(sets, ledger, Path(given.out).resolve(), given.features)
-    for number, rung in enumerate(rungs if not given.table else []):
+    for number, rung in enumerate(rungs):
         for images in sets:
             study.rung(images, rung, entrants(ledger, images, rungs, number, given.candidates, given.keep))
-    print("\n".join(table(ledger, list(sets), rungs)))
+    print("\n".join(tables(ledger)))
+    if given.page:
+        page = Path(given.page)
+        page.write_text(with_tables(page.read_text("utf-8"), ledger), "utf-8")
     return 0
 
 

@@ -91,7 +91,7 @@ def test_the_ledger_is_read_again_without_other_seeds_sets_or_times(study: Modul
         ledger.add(mine | other)
     ledger.add(mine)  # once more, as after a change: in place of the first
     assert study.Ledger(file).of("a", study.Rung(10.0, 1)) == [mine] and len(ledger.runs) == 4
-    assert "| dcgan-16 | 1,000 | 1 |" in list(study.table(study.Ledger(file), ["a"], [study.Rung(10.0, 1)]))
+    assert "| `dcgan-16` | 1,000 / 1,000 | 1.00 / 1.00 |" in list(study.tables(study.Ledger(file)))
     file.write_text(json.dumps({"format": 0, "runs": []}))
     with pytest.raises(SystemExit, match="has the format 0"):
         study.Ledger(file)
@@ -145,3 +145,12 @@ def test_a_sheet_has_every_grid_below_its_name(study: ModuleType, tmp_path: Path
     for name in ("000000000", "000000100", "real"):
         Image.new("L", (2, 2)).save(tmp_path / "samples" / f"{name}.png")
     assert study.last_grid(tmp_path) == tmp_path / "samples" / "000000100.png"
+
+
+def test_the_page_shows_the_ledger_that_is_committed(study: ModuleType) -> None:
+    ledger = study.Ledger(SCRIPT.parents[1] / "results" / "recipes" / "study.json")
+    page = (SCRIPT.parents[1] / "docs" / "recipes.md").read_text("utf-8")
+    assert study.with_tables(page, ledger) == page and len(ledger.runs) > 7
+    known = {"set", "candidate", "options", "settings", "precision", "seconds", "seed", "measured", "outcome"}
+    assert all(set(run) == known | {"provenance", "date"} for run in ledger.runs)
+    assert all(run["outcome"]["cpu_seconds"] >= run["seconds"] for run in ledger.runs)
