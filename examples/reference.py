@@ -28,31 +28,39 @@ PACKAGE = ROOT / "src" / "ganneal"
 PAGE = ROOT / "docs" / "reference.md"
 MODULES = (
     ("", "The library", "`import ganneal`; nothing heavy is imported before it is used."),
-    ("steps", "Steps", "The closed vocabulary of moves that the engine makes."),
-    ("schemes", "Schemes", "A round's number to the steps of that round ([Schedules](schedules.md))."),
-    ("weights", "Weights", "How strongly each level of a nested scheme counts."),
-    ("plan", "Plans", "What a scheme does, counted without training."),
+    ("steps", "Steps", "The moves that the engine makes."),
+    ("schemes", "Schemes", "Functions from the number of a round to its steps ([Schedules](schedules.md))."),
+    ("weights", "Weights", "Rules for the weight of each level of a nested scheme."),
+    ("plan", "Plans", "The moves of a scheme, counted without training."),
     ("moments", "Moments", "Steps of an optimizer that divides its gradient by its size."),
     ("losses", "Losses", "Two functions of the discriminator's raw output ([Losses](losses.md))."),
-    ("divergences", "Divergences", "What generators minimise ([Divergences](losses.md#divergences))."),
+    ("divergences", "Divergences", "f-divergences for the loss `hybrid` ([Divergences](losses.md#divergences))."),
     ("regularizers", "Regularizers", "Penalties and constraints ([Regularizers](regularizers.md))."),
     ("normalization", "Normalizations", "Changes of the discriminator itself."),
     ("augment", "Augmentations", "Random changes of what enters the discriminator."),
-    ("optim", "Optimizers", "And the rules of their learning rates, and the average of the generator."),
-    ("models", "Models", "Network families."),
-    ("data", "Data", "Where samples come from ([Data](data.md))."),
-    ("task", "Tasks", "What the players see of data and latents."),
+    (
+        "optim",
+        "Optimizers",
+        "Optimizers, learning-rate rules, and the EMA of the generator ([Optimizers](optimizers.md)).",
+    ),
+    ("models", "Models", "Network families ([Networks](networks.md))."),
+    ("data", "Data", "Sources of real samples ([Data](data.md))."),
+    ("task", "Tasks", "Rules for what the players see of data and latents."),
     ("experiments", "Experiments", "Functions that return an `Experiment`, by name on the command line."),
-    ("stop", "Stopping", "When a run ends."),
-    ("metrics", "Metrics", "Pure functions of samples' features ([Measuring a generator](evaluation.md))."),
-    ("metrics.extractors", "Extractors", "Samples to features."),
+    ("stop", "Stopping", "Rules that end a run."),
+    ("metrics", "Metrics", "Functions of the features of samples ([Measuring a generator](evaluation.md))."),
+    ("metrics.extractors", "Extractors", "Networks that turn samples into features."),
     ("inference.export", "Exported files", "Generators that run without ganneal ([Exporting a generator](export.md))."),
-    ("evaluation.stored", "Evaluation", "Measuring what is on disk."),
-    ("comparison", "Comparison", "Arms x seeds under one clock ([Comparing fairly](comparing.md))."),
+    ("evaluation.stored", "Evaluation", "Measurements of runs and files on disk."),
+    (
+        "comparison",
+        "Comparison",
+        "Several experiments under several seeds with one budget ([Comparing fairly](comparing.md)).",
+    ),
     ("reproduction", "Reproduction", "Published tables as runs ([Published tables](reproduction.md))."),
     ("report", "Report", "The HTML page."),
     ("theory.games", "Games", "Small games with a known equilibrium ([Small games](theory.md#small-games))."),
-    ("theory.propositions", "Propositions", "What the theory says, measured ([Theory](notes/theory.md))."),
+    ("theory.propositions", "Propositions", "Statements of the theory, measured ([Theory](notes/theory.md))."),
 )
 """Module, title and a sentence, in the order of the page."""
 
@@ -89,9 +97,9 @@ REGISTRIES: tuple[tuple[str, str, Mapping[str, Any]], ...] = (
 
 HEAD = """# Reference
 
-Commands, names on the command line, and every public name of the library with the first line of its docstring;
-`help(NAME)` in Python has the rest: shapes, units, errors and sources. Written by `python examples/reference.py`; a
-test runs it again.
+This page lists the commands, the names on the command line, and every public name of the library. Each has the first
+line of its docstring. `help(NAME)` in Python shows the rest: shapes, units, errors and sources. `python
+examples/reference.py` writes the page.
 """
 
 
