@@ -96,7 +96,7 @@ class TrainCommand(Command):
     def _configured(self) -> Experiment:
         """The experiment with everything that was typed."""
         experiment = configure(resolve(self.experiment, self.chosen), self._given, self.experiment, self.chosen)
-        typed = [word.partition("=")[0] for word in self.changes if word.startswith(("--budget.", "--time"))]
+        typed = [word.partition("=")[0] for word in self.changes if word.startswith(("--budget.", "--time-limit"))]
         if self.time is not None:
             if typed:
                 raise ValueError(f"--for sets the budget, and {typed[0]} another; leave one of them out.")
