@@ -249,6 +249,16 @@ def test_the_first_targets_stay_within_the_range_of_images(monkeypatch: pytest.M
     assert run.pool is not None and (run.pool.samples.min(), run.pool.samples.max()) == (-1, 1)
 
 
+def test_a_discriminator_stored_after_the_generator_has_moved_stands_alone() -> None:
+    run = trained(ring(scheme=replace(SMALL, steps=2)))
+    assert sorted(run.chain.stored) == [1, 2]
+    run.chain.store(2, run.discriminator, 0.5)
+    assert sorted(run.chain.stored) == [1, 2]
+    run.chain.leave(run.generator)
+    run.chain.store(2, run.discriminator, 0.5)
+    assert sorted(run.chain.stored) == [2] and run.chain.generator is None
+
+
 # Counts
 
 
