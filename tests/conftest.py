@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from jaxtyping import config as shape_checks
 from jaxtyping import install_import_hook
 from PIL import Image
 
@@ -34,6 +35,17 @@ if SHARED.is_dir():
 def pytest_configure(config: pytest.Config) -> None:
     """Remarks on made-up images are no errors where a test does not ask for them; other warnings are."""
     config.addinivalue_line("filterwarnings", "ignore::ganneal.data.messages.Remark")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Long tests go without shape checks, two fifths of their time; quick tests of the same code have them."""
+    before = shape_checks.jaxtyping_disable
+    shape_checks.jaxtyping_disable = before or item.get_closest_marker("runs") is not None
+    try:
+        return (yield)
+    finally:
+        shape_checks.jaxtyping_disable = before
 
 
 @pytest.fixture(scope="session", autouse=True)

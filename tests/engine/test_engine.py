@@ -117,6 +117,7 @@ def distance(left: list[Tensor], right: list[Tensor]) -> float:
 # The common scheme is nested training with one level; nested training is nested annealed training with weights one.
 
 
+@pytest.mark.runs
 @for_each("k", [1, 4])
 @for_each("name", LOSSES)
 def test_one_level_of_weight_one_is_the_common_scheme_bit_for_bit(name: str, k: int) -> None:
@@ -136,6 +137,7 @@ def test_one_level_is_the_common_scheme_for_networks_with_buffers_too(k: int) ->
     assert common.digest() == nested.digest()
 
 
+@pytest.mark.runs
 @for_each("name", LOSSES)
 def test_explicit_weights_of_one_are_nested_training_bit_for_bit(name: str) -> None:
     experiment = ring(loss=LOSSES[name], budget=Budget(d_updates=4))
@@ -145,6 +147,7 @@ def test_explicit_weights_of_one_are_nested_training_bit_for_bit(name: str) -> N
     assert differences(state_of(explicit), state_of(ones)) == []
 
 
+@pytest.mark.runs
 @for_each("name", LOSSES)
 def test_a_weight_other_than_one_reaches_every_loss(name: str) -> None:
     experiment = ring(loss=LOSSES[name], g_optimizer=SGD(lr=0.1), budget=Budget(g_updates=1))
@@ -403,6 +406,7 @@ def by_hand(experiment: Experiment, iterations: int, d_steps: int, **adam: Any) 
     return run
 
 
+@pytest.mark.runs
 @for_each("d_steps", [1, 2])
 @for_each("make", [ring, digits])
 def test_the_engine_gives_the_bits_of_a_plain_loop(make: Callable[..., Experiment], d_steps: int) -> None:
@@ -577,6 +581,7 @@ def test_the_penalty_of_wgan_gp_takes_part_in_the_discriminators_update(make: Ca
     torch.testing.assert_close(weights_of(run.discriminator), expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.runs
 @for_each("accumulate", [1, 2])
 @for_each("config", [SGD(lr=0.1), Adam(lr=0.01), RMSProp(lr=0.01)], ids=lambda c: type(c).__name__)
 @for_each("name", ["none", "r1"])
@@ -634,6 +639,7 @@ def test_clipping_holds_after_every_discriminator_update(parts: int) -> None:
 PER_SAMPLE = [name for name, regularizer in REGULARIZERS.items() if regularizer.per_sample_gradients]
 
 
+@pytest.mark.runs
 @for_each("name", PER_SAMPLE)
 def test_penalties_on_single_samples_refuse_batch_norm_in_the_discriminator(name: str) -> None:
     with pytest.raises(ValueError, match=r"regularizer .*batch norm.*use .*d_norm='layer'"):
@@ -973,6 +979,7 @@ def test_a_run_resumed_at_any_step_of_a_round_ends_with_the_same_bits_and_rows(c
     assert to_the_end.digest() == undisturbed.digest()
 
 
+@pytest.mark.runs
 @for_each("steps", [0, 4, 10])
 def test_a_state_loaded_into_a_used_run_takes_it_back(steps: int) -> None:
     experiment = RESUMED["batch norm and flips"]
@@ -1184,6 +1191,7 @@ def test_more_samples_in_a_batch_than_in_the_data_are_refused() -> None:
     assert trained(ring(batch_size=200, budget=Budget(d_updates=1))).counters.num_real == 200
 
 
+@pytest.mark.runs
 @for_each("name", LOSSES)
 def test_every_loss_trains_in_mixed_precision_close_to_full_precision(name: str) -> None:
     full, mixed = (
@@ -1195,6 +1203,7 @@ def test_every_loss_trains_in_mixed_precision_close_to_full_precision(name: str)
         assert mixed[key] != full[key]
 
 
+@pytest.mark.runs
 @for_each("player", ["d_optimizer", "g_optimizer"])
 @for_each("scheme", [Alternating(), Nested(levels=3), nats(3)], ids=repr)
 @for_each("precision", ["float32", "bf16"])
@@ -1313,6 +1322,7 @@ def test_fakes_of_other_classes_are_penalised_under_their_own_labels() -> None:
     assert not torch.equal(fake[1], real[1])
 
 
+@pytest.mark.runs
 @for_each("name", ["lecam", "cr", "bcr", "zcr", "ver", "r1-r2", "eps-gp", "max-gp", "orthogonal"])
 @for_each("precision", ["float32", "bf16"])
 def test_every_regularizer_trains_in_both_precisions(name: str, precision: Any) -> None:

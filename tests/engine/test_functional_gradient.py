@@ -312,6 +312,7 @@ def test_one_batch_is_alive_at_a_time() -> None:
 # Nothing else moves
 
 
+@pytest.mark.runs
 @for_each("fakes", ["replay", "pool"])
 @for_each("precision", ["float32", "bf16"])
 def test_pushes_and_fits_leave_every_weight_and_buffer_of_every_discriminator(precision: Any, fakes: Any) -> None:
@@ -593,6 +594,7 @@ def divergence(mean: float, std: float) -> float:
     return log(std / 0.8) + (0.8**2 + (1 - mean) ** 2) / (2 * std**2) - 0.5
 
 
+@pytest.mark.runs
 @for_each(
     ("weights", "mean", "std", "left", "monotone"),
     [
@@ -703,6 +705,7 @@ def test_skipping_fits_of_a_scheme_without_any_is_refused() -> None:
 QUIET = Records(log_every=BATCH, evaluate_count=0, sample_count=4, tensorboard=False)
 
 
+@pytest.mark.runs
 @for_each(
     "changes",
     [

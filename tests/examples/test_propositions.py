@@ -28,6 +28,7 @@ def test_every_statement_is_on_the_page_and_holds(example: ModuleType) -> None:
     assert all(row.endswith("| yes |") for row in rows)
 
 
+@pytest.mark.runs
 @for_each("name", [name for name, statement in PROPOSITIONS.items() if not statement.slow])
 def test_quick_statements_of_the_page_are_the_measured_ones(example: ModuleType, name: str) -> None:
     rows = example.printed(PAGE, "statements").splitlines()

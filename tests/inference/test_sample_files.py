@@ -72,6 +72,7 @@ def test_one_image_is_written_as_it_is_and_several_as_a_grid(channels: int, tmp_
         assert picture.size == (2 * 50 + 2, 2 * 50 + 2)
 
 
+@pytest.mark.runs
 @for_each("real", FORMS)
 @for_each("fake", FORMS)
 def test_the_same_samples_in_two_forms_have_no_distance(real: str, fake: str, tmp_path: Path) -> None:

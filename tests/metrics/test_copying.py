@@ -33,6 +33,7 @@ def test_scores_match_the_table():
     assert mann_whitney_z(np.array([0.0, 0.05, 0.1, 0.2]), held_out) == pytest.approx(-1.8516402, abs=5e-8)
 
 
+@pytest.mark.runs
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=9), st.lists(st.integers(0, 6), min_size=1, max_size=9))
 def test_scores_agree_with_scipys_p_and_change_sign_with_the_order(first, second):
     from scipy.stats import mannwhitneyu, norm

@@ -135,6 +135,7 @@ def test_sign_flip_p_counts_sign_vectors(pairs):
     assert paired_comparison(a, b).p_sign_flip == np.mean(np.array(sums) >= seen)
 
 
+@pytest.mark.runs
 @given(st.lists(st.integers(-5, 5), min_size=1, max_size=8), st.sampled_from([10, 3, 7]))
 def test_ties_of_the_sign_flip_sum_survive_rounding(integers, divisor):
     # in tenths 0.1 + 0.2 - 0.3 + 1 and 1 are two floats

@@ -89,6 +89,7 @@ def test_copies_are_found():
     assert result.authenticity_gap == -result.authenticity_held_out < -0.3
 
 
+@pytest.mark.runs
 @given(SEEDS, st.floats(0, 1))
 def test_moving_generated_samples_towards_their_neighbours_only_lowers_every_sign_of_freshness(seed, share):
     train, held_out, generated = (normal(20, 2, seed=seed + i) for i in range(3))
@@ -101,6 +102,7 @@ def test_moving_generated_samples_towards_their_neighbours_only_lowers_every_sig
     assert after.authenticity <= before.authenticity
 
 
+@pytest.mark.runs
 @given(SEEDS)
 def test_moving_rotating_and_scaling_all_sets_changes_nothing(seed):
     sets = [normal(15, 3, seed=seed + i) for i in range(3)]

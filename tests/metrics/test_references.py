@@ -323,6 +323,7 @@ sys.exit(f"{statuses} {left}" if any(statuses) or left else 0)
 '''
 
 
+@pytest.mark.runs
 def test_processes_that_write_one_entry_at_once_all_get_whole_features(tmp_path: Path) -> None:
     environment = os.environ | {"OMP_NUM_THREADS": "1", "GANNEAL_CACHE": str(tmp_path / "shared")}
     result = subprocess.run(

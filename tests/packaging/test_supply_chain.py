@@ -44,6 +44,7 @@ def pins(text: str) -> dict[str, str]:
 LOCK = (ROOT / "requirements.lock").read_text()
 
 
+@pytest.mark.runs
 def test_what_is_imported_is_declared_and_nothing_else():
     extras = {name for requirements in PROJECT["optional-dependencies"].values() for name in names(requirements)}
     declared = names(PROJECT["dependencies"])

@@ -47,6 +47,7 @@ def test_text_is_text_with_its_digits_and_the_description_is_escaped() -> None:
     assert "fill-opacity: 0.25" in svg
 
 
+@pytest.mark.runs
 @given(st.integers(1, 2000), st.integers(1, 300))
 def test_thinning_keeps_the_mean_of_what_it_bins(length: int, points: int) -> None:
     x = np.arange(length, dtype=np.float64)

@@ -78,6 +78,7 @@ def pages(
 KINDS = ("digits", "ring", "comparison", "several")
 
 
+@pytest.mark.runs
 @for_each("kind", KINDS)
 def test_a_page_refers_to_nothing_outside_itself(kind: str, pages: dict[str, tuple[str, Page]]) -> None:
     html, page = pages[kind]
@@ -90,6 +91,7 @@ def test_a_page_refers_to_nothing_outside_itself(kind: str, pages: dict[str, tup
     assert not re.search(r"https?:|@import|url\((?!#)", html)
 
 
+@pytest.mark.runs
 @for_each("kind", KINDS)
 def test_the_policy_forbids_the_network_and_every_other_script(kind: str, pages: dict[str, tuple[str, Page]]) -> None:
     html, page = pages[kind]
@@ -103,6 +105,7 @@ def test_the_policy_forbids_the_network_and_every_other_script(kind: str, pages:
     assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
 
 
+@pytest.mark.runs
 @for_each("kind", KINDS)
 def test_a_page_can_be_read_without_seeing_it(kind: str, pages: dict[str, tuple[str, Page]]) -> None:
     html, page = pages[kind]
@@ -120,15 +123,18 @@ def test_a_page_can_be_read_without_seeing_it(kind: str, pages: dict[str, tuple[
     assert html.startswith("<!doctype html>")
 
 
+@pytest.mark.runs
 @for_each("kind", KINDS)
 def test_pages_are_small(kind: str, pages: dict[str, tuple[str, Page]]) -> None:
     assert len(pages[kind][0]) < 1_000_000
 
 
+@pytest.mark.runs
 def test_the_same_run_gives_the_same_page(digits_run: Path, pages: dict[str, tuple[str, Page]], tmp_path: Path) -> None:
     assert page_of(digits_run, out=tmp_path / "again.html")[0] == pages["digits"][0]
 
 
+@pytest.mark.runs
 def test_a_run_page_shows_everything_that_the_run_has(pages: dict[str, tuple[str, Page]], digits_run: Path) -> None:
     text = pages["digits"][1].words()
     for title in (
@@ -143,6 +149,7 @@ def test_a_run_page_shows_everything_that_the_run_has(pages: dict[str, tuple[str
     assert len(pages["digits"][1].all("img")) == len(frames) + 5
 
 
+@pytest.mark.runs
 def test_points_get_paths_and_no_neighbours(pages: dict[str, tuple[str, Page]]) -> None:
     html, page = pages["ring"]
     assert "paths of generated points between two latents" in html
@@ -187,6 +194,7 @@ def annotated(digits_run: Path, tmp_path_factory: pytest.TempPathFactory) -> tup
     return page_of(run, out=folder / "page.html")
 
 
+@pytest.mark.runs
 def test_text_from_a_run_is_escaped_and_a_recorded_command_is_shown_as_it_is(annotated: tuple[str, Page]) -> None:
     html, page = annotated
     assert "alert(1)</script>" not in html and "<img src=x" not in html
@@ -195,11 +203,13 @@ def test_text_from_a_run_is_escaped_and_a_recorded_command_is_shown_as_it_is(ann
     assert HOSTILE in command and "was not recorded" not in command
 
 
+@pytest.mark.runs
 def test_a_guessed_command_is_called_so(pages: dict[str, tuple[str, Page]], digits_run: Path) -> None:
     text = pages["digits"][1].words()
     assert f"ganneal train digits-nats --out {digits_run}" in text and "The command was not recorded" in text
 
 
+@pytest.mark.runs
 def test_standing_verdicts_lead_the_page_and_those_that_are_over_are_in_the_history_only(
     annotated: tuple[str, Page],
 ) -> None:
@@ -209,12 +219,14 @@ def test_standing_verdicts_lead_the_page_and_those_that_are_over_are_in_the_hist
     assert all(row["text"] in rest for row in HEALTH) and "Warning, at 64 real images" in rest
 
 
+@pytest.mark.runs
 def test_measurements_come_with_their_protocol(annotated: tuple[str, Page]) -> None:
     shown = annotated[1].words()
     assert "FD-pixels16@2k <few> images 12.35 – 11.5 to 13.2 best 256" in shown
     assert "reference.split train" in shown and "n_fake 2000" in shown and "truncation" not in shown
 
 
+@pytest.mark.runs
 def test_what_is_missing_is_said_on_the_page(digits_run: Path, tmp_path: Path) -> None:
     def elsewhere(content: dict[str, Any]) -> None:
         content["experiment"]["data"] = {"type": "Folder", "path": "/nowhere", "size": None, "channels": None}
@@ -233,6 +245,7 @@ def test_what_is_missing_is_said_on_the_page(digits_run: Path, tmp_path: Path) -
     assert "No distance to the data was measured" in page.words()
 
 
+@pytest.mark.runs
 def test_a_comparison_repeats_the_verdicts_of_its_results_and_adds_none(
     pages: dict[str, tuple[str, Page]], comparison: Path
 ) -> None:
@@ -243,6 +256,7 @@ def test_a_comparison_repeats_the_verdicts_of_its_results_and_adds_none(
     assert html.count(">Not decided<") == 1 and ">Decided<" not in html
 
 
+@pytest.mark.runs
 def test_a_comparison_without_verdicts_says_so(comparison: Path, tmp_path: Path) -> None:
     folder = tmp_path / "study"
     shutil.copytree(comparison, folder)
@@ -257,6 +271,7 @@ def test_a_comparison_without_verdicts_says_so(comparison: Path, tmp_path: Path)
     assert page.words().count("7 not ended") == 3
 
 
+@pytest.mark.runs
 def test_runs_that_did_not_finish_are_rows_and_in_no_mean(pages: dict[str, tuple[str, Page]], comparison: Path) -> None:
     html, page = pages["comparison"]
     text = page.words()
@@ -267,6 +282,7 @@ def test_runs_that_did_not_finish_are_rows_and_in_no_mean(pages: dict[str, tuple
     assert "risky seed 0 diverged" in distances and "risky ends" not in distances
 
 
+@pytest.mark.runs
 def test_a_comparison_lets_seeds_be_chosen_and_moves_all_arms_by_one_slider(
     pages: dict[str, tuple[str, Page]],
 ) -> None:
@@ -277,10 +293,12 @@ def test_a_comparison_lets_seeds_be_chosen_and_moves_all_arms_by_one_slider(
     assert groups == shown == {"seed 0", "seed 1"}
 
 
+@pytest.mark.runs
 def test_what_differs_from_the_baseline_is_listed(pages: dict[str, tuple[str, Page]]) -> None:
     assert "scheme.type: Alternating -> Nested" in pages["comparison"][1].words()
 
 
+@pytest.mark.runs
 def test_several_runs_rank_nothing(pages: dict[str, tuple[str, Page]]) -> None:
     text = pages["several"][1].words()
     assert "differences between them may be chance" in text
@@ -288,6 +306,7 @@ def test_several_runs_rank_nothing(pages: dict[str, tuple[str, Page]]) -> None:
     assert "scheme.type Nested Nested Alternating" in text
 
 
+@pytest.mark.runs
 def test_directories_that_do_not_fit_are_refused(digits_run: Path, comparison: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is a comparison: it has a page of its own"):
         write_report([digits_run, comparison], tmp_path / "page.html")
@@ -305,6 +324,7 @@ def test_directories_that_do_not_fit_are_refused(digits_run: Path, comparison: P
     assert [path.name for path in tmp_path.iterdir()] == ["study.json"]
 
 
+@pytest.mark.runs
 def test_reporting_loads_no_training_code() -> None:
     script = """
 import json, sys

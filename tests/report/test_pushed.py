@@ -41,6 +41,7 @@ def test_the_trail_ends_where_the_pushed_sampler_does(cfg_run: Path) -> None:
         torch.testing.assert_close(moved, push.samples)
 
 
+@pytest.mark.runs
 def test_stored_discriminators_are_shown_with_their_sizes(cfg_run: Path) -> None:
     found = pushed(cfg_run)
     assert found is not None
@@ -48,6 +49,7 @@ def test_stored_discriminators_are_shown_with_their_sizes(cfg_run: Path) -> None
     assert "3 stored discriminators" in run_page(cfg_run)
 
 
+@pytest.mark.runs
 def test_a_run_that_stored_none_is_probed_with_its_last(digits_run: Path) -> None:
     found = pushed(digits_run)
     assert found is not None

@@ -100,6 +100,7 @@ def sealed(file: Path, change: Callable[[dict[str, Any]], None]) -> None:
     results.write_results(file, rows)
 
 
+@pytest.mark.runs
 def test_a_table_runs_once_and_takes_more_seeds(cli: Cli, here: Any, tmp_path: Path) -> None:
     status, out, _ = cli("tiny", "--scale", "tiny")
     assert status == 0 and f"{FILE}, results/reproduction.md" in out
@@ -123,6 +124,7 @@ def test_a_table_runs_once_and_takes_more_seeds(cli: Cli, here: Any, tmp_path: P
     assert len(results.read(FILE)["ring/cts"]["runs"]) == 3
 
 
+@pytest.mark.runs
 def test_the_ledger_alone_is_gone_on_from(cli: Cli, here: Any, tmp_path: Path) -> None:
     assert cli("tiny", "--scale", "tiny", "--rows", "nts", "cts")[0] == 0
     before = FILE.read_bytes()
@@ -134,6 +136,7 @@ def test_the_ledger_alone_is_gone_on_from(cli: Cli, here: Any, tmp_path: Path) -
     assert here.started == ["nts", "cts", "nts", "cts"]  # those of seed 1
 
 
+@pytest.mark.runs
 def test_each_run_is_in_the_ledger_as_soon_as_it_has_ended(cli: Cli, here: Any) -> None:
     known: list[int] = []
     start = here.start
@@ -142,6 +145,7 @@ def test_each_run_is_in_the_ledger_as_soon_as_it_has_ended(cli: Cli, here: Any) 
     assert known == [0, 1, 2]
 
 
+@pytest.mark.runs
 def test_equal_time_takes_the_processor_seconds_of_its_model_in_the_ledger(cli: Cli, here: Any, tmp_path: Path) -> None:
     assert cli("tiny", "--scale", "tiny", "--rows", "nts")[0] == 0
     shutil.rmtree(tmp_path / "runs")
@@ -182,6 +186,7 @@ def test_a_digit_that_changed_in_the_ledger_is_no_figure(cli: Cli, here: Any) ->
     assert status == 2 and "ring/cts is not what was written" in err
 
 
+@pytest.mark.runs
 def test_results_of_another_experiment_are_kept(cli: Cli, here: Any) -> None:
     assert cli("tiny", "--scale", "tiny")[0] == 0
     sealed(FILE, lambda rows: rows["ring/nts"]["experiment"].update(batch_size=999))
@@ -201,6 +206,7 @@ def test_results_by_other_features_are_no_answer_and_cost_no_run(cli: Cli, here:
     assert here.started == ["cts"] and FILE.read_bytes() == before
 
 
+@pytest.mark.runs
 def test_results_from_before_a_field_was_there_go_on(cli: Cli, here: Any) -> None:
     assert cli("tiny", "--scale", "tiny", "--rows", "cts")[0] == 0
     sealed(FILE, lambda rows: rows["ring/cts"]["experiment"]["averaging"].pop("start"))
@@ -214,6 +220,7 @@ def test_the_page_alone_is_written_from_the_results(cli: Cli, tmp_path: Path) ->
     assert (tmp_path / "docs" / "reproduction.md").read_text() == reproduction_page(TABLES, {})
 
 
+@pytest.mark.runs
 def test_results_of_another_machine_or_stop_rule_go_on(cli: Cli, here: Any) -> None:
     assert cli("tiny", "--scale", "tiny", "--rows", "cts")[0] == 0
 
@@ -228,6 +235,7 @@ def test_results_of_another_machine_or_stop_rule_go_on(cli: Cli, here: Any) -> N
     assert len(results.read(FILE)["ring/cts"]["runs"]) == 2
 
 
+@pytest.mark.runs
 def test_results_of_another_budget_are_kept(cli: Cli, here: Any) -> None:
     assert cli("tiny", "--scale", "tiny")[0] == 0
     sealed(FILE, lambda rows: rows["ring/nts"]["budget"].update(num_real=32))

@@ -75,6 +75,7 @@ def test_questions_are_corrected_within_their_group_alone() -> None:
     assert one.verdict == "agrees" and "corrected" not in one.why and one.claim.reported is None
 
 
+@pytest.mark.runs
 def test_a_figure_is_drawn_anew_only_where_its_numbers_changed(tmp_path: Path) -> None:
     page, entries = tmp_path / "reproduction.md", ledger(**{name.replace("-", "_"): (20.0, 21.0) for name in ARMS})
     write_documents(TABLES, {SCALE_SHOWN: entries}, page)
@@ -91,6 +92,7 @@ def test_a_figure_is_drawn_anew_only_where_its_numbers_changed(tmp_path: Path) -
     assert figure.stat().st_mtime_ns > first
 
 
+@pytest.mark.runs
 def test_the_distance_against_levels_stands_beside_what_was_reported(tmp_path: Path) -> None:
     entries = ledger(nats_5=(20.0,), nats_10=(19.0, 21.0), nts_20=(30.0,))
     content = figure_contents(TABLES, entries)[LEVELS_FIGURE]["losses"]["original"]

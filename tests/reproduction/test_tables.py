@@ -3,6 +3,7 @@
 from math import inf
 from pathlib import Path
 
+import pytest
 import torch
 from tests.for_each import for_each
 
@@ -86,6 +87,7 @@ def test_rows_of_one_name_are_one_experiment_in_every_table() -> None:
         assert seen.setdefault(row.name, row).experiment == row.experiment
 
 
+@pytest.mark.runs
 @for_each("scale", SCALES)
 def test_every_row_can_be_reduced_to_every_scale(scale: str) -> None:
     for _, row in ROWS:
@@ -95,6 +97,7 @@ def test_every_row_can_be_reduced_to_every_scale(scale: str) -> None:
         assert (small.scheme, small.loss) == (row.experiment.scheme, row.experiment.loss)  # the structure stays
 
 
+@pytest.mark.runs
 def test_networks_of_the_smallest_scale_build_and_are_small() -> None:
     scale = SCALES["cpu"]
     models = {}
@@ -117,6 +120,7 @@ def test_the_settings_of_the_paper() -> None:
     assert stage is not None and (stage.stored, stage.pool_size, annealed.d_optimizer.lr) == (15, 640, 2.5e-4)
 
 
+@pytest.mark.runs
 def test_no_row_takes_more_than_half_an_hour_of_one_core() -> None:
     scale = SCALES["cpu"]
     for _, row in ROWS:
@@ -125,6 +129,7 @@ def test_no_row_takes_more_than_half_an_hour_of_one_core() -> None:
             assert seconds(reduced(row.experiment, scale, reduction), reduction.cost) < 1800, row.name
 
 
+@pytest.mark.runs
 def test_every_row_has_a_curve_of_twenty_points_that_no_busy_machine_puts_off() -> None:
     for scale in SCALES.values():
         for _, row in ROWS:

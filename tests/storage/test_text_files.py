@@ -4,6 +4,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 import ganneal
 
 PACKAGE = Path(ganneal.__file__).parent
@@ -23,6 +25,7 @@ def without_encoding(source: str) -> Iterator[int]:
                     yield node.lineno
 
 
+@pytest.mark.runs
 def test_every_text_file_names_its_encoding() -> None:
     found = {path.name: list(without_encoding(path.read_text("utf-8"))) for path in PACKAGE.rglob("*.py")}
     assert {name: lines for name, lines in found.items() if lines} == {}

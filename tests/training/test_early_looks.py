@@ -55,6 +55,7 @@ def looks(out: Path) -> tuple[list[float], list[int]]:
     return [row["seconds"] for row in rows if "FD-pixels4" in row], pictures
 
 
+@pytest.mark.runs
 def test_they_come_when_their_time_has_come_and_at_both_ends(tmp_path: Path) -> None:
     ganneal.train(digits(), tmp_path)
     seconds, pictures = looks(tmp_path)

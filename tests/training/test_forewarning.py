@@ -89,6 +89,7 @@ def test_plan_and_dry_run_of_an_experiment_say_it_last(capsys: pytest.CaptureFix
         assert "warning" not in capsys.readouterr().out
 
 
+@pytest.mark.runs
 def test_training_says_it_when_it_begins_and_not_when_it_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

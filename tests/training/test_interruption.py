@@ -114,6 +114,7 @@ STOPPED_AT_THE_FIRST_MOVE = """
     """
 
 
+@pytest.mark.runs
 @pytest.mark.usefixtures("empty_pictures")
 def test_training_in_a_script_saves_and_ends_and_the_same_call_resumes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -109,6 +109,7 @@ STORED = [(side, f) for f in ("generator-pushed", "stored-discriminators") for s
 OFTEN = ("--records.checkpoint-seconds", "0", "--records.no-tensorboard", "--records.sample-count", "4")
 
 
+@pytest.mark.runs
 @pytest.mark.usefixtures("empty_pictures")
 def test_a_kill_changes_no_bit(tmp_path: Path) -> None:
     arguments = (
@@ -282,6 +283,7 @@ def killed_while_saving(
 Killed = tuple[Path, list[dict[str, Any]]]
 
 
+@pytest.mark.runs
 def test_kills_land_in_every_stage_of_saving(killed_while_saving: Killed) -> None:
     _, outcomes = killed_while_saving
     *deaths, survivor = [outcome["killed"] for outcome in outcomes]
@@ -290,6 +292,7 @@ def test_kills_land_in_every_stage_of_saving(killed_while_saving: Killed) -> Non
     assert {"checkpoints", "samples", ".final.tmp"} <= left  # half-written files of each kind were left behind
 
 
+@pytest.mark.runs
 def test_a_kill_at_any_moment_of_saving_changes_no_bit(killed_while_saving: Killed) -> None:
     whole, outcomes = killed_while_saving
     expected = final_bits(whole)
@@ -297,6 +300,7 @@ def test_a_kill_at_any_moment_of_saving_changes_no_bit(killed_while_saving: Kill
         assert final_bits(Path(outcome["out"])) == expected, outcome
 
 
+@pytest.mark.runs
 def test_a_kill_at_any_moment_of_saving_loses_and_repeats_no_row(killed_while_saving: Killed) -> None:
     whole, outcomes = killed_while_saving
     expected = rows(whole)
@@ -305,6 +309,7 @@ def test_a_kill_at_any_moment_of_saving_loses_and_repeats_no_row(killed_while_sa
         assert rows(Path(outcome["out"])) == expected, outcome
 
 
+@pytest.mark.runs
 def test_a_kill_at_any_moment_of_saving_leaves_a_directory_like_any_other(killed_while_saving: Killed) -> None:
     whole, outcomes = killed_while_saving
 
@@ -316,6 +321,7 @@ def test_a_kill_at_any_moment_of_saving_leaves_a_directory_like_any_other(killed
         assert contents(Path(outcome["out"])) == contents(whole), outcome
 
 
+@pytest.mark.runs
 def test_half_written_checkpoints_of_killed_processes_are_cleared_away(killed_while_saving: Killed) -> None:
     _, outcomes = killed_while_saving
     for outcome in outcomes:

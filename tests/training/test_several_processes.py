@@ -201,6 +201,7 @@ def script(folder: Path, ends: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(program, cwd=folder, capture_output=True, text=True, env=ENVIRONMENT, timeout=300)
 
 
+@pytest.mark.runs
 def test_a_script_trains_twice_on_the_same_processes(tmp_path: Path) -> None:
     done = script(tmp_path, "none")
     assert done.returncode == 0, done.stderr

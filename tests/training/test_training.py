@@ -347,6 +347,7 @@ def test_an_interrupted_run_ends_with_the_rows_samples_and_bits_of_an_undisturbe
     assert same_bits(final_bits(tmp_path), final_bits(out))
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize("precision", [pytest.param("float32", marks=pytest.mark.slow), "bf16"])
 def test_many_interruptions_change_no_bit(precision: str, tmp_path: Path, signal_at: Callable[..., None]) -> None:
     experiment = digits(precision=precision)
@@ -426,6 +427,7 @@ def test_another_number_of_threads_warns_that_bits_will_differ(tmp_path: Path) -
         ganneal.train(ring(threads=2), tmp_path)
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize(
     ("sampled", "evaluated"),
     [
@@ -805,12 +807,14 @@ def gaps(out: Path) -> list[float]:
     return [row["d_real"] - row["d_fake"] for row in rows(out)]
 
 
+@pytest.mark.runs
 def test_a_critic_of_distances_trains_on_beyond_a_gap_of_forty(tmp_path: Path) -> None:
     ganneal.train(far_apart(tmp_path / "x.npz", budget=Budget(d_updates=520)), tmp_path / "run")
     assert max(gaps(tmp_path / "run")[:3]) > 40 and rows(tmp_path / "run")[-1]["d_updates"] == 520
     assert (tmp_path / "run" / "final").exists()
 
 
+@pytest.mark.runs
 def test_a_limit_that_is_given_holds_under_every_loss(tmp_path: Path) -> None:
     limited = far_apart(tmp_path / "x.npz", budget=Budget(d_updates=520), divergence=Divergence(limit=40.0))
     with pytest.raises(ValueError, match=r"beyond 40 \(divergence\.limit\)"):

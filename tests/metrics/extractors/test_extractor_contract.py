@@ -78,6 +78,7 @@ def test_configurations_can_be_compared_and_serve_as_keys(config):
     assert config == type(config)(**vars(config)) and len({config, type(config)(**vars(config))}) == 1
 
 
+@pytest.mark.runs
 @for_each("count", [0, 1, 3])
 def test_there_is_a_finite_float32_row_for_each_sample(built, count):
     extractor, shape = built
@@ -89,6 +90,7 @@ def test_there_is_a_finite_float32_row_for_each_sample(built, count):
             assert part.isfinite().all() and not part.requires_grad and not part.is_inference()
 
 
+@pytest.mark.runs
 def test_everything_a_record_names_is_there(built):
     extractor, _ = built
     assert isinstance(extractor, Extractor)
@@ -98,6 +100,7 @@ def test_everything_a_record_names_is_there(built):
     assert extractor.input_scaling
 
 
+@pytest.mark.runs
 def test_a_samples_features_depend_on_nothing_but_itself(built):
     extractor, shape = built
     x = samples(5, shape)
@@ -107,6 +110,7 @@ def test_a_samples_features_depend_on_nothing_but_itself(built):
     assert_close(alone, together, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.runs
 def test_features_do_not_change_with_the_programs_modes(built):
     extractor, shape = built
     x = samples(3, shape)
@@ -126,6 +130,7 @@ def test_features_do_not_change_with_the_programs_modes(built):
         torch.set_float32_matmul_precision("highest")
 
 
+@pytest.mark.runs
 def test_building_and_calling_draw_no_global_random_numbers(data_root, built):
     extractor, shape = built
     before = torch.get_rng_state(), str(np.random.get_state())
@@ -135,6 +140,7 @@ def test_building_and_calling_draw_no_global_random_numbers(data_root, built):
     assert torch.equal(torch.get_rng_state(), before[0]) and str(np.random.get_state()) == before[1]
 
 
+@pytest.mark.runs
 def test_calling_leaves_the_samples_alone_and_torch_as_it_was(built):
     extractor, shape = built
     x = samples(2, shape)
@@ -166,6 +172,7 @@ def test_others_refuse_what_they_are_not_for(name, shape):
         EXTRACTORS[name].build(shape)
 
 
+@pytest.mark.runs
 @pytest.mark.usefixtures("no_shape_checks")
 def test_samples_of_another_shape_or_type_are_refused(built):
     extractor, shape = built

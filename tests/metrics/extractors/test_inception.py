@@ -114,6 +114,7 @@ def test_the_random_weights_of_this_test_are_no_fid_weights(weights):
         Inception(str(weights)).build((3, 32, 32))
 
 
+@pytest.mark.runs
 def test_features_are_those_of_the_network_on_the_resized_image(weights, accept, inception_state):
     sha256 = accept(weights)
     extractor = Inception(str(weights)).build((3, 32, 32))
@@ -129,6 +130,7 @@ def test_features_are_those_of_the_network_on_the_resized_image(weights, accept,
     assert_close(logits, expected[1], atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.runs
 def test_the_resize_rules_lead_to_other_features_when_enlarging(weights, accept):
     accept(weights)
     seen = {rule: Inception(str(weights), resize=rule, layer="64").build((3, 32, 32)) for rule in RESIZE_RULES}  # pyright: ignore[reportArgumentType]
@@ -146,6 +148,7 @@ def test_biased_logits_are_on_record(weights, accept, inception_state):
     assert extractor.layer == "2048, biased logits"
 
 
+@pytest.mark.runs
 def test_the_file_is_converted_once_and_read_from_the_cache_afterwards(weights, accept, fresh_cache, monkeypatch):
     sha256 = accept(weights)
     first = Inception(str(weights), layer="64").build((3, 32, 32))(IMAGES).features
@@ -186,6 +189,7 @@ def test_a_fetched_file_is_found_without_a_path(weights, accept, fresh_cache):
     assert Inception(layer="64").build((3, 32, 32)).dimensions == 64
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize("change", ["fewer", "more"])
 def test_missing_and_unknown_tensors_are_refused(inception_state, accept, tmp_path, change):
     state = dict(inception_state)
@@ -222,6 +226,7 @@ def test_torchvisions_file_is_known_by_the_beginning_of_its_hash(weights):
         InceptionTorchvision().build((3, 32, 32))
 
 
+@pytest.mark.runs
 def test_torchvisions_auxiliary_head_is_left_out(inception_state, accept, tmp_path):
     state = inception_state | {name: inception_state[name][:1000] for name in ("fc.weight", "fc.bias")}
     path = saved(state | {"AuxLogits.fc.weight": torch.zeros(1000, 768)}, tmp_path / "torchvision.pth")

@@ -31,6 +31,7 @@ def test_the_shipped_weights_are_small():
     assert MNIST_WEIGHTS.stat().st_size <= 500_000
 
 
+@pytest.mark.runs
 def test_the_shipped_classifier_is_right_as_often_as_its_card_says(digits):
     images, labels = digits
     logits = MnistCNN().build((1, 28, 28))(images).logits
@@ -98,6 +99,7 @@ def test_training_repeats_under_its_seed_and_leaves_the_global_generator_alone(d
     assert torch.equal(torch.get_rng_state(), before) and not runs[0].training
 
 
+@pytest.mark.runs
 def test_training_learns_from_two_thousand_digits(digits):
     images, labels = digits
     lines: list[str] = []

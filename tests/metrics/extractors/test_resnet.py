@@ -56,6 +56,7 @@ def test_the_shortcut_drops_every_second_pixel_and_pads_channels_on_both_sides()
     assert not shortcut[:, :2].any() and not shortcut[:, 6:].any()
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize(("depth", "right"), [(20, 0.915), (56, 0.926)])
 def test_accuracy_on_a_thousand_test_images(test_1k, depth, right):
     extracted = seen(depth, test_1k)
