@@ -22,7 +22,7 @@ demo: .venv/.core          ## train a GAN on real handwritten digits, two to fiv
 quick: .venv/.dev          ## the tests of less than half a second each, for every commit
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m "not runs and not slow"
 
-test: .venv/.dev           ## the suite that CI runs: three minutes on two cores
+test: .venv/.dev           ## the suite that CI runs
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 # torch-fidelity for its parity test: beside the environment, for its wheel brings a package `tests` too; and without its
