@@ -110,9 +110,10 @@ def transformed(images: Images, matrix: Float[Tensor, "batch 2 3"]) -> Images:
     y = torch.arange(height, device=images.device) - (height - 1) / 2
     ys, xs = torch.meshgrid(y, x, indexing="ij")
     places = torch.stack([xs.flatten(), ys.flatten(), torch.ones_like(xs).flatten()]).to(matrix)
-    centre = torch.tensor([[width - 1], [height - 1]], device=images.device) / 2
     # [batch, 2, 3] @ [3, H W] -> [batch, 2, H W].
-    column, row = (matrix @ places + centre.to(matrix)).unbind(1)
+    column, row = (matrix @ places).unbind(1)
+    # Numbers and no tensor of them, which would be copied to the device in every move.
+    column, row = column + (width - 1) / 2, row + (height - 1) / 2
     left, top = column.floor(), row.floor()
     flat, total = images.flatten(2), images.new_zeros(())
     for down in (0, 1):

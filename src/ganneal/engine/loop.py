@@ -90,7 +90,8 @@ def update_discriminator(step: UpdateDiscriminator, run: Run) -> None:
     optimize(run.d_optimizer, d_lr, run.d_parameters, gradients)
     run.regularizer.constrain(run.discriminator)  # clips weights, for example: after the step, not in the loss
     if (probability := experiment.augmentation.probability_now(run.augmentation_state, run.counters)) is not None:
-        run.meters.add("augmentation", torch.as_tensor(probability))
+        value = probability if isinstance(probability, Tensor) else torch.full((), probability, device=run.device)
+        run.meters.add("augmentation", value)
     run.counters.d_updates += 1
     run.counters.num_real += experiment.batch_size  # of all ranks together
 

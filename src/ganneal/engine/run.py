@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map
 
 from ganneal.augment import Unchanged
 from ganneal.chain import Chain, PoolFit, SamplePool
@@ -152,8 +153,8 @@ class Run:
         self.g_optimizer = experiment.g_optimizer.build(self.g_parameters)
         self.network_parameters = [] if self.network is None else list(self.network.parameters())
         self.network_optimizer = None if self.network is None else experiment.g_optimizer.build(self.network_parameters)
-        self.regularizer_state = self.regularizer.init_state()
-        self.augmentation_state = experiment.augmentation.init_state()
+        self.regularizer_state = self._placed(self.regularizer.init_state())
+        self.augmentation_state = self._placed(experiment.augmentation.init_state())
         self.random = {name: random_stream(experiment.seed, name, self.device) for name in RANDOM_STREAMS}
         self.passes = passes_of(experiment, self.pair, self.random["task"], self.sight)
         # Samples that one discriminator sees at once: batch norm in it makes a push depend on them.
@@ -336,18 +337,18 @@ class Run:
         """Continue from a `state_dict` of the same experiment."""
         self.roll_back(state)
         self.averaged_at = state["averaged_at"]
-        self.augmentation_state = deepcopy(state["augmentation"])
+        self.augmentation_state = self._placed(deepcopy(state["augmentation"]))
         for name, saved in state["random"].items():
             self.random[name].set_state(saved)
         self.cursor.seek(*state["cursor"])
         self.data_position = state["data_position"]
         self.counters = Counters(**state["counters"])
         self.meters = Meters()
-        self.meters.values.update({name: list(values) for name, values in state["meters"].items()})
+        self.meters.values.update({name: self._placed(list(values)) for name, values in state["meters"].items()})
         self.meters.deal(self.ranks)  # the checkpoint has all samples' values, of however many ranks there were
         if self.earlier is not None:
             self.earlier.load_state_dict(state["earlier"], str(self.device))
-        self.round_steps = list(state["round_steps"])
+        self.round_steps = self._placed(list(state["round_steps"]))
         self.logged_at = state["logged_at"]
 
     def roll_back(self, state: dict[str, Any]) -> None:
@@ -357,10 +358,14 @@ class Run:
         # Optimizers too: moments of the weights of after the collapse would push the restored ones the same way.
         self.d_optimizer.load_state_dict(deepcopy(state["d_optimizer"]))  # torch adopts the tensors it is given
         self.g_optimizer.load_state_dict(deepcopy(state["g_optimizer"]))
-        self.regularizer_state = deepcopy(state["regularizer"])
+        self.regularizer_state = self._placed(deepcopy(state["regularizer"]))
         if self.network is not None and self.network_optimizer is not None:
             self.network.load_state_dict(state["network"])
             self.network_optimizer.load_state_dict(deepcopy(state["network_optimizer"]))
+
+    def _placed(self, state: Any) -> Any:
+        """``state`` with its tensors on the run's device: beside others of the device a GPU takes none of the host."""
+        return tree_map(lambda each: each.to(self.device) if isinstance(each, Tensor) else each, state)
 
     def _load_chain(self, state: dict[str, Any]) -> None:
         """Stored discriminators, pool and fit."""

@@ -17,8 +17,10 @@ def _log_one_minus(t: Tensor, weight: Weight) -> Tensor:
 
     1 - w sigmoid(t) = (1 + (1 - w) e^t) / (1 + e^t) = ((1 - w) + e^-t) / (1 + e^-t).
     """
+    # `new_full` writes a number on the device; `as_tensor` would copy it there in every move.
+    on_device = weight.to(t) if isinstance(weight, Tensor) else t.new_full((), weight)
     # At w = 1 this is -infinity, and both branches become -softplus(t).
-    offset = torch.log1p(-torch.as_tensor(weight, dtype=t.dtype, device=t.device))
+    offset = torch.log1p(-on_device)
     # Both sides are computed everywhere, so neither may overflow where it is not taken: torch.where multiplies that
     # side's slope by 0, and 0 times infinity is NaN.
     return torch.where(t > 0, torch.logaddexp(offset, -t) - softplus(-t), softplus(t + offset) - softplus(t))

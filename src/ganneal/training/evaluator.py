@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ganneal.data import Dataset, Sampler, load_like
+from ganneal.data import Batch, Dataset, Sampler, load_like
 from ganneal.data.classes import Classes, with_classes_of
 from ganneal.engine.run import Run
 from ganneal.evaluation.suited import REAL_COUNT, SELECTION_SEED, as_stored, suited_extractor
@@ -131,7 +131,8 @@ class Evaluator:
         with frozen(run.discriminator, keep_buffers=True), unnamed_draws(players), run.autocast():
             for start in range(0, min(JUDGED_COUNT, len(self.judged.dataset)), JUDGED_BATCH):
                 batch = self.judged.batch(start, JUDGED_BATCH)
-                real = task.real_view(batch._replace(samples=batch.samples.to(run.device)), random)
+                labels = None if batch.labels is None else batch.labels.to(run.device)
+                real = task.real_view(Batch(batch.samples.to(run.device), labels), random)
                 latents = run.pair.latent.sample(JUDGED_BATCH, random)
                 given = real.condition  # of the fakes too: their classes are as often as the data has them
                 fake = generator.pushed(task.fake(generator.generator, latents, given, random), given, random)
