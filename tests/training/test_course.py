@@ -181,6 +181,32 @@ def test_the_time_limit_counts_evaluations_and_leaves_room_for_the_last(
     assert 149.0 <= Clock.now <= 152.0
 
 
+@pytest.mark.parametrize("limit", range(20, 36, 2))
+@pytest.mark.parametrize("every", [1, 3])
+def test_the_last_row_is_evaluated_and_says_that_the_time_is_up_wherever_that_falls(
+    limit: int, every: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+
+    def spend(seconds: float, result: Any) -> Any:
+        clock[0] += seconds
+        return result
+
+    found = {"FD-points": 1.0}
+    monkeypatch.setattr(loop, "apply", lambda step, run, move=loop.apply: spend(1.0, move(step, run)))
+    monkeypatch.setattr(Evaluator, "__call__", lambda evaluator, run: spend(4.0, dict(found)))
+    for module in ("course.monotonic", "session.monotonic", "evaluations.perf_counter"):
+        monkeypatch.setattr(f"ganneal.training.{module}", lambda: clock[0])
+    monkeypatch.setattr(loop, "perf_counter", lambda: clock[0])
+    records = replace(QUIET, log_every=every * BATCH, evaluate_every=3 * BATCH)
+    ganneal.train(replace(ring(), budget=Budget(), time_limit=float(limit), records=records), tmp_path)
+    written = rows(tmp_path)
+    assert [("stopped" in row) for row in written] == [False] * (len(written) - 1) + [True]
+    assert "FD-points" in written[-1]
+    assert len({(row["d_updates"], row["g_updates"]) for row in written}) == len(written)
+    assert limit - 6 <= clock[0] <= limit + 1
+
+
 @pytest.mark.parametrize("wrong", [0.0, -1.0, float("inf"), float("nan")])
 def test_a_limit_that_never_comes_is_refused(wrong: float) -> None:
     with pytest.raises(ValueError, match="time_limit must be finite and above 0"):

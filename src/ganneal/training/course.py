@@ -65,10 +65,18 @@ class Course:
         """True if weights are to be kept at the present row."""
         return passed(self.run.experiment.records.keep_every, self._images, self.run.counters.num_real)
 
+    def begin_row(self, row: Row) -> None:
+        """Make ``row`` the last one where the time is up, before it is known whether it is evaluated."""
+        if "stopped" not in row and (why := self.enough()):
+            row["stopped"] = why
+
     def follow(self, row: Row) -> None:
-        """Decide about the course from the evaluation in ``row``. A run that stalls says so in the row."""
+        """Decide about the course from the evaluation in ``row``: the run stalls, or has no time for another one."""
         self._note_evaluations()
-        if self.evaluations is not None and "stopped" not in row and (reason := self.evaluations.stalled()):
+        if "stopped" in row or self.evaluations is None or self.evaluations.name not in row:
+            return
+        reason = self.evaluations.stalled() or self._time_is_up(self.costs.save)
+        if reason is not None:
             self.ended = row["stopped"] = reason
 
     def show(self, row: Row) -> None:
@@ -81,10 +89,15 @@ class Course:
     def enough(self) -> str | None:
         """Why the run ends now, though its budget is not used; asked before every move."""
         self._tell()
-        limit = self.run.experiment.time_limit
-        if self.ended is None and limit is not None and self._elapsed() + self._end_takes() >= limit:
-            self.ended = f"time_limit reached {limit:g} s"
+        self.ended = self.ended or self._time_is_up()
         return self.ended
+
+    def _time_is_up(self, more: float = 0.0) -> str | None:
+        """That the time limit is reached by what is still to come at the end, and ``more`` seconds; None before."""
+        limit = self.run.experiment.time_limit
+        if limit is None or self._elapsed() + self._end_takes() + more < limit:
+            return None
+        return f"time_limit reached {limit:g} s"
 
     def _tell(self) -> None:
         """Say once how long the budget takes here, as soon as that can be told."""

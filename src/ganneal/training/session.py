@@ -269,6 +269,7 @@ class Session:
                 if self.course.picture_due():
                     self._draw()
                 # Before the row is written, as evaluations and rollbacks add to it.
+                self.course.begin_row(row)
                 collapse, rolled_back = self._follow(row)
                 self.course.follow(row)
                 self._record(row)
