@@ -57,6 +57,7 @@ DOORS = (
     "ganneal.report.write_report",
     "ganneal.inference.loading.load",
     "ganneal.training.session.train",
+    "ganneal.training.width.width_for",
     "ganneal.inference.zoo.page.listing",
 )
 """The functions in which each command's work begins, once everything given to it has been parsed."""
@@ -74,18 +75,22 @@ SMALL = {
     "ganneal reproduce": "",
     "ganneal sample": "--overwrite",
     "ganneal train": "--budget.d-updates 2 --records.evaluate-count 80 --records.no-tensorboard",
+    "ganneal train photos --for": "--records.evaluate-count 80 --records.no-tensorboard",
     "ganneal train PATH --task denoising": "--budget.d-updates 1 --records.evaluate-count 0 --model.width 8",
     "python examples/denoising_steps.py": "--count 40 --seeds 2",
     "ganneal theory": "--steps 2",
 }
 """What makes a command that begins so small enough to run, after its own options; the longest beginning counts."""
 SMALLER = {
-    "--num-real 100000": "--num-real 64",
-    "--seconds 60": "--d-updates 2",
-    "--seeds 0,1,2": "--seeds 1",
-    "--seeds 5": "--seeds 1",
+    "ganneal compare": {
+        "--num-real 100000": "--num-real 64",
+        "--seconds 60": "--d-updates 2",
+        "--seeds 0,1,2": "--seeds 1",
+        "--seeds 5": "--seeds 1",
+    },
+    "ganneal train": {"--for 30min": "--for 2s"},
 }
-"""Amounts of `ganneal compare`, which takes each option once."""
+"""Amounts of commands that take each option once, or no other budget."""
 NOT_RUN = {
     "ganneal data fetch": "downloads; tests/data/sources/test_hub.py",
     "ganneal evaluate runs/x --extractor inception": "needs weights that are downloaded; tests/metrics/extractors",
@@ -93,6 +98,7 @@ NOT_RUN = {
     "ganneal fetch": "downloads; tests/cli/test_fetch.py",
     "ganneal playground": "serves until interrupted; tests/inference/playground/test_page.py",
     "ganneal report runs/digits-nats --watch": "serves until interrupted; tests/report/test_watch.py",
+    "ganneal report runs/photos --watch": "serves until interrupted; tests/report/test_watch.py",
     "ganneal reproduce table9 --scale cpu": "trains for hours; tests/reproduction/test_command.py",
     "ganneal train cifar10-": "needs CIFAR-10, and a GPU or minutes; tests/models",
     "ganneal train mnist-": "needs MNIST; tests/engine/test_functional_gradient.py",
@@ -324,7 +330,7 @@ def test_every_command_is_run_or_said_why_not():
 def small(command: str) -> list[str]:
     """The command's words with amounts that take seconds."""
     less = command
-    for amount, smaller in SMALLER.items() if command.startswith("ganneal compare") else ():
+    for amount, smaller in SMALLER.get(" ".join(command.split(" ")[:2]), {}).items():
         less = less.replace(amount, smaller)
     return [*words(less), *shlex.split(SMALL[begun(command, SMALL)])]
 
