@@ -13,6 +13,7 @@ from ganneal.augment import Unchanged
 from ganneal.checks import check
 from ganneal.cli import main
 from ganneal.cli.configure import configure
+from ganneal.cli.train import TrainCommand
 from ganneal.experiment import Experiment
 from ganneal.experiments import EXPERIMENTS, RECIPES
 from ganneal.experiments.fitting import R3GAN_WIDTHS, Choice, Surroundings, fitted_to, fitting
@@ -103,6 +104,18 @@ def test_every_part_of_a_recipe_can_be_exchanged_wherever_the_options_stand(gann
     # A network alone keeps the recipe's other parts, and has a width for the machine.
     swapped = configure(begun, ["--recipe", "r3gan", "--model", "fastgan"], "mine.npz", chosen)
     assert swapped.model == FastGAN(width=32) and swapped.loss == RECIPES["r3gan"].loss
+
+
+def test_a_run_keeps_the_sizes_of_the_device_that_it_began_on(ganneal: Any) -> None:
+    def found(*options: str) -> Any:
+        command = TrainCommand.parse(["mine.npz", "--recipe", "fastgan", *options], "train")
+        assert isinstance(command, TrainCommand)
+        return command.resolved.model, command.resolved.device
+
+    assert found() == (FastGAN(width=32), "cpu") and found("--device", "cuda") == (FastGAN(), "cuda")
+    quick = ("--augmentation", "none", "--budget.d-updates", "1", *QUICK)
+    assert ganneal("mine.npz", "--recipe", "fastgan", *quick)[0] == 0
+    assert found("--device", "cuda") == (FastGAN(width=32), "cuda")
 
 
 def test_a_named_experiment_takes_a_recipe_too() -> None:

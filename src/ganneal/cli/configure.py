@@ -106,7 +106,8 @@ def configure(
     experiment = replace(experiment, model=model)
     called = f"train {shlex.quote(name)}"
     if chosen is not None or option.recipe is not None:
-        # The images and the device first: the sizes of networks follow from them, and may be given too.
+        # The images and the device first: the sizes of networks follow from them, and may be given too. For images at
+        # a path it is the device that was chosen when the run began: a run may go on on another one.
         seen = parse(experiment, options_on(rest, "data", "device"), called, EXPERIMENT_PARTS)
         experiment = fitted_to(experiment, surroundings(seen, chosen))
     return parse(experiment, rest, called, EXPERIMENT_PARTS)
@@ -134,6 +135,7 @@ def asked_by(*arms: Sequence[str], limits: Mapping[str, float] | None = None) ->
         networks=lambda recipe: [named_model(arguments, recipe) for arguments in arms],
         limits=limits,
         plain=tasks <= {None, "unconditional"},
+        device=next((device for arguments in arms if (device := peek(arguments, "--device"))), None),
     )
 
 

@@ -1,7 +1,7 @@
 """Settings chosen from the data and the machine, each with its reason; plain values that a run directory remembers."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ganneal.data.decode.survey import Survey
 from ganneal.experiments.fitting import Choice
@@ -41,11 +41,15 @@ class Asked:
     """The budget by its clocks."""
     plain: bool = True
     """True if the task is the usual one, without classes."""
+    device: str | None = None
+    """The device that is given; None leaves it to the machine."""
 
 
 def choose(data: Survey, machine: Machine, asked: Asked | None = None) -> dict[str, Choice]:
     """The settings for training on ``data`` with this machine, by their option on the command line."""
     asked = asked or Asked()
+    if asked.device is not None:
+        machine = replace(machine, accelerator=asked.device != "cpu")
     recipe = _recipe(data, machine, asked)
     size = _size(data, machine, asked.networks(recipe.value))
     return {
@@ -55,10 +59,14 @@ def choose(data: Survey, machine: Machine, asked: Asked | None = None) -> dict[s
         "data.channels": _channels(data),
         "precision": _precision(machine),
         "flip": _flip(data),
-        "device": Choice("cuda", "there is a GPU") if machine.accelerator else Choice("cpu", "there is no GPU"),
+        "device": _device(machine) if asked.device is None else Choice(asked.device, "as given"),
         "records.evaluate_count": _evaluated(data.count),
         **{name: Choice(value, "found") for name, value in (("count", data.count), ("side", data.side))},
     }
+
+
+def _device(machine: Machine) -> Choice:
+    return Choice("cuda", "there is a GPU") if machine.accelerator else Choice("cpu", "there is no GPU")
 
 
 def _recipe(data: Survey, machine: Machine, asked: Asked) -> Choice:

@@ -69,10 +69,16 @@ class Surroundings:
         return f"{side} on a {'GPU' if self.accelerator else 'CPU'}"
 
     @staticmethod
-    def of(experiment: Experiment, side: int | None = None, count: int | None = None) -> "Surroundings":
-        """The surroundings of ``experiment``; ``side`` is for sources that do not give the size of their images."""
+    def of(
+        experiment: Experiment, device: str | None = None, side: int | None = None, count: int | None = None
+    ) -> "Surroundings":
+        """The surroundings of ``experiment``; ``side`` is for sources that do not give the size of their images.
+
+        Args:
+            device: The device that the run began on, where it is another; a run that moves keeps its sizes.
+        """
         size = getattr(experiment.data, "size", None) or side or LARGE_SIDE
-        return Surroundings(experiment.device != "cpu", height_and_width(size), count)
+        return Surroundings((device or experiment.device) != "cpu", height_and_width(size), count)
 
 
 def fitting(experiment: Experiment, where: Surroundings) -> dict[str, Choice]:

@@ -67,7 +67,7 @@ def images(path: str, chosen: Mapping[str, Any] | None = None) -> Experiment:
     experiment = recipe(experiment)
     if "augmentation" in chosen:  # a recipe that is named brings its own
         experiment = replace(experiment, augmentation=AUGMENTATIONS[chosen["augmentation"]])
-    return fitted_to(experiment, Surroundings.of(experiment, chosen["side"], chosen["count"]))
+    return fitted_to(experiment, Surroundings.of(experiment, chosen["device"], chosen["side"], chosen["count"]))
 
 
 def _formatted(source: Source, chosen: Mapping[str, Any]) -> Source:

@@ -31,7 +31,7 @@ def automatic_choices(
 
 def surroundings(experiment: Experiment, chosen: Mapping[str, Choice] | None) -> Surroundings:
     """The images and the device of ``experiment``, which decide sizes, with the ``chosen`` sizes of its images."""
-    found = {} if chosen is None else {fact: chosen[fact].value for fact in FACTS}
+    found = {} if chosen is None else {fact: chosen[fact].value for fact in ("device", *FACTS)}
     return Surroundings.of(experiment, **found)
 
 
