@@ -18,6 +18,10 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#:]+)\)")
+USER_PAGES = [
+    page for page in PAGES if page.parent.name != "notes" and page.name not in ("reference.md", "reproduction.md")
+]
+"""The pages to read; the others are notes of the project, and lists to look things up in."""
 
 
 @pytest.fixture
@@ -43,6 +47,32 @@ def test_python_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.Monke
 def test_links_lead_to_files(page: Path):
     for target in LINK.findall(page.read_text()):
         assert (page.parent / target).exists(), f"{page.name} links to {target}, which is not there"
+
+
+def test_every_page_is_in_the_navigation():
+    navigation = re.findall(r": (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    assert sorted(navigation) == sorted(str(page.relative_to(ROOT / "docs")) for page in PAGES[1:])
+
+
+def test_the_pages_to_read_stay_few_and_short():
+    words = sum(len(page.read_text(encoding="utf-8").split()) for page in USER_PAGES)
+    assert len(USER_PAGES) <= 28 and words <= 26_000
+
+
+def prose(page: Path) -> list[str]:
+    """The paragraphs and list items of a page, without code, tables and headings."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    paragraphs = [p for p in re.split(r"\n\s*\n|\n(?=- |\d+\. )", text) if not re.match(r"    |\||#|!|<", p)]
+    return [" ".join(p.split()) for p in paragraphs]
+
+
+OPENING = re.compile(r"(?:^(?:- |\d+\. )?|[.:;] )((?:Of|What|Those|Whether) [^?]*?)(?:[.:;]|$)")
+
+
+def test_sentences_begin_with_their_subject():
+    found = [f"{page.name}: {one}" for page in USER_PAGES for text in prose(page) for one in OPENING.findall(text)]
+    assert not found, "give them a subject and a verb"
+    assert OPENING.findall("It runs. Of coverage nothing is said. What is it?") == ["Of coverage nothing is said"]
 
 
 @pytest.fixture
