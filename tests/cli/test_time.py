@@ -89,7 +89,7 @@ def test_a_network_that_was_typed_is_not_measured(photos: Path, speed: list[int]
     assert train(f"photos --for 10s {typed} {SMALL}").width is None and speed == []
 
 
-@pytest.mark.parametrize("other", ["--budget.seconds 5", "--budget.num-real=9", "--time-limit 5"])
+@pytest.mark.parametrize("other", ["--budget.seconds 5", "--budget.num-real=9", "--time-limit 5", "--time_limit 5"])
 def test_two_budgets_are_refused(photos: Path, other: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "photos", "--for", "30min", *other.split()]) == 2
     assert "--for sets the budget" in capsys.readouterr().err

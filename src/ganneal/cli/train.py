@@ -96,13 +96,13 @@ class TrainCommand(Command):
     def _configured(self) -> Experiment:
         """The experiment with everything that was typed."""
         experiment = configure(resolve(self.experiment, self.chosen), self._given, self.experiment, self.chosen)
-        typed = [word.partition("=")[0] for word in self.changes if word.startswith(("--budget.", "--time-limit"))]
+        names = [word.partition("=")[0].replace("_", "-") for word in self.changes]
+        typed = [name for name in names if name.startswith("--budget.") or name == "--time-limit"]
         if self.time is not None:
             if typed:
                 raise ValueError(f"--for sets the budget, and {typed[0]} another; leave one of them out.")
             experiment = replace(experiment, budget=Budget(), time_limit=seconds_of(self.time))
-        patient = any(word.startswith("--records.patience") for word in self.changes)
-        if (typed or self.time is not None) and not patient:  # whoever says how long means it
+        if (typed or self.time is not None) and "--records.patience" not in names:  # whoever says how long means it
             experiment = replace(experiment, records=replace(experiment.records, patience=None))
         return experiment
 
