@@ -2,8 +2,8 @@
 
 import argparse
 from collections.abc import Callable, Iterator
-from copy import deepcopy
 from dataclasses import dataclass, replace
+from io import BytesIO
 from typing import Any, get_args
 
 import torch
@@ -21,10 +21,12 @@ from ganneal.models import DCGAN, MLP, SNGAN, Latent
 from ganneal.normalization import Spectral
 from ganneal.optim import CG, SGD
 from ganneal.optim.optimizers import BetaRule
+from ganneal.ranks import ALONE
 from ganneal.regularizers import REGULARIZERS, GradientPenalty, Reals
-from ganneal.schemes import FunctionalGradient, Nested
+from ganneal.schemes import SCHEMES, FunctionalGradient, Nested
 from ganneal.steps import Step, UpdateDiscriminator, UpdateGenerator
-from ganneal.weights import Geometric
+from ganneal.task import Labelled
+from ganneal.weights import Geometric, Reversed
 
 TOLERANCE = 2e-4
 """Of weights after some updates by SGD, relative to how far they moved: float32 summed in another order."""
@@ -82,11 +84,17 @@ def cases() -> dict[str, tuple[Experiment, Dataset]]:
     pushed = FunctionalGradient(steps=3, step_size=0.1, pool_size=POINTS, epochs=2)
     return {
         "points": (ring, points),
+        "points, common training": (replace(ring, scheme=SCHEMES["cts"]), points),
+        "points, nested": (replace(ring, scheme=Nested(3)), points),
+        "points, annealed in reverse": (replace(ring, scheme=Nested(3, weights=Reversed())), points),
+        "points, labelled": (replace(ring, task=Labelled()), points),
         "points, in two parts": (replace(ring, accumulate=2), points),
         "points, R1": (replace(ring, regularizer=GradientPenalty(center=0.0, points=Reals())), points),
         "points, conjugate gradients": (replace(ring, d_optimizer=CG(lr=0.02), g_optimizer=CG(lr=0.02)), points),
         "points, pushed from the pool": (replace(ring, scheme=replace(pushed, fakes="pool")), points),
         "points, pushed by replay": (replace(ring, scheme=pushed), points),
+        "points, pushes annealed": (replace(ring, scheme=replace(pushed, weights=Geometric(1, 0.3))), points),
+        "points, pushes in reverse": (replace(ring, scheme=replace(pushed, weights=Reversed())), points),
         "DCGAN": (dcgan, images),
         "SNGAN, spectral": (sngan, images),
     }
@@ -122,18 +130,29 @@ def augmented(device: str, captures: list[Capture]) -> Iterator[tuple[str, float
 
 
 def resumed(device: str) -> Iterator[tuple[str, float, float]]:
-    """A run saved in the middle of a round and one that goes on from it, against one that was never stopped."""
-    for name in ("points", "DCGAN"):
-        experiment, data = cases()[name]
+    """A run saved on disk, mostly within a round, and one that goes on from it, against one that was never stopped."""
+    for name, (experiment, data) in cases().items():
+        pushed = isinstance(experiment.scheme, FunctionalGradient)
+        half, all_of_it = ({"d_updates": 3}, {"d_updates": 6}) if pushed else ({"g_updates": 4}, {"g_updates": 9})
         start = weights(built(experiment, data, device))
-        whole = trained(built(experiment, data, device), g_updates=9)
-        first = trained(built(experiment, data, device), g_updates=4)
-        state, latents = deepcopy(first.state_dict()), first.pair.latent
-        second = built(experiment, data, device)
-        second.load_state_dict(state)
-        second.pair.latent = latents
-        trained(second, g_updates=9)
+        whole = trained(built(experiment, data, device), **all_of_it)
+        first, second = built(experiment, data, device), built(experiment, data, device)
+        first.experiment = replace(first.experiment, budget=Budget(**half))
+        rows = engine.training_rows(first)
+        first.meters.read = lambda ranks=ALONE: {}  # a row would read what is to be saved unread
+        list(rows)
+        second.load_state_dict(torch.load(saved(first), map_location="cpu", weights_only=True))
+        second.pair.latent = first.pair.latent
+        trained(second, **all_of_it)
         yield f"{name}: resumed as never stopped", apart(whole, second, start), TOLERANCE
+
+
+def saved(run: Run) -> BytesIO:
+    """The run's state as a checkpoint holds it."""
+    content = BytesIO()
+    torch.save(run.state_dict(), content)
+    content.seek(0)
+    return content
 
 
 def players_apart(device: str, captures: list[Capture]) -> Iterator[tuple[str, float, float]]:

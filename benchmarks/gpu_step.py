@@ -153,7 +153,7 @@ def step_times(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
                     records=Records(log_every=10**9),
                 )
                 try:
-                    rows = measured(chosen, data, rates[precision], options.smoke)
+                    rows = list(measured(chosen, data, rates[precision], options.smoke))
                 except Exception as error:  # one way that fails leaves the others to be measured
                     reason = f"{type(error).__name__}: {' '.join(str(error).splitlines()[:3])}"
                     figures["failures"].append({"network": name, "precision": precision, "capture": how, "why": reason})

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import replace
 from functools import partial
+from math import inf
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -36,6 +38,8 @@ Arms = dict[str, Experiment]
 AVERAGING = Averaging(half_life=50_000)
 QUARTERS = (0.25, 0.5, 0.75, 1.0)
 SAMPLES, NEIGHBOURS = 10_000, 5_000
+TRAINING_SHARE = 0.6
+"""Of a run's part of the time, where there is an end to all: measuring takes the rest."""
 LONGER = 10
 """Times the runs of the stability job are longer."""
 
@@ -143,13 +147,16 @@ class Measure:
         return {"fd": distance, "precision": found.precision, "recall": found.recall}
 
 
-def trained(experiment: Experiment, data: Dataset, measure: Measure, seconds: float) -> dict[str, Any]:
+def trained(
+    experiment: Experiment, data: Dataset, measure: Measure, seconds: float, images_seen: int | None = None
+) -> dict[str, Any]:
     """One run, with what was measured on the way; a run that stops early keeps what it had."""
     run = Run(experiment, data)
     measured: list[dict[str, Any]] = []
     status = "finished"
     for share in QUARTERS:
-        run.experiment = replace(run.experiment, budget=Budget(seconds=share * seconds))
+        images = None if images_seen is None else int(share * images_seen)
+        run.experiment = replace(run.experiment, budget=Budget(seconds=share * seconds, num_real=images))
         try:
             rows = list(engine.training_rows(run))
         except TrainingStopped as stopped:
@@ -168,10 +175,12 @@ def study(arms: Callable[[], Arms], options: argparse.Namespace, *, longer: int 
     chosen = {name: arm for name, arm in arms().items() if not options.arms or name in options.arms}
     if not chosen:
         raise ValueError(f"arms must be some of {', '.join(arms())}, got {options.arms}.")
-    data, seconds = images(options), options.seconds * longer
+    data, seconds = images(options), inf if options.images_seen else options.seconds * longer
     measure = Measure(data, options)
     runs: list[dict[str, Any]] = []
-    print(f"{len(chosen)} arms, {options.seeds} seeds, {seconds:g} s each on {len(data):,} images", flush=True)
+    images_seen = 64 if options.smoke and options.images_seen else options.images_seen
+    ends = f"{seconds:g} s" if images_seen is None else f"{images_seen:,} images or their part of the time"
+    print(f"{len(chosen)} arms, {options.seeds} seeds, {ends} each, on {len(data):,} images", flush=True)
     for seed in range(options.seeds):  # whole tables first: cut off, fewer seeds are left
         for name, arm in chosen.items():
             ready = toy(arm) if options.smoke else arm
@@ -184,8 +193,9 @@ def study(arms: Callable[[], Arms], options: argparse.Namespace, *, longer: int 
                 averaging=AVERAGING if ready.averaging.half_life == 0 else ready.averaging,
                 records=Records(log_every=20_000),
             )
+            left = max(1.0, options.ends_at - monotonic()) / (options.seeds * len(chosen) - len(runs))
             try:
-                found = trained(ready, data, measure, seconds)
+                found = trained(ready, data, measure, min(seconds, TRAINING_SHARE * left), images_seen)
             except (ValueError, RuntimeError) as error:  # an arm that cannot be run leaves the others
                 found = {"status": f"{type(error).__name__}: {' '.join(str(error).splitlines()[:3])}", "measured": []}
             runs.append({"arm": name, "seed": seed} | found)
@@ -195,9 +205,10 @@ def study(arms: Callable[[], Arms], options: argparse.Namespace, *, longer: int 
                 "images": len(data),
                 "extractor": measure.extractor.name,
                 "samples": measure.count,
-                "seconds_a_run": seconds,
+                "seconds_a_run": None if seconds == inf else seconds,
+                "images_a_run": images_seen,
                 "runs": runs,
-                "table": table(runs),
+                "table": table(runs, "the_end" if images_seen else "equal_seconds"),
                 "failed": failed,
             }
 
@@ -210,8 +221,8 @@ def summary(run: dict[str, Any]) -> str:
     return f"{run['arm']} seed {run['seed']}: {last['num_real']:,} real images, FD {values}"
 
 
-def table(runs: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Of each arm, means over seeds: at equal seconds, at equal updates of D, and the last over the best."""
+def table(runs: list[dict[str, Any]], end: str) -> dict[str, dict[str, Any]]:
+    """Of each arm, means over seeds: at the end of its runs, at equal updates of D, and the last over the best."""
     ended = [run for run in runs if run["measured"]]
     if not ended:
         return {}
@@ -222,7 +233,7 @@ def table(runs: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
         within = [[row for row in rows if row["d_updates"] <= fewest] for rows in of_arm]
         rows[name] = {
             "seeds": len(of_arm),
-            "fd_at_equal_seconds": mean(rows[-1]["ema"]["fd"] for rows in of_arm),
+            f"fd_at_{end}": mean(rows[-1]["ema"]["fd"] for rows in of_arm),
             "fd_at_equal_d_updates": mean(rows[-1]["ema"]["fd"] for rows in within if rows),
             "last_over_best": mean(
                 rows[-1]["ema"]["fd"] / best

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def test_every_network_has_step_times(tmp_path: Path) -> None:
 def test_answers_are_the_same_where_the_device_is_the_same(tmp_path: Path) -> None:
     figures = job(tmp_path, "same")["figures"]
     assert figures["failed"] == 0 and all(check["passed"] for check in figures["checks"])
-    assert len(figures["checks"]) > 39
+    assert len(figures["checks"]) > 60
 
 
 @pytest.mark.slow
@@ -93,3 +94,44 @@ def test_every_study_trains_and_measures_every_arm(tmp_path: Path, name: str, ar
     assert all(run["status"] == "finished" and len(run["measured"]) == 4 for run in figures["runs"])
     assert all(row["fd_at_equal_seconds"] > 0 for row in figures["table"].values())
     assert {"ema", "num_real", "d_updates", "g_updates", "seconds"} <= figures["runs"][0]["measured"][0].keys()
+
+
+@pytest.mark.slow
+def test_folders_of_pictures_train_with_the_core_alone(tmp_path: Path) -> None:
+    runs = job(tmp_path, "paths")["figures"]["runs"]
+    assert [(run["side"], run["status"]) for run in runs] == [(16, 0), (24, 0)]
+    assert all(run["images_per_second"] > 0 and "d_accuracy" in run["last"] for run in runs)
+
+
+@pytest.mark.slow
+def test_one_command_runs_the_four_jobs_in_their_order(tmp_path: Path) -> None:
+    command = [sys.executable, str(BENCHMARKS / "gpu.py"), "--device", "cpu", "--smoke", "--out", str(tmp_path)]
+    command += ["--seconds", "0.05", "--seeds", "1", "--minutes", "30"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=1_800, env=os.environ | {"CI": "1"})
+    assert result.returncode == 0, result.stderr[-3000:] + result.stdout[-3000:]
+    written = sorted(tmp_path.iterdir(), key=lambda path: path.stat().st_mtime)
+    contents = [json.loads(path.read_text()) for path in written]
+    assert [content["job"] for content in contents] == ["same", "step", "losses", "paths"]
+    assert all(content["whole"] for content in contents)
+    assert len(contents[2]["figures"]["table"]) == 5 and contents[2]["figures"]["images_a_run"] == 64
+    assert [run["side"] for run in contents[3]["figures"]["runs"]] == [16, 24]
+
+
+@pytest.mark.runs
+def test_a_job_whose_time_is_over_keeps_what_it_has(tmp_path: Path) -> None:
+    content = job(tmp_path, "same", "--job-seconds", "0")
+    assert not content["whole"] and [check["check"] for check in content["figures"]["checks"]] == [
+        "points: as on the CPU"
+    ]
+
+
+def test_studies_record_as_was_fastest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    fastest_capture = import_module("gpu").fastest_capture
+
+    assert fastest_capture(tmp_path) == "none"
+    row = {"network": "dcgan-64", "move": "NATS round", "precision": "bf16"}
+    rows = [row | {"capture": "none", "milliseconds": 3.0}, row | {"capture": "graph", "milliseconds": 2.0}]
+    rows += [row | {"capture": "compile", "milliseconds": 1.0, "precision": "float32"}]
+    (tmp_path / "step-2026-01-01-000000.json").write_text(json.dumps({"figures": {"rows": rows}}))
+    assert fastest_capture(tmp_path) == "graph"
