@@ -44,7 +44,7 @@ class TrainCommand(Command):
 
     experiment: Annotated[str, ARGUMENT]
     recipe: Annotated[str | None, Typed(value="NAME", names=tuple(RECIPES))] = None
-    """Network, loss, optimizers and other settings that go together. Any other option changes a part of it."""
+    """Network with all its settings."""
     out: str | None = None
     """Run directory. Default: runs/EXPERIMENT."""
     time: Annotated[str | None, Typed(name="for", value="TIME")] = None
