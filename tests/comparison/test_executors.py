@@ -135,6 +135,19 @@ def test_a_process_that_cannot_write_its_outcome_says_so_in_a_line(
     assert capsys.readouterr().err == f"nats seed 3: [Errno 28] No space left on device: '{tmp_path}'\n"
 
 
+def test_a_process_has_the_environment_of_its_start(
+    ring: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # It is a copy of a process that may be older than a change of the environment.
+    found: list[tuple[str | None, str | None]] = []
+    monkeypatch.setattr(os, "environ", {"GANNEAL_CACHE": "before", "GONE": "1"})
+    monkeypatch.setattr(
+        executors, "_child", lambda job: found.append((os.environ["GANNEAL_CACHE"], os.environ.get("GONE")))
+    )
+    executors._with_environment(Job("nats", 0, ring(), tmp_path), {"GANNEAL_CACHE": "now"})
+    assert found == [("now", None)]
+
+
 class Ray:
     """A cluster on which nothing ends; a signal comes while it is asked."""
 

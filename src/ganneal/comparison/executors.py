@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from ganneal.comparison.job import Job, run
 from ganneal.machine import cores
@@ -42,6 +42,24 @@ class Executor(Protocol):
     def stop(self) -> None:
         """Ask every running job to save and end, and wait for it."""
         ...
+
+
+def _context() -> Any:
+    """How processes begin: as copies of one that has imported what a run needs, and has done nothing else."""
+    # A copy of this process itself would have torch's locks without the threads that hold them, and no use of CUDA.
+    if sys.platform != "linux":  # macOS' own libraries are not made to be copied
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    # An optimizer imports the second of them as it is made: a second of a processor for each run.
+    context.set_forkserver_preload(["ganneal.comparison.job", "torch._dynamo"])
+    return context
+
+
+def _with_environment(job: Job, environment: dict[str, str]) -> None:
+    """`_child` under the environment of this moment, where the process it is a copy of has that of its own start."""
+    os.environ.clear()
+    os.environ.update(environment)
+    _child(job)
 
 
 def _child(job: Job) -> None:
@@ -94,8 +112,8 @@ class LocalProcesses:
         self._running: dict[int, tuple[Job, BaseProcess]] = {}
 
     def start(self, job: Job) -> None:
-        # Spawned, not forked: a fork takes torch's locks without the threads that hold them, and cannot use CUDA.
-        process = multiprocessing.get_context("spawn").Process(target=_child, args=(job,), name=f"{job.arm}-{job.seed}")
+        about = (job, dict(os.environ))
+        process = _context().Process(target=_with_environment, args=about, name=f"{job.arm}-{job.seed}")
         with _signals_later():
             process.start()
             self._running[process.sentinel] = (job, process)
