@@ -57,30 +57,30 @@ FIELDS = {
         (points(scheme=replace(CFG, pool_size=4)), "pool_size must be at least batch_size=8, got 4; use ten batches"),
     ],
     "_steps_that_are_made": [
-        (points(divergence=Divergence(on_diverge="skip")), "leaves out fits of the generator, and Alternating"),
+        (points(divergence=Divergence(on_diverge="skip")), "leaves out fits of the generator, but Alternating"),
         (points(records=Records(sampler="pushed")), "stores no discriminators, got 'pushed'"),
-        (points(regularizer=REGULARIZERS["orthogonal"], scheme=CFG), "has a term of generator updates, and Functional"),
+        (points(regularizer=REGULARIZERS["orthogonal"], scheme=CFG), "has a term of generator updates, but Functional"),
     ],
     "_pushed_samples": [
         (points(regularizer=REGULARIZERS["zcr"], scheme=CFG), "needs the latents of the discriminator's fakes"),
-        (points(loss=LOSSES["rpgan"], push=Push(DELTAS["loss"]), scheme=CFG), "judges fakes against reals"),
-        (points(loss=LOSSES["wgan"], push=Push(DELTAS["kl"]), scheme=CFG), "as a log ratio, which it is not"),
+        (points(loss=LOSSES["rpgan"], push=Push(DELTAS["loss"]), scheme=CFG), "compares fakes with reals"),
+        (points(loss=LOSSES["wgan"], push=Push(DELTAS["kl"]), scheme=CFG), "as a log ratio, but under the loss"),
     ],
     "_gradients_of_samples": [
         (
             points(regularizer=REGULARIZERS["r1"], normalization=NORMALIZATIONS["gradient"]),
-            "would need third derivatives",
+            "bounds the slope already",
         ),
         (points(regularizer=REGULARIZERS["wgan-gp"], task=Labelled(paired=False)), "task.paired=False gives them"),
     ],
     "_signs_of_outputs": [
-        (images(augmentation=AUGMENTATIONS["ada"], loss=LOSSES["wgan"]), "says nothing under the loss Wasserstein"),
+        (images(augmentation=AUGMENTATIONS["ada"], loss=LOSSES["wgan"]), "is meaningless under the loss Wasserstein"),
     ],
     "_capture": [
         (points(capture="graph"), "capture 'graph' needs device='cuda', got device='cpu'"),
-        (points(capture="compile", normalization=NORMALIZATIONS["gradient"]), "holds no second derivatives"),
+        (points(capture="compile", normalization=NORMALIZATIONS["gradient"]), "cannot record second derivatives"),
         (points(capture="compile", model=SNGAN(recompute=True)), "capture keeps activations"),
-        (points(capture="compile", devices=2, loss=LOSSES["ragan"]), "holds losses of single samples"),
+        (points(capture="compile", devices=2, loss=LOSSES["ragan"]), "needs a loss of single samples"),
     ],
     "_kind_of_device": [(points(devices=2, device="cuda:1"), "device must be 'cpu' or 'cuda' for several processes")],
 }
@@ -98,7 +98,7 @@ PLAYERS: dict[str, list[tuple[Experiment, Callable[[Experiment], DataAndPlayers]
         (points(batch_size=17), met, "batch_size must not exceed the data, got 17 with 16 samples"),
         (points(augmentation=AUGMENTATIONS["ada"]), met, "images"),
         (points(records=Records(classes="uniform")), met, "records.classes must be 'data' for a run without classes"),
-        (LABELLED, lambda e: met(e, num_classes=2), "fakes of a pool keep labels of their own"),
+        (LABELLED, lambda e: met(e, num_classes=2), "fakes of a pool keep their own labels"),
     ],
     "_times": [
         (points(task=TASKS["denoising"]), met, "task Denoising needs players that take a time"),
@@ -111,7 +111,7 @@ PLAYERS: dict[str, list[tuple[Experiment, Callable[[Experiment], DataAndPlayers]
     ],
     "_pairs": [
         (points(loss=EVERY_LOSS["triplet"]), met, "loss Triplet compares pairs of samples"),
-        (images(model=MODELS["relation"]), lambda e: met(e, IMAGES), "has a discriminator of pairs, and the loss"),
+        (images(model=MODELS["relation"]), lambda e: met(e, IMAGES), "has a discriminator of pairs, but the loss"),
         (
             images(model=MODELS["relation"], loss=EVERY_LOSS["triplet"], scheme=CFG),
             lambda e: met(e, IMAGES),
@@ -120,7 +120,7 @@ PLAYERS: dict[str, list[tuple[Experiment, Callable[[Experiment], DataAndPlayers]
         (
             images(model=MODELS["relation"], loss=EVERY_LOSS["triplet"], devices=2),
             lambda e: met(e, IMAGES),
-            "kept in one process, got devices x nodes = 2",
+            "kept in one process only, got devices x nodes = 2",
         ),
     ],
     "_samples_compared": [
@@ -131,11 +131,11 @@ PLAYERS: dict[str, list[tuple[Experiment, Callable[[Experiment], DataAndPlayers]
         ),
     ],
     "_batch_norm": [
-        (images(regularizer=REGULARIZERS["r1"]), lambda e: met(e, IMAGES), "batch norm in it mixes the samples"),
+        (images(regularizer=REGULARIZERS["r1"]), lambda e: met(e, IMAGES), "batch norm mixes the samples"),
         (
             images(normalization=NORMALIZATIONS["gradient"]),
             lambda e: met(e, IMAGES),
-            "normalization takes the discriminator's gradient sample by sample",
+            "normalization needs the discriminator's gradient sample by sample",
         ),
     ],
     "_network_of_regularizer": [
@@ -145,7 +145,7 @@ PLAYERS: dict[str, list[tuple[Experiment, Callable[[Experiment], DataAndPlayers]
         (
             LAYERS,
             lambda e: DataAndPlayers(IMAGES, with_dropout(met(e, IMAGES).pair)),
-            r"holds no layer that draws, got Dropout\(p=0.5",
+            r"cannot record a layer that draws random numbers, got Dropout\(p=0.5",
         ),
     ],
 }

@@ -79,7 +79,7 @@ def test_every_registered_optimizer_says_whether_it_divides(name: str) -> None:
 
 
 def test_an_optimizer_that_does_not_say_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="Unsaid does not say how its steps depend on the size of gradients; give it"):
+    with pytest.raises(ValueError, match="Unsaid does not say how its steps depend on the size of gradients. Give it"):
         moment_decays(Unsaid())
 
 

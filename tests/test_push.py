@@ -172,7 +172,7 @@ def test_the_chain_begins_again_at_a_level_stored_before_and_after_the_generator
     chain.store(2, d, 0.5)
     assert {level: by.step_size for level, by in chain.stored.items()} == {1: 1.0, 2: 0.5}
     chain.leave(g)
-    with pytest.raises(ValueError, match=r"level 1 .*since the generator last moved.*only \[\]; use StoreDiscr"):
+    with pytest.raises(ValueError, match=r"level 1 .*since the generator last moved.*got \[\] only. Use StoreDiscr"):
         chain.at(1)
     kept = chain.generator
     chain.leave(g)

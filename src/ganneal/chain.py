@@ -65,8 +65,8 @@ class Chain:
         if self.generator is not None or level not in self.stored:
             kept = [] if self.generator is not None else sorted(self.stored)
             raise ValueError(
-                f"a push at level {level} needs the discriminator stored there since the generator last moved, and "
-                f"there are only {kept}; use StoreDiscriminator(level={level}) before it."
+                f"a push at level {level} needs the discriminator stored there since the generator last moved, got "
+                f"{kept} only. Use StoreDiscriminator(level={level}) before it."
             )
         return self.stored[level]
 

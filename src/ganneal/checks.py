@@ -86,8 +86,8 @@ def built_players(experiment: Experiment, shape: Shape, num_classes: int) -> Mod
         names = [name for name, other in MODELS.items() if can_make(other, shape, num_classes)]
         others = f"use one that does (--model {' | '.join(names)}), or t" if names else "t"
         raise ValueError(
-            f"task {type(experiment.task).__name__} needs a model that takes classes, and {type(model).__name__} takes "
-            f"none for samples of shape {shape}; {others}rain without classes (--task unconditional)."
+            f"task {type(experiment.task).__name__} needs a model that takes classes, but {type(model).__name__} "
+            f"takes no classes for samples of shape {shape}; {others}rain without classes (--task unconditional)."
         ) from error
 
 
@@ -103,7 +103,7 @@ def _batches(experiment: Experiment) -> Refusals:
             yield f"{name} must be a multiple of accumulate, got {size} and accumulate={experiment.accumulate}."
         if size % parts:
             yield (
-                f"{name} is that of all processes together and must be a multiple of accumulate x devices x nodes "
+                f"{name} counts the samples of all processes and must be a multiple of accumulate x devices x nodes "
                 f"= {parts}, got {size}; use {size // parts * parts or parts}."
             )
 
@@ -129,18 +129,19 @@ def _steps_that_are_made(experiment: Experiment) -> Refusals:
     # Refused, not ignored: whoever sets one of them believes that it acts.
     if experiment.divergence.on_diverge == "skip" and not experiment.makes(FitGenerator):
         yield (
-            f"divergence.on_diverge 'skip' leaves out fits of the generator, and {experiment.scheme} makes none; use "
-            f"'stop' or 'warn', or a scheme as 'cfg'."
+            f"divergence.on_diverge 'skip' leaves out fits of the generator, but {experiment.scheme} has no fits; "
+            "use 'stop' or 'warn', or a scheme such as 'cfg'."
         )
     if experiment.records.sampler == "pushed" and not experiment.makes(StoreDiscriminator):
         yield (
-            f"records.sampler must be 'generator' with a scheme that stores no discriminators, got 'pushed' with "
-            f"{experiment.scheme}; use a scheme as 'cfg', or leave it out."
+            "records.sampler must be 'generator' with a scheme that stores no discriminators, got 'pushed' with "
+            f"{experiment.scheme}; use a scheme such as 'cfg', or leave it out."
         )
     if experiment.regularizer.needs_generator_updates and not experiment.makes(UpdateGenerator):
         yield (
-            f"regularizer has a term of generator updates, and {type(experiment.scheme).__name__} has none; use a "
-            f"scheme that has them (--scheme nats), or leave the term out (Orthogonal: --regularizer.g-coefficient 0)."
+            f"regularizer has a term of generator updates, but {type(experiment.scheme).__name__} has no generator "
+            "updates. Use a scheme with them (--scheme nats), or leave the term out (Orthogonal: "
+            "--regularizer.g-coefficient 0)."
         )
 
 
@@ -151,21 +152,21 @@ def _pushed_samples(experiment: Experiment) -> Refusals:
     fresh = all(step.fakes == Fresh() for step in steps if isinstance(step, UpdateDiscriminator))
     if experiment.regularizer.needs_latents and not fresh:
         yield (
-            "regularizer needs the latents of the discriminator's fakes, and pushed ones are not the generator's; use "
-            "a scheme with fresh fakes (--scheme cts or nats)."
+            "regularizer needs the latents of the discriminator's fakes, but pushed fakes have no latents; use a "
+            "scheme with fresh fakes (--scheme cts or nats)."
         )
     if not any(_pushes(step) for step in steps):
         return
     if experiment.push.delta.reads_loss and loss.needs_real:
         yield (
-            f"push.delta follows the generator's loss, and that of {name} judges fakes against reals, which a push has "
-            f"not; use --push.delta one."
+            f"push.delta follows the generator's loss. The loss {name} compares fakes with reals, but a push has no "
+            "reals; use --push.delta one."
         )
     # delta of a divergence is a function of e^D = p/q: of a hinge or Wasserstein output it would be any number.
     if getattr(experiment.push.delta, "reads_log_ratio", False) and output_of(loss) not in (LOG_RATIO, UNKNOWN):
         yield (
-            f"push.delta reads the discriminator's output as a log ratio, which it is not under the loss {name}; use "
-            f"--push.delta one, or a loss as 'nonsaturating' or 'hybrid'."
+            f"push.delta reads the discriminator's output as a log ratio, but under the loss {name} it is none. Use "
+            "--push.delta one, or a loss such as 'nonsaturating' or 'hybrid'."
         )
 
 
@@ -177,23 +178,23 @@ def _gradients_of_samples(experiment: Experiment) -> Refusals:
     """Gradients at single samples, and at samples between a real one and a fake."""
     if experiment.regularizer.per_sample_gradients and experiment.normalization.per_sample_gradients:
         yield (
-            "regularizer penalises the discriminator's input gradient, and normalization divides by it: its slope is "
-            "bounded already, and the penalty would need third derivatives; use one of the two."
+            "regularizer penalises the discriminator's input gradient, but normalization divides by this gradient "
+            "and bounds the slope already. Use one of the two."
         )
     # A point between two samples can have one label only.
     if experiment.regularizer.on_lines and not experiment.task.paired:
         yield (
-            "regularizer mixes each real sample with a fake, and task.paired=False gives them different labels; "
-            "use --task.paired, or a penalty at the reals alone (--regularizer r1)."
+            "regularizer mixes each real sample with a fake, but task.paired=False gives them different labels; use "
+            "--task.paired, or a penalty at the reals alone (--regularizer r1)."
         )
 
 
 def _signs_of_outputs(experiment: Experiment) -> Refusals:
     if getattr(experiment.augmentation, "reads_boundary", False) and output_of(experiment.loss).boundary is None:
         yield (
-            f"augmentation adapts to the sign of the discriminator's outputs on reals, which says nothing under the "
-            f"loss {type(experiment.loss).__name__}, where only differences of outputs matter; use "
-            f"--augmentation.probability scheduled, or give --augmentation.probability.boundary."
+            "augmentation adapts to the sign of the discriminator's outputs on reals. This sign is meaningless under "
+            f"the loss {type(experiment.loss).__name__}, where only differences of outputs matter. Use "
+            "--augmentation.probability scheduled, or give --augmentation.probability.boundary."
         )
 
 
@@ -206,13 +207,16 @@ def _capture(experiment: Experiment) -> Refusals:
         yield f"capture 'graph' needs device='cuda', got device={experiment.device!r}; {instead}, or 'compile'."
     # What compiles or records a pass differentiates it once; these outputs contain a derivative already.
     if experiment.normalization.per_sample_gradients:
-        yield f"capture holds no second derivatives, which normalization {experiment.normalization} needs; {instead}."
+        yield (
+            f"capture cannot record second derivatives, which normalization {experiment.normalization} needs; "
+            f"{instead}."
+        )
     if _recomputes(experiment.model):
-        yield f"capture keeps activations, got {experiment.model}, which computes them twice; {instead}."
+        yield f"capture keeps activations, but {experiment.model} recomputes them; {instead}."
     if experiment.ranks > 1 and _reads_other_ranks(experiment.loss):
         yield (
-            f"capture with several processes holds losses of single samples, got {experiment.loss}, which averages "
-            f"over all {experiment.ranks}; {instead}, or one process."
+            f"capture with several processes needs a loss of single samples, but {experiment.loss} averages over all "
+            f"{experiment.ranks}; {instead}, or one process."
         )
 
 
@@ -273,14 +277,14 @@ def _processes(experiment: Experiment) -> Refusals:
         )
     elif several and "RANK" not in os.environ and experiment.nodes > 1:
         yield (
-            f"nodes above 1 need processes that torchrun has started on every machine, got {experiment.nodes} and "
-            f"none; use torchrun --nnodes {experiment.nodes} --nproc-per-node {experiment.devices} -m ganneal.cli "
-            f"train ..., or --nodes 1."
+            f"nodes above 1 need processes that torchrun starts on every machine, got nodes={experiment.nodes} "
+            f"without torchrun. Use torchrun --nnodes {experiment.nodes} --nproc-per-node {experiment.devices} -m "
+            "ganneal.cli train ..., or --nodes 1."
         )
     elif several and "RANK" not in os.environ and int(os.environ.get("SLURM_NTASKS", "1")) > 1:
         yield (
-            f"devices must be started once, but SLURM runs this command in {os.environ['SLURM_NTASKS']} tasks; use one "
-            f"task a machine and srun torchrun --nproc-per-node {experiment.devices} -m ganneal.cli train ..."
+            f"devices must be started once, but SLURM runs this command in {os.environ['SLURM_NTASKS']} tasks. Use "
+            f"one task per machine, and srun torchrun --nproc-per-node {experiment.devices} -m ganneal.cli train ..."
         )
     elif several and "RANK" not in os.environ and not _has_a_program():
         yield (
@@ -335,8 +339,8 @@ def _data(experiment: Experiment, met: DataAndPlayers) -> Refusals:
     from_pool = any(isinstance(s, UpdateDiscriminator) and s.fakes == Pool() for s in experiment.scheme(0))
     if experiment.regularizer.on_lines and met.pair.num_classes and from_pool:
         yield (
-            "regularizer mixes each real sample with a fake, and fakes of a pool keep labels of their own; use "
-            "--scheme.fakes replay, or a penalty at the reals alone (--regularizer r1)."
+            "regularizer mixes each real sample with a fake of the same label, but fakes of a pool keep their own "
+            "labels. Use --scheme.fakes replay, or a penalty at the reals alone (--regularizer r1)."
         )
 
 
@@ -346,18 +350,18 @@ def _times(experiment: Experiment, met: DataAndPlayers) -> Refusals:
     task, model = type(experiment.task).__name__, type(experiment.model).__name__
     if experiment.task.denoises and not met.pair.denoises:
         yield (
-            f"task {task} needs players that take a time and a noisier sample, and those of {model} do not; use the "
-            f"model 'ddgan' for images, 'denoising-mlp' for points, or the task 'unconditional'."
+            f"task {task} needs players that take a time and a noisier sample, but {model} has none. Use the model "
+            "'ddgan' for images, 'denoising-mlp' for points, or the task 'unconditional'."
         )
     if met.pair.denoises and not experiment.task.denoises:
         yield (
-            f"model {model} takes a time and a noisier sample, which the task {task} does not give; use the task "
-            f"'denoising', or another model."
+            f"model {model} takes a time and a noisier sample, but the task {task} gives neither; use the task "
+            "'denoising', or another model."
         )
     if experiment.task.denoises and experiment.makes(DrawPool, StoreDiscriminator):
         yield (
-            f"scheme pushes finished samples by discriminators, and those of the task {task} judge one step of a "
-            f"diffusion; use a scheme as Alternating or Nested."
+            f"scheme pushes finished samples by discriminators, but those of the task {task} judge one step of a "
+            "diffusion. Use a scheme such as cts or nats (--scheme cts)."
         )
 
 
@@ -366,24 +370,24 @@ def _pairs(experiment: Experiment, met: DataAndPlayers) -> Refusals:
     loss, model = type(experiment.loss).__name__, type(experiment.model).__name__
     if compares_pairs(experiment.loss) and not met.pair.compares_pairs:
         yield (
-            f"loss {loss} compares pairs of samples, and the discriminator of {model} judges single ones; use the "
-            f"model 'relation' (--model relation), or another loss."
+            f"loss {loss} compares pairs of samples, but the discriminator of {model} judges single samples; use the "
+            "model 'relation' (--model relation), or another loss."
         )
     if not met.pair.compares_pairs:
         return
     if not compares_pairs(experiment.loss):
         yield (
-            f"model {model} has a discriminator of pairs, and the loss {loss} judges single samples; use the loss "
-            f"'triplet' (--loss triplet), or another model."
+            f"model {model} has a discriminator of pairs, but the loss {loss} judges single samples; use the loss "
+            "'triplet' (--loss triplet), or another model."
         )
     if experiment.makes(DrawPool, StoreDiscriminator):
         yield (
-            f"scheme pushes single samples, and the discriminator of {model} judges pairs; use a scheme as Alternating "
-            f"or Nested."
+            f"scheme pushes single samples, but the discriminator of {model} judges pairs; use a scheme such as cts "
+            "or nats (--scheme cts)."
         )
     if experiment.ranks > 1:
         yield (
-            f"loss {loss} compares with the batch before, which is kept in one process, got devices x nodes = "
+            f"loss {loss} compares with the previous batch, which is kept in one process only, got devices x nodes = "
             f"{experiment.ranks}; use --devices 1."
         )
 
@@ -396,9 +400,9 @@ def _samples_compared(experiment: Experiment, met: DataAndPlayers) -> Refusals:
         count = size // parts
         if count % min(count, together):
             yield (
-                f"{name} must be below {together} or a multiple of it for each of the accumulated parts of each "
-                f"process, for the discriminator of {type(experiment.model).__name__} compares so many samples, got "
-                f"{count}; use {(count // together + 1) * together * parts}."
+                f"{name} must be below {together} or a multiple of it, for each accumulated part of each process, "
+                f"got {count}. The discriminator of {type(experiment.model).__name__} compares {together} samples "
+                f"with each other. Use {(count // together + 1) * together * parts}."
             )
 
 
@@ -408,8 +412,8 @@ def _batch_norm(experiment: Experiment, met: DataAndPlayers) -> Refusals:
     for name, part in (("regularizer", experiment.regularizer), ("normalization", experiment.normalization)):
         if part.per_sample_gradients and mixes:
             yield (
-                f"{name} takes the discriminator's gradient sample by sample, and batch norm in it mixes the samples; "
-                f"use another norm there, with DCGAN d_norm='layer', 'instance' or 'none' (--model.d-norm layer)."
+                f"{name} needs the discriminator's gradient sample by sample, but its batch norm mixes the samples. "
+                "Use another norm there: for DCGAN d_norm='layer', 'instance' or 'none' (--model.d-norm layer)."
             )
 
 
@@ -417,8 +421,8 @@ def _network_of_regularizer(experiment: Experiment, met: DataAndPlayers) -> Refu
     # It would stay as it was drawn, and the term that reads it would mean nothing.
     if not experiment.makes(UpdateGenerator) and experiment.regularizer.build(met.pair) is not None:
         yield (
-            f"regularizer has a network that learns in generator updates, and {type(experiment.scheme).__name__} has "
-            f"none; use a scheme that has them (--scheme nats), or another regularizer."
+            f"regularizer has a network that learns in generator updates, but {type(experiment.scheme).__name__} has "
+            "no generator updates. Use a scheme with them (--scheme nats), or another regularizer."
         )
 
 
@@ -428,7 +432,10 @@ def _draws_of_layers(experiment: Experiment, met: DataAndPlayers) -> Refusals:
         return
     for layer in (*met.pair.generator.modules(), *met.pair.discriminator.modules()):
         if isinstance(layer, DRAWING):
-            yield f"capture with several processes holds no layer that draws, got {layer}; use capture='none'."
+            yield (
+                f"capture with several processes cannot record a layer that draws random numbers, got {layer}; use "
+                "capture='none'."
+            )
 
 
 OF_FIELDS: tuple[Callable[[Experiment], Refusals], ...] = (

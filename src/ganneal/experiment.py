@@ -226,8 +226,8 @@ class Experiment:
             # when it is used.
             if not isinstance(getattr(self, name), kind):
                 raise ValueError(
-                    f"{name} must be a {kind.__name__}, got {getattr(self, name)!r}; use a registered part, as "
-                    f"LOSSES['hinge'] for a loss, or one of your own."
+                    f"{name} must be a {kind.__name__}, got {getattr(self, name)!r}; use a registered part, such as "
+                    "LOSSES['hinge'] for a loss, or one of your own."
                 )
         check_at_least_one(
             batch_size=self.batch_size,

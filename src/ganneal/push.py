@@ -104,7 +104,7 @@ class Push:
 
     def __post_init__(self) -> None:
         if not isinstance(self.delta, Delta):
-            raise ValueError(f"delta must be a Delta, got {self.delta!r}; use a registered one, as DELTAS['one'].")
+            raise ValueError(f"delta must be a Delta, got {self.delta!r}; use a registered one, such as DELTAS['one'].")
         check_choices(self)
 
     def __call__(

@@ -48,8 +48,8 @@ class Ranks:
         """
         if count % self.count:
             raise ValueError(
-                f"{count} samples cannot be dealt to {self.count} processes evenly; use a multiple of {self.count}, or "
-                f"another number of --devices."
+                f"{count} samples cannot be split evenly over {self.count} processes; use a multiple of "
+                f"{self.count}, or another number of --devices."
             )
         return count // self.count
 
@@ -109,8 +109,8 @@ class Ranks:
             said = re.sub(r"^\[\S+:\d+\] ", "", str(error))  # without the place in the backend's source
             raise RankLost(
                 f"rank {self.rank} of {self.count} ends: another process of this run has ended or does not answer "
-                f"({shorten(said, 120, placeholder=' ...')}). The last checkpoint stands, and the same command goes on "
-                f"from it, with another number of --devices too."
+                f"({shorten(said, 120, placeholder=' ...')}). The last checkpoint stays. The same command continues "
+                "from it, also with another number of --devices."
             ) from error
 
 

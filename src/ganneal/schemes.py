@@ -58,7 +58,7 @@ def _check_counts(d_steps: int, pool_size: int = 1) -> None:
             f"d_steps must be at least 1, got {d_steps}; use 1, the generator needs a discriminator that moves."
         )
     if pool_size < 1:
-        raise ValueError(f"pool_size must be at least 1, got {pool_size}; use ten batches, as the usual 640.")
+        raise ValueError(f"pool_size must be at least 1, got {pool_size}; use ten batches, usually 640.")
 
 
 def _check_weights(weights: Weights, counts: Sequence[int]) -> None:
@@ -111,11 +111,12 @@ class Nested:
     def __post_init__(self) -> None:
         if self.levels < 1:
             raise ValueError(
-                f"levels must be at least 1, got {self.levels}; use Alternating(), --scheme cts, for one without."
+                f"levels must be at least 1, got {self.levels}; for a scheme without levels use --scheme cts, in "
+                "Python Alternating()."
             )
         if self.levels > MOST_LEVELS:
             raise ValueError(
-                f"levels must be at most {MOST_LEVELS}, got {self.levels}; use a few, as the paper's 4 to 20."
+                f"levels must be at most {MOST_LEVELS}, got {self.levels}; use a few, such as the paper's 4 to 20."
             )
         _check_counts(self.d_steps)
         _check_weights(self.weights, range(1, self.levels + 1))
@@ -164,7 +165,7 @@ class FunctionalGradient:
     def __post_init__(self) -> None:
         if not 1 <= self.steps <= MOST_LEVELS:
             raise ValueError(
-                f"steps must be at least 1, at most {MOST_LEVELS}, got {self.steps}; use a few, as the usual 15."
+                f"steps must be at least 1, at most {MOST_LEVELS}, got {self.steps}; use a few, usually 15."
             )
         _check_counts(self.d_steps, self.pool_size)
         if not (isfinite(self.step_size) and self.step_size > 0):

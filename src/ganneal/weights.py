@@ -31,8 +31,8 @@ def _check_endpoints(first: float, last: float) -> None:
     for name, value in (("first", first), ("last", last)):
         if not (isfinite(value) and value > 0):
             raise ValueError(
-                f"{name} must be a finite number above 0, got {value}; a weight of 0 would stop the generator: "
-                f"use fewer levels instead."
+                f"{name} must be a finite number above 0, got {value}; a weight of 0 would stop the generator, so "
+                "use fewer levels instead."
             )
 
 

@@ -124,7 +124,7 @@ def seconds_of(text: str) -> float:
         seconds = sum(float(number) * SECONDS_OF[unit] for number, unit in parts)
         if seconds > 0:
             return seconds
-    raise ValueError(f"a time must be as 45s, 30min, 1.5h, 1h30min or overnight (8 h), got {text!r}.")
+    raise ValueError(f"a time must be written like 45s, 30min, 1.5h, 1h30min or overnight (8 h), got {text!r}.")
 
 
 def with_options(command: str, options: Mapping[str, str]) -> str:

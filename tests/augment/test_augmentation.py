@@ -259,7 +259,7 @@ def test_the_sign_is_that_of_the_losss_own_boundary(name: str, raised: bool) -> 
 def test_adapting_to_signs_is_refused_where_only_differences_of_outputs_matter(name: str) -> None:
     experiment = replace(digits_cts(), loss=LOSSES[name], augmentation=AUGMENTATIONS["ada"])
     with pytest.raises(
-        ValueError, match="only differences of outputs matter; use --augmentation.probability scheduled"
+        ValueError, match="only differences of outputs matter. Use --augmentation.probability scheduled"
     ):
         Run(experiment)
     Run(replace(experiment, augmentation=Transforms(Scheduled())))

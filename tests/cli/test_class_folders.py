@@ -86,5 +86,5 @@ def test_many_classes_are_counted_on_one_line(said: Said) -> None:
 def test_a_model_without_classes_is_answered_with_those_that_take_them(said: Said) -> None:
     pictures("d", "cat", "dog")
     told = said("train", "d", "--model", "sn-dcgan", "--task", "labelled", *SMALL)
-    assert "needs a model that takes classes, and SNDCGAN takes none for samples of shape (3, 8, 8)" in told
+    assert "needs a model that takes classes, but SNDCGAN takes no classes for samples of shape (3, 8, 8)" in told
     assert "use one that does (--model dcgan | r3gan), or train without classes (--task unconditional)" in told

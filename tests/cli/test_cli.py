@@ -396,7 +396,7 @@ def test_an_unknown_flag_fails_naming_the_nearest(cli: Cli, option: str, nearest
 @for_each(
     ("option", "value", "message"),
     [
-        ("--scheme.levels", "0", "levels must be at least 1, got 0; use Alternating(), --scheme cts"),
+        ("--scheme.levels", "0", "levels must be at least 1, got 0; for a scheme without levels use --scheme cts"),
         ("--scheme.levels", "-3", "levels must be at least 1, got -3"),
         ("--scheme.d-steps", "0", "d_steps must be at least 1, got 0"),
         ("--scheme.weights.first", "0", "first must be a finite number above 0, got 0"),
@@ -461,7 +461,7 @@ def test_a_place_that_cannot_be_written_exits_with_1(cli: Cli, tmp_path: Path) -
         (errno.EROFS, "Make that disk writable"),
         (errno.EACCES, "Get the right to write there"),
         (errno.EIO, "Check that disk"),
-        (errno.EBUSY, "Mend that"),
+        (errno.EBUSY, "Correct that"),
     ],
 )
 def test_errors_of_the_system_come_with_what_to_do(
@@ -613,7 +613,7 @@ def test_terms_that_are_not_there_are_named(cli: Cli, wrong: list[str], said: st
     ("wrong", "said"),
     [
         (["--data.size", "9"], "shape must be"),
-        (["--regularizer", "r1"], "batch norm in it mixes the samples; use another norm there"),
+        (["--regularizer", "r1"], "batch norm mixes the samples. Use another norm there"),
         (["--normalization", "gradient"], "--model.d-norm layer"),
         (["--data", "folder", "--data.path", "nowhere"], "nowhere"),
     ],

@@ -61,7 +61,7 @@ def test_times_are_read_as_people_type_them(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "soon", "30", "0s", "-5min", "5 parsecs", "h2", "1h!", "1..5h", "nan s", "1e3s"])
 def test_other_words_are_answered_with_examples(text: str) -> None:
-    with pytest.raises(ValueError, match="must be as 45s, 30min, 1.5h, 1h30min or overnight"):
+    with pytest.raises(ValueError, match="must be written like 45s, 30min, 1.5h, 1h30min or overnight"):
         seconds_of(text)
 
 

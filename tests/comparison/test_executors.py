@@ -73,7 +73,7 @@ def test_no_slots_are_refused(slots: int) -> None:
         (0, None),
         (3, "its process ended with status 3"),
         (-signal.SIGSEGV, "its process was killed by SIGSEGV"),
-        (-signal.SIGKILL, "its process was killed by SIGKILL; out of memory, perhaps: give --jobs 1"),
+        (-signal.SIGKILL, "its process was killed by SIGKILL; it may have run out of memory, so try --jobs 1"),
     ],
 )
 def test_how_a_process_ended_is_told(exitcode: int, said: str | None) -> None:
@@ -108,7 +108,9 @@ def test_a_killed_process_is_told_and_the_others_save_when_they_are_stopped(ring
         processes = {child.name: child for child in active_children()}
         assert processes["lost-0"].pid is not None and processes["kept-0"].pid is not None
         os.kill(processes["lost-0"].pid, signal.SIGKILL)
-        assert executor.ended() == [(lost, "its process was killed by SIGKILL; out of memory, perhaps: give --jobs 1")]
+        assert executor.ended() == [
+            (lost, "its process was killed by SIGKILL; it may have run out of memory, so try --jobs 1")
+        ]
 
         os.kill(processes["kept-0"].pid, signal.SIGINT)  # as Ctrl-C in a terminal: the business of the parent alone
         written = recorded(kept)

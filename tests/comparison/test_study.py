@@ -49,7 +49,7 @@ def test_names_that_fit_a_folder_and_a_table_are_taken(name: str, ring: Make) ->
     + ["report.html"],
 )
 def test_names_that_would_break_a_folder_or_a_table_are_refused(name: str, ring: Make) -> None:
-    with pytest.raises(ValueError, match="an arm's name must be fit for a folder and a table"):
+    with pytest.raises(ValueError, match="the name of an arm must be usable as a folder and in a table"):
         Arm(name, ring())
 
 
@@ -174,7 +174,7 @@ def test_weights_that_differ_by_level_are_annealed(weights: Any) -> None:
 def test_one_constant_weight_is_not_annealed_whatever_rule_gives_it(weights: Any, ring: Make) -> None:
     scheme = Nested(5, weights=weights)
     assert not is_annealed(scheme)
-    with pytest.raises(ValueError, match="controls are for a nested annealed scheme or annealed functional"):
+    with pytest.raises(ValueError, match="controls need a nested annealed scheme or annealed functional"):
         controls(Arm("a", ring(scheme=scheme)), "num_real")
 
 

@@ -372,7 +372,7 @@ def test_a_command_runs_to_its_end(
         ("ganneal train digits-nats --scheme nested", "unknown scheme 'nested'"),
         ("ganneal train digits-nats --scheme.level 3", "--scheme.level"),
         ("ganneal sample RUN --number 3", "--number"),
-        ("ganneal compare nats=digits-nats --seeds 5", "must say what the arms are equal in"),
+        ("ganneal compare nats=digits-nats --seeds 5", "in which the arms are equal"),
         ("OMP_NUM_THREADS=1 python examples/propositions.py --stairs 3", "status 2"),
         ("make tests", "no target ['tests']"),
         ("pip install 'ganneal[hub,clusters]'", "no extra ['clusters']"),

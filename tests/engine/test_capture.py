@@ -235,10 +235,10 @@ def test_graphs_leave_no_trace_of_their_warm_up(monkeypatch: pytest.MonkeyPatch,
     ("changes", "message"),
     [
         ({"capture": "graph"}, "capture 'graph' needs device='cuda', got device='cpu'; use capture='none'"),
-        ({"normalization": NORMALIZATIONS["gradient"]}, "capture holds no second derivatives"),
+        ({"normalization": NORMALIZATIONS["gradient"]}, "capture cannot record second derivatives"),
         (
             {"devices": 2, "loss": LOSSES["ragan"]},
-            "capture with several processes holds losses of single samples",
+            "capture with several processes needs a loss of single samples",
         ),
         ({"model": SNGAN(recompute=True)}, "capture keeps activations"),
         ({"model": DDGAN(checkpointing=True)}, "capture keeps activations"),

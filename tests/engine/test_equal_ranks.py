@@ -213,7 +213,7 @@ def test_a_pool_that_processes_cannot_share_is_refused() -> None:
 
 def test_recorded_dropout_is_refused_where_processes_would_share_its_masks() -> None:
     experiment = ring(model=Forgetful(), capture="compile")
-    with pytest.raises(ValueError, match=r"holds no layer that draws, got Dropout\(p=0.4"):
+    with pytest.raises(ValueError, match=r"cannot record a layer that draws random numbers, got Dropout\(p=0.4"):
         Run(replace(experiment, devices=2), ranks=Ranks(0, 2, torch.device("cpu")))
 
 

@@ -644,7 +644,7 @@ def test_regularizers_that_need_the_fakes_latents_refuse_pushed_ones(part: Any, 
 
 
 def test_a_regularizers_network_that_nothing_would_train_is_refused() -> None:
-    with pytest.raises(ValueError, match="network that learns in generator updates.*use a scheme that has them"):
+    with pytest.raises(ValueError, match="network that learns in generator updates.*Use a scheme with them"):
         Run(ring(regularizer=REGULARIZERS["ver"]))
 
 
@@ -656,7 +656,7 @@ def test_a_pool_smaller_than_a_batch_is_refused() -> None:
 @pytest.mark.parametrize("name", ["rpgan", "ragan"])
 def test_pushes_down_a_loss_of_differences_are_refused_and_plain_ones_are_not(name: str) -> None:
     experiment = ring(loss=LOSSES[name], push=Push(DELTAS["loss"]))
-    with pytest.raises(ValueError, match="which a push has not; use --push.delta one"):
+    with pytest.raises(ValueError, match="a push has no reals; use --push.delta one"):
         Run(experiment)
     assert trained(replace(experiment, push=Push())).is_finite()
     Run(replace(experiment, scheme=SCHEMES["nats"]))
@@ -664,7 +664,7 @@ def test_pushes_down_a_loss_of_differences_are_refused_and_plain_ones_are_not(na
 
 def test_lines_between_reals_and_a_pool_of_other_labels_are_refused() -> None:
     experiment = ring(task=Labelled(), regularizer=GradientPenalty(), scheme=replace(SMALL, fakes="pool"))
-    with pytest.raises(ValueError, match="fakes of a pool keep labels of their own; use --scheme.fakes replay"):
+    with pytest.raises(ValueError, match="fakes of a pool keep their own labels. Use --scheme.fakes replay"):
         Run(experiment)
     assert trained(replace(experiment, scheme=SMALL)).is_finite()
 
@@ -683,14 +683,14 @@ def test_a_push_to_nan_is_an_error_that_says_where_and_leaves_the_pool() -> None
 
 @for_each("loss", ["wgan", "lsgan", "hinge"])
 def test_a_factor_that_reads_a_log_ratio_is_refused_under_a_loss_that_makes_none(loss: str) -> None:
-    with pytest.raises(ValueError, match="reads the discriminator's output as a log ratio.*use --push.delta one"):
+    with pytest.raises(ValueError, match="reads the discriminator's output as a log ratio.*Use --push.delta one"):
         Run(ring(loss=LOSSES[loss], push=Push(DELTAS["kl"])))
     Run(ring(loss=LOSSES[loss]))
     Run(ring(loss=LOSSES["hybrid"], push=Push(DELTAS["kl"])))
 
 
 def test_the_pushed_sampler_of_another_scheme_is_refused() -> None:
-    with pytest.raises(ValueError, match="stores no discriminators, got 'pushed'.*use a scheme as 'cfg'"):
+    with pytest.raises(ValueError, match="stores no discriminators, got 'pushed'.*use a scheme such as 'cfg'"):
         check(ring(scheme=SCHEMES["nats"], records=Records(sampler="pushed")))
     assert (ring().sampler, ring(scheme=SCHEMES["nats"]).sampler) == ("pushed", "generator")
 

@@ -233,11 +233,14 @@ def test_statistics_and_evaluate_as_commands(
             r"more images than pixels8 has features, 64, got 60.*--extractor.size 4",
         ),
         (["data", "statistics", "--out", "a.npz"], "PATH is missing"),
-        (["evaluate", "{run}", "--fake", "{photos}"], "give a run, with --real or without, or both --real and --fake"),
+        (
+            ["evaluate", "{run}", "--fake", "{photos}"],
+            r"give a run .with or without --real., or both --real and --fake",
+        ),
         (["evaluate", "--real", "{photos}"], "give a run"),
         (["evaluate", "{run}", "--size", "8"], "are for --real, not for a run alone"),
         (["evaluate", "{run}", "--real-count", "8"], "are for --real, not for a run alone"),
-        (["evaluate", "{run}", "--real", "{photos}", "--data.path", "x"], "against its own data: leave them out"),
+        (["evaluate", "{run}", "--real", "{photos}", "--data.path", "x"], "against its own data; leave them out"),
         (["evaluate", "{run}", "--real", "nowhere.npz"], "no data at nowhere.npz"),
     ],
 )

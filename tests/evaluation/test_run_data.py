@@ -304,7 +304,7 @@ SETTINGS = Settings((METRICS["precision-recall"],), count=20, seeds=(0,))
 def test_a_run_is_measured_against_its_own_data_only(project: Path) -> None:
     changed(project, "removed")
     with pytest.raises(
-        ValueError, match=r"(?s)12 images when the run began, 11 now.*or measure.*--accept-changed-data"
+        ValueError, match=r"(?s)12 images when the run began, 11 now.*Or measure.*--accept-changed-data"
     ):
         evaluate_run(project / "run", settings=SETTINGS)
     said: list[str] = []

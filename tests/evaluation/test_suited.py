@@ -209,4 +209,4 @@ def test_weights_whose_samples_are_no_numbers_leave_the_others_their_values(
     settings = Settings((METRICS["kernel"],), 40, (0, 1))
     records = evaluate_run(digits, checkpoints=("last", "best"), settings=settings, say=said.append)
     assert {record.place.checkpoint for record in records} == {"best"}
-    assert "warning: no values of the last weights, whose samples are no numbers" in said
+    assert "warning: no values for the last weights: their samples are NaN or infinite" in said

@@ -179,7 +179,7 @@ def test_samples_that_are_no_function_of_the_inputs_are_refused(tmp_path: Path) 
     for level in range(1, 4):
         chain.store(level, SMALL.build((1, 8, 8)).discriminator, 1.0)
     generator.pushes = ChainPushes(chain, AUGMENTATIONS["none"], {}, Counters())
-    with pytest.raises(ValueError, match="takes 3 pushes along gradients.*--sampler generator"):
+    with pytest.raises(ValueError, match="takes 3 pushes by stored discriminators.*--sampler generator"):
         write_export(generator, tmp_path / "x.onnx")
     assert list(tmp_path.iterdir()) == []
 

@@ -208,6 +208,6 @@ def test_samples_that_are_no_numbers_are_never_written(tmp_path: Path) -> None:
     given = drawn()
     given.samples[0, 0, 0, 0] = float("nan")
     for form in (*FORMS, "set.png"):
-        with pytest.raises(ValueError, match="samples that are no numbers"):
+        with pytest.raises(ValueError, match="samples are NaN or infinite"):
             write_samples(given, tmp_path / form)
     assert not list(tmp_path.iterdir())

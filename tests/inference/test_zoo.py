@@ -67,7 +67,7 @@ def test_what_ships_is_measured_against_the_data_it_was_made_of(
     before = sorted(zoo.FOLDER.rglob("*.jsonl"))
     assert main(["evaluate", "zoo:digits-nats", *few]) == 0
     said = capsys.readouterr().out
-    assert "FD-pixels4@300" in said and "records are not kept of what ships: --out FILE keeps them" in said
+    assert "FD-pixels4@300" in said and "records of shipped generators are not kept; keep them with --out FILE" in said
     assert sorted(zoo.FOLDER.rglob("*.jsonl")) == before
     assert main(["evaluate", "zoo:digits-nats", *few, "--out", str(tmp_path / "kept.jsonl")]) == 0
     assert (tmp_path / "kept.jsonl").exists()

@@ -147,7 +147,7 @@ def test_the_loss_is_named_like_any_other() -> None:
         ({"model": DCGAN(width=2)}, "loss Triplet compares pairs .*--model relation"),
         ({"loss": NonSaturating()}, "model Relation has a discriminator of pairs.*--loss triplet"),
         ({"scheme": FunctionalGradient(steps=2)}, "scheme pushes single samples"),
-        ({"devices": 2}, "compares with the batch before, .*use --devices 1"),
+        ({"devices": 2}, "compares with the previous batch, .*use --devices 1"),
     ],
 )
 def test_what_does_not_go_with_pairs_is_refused(changes: dict[str, Any], message: str) -> None:

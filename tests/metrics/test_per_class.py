@@ -113,7 +113,7 @@ def test_many_refused_classes_are_listed_in_part():
 def test_unequal_numbers_of_fakes_are_refused():
     labels = torch.arange(2).repeat_interleave(20)
     uneven = torch.tensor([0] * 15 + [1] * 25)
-    with pytest.raises(ValueError, match="got 15 of class 0 and 25 of class 1; generate equal numbers"):
+    with pytest.raises(ValueError, match="got 15 of class 0 and 25 of class 1. Generate equal numbers"):
         per_class_frechet(normal(40, 2), labels, normal(40, 2), uneven)
     per_class_frechet(normal(40, 2), uneven, normal(40, 2), labels)  # real ones are as the data set has them
 

@@ -166,7 +166,7 @@ def test_weights_of_another_frozen_network_are_refused() -> None:
     player = discriminator()
     state = player.state_dict()
     other = {name: value + 1 if name.startswith("frozen") else value for name, value in state.items()}
-    with pytest.raises(ValueError, match=r"was trained on EfficientNet-Lite0 with the SHA-256 .* install the version"):
+    with pytest.raises(ValueError, match=r"was trained on EfficientNet-Lite0 with the SHA-256 .* Install the version"):
         discriminator().load_state_dict(other)
     file = io.BytesIO()
     torch.save(state, file)

@@ -142,7 +142,9 @@ def test_the_coefficient_follows_its_rule() -> None:
 def test_a_scheme_that_never_updates_the_generator_cannot_hold_it_to_that() -> None:
     cfg = replace(SCHEMES["cfg"], steps=2, pool_size=8, epochs=1)  # type: ignore[type-var]
     for part in (Orthogonal(), Sum((Orthogonal(),))):
-        with pytest.raises(ValueError, match=r"term of generator updates, and FunctionalGradient has none; use a"):
+        with pytest.raises(
+            ValueError, match=r"term of generator updates, but FunctionalGradient has no generator updates. Use a"
+        ):
             Run(ring(scheme=cfg, regularizer=part))
     Run(ring(scheme=cfg, regularizer=Orthogonal(g_coefficient=0.0, d_coefficient=1e-4)))
 

@@ -416,9 +416,9 @@ def test_the_latent_alone_decides_how_far_the_two_fakes_are_apart() -> None:
     [
         (
             {"model": MLP()},
-            "task Denoising needs players that take a time and a noisier sample, and those of MLP do not",
+            "task Denoising needs players that take a time and a noisier sample, but MLP has none",
         ),
-        ({"task": Unconditional()}, "model DenoisingMLP takes a time .* which the task Unconditional does not give"),
+        ({"task": Unconditional()}, "model DenoisingMLP takes a time .* but the task Unconditional gives neither"),
         ({"scheme": FunctionalGradient(steps=2)}, "scheme pushes finished samples .* task Denoising judge one step"),
     ],
 )
@@ -430,9 +430,9 @@ def test_parts_that_contradict_it_are_refused(changes: dict[str, Any], message: 
 @for_each(
     ("changes", "message"),
     [
-        ({"batch_size": 6}, "batch_size must be below 4 or a multiple of it .* got 6; use 8"),
-        ({"g_batch_size": 10}, "g_batch_size must be below 4 .* got 10; use 12"),
-        ({"batch_size": 12, "accumulate": 2}, "batch_size must be below 4 .* got 6; use 16"),
+        ({"batch_size": 6}, "batch_size must be below 4 or a multiple of it, .*got 6.* Use 8"),
+        ({"g_batch_size": 10}, "g_batch_size must be below 4 .* got 10.* Use 12"),
+        ({"batch_size": 12, "accumulate": 2}, "batch_size must be below 4 .* got 6.* Use 16"),
     ],
 )
 def test_batches_that_the_discriminator_cannot_compare_are_refused(changes: dict[str, Any], message: str) -> None:

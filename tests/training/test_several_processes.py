@@ -142,7 +142,7 @@ def test_torchrun_starts_the_processes_itself(tmp_path: Path) -> None:
 )
 def test_a_lost_process_is_told_in_a_line_of_whole_words(backend: str, said: str) -> None:
     with (
-        pytest.raises(RankLost, match=rf"rank 1 of 2 ends: .* {said}\. The last checkpoint stands"),
+        pytest.raises(RankLost, match=rf"rank 1 of 2 ends: .* {said}\. The last checkpoint stays"),
         Ranks(1, 2).losing(),
     ):
         raise RuntimeError(backend)
@@ -165,8 +165,12 @@ def test_processes_that_torchrun_started_unasked_are_refused(monkeypatch: pytest
             {"devices": 2},
             "torchrun has started, 4, got 2; use --devices 4",
         ),
-        ({}, {"devices": 2, "nodes": 2}, "use torchrun --nnodes 2 --nproc-per-node 2 -m ganneal.cli train"),
-        ({"SLURM_NTASKS": "2"}, {"devices": 2}, "SLURM runs this command in 2 tasks; use one task a machine and srun"),
+        ({}, {"devices": 2, "nodes": 2}, "Use torchrun --nnodes 2 --nproc-per-node 2 -m ganneal.cli train"),
+        (
+            {"SLURM_NTASKS": "2"},
+            {"devices": 2},
+            "SLURM runs this command in 2 tasks. Use one task per machine, and srun",
+        ),
     ],
 )
 def test_processes_started_in_another_number_are_refused(
@@ -225,7 +229,7 @@ def test_a_process_with_another_experiment_is_refused(monkeypatch: pytest.Monkey
     monkeypatch.setattr(
         following, "receive", lambda ranks: following.initial_state(ring(), identify(ring().data.load()), {})
     )
-    with pytest.raises(ValueError, match="rank 1 has another than the first: .*seed"):
+    with pytest.raises(ValueError, match="rank 1 differs from the first: .*seed"):
         following.follow(ring(seed=7), Ranks(1, 2))
 
 

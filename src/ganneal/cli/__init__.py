@@ -68,7 +68,7 @@ def _advice(name: str, number: int) -> str:
         case errno.EIO:
             first = "Check that disk"
         case _:
-            first = "Mend that"
+            first = "Correct that"
     goes_on = name in ("train", "compare", "reproduce")
     then = "the same command goes on from the last checkpoint" if goes_on else "give the same command again"
     return f"{first}, and {then}. Nothing finished is lost."
@@ -89,8 +89,8 @@ def main(arguments: list[str] | None = None) -> int:
                 streams.out.end()
             if streams.out.lost is not None:
                 print(
-                    f"error: standard output does not take what is printed ({streams.out.lost.strerror}). Files that "
-                    f"the command has written are whole; send its output elsewhere and give it again.",
+                    f"error: standard output cannot be written ({streams.out.lost.strerror}). The files that the "
+                    "command wrote are complete. Send its output elsewhere and run it again.",
                     file=sys.stderr,
                 )
             streams.err.end()

@@ -50,7 +50,7 @@ class Command(ABC):
         # Where the first word decides on the defaults of all options, none can be read before it.
         first = next(iter(arguments), "")
         if cls.opens and (not arguments or first.startswith("-")):
-            raise ValueError(f"the {cls.opens} must come first, got {first!r}: `ganneal {name} --help` shows the way.")
+            raise ValueError(f"the {cls.opens} must come first, got {first!r}: see `ganneal {name} --help`.")
         called = f"{name} {shlex.quote(first)}" if cls.opens else name
         return parse(cls.begun(first), arguments, called, cls.parts)
 

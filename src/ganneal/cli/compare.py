@@ -130,14 +130,16 @@ class CompareCommand(Command):
         given: list[BudgetClock] = [clock for clock in CLOCKS if getattr(self, clock) is not None]
         if len(given) != 1:
             options = ", ".join(f"--{clock.replace('_', '-')}" for clock in CLOCKS)
-            raise ValueError(f"one of {options} must say what the arms are equal in, got {len(given)} of them.")
+            raise ValueError(f"give exactly one clock of {options}, in which the arms are equal, got {len(given)}.")
         return given[0], getattr(self, given[0])
 
     def _executor(self) -> Executor:
         if self.cluster is None:
             return LocalProcesses(self.jobs)
         if self.jobs is not None:
-            raise ValueError("--jobs is for this machine alone; leave it out with --cluster, whose processors count.")
+            raise ValueError(
+                "--jobs is for this machine alone; leave it out with --cluster, which uses the cluster's processors."
+            )
         from ganneal.comparison.cluster import RayCluster
 
         return RayCluster(self.cluster)
@@ -184,7 +186,7 @@ def _own(text: str) -> list[str]:
     # A comma ends a change, so no value here can hold one; give such an option for all arms.
     changes = text.split(",")[1:]
     if not all(change and not change.startswith("-") for change in changes):
-        raise ValueError(f"changes of an arm are OPTION=VALUE, or a SWITCH as flip, without dashes, got {text!r}.")
+        raise ValueError(f"changes of an arm are OPTION=VALUE, or a SWITCH such as flip, without dashes, got {text!r}.")
     return [f"--{change}" for change in changes]
 
 

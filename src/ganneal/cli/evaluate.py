@@ -100,7 +100,7 @@ class EvaluateCommand(Command):
         """Refuse options that contradict the kind of measurement."""
         if (self.run is None) == (self.fake is None) or (self.run is None and self.real is None):
             raise ValueError(
-                f"give a run, with --real or without, or both --real and --fake, got run={self.run}, "
+                f"give a run (with or without --real), or both --real and --fake, got run={self.run}, "
                 f"real={self.real}, fake={self.fake}."
             )
         if self.real is None and (self.reading != Reading() or self.real_count is not None):
@@ -110,13 +110,13 @@ class EvaluateCommand(Command):
             )
         if self.run is None and (self.statistics is not None or self.truncation is not None or self.classes != "data"):
             raise ValueError(
-                "--statistics, --truncation and --classes are for a run, whose generator draws; leave them out with "
-                "--real and --fake."
+                "--statistics, --truncation and --classes need a run, whose generator draws samples; leave them out "
+                "with --real and --fake."
             )
         if self.real is not None and (self.accept_changed_data or self.data_path or self.held_out_path):
             raise ValueError(
-                "--data.path, --held-out.path and --accept-changed-data are for a run against its own data: leave "
-                "them out."
+                "--data.path, --held-out.path and --accept-changed-data need a run measured against its own data; "
+                "leave them out."
             )
         for side in (self.real, self.fake):
             refuse(side or "", "--real and --fake take files of images")
@@ -136,7 +136,7 @@ class EvaluateCommand(Command):
             keep_records(records, Path(out))
             print(f"records: {Path(out)}")
         elif self.run is not None:
-            print("records are not kept of what ships: --out FILE keeps them")
+            print("records of shipped generators are not kept; keep them with --out FILE")
         # Values of other networks are no FID, and their reader is told how to get one.
         if not any(record.name.startswith("FID") for record in records):
             print(LINE_ON_FID)

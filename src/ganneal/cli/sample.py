@@ -85,7 +85,7 @@ class SampleCommand(Command):
     def _check(self) -> None:
         """Refuse options that contradict each other."""
         if self.raw and self.sampler not in (None, "raw"):
-            raise ValueError(f"--raw and --sampler {self.sampler} are two generators; give one of them.")
+            raise ValueError(f"--raw and --sampler {self.sampler} name two different generators; give one of them.")
         taken = {"--count": self.count, "--per-class": self.per_class, "--columns": self.columns}
         given = [option for option, value in taken.items() if value is not None]
         several = len(self.truncation) > 1

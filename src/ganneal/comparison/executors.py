@@ -141,6 +141,6 @@ def _why(exitcode: int | None) -> str | None:
         return None
     if exitcode < 0:
         name = signal.Signals(-exitcode).name
-        hint = "; out of memory, perhaps: give --jobs 1" if -exitcode == signal.SIGKILL else ""
+        hint = "; it may have run out of memory, so try --jobs 1" if -exitcode == signal.SIGKILL else ""
         return f"its process was killed by {name}{hint}"
     return f"its process ended with status {exitcode}"

@@ -71,7 +71,7 @@ def read_outcome(path: Path) -> dict[str, Any] | None:
         return None
     outcome = read_json(file)
     if outcome.pop(SEAL, None) != seal(outcome):
-        raise ValueError(f"{file} is damaged: it is not what was written.")
+        raise ValueError(f"{file} is damaged: its content has changed since it was written.")
     if OUTCOME_FIELDS - outcome.keys():
         raise ValueError(f"{file} is damaged: it is not the outcome of a run.")
     return outcome

@@ -291,8 +291,8 @@ def _data(study: Study, folder: Path, stored: dict[str, Any] | None) -> dict[str
     if stored is not None and (changes := data_changes(Identity.of(stored), now)):
         listed = "\n  ".join(changes)
         raise ValueError(
-            f"{folder} holds a study on other data, so that its runs would not be comparable:\n  {listed}\nBring the "
-            f"data back, or compare into another directory (--out)."
+            f"{folder} holds a study on other data, with which new runs are not comparable:\n  {listed}\nBring the "
+            "data back, or compare into another directory (--out)."
         )
     return now.as_dict()
 

@@ -58,14 +58,14 @@ class Arm:
         # A slash would make a folder within a folder, a bar another cell of the table.
         if bad or any(letter in "/|" or not letter.isprintable() for letter in self.name):
             raise ValueError(
-                f"an arm's name must be fit for a folder and a table: without / and |, not beginning with a dot, "
-                f"none of {', '.join(TAKEN)}; got {self.name!r}, give LABEL=EXPERIMENT."
+                f"the name of an arm must be usable as a folder and in a table, got {self.name!r}. It may not hold / "
+                f"or |, begin with a dot, or be one of {', '.join(TAKEN)}. Give another as LABEL=EXPERIMENT."
             )
         check(self.experiment)
         if self.experiment.ranks > 1:
             raise ValueError(
                 f"a study trains each run in one process, got devices x nodes = {self.experiment.ranks} in the arm "
-                f"{self.name}; leave them out, or run `ganneal train` with them."
+                f"{self.name}. Leave them out, or run `ganneal train` with them."
             )
 
     def with_threads(self, threads: int) -> "Arm":
@@ -264,8 +264,8 @@ def controls(annealed: Arm, clock: BudgetClock) -> tuple[Arm, ...]:
             case FunctionalGradient():
                 return _functional_controls(annealed, scheme)
     raise ValueError(
-        f"controls are for a nested annealed scheme or annealed functional gradients, got {scheme} in "
-        f"{annealed.name}; leave --controls out."
+        f"controls need a nested annealed scheme or annealed functional gradients, got {scheme} in {annealed.name}; "
+        "leave --controls out."
     )
 
 

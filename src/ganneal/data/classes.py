@@ -158,8 +158,8 @@ def paired_classes(ours: Sequence[str], theirs: Sequence[str], *, called: tuple[
         return Pairing(tuple(range(len(ours))), f"by index, as only one side has names: {first}")
     lacking = [f"{few(names)} of {side} only" for names, side in zip(_only(ours, theirs), called, strict=True) if names]
     raise ValueError(
-        f"classes must be the same in {called[0]} and {called[1]}, got {'; '.join(lacking)}; give classes the same "
-        f"names on both sides, or leave out those that one side lacks."
+        f"classes must be the same in {called[0]} and {called[1]}, got {'; '.join(lacking)}. Give classes the same "
+        "names on both sides, or leave out the classes that one side lacks."
     )
 
 
@@ -175,8 +175,8 @@ def paired_in_order(ours: Sequence[str], theirs: Sequence[str], *, called: tuple
     # Weights know a class by the number of its row: in another order each class would get the embedding of another.
     if found.places != tuple(range(len(ours))):
         raise ValueError(
-            f"classes must be in the same order in {called[0]} and {called[1]}, got {few(ours)} and {few(theirs)}; "
-            f"list the classes of the data in that order, as dataset.json does."
+            f"classes must be in the same order in {called[0]} and {called[1]}, got {few(ours)} and {few(theirs)}. "
+            "List the classes of the data in that order, in a dataset.json."
         )
     return found.words
 

@@ -89,11 +89,11 @@ def too_strong(series: Series) -> RuleFinding | None:
         else "the generator learns little from it. Lower its learning rate"
     )
     text = (
-        f"The discriminator ranks {100 * recent[-1]:.1f} % of real samples above generated ones, and has for "
-        f"{patience} evaluations: {meaning}, add a regularizer such as r1 (not beside batch norm in D), or "
-        f"give the generator more updates."
+        f"The discriminator has ranked {100 * recent[-1]:.1f} % of real samples above generated ones, for {patience} "
+        f"evaluations: {meaning}. You can also add a regularizer such as r1 (not with batch norm in D), or give the "
+        "generator more updates."
     )
-    return "warning", text, recent[-1], "share of pairs of a real and a generated sample that D ranks rightly"
+    return "warning", text, recent[-1], "share of real-generated pairs that D ranks correctly"
 
 
 def vanishing_gradient(series: Series) -> RuleFinding | None:
@@ -108,7 +108,7 @@ def vanishing_gradient(series: Series) -> RuleFinding | None:
         return None
     text = (
         f"The generator's gradient is {recent:.2g}, {recent / usual:.1g} of its largest so far: it has stopped "
-        f"learning. A non-saturating loss, a weaker discriminator or a penalty on it help."
+        "learning. Use a non-saturating loss, a weaker discriminator or a penalty on the discriminator."
     )
     return "warning", text, recent, "norm of the generator's gradient"
 
@@ -172,9 +172,8 @@ def oscillation(series: Series) -> RuleFinding | None:
     if not turning or any(max(step) < swing * min(step) for step in steps):
         return None
     text = (
-        f"The distance to the data went up and down by {swing:g} times or more at each of the last "
-        f"{len(steps)} evaluations: the players circle each other. A longer --averaging.half-life or lower "
-        f"learning rates help."
+        f"The distance to the data went up and down by {swing:g} times or more at each of the last {len(steps)} "
+        "evaluations. The players circle each other. Use a longer --averaging.half-life or lower learning rates."
     )
     return "warning", text, max(recent) / min(recent), "largest over smallest of the recent distances"
 
@@ -190,8 +189,8 @@ def nan_risk(series: Series) -> RuleFinding | None:
         usual = sorted(norms[:-1])[len(norms[:-1]) // 2]
         if usual > 0 and norms[-1] > 1e3 * usual:
             text = (
-                f"The {what} is {norms[-1]:.2g}, {norms[-1] / usual:.2g} times its median so far: not-a-number is "
-                f"near. Lower the learning rates, or add a regularizer such as r1."
+                f"The {what} is {norms[-1]:.2g}, {norms[-1] / usual:.2g} times its median so far. Training is close "
+                "to NaN. Lower the learning rates, or add a regularizer such as r1."
             )
             return "alarm", text, norms[-1], f"norm of the {what}"
     return None

@@ -113,7 +113,7 @@ def measured(
             say(f"warning: no {metric_name(metric)}: {error}")
             continue
         if not values:
-            say(f"warning: no {metric_name(metric)}, for want of logits, labels or held-out data")
+            say(f"warning: no {metric_name(metric)}, which needs logits, labels or held-out data")
         environment = provenance() | {
             "device": "cpu",
             "dtype": "float64",

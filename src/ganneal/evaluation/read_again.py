@@ -14,8 +14,8 @@ from ganneal.storage.encoding import decode
 from ganneal.storage.run_directory import RunDirectory
 
 HOW_TO_MEASURE = (
-    f"Bring the data back, name their place (--data.path PATH, of held-out data --held-out.path PATH), or measure "
-    f"against what is there with {ACCEPT}, which every record then says."
+    "Bring the data back, or name their place (--data.path PATH, for held-out data --held-out.path PATH). Or measure "
+    f"against the present data with {ACCEPT}; every record then says so."
 )
 
 

@@ -218,7 +218,7 @@ def _not_of(stored: StoredMoments, built: Extractor, given: ExtractorConfig | No
     """Why a mean and a covariance beside images are not taken to be of the network; empty where they are."""
     # Images are there too, so nothing has to be guessed about a network that nobody has named.
     if given is None:
-        return "nobody says which network they are of; name it with --extractor"
+        return "no network is named that made them; name it with --extractor"
     if built.dimensions != len(stored.mean):
         return f"they are of {len(stored.mean):,} features, and {built.name} has {built.dimensions:,}"
     return ""
@@ -232,8 +232,8 @@ def _statistics_extractor(
     if card is None:
         if given is None:
             raise ValueError(
-                f"{path} does not say which network its mu and sigma are of; name it with --extractor: inception for "
-                f"files of ADM, inception with --extractor.resize pytorch-fid for those of pytorch-fid."
+                f"{path} does not say which network made its mu and sigma. Name it: --extractor inception for files "
+                "of ADM, with --extractor.resize pytorch-fid for files of pytorch-fid."
             )
         built = given.build(shape)
         if built.dimensions != len(stored.mean):
@@ -337,8 +337,8 @@ def _own_size(name: str, path: str | Path, sizes: Collection[tuple[int, int]]) -
         some = ", ".join(f"{width}x{height}" for width, height in sorted(sizes)[:3])
         give = way("size") or "a size"
         raise ValueError(
-            f"{name} must hold images of one size, got {len(sizes)} sizes in {path}, as {some}; give {give} to "
-            f"crop and resample all of them, which moves every value."
+            f"{name} must hold images of one size, got {len(sizes)} sizes in {path}, as {some}. Give {give} to crop "
+            "and resample all of them; this changes every value."
         )
     ((width, height),) = sizes
     return image_size(height, width)

@@ -26,8 +26,8 @@ SOURCE_FIELDS: dict[SourceField, str] = {"data": "data", "held_out": "records.he
 EXTRACTOR = "records.extractor"
 ACCEPT = "--accept-changed-data"
 HOW_TO_TRAIN = (
-    f"Bring the data back, train into another directory (--out), or go on with {ACCEPT}, in Python "
-    f"accept_changed_data=True, which the run records."
+    f"Bring the data back, or train into another directory (--out). Or continue with {ACCEPT}, in Python "
+    "accept_changed_data=True; the run records the change."
 )
 OTHER_DIRECTORY = "bring them back, or train into another directory (--out)"
 
@@ -77,8 +77,8 @@ class KnownData:
             return Identity.of(described["identity"])
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
-                f"{self.file} is damaged ({error}: nothing tells which data the run was trained on); "
-                f"restore it, or use another run directory."
+                f"{self.file} is damaged ({error}), so the run's data is unknown; restore it, or use another run "
+                "directory."
             ) from error
 
     def changes(self, key: SourceField, dataset: Dataset) -> list[str]:
@@ -208,8 +208,8 @@ def check_identity(directory: RunDirectory, experiment: Experiment, command: str
         # Weights without a description could be anybody's; to go on with them would be a guess.
         if directory.list_checkpoints():
             raise ValueError(
-                f"{directory.path} has checkpoints and no {directory.description.name}, which says what is trained on "
-                f"which data; restore it, or train into another directory (--out)."
+                f"{directory.path} has checkpoints and no {directory.description.name}, the description of the "
+                "experiment and its data; restore it, or train into another directory (--out)."
             )
         return
     content = read_description(directory.description)

@@ -158,7 +158,7 @@ def evaluate_run(
         for seed, samples, labels, metrics, about in _samples_of(name, generator, settings, truncation, say):
             # A diverged run has no value, not even of the seeds before: their mean would be of chosen seeds.
             if not samples.isfinite().all():
-                say(f"warning: no values of the {name} weights, whose samples are no numbers")
+                say(f"warning: no values for the {name} weights: their samples are NaN or infinite")
                 made[name] = []
                 break
             # The same extractor object on both sides, so that no setting of it can differ.

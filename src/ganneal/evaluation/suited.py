@@ -28,8 +28,8 @@ def check_fresh(seeds: Sequence[int]) -> None:
     # best/ is the smallest of many noisy values on these samples: on them it is biased downwards.
     if SELECTION_SEED in seeds:
         raise ValueError(
-            f"seeds must not hold {SELECTION_SEED}: its samples chose the best weights, whose value on them is too "
-            f"good; use another seed, as 0."
+            f"seeds must not hold {SELECTION_SEED}: its samples chose the best weights, so their value on them is "
+            "biased; use another seed, such as 0."
         )
 
 

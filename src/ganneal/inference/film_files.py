@@ -46,7 +46,7 @@ def check_film(path: Path, fps: int, *, overwrite: bool) -> None:
         )
     if suffix == ".mp4" and shutil.which("ffmpeg") is None:
         raise ValueError(
-            f"an .mp4 needs the program ffmpeg, which is not on the PATH; install it, or end out in .webp or .gif, "
+            "an .mp4 needs the program ffmpeg, which is not on the PATH. Install it, or end out in .webp or .gif, "
             f"which need no program: {path.with_suffix('.webp')}."
         )
     if not 1 <= fps <= (most := MOST_FPS.get(suffix, 120)):

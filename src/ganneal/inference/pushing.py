@@ -69,7 +69,7 @@ def followed(run: TrainedRun) -> TrainedGenerator:
     if not run.card.get("pushes"):
         raise ValueError(
             f"sampler 'pushed' needs stored discriminators, and the run at {run.path} has none; use "
-            f"sampler='generator', or a scheme as 'cfg'."
+            "sampler='generator', or a scheme such as 'cfg'."
         )
     # All of them in one file, their names begun by the level: "3.layers.0.weight".
     weights = run.weights("stored-discriminators")

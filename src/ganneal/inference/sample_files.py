@@ -104,7 +104,7 @@ def check_finite(samples: Tensor) -> None:
         ValueError: One is NaN or infinite.
     """
     if not samples.isfinite().all():
-        raise ValueError("the generator makes samples that are no numbers; use an earlier checkpoint, or train again.")
+        raise ValueError("the generator's samples are NaN or infinite; use an earlier checkpoint, or train again.")
 
 
 def write_samples(drawn: DrawnSamples, path: Path, *, columns: int | None = None, overwrite: bool = False) -> None:

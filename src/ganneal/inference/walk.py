@@ -85,12 +85,12 @@ def check_walkable(generator: TrainedGenerator) -> None:
     allowed = "interpolate is for generators that make an image in one pass from one normal latent"
     if generator.task.denoises:
         raise ValueError(
-            f"{allowed}, and this one denoises in several passes with noise of their own; leave interpolate out."
+            f"{allowed}, but this one denoises in several passes with noise of their own; leave interpolate out."
         )
     if len(generator.shape) != 3:
-        raise ValueError(f"{allowed}, and this one makes points; `ganneal report` draws the paths of points.")
+        raise ValueError(f"{allowed}, but this one makes points; `ganneal report` draws the paths of points.")
     if not isinstance(generator.latent, Normal):
-        raise ValueError(f"{allowed}, and this one has the latents {generator.latent}; leave interpolate out.")
+        raise ValueError(f"{allowed}, but this one has the latents {generator.latent}; leave interpolate out.")
     if generator.statistics == "batch":
         raise ValueError(
             "statistics must be 'running' or 'standing' with interpolate, got 'batch', under which a frame depends on "

@@ -103,8 +103,8 @@ class LeastSquares(Loss):
         a, b, c = self.fake_target, self.real_target, self.generator_target
         if a == b:
             raise ValueError(
-                f"real_target must differ from fake_target, got {b} for both: there would be nothing to tell apart; "
-                f"use 1 and 0."
+                f"real_target must differ from fake_target, got {b} for both, which gives no gradient between real "
+                "and fake; use 1 and 0."
             )
         # Fakes whose output lies between the two targets have passed the generator's and are drawn back to it.
         if (c - b) * (b - a) < 0:

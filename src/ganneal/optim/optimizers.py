@@ -97,8 +97,8 @@ def moment_decays(config: OptimizerConfig) -> MomentDecays | None:
         return config.moments  # type: ignore[attr-defined]
     except AttributeError:
         raise ValueError(
-            f"{type(config).__name__} does not say how its steps depend on the size of gradients; give it a field or "
-            f"property 'moments', a MomentDecays, or None for steps in proportion to the gradient."
+            f"{type(config).__name__} does not say how its steps depend on the size of gradients. Give it a field or "
+            "property 'moments': a MomentDecays, or None for steps in proportion to the gradient."
         ) from None
 
 

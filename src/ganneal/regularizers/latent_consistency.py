@@ -67,8 +67,8 @@ class LatentConsistency(Regularizer):
             return None
         if context.latents is None or context.generate is None:
             raise ValueError(
-                "regularizer LatentConsistency needs the latents of the fakes, and these were not drawn in this move; "
-                "use a scheme with fresh fakes, as Alternating or Nested."
+                "regularizer LatentConsistency needs the latents of the fakes, but this move has none; use a scheme "
+                "with fresh fakes, such as Alternating or Nested."
             )
         with torch.no_grad():
             # Algorithm 2: only D follows this term, so the sample beside needs no graph to G.

@@ -58,8 +58,8 @@ class Diffusion:
             raise ValueError(f"steps must be at least 1, got {self.steps}; use the task 'unconditional' for none.")
         if not (isfinite(self.beta_max) and 0 <= self.beta_min <= self.beta_max and self.beta_max > 0):
             raise ValueError(
-                f"beta_min and beta_max must satisfy 0 <= beta_min <= beta_max, the latter above 0 and finite, got "
-                f"{self.beta_min} and {self.beta_max}; the published ones are 0.1 and 20."
+                "beta_min and beta_max must satisfy 0 <= beta_min <= beta_max, the latter above 0 and finite, got "
+                f"{self.beta_min} and {self.beta_max}. The published ones are 0.1 and 20."
             )
 
     def remaining(self, time: Float[Tensor, " n"]) -> Float[Tensor, " n"]:

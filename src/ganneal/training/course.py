@@ -93,7 +93,7 @@ class Course:
         return self.ended
 
     def _time_is_up(self, more: float = 0.0) -> str | None:
-        """That the time limit is reached by what is still to come at the end, and ``more`` seconds; None before."""
+        """Reason to stop once the work still due at the end and ``more`` seconds reach the time limit; None before."""
         limit = self.run.experiment.time_limit
         if limit is None or self._elapsed() + self._end_takes() + more < limit:
             return None

@@ -80,8 +80,8 @@ def follow(experiment: Experiment, ranks: Ranks) -> Run:
         begun = from_bytes(receive(ranks))
         if changes := difference(json.loads(begun["identity"]), json.loads(json.dumps(experiment.identity()))):
             raise ValueError(
-                f"every process of a run must be given the same experiment, and rank {ranks.rank} has another than the "
-                f"first: {'; '.join(changes)}; give these settings on the command line."
+                f"every process of a run needs the same experiment, but rank {ranks.rank} differs from the first: "
+                f"{'; '.join(changes)}; give these settings on the command line."
             )
         run = Run(experiment, _same_data(experiment, Identity.of(json.loads(begun["data"])), ranks), ranks)
         # Taken from the first rank and not computed again: weights from another run or a checkpoint are read once.
@@ -106,7 +106,7 @@ def _same_data(experiment: Experiment, first: Identity, ranks: Ranks) -> Dataset
     here = f"in rank {ranks.rank}"
     if changes := data_changes(first, identify(dataset), "in the first process", here):
         raise ValueError(
-            f"every process of a run must read the same data, and rank {ranks.rank} reads others than the first: "
+            f"every process of a run needs the same data, but rank {ranks.rank} reads other data than the first: "
             f"{'; '.join(changes)}; copy the data of the first machine to this one."
         )
     return dataset

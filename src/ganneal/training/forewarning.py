@@ -68,8 +68,8 @@ def flattering_features(experiment: Experiment) -> str | None:
     if not (sees_photographs(experiment) and isinstance(experiment.records.extractor, EfficientNetLite0)):
         return None
     return (
-        "The discriminator sees features of EfficientNet-Lite0, and distances in the same features flatter what it "
-        "trains. Measure in those of another network, as --records.extractor cifar-cnn."
+        "The discriminator sees features of EfficientNet-Lite0, and distances in the same features favour its "
+        "generator. Measure with another network, such as --records.extractor cifar-cnn."
     )
 
 

@@ -143,8 +143,8 @@ def weights_at(given: str) -> WeightsOrigin:
         return WeightsOrigin(given, {name: found.weights(name) for name in found.files}, found.card)
     except FileNotFoundError as error:
         raise ValueError(
-            f"init_from must be a run directory with a checkpoint, final, best or a snapshot in one, a .safetensors "
-            f"file, or zoo:NAME, got {given!r}, which holds none."
+            "init_from must be a run directory with a checkpoint, final, best or a snapshot in one, a .safetensors "
+            f"file, or zoo:NAME, got {given!r}."
         ) from error
 
 
@@ -179,9 +179,7 @@ def _class_rows(run: Run, card: Mapping[str, Any]) -> tuple[Rows | None, str | N
 
 def _check_finite(given: str, player: str, tensors: list[Tensor]) -> None:
     if not all(tensor.isfinite().all() for tensor in tensors if tensor.is_floating_point()):
-        raise ValueError(
-            f"init_from {given!r} has weights of the {player} that are no numbers; use an earlier checkpoint."
-        )
+        raise ValueError(f"init_from {given!r} has NaN or infinite weights of the {player}; use an earlier checkpoint.")
 
 
 def _nothing_fits(run: Run, origin: WeightsOrigin) -> str:

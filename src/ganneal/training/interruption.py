@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 
-AT_ONCE = "stopped at once by another signal; what was saved before stands, and the same call goes on."
+AT_ONCE = "stopped at once by another signal. The last checkpoint stays; the same call continues from it."
 
 
 class Interrupted(BaseException):
@@ -103,7 +103,7 @@ def ended_by_signals() -> Iterator[None]:
     def end(signum: int, frame: FrameType | None) -> None:
         came.append(signum)
         if len(came) == 1:
-            raise Interrupted(signum, "stopped by a signal; what is saved stands, and the same call goes on.")
+            raise Interrupted(signum, "stopped by a signal. The saved state stays; the same call continues from it.")
         if signum == signal.SIGINT:
             raise Interrupted(signum, AT_ONCE)
 

@@ -81,8 +81,8 @@ def _meeting(devices: int) -> tuple[dist.Store, int, int]:
             for process in others.values():
                 process.kill()
             raise RankLost(
-                f"process {lost[0]} of {devices} ended at its start, with status {others[lost[0]].returncode}; what it "
-                f"said stands above. Each runs this program from its beginning: {' '.join(sys.orig_argv)}."
+                f"process {lost[0]} of {devices} ended at its start, with status {others[lost[0]].returncode}; its "
+                f"messages stand above. Each process runs this program from its beginning: {' '.join(sys.orig_argv)}."
             )
         time.sleep(0.02)  # in seconds; importing torch takes a process a few
     return store, 0, devices

@@ -226,7 +226,7 @@ def test_adm_keeps_statistics_beside_its_images_and_a_file_of_them_alone_is_told
 
 def test_one_image_is_no_set_of_rows(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros((64, 64, 3), np.uint8))
-    with pytest.raises(ValueError, match=r"got \(64, 64, 3\), as one image has it; add the axis of the images"):
+    with pytest.raises(ValueError, match=r"got \(64, 64, 3\), the shape of a single image. Add the axis of the images"):
         source_at(tmp_path / "a.npy").load()
     np.save(tmp_path / "a.npy", np.zeros((64, 64, 3), np.uint8)[None])
     assert source_at(tmp_path / "a.npy").load().shape == (3, 64, 64)

@@ -99,4 +99,4 @@ def test_a_metric_that_was_asked_for_and_is_not_measured_is_named(
     np.savez(tmp_path / "a.npz", images=PIXELS)
     place = str(tmp_path / "a.npz")
     assert main(["evaluate", "--real", place, "--fake", place, "--metrics", "kernel", "score"]) == 0
-    assert "warning: no score, for want of" in capsys.readouterr().err
+    assert "warning: no score, which needs" in capsys.readouterr().err

@@ -57,6 +57,6 @@ def parse_labels(read: Callable[[], bytes], source: str) -> Listed:
     except Exception as error:  # json, zlib and zipfile raise many types for damaged files
         raise ValueError(
             f'{source} must be {{"labels": [[name, label], ...]}} or {{"labels": null}} '
-            f"({type(error).__name__}: {error}); mend or remove it."
+            f"({type(error).__name__}: {error}); correct or remove it."
         ) from error
     return Listed(listed, tuple(names))

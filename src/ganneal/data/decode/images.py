@@ -138,7 +138,7 @@ def open_image(read: Reader, name: str) -> Iterator[Image.Image]:
     try:
         content = read(name)
         if not content:
-            raise Damaged("it is empty or no image (0 bytes)")
+            raise Damaged("the file is empty (0 bytes)")
         # Without a list of formats Pillow would try every one it knows, EPS among them, which starts Ghostscript.
         with Image.open(BytesIO(content), formats=formats(ending(name))) as image:
             width, height = image.size
@@ -168,7 +168,7 @@ def eight_bits(values: np.ndarray, levels: Levels | None) -> np.ndarray:
         # In float64: float32 has no room for all levels of 32-bit integers.
         share = (values.astype(np.float64) - low) / (high - low)
         if not np.isfinite(share).all():
-            raise Damaged("some of its levels are no numbers")
+            raise Damaged("some of its levels are NaN or infinite")
         return (255 * share.clip(0, 1)).round().astype(np.uint8)
     # Nothing says whether floats are in [0, 1], in [0, 255] or metres.
     if values.dtype.kind == "f":

@@ -82,7 +82,7 @@ class Arrays:
                 return np.memmap(file, dtype, "r", file.tell(), shape, order)
             except (ValueError, OverflowError) as error:
                 raise ValueError(
-                    f"{path} is not an array file, or holds objects: {error}; save plain uint8."
+                    f"{path} is not an array file, or holds objects ({error}); save the images as plain uint8."
                 ) from error
 
     def _archived(self, path: Path) -> tuple[np.ndarray, ClassLabels]:
@@ -174,8 +174,8 @@ def _channels_first(images: np.ndarray, name: str) -> np.ndarray:
         return images
     if images.ndim == 3:
         raise ValueError(
-            f"{name} must be [N, H, W], [N, H, W, C] or [N, C, H, W], got {images.shape}, as one image has it; add the "
-            f"axis of the images, as array[None]."
+            f"{name} must be [N, H, W], [N, H, W, C] or [N, C, H, W], got {images.shape}, the shape of a single "
+            "image. Add the axis of the images: array[None]."
         )
     raise ValueError(f"{name} must be [N, H, W], [N, H, W, C] or [N, C, H, W] with C 1 or 3, got {images.shape}.")
 

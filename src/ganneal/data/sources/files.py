@@ -113,7 +113,10 @@ def _in_npz(path: Path) -> Source:
         return Arrays(str(path), images=images, labels=own)
     if images in held and (others := _perhaps_labels(held, images)):
         listed = ", ".join(map(shown, others))
-        remark(f"{shown(str(path))} has no labels under the name {own!r}; of as many entries, and not read: {listed}.")
+        remark(
+            f"{shown(str(path))} has no labels under the name {own!r}. These arrays have as many entries and are not "
+            f"read: {listed}."
+        )
     return Arrays(str(path), images=images, labels=None)
 
 

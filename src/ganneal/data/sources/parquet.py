@@ -121,8 +121,8 @@ def _listed(
                 named = _class_names(opened.schema_arrow.metadata, labels)
                 if number and named != classes:
                     raise ValueError(
-                        f"{shown(file.name)} names the classes of {labels!r} otherwise than {shown(files[0].name)}, "
-                        f"so that one number is two classes; read them one by one, or write them again together."
+                        f"{shown(file.name)} and {shown(files[0].name)} name the classes of {labels!r} differently, "
+                        "so one number means two classes. Read the files one by one, or write them again together."
                     )
                 classes = named
     check_found(names, {}, place)
@@ -145,8 +145,8 @@ def _rows(opened: Any, file: Path) -> list[int]:
     size = file.stat().st_size
     if sum(rows) > MOST_ROWS * size:
         raise ValueError(
-            f"{shown(str(file))} claims {sum(rows):,} rows, more images than its {size:,} bytes can hold; it is "
-            f"damaged, or nearly all of its rows are empty: write it again."
+            f"{shown(str(file))} claims {sum(rows):,} rows, more images than its {size:,} bytes can hold. It is "
+            "damaged, or nearly all of its rows are empty; write it again."
         )
     return rows
 

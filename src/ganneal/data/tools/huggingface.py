@@ -78,9 +78,9 @@ def load_split(part: HubSplit) -> Any:
             if folder is not None:
                 raise
             raise FileNotFoundError(
-                f"no folder {part.name}, and no data set of that name in Hugging Face's cache on this machine; "
-                f"download it with `ganneal data fetch {part.name}`, or read it once over the network with "
-                f"--data.streaming."
+                f"no folder {part.name}, and no data set of that name in Hugging Face's cache on this machine. "
+                f"Download it with `ganneal data fetch {part.name}`, or read it once over the network with "
+                "--data.streaming."
             ) from error
     if folder is None and part.revision is not None:
         _check_revision(part, found)

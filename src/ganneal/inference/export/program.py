@@ -83,9 +83,9 @@ def program_of(generator: TrainedGenerator) -> Program:
     """
     if generator.pushes is not None:
         raise ValueError(
-            f"sampler must be 'generator' for an export: a sample of this run takes {generator.num_pushes} pushes "
-            "along gradients of stored discriminators, which an exported file does not hold. Use --sampler generator "
-            "for the generator alone, whose samples are others."
+            f"sampler must be 'generator' for an export: a sample of this run takes {generator.num_pushes} pushes by "
+            "stored discriminators. An exported file does not hold them. Use --sampler generator for the generator "
+            "alone; its samples differ."
         )
     if generator.statistics == "batch":
         raise ValueError(

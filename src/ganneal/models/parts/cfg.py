@@ -88,6 +88,6 @@ def base_and_depth(
     if chosen < 1 or size >> chosen > LARGEST_BASE:
         raise ValueError(
             f"size must halve evenly down to at most {LARGEST_BASE} px, got {size} px, halved {chosen} times to "
-            f"{size >> chosen} px; take 28, 32, 64, 128 or 256 px: {RESIZE}."
+            f"{size >> chosen} px. Take 28, 32, 64, 128 or 256 px: {RESIZE}."
         )
     return (shape[1] >> chosen, shape[2] >> chosen), chosen
