@@ -45,7 +45,7 @@ class Executor(Protocol):
 
 
 def _context() -> Any:
-    """How processes begin: as copies of one that has imported what a run needs, and has done nothing else."""
+    """The way processes begin: as copies of one that has only imported the modules of a run."""
     # A copy of this process itself would have torch's locks without the threads that hold them, and no use of CUDA.
     if sys.platform != "linux":  # macOS' own libraries are not made to be copied
         return multiprocessing.get_context("spawn")
