@@ -106,8 +106,8 @@ OVERNIGHT = "overnight"
 NIGHT = 8 * 3_600
 
 
-def seconds_of(text: str) -> float:
-    """The seconds of a time as people type it.
+def seconds_of(text: str, name: str = "a time") -> float:
+    """The seconds of a time as people type it; ``name`` is the option in the message that refuses others.
 
     >>> [seconds_of(text) for text in ("45s", "90m", "1.5h", "1h30min", "overnight")]
     [45.0, 5400.0, 5400.0, 5400.0, 28800.0]
@@ -124,7 +124,7 @@ def seconds_of(text: str) -> float:
         seconds = sum(float(number) * SECONDS_OF[unit] for number, unit in parts)
         if seconds > 0:
             return seconds
-    raise ValueError(f"a time must be written like 45s, 30min, 1.5h, 1h30min or overnight (8 h), got {text!r}.")
+    raise ValueError(f"{name} must be written like 45s, 30min, 1.5h, 1h30min or overnight (8 h), got {text!r}.")
 
 
 def with_options(command: str, options: Mapping[str, str]) -> str:

@@ -97,8 +97,9 @@ def test_values_of_an_instance_are_the_defaults() -> None:
     ("words", "message"),
     [
         ([], "RUN is missing: `ganneal t --help` says what it is."),
-        (["x", "y"], "'y' belongs to no option"),
-        (["x", "--switch", "True"], "'True' belongs to no option"),
+        (["x", "y"], "'y' belongs to no option; `ganneal t --help` lists the options."),
+        (["x", "--switch", "True"], "'True' belongs to no option: --switch before it takes no further value; `ganneal"),
+        (["x", "--number", "1", "2"], "'2' belongs to no option: --number before it takes no further value; `ganneal"),
         (["x", "--number"], "--number needs a value."),
         (["x", "--number", "--switch"], "--number needs a value."),
         (["x", "--path="], "--path needs a value, got the empty ''."),

@@ -63,6 +63,8 @@ def test_times_are_read_as_people_type_them(text: str, seconds: float) -> None:
 def test_other_words_are_answered_with_examples(text: str) -> None:
     with pytest.raises(ValueError, match="must be written like 45s, 30min, 1.5h, 1h30min or overnight"):
         seconds_of(text)
+    with pytest.raises(ValueError, match="^--for must be written like 45s"):
+        seconds_of(text, "--for")
 
 
 def test_a_named_experiment_is_given_the_time_and_keeps_its_network(speed: list[int]) -> None:

@@ -102,8 +102,8 @@ def test_on_a_cpu_and_for_classes_it_is_a_dcgan_and_on_a_gpu_the_published_netwo
         (1_337, {"num_real": 13_000}, "none"),
         (1_000, {"num_real": 10_000}, "diffaugment"),  # exactly 10 passes
         (1_000_000, {"num_real": 2_000_000}, "none"),
-        (100, {"num_real": 10**9, "d_updates": 62}, "none"),  # batches of 16: 992 images
-        (100, {"num_real": 10**9, "d_updates": 63}, "diffaugment"),
+        (100, {"num_real": 10**9, "d_updates": 124}, "none"),  # batches of 8: 992 images
+        (100, {"num_real": 10**9, "d_updates": 125}, "diffaugment"),
         (400, {"cpu_seconds": 9.0}, "none"),  # 400 images a second
         (400, {"cpu_seconds": 10.0}, "diffaugment"),
         (400, {"seconds": 9.0, "cpu_seconds": 1e6}, "none"),
@@ -114,13 +114,26 @@ def test_the_augmentation_follows_from_the_passes(count: int, budget: dict[str, 
     assert choice.value == chosen and f"{count:,} images" in choice.reason
 
 
+@pytest.mark.parametrize(
+    ("count", "budget", "shown"),
+    [
+        (60, {"d_updates": 5}, "less than a pass over 60 images"),  # in batches of 8, as the run has
+        (60, {"d_updates": 4_000}, "about 533 passes over 60 images"),
+        (60, {"num_real": 60}, "about 1 pass over 60 images"),
+        (60, {"num_real": 10**9, "seconds": 60}, "about 400 passes over 60 images, if this machine makes 400 images a"),
+    ],
+)
+def test_the_passes_are_those_of_the_batch_that_is_trained(count: int, budget: dict[str, float], shown: str) -> None:
+    assert shown in choose(surveyed(count, [64]), CPU, Asked(limits=budget))["augmentation"].reason
+
+
 def test_the_budget_on_the_command_line_decides_the_augmentation_once(ganneal: Any, tmp_path: Path) -> None:
     pictures(tmp_path / "mine", [(16, 16)] * 16)
-    assert "--augmentation none  (the budget makes about 2 passes" in spaced(ganneal("mine", *QUICK)[1])
+    assert "--augmentation none  (the budget makes about 1 pass over" in spaced(ganneal("mine", *QUICK)[1])
     assert stored("runs/mine")["experiment"]["augmentation"]["type"] == "Unchanged"
     # A longer budget goes on with what was chosen first.
     status, said = ganneal("mine", *QUICK, "--budget.d-updates", "3", "--budget.num-real", "5000")
-    assert status == 0 and "resuming" in said and "--augmentation none  (the budget makes about 2" in spaced(said)
+    assert status == 0 and "resuming" in said and "--augmentation none  (the budget makes about 1 pass" in spaced(said)
     said = spaced(ganneal("mine", "--dry-run", "--out", "long")[1])
     assert "--augmentation diffaugment  (the budget makes about 125,000 passes" in said
     said = spaced(ganneal("mine", "--dry-run", "--out", "long", "--augmentation", "none")[1])

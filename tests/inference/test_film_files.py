@@ -133,4 +133,4 @@ def test_a_sweep_of_truncations_is_a_sheet_of_the_same_latents(tmp_path: Path, c
         sample("--truncation", *bounds.split(), "--count", "3", "--out", str(tmp_path / f"{name}.png"), *extra)
     (sweep,), (low,), (high,) = (read(tmp_path / f"{name}.png") for name in ("sweep", "low", "high"))
     np.testing.assert_array_equal(sweep, np.concatenate([low, high[2:]]))
-    assert "3 samples for each truncation, from above 0.2, 3" in capsys.readouterr().out
+    assert "3 samples for each truncation, a row each, from the top 0.2, 3" in capsys.readouterr().out

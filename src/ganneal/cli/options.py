@@ -54,8 +54,15 @@ def parse(
     if rest:
         raise ValueError(_unknown(options, rest[0].partition("=")[0], command))
     if bare:
-        raise ValueError(f"{bare[0]!r} belongs to no option; `ganneal {command} --help` lists them.")
+        raise ValueError(_left_over(bare[0], arguments, command))
     return _changed(options, changes)
+
+
+def _left_over(word: str, arguments: Sequence[str], command: str) -> str:
+    """The refusal of ``word``, with the option that it follows: it may have been meant as one more value."""
+    before = next((name for _, name, words in _chunks(arguments) if name and word in words), None)
+    after = f": {before} before it takes no further value" if before else ""
+    return f"{word!r} belongs to no option{after}; `ganneal {command} --help` lists the options."
 
 
 def switch_parts(options: Any, arguments: Sequence[str], parts: Parts) -> tuple[Any, list[str]]:

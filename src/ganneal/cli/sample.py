@@ -124,7 +124,7 @@ class SampleCommand(Command):
         labels = self._labels(generator, count)
         write_truncations(generator, path, self._cuts(), count, self.seed, labels=labels, classes=self.drawn)
         values = ", ".join(f"{value:g}" for value in self.truncation)
-        print(f"{count} samples for each truncation, from above {values}: {self.out}")
+        print(f"{count} samples for each truncation, a row each, from the top {values}: {self.out}")
 
     def _samples(self, generator: "TrainedGenerator", path: Path) -> None:
         from ganneal.data.classes import few

@@ -80,7 +80,7 @@ class TrainCommand(Command):
         seed = peek(self.changes, "--seed") or ""
         name = run_name(self.experiment) + (f"-{self.recipe}" if self.recipe else "")
         stored = RunDirectory(self.out or _directory(name, int(seed) if seed.isdecimal() else 0))
-        limits = None if self.time is None else {"seconds": seconds_of(self.time)}
+        limits = None if self.time is None else {"seconds": seconds_of(self.time, "--for")}
         found = automatic_choices(self.experiment, stored.automatic_choices(), asked_by(self._given, limits=limits))
         if found is None or self.recipe is None:
             return found
@@ -101,7 +101,7 @@ class TrainCommand(Command):
         if self.time is not None:
             if typed:
                 raise ValueError(f"--for sets the budget, and {typed[0]} another; leave one of them out.")
-            experiment = replace(experiment, budget=Budget(), time_limit=seconds_of(self.time))
+            experiment = replace(experiment, budget=Budget(), time_limit=seconds_of(self.time, "--for"))
         if (typed or self.time is not None) and "--records.patience" not in names:  # whoever says how long means it
             experiment = replace(experiment, records=replace(experiment.records, patience=None))
         return experiment

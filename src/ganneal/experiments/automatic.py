@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ganneal.data.decode.survey import Survey
-from ganneal.experiments.fitting import Choice
+from ganneal.experiments.fitting import Choice, Surroundings, batch_for
 from ganneal.experiments.recipes import DCGAN_RECIPE, RECIPES
 from ganneal.machine import Machine
 from ganneal.models import Model
@@ -21,6 +21,7 @@ heart (Zhao et al., Differentiable Augmentation, 2020). The number itself is not
 200,000 different ones."""
 CPU_RATE = 400.0
 """Images a second of the recipe `dcgan` on one thread at 64 px, for budgets of time; at other sizes by area."""
+TIMES = ("seconds", "cpu_seconds")
 FASTGAN_SIDE = 32
 FACTS = ("count", "side")
 """Choices that are no options: number and side of the images. The batch and the networks follow from them."""
@@ -82,12 +83,20 @@ def _recipe(data: Survey, machine: Machine, asked: Asked) -> Choice:
 
 def _augmentation(count: int, side: int, machine: Machine, limits: Mapping[str, float]) -> Choice:
     """DiffAugment where the budget makes many passes over the data, by the limits that say how many images it is."""
-    images_a_tick = {"num_real": 1.0, "d_updates": DCGAN_RECIPE.batch_size}
+    batch = batch_for(DCGAN_RECIPE.batch_size, Surroundings(machine.accelerator, (side, side), count)).value
+    images_a_tick = {"num_real": 1.0, "d_updates": batch}
+    rate = CPU_RATE * (LARGEST_ON_CPU / side) ** 2
     if not machine.accelerator:
-        images_a_tick |= dict.fromkeys(("seconds", "cpu_seconds"), CPU_RATE * (LARGEST_ON_CPU / side) ** 2)
-    images = [limit * images_a_tick[clock] for clock, limit in limits.items() if clock in images_a_tick]
-    passes = min(images, default=USUAL_LENGTH) / count
-    shown = f"about {passes:,.0f} passes over {count:,} images" if passes >= 1 else f"less than a pass over {count:,}"
+        images_a_tick |= dict.fromkeys(TIMES, rate)
+    images = {clock: limit * images_a_tick[clock] for clock, limit in limits.items() if clock in images_a_tick}
+    shortest = min(images, key=images.__getitem__, default="num_real")
+    passes = images.get(shortest, USUAL_LENGTH) / count
+    plural = "" if round(passes) == 1 else "es"
+    shown = f"about {passes:,.0f} pass{plural} over {count:,} images"
+    if passes < 1:
+        shown = f"less than a pass over {count:,} images"
+    if shortest in TIMES:
+        shown += f", if this machine makes {rate:,.0f} images a second"
     return Choice("diffaugment" if passes >= MANY_PASSES else "none", f"the budget makes {shown}")
 
 

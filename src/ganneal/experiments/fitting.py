@@ -87,7 +87,7 @@ def fitting(experiment: Experiment, where: Surroundings) -> dict[str, Choice]:
     The batch is at most the experiment's own.
     """
     sizes = {f"model.{path}": Choice(value, f"for {where}") for path, value in _sizes(experiment.model, where)}
-    return {**sizes, "batch_size": _batch(experiment.batch_size, where)}
+    return {**sizes, "batch_size": batch_for(experiment.batch_size, where)}
 
 
 def fitted_to(experiment: Experiment, where: Surroundings) -> Experiment:
@@ -128,7 +128,8 @@ def _sizes_of_r3gan(model: R3GAN, where: Surroundings) -> Iterator[tuple[str, An
         yield "widths", R3GAN_WIDTHS[:stages]
 
 
-def _batch(usual: int, where: Surroundings) -> Choice:
+def batch_for(usual: int, where: Surroundings) -> Choice:
+    """The batch size where a recipe has ``usual``."""
     most = usual if where.accelerator else min(usual, CPU_BATCH)
     if where.count is not None:
         # A power of two, as large as leaves enough batches a pass.
