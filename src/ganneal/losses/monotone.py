@@ -101,7 +101,7 @@ class FromMonotone(Logistic):
 
     >>> FromMonotone(torch.sin)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    ValueError: h must increase everywhere from -20 to 20, ... at -17.28 to ... at -17.27; fakes there would be left ...
+    ValueError: h must increase everywhere from -20 to 20, ... at -17.28 to ... at -17.27. Fakes there would be left ...
 
     References:
         Yi, Zhu and Xu, MonoFlow: Rethinking Divergence GANs via the Perspective of Wasserstein Gradient Flows, 2023.
