@@ -470,7 +470,7 @@ PER_SAMPLE = [name for name, regularizer in REGULARIZERS.items() if regularizer.
 
 @pytest.mark.parametrize("name", BY_GRADIENT)
 def test_batch_norm_is_refused_where_the_gradient_of_each_sample_is_taken(name: str) -> None:
-    with pytest.raises(ValueError, match=r"normalization takes .*batch norm.*d_norm='layer'"):
+    with pytest.raises(ValueError, match=r"normalization needs .*batch norm.*d_norm='layer'"):
         Run(digits(model=DCGAN(width=4, latent_size=4), normalization=NORMALIZATIONS[name]))
 
 

@@ -289,10 +289,10 @@ def test_a_digit_of_an_outcome_that_changed_is_noticed(ring: Make, tmp_path: Pat
     file = job.path / "outcome.json"
     content = json.loads(file.read_text())
     file.write_text(json.dumps(content | {"num_real": content["num_real"] + 1}))
-    with pytest.raises(ValueError, match=r"nats/seed0/outcome.json is damaged: it is not what was written"):
+    with pytest.raises(ValueError, match=r"nats/seed0/outcome.json is damaged: its content has changed"):
         job.outcome()
     file.write_text(json.dumps({key: value for key, value in content.items() if key != "sha256"}))
-    with pytest.raises(ValueError, match=r"outcome.json is damaged: it is not what was written"):
+    with pytest.raises(ValueError, match=r"outcome.json is damaged: its content has changed"):
         job.outcome()
 
 

@@ -42,6 +42,7 @@ from ganneal.models import (
     Model,
     Pair,
     Projected,
+    Relation,
     ResNet4,
 )
 from ganneal.push import Push
@@ -286,6 +287,7 @@ KINDS: dict[str, list[tuple[Model, tuple[int, ...], int]]] = {
     ],
     "projected": [(Projected(FastGAN(width=4, latent_size=8), side=64), (3, 32, 32), 0)],
     "pair": [(Pair(SMALL, FastGAN(width=4)), (3, 32, 32), 0)],
+    "relation": [(Relation(width=4, latent_size=8, hidden=4), (3, 32, 32), 0)],
     "ddgan": [(TINY_DDGAN, (3, 16, 16), 0)],
     "denoising-mlp": [(DenoisingMLP(width=16, depth=2, latent_size=3), (2,), 0)],
 }

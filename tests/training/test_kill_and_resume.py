@@ -23,7 +23,7 @@ ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 
 WATCHED = frozenset(
     {"seconds", "cpu_seconds", "evaluating_seconds", "evaluation_cost", "coverage", "duplicates", "d_accuracy"}
-    | {"sampler"}
+    | {"sampler", "compared", "duplicates_expected"}
 )
 """Columns that tell how long it took, or what evaluations found."""
 

@@ -219,7 +219,8 @@ def test_a_process_that_ends_at_its_start_is_named(tmp_path: Path) -> None:
 
 
 def test_a_notebook_starts_no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(sys.modules["__main__"], "__file__")
+    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
+    monkeypatch.setattr(sys, "argv", [""])  # as an interactive session has it
     monkeypatch.delenv("RANK", raising=False)
     with pytest.raises(ValueError, match="devices must be 1 in a notebook"), launched(ring(devices=2)):
         pass

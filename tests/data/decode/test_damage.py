@@ -295,7 +295,7 @@ def test_names_that_are_no_utf8_are_read_and_shown(tmp_path: Path) -> None:
     for name, content in ((b"caf\xe9.png", WHOLE), (b"\xff.png", b"")):
         with open(os.path.join(folder, name), "wb") as file:
             file.write(content)
-    with pytest.raises(ValueError, match=r"the image \\xff.png: it is empty") as error:
+    with pytest.raises(ValueError, match=r"the image \\xff.png: the file is empty") as error:
         source.load()
     str(error.value).encode("ascii")
     with pytest.warns(UserWarning, match="xff"):

@@ -70,7 +70,7 @@ def test_the_names_of_classes_are_those_of_the_file(tmp_path: Path) -> None:
 def test_files_that_number_their_classes_otherwise_are_refused(tmp_path: Path) -> None:
     written(tmp_path / "a.parquet", range(5), names=True)
     written(tmp_path / "b.parquet", range(5), names=NAMES[::-1])
-    with pytest.raises(ValueError, match="b.parquet names the classes of 'label' otherwise than a.parquet"):
+    with pytest.raises(ValueError, match="b.parquet and a.parquet name the classes of 'label' differently"):
         Parquet(str(tmp_path), split=None).load()
     assert Parquet(str(tmp_path), split=None, labels=None).load().num_classes == 0
 

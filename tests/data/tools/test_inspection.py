@@ -315,7 +315,7 @@ def test_every_damaged_image_is_counted_once_and_its_name_stays_on_one_line(
     said, told = capsys.readouterr()
     assert "damaged     8\n" in said and "cannot read 8 of 9 images" in told and told.count("\n") == 1
     for shown in (r"caf\xe9.png", r"new\nline.png", r"red\x1b[31m.png", r"left\u202e.png"):
-        assert f"            {shown}: it is empty" in said
+        assert f"            {shown}: the file is empty" in said
     assert "\x1b" not in said + told and "\u202e" not in said + told
 
 
